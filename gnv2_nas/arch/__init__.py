@@ -1,0 +1,30 @@
+"""Architectures: what a network is, before any tensor exists. Imports neither torch nor optuna."""
+
+from gnv2_nas.arch.architecture import (
+    DFC,
+    Activation,
+    Architecture,
+    Block,
+    GhostBlock,
+    GhostModule,
+    MobileBlock,
+)
+from gnv2_nas.arch.canonical import is_identity_shortcut, strided
+from gnv2_nas.arch.keys import block_keys
+from gnv2_nas.arch.presets import list_presets, make_divisible, preset
+
+__all__ = [
+    "DFC",
+    "Activation",
+    "Architecture",
+    "Block",
+    "GhostBlock",
+    "GhostModule",
+    "MobileBlock",
+    "block_keys",
+    "is_identity_shortcut",
+    "list_presets",
+    "make_divisible",
+    "preset",
+    "strided",
+]

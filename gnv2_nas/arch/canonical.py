@@ -1,0 +1,130 @@
+"""Rules every architecture keeps, and the one form among all that build the same network.
+
+What cannot change the output is written one way only:
+
+- a depthwise kernel never reads past the map: on a side of m pixels, taps beyond ±(m-1) only
+  see zero padding, so K > 2m-1 becomes 2m-1;
+- a DFC factor larger than the map becomes the map's side; with factor 1, or a 1x1 attention
+  map, pooling operator and resize mode that make no difference become the defaults;
+- a block whose shortcut is the identity at stride 1 has no depthwise convolution of its own:
+  its `kernel` becomes 3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from gnv2_nas.errors import ArchitectureError
+
+if TYPE_CHECKING:
+    from gnv2_nas.arch.architecture import DFC, Architecture, Block, GhostBlock, GhostModule
+
+MAX_CHANNELS = 1 << 16
+MAX_SIDE = 4096
+
+
+def strided(side: int, stride: int) -> int:
+    """Output side of a convolution of odd kernel K, padding K//2."""
+    return (side - 1) // stride + 1
+
+
+def is_identity_shortcut(block: Block, in_channels: int) -> bool:
+    return block.stride == 1 and block.out_channels == in_channels
+
+
+def check(arch: Architecture) -> None:
+    """Raise ArchitectureError unless every number is in range; names the field."""
+    if not arch.blocks:
+        raise ArchitectureError("blocks: at least one block must be given, but got none")
+    _in_range("resolution", arch.resolution, 1, MAX_SIDE)
+    for field in ("stem_channels", "conv_channels", "head_channels", "num_classes"):
+        _in_range(field, getattr(arch, field), 1, MAX_CHANNELS)
+    for index, block in enumerate(arch.blocks):
+        try:
+            _check_block(block)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"blocks[{index}].{error}") from None
+
+
+def _check_block(block: Block) -> None:
+    _in_range("hidden_channels", block.hidden_channels, 1, MAX_CHANNELS)
+    _in_range("out_channels", block.out_channels, 1, MAX_CHANNELS)
+    _in_range("se_channels", block.se_channels, 0, MAX_CHANNELS)
+    _in_range("stride", block.stride, 1, 2)
+    _odd("kernel", block.kernel)
+    for name in ("ghost1", "ghost2"):
+        module: GhostModule | None = getattr(block, name, None)
+        if module is None:
+            continue
+        _in_range(f"{name}.ratio", module.ratio, 2, MAX_CHANNELS)
+        _odd(f"{name}.cheap_kernel", module.cheap_kernel)
+        if module.dfc is not None:
+            _odd(f"{name}.dfc.kernel_h", module.dfc.kernel_h)
+            _odd(f"{name}.dfc.kernel_w", module.dfc.kernel_w)
+            _in_range(f"{name}.dfc.factor", module.dfc.factor, 1, MAX_SIDE)
+
+
+def _in_range(field: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ArchitectureError(f"{field}: `{low} <= {field} <= {high}` must hold, but got {value}")
+
+
+def _odd(field: str, value: int) -> None:
+    if value < 1 or value % 2 == 0:
+        raise ArchitectureError(f"{field}: a kernel must be odd and positive, but got {value}")
+
+
+def blocks_of(arch: Architecture) -> tuple[Block, ...]:
+    """The blocks of `arch` in canonical form."""
+    side, channels = strided(arch.resolution, 2), arch.stem_channels
+    blocks: list[Block] = []
+    for block in arch.blocks:
+        blocks.append(_block(block, channels, side))
+        side, channels = strided(side, block.stride), block.out_channels
+    return tuple(blocks)
+
+
+def _block(block: Block, in_channels: int, side: int) -> Block:
+    kernel = min(block.kernel, 2 * side - 1)
+    if not hasattr(block, "ghost1"):
+        return _changed(block, kernel=kernel)
+    ghost: GhostBlock = block
+    if is_identity_shortcut(ghost, in_channels):
+        kernel = 3
+    return _changed(
+        ghost,
+        kernel=kernel,
+        ghost1=_module(ghost.ghost1, side),
+        ghost2=_module(ghost.ghost2, strided(side, ghost.stride)),
+    )
+
+
+def _module(module: GhostModule, side: int) -> GhostModule:
+    return _changed(
+        module,
+        cheap_kernel=min(module.cheap_kernel, 2 * side - 1),
+        dfc=None if module.dfc is None else _dfc(module.dfc, side),
+    )
+
+
+def _dfc(dfc: DFC, side: int) -> DFC:
+    factor = min(dfc.factor, side)
+    small = side // factor
+    return _changed(
+        dfc,
+        kernel_h=min(dfc.kernel_h, 2 * small - 1),
+        kernel_w=min(dfc.kernel_w, 2 * small - 1),
+        factor=factor,
+        pool="avg" if factor == 1 else dfc.pool,
+        resize="nearest" if factor == 1 or small == 1 else dfc.resize,
+    )
+
+
+def _changed(struct: Any, **values: Any) -> Any:
+    """`struct` itself when nothing differs: most networks are canonical already."""
+    for field, value in values.items():
+        if getattr(struct, field) != value:
+            return replace(struct, **values)
+    return struct

@@ -1,0 +1,139 @@
+"""The published networks, as data: GhostNet, GhostNetV2 and MobileNetV3-Large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from gnv2_nas.arch.architecture import (
+    DFC,
+    Activation,
+    Architecture,
+    GhostBlock,
+    GhostModule,
+    MobileBlock,
+)
+from gnv2_nas.errors import UnknownNameError
+
+# GhostNet, table 1: kernel, hidden channels, output channels, SE ratio, stride. One row a block.
+GHOSTNET_BLOCKS = (
+    (3, 16, 16, 0, 1),
+    (3, 48, 24, 0, 2),
+    (3, 72, 24, 0, 1),
+    (5, 72, 40, 0.25, 2),
+    (5, 120, 40, 0.25, 1),
+    (3, 240, 80, 0, 2),
+    (3, 200, 80, 0, 1),
+    (3, 184, 80, 0, 1),
+    (3, 184, 80, 0, 1),
+    (3, 480, 112, 0.25, 1),
+    (3, 672, 112, 0.25, 1),
+    (5, 672, 160, 0.25, 2),
+    (5, 960, 160, 0, 1),
+    (5, 960, 160, 0.25, 1),
+    (5, 960, 160, 0, 1),
+    (5, 960, 160, 0.25, 1),
+)
+GHOSTNETV2_FIRST_DFC_BLOCK = 2
+
+# MobileNetV3, table 1: kernel, expansion ratio, output channels, SE, activation, stride.
+MOBILENETV3_LARGE_BLOCKS: tuple[tuple[int, float, int, bool, Activation, int], ...] = (
+    (3, 1, 16, False, "relu", 1),
+    (3, 4, 24, False, "relu", 2),
+    (3, 3, 24, False, "relu", 1),
+    (5, 3, 40, True, "relu", 2),
+    (5, 3, 40, True, "relu", 1),
+    (5, 3, 40, True, "relu", 1),
+    (3, 6, 80, False, "hard_swish", 2),
+    (3, 2.5, 80, False, "hard_swish", 1),
+    (3, 2.3, 80, False, "hard_swish", 1),
+    (3, 2.3, 80, False, "hard_swish", 1),
+    (3, 6, 112, True, "hard_swish", 1),
+    (3, 6, 112, True, "hard_swish", 1),
+    (5, 6, 160, True, "hard_swish", 2),
+    (5, 6, 160, True, "hard_swish", 1),
+    (5, 6, 160, True, "hard_swish", 1),
+)
+
+
+def make_divisible(value: float, divisor: int) -> int:
+    """The nearest positive multiple of `divisor` that is at least 0.9 x `value`.
+
+    The rounding rule of the MobileNet and GhostNet papers' code.
+    """
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def ghostnet(width: float, *, dfc: bool) -> Architecture:
+    """GhostNet (`dfc=False`) or GhostNetV2 at a width multiplier, 224 pixels, 1000 classes."""
+    blocks = []
+    for index, (kernel, hidden, out, se_ratio, stride) in enumerate(GHOSTNET_BLOCKS):
+        hidden_channels = make_divisible(hidden * width, 4)
+        attention = DFC() if dfc and index >= GHOSTNETV2_FIRST_DFC_BLOCK else None
+        block = GhostBlock(
+            kernel=kernel,
+            stride=stride,
+            hidden_channels=hidden_channels,
+            out_channels=make_divisible(out * width, 4),
+            se_channels=make_divisible(hidden_channels * se_ratio, 4) if se_ratio else 0,
+            ghost1=GhostModule(dfc=attention),
+        )
+        blocks.append(block)
+    return Architecture(
+        blocks=tuple(blocks),
+        stem_channels=make_divisible(16 * width, 4),
+        conv_channels=make_divisible(960 * width, 4),
+    )
+
+
+def mobilenetv3_large(width: float) -> Architecture:
+    """MobileNetV3-Large at a width multiplier, 224 pixels, 1000 classes."""
+    channels = make_divisible(16 * width, 8)
+    stem_channels = channels
+    blocks = []
+    for kernel, ratio, out, se, activation, stride in MOBILENETV3_LARGE_BLOCKS:
+        hidden_channels = make_divisible(channels * ratio, 8)
+        channels = make_divisible(out * width, 8)
+        block = MobileBlock(
+            kernel=kernel,
+            stride=stride,
+            hidden_channels=hidden_channels,
+            out_channels=channels,
+            se_channels=make_divisible(hidden_channels / 4, 8) if se else 0,
+            activation=activation,
+        )
+        blocks.append(block)
+    return Architecture(
+        blocks=tuple(blocks),
+        stem_channels=stem_channels,
+        conv_channels=make_divisible(960 * width, 8),
+        activation="hard_swish",
+    )
+
+
+_PRESETS: dict[str, Callable[[], Architecture]] = {
+    "ghostnet-1.0": lambda: ghostnet(1.0, dfc=False),
+    "ghostnetv2-1.0": lambda: ghostnet(1.0, dfc=True),
+    "ghostnetv2-1.3": lambda: ghostnet(1.3, dfc=True),
+    "ghostnetv2-1.6": lambda: ghostnet(1.6, dfc=True),
+    "mobilenetv3-large-0.75": lambda: mobilenetv3_large(0.75),
+    "mobilenetv3-large-1.0": lambda: mobilenetv3_large(1.0),
+}
+
+
+def list_presets() -> list[str]:
+    """Names of the published networks, smallest of each family first."""
+    return list(_PRESETS)
+
+
+@cache
+def preset(name: str) -> Architecture:
+    """The published network of that name.
+
+    Raises:
+        UnknownNameError: no such preset; the message lists the known ones.
+    """
+    if name not in _PRESETS:
+        raise UnknownNameError("preset", name, _PRESETS)
+    return _PRESETS[name]()

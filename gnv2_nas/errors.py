@@ -1,0 +1,97 @@
+"""Every error this package raises on purpose.
+
+::
+
+    Gnv2NasError
+    ├── InputError               what was asked for is wrong            → exit code 2
+    │   ├── UnknownNameError     no preset, space, device … of that name
+    │   ├── ArchitectureError    an architecture breaks a rule of the family
+    │   ├── SpaceError           a search space file is wrong (file, line, key)
+    │   ├── ProfileError         a device profile file is wrong (file, line, key)
+    │   ├── CheckpointError      weights do not fit the network, or are not safe to load
+    │   ├── BudgetError          a budget cannot be read
+    │   ├── InfeasibleBudgetError no network of the space can meet the budgets
+    │   ├── StudyError           a study cannot be opened, or was made with other settings
+    │   └── OutputError          a folder or file cannot be written to
+    └── RunError                 something failed while running         → exit code 1
+        ├── MeasurementError     a runtime refused a network, or a clock made no sense
+        ├── MissingExtraError    an optional package is not installed
+        └── StorageError         the disk or the database failed; what was stored is kept
+
+A message is one line: what, where, and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Gnv2NasError(Exception):
+    """Base of all errors of this package."""
+
+    exit_code = 1
+
+
+class InputError(Gnv2NasError):
+    """What the caller asked for is wrong; asking again will not help."""
+
+    exit_code = 2
+
+
+class UnknownNameError(InputError):
+    """A name that is not in a known list; the message offers the nearest ones."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        super().__init__(f"unknown {what} {name!r}; {hint}known: {', '.join(names)}")
+
+
+class ArchitectureError(InputError):
+    """An architecture breaks a rule of the family."""
+
+
+class SpaceError(InputError):
+    """A search space file is wrong."""
+
+
+class ProfileError(InputError):
+    """A device profile file is wrong."""
+
+
+class CheckpointError(InputError):
+    """Weights do not fit the network, or the file is not safe to load."""
+
+
+class BudgetError(InputError):
+    """A budget cannot be read."""
+
+
+class InfeasibleBudgetError(InputError):
+    """No network of the space can meet the budgets."""
+
+
+class StudyError(InputError):
+    """A study cannot be opened, or was made with other settings."""
+
+
+class OutputError(InputError):
+    """A folder or file cannot be written to."""
+
+
+class RunError(Gnv2NasError):
+    """Something failed while running; what was finished is kept."""
+
+
+class MeasurementError(RunError):
+    """A runtime refused a network, or a clock made no sense."""
+
+
+class MissingExtraError(RunError):
+    """An optional package is not installed; the message names the extra."""
+
+
+class StorageError(RunError):
+    """The disk or the database failed; what was stored is kept."""

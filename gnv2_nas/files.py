@@ -1,0 +1,96 @@
+"""Files by name, and files written aside and renamed.
+
+A named file (a search space, a device profile) is looked for in the folder of that kind in the
+working directory first, then among the built-in ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from gnv2_nas.errors import OutputError, StorageError, UnknownNameError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def built_in_folder(kind: str) -> Path:
+    """The folder of built-in files: inside an installed package, beside it in a checkout."""
+    installed = _PACKAGE / kind
+    return installed if installed.is_dir() else _PACKAGE.parent / kind
+
+
+def list_named(kind: str, suffix: str = ".yaml") -> dict[str, Path]:
+    """Name → file of every `kind` ("search_spaces", "profiles") in reach, sorted by name."""
+    found: dict[str, Path] = {}
+    for folder in (built_in_folder(kind), Path(kind)):
+        if folder.is_dir():
+            found |= {path.stem: path for path in sorted(folder.glob(f"*{suffix}"))}
+    return dict(sorted(found.items()))
+
+
+def find_named(kind: str, what: str, name_or_path: str, suffix: str = ".yaml") -> Path:
+    """The file `name_or_path` means: a path when it looks like one, else a name.
+
+    Raises:
+        UnknownNameError: neither; the message lists the names that are there.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (suffix, ".yml") or len(path.parts) > 1:
+        if path.is_file():
+            return path
+        raise UnknownNameError(f"{what} file", name_or_path, list_named(kind, suffix))
+    known = list_named(kind, suffix)
+    if name_or_path not in known:
+        raise UnknownNameError(what, name_or_path, known)
+    return known[name_or_path]
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder` and prove that a file can be created in it.
+
+    Raises:
+        OutputError: it cannot; known before any work is done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"cannot write to {str(folder)!r}: {reason}; choose a folder you may write to"
+        ) from None
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write beside `path`, flush to disk, rename: a reader sees the old file or the new one.
+
+    Raises:
+        StorageError: the disk refused (full, read-only); an older file stays as it was.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        reason = error.strerror or error
+        raise StorageError(f"cannot write {str(path)!r}: {reason}; nothing was changed") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
