@@ -1,0 +1,60 @@
+"""Building blocks shared by the families. Attribute names are the public checkpoints' keys."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gnv2_nas.arch import Activation
+
+
+def activation(name: Activation) -> nn.Module:
+    return nn.ReLU(inplace=True) if name == "relu" else nn.Hardswish(inplace=True)
+
+
+def convolution(
+    in_channels: int,
+    out_channels: int,
+    kernel: int | tuple[int, int] = 1,
+    stride: int = 1,
+    groups: int = 1,
+    *,
+    bias: bool = False,
+) -> nn.Conv2d:
+    """A convolution padded by kernel//2, so that stride 1 keeps the map's size."""
+    height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+    padding = (height // 2, width // 2)
+    return nn.Conv2d(
+        in_channels, out_channels, (height, width), stride, padding, groups=groups, bias=bias
+    )
+
+
+class ConvBnAct(nn.Module):
+    """The last 1x1 convolution of a network, with batch norm and activation."""
+
+    def __init__(self, in_channels: int, out_channels: int, act: Activation) -> None:
+        super().__init__()
+        self.conv = convolution(in_channels, out_channels)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.act1 = activation(act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) → (N, out_channels, H, W)."""
+        out: Tensor = self.act1(self.bn1(self.conv(x)))
+        return out
+
+
+class SqueezeExcite(nn.Module):
+    """Squeeze-and-excitation with ReLU inside and a hard sigmoid gate (MobileNetV3, sec. 5.3)."""
+
+    def __init__(self, channels: int, se_channels: int) -> None:
+        super().__init__()
+        self.avg_pool = nn.AdaptiveAvgPool2d(1)
+        self.conv_reduce = convolution(channels, se_channels, bias=True)
+        self.act1 = nn.ReLU(inplace=True)
+        self.conv_expand = convolution(se_channels, channels, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) → the same shape, each channel scaled by its gate."""
+        gate = self.conv_expand(self.act1(self.conv_reduce(self.avg_pool(x))))
+        return x * F.hardsigmoid(gate)

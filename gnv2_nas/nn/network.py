@@ -1,0 +1,70 @@
+"""`build_model`: Architecture → torch module."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gnv2_nas.arch import Architecture, Block, MobileBlock, block_keys
+from gnv2_nas.nn.ghost import GhostBottleneck
+from gnv2_nas.nn.layers import ConvBnAct, activation, convolution
+from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
+
+
+class Network(nn.Module):
+    """GhostNet, GhostNetV2 or MobileNetV3: the readable definition of an `Architecture`.
+
+    Takes images of any size from 1x1 pixel; `architecture.resolution` is what it was made for.
+    """
+
+    def __init__(self, arch: Architecture, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.architecture = arch
+        self.conv_stem = convolution(3, arch.stem_channels, 3, 2)
+        self.bn1 = nn.BatchNorm2d(arch.stem_channels)
+        self.act1 = activation(arch.activation)
+        self.blocks = _stages(arch)
+        self.global_pool = nn.AdaptiveAvgPool2d(1)
+        self.conv_head = convolution(arch.conv_channels, arch.head_channels, bias=True)
+        self.act2 = activation(arch.activation)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(arch.head_channels, arch.num_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) → the last feature map, (N, conv_channels, H/32, W/32), rounded up."""
+        out: Tensor = self.blocks(self.act1(self.bn1(self.conv_stem(x))))
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) → logits, (N, num_classes)."""
+        x = self.act2(self.conv_head(self.global_pool(self.features(x))))
+        logits: Tensor = self.classifier(self.dropout(x.flatten(1)))
+        return logits
+
+
+def build_model(arch: Architecture) -> Network:
+    """The torch module of an architecture, freshly initialised, in training mode."""
+    return Network(arch)
+
+
+def _stages(arch: Architecture) -> nn.Sequential:
+    """Blocks grouped as the public checkpoints number them: `blocks.{stage}.{index}`."""
+    *keys, last = block_keys(arch)
+    channels = arch.stem_channels
+    stages: list[list[nn.Module]] = [[] for _ in range(_stage(last) + 1)]
+    for key, block in zip(keys, arch.blocks, strict=True):
+        stages[_stage(key)].append(_block(channels, block))
+        channels = block.out_channels
+    stages[-1].append(ConvBnAct(channels, arch.conv_channels, arch.activation))
+    return nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
+
+
+def _stage(key: str) -> int:
+    return int(key.split(".")[1])
+
+
+def _block(in_channels: int, block: Block) -> nn.Module:
+    if not isinstance(block, MobileBlock):
+        return GhostBottleneck(in_channels, block)
+    if block.hidden_channels == in_channels:
+        return DepthwiseSeparable(in_channels, block)
+    return InvertedResidual(in_channels, block)

@@ -1,0 +1,91 @@
+"""A study as plain data: what the store reads back and the report draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph import Counts
+from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.units import Metric
+
+ObjectiveName = Literal["quality", "latency", "macs", "params", "memory"]
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """A limit that a network on the front keeps."""
+
+    metric: Metric
+    limit: float
+    """Multiply-adds, parameters, milliseconds or bytes."""
+    text: str
+    """As the user wrote it, for instance "300MFLOPs"."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What makes two runs the same study; going on with other settings is refused."""
+
+    space: str
+    space_hash: str
+    device: str
+    quality: str
+    """Name of the quality estimator, for instance "zen"."""
+    objectives: tuple[ObjectiveName, ...]
+    budgets: tuple[Budget, ...]
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One evaluated network."""
+
+    number: int
+    """Of the trial; `study:number` names it on the command line."""
+    architecture: Architecture
+    params: Mapping[str, Any]
+    """The genotype; empty for a baseline outside the space."""
+    baseline: str
+    """Name of the stock network this is, "" for a network the search found."""
+    counts: Counts
+    quality: float | None
+    """By the study's estimator; None when neither an objective nor asked for."""
+    latency: Measurement | None
+    violations: Mapping[str, float]
+    """Budget text → amount over the limit, relative to it; empty when every budget is kept."""
+
+    @property
+    def feasible(self) -> bool:
+        return not self.violations
+
+    def value(self, objective: ObjectiveName) -> float:
+        """The value of an objective: milliseconds, multiply-adds, bytes, a score."""
+        if objective == "quality":
+            return float("nan") if self.quality is None else self.quality
+        if objective == "latency":
+            return float("nan") if self.latency is None else self.latency.ms
+        if objective == "memory":
+            return self.counts.memory_bytes
+        return self.counts.macs if objective == "macs" else self.counts.params
+
+
+class StudyRecord(msgspec.Struct, frozen=True):
+    """A study and all its finished trials."""
+
+    name: str
+    settings: Settings
+    candidates: tuple[Candidate, ...]
+    """Baselines included, in the order they were evaluated."""
+    sampler: str
+    seed: int
+    command: str
+    """What to type to run it again."""
+    created_at: str
+    proposed: int
+    """Networks the sampler proposed so far."""
+    rejected: int
+    """Of those, turned down by arithmetic before anything was built or measured."""
+    duplicates: int
+    """Of those, already evaluated."""
+    fingerprint: Fingerprint | None
+    """Of the machine the latencies were taken on."""

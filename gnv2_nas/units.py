@@ -1,0 +1,78 @@
+"""Quantities with units: the one place that reads and writes them.
+
+"FLOPs" is the papers' word for multiply-adds of convolutions and linear layers; "MACs" is
+accepted for the same. A byte prefix is decimal (MB = 10⁶ bytes) unless written with an i (MiB).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal
+
+from gnv2_nas.errors import BudgetError
+
+Metric = Literal["macs", "params", "latency", "memory"]
+
+_PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_BYTES = {
+    "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30,
+}  # fmt: skip
+_TIMES_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
+_EXAMPLES = "for example 300MFLOPs, 12ms, 6Mparams or 20MB"
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
+
+
+def parse_quantity(text: str) -> tuple[Metric, float]:
+    """What a text such as "300MFLOPs" limits, and the amount.
+
+    Returns:
+        ("macs", multiply-adds), ("params", a count), ("latency", milliseconds) or
+        ("memory", bytes).
+
+    Raises:
+        BudgetError: no number, no or an unknown unit, or not a positive finite amount.
+    """
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise BudgetError(
+            f"cannot read budget {text!r}: a number with a unit is needed, {_EXAMPLES}"
+        )
+    number, unit = float(match[1]), match[2]
+    if not unit:
+        raise BudgetError(f"budget {text!r} has no unit; {_EXAMPLES}")
+    metric, factor = _unit(text, unit)
+    amount = number * factor
+    if not (amount > 0 and math.isfinite(amount)):
+        raise BudgetError(f"budget {text!r}: `0 < budget < inf` must hold; {_EXAMPLES}")
+    return metric, amount
+
+
+def _unit(text: str, unit: str) -> tuple[Metric, float]:
+    folded = unit.casefold()
+    if folded in _TIMES_MS:
+        return "latency", _TIMES_MS[folded]
+    if folded in _BYTES:
+        return "memory", _BYTES[folded]
+    counted: tuple[tuple[str, Metric], ...] = (
+        ("flops", "macs"), ("flop", "macs"), ("macs", "macs"), ("mac", "macs"),
+        ("params", "params"), ("param", "params"),
+    )  # fmt: skip
+    for suffix, metric in counted:
+        prefix = folded.removesuffix(suffix)
+        if prefix != folded and prefix in _PREFIXES:
+            return metric, _PREFIXES[prefix]
+    raise BudgetError(f"budget {text!r}: unknown unit {unit!r}; {_EXAMPLES}")
+
+
+def format_quantity(metric: Metric, amount: float) -> str:
+    """The inverse of `parse_quantity` for reading: "167.0 MFLOPs", "7.42 ms", "24.5 MB"."""
+    if metric == "latency":
+        return f"{amount:.2f} ms" if amount < 100 else f"{amount:.1f} ms"
+    if metric == "memory":
+        return f"{amount / 1e6:.1f} MB"
+    unit = {"macs": "FLOPs", "params": " params"}[metric]
+    if amount >= 1e9:
+        return f"{amount / 1e9:.2f} G{unit.strip()}"
+    digits = 2 if metric == "params" else 1
+    return f"{amount / 1e6:.{digits}f} M{unit.strip()}"
