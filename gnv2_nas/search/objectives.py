@@ -1,0 +1,35 @@
+"""What a search optimises."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.search.records import ObjectiveName
+
+DIRECTIONS: dict[ObjectiveName, str] = {
+    "quality": "maximize",
+    "latency": "minimize",
+    "macs": "minimize",
+    "params": "minimize",
+    "memory": "minimize",
+}
+DEFAULT_OBJECTIVES: tuple[ObjectiveName, ...] = ("quality", "latency")
+
+
+def parse_objectives(text: str) -> tuple[ObjectiveName, ...]:
+    """Names in a comma-separated list, such as "quality,latency".
+
+    Raises:
+        InputError: unknown, repeated or no names.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        known = ",".join(get_args(ObjectiveName))
+        raise InputError(f"--objectives is empty; give one or more of {known}")
+    for name in names:
+        if name not in DIRECTIONS:
+            raise UnknownNameError("objective", name, DIRECTIONS)
+    if len(set(names)) < len(names):
+        raise InputError(f"--objectives {text!r} names an objective twice")
+    return tuple(name for name in DIRECTIONS if name in names)
