@@ -5,9 +5,13 @@ The torch modules in `nn` define the same networks; a property test holds the tw
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from gnv2_nas.arch import (
     DFC,
     Architecture,
+    Block,
     GhostBlock,
     GhostModule,
     MobileBlock,
@@ -193,4 +197,7 @@ def _mobile_block(build: _Builder, source: int, key: str, block: MobileBlock) ->
     return x
 
 
-_BLOCKS = {GhostBlock: _ghost_block, MobileBlock: _mobile_block}
+_BLOCKS: dict[type[Block], Callable[[_Builder, int, str, Any], int]] = {
+    GhostBlock: _ghost_block,
+    MobileBlock: _mobile_block,
+}

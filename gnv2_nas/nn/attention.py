@@ -38,7 +38,9 @@ class DFCAttention(nn.Sequential):
         if factor > 1:
             pool = F.avg_pool2d if self.dfc.pool == "avg" else F.max_pool2d
             x = pool(x, factor, factor)
-        gate = torch.sigmoid(super().forward(x))
+        for layer in self:
+            x = layer(x)
+        gate = torch.sigmoid(x)
         if gate.shape[-2:] != (height, width):
             gate = F.interpolate(gate, size=(height, width), mode=self.dfc.resize)
         return gate

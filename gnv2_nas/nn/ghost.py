@@ -74,5 +74,5 @@ class GhostBottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → (N, out_channels, ceil(H / stride), ceil(W / stride))."""
         out = self.bn_dw(self.conv_dw(self.ghost1(x)))
-        out = self.ghost2(self.se(out))
-        return out + self.shortcut(x)
+        summed: Tensor = self.ghost2(self.se(out)) + self.shortcut(x)
+        return summed
