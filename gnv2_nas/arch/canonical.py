@@ -6,20 +6,25 @@ What cannot change the output is written one way only:
   see zero padding, so K > 2m-1 becomes 2m-1;
 - a DFC factor larger than the map becomes the map's side; with factor 1, or a 1x1 attention
   map, pooling operator and resize mode that make no difference become the defaults;
+- a Ghost ratio above the output channels would compute cheap maps only to cut them away: it
+  becomes the number of channels (at least 2);
 - a block whose shortcut is the identity at stride 1 has no depthwise convolution of its own:
   its `kernel` becomes 3.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gnv2_nas.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from gnv2_nas.arch.architecture import DFC, Architecture, Block, GhostBlock, GhostModule
+
+_Struct = TypeVar("_Struct", bound=Struct)
 
 MAX_CHANNELS = 1 << 16
 MAX_SIDE = 4096
@@ -90,20 +95,21 @@ def _block(block: Block, in_channels: int, side: int) -> Block:
     kernel = min(block.kernel, 2 * side - 1)
     if not hasattr(block, "ghost1"):
         return _changed(block, kernel=kernel)
-    ghost: GhostBlock = block
+    ghost = cast("GhostBlock", block)
     if is_identity_shortcut(ghost, in_channels):
         kernel = 3
     return _changed(
         ghost,
         kernel=kernel,
-        ghost1=_module(ghost.ghost1, side),
-        ghost2=_module(ghost.ghost2, strided(side, ghost.stride)),
+        ghost1=_module(ghost.ghost1, ghost.hidden_channels, side),
+        ghost2=_module(ghost.ghost2, ghost.out_channels, strided(side, ghost.stride)),
     )
 
 
-def _module(module: GhostModule, side: int) -> GhostModule:
+def _module(module: GhostModule, out_channels: int, side: int) -> GhostModule:
     return _changed(
         module,
+        ratio=max(2, min(module.ratio, out_channels)),
         cheap_kernel=min(module.cheap_kernel, 2 * side - 1),
         dfc=None if module.dfc is None else _dfc(module.dfc, side),
     )
@@ -122,7 +128,7 @@ def _dfc(dfc: DFC, side: int) -> DFC:
     )
 
 
-def _changed(struct: Any, **values: Any) -> Any:
+def _changed(struct: _Struct, **values: Any) -> _Struct:
     """`struct` itself when nothing differs: most networks are canonical already."""
     for field, value in values.items():
         if getattr(struct, field) != value:
