@@ -14,9 +14,10 @@ import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.graph.fit import weights_for
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op
-from gnv2_nas.graph.weights import Array, TimingWeights, TrainedWeights, Weights
+from gnv2_nas.graph.weights import Array, Weights
 
 OPSET = 17
 IR_VERSION = 8
@@ -165,6 +166,7 @@ def onnx_model(arch: Architecture, weights: Weights) -> ModelProto:
     _describe(writer.model.graph.input.add(), INPUT, (1, 3, side, side))
     for number, op in enumerate(graph.ops[1:], start=1):
         _NODES[op.kind](writer, op, writer.tensors[number])
+    writer.model.graph.node[-1].name = graph.output.name
     _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
     return writer.model
 
@@ -184,7 +186,9 @@ def onnx_bytes(arch: Architecture, model: Any = None) -> bytes:
         arch: the network.
         model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
             one, weights made for timing.
+
+    Raises:
+        CheckpointError: the module's weights are not those of `arch`.
     """
-    weights = TimingWeights() if model is None else TrainedWeights(model.state_dict())
-    data: bytes = onnx_model(arch, weights).SerializeToString()
+    data: bytes = onnx_model(arch, weights_for(arch, model)).SerializeToString()
     return data

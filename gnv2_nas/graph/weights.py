@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from gnv2_nas.graph.op import Graph, Op
 BATCH_NORM_EPSILON = 1e-5
 
 Array = NDArray[np.float32]
+_Kernel = TypeVar("_Kernel", bound=Any)
 
 
 class Weights(Protocol):
@@ -50,6 +51,37 @@ def expected_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def optional_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Key → shape of tensors a state dict may hold and no computation reads."""
+    return {f"{op.norm}.num_batches_tracked": () for op in graph.ops if op.norm}
+
+
+def clipped_axes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Key of a depthwise kernel → its axes (2: height, 3: width) at the limit of its map.
+
+    On a side of m pixels, taps beyond ±(m-1) meet only zero padding, so an architecture holds at
+    most 2m-1 of them. Along these axes a larger kernel, for instance of the same network made
+    for larger images, computes the same as its centre (`centre_crop`).
+    """
+    axes: dict[str, tuple[int, ...]] = {}
+    for op in graph.ops:
+        if op.kind == "conv" and op.groups == op.in_channels:
+            sides = graph.ops[op.inputs[0]].shape[1:]
+            pairs = zip((2, 3), op.kernel, sides, strict=True)
+            axes[f"{op.weight}.weight"] = tuple(
+                axis for axis, taps, side in pairs if taps >= 2 * side - 1
+            )
+    return axes
+
+
+def centre_crop(kernel: _Kernel, shape: tuple[int, ...]) -> _Kernel:
+    """The central taps of a (channels, 1, height, width) kernel, to the last two of `shape`."""
+    height, width = shape[-2:]
+    top, left = (kernel.shape[-2] - height) // 2, (kernel.shape[-1] - width) // 2
+    cropped: _Kernel = kernel[..., top : top + height, left : left + width]
+    return cropped
+
+
 class TrainedWeights:
     """The weights of a torch module's state dict, batch norm folded in float64."""
 
@@ -58,6 +90,8 @@ class TrainedWeights:
 
     def folded(self, op: Op) -> tuple[Array, Array]:
         kernel = self._array(f"{op.weight}.weight")
+        if op.kind == "conv":
+            kernel = centre_crop(kernel, op.kernel)
         bias = self._array(f"{op.weight}.bias") if op.bias else np.zeros(op.shape[0])
         if op.norm:
             variance = self._array(f"{op.norm}.running_var")
@@ -70,7 +104,7 @@ class TrainedWeights:
         return kernel.astype(np.float32), bias.astype(np.float32)
 
     def _array(self, key: str) -> NDArray[np.float64]:
-        return np.asarray(self._state_dict[key].detach().cpu().numpy(), dtype=np.float64)
+        return np.asarray(self._state_dict[key].detach().cpu().double(), dtype=np.float64)
 
 
 class TimingWeights:

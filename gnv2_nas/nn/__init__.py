@@ -1,0 +1,23 @@
+"""Torch modules: the readable definition of every network. Importing this imports torch."""
+
+from gnv2_nas.nn.attention import DFCAttention, FullyConnectedAttention
+from gnv2_nas.nn.checkpoint import load_weights, read_checkpoint, save_weights
+from gnv2_nas.nn.ghost import GhostBottleneck, GhostModule
+from gnv2_nas.nn.layers import SqueezeExcite
+from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
+from gnv2_nas.nn.network import Network, build_model
+
+__all__ = [
+    "DFCAttention",
+    "DepthwiseSeparable",
+    "FullyConnectedAttention",
+    "GhostBottleneck",
+    "GhostModule",
+    "InvertedResidual",
+    "Network",
+    "SqueezeExcite",
+    "build_model",
+    "load_weights",
+    "read_checkpoint",
+    "save_weights",
+]

@@ -1,0 +1,127 @@
+"""Whether weights fit a network: every difference named, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import CheckpointError
+from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.op import Graph
+from gnv2_nas.graph.pickle_scan import TensorInfo
+from gnv2_nas.graph.weights import (
+    TimingWeights,
+    TrainedWeights,
+    Weights,
+    clipped_axes,
+    expected_shapes,
+    optional_shapes,
+)
+
+_NAMED = 8
+"""How many keys of a kind a message names before it only counts them."""
+_LONGEST_KEY = 100
+_FLOATS = frozenset({"float64", "float32", "float16", "bfloat16"})
+
+
+def check_tensors(graph: Graph, tensors: Mapping[str, Any], source: str) -> None:
+    """Raise CheckpointError unless `tensors` are exactly the weights of `graph`.
+
+    Depthwise kernels may be larger where the architecture clipped its own (see
+    `weights.clipped_axes`); batch norm's `num_batches_tracked` may be left out.
+
+    Args:
+        graph: the network.
+        tensors: key → `TensorInfo`; anything else is reported as no tensor.
+        source: where they come from, for the message.
+    """
+    expected, optional, axes = expected_shapes(graph), optional_shapes(graph), clipped_axes(graph)
+    differences = {
+        "missing": [_shown(key) for key in expected if key not in tensors],
+        "unexpected": [_shown(key) for key in tensors if key not in expected | optional],
+        "wrong": [
+            f"{key} {difference}"
+            for key, shape in (expected | optional).items()
+            if key in tensors
+            and (difference := _difference(tensors[key], shape, axes.get(key, ()), key in optional))
+        ],
+    }
+    texts = [f"{len(keys)} {kind} ({_listed(keys)})" for kind, keys in differences.items() if keys]
+    if texts:
+        raise CheckpointError(f"{source} does not fit the network: {'; '.join(texts)}")
+
+
+def check_architecture(found: Architecture, wanted: Architecture, source: str) -> None:
+    """Raise CheckpointError unless weights of `found` are weights of `wanted`.
+
+    The resolution may differ: the same network for larger or smaller images. What shapes cannot
+    tell apart, for instance how an attention map is resized, must be the same.
+    """
+    if found.replace(resolution=wanted.resolution) != wanted:
+        raise CheckpointError(
+            f"{source} holds weights of architecture {found.id}, but {wanted.id} is to be loaded;"
+            " build the model from the architecture its weights were saved with"
+        )
+
+
+def tensor_infos(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """Key → `TensorInfo` of torch tensors in memory; what is no tensor stays as it is."""
+    return {
+        key: TensorInfo(str(value.dtype).removeprefix("torch."), tuple(value.shape))
+        if hasattr(value, "dtype") and hasattr(value, "shape")
+        else value
+        for key, value in state_dict.items()
+    }
+
+
+def weights_for(arch: Architecture, model: Any = None) -> Weights:
+    """What a writer puts into the file of `arch`: the model's weights, or some made for timing.
+
+    Args:
+        arch: the network to write.
+        model: a torch module with the weights of `arch`, perhaps at another resolution.
+
+    Raises:
+        CheckpointError: the module's weights are not those of `arch`.
+    """
+    if model is None:
+        return TimingWeights()
+    built_from = getattr(model, "architecture", None)
+    if isinstance(built_from, Architecture):
+        check_architecture(built_from, arch, "the model")
+    state_dict = model.state_dict()
+    check_tensors(lower(arch), tensor_infos(state_dict), "the model")
+    return TrainedWeights(state_dict)
+
+
+def _difference(found: Any, shape: tuple[int, ...], axes: Sequence[int], counter: bool) -> str:
+    """What is wrong with one tensor, in words; "" when nothing is."""
+    if not isinstance(found, TensorInfo):
+        return "is no tensor"
+    if not _same_shape(found.shape, shape, axes):
+        return f"is {_sides(found.shape)}, must be {_sides(shape)}"
+    if not counter and found.dtype not in _FLOATS:
+        return f"is {found.dtype}, must be floating point"
+    return ""
+
+
+def _same_shape(found: tuple[int, ...], wanted: tuple[int, ...], axes: Sequence[int]) -> bool:
+    return len(found) == len(wanted) and all(
+        side == target or (axis in axes and side > target and side % 2 == 1)
+        for axis, (side, target) in enumerate(zip(found, wanted, strict=True))
+    )
+
+
+def _sides(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a scalar"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - _NAMED
+    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shown(key: str) -> str:
+    short = key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}…"
+    return short if short.isprintable() else repr(short)
