@@ -1,0 +1,119 @@
+"""The base network as a template: its stages, and what each block has when an axis is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from gnv2_nas.arch import (
+    DFC,
+    Architecture,
+    Block,
+    GhostBlock,
+    is_identity_shortcut,
+    list_presets,
+    preset,
+)
+from gnv2_nas.space.axes import Value
+
+BASES = tuple(name for name in list_presets() if name.startswith("ghostnet"))
+"""Presets made of Ghost blocks only."""
+
+PUBLISHED_SE_RATIO = 0.25
+"""Of every published Ghost network; its blocks hold only the rounded channels."""
+
+
+@dataclass(frozen=True)
+class TemplateBlock:
+    """A block of the base, before width and rounding."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    keeps_shape: bool
+    """Stride 1 and as many channels out as in: may be left out or repeated."""
+    stock: Mapping[str, Value]
+    """What the base has on each axis."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A Ghost network and the blocks of its stages."""
+
+    base: Architecture
+    blocks: tuple[TemplateBlock, ...]
+    stages: tuple[tuple[int, ...], ...]
+
+    def depth_range(self, stage: int) -> range:
+        """The changes of depth that leave a block in stage `stage` (from 0)."""
+        members = self.stages[stage]
+        spare = sum(self.blocks[index].keeps_shape for index in members)
+        return range(-min(spare, len(members) - 1), 17 if spare else 1)
+
+    def layout(self, stage: int, depth: int) -> tuple[int, ...]:
+        """The blocks of a stage at a depth: blocks that keep the shape go last first, or the
+        last of them is repeated."""
+        members = self.stages[stage]
+        spare = [index for index in members if self.blocks[index].keeps_shape]
+        if depth >= 0:
+            return tuple(sorted((*members, *spare[-1:] * depth)))
+        return tuple(index for index in members if index not in spare[depth:])
+
+
+def template_of(name: str) -> Template:
+    """The template of one of `BASES`."""
+    base = preset(name)
+    channels = base.stem_channels
+    blocks = []
+    for block in cast(tuple[GhostBlock, ...], base.blocks):
+        blocks.append(
+            TemplateBlock(
+                in_channels=channels,
+                out_channels=block.out_channels,
+                stride=block.stride,
+                keeps_shape=is_identity_shortcut(block, channels),
+                stock=_stock(base, block, channels),
+            )
+        )
+        channels = block.out_channels
+    return Template(base, tuple(blocks), stages_of(base.blocks))
+
+
+def stages_of(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
+    """Indices of the blocks that work between two changes of resolution."""
+    stages: list[list[int]] = [[]]
+    for index, block in enumerate(blocks):
+        if block.stride == 2 and stages[-1]:
+            stages.append([])
+        stages[-1].append(index)
+    return tuple(map(tuple, stages))
+
+
+def placement_of(block: GhostBlock) -> str:
+    """Which Ghost modules of `block` carry DFC attention."""
+    first, second = block.ghost1.dfc is not None, block.ghost2.dfc is not None
+    if first and second:
+        return "both"
+    return "first" if first else "second" if second else "none"
+
+
+def _stock(base: Architecture, block: GhostBlock, in_channels: int) -> dict[str, Value]:
+    dfc = block.ghost1.dfc or DFC()
+    return {
+        "width": 1.0,
+        "divisor": 4,
+        "resolution": base.resolution,
+        "depth": 0,
+        "expansion": block.hidden_channels / in_channels,
+        "placement": placement_of(block),
+        "dfc_kernel_h": dfc.kernel_h,
+        "dfc_kernel_w": dfc.kernel_w,
+        "dfc_factor": dfc.factor,
+        "dfc_pool": dfc.pool,
+        "dfc_resize": dfc.resize,
+        "kernel": block.kernel,
+        "se_ratio": PUBLISHED_SE_RATIO if block.se_channels else 0.0,
+        "ghost_ratio": block.ghost1.ratio,
+        "cheap_kernel": block.ghost1.cheap_kernel,
+    }
