@@ -1,0 +1,67 @@
+"""Devices: what `--device NAME` means, read from `profiles/NAME.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.documents import read_document
+from gnv2_nas.errors import ProfileError
+from gnv2_nas.files import find_named, list_named
+from gnv2_nas.profiling.record import Fingerprint
+from gnv2_nas.profiling.runtime import Runtime, Session, get_runtime
+
+KIND = "profiles"
+
+
+class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of a device profile file."""
+
+    description: str
+    transport: Literal["local"] = "local"
+    """Where the network runs; "local" is the machine that searches."""
+    runtime: Literal["onnxruntime"] = "onnxruntime"
+    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    precision: Literal["fp32"] = "fp32"
+
+
+class Device:
+    """A profile put to work: it readies networks and says what machine it is."""
+
+    def __init__(self, name: str, profile: DeviceProfile) -> None:
+        self.name = name
+        self.profile = profile
+        self.runtime: Runtime = get_runtime(profile.runtime)
+
+    def load(self, arch: Architecture) -> Session:
+        """The network in the device's runtime, ready to run."""
+        return self.runtime.load(self.runtime.write(arch), self.profile.threads)
+
+    def fingerprint(self) -> Fingerprint:
+        from gnv2_nas.profiling.fingerprint import fingerprint
+
+        return fingerprint(self.runtime.version())
+
+
+def list_devices() -> dict[str, DeviceProfile]:
+    """Name → profile of every device in reach; files in the working directory win."""
+    return {name: read_profile(name) for name in list_named(KIND)}
+
+
+def read_profile(name: str) -> DeviceProfile:
+    """The profile of that name, or of that path.
+
+    Raises:
+        UnknownNameError: no such device.
+        ProfileError: the file breaks a rule; the message names file, line and key.
+    """
+    path = find_named(KIND, "device", name)
+    return read_document(path, DeviceProfile, error=ProfileError, what="device profile").data
+
+
+def open_device(name: str) -> Device:
+    """The device of that name; loads its runtime."""
+    profile = read_profile(name)
+    return Device(find_named(KIND, "device", name).stem, profile)

@@ -1,0 +1,44 @@
+"""Which machine and software a latency was taken on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from gnv2_nas.profiling.record import Fingerprint
+
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def fingerprint(runtime: str) -> Fingerprint:
+    """Of this machine, for a runtime named with its version."""
+    return Fingerprint(
+        cpu=_cpu_model(),
+        cores=_usable_cores(),
+        memory_gib=round(_memory_bytes() / 2**30, 1),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        runtime=runtime,
+        governor=_GOVERNOR.read_text().strip() if _GOVERNOR.exists() else "unknown",
+        load=round(os.getloadavg()[0], 2),
+    )
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith(("model name", "Model")):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,17 @@
+"""Keys under which a study and its trials keep what Optuna has no field for."""
+
+# Of a trial.
+ARCHITECTURE = "architecture"
+"""JSON of the network."""
+BASELINE = "baseline"
+"""Name of the stock network the trial is; absent otherwise."""
+RESULT = "result"
+"""Counts, quality, latency and violations."""
+
+# Of a study.
+FORMAT = "gnv2_nas:format"
+SETTINGS = "gnv2_nas:settings"
+PROVENANCE = "gnv2_nas:provenance"
+PROGRESS = "gnv2_nas:progress"
+
+FORMAT_VERSION = 1

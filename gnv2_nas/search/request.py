@@ -1,0 +1,102 @@
+"""What a search is asked for, and every check that needs no heavy import.
+
+Nothing here loads torch, optuna or a runtime: wrong input is refused in the time it takes to
+read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from gnv2_nas.errors import InputError
+from gnv2_nas.files import check_writable
+from gnv2_nas.profiling.device import read_profile
+from gnv2_nas.quality.estimator import DEFAULT_ESTIMATOR, check_estimator
+from gnv2_nas.search.budgets import find_feasible, parse_budgets
+from gnv2_nas.search.objectives import DEFAULT_OBJECTIVES, parse_objectives
+from gnv2_nas.search.records import Settings
+from gnv2_nas.search.sampler import DEFAULT_SAMPLER, check_sampler
+from gnv2_nas.search.sqlite_file import check_database
+from gnv2_nas.space import SearchSpace, load_space
+
+DEFAULT_SPACE = "ghostnetv2"
+DEFAULT_DEVICE = "cpu"
+DEFAULT_STORAGE = "sqlite:///studies.db"
+DEFAULT_TRIALS = 120
+DEFAULT_TIMEOUT = 300.0
+
+
+class SearchRequest(msgspec.Struct, frozen=True):
+    """The options of a search as the user gave them."""
+
+    budgets: tuple[str, ...] = ()
+    space: str = DEFAULT_SPACE
+    device: str = DEFAULT_DEVICE
+    quality: str = DEFAULT_ESTIMATOR
+    objectives: str = ",".join(DEFAULT_OBJECTIVES)
+    sampler: str = DEFAULT_SAMPLER
+    trials: int = DEFAULT_TRIALS
+    """Networks the study shall have in the end, stock networks not counted."""
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds."""
+    seed: int = 0
+    study: str = ""
+    """Name; "" makes one from space, budgets and device."""
+    storage: str = DEFAULT_STORAGE
+    reports: Path = Path("reports")
+    command: str = ""
+    """What to type to run the search again."""
+
+
+class CheckedRequest(msgspec.Struct, frozen=True):
+    """A request that has passed every cheap check."""
+
+    request: SearchRequest
+    space: SearchSpace
+    settings: Settings
+    study: str
+
+
+def check_request(request: SearchRequest) -> CheckedRequest:
+    """Read and check every option.
+
+    Raises:
+        InputError: one of them is wrong, or no network of the space can meet the budgets.
+    """
+    if request.trials < 1:
+        raise InputError(f"--trials: `trials >= 1` must hold, but got {request.trials}")
+    if not request.timeout > 0:
+        raise InputError(f"--timeout: `timeout > 0` must hold, but got {request.timeout:g} s")
+    if request.seed < 0:
+        raise InputError(f"--seed: `seed >= 0` must hold, but got {request.seed}")
+    budgets = parse_budgets(request.budgets)
+    objectives = parse_objectives(request.objectives)
+    check_estimator(request.quality)
+    check_sampler(request.sampler)
+    space = load_space(request.space)
+    read_profile(request.device)
+    find_feasible(space, budgets)
+    check_database(request.storage, write=True)
+    check_writable(request.reports)
+    settings = Settings(
+        space=space.name,
+        space_hash=space.content_hash,
+        device=request.device,
+        quality=request.quality,
+        objectives=objectives,
+        budgets=budgets,
+    )
+    return CheckedRequest(request, space, settings, request.study or default_study_name(settings))
+
+
+def default_study_name(settings: Settings) -> str:
+    """Space, budgets and device: the same question goes on with the same study."""
+    parts: Sequence[str] = (
+        settings.space,
+        *(budget.text for budget in settings.budgets),
+        Path(settings.device).stem,
+    )
+    return "-".join(parts)

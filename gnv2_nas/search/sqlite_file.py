@@ -1,0 +1,92 @@
+"""A look at a SQLite file before Optuna opens it: fast, and with plain words when it is wrong."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from gnv2_nas.errors import StudyError
+
+PREFIX = "sqlite:///"
+_MAGIC = b"SQLite format 3\x00"
+SCHEMA_VERSION = 12
+"""Of the tables of Optuna 5."""
+
+
+def check_database(storage: str, *, write: bool = False) -> bool:
+    """Whether the database of a storage URL is there.
+
+    Other databases than SQLite are left to Optuna and count as there.
+
+    Args:
+        storage: a storage URL, such as "sqlite:///studies.db".
+        write: also prove that it can be written to.
+
+    Raises:
+        StudyError: not a URL, not a SQLite file, read-only, or not a database of Optuna 5.
+    """
+    if "://" not in storage:
+        raise StudyError(
+            f"--storage {storage!r} is not a URL; for a file write {PREFIX + storage!r}"
+        )
+    if not storage.startswith(PREFIX):
+        return True
+    path = Path(storage.removeprefix(PREFIX))
+    if write:
+        _check_writable(path)
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return False
+    if not path.is_file():
+        raise StudyError(f"{str(path)!r} is not a file; a SQLite database is needed")
+    _check_content(path)
+    return True
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise StudyError(f"the folder of {str(path)!r} is not there; make it, or choose --storage")
+    # SQLite keeps its journal beside the file, so the folder must be writable too.
+    for target in (folder, path) if path.exists() else (folder,):
+        if not os.access(target, os.W_OK):
+            raise StudyError(
+                f"{str(target)!r} is read-only, so the study cannot be kept in {str(path)!r}; "
+                "choose another --storage"
+            )
+
+
+def _check_content(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+    except OSError as error:
+        raise StudyError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+    if magic != _MAGIC:
+        raise StudyError(
+            f"{str(path)!r} is not a SQLite database; choose another file with --storage"
+        )
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+            if not tables:
+                return
+            rows = (
+                connection.execute("SELECT schema_version, library_version FROM version_info")
+                if "version_info" in tables
+                else ()
+            )
+            versions = list(rows)
+    except sqlite3.Error as error:
+        raise StudyError(f"cannot read {str(path)!r} as a SQLite database: {error}") from None
+    if not versions:
+        raise StudyError(f"{str(path)!r} is a SQLite database, but not one of Optuna's")
+    schema, library = versions[0]
+    if schema != SCHEMA_VERSION:
+        raise StudyError(
+            f"{str(path)!r} was made by Optuna {library} (tables of version {schema}, "
+            f"{SCHEMA_VERSION} is needed); upgrade it with `optuna storage upgrade --storage "
+            f"{PREFIX}{path}` or choose another --storage"
+        )

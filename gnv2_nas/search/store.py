@@ -1,0 +1,260 @@
+"""Studies on disk: an Optuna database that holds finished trials only.
+
+A trial is written when it is finished, in one transaction, so a search killed at any moment
+leaves whole trials and nothing else. `optuna-dashboard` and Optuna itself read the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameError
+from gnv2_nas.graph import Counts
+from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.search import attributes
+from gnv2_nas.search.objectives import DIRECTIONS
+from gnv2_nas.search.records import Candidate, Settings, StudyRecord
+from gnv2_nas.search.sqlite_file import check_database
+
+DEFAULT_STORAGE = "sqlite:///studies.db"
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """How a study came about."""
+
+    sampler: str
+    seed: int
+    command: str
+    created_at: str
+    fingerprint: Fingerprint | None = None
+    reference_ms: float | None = None
+    """Milliseconds of the reference network that all latencies of the study are expressed in."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Running totals of a study."""
+
+    proposed: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+
+
+class _Result(msgspec.Struct, frozen=True):
+    counts: Counts
+    quality: float | None
+    latency: Measurement | None
+    violations: dict[str, float]
+
+
+class Store:
+    """One study of one database."""
+
+    def __init__(self, storage: optuna.storages.RDBStorage, name: str) -> None:
+        self.name = name
+        self._storage = storage
+        with _database_errors():
+            self._study = optuna.load_study(storage=storage, study_name=name)
+            self._study_id = storage.get_study_id_from_name(name)
+
+    @property
+    def settings(self) -> Settings:
+        return msgspec.convert(self._attribute(attributes.SETTINGS), Settings)
+
+    @property
+    def provenance(self) -> Provenance:
+        return msgspec.convert(self._attribute(attributes.PROVENANCE), Provenance)
+
+    @property
+    def progress(self) -> Progress:
+        return msgspec.convert(self._attribute(attributes.PROGRESS), Progress)
+
+    @property
+    def format_version(self) -> int | None:
+        """Of this program's attributes; None when another program made the study."""
+        with _database_errors():
+            version: int | None = self._study.user_attrs.get(attributes.FORMAT)
+        return version
+
+    def _attribute(self, key: str) -> Any:
+        with _database_errors():
+            return self._study.user_attrs[key]
+
+    def save_provenance(self, provenance: Provenance) -> None:
+        with _database_errors():
+            self._study.set_user_attr(attributes.PROVENANCE, msgspec.to_builtins(provenance))
+
+    def save_progress(self, progress: Progress) -> None:
+        with _database_errors():
+            self._study.set_user_attr(attributes.PROGRESS, msgspec.to_builtins(progress))
+
+    def append(self, candidate: Candidate, trial: FrozenTrial | None) -> int:
+        """Keep a finished trial; returns its number.
+
+        Args:
+            candidate: what was found out.
+            trial: the finished trial it came from; None for a baseline outside the space.
+
+        Raises:
+            StorageError: the database refused; the trials already there are kept.
+        """
+        user_attrs: dict[str, Any] = {
+            attributes.ARCHITECTURE: candidate.architecture.to_json(),
+            attributes.RESULT: msgspec.to_builtins(_result(candidate)),
+        }
+        if candidate.baseline:
+            user_attrs[attributes.BASELINE] = candidate.baseline
+        stored = create_trial(
+            values=[candidate.value(name) for name in self.settings.objectives],
+            params=trial.params if trial else {},
+            distributions=trial.distributions if trial else {},
+            user_attrs=user_attrs,
+            system_attrs=trial.system_attrs if trial else {},
+        )
+        with _database_errors():
+            trial_id = self._storage.create_new_trial(self._study_id, template_trial=stored)
+            return self._storage.get_trial_number_from_id(trial_id)
+
+    def trials(self) -> list[FrozenTrial]:
+        """The finished trials, as Optuna has them."""
+        with _database_errors():
+            trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return [trial for trial in trials if attributes.RESULT in trial.user_attrs]
+
+    def record(self) -> StudyRecord:
+        """The whole study as plain data."""
+        provenance, progress = self.provenance, self.progress
+        return StudyRecord(
+            name=self.name,
+            settings=self.settings,
+            candidates=tuple(candidate_of(trial) for trial in self.trials()),
+            sampler=provenance.sampler,
+            seed=provenance.seed,
+            command=provenance.command,
+            created_at=provenance.created_at,
+            proposed=progress.proposed,
+            rejected=progress.rejected,
+            duplicates=progress.duplicates,
+            fingerprint=provenance.fingerprint,
+        )
+
+
+def _result(candidate: Candidate) -> _Result:
+    latency = candidate.latency.without_samples() if candidate.latency else None
+    return _Result(candidate.counts, candidate.quality, latency, dict(candidate.violations))
+
+
+def candidate_of(trial: FrozenTrial) -> Candidate:
+    """The candidate a stored trial holds."""
+    result = msgspec.convert(trial.user_attrs[attributes.RESULT], _Result)
+    return Candidate(
+        number=trial.number,
+        architecture=Architecture.from_json(trial.user_attrs[attributes.ARCHITECTURE]),
+        params=trial.params,
+        baseline=trial.user_attrs.get(attributes.BASELINE, ""),
+        counts=result.counts,
+        quality=result.quality,
+        latency=result.latency,
+        violations=result.violations,
+    )
+
+
+def open_or_create(
+    storage: str, name: str, settings: Settings, provenance: Provenance
+) -> tuple[Store, bool]:
+    """The study `name`, made if it is not there yet.
+
+    Returns:
+        The store and whether it was there already.
+
+    Raises:
+        StudyError: it is there, but was made with other settings or by something else.
+    """
+    if name in study_names(storage):
+        store = open_study(storage, name)
+        _check_same(store, settings)
+        return store, True
+    database = _storage(storage)
+    with _database_errors():
+        study = optuna.create_study(
+            storage=database,
+            study_name=name,
+            directions=[DIRECTIONS[objective] for objective in settings.objectives],
+        )
+        study.set_user_attr(attributes.SETTINGS, msgspec.to_builtins(settings))
+        study.set_user_attr(attributes.PROVENANCE, msgspec.to_builtins(provenance))
+        study.set_user_attr(attributes.PROGRESS, msgspec.to_builtins(Progress()))
+        study.set_user_attr(attributes.FORMAT, attributes.FORMAT_VERSION)
+    return Store(database, name), False
+
+
+def open_study(storage: str, name: str) -> Store:
+    """A study that is there.
+
+    Raises:
+        UnknownNameError: no such study; the message lists those that are there.
+        StudyError: it was not made by this program, or by a newer version of it.
+    """
+    if name not in (names := study_names(storage)):
+        raise UnknownNameError("study", name, names or ["none yet; make one with gnv2-nas search"])
+    store = Store(_storage(storage), name)
+    version = store.format_version
+    if version != attributes.FORMAT_VERSION:
+        made_by = "another program" if version is None else f"format {version} of this program"
+        raise StudyError(
+            f"study {name!r} in {storage!r} was made by {made_by}, not by format "
+            f"{attributes.FORMAT_VERSION}; choose another --study or --storage"
+        )
+    return store
+
+
+def study_names(storage: str) -> list[str]:
+    """Names of the studies in a database; empty when the file is not there yet."""
+    if not check_database(storage):
+        return []
+    with _database_errors():
+        return optuna.get_all_study_names(storage=_storage(storage))
+
+
+def _storage(url: str) -> optuna.storages.RDBStorage:
+    arguments = {"connect_args": {"timeout": 30}} if url.startswith("sqlite") else {}
+    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+
+
+def _check_same(store: Store, settings: Settings) -> None:
+    there = store.settings
+    for field in settings.__struct_fields__:
+        old, new = getattr(there, field), getattr(settings, field)
+        if old != new:
+            raise StudyError(
+                f"study {store.name!r} was made with {field} {_shown(old)}, not {_shown(new)}; "
+                "go on with the same settings or choose another --study"
+            )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(getattr(item, "text", str(item)) for item in value) or "none"
+    return str(value)
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    """Database failures as one line of this package's own."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ or error
+        reason = " ".join(str(getattr(cause, "orig", cause)).split())
+        raise StorageError(
+            f"the study database refused: {reason}; finished trials are kept"
+        ) from None
+    except (ImportError, ValueError) as error:
+        raise InputError(f"cannot open the study database: {error}") from None
