@@ -13,7 +13,8 @@ from gnv2_nas.documents.explain import explain
 from gnv2_nas.documents.plain_yaml import KeyPath, PlainYamlError, dotted, parse
 from gnv2_nas.errors import InputError
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
+"""Files written by hand are a few kilobytes; the worst of this size is refused in a blink."""
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from gnv2_nas.documents.plain_yaml import KeyPath
 
-_WHERE = re.compile(r"(?s)^(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$")
+_WHERE = re.compile(r"(?s)(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?\Z")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _NAMES = {
     inspect.IntType: "a whole number",
@@ -33,10 +33,15 @@ def explain(error: msgspec.ValidationError, data: Any, type_: Any) -> tuple[KeyP
     path = _path(found["path"] or "", data, type_)
     value, node = _value_at(data, path), _type_at(inspect.type_info(type_), path)
     if unknown := re.search(r"unknown field `(.*)`", message):
-        known = [field.encode_name for field in _struct(node).fields]
+        known = [field.encode_name for field in _struct(node, value).fields]
         return (*path, unknown[1]), f"unknown key; {_nearest(unknown[1], known)}"
     if missing := re.search(r"missing required field `(.*)`", message):
         return path, f"the key {missing[1]!r} is missing"
+    if message.startswith("Invalid value"):
+        tags = [
+            str(member.tag) for member in _structs(_type_at(inspect.type_info(type_), path[:-1]))
+        ]
+        return path, f"expected one of {', '.join(tags)}, but got {shown(value)}"
     if "got `" not in message and not message.startswith("Invalid enum"):
         return path, f"{_lower(message.replace('`', ''))}, but got {shown(value)}"
     return path, f"expected {_expected(node)}, but got {shown(value)}{_hint(value, node)}"
@@ -110,9 +115,16 @@ def _plain(node: inspect.Type) -> inspect.Type:
     return node
 
 
-def _struct(node: inspect.Type) -> inspect.StructType:
+def _structs(node: inspect.Type) -> list[inspect.StructType]:
     members = node.types if isinstance(node, inspect.UnionType) else (node,)
-    return next(member for member in map(_plain, members) if isinstance(member, inspect.StructType))
+    return [member for member in map(_plain, members) if isinstance(member, inspect.StructType)]
+
+
+def _struct(node: inspect.Type, value: dict[str, Any]) -> inspect.StructType:
+    """The member of a union that `value` says it is by its tag; the first without tags."""
+    structs = _structs(node)
+    tagged = (one for one in structs if one.tag_field and value.get(one.tag_field) == one.tag)
+    return next(tagged, structs[0])
 
 
 def _expected(node: inspect.Type) -> str:

@@ -120,6 +120,8 @@ class _Reader:
         key = self._value(event, path)
         if not isinstance(key, str):
             self._fail(path, _line(event), f"the key {event.value!r} must be text; quote it")
+        if not key.isprintable() or "`" in key:
+            self._fail(path, _line(event), f"the key {key[:MAX_CHARACTERS]!r} must be a plain word")
         return key
 
     def _sequence(self, path: KeyPath) -> list[Any]:
