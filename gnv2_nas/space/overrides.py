@@ -99,9 +99,11 @@ def _checked(
 ) -> Choices:
     if not values:
         raise document.error(key, "at least one choice must be given, but the list is empty")
+    seen: set[Value] = set()
     for index, value in enumerate(values):
         if problem := axis.problem(value):
             raise document.error((*key, index), problem)
-        if value in values[:index]:
+        if value in seen:
             raise document.error((*key, index), f"{value} is given twice")
+        seen.add(value)
     return Choices(axis.ordered(values), key)
