@@ -7,10 +7,12 @@ folded, hard sigmoid is one node, no slice that keeps everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
@@ -116,6 +118,10 @@ def _resize(writer: _Writer, op: Op, output: str) -> None:
     """torch's `interpolate`: nearest is floor(i · in/out), bilinear has half-pixel centres."""
     _, small_h, small_w = writer.shape_of(op.inputs[0])
     channels, height, width = op.shape
+    nearest = op.mode == "nearest"
+    if nearest and not (_floors_alike(small_h, height) and _floors_alike(small_w, width)):
+        _gather(writer, op, output)
+        return
     if height % small_h == 0 and width % small_w == 0:
         # Whole factors as scales: the form that runtimes have fast kernels for.
         scales = np.array([1, 1, height / small_h, width / small_w], np.float32)
@@ -125,11 +131,38 @@ def _resize(writer: _Writer, op: Op, output: str) -> None:
         target = ["", "", writer.constant(f"{op.name}.sizes", sizes)]
     attributes = (
         {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        if op.mode == "nearest"
+        if nearest
         else {"coordinate_transformation_mode": "half_pixel"}
     )
-    mode = "nearest" if op.mode == "nearest" else "linear"
+    mode = "nearest" if nearest else "linear"
     writer.node("Resize", [*writer.inputs(op), *target], output, mode=mode, **attributes)
+
+
+def _gather(writer: _Writer, op: Op, output: str) -> None:
+    """Nearest as rows and columns picked by number: slower than a resize, and always torch's."""
+    _, small_h, small_w = writer.shape_of(op.inputs[0])
+    _, height, width = op.shape
+    rows = writer.constant(f"{op.name}.rows", _nearest_sources(small_h, height))
+    columns = writer.constant(f"{op.name}.columns", _nearest_sources(small_w, width))
+    picked = f"{op.name}.columns_picked"
+    writer.node("Gather", [*writer.inputs(op), columns], picked, axis=3)
+    writer.node("Gather", [picked, rows], output, axis=2)
+
+
+def _nearest_sources(small: int, large: int) -> NDArray[np.int64]:
+    """Which of `small` pixels each of `large` reads in torch, float32 rounding included."""
+    scaled = np.arange(large, dtype=np.float32) * (np.float32(small) / np.float32(large))
+    sources: NDArray[np.int64] = np.minimum(np.floor(scaled), small - 1).astype(np.int64)
+    return sources
+
+
+@cache
+def _floors_alike(small: int, large: int) -> bool:
+    """Whether torch, which multiplies by in/out, and runtimes, which divide by out/in, pick the
+    same pixels. Where i · in/out is a whole number, one may round it down and the other not:
+    28 → 114 pixels, for instance."""
+    divided = np.arange(large, dtype=np.float32) / (np.float32(large) / np.float32(small))
+    return bool(np.array_equal(np.floor(divided), _nearest_sources(small, large)))
 
 
 def _slice(writer: _Writer, op: Op, output: str) -> None:
