@@ -10,7 +10,7 @@ import math
 import re
 from typing import Literal
 
-from gnv2_nas.errors import BudgetError
+from gnv2_nas.errors import BudgetError, InputError
 
 Metric = Literal["macs", "params", "latency", "memory"]
 
@@ -76,3 +76,32 @@ def format_quantity(metric: Metric, amount: float) -> str:
         return f"{amount / 1e9:.2f} G{unit.strip()}"
     digits = 2 if metric == "params" else 1
     return f"{amount / 1e6:.{digits}f} M{unit.strip()}"
+
+
+_DURATION = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(s|sec|m|min|h)?\s*")
+_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a text such as "90s", "10m" or "1.5h"; a bare number is seconds.
+
+    Raises:
+        InputError: cannot be read, or is not above zero.
+    """
+    match = _DURATION.fullmatch(text.casefold())
+    if match is None:
+        raise InputError(f"cannot read duration {text!r}; write for example 90s, 10m or 1.5h")
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
+    if not seconds > 0:
+        raise InputError(f"duration {text!r}: `duration > 0` must hold")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """For reading: "45 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

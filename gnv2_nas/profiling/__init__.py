@@ -1,0 +1,24 @@
+"""Latency: devices, runtimes, the protocol, and what a measurement leaves behind."""
+
+from gnv2_nas.profiling.device import Device, DeviceProfile, list_devices, open_device, read_profile
+from gnv2_nas.profiling.record import Fingerprint, Measurement
+
+__all__ = [
+    "Device",
+    "DeviceProfile",
+    "Fingerprint",
+    "Measurement",
+    "list_devices",
+    "measure",
+    "open_device",
+    "read_profile",
+]
+
+
+def __getattr__(name: str) -> object:
+    # numpy, which measuring needs, is loaded when something is measured.
+    if name == "measure":
+        from gnv2_nas.profiling.measure import measure
+
+        return measure
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

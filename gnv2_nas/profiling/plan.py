@@ -46,13 +46,18 @@ def collect(
     plan: Plan,
     rng: random.Random,
     enough: Callable[[Samples], bool],
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Samples:
-    """Time `runs` round by round until `enough` says so or the plan's limits are reached."""
+    """Time `runs` round by round until `enough` says so or the plan's limits are reached.
+
+    Args:
+        progress: called after every round with the share of the allowed time that has passed.
+    """
     for run in runs:
         run()
     wall: list[list[float]] = []
     cpu: list[list[float]] = []
-    deadline = time.monotonic() + plan.max_seconds
+    started = time.monotonic()
     order = list(range(len(runs)))
     while True:
         rng.shuffle(order)
@@ -60,7 +65,9 @@ def collect(
         wall.append([timed[number][0] for number in range(len(runs))])
         cpu.append([timed[number][1] for number in range(len(runs))])
         rounds = len(wall)
-        finished = rounds >= plan.max_rounds or time.monotonic() >= deadline
+        spent = (time.monotonic() - started) / plan.max_seconds
+        progress(min(spent, 1.0))
+        finished = rounds >= plan.max_rounds or spent >= 1
         due = rounds >= plan.min_rounds and (rounds - plan.min_rounds) % plan.check_every == 0
         if finished or due:
             samples = Samples(np.array(wall).T, np.array(cpu).T)

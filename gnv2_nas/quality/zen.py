@@ -17,6 +17,7 @@ parameters.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -126,7 +127,11 @@ def _apply(op: Op, inputs: list[_Scaled], generator: torch.Generator) -> _Scaled
     return _Scaled(_ACTIVATIONS[op.kind](values), log_scale)
 
 
-_ACTIVATIONS = {"relu": F.relu, "hard_swish": F.hardswish, "sigmoid": torch.sigmoid}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "hard_swish": F.hardswish,
+    "sigmoid": torch.sigmoid,
+}
 
 
 def _convolve(op: Op, source: _Scaled, generator: torch.Generator) -> _Scaled:
@@ -143,8 +148,7 @@ def _join(parts: list[_Scaled]) -> _Scaled:
     channels = sum(part.values.shape[1] for part in parts)
     largest = max(part.log_scale for part in parts)
     energy = sum(
-        part.values.shape[1] / channels * math.exp(2 * (part.log_scale - largest))
-        for part in parts
+        part.values.shape[1] / channels * math.exp(2 * (part.log_scale - largest)) for part in parts
     )
     log_scale = largest + 0.5 * math.log(energy)
     values = [part.values * math.exp(part.log_scale - log_scale) for part in parts]

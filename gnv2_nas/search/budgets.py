@@ -50,7 +50,9 @@ def amount(budget: Budget, counts: Counts, latency: Measurement | None = None) -
     """What a network uses of a budget, in the budget's unit; None when it was not measured."""
     if budget.metric == "latency":
         return None if latency is None else latency.ms
-    return float(counts.memory_bytes if budget.metric == "memory" else getattr(counts, budget.metric))
+    return float(
+        counts.memory_bytes if budget.metric == "memory" else getattr(counts, budget.metric)
+    )
 
 
 def excesses(
@@ -58,9 +60,7 @@ def excesses(
 ) -> dict[str, float]:
     """Budget text → relative excess of every budget that can be checked; ≤ 0 is kept."""
     checked = ((budget, amount(budget, counts, latency)) for budget in budgets)
-    return {
-        budget.text: used / budget.limit - 1 for budget, used in checked if used is not None
-    }
+    return {budget.text: used / budget.limit - 1 for budget, used in checked if used is not None}
 
 
 def violations(excess: Mapping[str, float]) -> dict[str, float]:

@@ -53,7 +53,7 @@ class SearchLoop:
         *,
         trials: int,
         timeout: float,
-        observer: Observer = lambda status: None,
+        observer: Observer = lambda _: None,
     ) -> None:
         self.space, self.store = space, store
         self.evaluator, self.proposals = evaluator, proposals

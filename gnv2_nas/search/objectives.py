@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.search.records import ObjectiveName
 
-DIRECTIONS: dict[ObjectiveName, str] = {
+DIRECTIONS: dict[ObjectiveName, Literal["maximize", "minimize"]] = {
     "quality": "maximize",
     "latency": "minimize",
     "macs": "minimize",

@@ -33,8 +33,7 @@ def front_of(
 
 def _losses(candidate: Candidate, objectives: Sequence[ObjectiveName]) -> list[float]:
     return [
-        candidate.value(name) * (-1 if DIRECTIONS[name] == "maximize" else 1)
-        for name in objectives
+        candidate.value(name) * (-1 if DIRECTIONS[name] == "maximize" else 1) for name in objectives
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 import optuna
@@ -57,7 +58,6 @@ class Proposals:
         self.rng = random.Random(f"{seed}/{len(seen)}")
         self.seen = set(seen)
         self.proposed = self.rejected = self.duplicates = 0
-        self._feasible: Params | None = None
         self._study = optuna.create_study(
             directions=[DIRECTIONS[name] for name in objectives], sampler=sampler
         )
@@ -112,8 +112,6 @@ class Proposals:
             for name in genes[: max(1, len(genes) // 8)]:
                 choices = next(gene.choices for gene in self.space.genes if gene.name == name)
                 params[name] = self.rng.choice(choices)
-        if self._feasible is None:
-            self._feasible = find_feasible(self.space, self.budgets)
         low, high = 0, len(genes)
         while low < high:
             middle = (low + high) // 2
@@ -125,8 +123,11 @@ class Proposals:
 
     def _mixed(self, params: Params, names: Sequence[str]) -> Params:
         """`params` with the genes `names` taken from a genotype known to keep the budgets."""
-        assert self._feasible is not None
         return params | {name: self._feasible[name] for name in names}
+
+    @cached_property
+    def _feasible(self) -> Params:
+        return find_feasible(self.space, self.budgets)
 
     def _keeps_budgets(self, params: Params) -> bool:
         counts = count(self.space.decode(params))

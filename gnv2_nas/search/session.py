@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -19,7 +18,7 @@ from gnv2_nas.search.loop import Observer, SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
-from gnv2_nas.search.store import Provenance, Store, open_or_create
+from gnv2_nas.search.store import Provenance, open_or_create
 
 HOPELESS = 0.7
 """A latency budget below this share of the smallest network's time ends the search at once.
@@ -75,7 +74,7 @@ class SearchSession:
                 )
         return corners
 
-    def loop(self, observer: Observer = lambda status: None) -> SearchLoop:
+    def loop(self, observer: Observer = lambda _: None) -> SearchLoop:
         """The search itself, ready to run."""
         request, settings = self.checked.request, self.checked.settings
         past = self.store.trials()
@@ -107,5 +106,3 @@ def _provenance(checked: CheckedRequest) -> Provenance:
         command=checked.request.command,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from gnv2_nas.errors import StudyError
+from gnv2_nas.errors import StudyError, UnknownNameError
 
 PREFIX = "sqlite:///"
 _MAGIC = b"SQLite format 3\x00"
@@ -45,6 +45,28 @@ def check_database(storage: str, *, write: bool = False) -> bool:
     return True
 
 
+def require_study(storage: str, name: str) -> None:
+    """Refuse a study that is not in a SQLite database without loading optuna.
+
+    Raises:
+        UnknownNameError: no such study; the message lists those that are there.
+        StudyError: see `check_database`.
+    """
+    names: list[str] = []
+    if check_database(storage):
+        if not storage.startswith(PREFIX):
+            return
+        with closing(_read_only(Path(storage.removeprefix(PREFIX)))) as connection:
+            names = [row[0] for row in connection.execute("SELECT study_name FROM studies")]
+    if name not in names:
+        none = f"none in {storage}; make one with gnv2-nas search"
+        raise UnknownNameError("study", name, names or [none])
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+
+
 def _check_writable(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
@@ -69,7 +91,7 @@ def _check_content(path: Path) -> None:
             f"{str(path)!r} is not a SQLite database; choose another file with --storage"
         )
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        with closing(_read_only(path)) as connection:
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
             if not tables:
                 return

@@ -1,0 +1,64 @@
+"""The command line: typer, no logic. Heavy rooms are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gnv2_nas.cli.devices import devices
+from gnv2_nas.cli.export import export
+from gnv2_nas.cli.profile import profile
+from gnv2_nas.cli.report import report
+from gnv2_nas.cli.search import search
+from gnv2_nas.cli.spaces import spaces
+from gnv2_nas.errors import Gnv2NasError
+
+app = typer.Typer(
+    help="Search and profile GhostNetV2 networks on the device they ship on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (search, profile, report, export, devices, spaces):
+    app.command()(command)
+
+# Typer keeps click's exceptions to itself; BadParameter's base is every wrong use of an option.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+INTERRUPTED = 130
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+) -> None:
+    if version:
+        from gnv2_nas import __version__
+
+        typer.echo(f"gnv2-nas {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; an error is one line on standard error, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except Gnv2NasError as error:
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", INTERRUPTED)
+    except MemoryError:
+        _fail("out of memory; what was finished is kept", 1)
+    except UsageError as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        _fail(f"{message or 'no command given'} See gnv2-nas --help.", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    line = " ".join(message.split())
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,58 @@
+"""Where the command line prints: results to standard output, progress to standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LOG_WIDTH = 140
+
+
+@cache
+def stdout() -> Console:
+    return _console(sys.stdout)
+
+
+@cache
+def stderr() -> Console:
+    return _console(sys.stderr)
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    # A log file has no width of its own, and a table cut to 80 columns would lose figures.
+    width = None if stream.isatty() else LOG_WIDTH
+    return Console(file=stream, width=width, highlight=False)
+
+
+def print_json(value: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", left: int = 1
+) -> None:
+    """A table whose first `left` columns are text and the others figures."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position < left else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    stdout().print(table)
+
+
+def say(message: str) -> None:
+    """A line for people, on standard error so that results can be piped."""
+    stderr().print(message, markup=False, soft_wrap=True)

@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gnv2_nas.search.request import DEFAULT_STORAGE
+
+Storage = Annotated[
+    str, typer.Option(help="Database of studies: sqlite:///FILE or any URL Optuna takes.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+DeviceName = Annotated[
+    str, typer.Option(help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file.")
+]
+ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
+
+REPORTS = Path("reports")
+
+__all__ = ["DEFAULT_STORAGE", "REPORTS", "DeviceName", "Json", "ReportFolder", "Storage"]

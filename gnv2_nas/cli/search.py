@@ -1,0 +1,131 @@
+"""`gnv2-nas search`"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gnv2_nas.cli.console import print_json, print_table, say
+from gnv2_nas.cli.networks import latency_cells, size_line
+from gnv2_nas.cli.options import DEFAULT_STORAGE, REPORTS, DeviceName, Json, ReportFolder, Storage
+from gnv2_nas.quality.estimator import DEFAULT_ESTIMATOR
+from gnv2_nas.search import request as defaults
+from gnv2_nas.search.objectives import DEFAULT_OBJECTIVES
+from gnv2_nas.search.sampler import DEFAULT_SAMPLER
+
+if TYPE_CHECKING:
+    from gnv2_nas.search.session import SearchSession
+
+
+def search(
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(help="Limit: 300MFLOPs, 12ms, 6Mparams or 20MB. May be given several times."),
+    ] = None,
+    space: Annotated[str, typer.Option(help="Search space: a name or a YAML file.")] = (
+        defaults.DEFAULT_SPACE
+    ),
+    device: DeviceName = defaults.DEFAULT_DEVICE,
+    quality: Annotated[str, typer.Option(help="Score to maximise: zen or params.")] = (
+        DEFAULT_ESTIMATOR
+    ),
+    objectives: Annotated[
+        str, typer.Option(help="Comma-separated: quality, latency, macs, params, memory.")
+    ] = ",".join(DEFAULT_OBJECTIVES),
+    sampler: Annotated[str, typer.Option(help="nsga2, tpe or random.")] = DEFAULT_SAMPLER,
+    trials: Annotated[
+        int, typer.Option(help="Networks the study shall have in the end, stock not counted.")
+    ] = defaults.DEFAULT_TRIALS,
+    timeout: Annotated[str, typer.Option(help="Time for this run: 90s, 10m, 1.5h.")] = "5m",
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 0,
+    study: Annotated[str, typer.Option(help="Name; the same name goes on where it stopped.")] = "",
+    storage: Storage = DEFAULT_STORAGE,
+    reports: ReportFolder = REPORTS,
+    json: Json = False,
+) -> None:
+    """Find the networks of a space that are best on a device within budgets.
+
+    Example: [cyan]gnv2-nas search --budget 300MFLOPs[/],
+    [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/]
+    """
+    from gnv2_nas.units import parse_duration
+
+    asked = defaults.SearchRequest(
+        budgets=tuple(budget or ()),
+        space=space,
+        device=device,
+        quality=quality,
+        objectives=objectives,
+        sampler=sampler,
+        trials=trials,
+        timeout=parse_duration(timeout),
+        seed=seed,
+        study=study,
+        storage=storage,
+        reports=reports,
+        command=shlex.join(["gnv2-nas", *sys.argv[1:]]),
+    )
+    checked = defaults.check_request(asked)
+    _run(checked, json=json)
+
+
+def _run(checked: defaults.CheckedRequest, *, json: bool) -> None:
+    from gnv2_nas.cli.progress import SearchProgress
+    from gnv2_nas.search.session import SearchSession
+
+    space = checked.space
+    say(f"study {checked.study} · space {space.name}, {space.size:.1e} genotypes")
+    session = SearchSession(checked)
+    if session.resumed:
+        say(f"going on with {len(session.store.trials())} finished trials")
+    for corner in session.corners():
+        measured = "" if corner.latency is None else f", {corner.latency.ms:.2f} ms"
+        say(f"{corner.name:>8}: {size_line(corner.architecture)}{measured}")
+    with SearchProgress() as progress:
+        try:
+            ended = session.loop(progress.show).run()
+        except KeyboardInterrupt:
+            ended = "interrupted; the same command goes on from here"
+    _conclude(checked, session, ended, json=json)
+
+
+def _conclude(
+    checked: defaults.CheckedRequest, session: SearchSession, ended: str, *, json: bool
+) -> None:
+    from gnv2_nas.report import write_report
+    from gnv2_nas.search.pareto import front
+
+    record = session.store.record()
+    files = write_report(record, checked.request.reports)
+    best = front(record)
+    if json:
+        return print_json(
+            {"study": record.name, "ended": ended, "report": str(files.html), "front": best}
+        )
+    say(f"ended: {ended}")
+    rows = [
+        (
+            f"{record.name}:{candidate.number}",
+            candidate.baseline,
+            "–" if candidate.quality is None else f"{candidate.quality:.2f}",
+            *latency_cells(candidate.latency),
+            f"{candidate.counts.macs / 1e6:.1f}",
+            f"{candidate.counts.params / 1e6:.2f}",
+        )
+        for candidate in best
+    ]
+    columns = (
+        "network",
+        "stock",
+        record.settings.quality,
+        "ms",
+        "95 %",
+        "÷ V2 1.0",
+        "MFLOPs",
+        "Mparams",
+    )
+    print_table(columns, rows, title="front", left=2)
+    return say(f"report: {files.html}")

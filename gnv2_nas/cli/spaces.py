@@ -1,0 +1,67 @@
+"""`gnv2-nas spaces`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gnv2_nas.cli.console import print_json, print_table, stdout
+from gnv2_nas.cli.options import Json
+
+
+def spaces(
+    name: Annotated[str, typer.Argument(help="Show the axes of this space.")] = "",
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of space files, for editors.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the search spaces, or show the axes of one.
+
+    Example: [cyan]gnv2-nas spaces[/], [cyan]gnv2-nas spaces ghostnetv2[/],
+    [cyan]gnv2-nas spaces --schema > space.schema.json[/]
+    """
+    if schema:
+        from gnv2_nas.space import json_schema
+
+        return print_json(json_schema())
+    return _show(name, json) if name else _list(json)
+
+
+def _list(json: bool) -> None:
+    from gnv2_nas.space import list_spaces, load_space
+
+    found = [load_space(name) for name in list_spaces()]
+    if json:
+        keys = ("name", "description", "base", "size")
+        rows = [
+            {key: getattr(space, key) for key in keys} | {"genes": len(space.genes)}
+            for space in found
+        ]
+        return print_json([row | {"size": str(row["size"])} for row in rows])
+    return print_table(
+        ("space", "description", "genes", "genotypes"),
+        [(s.name, s.description, str(len(s.genes)), f"{s.size:.1e}") for s in found],
+        left=2,
+    )
+
+
+def _show(name: str, json: bool) -> None:
+    from gnv2_nas.cli.networks import size_line
+    from gnv2_nas.search.budgets import corner_networks
+    from gnv2_nas.space import load_space
+
+    space = load_space(name)
+    genes = {gene.name: list(gene.choices) for gene in space.genes}
+    if json:
+        return print_json(
+            {"name": space.name, "description": space.description, "base": space.base,
+             "size": str(space.size), "genes": genes}
+        )  # fmt: skip
+    stdout().print(f"{space.name}: {space.description}", markup=False)
+    stdout().print(f"base {space.base}, {len(genes)} genes, {space.size:.1e} genotypes")
+    for corner, arch in corner_networks(space).items():
+        stdout().print(f"{corner:>8}: {size_line(arch)}")
+    rows = [(gene, ", ".join(map(str, choices))) for gene, choices in genes.items()]
+    return print_table(("gene", "choices, small to large"), rows, left=2)

@@ -1,0 +1,56 @@
+"""Networks as a user names them: a preset, a JSON file, or a trial of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gnv2_nas.arch import Architecture, list_presets, preset
+from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
+from gnv2_nas.search.sqlite_file import require_study
+
+
+def find_network(reference: str, storage: str) -> Architecture:
+    """The network that `reference` means.
+
+    Args:
+        reference: "ghostnetv2-1.0", "network.json" or "study:trial".
+        storage: URL of the database that studies are looked for in.
+
+    Raises:
+        UnknownNameError: no such preset, file, study or trial.
+        ArchitectureError: the file holds no architecture.
+    """
+    if reference in list_presets():
+        return preset(reference)
+    if reference.endswith(".json"):
+        return _from_file(Path(reference))
+    study, colon, trial = reference.rpartition(":")
+    if colon:
+        return _from_study(study, trial, storage)
+    raise UnknownNameError("network", reference, [*list_presets(), "FILE.json", "STUDY:TRIAL"])
+
+
+def _from_file(path: Path) -> Architecture:
+    try:
+        return Architecture.from_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{path}: {error}") from None
+
+
+def _from_study(study: str, trial: str, storage: str) -> Architecture:
+    if not trial.isdecimal():
+        raise InputError(
+            f"{study}:{trial}: a trial is a number, for instance {study}:12, but got {trial!r}"
+        )
+    require_study(storage, study)
+    from gnv2_nas.search.store import open_study
+
+    candidates = open_study(storage, study).record().candidates
+    for candidate in candidates:
+        if candidate.number == int(trial):
+            return candidate.architecture
+    last = max((candidate.number for candidate in candidates), default=None)
+    there = "it has none yet" if last is None else f"its trials are 0 to {last}"
+    raise InputError(f"study {study!r} has no trial {trial}; {there}")
