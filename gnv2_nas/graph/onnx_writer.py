@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
 from gnv2_nas.graph.fit import weights_for
 from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.onnx_wire import Constant, serialized
 from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.weights import Array, Weights
 
@@ -33,6 +35,7 @@ class _Writer:
         self.model = ModelProto(ir_version=IR_VERSION, producer_name="gnv2-nas")
         self.model.opset_import.add(domain="", version=OPSET)
         self.model.graph.name = "gnv2-nas"
+        self.constants: list[Constant] = []
         self.ops = graph.ops
         self.weights = weights
         self.tensors = [op.name for op in graph.ops]
@@ -48,11 +51,7 @@ class _Writer:
             _set_attribute(node.attribute.add(), name, value)
 
     def constant(self, name: str, array: np.ndarray[Any, Any]) -> str:
-        tensor: TensorProto = self.model.graph.initializer.add()
-        tensor.name = name
-        tensor.dims.extend(array.shape)
-        tensor.data_type = TensorProto.FLOAT if array.dtype == np.float32 else TensorProto.INT64
-        tensor.raw_data = array.tobytes()
+        self.constants.append((name, array))
         return name
 
     def inputs(self, op: Op) -> list[str]:
@@ -191,8 +190,7 @@ _NODES: dict[str, Callable[[_Writer, Op, str], None]] = {
 }
 
 
-def onnx_model(arch: Architecture, weights: Weights) -> ModelProto:
-    """The ONNX model of `arch`: float32, batch 1, input "input", output "logits"."""
+def _written(arch: Architecture, weights: Weights) -> bytes:
     graph = lower(arch)
     writer = _Writer(graph, weights)
     side = arch.resolution
@@ -201,7 +199,8 @@ def onnx_model(arch: Architecture, weights: Weights) -> ModelProto:
         _NODES[op.kind](writer, op, writer.tensors[number])
     writer.model.graph.node[-1].name = graph.output.name
     _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
-    return writer.model
+    writer.model.metadata_props.add(key=ARCHITECTURE_KEY, value=arch.to_json())
+    return serialized(writer.model, writer.constants)
 
 
 def _describe(value: onnx.ValueInfoProto, name: str, shape: tuple[int, ...]) -> None:
@@ -213,7 +212,9 @@ def _describe(value: onnx.ValueInfoProto, name: str, shape: tuple[int, ...]) -> 
 
 
 def onnx_bytes(arch: Architecture, model: Any = None) -> bytes:
-    """An ONNX file of `arch`, batch norm folded.
+    """An ONNX file of `arch`: float32, batch 1, input "input", output "logits", batch norm folded.
+
+    Its metadata holds the architecture's JSON.
 
     Args:
         arch: the network.
@@ -223,5 +224,4 @@ def onnx_bytes(arch: Architecture, model: Any = None) -> bytes:
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    data: bytes = onnx_model(arch, weights_for(arch, model)).SerializeToString()
-    return data
+    return _written(arch, weights_for(arch, model))

@@ -118,7 +118,7 @@ class TimingWeights:
     def folded(self, op: Op) -> tuple[Array, Array]:
         shape = kernel_shape(op)
         size = math.prod(shape)
-        gain = math.sqrt(2 / math.prod(shape[1:]))
+        gain = math.sqrt(1 / math.prod(shape[1:]))
         kernel = np.resize(_normal_deviates(), size) if size > _TABLE else _normal_deviates()[:size]
         return (kernel * np.float32(gain)).reshape(shape), np.full(shape[0], 0.01, np.float32)
 

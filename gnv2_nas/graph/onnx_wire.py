@@ -1,0 +1,61 @@
+"""An ONNX file put together from a small protobuf message and large arrays, copied once.
+
+protobuf's own serialiser copies every weight into the message, into its output buffer as that
+grows, and into the result. Here the message is serialised without weights, and the weights are
+appended to it in protobuf's wire format: a field is its number and type as one byte, its length,
+its content, and a reader takes the fields of a message in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, TensorProto
+
+Constant = tuple[str, NDArray[Any]]
+"""Name and values, float32 or int64."""
+
+_LENGTH_DELIMITED = 2
+_GRAPH = bytes([ModelProto.GRAPH_FIELD_NUMBER << 3 | _LENGTH_DELIMITED])
+_INITIALIZER = bytes([GraphProto.INITIALIZER_FIELD_NUMBER << 3 | _LENGTH_DELIMITED])
+_RAW_DATA = bytes([TensorProto.RAW_DATA_FIELD_NUMBER << 3 | _LENGTH_DELIMITED])
+_TYPES = {
+    np.dtype(np.float32): TensorProto.FLOAT,
+    np.dtype(np.int64): TensorProto.INT64,
+}
+
+
+def serialized(model: ModelProto, constants: Iterable[Constant]) -> bytes:
+    """The bytes of `model` with `constants` as the initializers of its graph.
+
+    Args:
+        model: complete but for initializers; left as it is.
+        constants: their arrays must be little-endian, as every machine this runs on is.
+    """
+    shell = ModelProto()
+    shell.CopyFrom(model)
+    shell.ClearField("graph")
+    graph: list[Any] = [model.graph.SerializeToString()]
+    for name, array in constants:
+        graph += _initializer(name, np.ascontiguousarray(array))
+    size = sum(memoryview(part).nbytes for part in graph)
+    return b"".join([shell.SerializeToString(), _GRAPH, _varint(size), *graph])
+
+
+def _initializer(name: str, array: NDArray[Any]) -> list[Any]:
+    tensor = TensorProto(name=name, dims=array.shape, data_type=_TYPES[array.dtype])
+    header = tensor.SerializeToString() + _RAW_DATA + _varint(array.nbytes)
+    return [_INITIALIZER, _varint(len(header) + array.nbytes), header, array]
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, lowest first; the high bit says that more follow."""
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
