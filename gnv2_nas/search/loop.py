@@ -42,7 +42,11 @@ Observer = Callable[[Status], None]
 
 
 class SearchLoop:
-    """One run over a study; `candidates` grows, and so does the store."""
+    """One run over a study.
+
+    Keeps the front and a few totals up to date, so that a progress line costs the same at the
+    ten-thousandth trial as at the first.
+    """
 
     def __init__(
         self,
@@ -59,15 +63,14 @@ class SearchLoop:
         self.evaluator, self.proposals = evaluator, proposals
         self.trials, self.timeout = trials, timeout
         self.observer = observer
-        self.candidates = list(store.record().candidates)
+        candidates = store.record().candidates
+        self.baselines = {c.baseline for c in candidates if c.baseline}
+        self.evaluated = sum(not candidate.baseline for candidate in candidates)
+        self.feasible = sum(c.feasible and not c.baseline for c in candidates)
+        self.front = front_of(candidates, store.settings.objectives)
         self._before = store.progress
         self._evaluated_before = self.evaluated
         self._started = time.monotonic()
-
-    @property
-    def evaluated(self) -> int:
-        """Trials so far, baselines not counted."""
-        return sum(not candidate.baseline for candidate in self.candidates)
 
     def run(self) -> str:
         """Evaluate until the trials, the time or the space run out; returns which, in words."""
@@ -90,10 +93,8 @@ class SearchLoop:
 
     def _evaluate_baselines(self) -> None:
         """Stock networks first: those inside the space seed the sampler, all are labelled."""
-        known = {candidate.baseline for candidate in self.candidates}
-        networks = {
-            name: arch for name, arch in stock_networks(self.space).items() if name not in known
-        }
+        stock = stock_networks(self.space)
+        networks = {name: arch for name, arch in stock.items() if name not in self.baselines}
         if not networks:
             return
         self._report("measuring stock networks")
@@ -127,7 +128,12 @@ class SearchLoop:
     def _finish(self, candidate: Candidate, proposal: Proposal | None) -> None:
         trial = None if proposal is None else self.proposals.tell(proposal, candidate)
         number = self.store.append(candidate, trial)
-        self.candidates.append(msgspec.structs.replace(candidate, number=number))
+        numbered = msgspec.structs.replace(candidate, number=number)
+        # What is dominated once stays dominated: the front and the newcomer decide.
+        self.front = front_of([*self.front, numbered], self.store.settings.objectives)
+        if not candidate.baseline:
+            self.evaluated += 1
+            self.feasible += candidate.feasible
 
     def _save_reference(self) -> None:
         provenance = self.store.provenance
@@ -144,16 +150,15 @@ class SearchLoop:
         return time.monotonic() - self._started
 
     def _report(self, doing: str) -> None:
-        front = front_of(self.candidates, self.store.settings.objectives)
         self.observer(
             Status(
                 evaluated=self.evaluated,
                 wanted=self.trials,
                 proposed=self._before.proposed + self.proposals.proposed,
                 rejected=self._before.rejected + self.proposals.rejected,
-                feasible=sum(c.feasible and not c.baseline for c in self.candidates),
-                front=len(front),
-                best=front[0] if front else None,
+                feasible=self.feasible,
+                front=len(self.front),
+                best=self.front[0] if self.front else None,
                 seconds=self._elapsed(),
                 seconds_left=self._seconds_left(),
                 doing=doing,

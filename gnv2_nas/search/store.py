@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -64,7 +65,7 @@ class Store:
             self._study = optuna.load_study(storage=storage, study_name=name)
             self._study_id = storage.get_study_id_from_name(name)
 
-    @property
+    @cached_property
     def settings(self) -> Settings:
         return msgspec.convert(self._attribute(attributes.SETTINGS), Settings)
 
