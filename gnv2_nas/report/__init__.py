@@ -1,0 +1,35 @@
+"""The report of a study: one HTML page that opens offline, and the same as CSV and JSON.
+
+Importing this package is cheap: pandas, plotly and jinja2 are imported when a report is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnv2_nas.report.naming import ReportFiles, report_files
+from gnv2_nas.search.records import StudyRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ReportFiles", "candidates_frame", "report_files", "write_report"]
+
+
+def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
+    """Write page, CSV and JSON of `record` into `folder`; see `gnv2_nas.report.write`.
+
+    Raises:
+        StorageError: the disk refused; a file that was there before stays as it was.
+    """
+    from gnv2_nas.report.write import write
+
+    return write(record, folder)
+
+
+def candidates_frame(record: StudyRecord) -> pd.DataFrame:
+    """One row a candidate; see `gnv2_nas.report.frames` for columns and units."""
+    from gnv2_nas.report.frames import candidates_frame as frame
+
+    return frame(record)

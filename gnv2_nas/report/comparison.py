@@ -1,0 +1,112 @@
+"""The front against stock GhostNetV2 1.0, one objective at a time, all others held equal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from gnv2_nas.arch import preset
+from gnv2_nas.search.objectives import DIRECTIONS
+from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+
+STOCK = "ghostnetv2-1.0"
+
+Interval = tuple[float, float]
+Verdict = Literal["better", "unclear", "none"]
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """The best that was found in `objective` among networks no worse than stock in the others."""
+
+    objective: ObjectiveName
+    candidate: Candidate | None
+    """None when every network found is worse than stock in another objective."""
+    verdict: Verdict
+    """unclear: an interval leaves it open; none: nothing found is better."""
+
+
+def stock_candidate(record: StudyRecord) -> Candidate | None:
+    """Stock GhostNetV2 1.0 of the study, if all objectives of it are known."""
+    for candidate in record.candidates:
+        values = [candidate.value(name) for name in record.settings.objectives]
+        if candidate.baseline == STOCK and all(map(math.isfinite, values)):
+            return candidate
+    return None
+
+
+def compare(
+    members: Sequence[Candidate],
+    stock: Candidate,
+    objectives: Sequence[ObjectiveName],
+    objective: ObjectiveName,
+) -> Comparison:
+    """The best member the search found in `objective`, no worse than `stock` in the others.
+
+    "No worse" is by the estimates. `members` is the front: a network that beats stock is on it,
+    or beaten there. One that is certain to be better goes before one that may be.
+    """
+    others = [name for name in objectives if name != objective]
+    pool = [
+        member
+        for member in members
+        if not member.baseline and all(_no_worse(member, stock, name) for name in others)
+    ]
+    if not pool:
+        return Comparison(objective, None, "none")
+    certain = [member for member in pool if _verdict(member, stock, objective) == "better"]
+    maximise = DIRECTIONS[objective] == "maximize"
+    best = (max if maximise else min)(certain or pool, key=lambda member: member.value(objective))
+    return Comparison(objective, best, _verdict(best, stock, objective))
+
+
+def _verdict(member: Candidate, stock: Candidate, objective: ObjectiveName) -> Verdict:
+    if objective == "latency":
+        low, high = latency_ratio_interval(member, stock)
+        if low <= 1 <= high:
+            return "unclear"
+        return "better" if high < 1 else "none"
+    if objective == "quality":
+        return "better" if member.value(objective) > stock.value(objective) else "none"
+    return "better" if member.value(objective) < stock.value(objective) else "none"
+
+
+def _no_worse(member: Candidate, stock: Candidate, objective: ObjectiveName) -> bool:
+    if objective == "latency":
+        return latency_ratio(member, stock) <= 1
+    mine, theirs = member.value(objective), stock.value(objective)
+    return mine >= theirs if DIRECTIONS[objective] == "maximize" else mine <= theirs
+
+
+def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
+    """Latency over that of `stock`; NaN when either was not measured.
+
+    Measured ratios refer to the published network, run in the same rounds. A `stock` that
+    differs from it, for instance in resolution, is divided out.
+    """
+    if candidate.latency is None or stock.latency is None:
+        return math.nan
+    if _is_reference(stock):
+        return candidate.latency.ratio
+    return candidate.latency.ratio / stock.latency.ratio
+
+
+def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> Interval:
+    """95% interval of `latency_ratio`; two intervals combine as independent errors of a log."""
+    if candidate.latency is None or stock.latency is None:
+        return math.nan, math.nan
+    mine, theirs = candidate.latency, stock.latency
+    low, high = mine.ratio_ci95
+    if _is_reference(stock):
+        return low, high
+    stock_low, stock_high = theirs.ratio_ci95
+    down = math.hypot(math.log(mine.ratio / low), math.log(stock_high / theirs.ratio))
+    up = math.hypot(math.log(high / mine.ratio), math.log(theirs.ratio / stock_low))
+    ratio = mine.ratio / theirs.ratio
+    return ratio * math.exp(-down), ratio * math.exp(up)
+
+
+def _is_reference(stock: Candidate) -> bool:
+    return stock.architecture.id == preset(STOCK).id

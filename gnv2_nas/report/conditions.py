@@ -1,0 +1,93 @@
+"""Under which conditions the numbers of a study came about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib import metadata
+
+from gnv2_nas.search.records import StudyRecord
+
+_CLOCKS = {"cpu": "thread CPU time", "wall": "wall time"}
+
+
+def conditions(record: StudyRecord) -> list[tuple[str, str]]:
+    """Name and value of each condition, in the order of the page."""
+    return [*_machine(record), *_measurement(record), *_search(record), *_versions()]
+
+
+def _machine(record: StudyRecord) -> list[tuple[str, str]]:
+    machine = record.fingerprint
+    if machine is None:
+        return [("Machine", "not recorded: no latency was measured")]
+    return [
+        ("Machine", f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib:.1f} GiB"),
+        ("System", f"{machine.system}, Python {machine.python}"),
+        ("Runtime", machine.runtime),
+        ("Governor, load at start", f"{machine.governor}, {machine.load:.2f}"),
+    ]
+
+
+def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
+    kinds = measurement_kinds(record)
+    if not kinds:
+        return [("Device", record.settings.device)]
+    device, runtime, threads, precision, clock = kinds.most_common(1)[0][0]
+    measured = [one.latency for one in record.candidates if one.latency is not None]
+    rounds = [latency.rounds for latency in measured]
+    dates = sorted(latency.taken_at for latency in measured)
+    plural = "" if threads == "1" else "s"
+    return [
+        ("Device", f"{device}: {runtime}, {threads} thread{plural}, {precision}, batch 1"),
+        ("Clock", f"{_CLOCKS.get(clock, clock)}, {min(rounds)} to {max(rounds)} rounds"),
+        ("Measured", f"{dates[0]} to {dates[-1]}" if dates[0] != dates[-1] else dates[0]),
+    ]
+
+
+def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, str]]:
+    """Device, runtime, threads, precision and clock of the latencies, and how often."""
+    return Counter(
+        (one.device, one.runtime, str(one.threads), one.precision, one.clock)
+        for one in (candidate.latency for candidate in record.candidates)
+        if one is not None
+    )
+
+
+def _search(record: StudyRecord) -> list[tuple[str, str]]:
+    settings = record.settings
+    budgets = ", ".join(budget.text for budget in settings.budgets)
+    return [
+        ("Study", f"{record.name}, begun {record.created_at}"),
+        ("Space", f"{settings.space} (hash {settings.space_hash})"),
+        ("Sampler, seed", f"{record.sampler}, {record.seed}"),
+        ("Objectives", ", ".join(settings.objectives)),
+        ("Quality estimator", settings.quality),
+        ("Budgets", budgets or "none"),
+    ]
+
+
+def _versions() -> list[tuple[str, str]]:
+    try:
+        version = metadata.version("gnv2-nas")
+    except metadata.PackageNotFoundError:
+        version = "from a checkout"
+    return [("Page made by", f"gnv2-nas {version}")]
+
+
+def cautions(record: StudyRecord, unstable: int, members: int) -> list[str]:
+    """What a reader should know before believing the front."""
+    lines = []
+    if unstable:
+        lines.append(
+            f"{unstable} of {members} latencies on the front are not stable: their interval is "
+            "wider than was asked for. They are marked."
+        )
+    kinds = len(measurement_kinds(record))
+    machines = {one.latency.fingerprint.cpu for one in record.candidates if one.latency}
+    if kinds > 1 or len(machines) > 1:
+        lines.append(
+            "The latencies were not all taken under the same conditions "
+            f"({max(kinds, len(machines))} different ones): compare them by ratio, with care."
+        )
+    if record.settings.quality == "params" and "quality" in record.settings.objectives:
+        lines.append("The score of this study is the parameter count itself.")
+    return lines

@@ -1,0 +1,153 @@
+"""The answer in words: what to take, and what it gains against stock GhostNetV2 1.0.
+
+Every sentence is made of measured numbers. An interval that leaves a question open is answered
+with "cannot tell"; a front that gains nothing says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from gnv2_nas.report.comparison import Comparison, compare, stock_candidate
+from gnv2_nas.report.knee import knee
+from gnv2_nas.report.terms import term
+from gnv2_nas.report.wording import (
+    STOCK_TITLE,
+    against,
+    doubt,
+    gain,
+    over_budget,
+    reference,
+    shortfall,
+    terms_of,
+    values,
+)
+from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+
+Tone = Literal["good", "unclear", "plain"]
+_TONES: dict[str, Tone] = {"better": "good", "unclear": "unclear", "none": "plain"}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One card: a question, the network that answers it, the answer."""
+
+    title: str
+    candidate: Candidate | None
+    text: str
+    tone: Tone
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """What the page says first."""
+
+    headline: str
+    tone: Tone
+    findings: tuple[Finding, ...]
+    recommended: Candidate | None
+    """The knee of the front; None without a front."""
+
+
+def recommend(record: StudyRecord, members: Sequence[Candidate]) -> Recommendation:
+    """The answer that the front `members` of `record` supports."""
+    best = knee(members, record.settings.objectives)
+    if best is None:
+        return Recommendation(_no_front(record), "plain", (), None)
+    stock = stock_candidate(record)
+    if stock is None:
+        headline = (
+            f"{reference(record, best)} is the {_best(record)} found: {values(record, best)}. "
+            f"This study holds no {STOCK_TITLE}, so there is no gain to state."
+        )
+        return Recommendation(headline, "plain", (_compromise(record, best, None),), best)
+    objectives = record.settings.objectives
+    comparisons = [compare(members, stock, objectives, name) for name in _by_weight(objectives)]
+    headline, tone = _headline(record, comparisons, stock, best)
+    findings = [_finding(record, one, stock) for one in comparisons]
+    if len(objectives) > 1 or comparisons[0].candidate is not best:
+        findings.insert(0, _compromise(record, best, stock))
+    return Recommendation(headline, tone, tuple(findings), best)
+
+
+def _by_weight(objectives: Sequence[ObjectiveName]) -> list[ObjectiveName]:
+    """What was measured first, a score last: the order in which a gain is worth telling."""
+    return sorted(objectives, key=lambda name: (name != "latency", name == "quality"))
+
+
+def _best(record: StudyRecord) -> str:
+    return "best network" if len(record.settings.objectives) == 1 else "best compromise"
+
+
+def _no_front(record: StudyRecord) -> str:
+    if not record.candidates:
+        return "Nothing has been evaluated yet, so there is nothing to recommend."
+    if any(candidate.feasible for candidate in record.candidates):
+        return "No network that keeps the budgets has a value for every objective yet."
+    nearest = min(record.candidates, key=lambda one: max(one.violations.values()))
+    return (
+        f"None of the {len(record.candidates):,} networks evaluated keeps every budget. "
+        f"Nearest is {reference(record, nearest)}, {over_budget(nearest)}."
+    )
+
+
+def _headline(
+    record: StudyRecord, comparisons: Sequence[Comparison], stock: Candidate, best: Candidate
+) -> tuple[str, Tone]:
+    for comparison in comparisons:
+        if comparison.verdict == "better" and comparison.candidate is not None:
+            name = reference(record, comparison.candidate)
+            return f"{name} has {gain(record, comparison, stock)}.", "good"
+    for comparison in comparisons:
+        if comparison.verdict == "unclear" and comparison.candidate is not None:
+            name = reference(record, comparison.candidate)
+            return (
+                f"Cannot tell whether {name} is faster than {STOCK_TITLE}: "
+                f"{doubt(record, comparison, stock)}.",
+                "unclear",
+            )
+    if stock.feasible:
+        return f"Nothing found beats {STOCK_TITLE}.", "plain"
+    return (
+        f"Nothing found is as good as {STOCK_TITLE}, which is itself {over_budget(stock)}; "
+        f"within the budgets the {_best(record)} is {reference(record, best)}, "
+        f"{values(record, best)}."
+    ), "plain"
+
+
+def _compromise(record: StudyRecord, best: Candidate, stock: Candidate | None) -> Finding:
+    single = len(record.settings.objectives) == 1
+    title = "Best network" if single else "Best compromise: the knee of the front"
+    if stock is None or stock is best:
+        sentences = [_sentence_case(f"{values(record, best)}.")]
+    else:
+        pairs = (f"{one.in_text} {against(one, best, stock)}" for one in terms_of(record))
+        sentences = [_sentence_case(f"{'; '.join(pairs)}.")]
+    if best.baseline:
+        sentences.append(f"It is a stock network, {best.baseline}: the search found no better.")
+    if best.latency is not None and not best.latency.stable:
+        sentences.append(f"Its latency is not stable: {best.latency.reason}.")
+    return Finding(title, best, " ".join(sentences), "plain")
+
+
+def _finding(record: StudyRecord, comparison: Comparison, stock: Candidate) -> Finding:
+    one = term(comparison.objective, record.settings.quality)
+    title = one.question
+    if len(record.settings.objectives) > 1:
+        title += ", no worse than stock in the rest"
+    return Finding(
+        title, comparison.candidate, _text(record, comparison, stock), _TONES[comparison.verdict]
+    )
+
+
+def _text(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+    if comparison.verdict == "better":
+        return _sentence_case(f"{gain(record, comparison, stock)}.")
+    if comparison.verdict == "unclear":
+        return f"Cannot tell: {doubt(record, comparison, stock)}."
+    return shortfall(record, comparison, stock)
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,84 @@
+"""How the page names, scales and compares what a candidate is judged by."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from gnv2_nas.search.records import ObjectiveName
+from gnv2_nas.units import format_quantity
+
+_SCORES = {
+    "zen": ("Zen-score", "data-free; not an accuracy"),
+    "params": ("Parameter score", "the parameter count; not an accuracy"),
+}
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One metric as the page shows it."""
+
+    name: ObjectiveName
+    title: str
+    in_text: str
+    """The title within a sentence."""
+    unit: str
+    scale: float
+    """One `unit` in base units: an axis shows values divided by it."""
+    less: str
+    """What the better of two networks has."""
+    no_worse: str
+    question: str
+    """Title of the card that asks for the best network in this metric."""
+    note: str = ""
+
+    @property
+    def axis_title(self) -> str:
+        extra = self.unit or self.note
+        return f"{self.title} ({extra})" if extra else self.title
+
+    def format(self, value: float) -> str:
+        """A value in base units, for reading: "6.12 ms", "93.4"."""
+        if math.isnan(value):
+            return "not known"
+        return format_score(value) if self.name == "quality" else format_quantity(self.name, value)
+
+
+_COSTS = {
+    term.name: term
+    for term in (
+        Term("latency", "Latency", "latency", "ms", 1.0,
+             "lower latency", "no higher latency", "Fastest"),
+        Term("macs", "FLOPs", "FLOPs", "MFLOPs", 1e6,
+             "fewer FLOPs", "no more FLOPs", "Fewest FLOPs"),
+        Term("params", "Parameters", "parameters", "M", 1e6,
+             "fewer parameters", "no more parameters", "Fewest parameters"),
+        Term("memory", "Memory", "memory", "MB", 1e6,
+             "less memory", "no more memory", "Least memory"),
+    )
+}  # fmt: skip
+
+
+def term(objective: ObjectiveName, estimator: str) -> Term:
+    """How to show `objective` in a study whose quality comes from `estimator`."""
+    if objective != "quality":
+        return _COSTS[objective]
+    title, note = _SCORES.get(estimator, (f"Score “{estimator}”", "not a measured accuracy"))
+    in_text = title if title.startswith("Zen") else title[0].lower() + title[1:]
+    return Term(
+        "quality", title, in_text, "", 1.0,
+        f"a better {in_text}", f"no lower {in_text}", f"Best {in_text}", note,
+    )  # fmt: skip
+
+
+def format_score(value: float) -> str:
+    """As many decimals as tell neighbours apart: "93.41", "0.7312", "6,156,908"."""
+    if abs(value) >= 1e4:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
+
+
+def format_share(share: float) -> str:
+    """0.184 → "18%"; one digit more below 10%, where it matters."""
+    percent = 100 * share
+    return f"{percent:.0f}%" if abs(percent) >= 9.95 else f"{percent:.1f}%"

@@ -1,0 +1,115 @@
+"""Sentences that set one network against stock GhostNetV2 1.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gnv2_nas.report.comparison import Comparison, latency_ratio, latency_ratio_interval
+from gnv2_nas.report.terms import Term, format_share, term
+from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+
+STOCK_TITLE = "stock GhostNetV2 1.0"
+
+
+def reference(record: StudyRecord, candidate: Candidate) -> str:
+    """`study:number`, what the command line calls a network."""
+    return f"{record.name}:{candidate.number}"
+
+
+def terms_of(record: StudyRecord) -> list[Term]:
+    """The objectives of a study, ready to be named."""
+    return [term(name, record.settings.quality) for name in record.settings.objectives]
+
+
+def values(record: StudyRecord, candidate: Candidate) -> str:
+    """The objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
+    return ", ".join(
+        f"{one.in_text} {one.format(candidate.value(one.name))}" for one in terms_of(record)
+    )
+
+
+def over_budget(candidate: Candidate) -> str:
+    """The budgets a network breaks: "over 12ms by 8.1%"."""
+    return "over " + " and ".join(
+        f"{text} by {format_share(excess)}" for text, excess in candidate.violations.items()
+    )
+
+
+def gain(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+    """What a network that is better has: "18% lower latency than stock … at no lower …"."""
+    candidate = comparison.candidate
+    assert candidate is not None  # noqa: S101  a gain is somebody's
+    better = term(comparison.objective, record.settings.quality)
+    if better.name == "latency":
+        low, high = latency_ratio_interval(candidate, stock)
+        lead = (
+            f"{format_share(1 - latency_ratio(candidate, stock))} lower latency than "
+            f"{STOCK_TITLE} (95% interval {format_share(1 - high)} to {format_share(1 - low)})"
+        )
+    elif better.name == "quality":
+        lead = f"a better {better.in_text} than {STOCK_TITLE} ({against(better, candidate, stock)})"
+    else:
+        share = 1 - candidate.value(better.name) / stock.value(better.name)
+        lead = (
+            f"{format_share(share)} {better.less} than {STOCK_TITLE} "
+            f"({against(better, candidate, stock)})"
+        )
+    return lead + _at_equal(record, comparison, stock)
+
+
+def doubt(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+    """Why a latency cannot be told from that of stock."""
+    candidate = comparison.candidate
+    assert candidate is not None  # noqa: S101  a doubt is about somebody
+    return f"its latency is {_ratio(candidate, stock)}, which leaves it open" + _at_equal(
+        record, comparison, stock
+    )
+
+
+def shortfall(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+    """What a network that is not better lacks."""
+    estimator = record.settings.quality
+    if comparison.candidate is None:
+        others = _others(record, comparison.objective)
+        return f"No network found reaches stock’s {_and(one.in_text for one in others)}."
+    one = term(comparison.objective, estimator)
+    return (
+        f"Not better than stock: {one.in_text} {against(one, comparison.candidate, stock)}"
+        f"{_at_equal(record, comparison, stock)}."
+    )
+
+
+def against(one: Term, candidate: Candidate, stock: Candidate) -> str:
+    """Both values of one objective; for latency the ratio, which was measured in one run."""
+    if one.name == "latency":
+        return f"{one.format(candidate.value(one.name))}, {_ratio(candidate, stock)}"
+    return f"{one.format(candidate.value(one.name))} against {one.format(stock.value(one.name))}"
+
+
+def _ratio(candidate: Candidate, stock: Candidate) -> str:
+    low, high = latency_ratio_interval(candidate, stock)
+    ratio = latency_ratio(candidate, stock)
+    return f"{ratio:.3f} of stock’s with a 95% interval of {low:.3f} to {high:.3f}"
+
+
+def _at_equal(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+    others = _others(record, comparison.objective)
+    if not others or comparison.candidate is None:
+        return ""
+    candidate = comparison.candidate
+    return f", at {_and(_no_worse(one, candidate, stock) for one in others)}"
+
+
+def _no_worse(one: Term, candidate: Candidate, stock: Candidate) -> str:
+    if one.name == "latency" and latency_ratio_interval(candidate, stock)[1] >= 1:
+        return f"a latency that cannot be told from stock’s ({against(one, candidate, stock)})"
+    return f"{one.no_worse} ({against(one, candidate, stock)})"
+
+
+def _others(record: StudyRecord, objective: ObjectiveName) -> list[Term]:
+    return [one for one in terms_of(record) if one.name != objective]
+
+
+def _and(parts: Iterable[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last

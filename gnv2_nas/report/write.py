@@ -1,0 +1,66 @@
+"""The three files of a report, each written aside and renamed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gnv2_nas.files import write_atomically
+from gnv2_nas.report.frames import candidate_rows, frame_of
+from gnv2_nas.report.naming import ReportFiles, report_files
+from gnv2_nas.report.page import page
+from gnv2_nas.report.recommendation import Recommendation, recommend
+from gnv2_nas.search.pareto import front
+from gnv2_nas.search.records import Candidate, StudyRecord
+
+
+def write(record: StudyRecord, folder: Path) -> ReportFiles:
+    """Write page, JSON and CSV of `record`; all are made before the first is written.
+
+    Raises:
+        StorageError: the disk refused; a file that was there before stays as it was.
+    """
+    files = report_files(record.name, folder)
+    members = front(record)
+    recommendation = recommend(record, members)
+    rows = candidate_rows(record)
+    frame = frame_of(rows)
+    html = page(record, frame, members, recommendation)
+    json = _json(record, rows, members, recommendation)
+    csv = frame.to_csv(index=False)
+    for path, content in ((files.html, html), (files.json, json), (files.csv, csv)):
+        write_atomically(path, content)
+    return files
+
+
+def _json(
+    record: StudyRecord,
+    rows: list[dict[str, Any]],
+    members: list[Candidate],
+    recommendation: Recommendation,
+) -> bytes:
+    """The rows of the CSV with genotype and architecture as objects, and what the page says."""
+    recommended = recommendation.recommended
+    document: dict[str, Any] = {
+        "study": record.name,
+        "headline": recommendation.headline,
+        "recommended": None if recommended is None else recommended.number,
+        "front": [member.number for member in members],
+        "settings": record.settings,
+        "sampler": record.sampler,
+        "seed": record.seed,
+        "command": record.command,
+        "created_at": record.created_at,
+        "proposed": record.proposed,
+        "rejected": record.rejected,
+        "duplicates": record.duplicates,
+        "fingerprint": record.fingerprint,
+        "candidates": [
+            row | {"violations": one.violations, "genotype": one.params,
+                   "architecture": one.architecture}
+            for row, one in zip(rows, record.candidates, strict=True)
+        ],
+    }  # fmt: skip
+    return msgspec.json.encode(document)
