@@ -39,13 +39,21 @@ def find_named(kind: str, what: str, name_or_path: str, suffix: str = ".yaml") -
     """
     path = Path(name_or_path)
     if path.suffix in (suffix, ".yml") or len(path.parts) > 1:
-        if path.is_file():
+        if _is_file(path):
             return path
         raise UnknownNameError(f"{what} file", name_or_path, list_named(kind, suffix))
     known = list_named(kind, suffix)
     if name_or_path not in known:
         raise UnknownNameError(what, name_or_path, known)
     return known[name_or_path]
+
+
+def _is_file(path: Path) -> bool:
+    """False also where one may not look."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def check_writable(folder: Path) -> None:
@@ -83,12 +91,15 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        temporary = None
     except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(f"cannot write {str(path)!r}: {reason}; nothing was changed") from None
+    finally:
+        # Also when interrupted from the keyboard.
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-        reason = error.strerror or error
-        raise StorageError(f"cannot write {str(path)!r}: {reason}; nothing was changed") from None
 
 
 def _umask() -> int:
