@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.cli.console import say
-from gnv2_nas.cli.options import DEFAULT_STORAGE, Storage
+from gnv2_nas.cli.options import Storage
 from gnv2_nas.errors import UnknownNameError
+from gnv2_nas.search import defaults
 
 FORMATS = ("json", "onnx")
 
@@ -25,7 +26,7 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="File to write; by default the network's id.")
     ] = None,
-    storage: Storage = DEFAULT_STORAGE,
+    storage: Storage = defaults.STORAGE,
 ) -> None:
     """Write the file to deploy: ONNX with batch norm folded, batch 1, float32.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.search.request import DEFAULT_STORAGE
+from gnv2_nas.search import defaults
 
 Storage = Annotated[
     str, typer.Option(help="Database of studies: sqlite:///FILE or any URL Optuna takes.")
@@ -18,6 +18,4 @@ DeviceName = Annotated[
 ]
 ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
 
-REPORTS = Path("reports")
-
-__all__ = ["DEFAULT_STORAGE", "REPORTS", "DeviceName", "Json", "ReportFolder", "Storage"]
+REPORTS = Path(defaults.REPORTS)

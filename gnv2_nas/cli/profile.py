@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnv2_nas.arch import list_presets
 from gnv2_nas.cli.console import print_json, print_table, say, stderr
-from gnv2_nas.cli.networks import latency_cells
-from gnv2_nas.cli.options import DEFAULT_STORAGE, DeviceName, Json, Storage
+from gnv2_nas.cli.options import DeviceName, Json, Storage
+from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
@@ -23,11 +22,11 @@ def profile(
             help="Presets, architecture JSON files or STUDY:TRIAL; all presets without."
         ),
     ] = None,
-    device: DeviceName = "cpu",
+    device: DeviceName = defaults.DEVICE,
     layers: Annotated[
         bool, typer.Option("--layers", help="Time, FLOPs and share of every layer instead.")
     ] = False,
-    storage: Storage = DEFAULT_STORAGE,
+    storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:
     """Count and time networks: size, FLOPs, memory, latency with its interval.
@@ -35,6 +34,7 @@ def profile(
     Example: [cyan]gnv2-nas profile --device cpu[/],
     [cyan]gnv2-nas profile ghostnetv2-1.0 --layers[/]
     """
+    from gnv2_nas.arch import list_presets
     from gnv2_nas.profiling.device import read_profile
     from gnv2_nas.search.networks import find_network
 
@@ -47,6 +47,7 @@ def profile(
 
 
 def _table(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
+    from gnv2_nas.cli.networks import latency_cells
     from gnv2_nas.graph import count
     from gnv2_nas.profiling import journal
 

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, say
-from gnv2_nas.cli.options import DEFAULT_STORAGE, REPORTS, Json, ReportFolder, Storage
+from gnv2_nas.cli.options import REPORTS, Json, ReportFolder, Storage
+from gnv2_nas.search import defaults
 
 
 def report(
     study: Annotated[str, typer.Argument(help="Name of the study.")],
-    storage: Storage = DEFAULT_STORAGE,
+    storage: Storage = defaults.STORAGE,
     reports: ReportFolder = REPORTS,
     json: Json = False,
 ) -> None:

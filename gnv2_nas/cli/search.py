@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, say
-from gnv2_nas.cli.networks import latency_cells, size_line
-from gnv2_nas.cli.options import DEFAULT_STORAGE, REPORTS, DeviceName, Json, ReportFolder, Storage
-from gnv2_nas.quality.estimator import DEFAULT_ESTIMATOR
-from gnv2_nas.search import request as defaults
-from gnv2_nas.search.objectives import DEFAULT_OBJECTIVES
-from gnv2_nas.search.sampler import DEFAULT_SAMPLER
+from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storage
+from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
+    from gnv2_nas.search.request import CheckedRequest
     from gnv2_nas.search.session import SearchSession
 
 
@@ -26,23 +23,25 @@ def search(
         typer.Option(help="Limit: 300MFLOPs, 12ms, 6Mparams or 20MB. May be given several times."),
     ] = None,
     space: Annotated[str, typer.Option(help="Search space: a name or a YAML file.")] = (
-        defaults.DEFAULT_SPACE
+        defaults.SPACE
     ),
-    device: DeviceName = defaults.DEFAULT_DEVICE,
+    device: DeviceName = defaults.DEVICE,
     quality: Annotated[str, typer.Option(help="Score to maximise: zen or params.")] = (
-        DEFAULT_ESTIMATOR
+        defaults.QUALITY
     ),
     objectives: Annotated[
         str, typer.Option(help="Comma-separated: quality, latency, macs, params, memory.")
-    ] = ",".join(DEFAULT_OBJECTIVES),
-    sampler: Annotated[str, typer.Option(help="nsga2, tpe or random.")] = DEFAULT_SAMPLER,
+    ] = defaults.OBJECTIVES,
+    sampler: Annotated[str, typer.Option(help="nsga2, tpe or random.")] = defaults.SAMPLER,
     trials: Annotated[
         int, typer.Option(help="Networks the study shall have in the end, stock not counted.")
-    ] = defaults.DEFAULT_TRIALS,
-    timeout: Annotated[str, typer.Option(help="Time for this run: 90s, 10m, 1.5h.")] = "5m",
-    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 0,
+    ] = defaults.TRIALS,
+    timeout: Annotated[
+        str, typer.Option(help="Time for this run: 90s, 10m, 1.5h.")
+    ] = defaults.TIMEOUT,
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = defaults.SEED,
     study: Annotated[str, typer.Option(help="Name; the same name goes on where it stopped.")] = "",
-    storage: Storage = DEFAULT_STORAGE,
+    storage: Storage = defaults.STORAGE,
     reports: ReportFolder = REPORTS,
     json: Json = False,
 ) -> None:
@@ -51,9 +50,10 @@ def search(
     Example: [cyan]gnv2-nas search --budget 300MFLOPs[/],
     [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/]
     """
+    from gnv2_nas.search.request import SearchRequest, check_request
     from gnv2_nas.units import parse_duration
 
-    asked = defaults.SearchRequest(
+    asked = SearchRequest(
         budgets=tuple(budget or ()),
         space=space,
         device=device,
@@ -68,11 +68,12 @@ def search(
         reports=reports,
         command=shlex.join(["gnv2-nas", *sys.argv[1:]]),
     )
-    checked = defaults.check_request(asked)
+    checked = check_request(asked)
     _run(checked, json=json)
 
 
-def _run(checked: defaults.CheckedRequest, *, json: bool) -> None:
+def _run(checked: CheckedRequest, *, json: bool) -> None:
+    from gnv2_nas.cli.networks import size_line
     from gnv2_nas.cli.progress import SearchProgress
     from gnv2_nas.search.session import SearchSession
 
@@ -92,9 +93,8 @@ def _run(checked: defaults.CheckedRequest, *, json: bool) -> None:
     _conclude(checked, session, ended, json=json)
 
 
-def _conclude(
-    checked: defaults.CheckedRequest, session: SearchSession, ended: str, *, json: bool
-) -> None:
+def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:
+    from gnv2_nas.cli.networks import latency_cells
     from gnv2_nas.report import write_report
     from gnv2_nas.search.pareto import front
 

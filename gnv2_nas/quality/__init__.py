@@ -1,7 +1,6 @@
 """What a search maximises: quality estimators, by name."""
 
 from gnv2_nas.quality.estimator import (
-    DEFAULT_ESTIMATOR,
     ESTIMATORS,
     ParameterCount,
     QualityEstimator,
@@ -10,7 +9,6 @@ from gnv2_nas.quality.estimator import (
 )
 
 __all__ = [
-    "DEFAULT_ESTIMATOR",
     "ESTIMATORS",
     "ParameterCount",
     "QualityEstimator",

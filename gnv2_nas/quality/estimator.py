@@ -9,7 +9,6 @@ from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.graph import count
 
 ESTIMATORS = ("params", "zen")
-DEFAULT_ESTIMATOR = "zen"
 
 
 class QualityEstimator(Protocol):

@@ -14,7 +14,6 @@ DIRECTIONS: dict[ObjectiveName, Literal["maximize", "minimize"]] = {
     "params": "minimize",
     "memory": "minimize",
 }
-DEFAULT_OBJECTIVES: tuple[ObjectiveName, ...] = ("quality", "latency")
 
 
 def parse_objectives(text: str) -> tuple[ObjectiveName, ...]:

@@ -14,39 +14,35 @@ import msgspec
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable
 from gnv2_nas.profiling.device import read_profile
-from gnv2_nas.quality.estimator import DEFAULT_ESTIMATOR, check_estimator
+from gnv2_nas.quality.estimator import check_estimator
+from gnv2_nas.search import defaults
 from gnv2_nas.search.budgets import find_feasible, parse_budgets
-from gnv2_nas.search.objectives import DEFAULT_OBJECTIVES, parse_objectives
+from gnv2_nas.search.objectives import parse_objectives
 from gnv2_nas.search.records import Settings
-from gnv2_nas.search.sampler import DEFAULT_SAMPLER, check_sampler
+from gnv2_nas.search.sampler import check_sampler
 from gnv2_nas.search.sqlite_file import check_database
 from gnv2_nas.space import SearchSpace, load_space
-
-DEFAULT_SPACE = "ghostnetv2"
-DEFAULT_DEVICE = "cpu"
-DEFAULT_STORAGE = "sqlite:///studies.db"
-DEFAULT_TRIALS = 120
-DEFAULT_TIMEOUT = 300.0
+from gnv2_nas.units import parse_duration
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
     """The options of a search as the user gave them."""
 
     budgets: tuple[str, ...] = ()
-    space: str = DEFAULT_SPACE
-    device: str = DEFAULT_DEVICE
-    quality: str = DEFAULT_ESTIMATOR
-    objectives: str = ",".join(DEFAULT_OBJECTIVES)
-    sampler: str = DEFAULT_SAMPLER
-    trials: int = DEFAULT_TRIALS
+    space: str = defaults.SPACE
+    device: str = defaults.DEVICE
+    quality: str = defaults.QUALITY
+    objectives: str = defaults.OBJECTIVES
+    sampler: str = defaults.SAMPLER
+    trials: int = defaults.TRIALS
     """Networks the study shall have in the end, stock networks not counted."""
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float = parse_duration(defaults.TIMEOUT)
     """Seconds."""
-    seed: int = 0
+    seed: int = defaults.SEED
     study: str = ""
     """Name; "" makes one from space, budgets and device."""
-    storage: str = DEFAULT_STORAGE
-    reports: Path = Path("reports")
+    storage: str = defaults.STORAGE
+    reports: Path = Path(defaults.REPORTS)
     command: str = ""
     """What to type to run the search again."""
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 SAMPLERS = ("nsga2", "random", "tpe")
-DEFAULT_SAMPLER = "nsga2"
 
 
 def check_sampler(name: str) -> str:

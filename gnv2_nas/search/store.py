@@ -25,8 +25,6 @@ from gnv2_nas.search.objectives import DIRECTIONS
 from gnv2_nas.search.records import Candidate, Settings, StudyRecord
 from gnv2_nas.search.sqlite_file import check_database
 
-DEFAULT_STORAGE = "sqlite:///studies.db"
-
 
 class Provenance(msgspec.Struct, frozen=True):
     """How a study came about."""

@@ -1,0 +1,1 @@
+"""What the project claims about its own speed, measured in one run. `make bench` prints it."""

@@ -1,0 +1,29 @@
+"""`python -m benchmarks [NAME …]`: run all benchmarks, or those named, and print their tables."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from rich.console import Console
+
+from benchmarks.table import machine
+
+NAMES = ("counting", "writing", "deployed", "trial", "answers")
+"""Modules with a `run() -> rich.table.Table`, cheapest first."""
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        print(f"error: unknown benchmark {unknown[0]!r}; known: {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(machine(), markup=False)
+    for name in names or NAMES:
+        console.print(importlib.import_module(f"benchmarks.{name}").run())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

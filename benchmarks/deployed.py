@@ -1,0 +1,47 @@
+"""How fast the written file runs: against the same network exported by tracing, paired."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+from rich.table import Table
+
+from benchmarks.public_form import STOCK, exported, public_model
+from benchmarks.table import table
+from gnv2_nas.arch import preset
+from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
+from gnv2_nas.profiling.plan import Plan, collect
+from gnv2_nas.profiling.statistics import estimate
+
+PLAN = Plan(min_rounds=60, max_rounds=200, max_seconds=60)
+
+
+def run() -> Table:
+    runtime = OnnxRuntime()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = exported(public_model(STOCK), dynamo=False)
+    artefacts = {
+        "public module, exported by tracing": traced,
+        "the same file once more (A/A)": traced,
+        "onnx_bytes": onnx_bytes(STOCK),
+        "GhostNet 1.0, onnx_bytes": onnx_bytes(preset("ghostnet-1.0")),
+        "MobileNetV3-Large 1.0, onnx_bytes": onnx_bytes(preset("mobilenetv3-large-1.0")),
+    }
+    sessions = [runtime.load(artefact, 1) for artefact in artefacts.values()]
+    runs = [session.run for session in sessions]
+    samples = collect(runs, PLAN, random.Random(0), enough=lambda _: False)
+    estimates = estimate(samples.cpu, [0])
+    rows = [
+        (
+            name,
+            f"{estimates.ratio[row] * estimates.reference_seconds * 1e3:.2f}",
+            f"{estimates.ratio[row]:.3f}",
+            f"{estimates.low[row]:.3f}–{estimates.high[row]:.3f}",
+        )
+        for row, name in enumerate(artefacts)
+    ]
+    title = f"Run time of GhostNetV2 1.0, ONNX Runtime, one thread, {samples.rounds} rounds"
+    return table(title, ("", "ms", "÷ traced", "95 %"), rows)
