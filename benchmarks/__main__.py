@@ -16,7 +16,9 @@ NAMES = ("counting", "writing", "deployed", "trial", "answers")
 def main(names: list[str]) -> int:
     unknown = [name for name in names if name not in NAMES]
     if unknown:
-        print(f"error: unknown benchmark {unknown[0]!r}; known: {', '.join(NAMES)}", file=sys.stderr)
+        print(
+            f"error: unknown benchmark {unknown[0]!r}; known: {', '.join(NAMES)}", file=sys.stderr
+        )
         return 2
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(machine(), markup=False)

@@ -21,7 +21,7 @@ def run() -> Table:
     ours = median_seconds(lambda: onnx_bytes(STOCK), 15)
     rows = [
         ("onnx_bytes, weights made for timing", ours),
-        ("onnx_bytes, a trained module's weights", median_seconds(lambda: onnx_bytes(STOCK, model), 7)),
+        ("onnx_bytes, trained weights", median_seconds(lambda: onnx_bytes(STOCK, model), 7)),
         ("copying that many bytes (the floor)", median_seconds(lambda: bytearray(artefact), 15)),
         ("torch.onnx.export, tracing", _once(dynamo=False)),
         ("torch.onnx.export, dynamo", _once(dynamo=True)),
