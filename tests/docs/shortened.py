@@ -1,0 +1,38 @@
+"""`gnv2-nas` and Python blocks as the documentation tests run them: the same work, less of it.
+
+A measurement ends after three rounds and a search after two trials. The options are appended: of an
+option given twice the last one counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import runpy
+import sys
+
+ROUNDS = 3
+SEARCH = ["--trials", "2", "--timeout", "1m"]
+
+
+def shorten() -> None:
+    measuring = importlib.import_module("gnv2_nas.profiling.protocol")
+    measuring.Plan = functools.partial(measuring.Plan, max_rounds=ROUNDS)
+
+
+def command_line(arguments: list[str]) -> None:
+    from gnv2_nas.cli import main
+
+    sys.argv = ["gnv2-nas", *arguments]
+    if arguments[:1] == ["search"] and not {"--help", "-h"} & set(arguments):
+        sys.argv += SEARCH
+    main()
+
+
+if __name__ == "__main__":
+    shorten()
+    if sys.argv[1] == "gnv2-nas":
+        command_line(sys.argv[2:])
+    else:
+        sys.path[0] = ""
+        runpy.run_path(sys.argv[1], run_name="__main__")

@@ -1,0 +1,89 @@
+"""Every command line and Python block of the documentation runs, page by page, in order.
+
+The blocks of a page share one working directory, so a search and the report on it may follow each
+other. Commands run shortened (see `shortened.py`). Of `make TARGET` it is checked that the target
+exists. Lines that fetch or enter a checkout or an environment are left out: SET_UP.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import CONSOLE, PAGES, PYTHON, ROOT, SHELL, Block, blocks, outside_blocks
+
+SET_UP = re.compile(r"(git clone|git add|git commit|cd|source|pip install|python3? -m venv) ")
+COMMAND = re.compile(r"^\s*(\$ )?(gnv2-nas|make) [\w-]", re.MULTILINE)
+SHORTENED = Path(__file__).with_name("shortened.py")
+
+
+@pytest.fixture
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """PATH leads to stand-ins of `gnv2-nas` and `make`, and to the tools of this environment."""
+    folder = tmp_path_factory.mktemp("bin")
+    _script(folder / "gnv2-nas", f'exec "{sys.executable}" "{SHORTENED}" gnv2-nas "$@"')
+    real_make = shutil.which("make") or "make"
+    _script(folder / "make", f'exec "{real_make}" -n -C "{ROOT}" "$@" >/dev/null')
+    path = [str(folder), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return {**os.environ, "PATH": os.pathsep.join(path), "COLUMNS": "200"}
+
+
+def _script(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_the_page_runs(
+    page: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    for block in blocks(page):
+        if block.file():
+            target = tmp_path / block.file()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text)
+        command = _command(block, tmp_path)
+        if command:
+            _run(command, block, page, environment, tmp_path)
+
+
+def _command(block: Block, folder: Path) -> list[str]:
+    if block.language == PYTHON:
+        script = folder / f"block_{block.line}.py"
+        script.write_text(block.text)
+        return [sys.executable, str(SHORTENED), str(script)]
+    lines = [line for line in block.commands().splitlines() if not SET_UP.match(line)]
+    return ["bash", "-euo", "pipefail", "-c", "\n".join(lines)] if lines else []
+
+
+def _run(
+    command: list[str], block: Block, page: str, environment: dict[str, str], folder: Path
+) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    failed = done.returncode != 0
+    assert failed == block.shows_an_error(), (
+        f"{page}:{block.line}: exit code {done.returncode}\n{block.text}\nprinted\n{done.stdout}"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_command_hides_outside_of_blocks_that_run(page: str) -> None:
+    for block in blocks(page):
+        if block.language not in (*SHELL, CONSOLE):
+            assert not COMMAND.search(block.text), f"{page}:{block.line}: make it an `sh` block"
+    indented = re.search(r"^( {4}|\t)\s*(\$ )?(gnv2-nas|make) .*", outside_blocks(page), re.M)
+    assert not indented, f"{page}: {indented[0].strip()!r} must stand in an `sh` block"
