@@ -1,4 +1,7 @@
-"""In CI nothing is left out unnoticed: a skipped test fails there. Expected failures stay."""
+"""In CI nothing is left out unnoticed: a skipped test fails there. Expected failures stay.
+
+Torch runs on one thread.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,10 @@ from collections.abc import Generator
 import pytest
 
 IN_CI = bool(os.environ.get("CI"))
+
+# Before torch is imported: one thread. On a busy machine the threads of one small convolution
+# wait for each other ten times as long as they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(wrapper=True)
