@@ -76,7 +76,7 @@ def _table(networks: dict[str, Architecture], device: str, *, json: bool) -> Non
 def _measure(networks: dict[str, Architecture], device: str) -> list[Measurement]:
     from rich.progress import Progress
 
-    from gnv2_nas.profiling.measure import measure
+    from gnv2_nas.profiling.protocol import measure
 
     with Progress(console=stderr(), transient=True) as progress:
         task = progress.add_task("measuring in shared rounds", total=1.0)

@@ -16,9 +16,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # numpy, which measuring needs, is loaded when something is measured.
+    # numpy, which measuring needs, is loaded when something is measured. The module must not be
+    # called `measure`: once imported, it would stand here in place of the function.
     if name == "measure":
-        from gnv2_nas.profiling.measure import measure
+        from gnv2_nas.profiling.protocol import measure
 
         return measure
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

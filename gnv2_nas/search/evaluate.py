@@ -8,7 +8,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import Device
-from gnv2_nas.profiling.measure import measure
+from gnv2_nas.profiling.protocol import measure
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality.estimator import QualityEstimator
 from gnv2_nas.search.budgets import excesses, violations
