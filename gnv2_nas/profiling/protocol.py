@@ -85,6 +85,7 @@ class _TimedGroup:
         precision: float,
     ) -> None:
         self.group, self.device, self.precision = group, device, precision
+        self.plan = plan
         self.clock: Literal["cpu", "wall"] = "cpu" if device.profile.threads == 1 else "wall"
         self.fingerprint = device.fingerprint()
         self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -144,6 +145,11 @@ class _TimedGroup:
     def _unstable(self, row: int) -> str:
         """Why the interval is too wide, in words; "" when it is not."""
         half_width = float(self.estimates.half_width[row])
+        if self.samples.rounds < self.plan.min_rounds:
+            return (
+                f"only {self.samples.rounds} rounds in {self.plan.max_seconds:.0f} s, too few for "
+                f"an interval: {self.plan.min_rounds} are needed"
+            )
         if half_width <= self.precision:
             return ""
         waited = preempted_share(self.samples.wall[row], self.samples.cpu[row])

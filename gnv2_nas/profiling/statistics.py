@@ -1,8 +1,9 @@
 """From samples to ratios with intervals. Knows no runtime.
 
-log t = network + round + noise. The round effect is the median over all networks, the network
-effect a trimmed mean over rounds; the difference of two network effects is the log of their
-ratio. The interval is a bootstrap over rounds: single calls of a round are not independent.
+log t = network + round + noise. The round effect is the median over all networks, of few networks
+the mean of the references; the network effect is a trimmed mean over rounds, and the difference
+of two network effects the log of their ratio. The interval is a bootstrap over rounds: single
+calls of a round are not independent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ Array = NDArray[np.float64]
 TRIM = 0.2
 """Share of rounds dropped at each end of the trimmed mean."""
 RESAMPLES = 300
+POLISH_FROM = 8
+"""Networks from which on the median over all of them tells more about a round than the references
+do. The median of fewer follows single networks, with an error that the bootstrap cannot see: of
+three, 95 % intervals held the truth 75 times in 100."""
 POLISH_SWEEPS = 4
 
 
@@ -45,13 +50,14 @@ def estimate(seconds: Array, references: Sequence[int], seed: int = 0) -> Estima
         seed: of the bootstrap.
     """
     logs = np.log(seconds)
-    adjusted = logs - round_effects(logs)
+    reference_rows = list(references)
+    few = len(logs) < POLISH_FROM
+    adjusted = logs - (_centred(logs[reference_rows].mean(axis=0)) if few else round_effects(logs))
     level = _trimmed_mean(adjusted)
     rounds = logs.shape[1]
     rng = np.random.default_rng(seed)
     picks = rng.integers(rounds, size=(RESAMPLES, rounds))
     resampled = _trimmed_mean(adjusted[:, picks])
-    reference_rows = list(references)
     log_ratios = resampled - resampled[reference_rows].mean(axis=0)
     low, high = np.percentile(log_ratios, [2.5, 97.5], axis=1)
     reference = float(level[reference_rows].mean())
@@ -76,6 +82,10 @@ def round_effects(logs: Array) -> Array:
         effects += step
         residual = residual - step
         residual = residual - np.median(residual, axis=1, keepdims=True)
+    return _centred(effects)
+
+
+def _centred(effects: Array) -> Array:
     centred: Array = effects - np.median(effects)
     return centred
 
