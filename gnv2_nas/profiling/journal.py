@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,19 +22,22 @@ def append(measurements: Iterable[Measurement], folder: Path = FOLDER) -> None:
         StorageError: the disk refused; lines already there are kept.
     """
     for measurement in measurements:
-        line = msgspec.json.encode(measurement) + b"\n"
         path = folder / f"{measurement.device}.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                written = os.write(descriptor, line)
-            finally:
-                os.close(descriptor)
+            _append_line(path, msgspec.json.encode(measurement))
         except OSError as error:
             raise StorageError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
-        if written < len(line):
-            raise StorageError(f"cannot write {str(path)!r}: the disk is full")
+
+
+def _append_line(path: Path, content: bytes) -> None:
+    """Start a line of its own even after one that was cut short."""
+    with path.open("ab+", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        whole = end == 0 or os.pread(file.fileno(), 1, end - 1) == b"\n"
+        line = content + b"\n" if whole else b"\n" + content + b"\n"
+        if file.write(line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read(device: str, folder: Path = FOLDER) -> list[Measurement]:
