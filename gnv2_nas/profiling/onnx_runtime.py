@@ -17,6 +17,7 @@ from gnv2_nas.graph import onnx_bytes
 
 _WARNINGS_AND_WORSE = 3
 LAYOUT = "(layout)"
+_LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose")
 
 
 class OnnxSession:
@@ -84,7 +85,7 @@ def _mean_seconds(events: list[dict[str, Any]], runs: int) -> dict[str, float]:
         if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time"):
             continue
         node = event["name"].removesuffix("_kernel_time")
-        is_layout = "reorder" in event["args"]["op_name"].lower()
+        is_layout = event["args"]["op_name"].lower().startswith(_LAYOUT_OPS)
         total[LAYOUT if is_layout else node.removesuffix("_nchwc")] += event["dur"]
     return {name: duration * 1e-6 / runs for name, duration in total.items()}
 
