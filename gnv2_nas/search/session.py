@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
+import optuna
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InfeasibleBudgetError
@@ -41,6 +42,8 @@ class SearchSession:
 
     def __init__(self, checked: CheckedRequest) -> None:
         request, settings = checked.request, checked.settings
+        # Its lines about new studies would stand between those of the progress.
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.checked = checked
         self.store, self.resumed = open_or_create(
             request.storage, checked.study, settings, _provenance(checked)
