@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from gnv2_nas.arch import preset
+from gnv2_nas.report.terms import Term
 from gnv2_nas.search.objectives import DIRECTIONS
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
 
@@ -41,36 +42,39 @@ def compare(
     members: Sequence[Candidate],
     stock: Candidate,
     objectives: Sequence[ObjectiveName],
-    objective: ObjectiveName,
+    objective: Term,
 ) -> Comparison:
     """The best member the search found in `objective`, no worse than `stock` in the others.
 
     "No worse" is by the estimates. `members` is the front: a network that beats stock is on it,
     or beaten there. One that is certain to be better goes before one that may be.
     """
-    others = [name for name in objectives if name != objective]
+    others = [name for name in objectives if name != objective.name]
     pool = [
         member
         for member in members
         if not member.baseline and all(_no_worse(member, stock, name) for name in others)
     ]
     if not pool:
-        return Comparison(objective, None, "none")
+        return Comparison(objective.name, None, "none")
     certain = [member for member in pool if _verdict(member, stock, objective) == "better"]
-    maximise = DIRECTIONS[objective] == "maximize"
-    best = (max if maximise else min)(certain or pool, key=lambda member: member.value(objective))
-    return Comparison(objective, best, _verdict(best, stock, objective))
+    choose = max if DIRECTIONS[objective.name] == "maximize" else min
+    best = choose(certain or pool, key=lambda member: member.value(objective.name))
+    return Comparison(objective.name, best, _verdict(best, stock, objective))
 
 
-def _verdict(member: Candidate, stock: Candidate, objective: ObjectiveName) -> Verdict:
-    if objective == "latency":
+def _verdict(member: Candidate, stock: Candidate, objective: Term) -> Verdict:
+    if objective.name == "latency":
         low, high = latency_ratio_interval(member, stock)
         if low <= 1 <= high:
             return "unclear"
         return "better" if high < 1 else "none"
-    if objective == "quality":
-        return "better" if member.value(objective) > stock.value(objective) else "none"
-    return "better" if member.value(objective) < stock.value(objective) else "none"
+    gain = stock.value(objective.name) - member.value(objective.name)
+    if DIRECTIONS[objective.name] == "maximize":
+        gain = -gain
+    if gain > objective.noise:
+        return "better"
+    return "unclear" if gain > 0 else "none"
 
 
 def _no_worse(member: Candidate, stock: Candidate, objective: ObjectiveName) -> bool:

@@ -15,6 +15,7 @@ from gnv2_nas.report.extents import Extent, extents, is_near, stretched
 from gnv2_nas.report.labels import label_positions
 from gnv2_nas.report.points import Groups, group, scaled
 from gnv2_nas.report.terms import Term, term
+from gnv2_nas.report.wording import best_word
 from gnv2_nas.search.records import ObjectiveName, StudyRecord
 
 
@@ -42,6 +43,7 @@ class FrontInfo(msgspec.Struct, frozen=True):
     staircase: tuple[list[float], list[float]]
     """Corners of the front, stock members included; empty where two axes cannot show it."""
     knee: tuple[float, float] | None
+    knee_name: str
     budgets: list[BudgetLine]
     budgets_outside: list[str]
     """Budgets on an axis that lie too far away to be drawn."""
@@ -73,7 +75,7 @@ def _color(x: ObjectiveName, y: ObjectiveName) -> ObjectiveName:
 
 
 def _front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> FrontInfo:
-    """What to draw; `knee` is the number of the recommended trial."""
+    """What to draw; `knee` is the number of the best compromise."""
     x, y, color = figure_terms(record)
     groups = group(record, frame, x, y)
     members = frame.loc[groups.front.rows]
@@ -94,6 +96,7 @@ def _front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> F
         unstable=[value is False for value in members["latency_stable"].astype(object)],
         staircase=_staircase(record, frame, x, y),
         knee=_place(frame, x, y, knee),
+        knee_name=best_word(record),
         budgets=near,
         budgets_outside=[line.text for line in budgets if line not in near],
         x_range=x_range, y_range=y_range,
@@ -152,7 +155,7 @@ def _front_figure(info: FrontInfo) -> go.Figure:
     labels = label_positions(groups, info.x_range, info.y_range)
     figure.add_trace(traces.stock(groups.stock, labels, info.errors.get("stock")))
     if info.knee is not None:
-        figure.add_trace(traces.knee(*info.knee))
+        figure.add_trace(traces.knee(*info.knee, info.knee_name))
     for line in info.budgets:
         _add_budget(figure, line)
     figure.update_xaxes(range=info.x_range)

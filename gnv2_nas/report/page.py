@@ -29,7 +29,7 @@ from gnv2_nas.report.recommendation import Recommendation
 from gnv2_nas.report.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.terms import format_share, term
-from gnv2_nas.report.wording import reference
+from gnv2_nas.report.wording import best_word, reference
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 _FOLDER = Path(__file__).parent / "page"
@@ -51,6 +51,7 @@ def page(
         "quality": term("quality", record.settings.quality),
         "recommendation": recommendation,
         "reference": lambda candidate: reference(record, candidate),
+        "best_word": best_word(record),
         "export": _export_command(record, recommended),
         "numbers": _numbers(record, len(members)),
         "cautions": cautions(record, sum(info.unstable), len(members)),
@@ -104,7 +105,10 @@ def _policy(*scripts: str) -> str:
 
 
 def _figure_json(figure: go.Figure) -> Markup:
-    """JSON that can stand in a script element: no text in it can end the element."""
+    """JSON that can stand in a script element: no text in it can end the element.
+
+    Plotly escapes too, but does not promise to.
+    """
     escaped = figure.to_json()
     for sign in "<>&\u2028\u2029":
         escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")

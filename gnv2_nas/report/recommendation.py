@@ -13,10 +13,11 @@ import msgspec
 
 from gnv2_nas.report.comparison import Comparison, compare, stock_candidate
 from gnv2_nas.report.knee import knee
-from gnv2_nas.report.terms import term
+from gnv2_nas.report.terms import Term, term
 from gnv2_nas.report.wording import (
     STOCK_TITLE,
     against,
+    best_word,
     doubt,
     gain,
     over_budget,
@@ -25,7 +26,7 @@ from gnv2_nas.report.wording import (
     terms_of,
     values,
 )
-from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.records import Candidate, StudyRecord
 
 Tone = Literal["good", "unclear", "plain"]
 _TONES: dict[str, Tone] = {"better": "good", "unclear": "unclear", "none": "plain"}
@@ -58,12 +59,12 @@ def recommend(record: StudyRecord, members: Sequence[Candidate]) -> Recommendati
     stock = stock_candidate(record)
     if stock is None:
         headline = (
-            f"{reference(record, best)} is the {_best(record)} found: {values(record, best)}. "
+            f"{reference(record, best)} is the {best_word(record)} found: {values(record, best)}. "
             f"This study holds no {STOCK_TITLE}, so there is no gain to state."
         )
         return Recommendation(headline, "plain", (_compromise(record, best, None),), best)
     objectives = record.settings.objectives
-    comparisons = [compare(members, stock, objectives, name) for name in _by_weight(objectives)]
+    comparisons = [compare(members, stock, objectives, one) for one in _by_weight(record)]
     headline, tone = _headline(record, comparisons, stock, best)
     findings = [_finding(record, one, stock) for one in comparisons]
     if len(objectives) > 1 or comparisons[0].candidate is not best:
@@ -71,13 +72,9 @@ def recommend(record: StudyRecord, members: Sequence[Candidate]) -> Recommendati
     return Recommendation(headline, tone, tuple(findings), best)
 
 
-def _by_weight(objectives: Sequence[ObjectiveName]) -> list[ObjectiveName]:
+def _by_weight(record: StudyRecord) -> list[Term]:
     """What was measured first, a score last: the order in which a gain is worth telling."""
-    return sorted(objectives, key=lambda name: (name != "latency", name == "quality"))
-
-
-def _best(record: StudyRecord) -> str:
-    return "best network" if len(record.settings.objectives) == 1 else "best compromise"
+    return sorted(terms_of(record), key=lambda one: (one.name != "latency", one.name == "quality"))
 
 
 def _no_front(record: StudyRecord) -> str:
@@ -103,7 +100,7 @@ def _headline(
         if comparison.verdict == "unclear" and comparison.candidate is not None:
             name = reference(record, comparison.candidate)
             return (
-                f"Cannot tell whether {name} is faster than {STOCK_TITLE}: "
+                f"Cannot tell whether {name} beats {STOCK_TITLE}: "
                 f"{doubt(record, comparison, stock)}.",
                 "unclear",
             )
@@ -111,7 +108,7 @@ def _headline(
         return f"Nothing found beats {STOCK_TITLE}.", "plain"
     return (
         f"Nothing found is as good as {STOCK_TITLE}, which is itself {over_budget(stock)}; "
-        f"within the budgets the {_best(record)} is {reference(record, best)}, "
+        f"within the budgets the {best_word(record)} is {reference(record, best)}, "
         f"{values(record, best)}."
     ), "plain"
 
@@ -125,7 +122,7 @@ def _compromise(record: StudyRecord, best: Candidate, stock: Candidate | None) -
         pairs = (f"{one.in_text} {against(one, best, stock)}" for one in terms_of(record))
         sentences = [_sentence_case(f"{'; '.join(pairs)}.")]
     if best.baseline:
-        sentences.append(f"It is a stock network, {best.baseline}: the search found no better.")
+        sentences.append(f"It is a stock network, {best.baseline}: the search found no better one.")
     if best.latency is not None and not best.latency.stable:
         sentences.append(f"Its latency is not stable: {best.latency.reason}.")
     return Finding(title, best, " ".join(sentences), "plain")

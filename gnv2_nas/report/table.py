@@ -12,7 +12,7 @@ import numpy as np
 from gnv2_nas.report.architecture_text import stage_widths
 from gnv2_nas.report.naming import file_stem
 from gnv2_nas.report.terms import format_score
-from gnv2_nas.report.wording import over_budget, reference
+from gnv2_nas.report.wording import best_word, over_budget, reference
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 ROWS_SHOWN = 200
@@ -31,8 +31,12 @@ class Row(msgspec.Struct, frozen=True):
     """One network."""
 
     trial: int
+    anchor: str
+    """Where a click in the figure leads; "" for a second row of the same network."""
     reference: str
     name: str
+    is_best: bool
+    """Whether it is the knee of the front."""
     badges: tuple[str, ...]
     widths: str
     cells: tuple[Cell, ...]
@@ -45,27 +49,40 @@ COLUMNS = ("latency, ms", "ratio to stock", "MFLOPs", "params, M", "memory, MB")
 
 
 def front_rows(
-    record: StudyRecord, members: Sequence[Candidate], recommended: Candidate | None
+    record: StudyRecord, members: Sequence[Candidate], best: Candidate | None
 ) -> list[Row]:
-    """The front in its order; of a long one, an even sample with the recommended network."""
+    """The front in its order; of a long one, an even sample with the best compromise."""
     chosen = list(members)
     if len(chosen) > ROWS_SHOWN:
         places = set(np.linspace(0, len(chosen) - 1, ROWS_SHOWN).round().astype(int).tolist())
-        chosen = [one for n, one in enumerate(chosen) if n in places or one is recommended]
-    return [_row(record, one, ("recommended",) if one is recommended else ()) for one in chosen]
+        chosen = [one for n, one in enumerate(chosen) if n in places or one is best]
+    badges = (best_word(record),)
+    return [
+        _row(record, one, badges, is_best=True) if one is best else _row(record, one)
+        for one in chosen
+    ]
 
 
 def stock_rows(record: StudyRecord, members: Sequence[Candidate]) -> list[Row]:
     """Every stock network of the study, whether it keeps the budgets or not."""
     on_front = {one.number for one in members}
     return [
-        _row(record, one, ("on the front",) if one.number in on_front else ())
+        _row(record, one, ("on the front",), anchored=False)
+        if one.number in on_front
+        else _row(record, one)
         for one in record.candidates
         if one.baseline
     ]
 
 
-def _row(record: StudyRecord, candidate: Candidate, badges: tuple[str, ...]) -> Row:
+def _row(
+    record: StudyRecord,
+    candidate: Candidate,
+    badges: tuple[str, ...] = (),
+    *,
+    is_best: bool = False,
+    anchored: bool = True,
+) -> Row:
     latency = candidate.latency
     if latency is not None and not latency.stable:
         badges += ("latency not stable",)
@@ -75,8 +92,10 @@ def _row(record: StudyRecord, candidate: Candidate, badges: tuple[str, ...]) -> 
     content = base64.b64encode(arch.to_json().encode()).decode()
     return Row(
         trial=candidate.number,
+        anchor=f"trial-{candidate.number}" if anchored else "",
         reference=reference(record, candidate),
         name=candidate.baseline,
+        is_best=is_best,
         badges=badges,
         widths=stage_widths(arch),
         cells=_cells(candidate),

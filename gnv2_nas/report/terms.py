@@ -10,9 +10,10 @@ from gnv2_nas.search.records import ObjectiveName
 from gnv2_nas.units import format_quantity
 
 _SCORES = {
-    "zen": ("Zen-score", "data-free; not an accuracy"),
-    "params": ("Parameter score", "the parameter count; not an accuracy"),
+    "zen": ("Zen-score", "data-free; not an accuracy", 0.3),
+    "params": ("Parameter score", "millions of parameters; not an accuracy", 0.0),
 }
+"""Estimator → title, note, and the difference below which its random weights decide."""
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -31,6 +32,8 @@ class Term(msgspec.Struct, frozen=True):
     question: str
     """Title of the card that asks for the best network in this metric."""
     note: str = ""
+    noise: float = 0.0
+    """Differences up to this say nothing; 0 where arithmetic or an interval decides."""
 
     @property
     def axis_title(self) -> str:
@@ -63,11 +66,12 @@ def term(objective: ObjectiveName, estimator: str) -> Term:
     """How to show `objective` in a study whose quality comes from `estimator`."""
     if objective != "quality":
         return _COSTS[objective]
-    title, note = _SCORES.get(estimator, (f"Score “{estimator}”", "not a measured accuracy"))
+    unknown = (f"Score “{estimator}”", "not a measured accuracy", 0.0)
+    title, note, noise = _SCORES.get(estimator, unknown)
     in_text = title if title.startswith("Zen") else title[0].lower() + title[1:]
     return Term(
         "quality", title, in_text, "", 1.0,
-        f"a better {in_text}", f"no lower {in_text}", f"Best {in_text}", note,
+        f"a better {in_text}", f"no lower {in_text}", f"Best {in_text}", note, noise,
     )  # fmt: skip
 
 

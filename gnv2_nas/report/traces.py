@@ -5,6 +5,7 @@ Text, grid and background take the page's colours when it opens, in light and in
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ def empty_figure(x: Term, y: Term) -> go.Figure:
 
 def _axis(axis: Term) -> dict[str, Any]:
     return {
-        "title": {"text": axis.axis_title, "standoff": 10},
+        "title": {"text": html.escape(axis.axis_title, quote=False), "standoff": 10},
         "zeroline": False,
         "showline": True,
         "ticks": "outside",
@@ -95,7 +96,7 @@ def front(
     if color is not None and len(set(colors)) > 1:
         marker |= {"color": colors, "colorscale": COLOR_SCALE, "colorbar": _color_bar(color)}
     return _scatter(
-        points, f"front ({points.shown})", marker=marker, error_x=_error_bar(errors),
+        points, f"front, found ({points.shown})", marker=marker, error_x=_error_bar(errors),
         legendgroup="front",
     )  # fmt: skip
 
@@ -130,9 +131,7 @@ def stock(points: Points, labels: Sequence[str], errors: Errors | None = None) -
     )  # fmt: skip
 
 
-def knee(x: float, y: float) -> go.Scatter:
-    """A ring around the recommended network."""
+def knee(x: float, y: float, name: str) -> go.Scatter:
+    """A ring around the best compromise."""
     marker = {"size": 21, "symbol": "circle-open", "color": KNEE, "line": {"width": 2.5}}
-    return go.Scatter(
-        x=[x], y=[y], mode="markers", name="recommended", marker=marker, hoverinfo="skip"
-    )
+    return go.Scatter(x=[x], y=[y], mode="markers", name=name, marker=marker, hoverinfo="skip")

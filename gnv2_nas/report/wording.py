@@ -21,6 +21,11 @@ def terms_of(record: StudyRecord) -> list[Term]:
     return [term(name, record.settings.quality) for name in record.settings.objectives]
 
 
+def best_word(record: StudyRecord) -> str:
+    """What the knee of the front is called: with one objective there is no compromise."""
+    return "best network" if len(record.settings.objectives) == 1 else "best compromise"
+
+
 def values(record: StudyRecord, candidate: Candidate) -> str:
     """The objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
     return ", ".join(
@@ -58,12 +63,18 @@ def gain(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
 
 
 def doubt(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
-    """Why a latency cannot be told from that of stock."""
+    """Why a network cannot be told from stock."""
     candidate = comparison.candidate
     assert candidate is not None  # noqa: S101  a doubt is about somebody
-    return f"its latency is {_ratio(candidate, stock)}, which leaves it open" + _at_equal(
-        record, comparison, stock
-    )
+    one = term(comparison.objective, record.settings.quality)
+    if one.name == "latency":
+        lead = f"its latency is {_ratio(candidate, stock)}, which leaves it open"
+    else:
+        lead = (
+            f"its {one.in_text} is {against(one, candidate, stock)}, a difference within "
+            f"the score’s own noise of about {one.noise:g}"
+        )
+    return lead + _at_equal(record, comparison, stock)
 
 
 def shortfall(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
