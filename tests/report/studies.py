@@ -1,0 +1,148 @@
+"""Studies of real networks with made-up, repeatable measurements."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from functools import cache
+
+from msgspec.structs import replace
+
+from gnv2_nas.arch import DFC, Architecture, GhostModule, list_presets, preset
+from gnv2_nas.arch.presets import ghostnet
+from gnv2_nas.graph import Counts, count
+from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.search.records import Budget, Candidate, ObjectiveName, Settings, StudyRecord
+from gnv2_nas.units import parse_quantity
+
+STOCK_MS = 7.3
+MACHINE = Fingerprint(
+    cpu="Imaginary Core 5", cores=4, memory_gib=15.6, system="Linux 6.1", python="3.11.7",
+    runtime="onnxruntime 1.31.0", governor="performance", load=0.4,
+)  # fmt: skip
+
+
+@cache
+def found_architecture(seed: int) -> Architecture:
+    """A network near GhostNetV2, the same for the same seed."""
+    rng = random.Random(seed)
+    stock = ghostnet(rng.choice([0.6, 0.8, 1.0, 1.2, 1.4]), dfc=False)
+    blocks = []
+    for block in stock.blocks:
+        kernel = rng.choice([3, 5, 7, 9])
+        dfc = DFC(kernel_h=kernel, kernel_w=kernel, factor=rng.choice([1, 2]))
+        blocks.append(
+            replace(
+                block,
+                hidden_channels=block.hidden_channels * rng.choice([3, 4, 5]) // 4,
+                ghost1=GhostModule(dfc=dfc if rng.random() < 0.7 else None),
+            )
+        )
+    return stock.replace(blocks=tuple(blocks))
+
+
+@cache
+def counted(arch: Architecture) -> Counts:
+    return count(arch)
+
+
+def measurement(
+    arch: Architecture, ratio: float, *, half_width: float = 0.012, reason: str = ""
+) -> Measurement:
+    low, high = ratio * (1 - half_width), ratio * (1 + half_width)
+    return Measurement(
+        architecture=arch.id, device="cpu", runtime="onnxruntime", threads=1, precision="fp32",
+        ms=ratio * STOCK_MS, ci95=(low * STOCK_MS, high * STOCK_MS), ratio=ratio,
+        ratio_ci95=(low, high), stable=not reason, reason=reason, clock="cpu",
+        raw_ms=ratio * STOCK_MS * 1.04, rounds=64, taken_at="2026-01-31T12:00:00+00:00",
+        fingerprint=MACHINE,
+    )  # fmt: skip
+
+
+def candidate(
+    number: int,
+    arch: Architecture,
+    *,
+    quality: float | None = 90.0,
+    ratio: float | None = 1.0,
+    half_width: float = 0.012,
+    baseline: str = "",
+    reason: str = "",
+    budgets: Sequence[str] = (),
+) -> Candidate:
+    """A network with these values; violations follow from `budgets`."""
+    counts = counted(arch)
+    latency = None
+    if ratio is not None:
+        latency = measurement(arch, ratio, half_width=half_width, reason=reason)
+    amounts = {
+        "macs": counts.macs,
+        "params": counts.params,
+        "memory": counts.memory_bytes,
+        "latency": math.nan if latency is None else latency.ms,
+    }
+    limits = {text: parse_quantity(text) for text in budgets}
+    excesses = {text: amounts[metric] / limit - 1 for text, (metric, limit) in limits.items()}
+    return Candidate(
+        number=number, architecture=arch, params={} if baseline else {"width": number % 5},
+        baseline=baseline, counts=counts, quality=quality, latency=latency,
+        violations={text: excess for text, excess in excesses.items() if excess > 0},
+    )  # fmt: skip
+
+
+def stock(quality: float = 92.0, **changes: object) -> Candidate:
+    """Stock GhostNetV2 1.0 as a baseline: trial 0."""
+    name = "ghostnetv2-1.0"
+    return candidate(0, preset(name), quality=quality, baseline=name, **changes)  # type: ignore[arg-type]
+
+
+def study(
+    candidates: Sequence[Candidate],
+    *,
+    name: str = "demo",
+    objectives: tuple[ObjectiveName, ...] = ("quality", "latency"),
+    budgets: Sequence[str] = ("300MFLOPs",),
+    quality: str = "zen",
+) -> StudyRecord:
+    limits = tuple(Budget(*parse_quantity(text), text) for text in budgets)
+    return StudyRecord(
+        name=name,
+        settings=Settings("ghostnetv2", "0f3a9c1d2b", "cpu", quality, objectives, limits),
+        candidates=tuple(candidates),
+        sampler="nsga2",
+        seed=0,
+        command="gnv2-nas search --budget 300MFLOPs --seed 0",
+        created_at="2026-01-31T11:52:00+00:00",
+        proposed=len(candidates) * 2,
+        rejected=len(candidates) // 2,
+        duplicates=len(candidates) // 10,
+        fingerprint=MACHINE,
+    )
+
+
+def typical(found: int, *, seed: int = 1, networks: int = 400, **changes: object) -> StudyRecord:
+    """A study as a search leaves it: all stock networks, then `found` others.
+
+    At most `networks` different architectures: a large study need not take long to make.
+    """
+    rng = random.Random(seed)
+    budgets = changes.get("budgets", ("300MFLOPs",))
+    architectures = [(name, preset(name)) for name in list_presets()]
+    architectures += [("", found_architecture(number % networks)) for number in range(found)]
+    candidates = []
+    for number, (baseline, arch) in enumerate(architectures):
+        counts = counted(arch)
+        ratio = 0.25 + 0.75 * (counts.macs / 167e6) ** 0.8 * math.exp(rng.gauss(0, 0.07))
+        score = 60 + 18 * math.log(counts.params / 1e6) + rng.gauss(0, 2.5)
+        if baseline == "ghostnetv2-1.0":
+            ratio = 1.001
+        unstable = rng.random() < 0.05
+        made = candidate(
+            number, arch, quality=score, ratio=ratio, baseline=baseline,
+            half_width=0.05 if unstable else rng.uniform(0.006, 0.012),
+            reason="interval ±5.0% after 64 rounds, ±1.0% asked for" if unstable else "",
+            budgets=budgets,  # type: ignore[arg-type]
+        )  # fmt: skip
+        candidates.append(made)
+    return study(candidates, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,162 @@
+"""The three files: what is in them, how large they get, and a disk that is full."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from msgspec.structs import replace
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.report import ReportFiles, report_files, write_report
+from gnv2_nas.search.pareto import front
+from gnv2_nas.search.records import StudyRecord
+from tests.confined import run_python
+from tests.report.studies import candidate, found_architecture, stock, study, typical
+
+NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&ü../../etc{{ 7*7 }}"
+
+UNSCORED = study([candidate(0, found_architecture(0), quality=None)], objectives=("latency",))
+
+
+def body(files: ReportFiles) -> str:
+    """The page without plotly's own script."""
+    return re.sub(r"<script>.*?</script>", "", files.html.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        study([]),
+        study([stock()]),
+        typical(40, budgets=("1MFLOPs",)),
+        typical(40, objectives=("quality",)),
+        typical(40, objectives=("latency", "macs")),
+        typical(40, objectives=("quality", "latency", "macs")),
+        typical(40, budgets=()),
+        UNSCORED,
+        study([candidate(0, found_architecture(0), ratio=None)], objectives=("quality", "macs")),
+        replace(typical(5), fingerprint=None),
+    ],
+)
+def test_any_study_has_a_report(record: StudyRecord, tmp_path: Path) -> None:
+    files = write_report(record, tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([files.html, files.csv, files.json])
+    assert len(pd.read_csv(files.csv)) == len(record.candidates)
+    written = json.loads(files.json.read_text())
+    assert written["front"] == [member.number for member in front(record)]
+
+
+def test_json_carries_architectures_that_read_back(tmp_path: Path) -> None:
+    record = typical(10)
+    written = json.loads(write_report(record, tmp_path).json.read_text())
+    for row, one in zip(written["candidates"], record.candidates, strict=True):
+        assert Architecture.from_json(json.dumps(row["architecture"])) == one.architecture
+        assert row["genotype"] == one.params
+        assert row["macs"] == one.counts.macs
+
+
+def test_json_has_null_where_nothing_was_measured(tmp_path: Path) -> None:
+    written = json.loads(write_report(UNSCORED, tmp_path).json.read_text())
+    assert written["candidates"][0]["quality"] is None
+
+
+def test_the_page_states_its_conditions(tmp_path: Path) -> None:
+    record = typical(20, budgets=("300MFLOPs", "12ms"))
+    text = body(write_report(record, tmp_path))
+    for needed in (
+        "Imaginary Core 5", "onnxruntime 1.31.0", "1 thread, fp32", "thread CPU time", "nsga2",
+        "ghostnetv2 (hash 0f3a9c1d2b)", "300MFLOPs", "12ms", record.command, record.created_at,
+        "multiply-adds of convolutions and linear layers", "Kendall τ",
+    ):  # fmt: skip
+        assert needed in text
+
+
+def test_unstable_latencies_and_mixed_conditions_are_told(tmp_path: Path) -> None:
+    first, second = (
+        candidate(n, found_architecture(n), quality=90 + n, ratio=0.8 + n / 10, reason="noisy")
+        for n in range(2)
+    )
+    assert second.latency is not None
+    second = replace(second, latency=replace(second.latency, threads=4, clock="wall"))
+    text = body(write_report(study([first, second]), tmp_path))
+    assert "2 of 2 latencies on the front are not stable" in text
+    assert "not all taken under the same conditions" in text
+
+
+def test_everything_typed_is_escaped(tmp_path: Path) -> None:
+    record = typical(10, name=NASTY)
+    settings = replace(record.settings, space=NASTY, device=NASTY, quality=NASTY)
+    record = replace(record, settings=settings, command=NASTY, sampler=NASTY)
+    text = write_report(record, tmp_path).html.read_text()
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert "49" not in re.findall(r"<h1>(.*?)</h1>", text, re.DOTALL)[0]
+    assert len(re.findall(r"</script>", text)) == len(re.findall(r"<script[ >]", text))
+
+
+def test_ten_thousand_candidates(tmp_path: Path) -> None:
+    record = typical(10_000)
+    start = time.process_time()
+    files = write_report(record, tmp_path)
+    assert time.process_time() - start < 40
+    assert files.html.stat().st_size < 10e6
+    assert len(pd.read_csv(files.csv)) == len(record.candidates)
+
+
+def test_a_long_front_keeps_the_page_small(tmp_path: Path) -> None:
+    members = [
+        candidate(n, found_architecture(n % 400), quality=n / 100, ratio=0.5 + n / 4000)
+        for n in range(3000)
+    ]
+    files = write_report(study(members), tmp_path)
+    assert files.html.stat().st_size < 10e6
+    assert "The front: 3,000 networks, 20" in body(files)
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from gnv2_nas.errors import StorageError
+from gnv2_nas.report import write_report
+from tests.report.studies import typical
+try:
+    write_report(typical(50), Path(sys.argv[1]))
+except StorageError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+def test_a_full_disk_leaves_the_old_report(tmp_path: Path) -> None:
+    old = report_files("demo", tmp_path)
+    for path in (old.html, old.csv, old.json):
+        path.write_text("old")
+    checkout = Path(__file__).parents[2]
+    done = run_python(WRITE, tmp_path, cwd=checkout, largest_file=100_000)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"refused: cannot write '{old.html}': File too large")
+    assert [path.read_text() for path in (old.html, old.csv, old.json)] == ["old"] * 3
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_importing_the_room_is_cheap(tmp_path: Path) -> None:
+    code = (
+        "import sys, gnv2_nas.report; "
+        "sys.exit(','.join({'pandas', 'plotly', 'jinja2'} & set(sys.modules)))"
+    )
+    done = run_python(code, cwd=Path(__file__).parents[2])
+    assert done.stderr.strip() == ""
+
+
+def test_the_policy_admits_no_connection_and_no_other_script(tmp_path: Path) -> None:
+    text = write_report(study([]), tmp_path).html.read_text()
+    found = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    directives = dict(part.split(" ", 1) for part in html.unescape(found[0]).split("; "))
+    assert directives["default-src"] == "'none'"
+    assert re.fullmatch(r"('sha256-\S+' ?){2}", directives["script-src"])
+    assert set(directives) == {"default-src", "script-src", "style-src", "img-src"}
