@@ -2,7 +2,7 @@
 
 The blocks of a page share one working directory, so a search and the report on it may follow each
 other. Commands run shortened (see `shortened.py`). Of `make TARGET` it is checked that the target
-exists. Lines that fetch or enter a checkout or an environment are left out: SET_UP.
+exists. Lines that fetch, enter or set up a checkout or an environment are left out: SET_UP.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import pytest
 
 from tests.docs.pages import CONSOLE, PAGES, PYTHON, ROOT, SHELL, Block, blocks, outside_blocks
 
-SET_UP = re.compile(r"(git clone|git add|git commit|cd|source|pip install|python3? -m venv) ")
+SET_UP = re.compile(
+    r"(git clone|git add|git commit|cd|source|pip install|python3? -m venv|\.venv/bin/pre-commit) "
+)
 COMMAND = re.compile(r"^\s*(\$ )?(gnv2-nas|make) [\w-]", re.MULTILINE)
 SHORTENED = Path(__file__).with_name("shortened.py")
 
