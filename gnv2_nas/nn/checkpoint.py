@@ -94,9 +94,10 @@ def _tensors(path: Path, contents: Contents) -> dict[str, Tensor]:
     try:
         if contents.format == "safetensors":
             return unwrapped(safetensors_torch.load_file(path))
-        # A bag of values that training scripts like to add; it holds no code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return unwrapped(torch.load(path, map_location="cpu", weights_only=True))
+        # A Namespace is a bag of values that training scripts like to add; it holds no code. An
+        # open file, because torch would go by the ending of a name.
+        with path.open("rb") as file, torch.serialization.safe_globals([argparse.Namespace]):
+            return unwrapped(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:
         # Whatever a reader makes of a damaged file, the answer is one line.
         reason = str(error).partition("\n")[0]
