@@ -31,6 +31,9 @@ from gnv2_nas.graph.weights import BATCH_NORM_EPSILON, kernel_shape
 ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""
 
+_NO_REACTION = 1e-9
+"""Stands for a distance of 0: in a network of one or two channels every rectifier may be shut."""
+
 
 class _Scaled(NamedTuple):
     """A feature map as `values · exp(log_scale)`, so that nothing overflows without training."""
@@ -70,7 +73,8 @@ def _log_distance(graph: Graph, generator: torch.Generator) -> float:
     noise = torch.randn(shape, generator=generator)
     features = _run(graph, torch.cat([image, image + ALPHA * noise]), generator)
     plain, disturbed = features.values
-    return math.log((plain - disturbed).norm().item() / ALPHA) + features.log_scale
+    distance = max((plain - disturbed).norm().item(), _NO_REACTION)
+    return math.log(distance / ALPHA) + features.log_scale
 
 
 def _run(graph: Graph, images: Tensor, generator: torch.Generator) -> _Scaled:
