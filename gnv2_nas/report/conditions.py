@@ -12,7 +12,7 @@ _CLOCKS = {"cpu": "thread CPU time", "wall": "wall time"}
 
 def conditions(record: StudyRecord) -> list[tuple[str, str]]:
     """Name and value of each condition, in the order of the page."""
-    return [*_machine(record), *_measurement(record), *_search(record), *_versions()]
+    return [*_machine(record), *_measurement(record), *_search(record), *_software(record)]
 
 
 def _machine(record: StudyRecord) -> list[tuple[str, str]]:
@@ -65,12 +65,10 @@ def _search(record: StudyRecord) -> list[tuple[str, str]]:
     ]
 
 
-def _versions() -> list[tuple[str, str]]:
-    try:
-        version = metadata.version("gnv2-nas")
-    except metadata.PackageNotFoundError:
-        version = "from a checkout"
-    return [("Page made by", f"gnv2-nas {version}")]
+def _software(record: StudyRecord) -> list[tuple[str, str]]:
+    begun_with = ", ".join(f"{name} {version}" for name, version in record.software.items())
+    made_by = f"gnv2-nas {metadata.version('gnv2-nas')}"
+    return [("Software", begun_with or "not recorded"), ("Page made by", made_by)]
 
 
 def cautions(record: StudyRecord, unstable: int, members: int) -> list[str]:

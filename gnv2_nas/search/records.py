@@ -89,3 +89,5 @@ class StudyRecord(msgspec.Struct, frozen=True):
     """Of those, already evaluated."""
     fingerprint: Fingerprint | None
     """Of the machine the latencies were taken on."""
+    software: Mapping[str, str] = {}
+    """Package → version the study was begun with."""

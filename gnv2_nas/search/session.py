@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import msgspec
 import optuna
@@ -20,6 +21,9 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
 from gnv2_nas.search.store import Provenance, open_or_create
+
+SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
+"""Packages whose version can change what a study finds."""
 
 HOPELESS = 0.7
 """A latency budget below this share of the smallest network's time ends the search at once.
@@ -108,4 +112,5 @@ def _provenance(checked: CheckedRequest) -> Provenance:
         seed=checked.request.seed,
         command=checked.request.command,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        software={package: version(package) for package in SOFTWARE},
     )

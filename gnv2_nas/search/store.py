@@ -34,6 +34,8 @@ class Provenance(msgspec.Struct, frozen=True):
     command: str
     created_at: str
     fingerprint: Fingerprint | None = None
+    software: dict[str, str] = {}
+    """Package → version the study was begun with."""
     reference_ms: float | None = None
     """Milliseconds of the reference network that all latencies of the study are expressed in."""
 
@@ -142,6 +144,7 @@ class Store:
             rejected=progress.rejected,
             duplicates=progress.duplicates,
             fingerprint=provenance.fingerprint,
+            software=provenance.software,
         )
 
 
