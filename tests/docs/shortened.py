@@ -1,7 +1,7 @@
 """`gnv2-nas` and Python blocks as the documentation tests run them: the same work, less of it.
 
-A measurement ends after three rounds and a search after two trials. The options are appended: of an
-option given twice the last one counts.
+A measurement ends after three rounds, two stock networks stand for all of them, and a search ends
+after two trials. The options are appended: of an option given twice the last one counts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import runpy
 import sys
 
 ROUNDS = 3
+STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
 SEARCH = ["--trials", "2", "--timeout", "1m"]
 
 
