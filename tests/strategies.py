@@ -11,6 +11,7 @@ from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock, GhostModule, Mob
 ODD = st.sampled_from([1, 3, 5, 7])
 CHANNELS = st.integers(1, 24)
 STRIDES = st.sampled_from([1, 2])
+RESOLUTIONS = st.integers(17, 96)
 
 
 def attentions() -> SearchStrategy[DFC]:
@@ -64,7 +65,7 @@ def mobile_blocks() -> SearchStrategy[MobileBlock]:
 
 @st.composite
 def architectures(
-    draw: st.DrawFn, max_blocks: int = 4, resolutions: SearchStrategy[int] | None = None
+    draw: st.DrawFn, max_blocks: int = 4, resolutions: SearchStrategy[int] = RESOLUTIONS
 ) -> Architecture:
     """Networks of one to `max_blocks` blocks for images of 17 to 96 pixels, odd ones included.
 
@@ -86,6 +87,6 @@ def architectures(
         conv_channels=draw(CHANNELS),
         head_channels=draw(CHANNELS),
         activation=draw(st.sampled_from(["relu", "hard_swish"])),
-        resolution=draw(resolutions or st.integers(17, 96)),
+        resolution=draw(resolutions),
         num_classes=draw(st.integers(1, 12)),
     )

@@ -145,17 +145,26 @@ def _zip_object(file: IO[bytes]) -> Any:
     """What the pickle in torch's zip format describes."""
     try:
         with zipfile.ZipFile(file) as archive:
-            roots = [name[:-9] for name in archive.namelist() if name.endswith("/data.pkl")]
-            if len(roots) != 1:
-                raise CheckpointError("is a zip file, but no torch checkpoint")
-            if any(name.startswith(f"{roots[0]}/code/") for name in archive.namelist()):
-                raise CheckpointError("holds code (TorchScript); save model.state_dict() instead")
-            entry = archive.getinfo(f"{roots[0]}/data.pkl")
-            if entry.file_size > _MAX_INDEX_BYTES:
-                raise CheckpointError("is no checkpoint: its index alone is over 100 MB")
-            return _scanned(PickleScan(io.BytesIO(archive.read(entry))))
-    except zipfile.BadZipFile:
+            index = _zip_index(archive)
+    except CheckpointError:
+        raise
+    except Exception:
+        # zipfile lets errors of many types through where an archive is damaged.
         raise CheckpointError("is truncated or damaged; get it again") from None
+    return _scanned(PickleScan(io.BytesIO(index)))
+
+
+def _zip_index(archive: zipfile.ZipFile) -> bytes:
+    names = archive.namelist()
+    roots = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise CheckpointError("is a zip file, but no torch checkpoint")
+    if any(name.startswith(f"{roots[0]}/code/") for name in names):
+        raise CheckpointError("holds code (TorchScript); save model.state_dict() instead")
+    entry = archive.getinfo(f"{roots[0]}/data.pkl")
+    if entry.file_size > _MAX_INDEX_BYTES:
+        raise CheckpointError("is no checkpoint: its index alone is over 100 MB")
+    return archive.read(entry)
 
 
 def _legacy_object(file: IO[bytes], size: int) -> Any:
