@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks.table import machine
 
-NAMES = ("counting", "answers", "writing", "deployed", "scores", "repeat", "trial")
+NAMES = ("counting", "agreement", "answers", "writing", "deployed", "scores", "repeat", "trial")
 """Modules with a `run() -> rich.table.Table`."""
 
 
