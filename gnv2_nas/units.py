@@ -79,6 +79,17 @@ def format_quantity(metric: Metric, amount: float) -> str:
     return f"{amount / 1e6:.{digits}f} M{unit.strip()}"
 
 
+def format_at_least(metric: Metric, amount: float) -> str:
+    """A positive amount to three figures, rounded up: a budget of what it says is enough."""
+    factor, unit = {
+        "macs": (1e6, "MFLOPs"), "params": (1e6, "Mparams"), "memory": (1e6, "MB"),
+        "latency": (1.0, "ms"),
+    }[metric]  # fmt: skip
+    step = 10.0 ** (math.floor(math.log10(amount)) - 2)
+    # The little more outweighs the rounding of reading it again.
+    return f"{math.ceil(amount * (1 + 1e-9) / step) * step / factor:.4g} {unit}"
+
+
 _DURATION = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(s|sec|m|min|h)?\s*")
 _SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnv2_nas.errors import BudgetError, InputError
-from gnv2_nas.units import format_duration, format_quantity, parse_duration, parse_quantity
+from gnv2_nas.units import (
+    format_at_least,
+    format_duration,
+    format_quantity,
+    parse_duration,
+    parse_quantity,
+)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,16 @@ def test_what_is_printed_can_be_read_back(metric, amount):
     else:
         assert again[0] == metric
         assert again[1] == pytest.approx(amount, abs=1.01 * rounded * step, rel=5e-3)
+
+
+@given(
+    metric=st.sampled_from(["macs", "params", "latency", "memory"]),
+    amount=st.floats(1e-3, 1e13) | st.integers(1, 10**10),
+)
+def test_what_is_printed_as_enough_is_enough_and_little_more(metric, amount):
+    again = parse_quantity(format_at_least(metric, amount))
+    assert again[0] == metric
+    assert amount <= again[1] <= 1.011 * amount
 
 
 @pytest.mark.parametrize(

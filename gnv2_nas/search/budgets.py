@@ -1,7 +1,6 @@
 """Budgets: reading them, checking networks, and refusing the impossible before any work.
 
-All of it is arithmetic on the graph. A latency budget is checked on measurements, with the
-interval's help, by `latency_violation`.
+All of it is arithmetic on the graph, but for latency budgets, which need a measurement.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from gnv2_nas.graph import Counts, count
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.search.records import Budget
 from gnv2_nas.space import SearchSpace
-from gnv2_nas.units import format_quantity, parse_quantity
+from gnv2_nas.units import format_at_least, parse_quantity
 
 Params = dict[str, str | int | float]
 
@@ -108,10 +107,9 @@ def _total_excess(space: SearchSpace, params: Params, budgets: Sequence[Budget])
 def _nearest(space: SearchSpace, params: Params, budgets: Sequence[Budget]) -> str:
     counts = count(space.decode(params))
     broken = violations(excesses(budgets, counts))
+    amounts = ((budget, amount(budget, counts)) for budget in budgets if budget.text in broken)
     nearest = ", ".join(
-        format_quantity(budget.metric, amount(budget, counts) or 0.0)
-        for budget in budgets
-        if budget.text in broken
+        format_at_least(budget.metric, used) for budget, used in amounts if used is not None
     )
     return (
         f"no network of space {space.name!r} can meet {' and '.join(broken)}; "
