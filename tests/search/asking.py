@@ -1,0 +1,45 @@
+"""Proposals told their parameter counts: a search without measurements or a store."""
+
+from __future__ import annotations
+
+import optuna
+
+from gnv2_nas.search.budgets import excesses, parse_budgets, violations
+from gnv2_nas.search.proposals import Proposal, Proposals
+from gnv2_nas.search.records import Candidate
+from gnv2_nas.search.sampler import make_sampler
+from gnv2_nas.space import SearchSpace
+
+OBJECTIVES = ("quality", "macs")
+
+
+def proposals(
+    space: SearchSpace,
+    sampler: str | optuna.samplers.BaseSampler = "nsga2",
+    *budgets: str,
+    seed: int = 0,
+    **going_on: object,
+) -> Proposals:
+    if isinstance(sampler, str):
+        sampler = make_sampler(sampler, seed)
+    return Proposals(space, parse_budgets(budgets), OBJECTIVES, sampler, seed, **going_on)
+
+
+def answer(asked: Proposals, proposal: Proposal) -> optuna.trial.FrozenTrial:
+    """Tell what became of a proposal; its quality is its millions of parameters."""
+    counts = proposal.counts
+    candidate = Candidate(
+        number=0, architecture=proposal.architecture, params=proposal.trial.params, baseline="",
+        counts=counts, quality=counts.params / 1e6, latency=None,
+        violations=violations(excesses(asked.budgets, counts)),
+    )  # fmt: skip
+    return asked.tell(proposal, candidate)
+
+
+def ask(asked: Proposals, count: int) -> list[Proposal]:
+    """The next proposals, each told before the next; fewer when the space runs out."""
+    found: list[Proposal] = []
+    while len(found) < count and (proposal := asked.ask()) is not None:
+        answer(asked, proposal)
+        found.append(proposal)
+    return found
