@@ -7,17 +7,9 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph
 from gnv2_nas.graph.pickle_scan import TensorInfo
-from gnv2_nas.graph.weights import (
-    TimingWeights,
-    TrainedWeights,
-    Weights,
-    clipped_axes,
-    expected_shapes,
-    optional_shapes,
-)
+from gnv2_nas.graph.weight_shapes import clipped_axes, expected_shapes, optional_shapes
 
 _NAMED = 8
 """How many keys of a kind a message names before it only counts them."""
@@ -29,7 +21,7 @@ def check_tensors(graph: Graph, tensors: Mapping[str, Any], source: str) -> None
     """Raise CheckpointError unless `tensors` are exactly the weights of `graph`.
 
     Depthwise kernels may be larger where the architecture clipped its own (see
-    `weights.clipped_axes`); batch norm's `num_batches_tracked` may be left out.
+    `weight_shapes.clipped_axes`); batch norm's `num_batches_tracked` may be left out.
 
     Args:
         graph: the network.
@@ -73,26 +65,6 @@ def tensor_infos(state_dict: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for key, value in state_dict.items()
     }
-
-
-def weights_for(arch: Architecture, model: Any = None) -> Weights:
-    """What a writer puts into the file of `arch`: the model's weights, or some made for timing.
-
-    Args:
-        arch: the network to write.
-        model: a torch module with the weights of `arch`, perhaps at another resolution.
-
-    Raises:
-        CheckpointError: the module's weights are not those of `arch`.
-    """
-    if model is None:
-        return TimingWeights()
-    built_from = getattr(model, "architecture", None)
-    if isinstance(built_from, Architecture):
-        check_architecture(built_from, arch, "the model")
-    state_dict = model.state_dict()
-    check_tensors(lower(arch), tensor_infos(state_dict), "the model")
-    return TrainedWeights(state_dict)
 
 
 def _difference(found: Any, shape: tuple[int, ...], axes: Sequence[int], counter: bool) -> str:

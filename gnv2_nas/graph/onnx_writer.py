@@ -17,11 +17,10 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
-from gnv2_nas.graph.fit import weights_for
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.onnx_wire import Constant, serialized
 from gnv2_nas.graph.op import Graph, Op
-from gnv2_nas.graph.weights import Array, Weights
+from gnv2_nas.graph.weights import Array, Weights, weights_for
 
 OPSET = 17
 IR_VERSION = 8

@@ -1,4 +1,4 @@
-"""Which weights a graph carries, where they come from, and batch norm folded into them."""
+"""Where the weights of a graph come from, and batch norm folded into them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph.fit import check_architecture, check_tensors, tensor_infos
+from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.op import Op
+from gnv2_nas.graph.weight_shapes import kernel_shape
 
 BATCH_NORM_EPSILON = 1e-5
 
@@ -24,54 +28,6 @@ class Weights(Protocol):
     def folded(self, op: Op) -> tuple[Array, Array]:
         """(out_channels, in_channels / groups, kernel_h, kernel_w) and the bias, both float32."""
         ...
-
-
-def kernel_shape(op: Op) -> tuple[int, ...]:
-    """Shape of the weight tensor of a convolution or linear layer in the torch module."""
-    if op.kind == "linear":
-        return (op.shape[0], op.in_channels)
-    return (op.shape[0], op.in_channels // op.groups, *op.kernel)
-
-
-def expected_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """Key → shape of every tensor the state dict of this network holds.
-
-    Without batch norm's `num_batches_tracked`, which no computation reads.
-    """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for op in graph.ops:
-        if not op.weight:
-            continue
-        shapes[f"{op.weight}.weight"] = kernel_shape(op)
-        if op.bias:
-            shapes[f"{op.weight}.bias"] = op.shape[:1]
-        if op.norm:
-            for part in ("weight", "bias", "running_mean", "running_var"):
-                shapes[f"{op.norm}.{part}"] = op.shape[:1]
-    return shapes
-
-
-def optional_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """Key → shape of tensors a state dict may hold and no computation reads."""
-    return {f"{op.norm}.num_batches_tracked": () for op in graph.ops if op.norm}
-
-
-def clipped_axes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """Key of a depthwise kernel → its axes (2: height, 3: width) at the limit of its map.
-
-    On a side of m pixels, taps beyond ±(m-1) meet only zero padding, so an architecture holds at
-    most 2m-1 of them. Along these axes a larger kernel, for instance of the same network made
-    for larger images, computes the same as its centre (`centre_crop`).
-    """
-    axes: dict[str, tuple[int, ...]] = {}
-    for op in graph.ops:
-        if op.kind == "conv" and op.groups == op.in_channels:
-            sides = graph.ops[op.inputs[0]].shape[1:]
-            pairs = zip((2, 3), op.kernel, sides, strict=True)
-            axes[f"{op.weight}.weight"] = tuple(
-                axis for axis, taps, side in pairs if taps >= 2 * side - 1
-            )
-    return axes
 
 
 def centre_crop(kernel: _Kernel, shape: tuple[int, ...]) -> _Kernel:
@@ -129,3 +85,23 @@ _TABLE = 1 << 18
 @cache
 def _normal_deviates() -> Array:
     return np.random.default_rng(0).standard_normal(_TABLE, dtype=np.float32)
+
+
+def weights_for(arch: Architecture, model: Any = None) -> Weights:
+    """What a writer puts into the file of `arch`: the model's weights, or some made for timing.
+
+    Args:
+        arch: the network to write.
+        model: a torch module with the weights of `arch`, perhaps at another resolution.
+
+    Raises:
+        CheckpointError: the module's weights are not those of `arch`.
+    """
+    if model is None:
+        return TimingWeights()
+    built_from = getattr(model, "architecture", None)
+    if isinstance(built_from, Architecture):
+        check_architecture(built_from, arch, "the model")
+    state_dict = model.state_dict()
+    check_tensors(lower(arch), tensor_infos(state_dict), "the model")
+    return TrainedWeights(state_dict)

@@ -26,7 +26,8 @@ from torch.nn import functional as F
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
-from gnv2_nas.graph.weights import BATCH_NORM_EPSILON, kernel_shape
+from gnv2_nas.graph.weight_shapes import kernel_shape
+from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
 
 ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""
