@@ -33,6 +33,7 @@ def run() -> Table:
     artefacts = {
         "public module, exported by tracing": traced,
         "the same file once more (A/A)": traced,
+        "onnx_bytes, channels not padded": onnx_bytes(STOCK, channel_multiple=1),
         "onnx_bytes": onnx_bytes(STOCK),
         "channels in multiples of 16, onnx_bytes": onnx_bytes(_rounded(16)),
         "GhostNet 1.0, onnx_bytes": onnx_bytes(preset("ghostnet-1.0")),

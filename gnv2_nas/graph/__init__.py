@@ -34,8 +34,8 @@ __all__ = [
 ]
 
 
-def onnx_bytes(arch: Architecture, model: Any = None) -> bytes:
+def onnx_bytes(arch: Architecture, model: Any = None, **options: Any) -> bytes:
     """See `gnv2_nas.graph.onnx_writer.onnx_bytes`; imports onnx when first called."""
     from gnv2_nas.graph.onnx_writer import onnx_bytes as write
 
-    return write(arch, model)
+    return write(arch, model, **options)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.graph.alignment import SpreadWeights, layouts_of, padded
 from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.onnx_wire import Constant, serialized
@@ -25,6 +26,8 @@ from gnv2_nas.graph.weights import Array, Weights, weights_for
 OPSET = 17
 IR_VERSION = 8
 INPUT, OUTPUT = "input", "logits"
+CHANNEL_MULTIPLE = 16
+"""Block of ONNX Runtime's layout on AVX-512; blocks of 8 divide it."""
 
 
 class _Writer:
@@ -189,8 +192,13 @@ _NODES: dict[str, Callable[[_Writer, Op, str], None]] = {
 }
 
 
-def _written(arch: Architecture, weights: Weights) -> bytes:
-    graph = lower(arch)
+def _written(arch: Architecture, model: Any, multiple: int) -> bytes:
+    graph, weights = lower(arch), weights_for(arch, model)
+    if multiple > 1:
+        layouts = layouts_of(graph, multiple)
+        # Weights made for timing need not be zero where nothing reads them.
+        weights = weights if model is None else SpreadWeights(graph, weights, layouts)
+        graph = padded(graph, layouts)
     writer = _Writer(graph, weights)
     side = arch.resolution
     _describe(writer.model.graph.input.add(), INPUT, (1, 3, side, side))
@@ -210,7 +218,9 @@ def _describe(value: onnx.ValueInfoProto, name: str, shape: tuple[int, ...]) -> 
         tensor.shape.dim.add().dim_value = size
 
 
-def onnx_bytes(arch: Architecture, model: Any = None) -> bytes:
+def onnx_bytes(
+    arch: Architecture, model: Any = None, *, channel_multiple: int = CHANNEL_MULTIPLE
+) -> bytes:
     """An ONNX file of `arch`: float32, batch 1, input "input", output "logits", batch norm folded.
 
     Its metadata holds the architecture's JSON.
@@ -219,8 +229,10 @@ def onnx_bytes(arch: Architecture, model: Any = None) -> bytes:
         arch: the network.
         model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
             one, weights made for timing.
+        channel_multiple: what channels are padded to multiples of where that pays, see
+            `alignment`; outputs are the same. 1 leaves them as they are.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    return _written(arch, weights_for(arch, model))
+    return _written(arch, model, channel_multiple)
