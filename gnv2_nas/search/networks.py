@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
-from gnv2_nas.search.sqlite_file import require_study
+from gnv2_nas.search.sqlite_file import no_such_trial, require_trial
 
 
 def find_network(reference: str, storage: str) -> Architecture:
@@ -44,13 +44,12 @@ def _from_study(study: str, trial: str, storage: str) -> Architecture:
         raise InputError(
             f"{study}:{trial}: a trial is a number, for instance {study}:12, but got {trial!r}"
         )
-    require_study(storage, study)
+    number = int(trial)
+    require_trial(storage, study, number)
     from gnv2_nas.search.store import open_study
 
     candidates = open_study(storage, study).record().candidates
     for candidate in candidates:
-        if candidate.number == int(trial):
+        if candidate.number == number:
             return candidate.architecture
-    last = max((candidate.number for candidate in candidates), default=None)
-    there = "it has none yet" if last is None else f"its trials are 0 to {last}"
-    raise InputError(f"study {study!r} has no trial {trial}; {there}")
+    raise no_such_trial(study, number, max((each.number for each in candidates), default=None))

@@ -6,9 +6,10 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from gnv2_nas.errors import StudyError, UnknownNameError
+from gnv2_nas.errors import InputError, StudyError, UnknownNameError
 
 PREFIX = "sqlite:///"
 _MAGIC = b"SQLite format 3\x00"
@@ -34,11 +35,14 @@ def check_database(storage: str, *, write: bool = False) -> bool:
         )
     if not storage.startswith(PREFIX):
         return True
-    path = Path(storage.removeprefix(PREFIX))
+    path = _path_of(storage)
     if write:
         _check_writable(path)
-    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
-        return False
+    try:
+        if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+            return False
+    except OSError as error:
+        raise _unreadable(path, error) from None
     if not path.is_file():
         raise StudyError(f"{str(path)!r} is not a file; a SQLite database is needed")
     _check_content(path)
@@ -56,11 +60,45 @@ def require_study(storage: str, name: str) -> None:
     if check_database(storage):
         if not storage.startswith(PREFIX):
             return
-        with closing(_read_only(Path(storage.removeprefix(PREFIX)))) as connection:
-            names = [row[0] for row in connection.execute("SELECT study_name FROM studies")]
+        names = [row[0] for row in _rows(storage, "SELECT study_name FROM studies")]
     if name not in names:
         none = f"none in {storage}; make one with gnv2-nas search"
         raise UnknownNameError("study", name, names or [none])
+
+
+def require_trial(storage: str, study: str, number: int) -> None:
+    """Refuse a trial that is not in a study of a SQLite database without loading optuna.
+
+    Raises:
+        InputError: no such trial; the message says which there are.
+        UnknownNameError, StudyError: see `require_study`.
+    """
+    require_study(storage, study)
+    if not storage.startswith(PREFIX):
+        return
+    query = "SELECT number FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
+    numbers = {row[0] for row in _rows(storage, query, study)}
+    if number not in numbers:
+        raise no_such_trial(study, number, max(numbers, default=None))
+
+
+def no_such_trial(study: str, number: int, last: int | None) -> InputError:
+    there = "it has none yet" if last is None else f"its trials are 0 to {last}"
+    return InputError(f"study {study!r} has no trial {number}; {there}")
+
+
+def _rows(storage: str, query: str, *values: str) -> list[tuple[Any, ...]]:
+    path = _path_of(storage)
+    try:
+        with closing(_read_only(path)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.Error as error:
+        raise StudyError(f"cannot read {str(path)!r} as a SQLite database: {error}") from None
+
+
+def _path_of(storage: str) -> Path:
+    """The file of a SQLite URL, whose options follow a question mark."""
+    return Path(storage.removeprefix(PREFIX).partition("?")[0])
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -69,10 +107,16 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 def _check_writable(path: Path) -> None:
     folder = path.parent
-    if not folder.is_dir():
-        raise StudyError(f"the folder of {str(path)!r} is not there; make it, or choose --storage")
-    # SQLite keeps its journal beside the file, so the folder must be writable too.
-    for target in (folder, path) if path.exists() else (folder,):
+    try:
+        if not folder.is_dir():
+            raise StudyError(
+                f"the folder of {str(path)!r} is not there; make it, or choose another --storage"
+            )
+        # SQLite keeps its journal beside the file, so the folder must be writable too.
+        targets = (folder, path) if path.exists() else (folder,)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    for target in targets:
         if not os.access(target, os.W_OK):
             raise StudyError(
                 f"{str(target)!r} is read-only, so the study cannot be kept in {str(path)!r}; "
@@ -85,7 +129,7 @@ def _check_content(path: Path) -> None:
         with path.open("rb") as file:
             magic = file.read(len(_MAGIC))
     except OSError as error:
-        raise StudyError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+        raise _unreadable(path, error) from None
     if magic != _MAGIC:
         raise StudyError(
             f"{str(path)!r} is not a SQLite database; choose another file with --storage"
@@ -112,3 +156,7 @@ def _check_content(path: Path) -> None:
             f"{SCHEMA_VERSION} is needed); upgrade it with `optuna storage upgrade --storage "
             f"{PREFIX}{path}` or choose another --storage"
         )
+
+
+def _unreadable(path: Path, error: OSError) -> StudyError:
+    return StudyError(f"cannot read {str(path)!r}: {error.strerror or error}")

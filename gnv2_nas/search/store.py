@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameError
@@ -83,6 +83,13 @@ class Store:
         with _database_errors():
             version: int | None = self._study.user_attrs.get(attributes.FORMAT)
         return version
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was done yet in a study that was only just made."""
+        begun = {attributes.SETTINGS, attributes.PROVENANCE, attributes.PROGRESS}
+        with _database_errors():
+            return not self._study.trials and set(self._study.user_attrs) <= begun
 
     def _attribute(self, key: str) -> Any:
         with _database_errors():
@@ -179,22 +186,30 @@ def open_or_create(
     Raises:
         StudyError: it is there, but was made with other settings or by something else.
     """
-    if name in study_names(storage):
-        store = open_study(storage, name)
-        _check_same(store, settings)
-        return store, True
+    check_database(storage)
     database = _storage(storage)
+    directions = [DIRECTIONS[objective] for objective in settings.objectives]
     with _database_errors():
         study = optuna.create_study(
-            storage=database,
-            study_name=name,
-            directions=[DIRECTIONS[objective] for objective in settings.objectives],
+            storage=database, study_name=name, directions=directions, load_if_exists=True
         )
+    store = Store(database, name)
+    # Blank is what this run made, or another that was killed before it wrote what follows.
+    if not store.is_blank:
+        _check_format(store, storage)
+        _check_same(store, settings)
+        return store, True
+    if [direction.name.lower() for direction in study.directions] != directions:
+        raise StudyError(
+            f"study {name!r} in {storage!r} is empty, but was made for other objectives; "
+            "choose another --study"
+        )
+    with _database_errors():
         study.set_user_attr(attributes.SETTINGS, msgspec.to_builtins(settings))
         study.set_user_attr(attributes.PROVENANCE, msgspec.to_builtins(provenance))
         study.set_user_attr(attributes.PROGRESS, msgspec.to_builtins(Progress()))
         study.set_user_attr(attributes.FORMAT, attributes.FORMAT_VERSION)
-    return Store(database, name), False
+    return store, False
 
 
 def open_study(storage: str, name: str) -> Store:
@@ -207,27 +222,41 @@ def open_study(storage: str, name: str) -> Store:
     if name not in (names := study_names(storage)):
         raise UnknownNameError("study", name, names or ["none yet; make one with gnv2-nas search"])
     store = Store(_storage(storage), name)
+    _check_format(store, storage)
+    return store
+
+
+def _check_format(store: Store, storage: str) -> None:
     version = store.format_version
     if version != attributes.FORMAT_VERSION:
         made_by = "another program" if version is None else f"format {version} of this program"
         raise StudyError(
-            f"study {name!r} in {storage!r} was made by {made_by}, not by format "
+            f"study {store.name!r} in {storage!r} was made by {made_by}, not by format "
             f"{attributes.FORMAT_VERSION}; choose another --study or --storage"
         )
-    return store
 
 
 def study_names(storage: str) -> list[str]:
     """Names of the studies in a database; empty when the file is not there yet."""
     if not check_database(storage):
         return []
+    database = _storage(storage)
     with _database_errors():
-        return optuna.get_all_study_names(storage=_storage(storage))
+        return optuna.get_all_study_names(storage=database)
 
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
     arguments = {"connect_args": {"timeout": 30}} if url.startswith("sqlite") else {}
-    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+    try:
+        with _database_errors():
+            return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+    except RuntimeError:
+        # So Optuna answers tables of a version that it cannot read.
+        raise StudyError(
+            f"the tables in {url!r} were made by another version of Optuna than "
+            f"{optuna.__version__}; upgrade them with `optuna storage upgrade --storage {url}` "
+            "or choose another --storage"
+        ) from None
 
 
 def _check_same(store: Store, settings: Settings) -> None:
@@ -252,6 +281,8 @@ def _database_errors() -> Iterator[None]:
     """Database failures as one line of this package's own."""
     try:
         yield
+    except ArgumentError as error:
+        raise StudyError(f"--storage cannot be opened: {' '.join(str(error).split())}") from None
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         cause = error.__cause__ or error
         reason = " ".join(str(getattr(cause, "orig", cause)).split())

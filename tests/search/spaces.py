@@ -29,7 +29,7 @@ WITH_STOCK = (
     _HEAD
     + """\
   width: {choices: [0.25, 1.0]}
-  placement: {per: stage, choices: [none], overrides: {block2-15: [none, first]}}
+  placement: {per: block, choices: [none], overrides: {block2-15: [none, first]}}
 """
 )
 """Holds GhostNet 1.0 and GhostNetV2 1.0, at the space's resolution and classes."""

@@ -1,0 +1,28 @@
+"""Whole searches on a small space, counted and not measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gnv2_nas.search.request import SearchRequest, check_request
+from gnv2_nas.search.session import SearchSession
+from tests.search.spaces import SMALL, write_space
+
+STORAGE = "sqlite:///studies.db"
+
+
+def session(folder: Path, text: str = SMALL, **asked: Any) -> SearchSession:
+    """A search in the working directory `folder`, opened and not yet run."""
+    options = {
+        "space": str(write_space(folder, text)), "quality": "params", "study": "demo", "trials": 8,
+        "objectives": "quality,macs", "storage": STORAGE, "reports": folder / "reports",
+    }  # fmt: skip
+    return SearchSession(check_request(SearchRequest(**options | asked)))
+
+
+def searched(folder: Path, text: str = SMALL, **asked: Any) -> SearchSession:
+    """The same, run to its end."""
+    opened = session(folder, text, **asked)
+    opened.loop().run()
+    return opened
