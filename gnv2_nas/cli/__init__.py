@@ -54,6 +54,9 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", INTERRUPTED)
+    except OSError as error:
+        # A disk that is full or a pipe that is closed under the standard output.
+        _fail(f"cannot go on: {error.strerror or error}", 1)
     except MemoryError:
         _fail("out of memory; what was finished is kept", 1)
     except UsageError as error:
