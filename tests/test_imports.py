@@ -23,7 +23,7 @@ ROOMS = {
     "quality": {"arch", "graph", "nn"},
     "profiling": {"arch", "graph"},
     "search": {"arch", "graph", "space", "profiling", "quality"},
-    "report": {"arch", "graph", "profiling", "search"},
+    "report": {"arch", "graph", "profiling", "quality", "search"},
 }
 # Modules of use to every room, and what each of them may import.
 SHARED = {

@@ -2,6 +2,7 @@
 
 from gnv2_nas.quality.estimator import (
     ESTIMATORS,
+    EstimatorInfo,
     ParameterCount,
     QualityEstimator,
     check_estimator,
@@ -10,6 +11,7 @@ from gnv2_nas.quality.estimator import (
 
 __all__ = [
     "ESTIMATORS",
+    "EstimatorInfo",
     "ParameterCount",
     "QualityEstimator",
     "check_estimator",

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
+
+import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.graph import count
 
-ESTIMATORS = ("params", "zen")
+
+class EstimatorInfo(msgspec.Struct, frozen=True):
+    """What there is to say about a score without computing one."""
+
+    name: str
+    title: str
+    note: str
+    """What it is; says when it is not an accuracy."""
+    noise: float = 0.0
+    """Differences up to this are luck; 0 for what is exact."""
+    is_accuracy: bool = False
+
+
+_INFOS = (
+    EstimatorInfo("params", "Parameter score", "millions of parameters; not an accuracy"),
+    EstimatorInfo("zen", "Zen-score", "data-free; not an accuracy", noise=0.3),
+)
+
+ESTIMATORS: Mapping[str, EstimatorInfo] = MappingProxyType({info.name: info for info in _INFOS})
 
 
 class QualityEstimator(Protocol):
     """Scores an architecture; higher is better."""
 
-    name: str
-    label: str
-    """What to print on an axis. Says when the score is not an accuracy."""
-    is_accuracy: bool
+    @property
+    def info(self) -> EstimatorInfo: ...
 
     def score(self, arch: Architecture) -> float:
         """The same value for the same architecture, in every process."""
@@ -27,29 +47,27 @@ class QualityEstimator(Protocol):
 class ParameterCount:
     """The baseline every other score must beat: bigger is better."""
 
-    name = "params"
-    label = "parameters, millions (baseline, not an accuracy)"
-    is_accuracy = False
+    info = ESTIMATORS["params"]
 
     def score(self, arch: Architecture) -> float:
         """Millions of trainable parameters."""
         return count(arch).params / 1e6
 
 
-def check_estimator(name: str) -> str:
-    """`name` itself when there is such an estimator; imports nothing heavy.
+def check_estimator(name: str) -> EstimatorInfo:
+    """What there is to say about the estimator of that name; imports nothing heavy.
 
     Raises:
         UnknownNameError: there is none.
     """
     if name not in ESTIMATORS:
         raise UnknownNameError("quality estimator", name, ESTIMATORS)
-    return name
+    return ESTIMATORS[name]
 
 
 def get_estimator(name: str) -> QualityEstimator:
     """The estimator of that name."""
-    if check_estimator(name) == "params":
+    if check_estimator(name).name == "params":
         return ParameterCount()
     from gnv2_nas.quality.zen import ZenScore
 

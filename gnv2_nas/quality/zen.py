@@ -28,6 +28,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
+from gnv2_nas.quality.estimator import ESTIMATORS
 
 ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""
@@ -51,9 +52,7 @@ class ZenScore:
         seed: of all random numbers; the same architecture always gets the same score.
     """
 
-    name = "zen"
-    label = "Zen-score (data-free, not an accuracy)"
-    is_accuracy = False
+    info = ESTIMATORS["zen"]
 
     def __init__(self, draws: int = 2, seed: int = 0) -> None:
         self.draws = draws

@@ -6,14 +6,9 @@ import math
 
 import msgspec
 
+from gnv2_nas.quality import ESTIMATORS, EstimatorInfo
 from gnv2_nas.search.records import ObjectiveName
 from gnv2_nas.units import format_quantity
-
-_SCORES = {
-    "zen": ("Zen-score", "data-free; not an accuracy", 0.3),
-    "params": ("Parameter score", "millions of parameters; not an accuracy", 0.0),
-}
-"""Estimator → title, note, and the difference below which its random weights decide."""
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -66,12 +61,13 @@ def term(objective: ObjectiveName, estimator: str) -> Term:
     """How to show `objective` in a study whose quality comes from `estimator`."""
     if objective != "quality":
         return _COSTS[objective]
-    unknown = (f"Score “{estimator}”", "not a measured accuracy", 0.0)
-    title, note, noise = _SCORES.get(estimator, unknown)
+    unknown = EstimatorInfo(estimator, f"Score “{estimator}”", "not a measured accuracy")
+    info = ESTIMATORS.get(estimator, unknown)
+    title = info.title
     in_text = title if title.startswith("Zen") else title[0].lower() + title[1:]
     return Term(
         "quality", title, in_text, "", 1.0,
-        f"a better {in_text}", f"no lower {in_text}", f"Best {in_text}", note, noise,
+        f"a better {in_text}", f"no lower {in_text}", f"Best {in_text}", info.note, info.noise,
     )  # fmt: skip
 
 

@@ -37,13 +37,13 @@ print(json.dumps([estimator.score(arch) for arch in arches]))
 
 
 def test_it_is_found_by_its_name(estimator):
-    assert get_estimator(estimator.name).name == estimator.name
-    assert check_estimator(estimator.name) == estimator.name
+    assert get_estimator(estimator.info.name).info == estimator.info
+    assert check_estimator(estimator.info.name) == estimator.info
 
 
 def test_the_label_says_that_it_is_no_accuracy(estimator):
-    assert not estimator.is_accuracy
-    assert "not an accuracy" in estimator.label
+    assert not estimator.info.is_accuracy
+    assert "not an accuracy" in estimator.info.note
 
 
 @settings(
@@ -60,11 +60,11 @@ def test_any_network_has_a_finite_score(estimator, arch):
 def test_the_same_network_has_the_same_score_in_every_process(estimator):
     texts = json.dumps([arch.to_json() for arch in SMALL.values()])
     fresh = subprocess.run(
-        [sys.executable, "-c", SCORE, estimator.name, texts],
+        [sys.executable, "-c", SCORE, estimator.info.name, texts],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     # In another order, and after one another, too.
-    here = [get_estimator(estimator.name).score(arch) for arch in reversed(SMALL.values())]
+    here = [get_estimator(estimator.info.name).score(arch) for arch in reversed(SMALL.values())]
     assert here[::-1] == pytest.approx(json.loads(fresh.stdout), rel=1e-6)
 
 
