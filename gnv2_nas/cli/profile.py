@@ -70,7 +70,7 @@ def _table(networks: dict[str, Architecture], device: str, *, json: bool) -> Non
         "network", "Mparams", "MFLOPs", "fvcore total", "peak act. MB", "ms", "95 %", "÷ V2 1.0",
     )  # fmt: skip
     print_table(columns, cells)
-    return _explain(measurements)
+    return _explain(dict(zip(networks, measurements, strict=True)))
 
 
 def _measure(networks: dict[str, Architecture], device: str) -> list[Measurement]:
@@ -103,18 +103,18 @@ def _as_json(name: str, arch: Architecture, measurement: Measurement, total: int
     }
 
 
-def _explain(measurements: list[Measurement]) -> None:
-    first = measurements[0]
+def _explain(measurements: dict[str, Measurement]) -> None:
+    first = next(iter(measurements.values()))
     say(
         f"device {first.device}: {first.fingerprint.cpu}, {first.fingerprint.runtime}, "
-        f"{first.threads} thread(s), {first.precision}, batch 1, {first.rounds} rounds, "
+        f"threads {first.threads}, {first.precision}, batch 1, {first.rounds} rounds, "
         f"{first.clock} clock"
     )
     say("MFLOPs: multiply-adds of convolutions and linear layers, the papers' convention;")
     say("fvcore total: fvcore's default, which adds batch norm, resize and adaptive pooling.")
-    for measurement in measurements:
+    for name, measurement in measurements.items():
         if not measurement.stable:
-            say(f"? {measurement.architecture}: {measurement.reason}")
+            say(f"? {name}: {measurement.reason}")
 
 
 def _layers(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
