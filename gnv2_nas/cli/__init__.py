@@ -50,6 +50,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt
+            raise KeyboardInterrupt
     except Gnv2NasError as error:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):

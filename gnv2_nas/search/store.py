@@ -21,6 +21,7 @@ from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameErr
 from gnv2_nas.graph import Counts
 from gnv2_nas.profiling.record import Fingerprint, Measurement
 from gnv2_nas.search import attributes
+from gnv2_nas.search.interrupts import interrupts_wait
 from gnv2_nas.search.objectives import DIRECTIONS
 from gnv2_nas.search.records import Candidate, Settings, StudyRecord
 from gnv2_nas.search.sqlite_file import check_database
@@ -61,7 +62,7 @@ class Store:
     def __init__(self, storage: optuna.storages.RDBStorage, name: str) -> None:
         self.name = name
         self._storage = storage
-        with _database_errors():
+        with _transaction():
             self._study = optuna.load_study(storage=storage, study_name=name)
             self._study_id = storage.get_study_id_from_name(name)
 
@@ -80,27 +81,28 @@ class Store:
     @property
     def format_version(self) -> int | None:
         """Of this program's attributes; None when another program made the study."""
-        with _database_errors():
+        with _transaction():
             version: int | None = self._study.user_attrs.get(attributes.FORMAT)
         return version
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing was done yet in a study that was only just made."""
-        begun = {attributes.SETTINGS, attributes.PROVENANCE, attributes.PROGRESS}
-        with _database_errors():
-            return not self._study.trials and set(self._study.user_attrs) <= begun
+        """Whether the study was made by this program or is being made, and holds nothing yet."""
+        begun = {attributes.SETTINGS, attributes.PROVENANCE, attributes.PROGRESS, attributes.FORMAT}
+        with _transaction():
+            known = set(self._study.user_attrs) <= begun
+            return known and not self._study.get_trials(deepcopy=False)
 
     def _attribute(self, key: str) -> Any:
-        with _database_errors():
+        with _transaction():
             return self._study.user_attrs[key]
 
     def save_provenance(self, provenance: Provenance) -> None:
-        with _database_errors():
+        with _transaction():
             self._study.set_user_attr(attributes.PROVENANCE, msgspec.to_builtins(provenance))
 
     def save_progress(self, progress: Progress) -> None:
-        with _database_errors():
+        with _transaction():
             self._study.set_user_attr(attributes.PROGRESS, msgspec.to_builtins(progress))
 
     def append(self, candidate: Candidate, trial: FrozenTrial | None) -> int:
@@ -126,13 +128,13 @@ class Store:
             user_attrs=user_attrs,
             system_attrs=trial.system_attrs if trial else {},
         )
-        with _database_errors():
+        with _transaction():
             trial_id = self._storage.create_new_trial(self._study_id, template_trial=stored)
             return self._storage.get_trial_number_from_id(trial_id)
 
     def trials(self) -> list[FrozenTrial]:
         """The finished trials, as Optuna has them."""
-        with _database_errors():
+        with _transaction():
             trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return [trial for trial in trials if attributes.RESULT in trial.user_attrs]
 
@@ -189,12 +191,12 @@ def open_or_create(
     check_database(storage)
     database = _storage(storage)
     directions = [DIRECTIONS[objective] for objective in settings.objectives]
-    with _database_errors():
+    with _transaction():
         study = optuna.create_study(
             storage=database, study_name=name, directions=directions, load_if_exists=True
         )
     store = Store(database, name)
-    # Blank is what this run made, or another that was killed before it wrote what follows.
+    # Blank is what this run made, or another that ended before its first trial.
     if not store.is_blank:
         _check_format(store, storage)
         _check_same(store, settings)
@@ -204,7 +206,7 @@ def open_or_create(
             f"study {name!r} in {storage!r} is empty, but was made for other objectives; "
             "choose another --study"
         )
-    with _database_errors():
+    with _transaction():
         study.set_user_attr(attributes.SETTINGS, msgspec.to_builtins(settings))
         study.set_user_attr(attributes.PROVENANCE, msgspec.to_builtins(provenance))
         study.set_user_attr(attributes.PROGRESS, msgspec.to_builtins(Progress()))
@@ -241,14 +243,14 @@ def study_names(storage: str) -> list[str]:
     if not check_database(storage):
         return []
     database = _storage(storage)
-    with _database_errors():
+    with _transaction():
         return optuna.get_all_study_names(storage=database)
 
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
     arguments = {"connect_args": {"timeout": 30}} if url.startswith("sqlite") else {}
     try:
-        with _database_errors():
+        with _transaction():
             return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
     except RuntimeError:
         # So Optuna answers tables of a version that it cannot read.
@@ -277,10 +279,11 @@ def _shown(value: object) -> str:
 
 
 @contextmanager
-def _database_errors() -> Iterator[None]:
-    """Database failures as one line of this package's own."""
+def _transaction() -> Iterator[None]:
+    """Database failures as one line of this package's own; interrupts wait."""
     try:
-        yield
+        with interrupts_wait():
+            yield
     except ArgumentError as error:
         raise StudyError(f"--storage cannot be opened: {' '.join(str(error).split())}") from None
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:

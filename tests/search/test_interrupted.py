@@ -1,0 +1,178 @@
+"""A real search that is killed, interrupted or has no room left: what is stored stays."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gnv2_nas.arch import list_presets
+from gnv2_nas.search.interrupts import interrupts_wait
+from gnv2_nas.search.store import open_study
+from tests.confined import run
+from tests.search.searching import STORAGE, searched
+from tests.search.spaces import SMALL, write_space
+
+COMMAND = str(Path(sys.executable).parent / "gnv2-nas")
+STOCK = len(list_presets())
+PATIENCE = 60.0
+"""Seconds; only a broken search takes so long."""
+
+
+def search(folder: Path, trials: int) -> list[str]:
+    space = write_space(folder, SMALL)
+    return [
+        COMMAND, "search", "--space", str(space), "--quality", "params", "--study", "demo",
+        "--objectives", "quality,macs", "--trials", str(trials), "--storage", STORAGE,
+    ]  # fmt: skip
+
+
+def start(folder: Path, trials: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        search(folder, trials), cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def stored(folder: Path) -> int:
+    """Trials in the database so far."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/studies.db?mode=ro", uri=True)) as database:
+            (count,) = database.execute("SELECT count(*) FROM trials").fetchone()
+    except sqlite3.Error:
+        return 0
+    return count
+
+
+def stop_at(folder: Path, trials: int, signum: int, wanted: int = 200) -> tuple[int, str, str]:
+    """Begin a search and send it a signal once so many trials are stored."""
+    process = start(folder, wanted)
+    late = threading.Timer(PATIENCE, process.kill)
+    late.start()
+    while stored(folder) < trials and process.poll() is None:
+        pass
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=PATIENCE)
+    late.cancel()
+    return process.returncode, out, err
+
+
+def whole_trials() -> list[str]:
+    """Networks of the study, each read back whole."""
+    record = open_study(STORAGE, "demo").record()
+    assert [each.number for each in record.candidates] == list(range(len(record.candidates)))
+    return [each.architecture.id for each in record.candidates]
+
+
+def test_killed_at_any_moment_it_goes_on_where_it_was(folder):
+    kept: list[str] = []
+    for trials in (2, STOCK + 3, STOCK + 12):
+        code, _, _ = stop_at(folder, trials, signal.SIGKILL)
+        assert code == -signal.SIGKILL
+        after = whole_trials()
+        assert len(after) >= trials
+        assert after[: len(kept)] == kept
+        kept = after
+    total = len(kept) - STOCK + 4
+    ended = subprocess.run(
+        search(folder, total), cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert f"going on with {len(kept)} finished trials" in ended.stderr
+    final = whole_trials()
+    assert final[: len(kept)] == kept
+    assert len(final) == len(set(final)) == total + STOCK
+
+
+def test_interrupted_it_says_how_to_go_on_and_reports_what_there_is(folder):
+    code, out, err = stop_at(folder, STOCK + 5, signal.SIGINT)
+    assert "interrupted; the same command goes on from here" in err
+    assert "Traceback" not in err
+    assert code in (0, 128 + signal.SIGINT)
+    assert "front" in out
+    kept = whole_trials()
+    assert STOCK + 5 <= len(kept) < STOCK + 200
+    assert (folder / "reports" / "demo.html").stat().st_size > 0
+
+
+def test_interrupted_before_the_first_trial_it_ends_in_one_line(folder):
+    process = start(folder, 5)
+    with process.stderr as lines:
+        # The first line comes before anything slow is done.
+        assert lines.readline().startswith("study demo")
+        process.send_signal(signal.SIGINT)
+        rest = lines.read()
+    assert process.stdout.read() == ""
+    process.stdout.close()
+    assert process.wait(PATIENCE) == 128 + signal.SIGINT
+    assert "Traceback" not in rest
+    assert rest.splitlines()[-1] == "error: interrupted"
+
+
+def test_a_full_disk_ends_it_in_one_line_and_keeps_what_was_stored(folder):
+    searched(folder, trials=2)
+    kept = whole_trials()
+    room = (folder / "studies.db").stat().st_size + 30_000
+    full = run(search(folder, 200), cwd=folder, largest_file=room)
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    (error,) = (line for line in full.stderr.splitlines() if line.startswith("error:"))
+    assert error.startswith("error: the study database refused: ")
+    assert "finished trials are kept" in error
+    after = whole_trials()
+    assert after[: len(kept)] == kept
+    assert len(after) > len(kept)
+    # With room again the same command goes on.
+    total = len(after) - STOCK + 1
+    assert subprocess.run(search(folder, total), cwd=folder, check=False).returncode == 0
+    assert len(set(whole_trials())) == total + STOCK
+
+
+def test_no_room_for_a_database_at_all(folder):
+    full = run(search(folder, 5), cwd=folder, largest_file=20_000)
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    assert full.stderr.splitlines()[-1].startswith("error: the study database refused: ")
+
+
+def test_an_interrupt_waits_for_the_end_of_a_transaction():
+    done = []
+
+    @interrupts_wait()
+    def write():
+        signal.raise_signal(signal.SIGINT)
+        done.append("written")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert done == ["written"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_does_not_hide_a_failure_for_long():
+    @interrupts_wait()
+    def write():
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("no room")
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        write()
+    assert isinstance(caught.value.__context__, ValueError)
+
+
+def test_other_threads_have_no_interrupts_to_wait_for():
+    ran = []
+
+    def work():
+        with interrupts_wait():
+            ran.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ran
