@@ -1,8 +1,10 @@
 """Every command line and Python block of the documentation runs, page by page, in order.
 
 The blocks of a page share one working directory, so a search and the report on it may follow each
-other. Commands run shortened (see `shortened.py`). Of `make TARGET` it is checked that the target
-exists. Lines that fetch, enter or set up a checkout or an environment are left out: SET_UP.
+other, and Python blocks keep the imports of those before them. Commands run shortened (see
+`shortened.py`). Of `make TARGET` it is checked that the target exists. Lines that fetch, enter or
+set up a checkout or an environment are left out: SET_UP. A checkpoint such as `ghostnetv2-1.0.pth`
+that a page mentions is there, with random weights.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+import gnv2_nas as gn
 from tests.docs.pages import CONSOLE, PAGES, PYTHON, ROOT, SHELL, Block, blocks, outside_blocks
 
 SET_UP = re.compile(
     r"(git clone|git add|git commit|cd|source|pip install|python3? -m venv|\.venv/bin/pre-commit) "
 )
+CHECKPOINT = re.compile(r"\b(ghostnet[\w.-]*?)\.pth\b")
+IMPORT = re.compile(r"^(?:import|from) .*$", re.MULTILINE)
 COMMAND = re.compile(r"^\s*(\$ )?(gnv2-nas|make) [\w-]", re.MULTILINE)
 SHORTENED = Path(__file__).with_name("shortened.py")
 
@@ -45,20 +51,24 @@ def _script(path: Path, line: str) -> None:
 def test_every_command_of_the_page_runs(
     page: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
+    imports: list[str] = []
     for block in blocks(page):
+        for name in CHECKPOINT.findall(block.text):
+            torch.save(gn.build_model(gn.preset(name)).state_dict(), tmp_path / f"{name}.pth")
         if block.file():
             target = tmp_path / block.file()
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block.text)
-        command = _command(block, tmp_path)
+        command = _command(block, imports, tmp_path)
         if command:
             _run(command, block, page, environment, tmp_path)
 
 
-def _command(block: Block, folder: Path) -> list[str]:
+def _command(block: Block, imports: list[str], folder: Path) -> list[str]:
     if block.language == PYTHON:
         script = folder / f"block_{block.line}.py"
-        script.write_text(block.text)
+        script.write_text("\n".join([*imports, block.text]))
+        imports += IMPORT.findall(block.text)
         return [sys.executable, str(SHORTENED), str(script)]
     lines = [line for line in block.commands().splitlines() if not SET_UP.match(line)]
     return ["bash", "-euo", "pipefail", "-c", "\n".join(lines)] if lines else []
