@@ -121,7 +121,7 @@ def fvcore_macs(arch):
 
 
 def test_no_network_on_the_front_breaks_a_budget_when_fvcore_counts_it(folder):
-    record = searched(folder, trials=10, budgets=("0.5MFLOPs", "0.3Mparams")).store.record()
+    record = searched(folder, trials=6, budgets=("0.5MFLOPs", "0.3Mparams")).store.record()
     members = front(record)
     assert len(members) >= 3
     for each in members:

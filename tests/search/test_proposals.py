@@ -16,11 +16,15 @@ def counts_of(space):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_network_of_a_small_space_is_proposed_once(six, sampler):
-    asked = proposals(six, sampler)
-    found = ask(asked, 100)
+    found = ask(proposals(six, sampler), 6)
     every = {six.decode(params).id for params in genotypes(six)}
     assert len(every) == 6
     assert sorted(each.architecture.id for each in found) == sorted(every)
+
+
+def test_a_space_that_is_used_up_is_noticed(six):
+    asked = proposals(six)
+    assert len(ask(asked, 7)) == 6
     assert asked.ask() is None
     assert asked.proposed == 6 + asked.duplicates
     assert asked.rejected == 0
