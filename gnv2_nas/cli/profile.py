@@ -48,9 +48,11 @@ def profile(
 
 def _table(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
     from gnv2_nas.cli.networks import latency_cells
+    from gnv2_nas.files import check_writable
     from gnv2_nas.graph import count
     from gnv2_nas.profiling import journal
 
+    check_writable(journal.FOLDER)
     measurements = _measure(networks, device)
     journal.append(measurements)
     with stderr().status("counting with fvcore"):

@@ -32,9 +32,6 @@ class Evaluator:
         self.seed = seed
         self.reference_ms: float | None = None
         self.scores = "quality" in settings.objectives
-        self.measures = "latency" in settings.objectives or any(
-            budget.metric == "latency" for budget in settings.budgets
-        )
 
     def score(self, arch: Architecture) -> float | None:
         """Quality by the study's estimator; None when no objective asks for it."""
@@ -42,7 +39,7 @@ class Evaluator:
 
     def measure(self, architectures: Sequence[Architecture]) -> list[Measurement | None]:
         """Latencies in shared rounds; None each when neither objective nor budget asks."""
-        if not self.measures:
+        if not self.settings.measures:
             return [None] * len(architectures)
         measurements = measure(
             architectures,

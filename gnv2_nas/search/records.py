@@ -36,6 +36,12 @@ class Settings(msgspec.Struct, frozen=True):
     objectives: tuple[ObjectiveName, ...]
     budgets: tuple[Budget, ...]
 
+    @property
+    def measures(self) -> bool:
+        """Whether an objective or a budget asks for latency."""
+        limited = any(budget.metric == "latency" for budget in self.budgets)
+        return limited or "latency" in self.objectives
+
 
 class Candidate(msgspec.Struct, frozen=True):
     """One evaluated network."""

@@ -13,6 +13,7 @@ import msgspec
 
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable
+from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.quality.estimator import check_estimator
 from gnv2_nas.search import defaults
@@ -85,6 +86,8 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         objectives=objectives,
         budgets=budgets,
     )
+    if settings.measures:
+        check_writable(journal.FOLDER)
     return CheckedRequest(request, space, settings, request.study or default_study_name(settings))
 
 

@@ -1,0 +1,53 @@
+"""The installed `gnv2-nas`, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from tests import confined
+
+COMMAND = str(Path(sys.executable).parent / "gnv2-nas")
+_IMPORTED = "import time:"
+# What makes a terminal of a pipe, or colours where there are none.
+_ENVIRONMENT = {
+    key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "GITHUB_ACTIONS")
+} | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONPROFILEIMPORTTIME": "1"}
+
+
+class Answer(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+    imported: frozenset[str]
+    """Top-level packages that it loaded."""
+
+
+def gnv2_nas(
+    *arguments: object, cwd: Path, ordinary: bool = False, largest_file: int | None = None
+) -> Answer:
+    """Run the command line.
+
+    Args:
+        ordinary: without root's rights over files.
+        largest_file: bytes after which no file grows; as an ordinary user then.
+    """
+    program = [COMMAND, *map(str, arguments)]
+    if ordinary or largest_file is not None:
+        program = confined.confined(program, largest_file)
+    done = subprocess.run(
+        program, cwd=cwd, env=_ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+    )
+    lines = done.stderr.splitlines(keepends=True)
+    imports = [line.rpartition("|")[2].strip() for line in lines if line.startswith(_IMPORTED)]
+    return Answer(
+        done.returncode,
+        done.stdout,
+        "".join(line for line in lines if not line.startswith(_IMPORTED)),
+        frozenset(name.partition(".")[0] for name in imports),
+    )

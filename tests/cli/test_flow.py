@@ -1,0 +1,156 @@
+"""From a budget to a report and a file to deploy, through the installed command."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from gnv2_nas.arch import Architecture, list_presets
+from gnv2_nas.profiling import journal
+from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.store import open_study
+from tests.cli.command import Answer
+from tests.cli.command import gnv2_nas as run
+from tests.search.spaces import SMALL, write_space
+
+SEARCH = (
+    "search", "--space", "small.yaml", "--budget", "0.9MFLOPs", "--budget", "1s", "--study", "demo",
+)  # fmt: skip
+STOCK = len(list_presets())
+
+
+class Flow(NamedTuple):
+    folder: Path
+    answer: Answer
+
+    def record(self) -> StudyRecord:
+        return open_study(f"sqlite:///{self.folder}/studies.db", "demo").record()
+
+    def run(self, *arguments: object) -> Answer:
+        answer = run(*arguments, cwd=self.folder)
+        assert answer.code == 0, answer.err
+        return answer
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """A search with the default score and real measurements."""
+    folder = tmp_path_factory.mktemp("flow")
+    write_space(folder, SMALL)
+    answer = run(*SEARCH, "--trials", 2, cwd=folder)
+    assert answer.code == 0, answer.err
+    return Flow(folder, answer)
+
+
+def test_a_search_says_what_it_does_and_ends_with_the_front(flow):
+    err = flow.answer.err
+    assert err.startswith("study demo · space small, ")
+    for words in ("smallest: ", "centre: ", "largest: ", "ended: all trials are done"):
+        assert words in err
+    assert err.splitlines()[-1] == "report: reports/demo.html"
+    assert "[I " not in err
+    out = flow.answer.out
+    assert out.startswith("front")
+    # Stock networks are ten times too large here: what was found is the front.
+    numbers = {each.number for each in flow.record().candidates if each.feasible}
+    assert numbers
+    assert {int(part.split()[0]) for part in out.split("demo:")[1:]} <= numbers
+
+
+def test_stock_networks_are_measured_the_same_way(flow):
+    candidates = flow.record().candidates
+    assert sorted(each.baseline for each in candidates if each.baseline) == list_presets()
+    assert sum(not each.baseline for each in candidates) == 2
+    for each in candidates:
+        assert each.latency.ms > 0
+        assert each.quality is not None
+        assert (each.latency.runtime, each.latency.device) == ("onnxruntime", "cpu")
+        assert ("0.9MFLOPs" in each.violations) == (each.counts.macs > 0.9e6)
+    # One reference for the whole study, whatever the minute.
+    references = [each.latency.ms / each.latency.ratio for each in candidates]
+    assert max(references) == pytest.approx(min(references))
+
+
+def test_raw_samples_are_kept_beside_the_device(flow):
+    kept = journal.read("cpu", flow.folder / "profiles")
+    known = {each.architecture.id for each in flow.record().candidates}
+    assert known <= {each.architecture for each in kept}
+    assert all(len(each.wall_ms) == each.rounds for each in kept)
+
+
+def test_page_table_and_data_lie_in_the_folder(flow):
+    reports = flow.folder / "reports"
+    assert {path.name for path in reports.iterdir()} == {"demo.html", "demo.csv", "demo.json"}
+    assert "<!doctype html>" in (reports / "demo.html").read_text()[:200].lower()
+    with (reports / "demo.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    data = json.loads((reports / "demo.json").read_text())
+    count = len(flow.record().candidates)
+    assert len(rows) == len(data["candidates"]) == count
+
+
+def test_the_report_is_made_again(flow, tmp_path):
+    answer = flow.run("report", "demo", "--reports", tmp_path, "--json")
+    files = json.loads(answer.out)
+    assert sorted(files) == ["csv", "html", "json"]
+    assert all(Path(file).stat().st_size > 100 for file in files.values())
+    again = flow.run("report", "demo", "--reports", tmp_path)
+    assert (again.out, again.err) == ("", f"report: {tmp_path}/demo.html\n")
+
+
+def test_a_trial_is_exported_and_runs(flow, tmp_path):
+    best = next(each for each in flow.record().candidates if not each.baseline)
+    model, description = tmp_path / "best.onnx", tmp_path / "best.json"
+    answer = flow.run("export", f"demo:{best.number}", "--format", "onnx", "--output", model)
+    assert "weights: random" in answer.err
+    assert f"written: {model}" in answer.err
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    image = np.zeros((1, 3, 32, 32), np.float32)
+    (logits,) = session.run(["logits"], {"input": image})
+    assert logits.shape == (1, 10)
+    flow.run("export", f"demo:{best.number}", "--format", "json", "--output", description)
+    assert Architecture.from_json(description.read_bytes()) == best.architecture
+
+
+def test_a_trial_is_profiled(flow):
+    best = next(each for each in flow.record().candidates if not each.baseline)
+    answer = flow.run("profile", f"demo:{best.number}", "--json")
+    (row,) = json.loads(answer.out)
+    assert row["network"] == f"demo:{best.number}"
+    assert row["id"] == best.architecture.id
+    assert (row["macs"], row["params"]) == (best.counts.macs, best.counts.params)
+    assert row["fvcore_total"] > row["macs"]
+    low, high = row["latency"]["ci95"]
+    assert low <= row["latency"]["ms"] <= high
+    assert len(row["latency"]["wall_ms"]) == row["latency"]["rounds"]
+
+
+def test_layers_of_a_trial(flow, tmp_path):
+    best = next(each for each in flow.record().candidates if not each.baseline)
+    name = f"demo:{best.number}"
+    tables = json.loads(flow.run("profile", name, "--layers", "--json").out)
+    assert list(tables) == [name]
+    assert sum(layer["share"] for layer in tables[name]) == pytest.approx(1)
+    assert sum(layer["macs"] for layer in tables[name]) == best.counts.macs
+    printed = flow.run("profile", name, "--layers")
+    assert "conv_stem" in printed.out
+    assert "(layout)" in printed.out
+
+
+def test_the_same_study_goes_on(flow):
+    before = flow.record()
+    answer = flow.run(*SEARCH, "--trials", 3, "--json")
+    assert f"going on with {len(before.candidates)} finished trials" in answer.err
+    result = json.loads(answer.out)
+    assert (result["study"], result["ended"]) == ("demo", "all trials are done")
+    assert Path(flow.folder, result["report"]).is_file()
+    assert {each["number"] for each in result["front"]} <= set(range(STOCK + 3))
+    after = flow.record()
+    assert after.candidates[: len(before.candidates)] == before.candidates
+    assert len(after.candidates) == len(before.candidates) + 1

@@ -1,0 +1,150 @@
+"""Wrong input: exit code 2 and one line that says what, where and what would be right."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from tests.cli.command import gnv2_nas
+
+HEAVY = {"torch", "optuna", "sqlalchemy", "pandas", "plotly", "onnxruntime"}
+SMALL = "search --space small.yaml --study new"
+
+REFUSED = {
+    "search --budget 300": "budget '300' has no unit; for example 300MFLOPs",
+    "search --budget -5ms": "budget '-5ms': `0 < budget < inf` must hold",
+    "search --budget 0MFLOPs": "budget '0MFLOPs': `0 < budget < inf` must hold",
+    "search --budget 300parsecs": "unknown unit 'parsecs'; for example 300MFLOPs",
+    "search --budget 1e400MB": "`0 < budget < inf` must hold",
+    "search --budget 5ms --budget 6ms": "'5ms' and '6ms' limit the same thing; give one",
+    "search --budget 1MFLOPs": "no network of space 'ghostnetv2' can meet 1MFLOPs; nearest is",
+    f"{SMALL} --budget 1B": "no network of space 'small' can meet 1B; nearest is",
+    "search --space ghostnetv3": "unknown space 'ghostnetv3'; did you mean 'ghostnetv2'?|"
+    "unknown search space 'ghostnetv3'; did you mean 'ghostnetv2'?",
+    "search --space no.yaml": "file 'no.yaml'; known: ",
+    "search --space even.yaml": "even.yaml:4: key 'axes.dfc_kernel_h.choices[1]': a kernel must be"
+    " odd, but got 4; try 3 or 5",
+    "search --space typo.yaml": "typo.yaml:4: key 'axes.widht': unknown key; did you mean 'width'?",
+    "search --space empty.yaml": "empty.yaml:4: key 'axes.width.choices'",
+    "search --space twice.yaml": "twice.yaml:4: ",
+    "search --space tags.yaml": "tags.yaml:1: ",
+    "search --space huge.yaml": "huge.yaml: 10,000,0",
+    "search --space text.db": "unknown search space 'text.db'",
+    "search --device gpu": "unknown device 'gpu'; known: cpu, fast|unknown device 'gpu'; did you",
+    "search --device fast": "profiles/fast.yaml:2: key 'threads'",
+    "search --sampler nsga3": "unknown sampler 'nsga3'; did you mean 'nsga2'? known:",
+    "search --quality accuracy": "unknown quality estimator 'accuracy'; known: params, zen",
+    "search --objectives quality,speed": "unknown objective 'speed'; known: latency, macs,",
+    "search --objectives ,": "--objectives is empty; give one or more of quality,latency",
+    "search --trials 0": "`trials >= 1` must hold, but got 0",
+    "search --trials many": "'--trials': ",
+    "search --timeout 5parsecs": "cannot read duration '5parsecs'; write for example 90s",
+    "search --timeout 0s": "`duration > 0` must hold",
+    "search --seed -1": "`seed >= 0` must hold, but got -1",
+    "search --storage studies.db": "is not a URL; for a file write 'sqlite:///studies.db'",
+    "search --storage sqlite:///text.db": "'text.db' is not a SQLite database",
+    "search --storage sqlite:///songs.db": "'songs.db' is a SQLite database, but not one of Optuna",
+    "search --storage sqlite:///no/such.db": "the folder of 'no/such.db' is not there",
+    "search --storage sqlite:///folder": "'folder' is not a file",
+    f"{SMALL} --reports text.db": "cannot write to 'text.db': File exists; choose a folder",
+    f"{SMALL} --reports closed": "cannot write to 'closed': Permission denied; choose a folder",
+    "search --bugdet 5ms": "(see gnv2-nas --help)",
+    "search ghostnetv2": "ghostnetv2",
+    "profile ghostnet": "unknown network 'ghostnet'; did you mean 'ghostnet-1.0'? known:",
+    "profile broken.json": "broken.json: not an architecture in JSON: ",
+    "profile other.json": "other.json: not an architecture in JSON: ",
+    "profile deep.json": "deep.json: not an architecture in JSON: ",
+    "profile no.json": "cannot read 'no.json': No such file or directory",
+    "profile folder.json --storage x": "cannot read 'folder.json'",
+    "profile demo:99": "study 'demo' has no trial 99; its trials are 0 to ",
+    "profile demo:last": "a trial is a number, for instance demo:12, but got 'last'",
+    "profile dmeo:0": "unknown study 'dmeo'; did you mean 'demo'? known: demo",
+    "profile demo:0 --storage sqlite:///new.db": "none in sqlite:///new.db; make one with",
+    "profile net.json --device gpu": "unknown device 'gpu'",
+    "report dmeo": "unknown study 'dmeo'; did you mean 'demo'? known: demo",
+    "report": "Missing argument",
+    "report demo --storage sqlite:///text.db": "'text.db' is not a SQLite database",
+    "report demo --reports closed": "cannot write to 'closed': Permission denied",
+    "export net.json --format onxx": "unknown format 'onxx'; did you mean 'onnx'? known:",
+    "export net.json --weights no.pth": "no.pth",
+    "export net.json --weights text.pth": "text.pth",
+    "export net.json --weights folder": "folder",
+    "export net.json --weights plain.pth": "plain.pth",
+    "export net.json --weights zipped.pth": "zipped.pth",
+    "export net.json --weights missing.safetensors": "classifier.bias",
+    "export net.json --weights extra.safetensors": "extra.weight",
+    "export net.json --weights shape.safetensors": "classifier.bias",
+    "export ghostnet-1.0 --weights good.pth": "good.pth",
+    "export net.json --output closed/net.onnx": "cannot write to 'closed': Permission denied",
+    "spaces ghostnetv3": "'ghostnetv3'; did you mean 'ghostnetv2'?",
+    "devices gpu": "gpu",
+    "serach": "serach",
+    "--bogus": "--bogus",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_wrong_input_is_refused_in_one_line(prepared, line):
+    before = {path: path.stat().st_mtime_ns for path in prepared.rglob("*") if path.is_file()}
+    answer = gnv2_nas(*shlex.split(line), cwd=prepared, ordinary=True)
+    assert answer.out == ""
+    (message,) = answer.err.splitlines()
+    assert message.startswith("error: ")
+    assert any(expected in message for expected in REFUSED[line].split("|"))
+    assert len(message) < 1200
+    assert answer.code == 2
+    assert not answer.imported & HEAVY
+    after = {path: path.stat().st_mtime_ns for path in prepared.rglob("*") if path.is_file()}
+    assert after == before
+    assert not (prepared / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "search --space small.yaml --study demo",
+            "study 'demo' was made with quality params, not",
+        ),
+        ("report demo --storage nosuchkind://x", "--storage cannot be opened: "),
+    ],
+)
+def test_what_only_the_database_knows_is_refused_in_one_line(prepared, line, expected):
+    answer = gnv2_nas(*shlex.split(line), cwd=prepared)
+    (message,) = (each for each in answer.err.splitlines() if each.startswith("error: "))
+    assert expected in message
+    assert (answer.code, answer.out) == (2, "")
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("line", ["profile ../net.json", "search --space ../small.yaml"])
+def test_a_folder_that_can_keep_no_measurement_is_refused_before_measuring(prepared, line):
+    storage = "--storage sqlite:///../new.db" + " --reports ../reports" * ("search" in line)
+    answer = gnv2_nas(*shlex.split(f"{line} {storage}"), cwd=prepared / "closed", ordinary=True)
+    assert answer.err == (
+        "error: cannot write to 'profiles': Permission denied; choose a folder you may write to\n"
+    )
+    assert (answer.code, answer.out) == (2, "")
+    assert not answer.imported & HEAVY
+
+
+def test_weights_that_fit_are_exported(prepared, tmp_path):
+    for name in ("good.safetensors", "good.pth"):
+        target = tmp_path / f"{name}.onnx"
+        answer = gnv2_nas("export", "net.json", "--weights", name, "--output", target, cwd=prepared)
+        assert (answer.code, answer.out) == (0, "")
+        assert target.stat().st_size > 10_000
+        assert "random" not in answer.err
+    one, other = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert one == other
+
+
+def test_a_full_disk_while_exporting_fails_and_leaves_the_old_file(prepared, tmp_path):
+    target = tmp_path / "net.onnx"
+    target.write_text("old")
+    answer = gnv2_nas("export", "net.json", "--output", target, cwd=prepared, largest_file=5_000)
+    assert answer.code == 1
+    assert answer.err.splitlines()[-1].startswith(f"error: cannot write {str(target)!r}: ")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
