@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Literal
 
 import msgspec
@@ -25,6 +27,17 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: Literal["onnxruntime"] = "onnxruntime"
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     precision: Literal["fp32"] = "fp32"
+
+    @property
+    def content_hash(self) -> str:
+        """12 hexadecimal digits of all that decides a latency.
+
+        The description does not count, nor does a default: its field may not even have existed
+        when a study was begun.
+        """
+        default = msgspec.structs.asdict(DeviceProfile(self.description))
+        decided = set(msgspec.structs.asdict(self).items()) - set(default.items())
+        return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
 
 
 class Device:

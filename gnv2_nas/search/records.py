@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Name of the quality estimator, for instance "zen"."""
     objectives: tuple[ObjectiveName, ...]
     budgets: tuple[Budget, ...]
+    device_hash: str = ""
+    """Of the device profile: one name may mean something else tomorrow."""
 
     @property
     def measures(self) -> bool:

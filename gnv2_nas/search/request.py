@@ -74,7 +74,7 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     check_estimator(request.quality)
     check_sampler(request.sampler)
     space = load_space(request.space)
-    read_profile(request.device)
+    profile = read_profile(request.device)
     find_feasible(space, budgets)
     check_database(request.storage, write=True)
     check_writable(request.reports)
@@ -85,6 +85,7 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         quality=request.quality,
         objectives=objectives,
         budgets=budgets,
+        device_hash=profile.content_hash,
     )
     if settings.measures:
         check_writable(journal.FOLDER)

@@ -265,6 +265,13 @@ def _check_same(store: Store, settings: Settings) -> None:
     there = store.settings
     for field in settings.__struct_fields__:
         old, new = getattr(there, field), getattr(settings, field)
+        if old != new and field.endswith("_hash"):
+            what = field.removesuffix("_hash")
+            raise StudyError(
+                f"study {store.name!r} was made with another content of {what} "
+                f"{getattr(there, what)!r} ({old or 'unknown'}, now {new}); "
+                "bring its file back or choose another --study"
+            )
         if old != new:
             raise StudyError(
                 f"study {store.name!r} was made with {field} {_shown(old)}, not {_shown(new)}; "

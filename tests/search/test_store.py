@@ -74,7 +74,7 @@ def test_stock_networks_of_the_space_are_baselines_with_a_genotype(folder):
         ({"budgets": ()}, "budgets 1MFLOPs, not none"),
         ({"objectives": "quality"}, "objectives quality,macs, not quality"),
         ({"quality": "zen"}, "quality params, not zen"),
-        ({"text": SIX}, "space_hash "),
+        ({"text": SIX}, "another content of space 'small' ("),
     ],
 )
 def test_going_on_with_other_settings_is_refused(folder, changed, message):
@@ -85,6 +85,18 @@ def test_going_on_with_other_settings_is_refused(folder, changed, message):
     assert f"study 'demo' was made with {message}" in str(caught.value)
     assert "choose another --study" in str(caught.value)
     assert open_study(STORAGE, "demo").record() == before
+
+
+def test_a_device_whose_file_has_changed_is_refused(folder):
+    profile = folder / "profiles" / "board.yaml"
+    profile.parent.mkdir()
+    profile.write_text("description: mine\n")
+    searched(folder, trials=1, device="board")
+    profile.write_text("description: put in other words\n")
+    assert session(folder, device="board").resumed
+    profile.write_text("description: mine\nthreads: 2\n")
+    with pytest.raises(StudyError, match="another content of device 'board'"):
+        session(folder, device="board")
 
 
 def test_another_name_in_the_same_file_is_another_study(folder):
