@@ -29,7 +29,11 @@ def run() -> Table:
         ("build_model", median_seconds(lambda: build_model(STOCK), 7)),
     ]
     cells = [(name, milliseconds(seconds), f"{seconds / ours:.2g}") for name, seconds in rows]
-    return table("Writing stock GhostNetV2 1.0 as ONNX", ("", "median", "÷ onnx_bytes"), cells)
+    return table(
+        "Writing stock GhostNetV2 1.0 as ONNX (promised: 60 ms)",
+        ("", "median", "÷ onnx_bytes"),
+        cells,
+    )
 
 
 def _once(*, dynamo: bool) -> float:

@@ -15,7 +15,6 @@
     │   └── OutputError          a folder or file cannot be written to
     └── RunError                 something failed while running         → exit code 1
         ├── MeasurementError     a runtime refused a network, or a clock made no sense
-        ├── MissingExtraError    an optional package is not installed
         └── StorageError         the disk or the database failed; what was stored is kept
 
 A message is one line: what, where, and what would be right.
@@ -87,10 +86,6 @@ class RunError(Gnv2NasError):
 
 class MeasurementError(RunError):
     """A runtime refused a network, or a clock made no sense."""
-
-
-class MissingExtraError(RunError):
-    """An optional package is not installed; the message names the extra."""
 
 
 class StorageError(RunError):

@@ -73,6 +73,19 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
+def check_output(path: Path) -> None:
+    """Prove that a file can be written at `path`, in a folder that is there.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    if path.is_dir():
+        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder of {str(path)!r} is not there; make it first")
+    check_writable(path.parent)
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write beside `path`, flush to disk, rename: a reader sees the old file or the new one.
 

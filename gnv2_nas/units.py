@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 from gnv2_nas.errors import BudgetError, InputError
 
 Metric = Literal["macs", "params", "latency", "memory"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
 
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _BYTES = {

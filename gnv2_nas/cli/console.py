@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from gnv2_nas.errors import InputError
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+T = TypeVar("T")
 
 LOG_WIDTH = 140
 
@@ -51,6 +55,17 @@ def print_table(
     for row in rows:
         table.add_row(*map(escape, row))
     stdout().print(table)
+
+
+def readable(names: Iterable[str], read: Callable[[str], T]) -> list[T]:
+    """What `read` gives for each name; a file that is wrong is told, and does not hide the rest."""
+    found = []
+    for name in names:
+        try:
+            found.append(read(name))
+        except InputError as error:
+            say(f"left out: {error}")
+    return found
 
 
 def say(message: str) -> None:

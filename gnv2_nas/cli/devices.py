@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gnv2_nas.cli.console import print_json, print_table
+from gnv2_nas.cli.console import print_json, print_table, readable
 from gnv2_nas.cli.options import Json
 
 
@@ -11,9 +11,9 @@ def devices(json: Json = False) -> None:
 
     Example: [cyan]gnv2-nas devices[/]
     """
-    from gnv2_nas.profiling.device import list_devices
+    from gnv2_nas.profiling.device import list_devices, read_profile
 
-    profiles = list_devices()
+    profiles = dict(readable(list_devices(), lambda name: (name, read_profile(name))))
     if json:
         return print_json(profiles)
     rows = [

@@ -9,7 +9,7 @@ import typer
 
 from gnv2_nas.cli.console import say
 from gnv2_nas.cli.options import Storage
-from gnv2_nas.errors import UnknownNameError
+from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.search import defaults
 
 FORMATS = ("json", "onnx")
@@ -34,12 +34,14 @@ def export(
     """
     if format not in FORMATS:
         raise UnknownNameError("format", format, FORMATS)
-    from gnv2_nas.files import check_writable, write_atomically
+    if format == "json" and weights is not None:
+        raise InputError("--weights has no place in the JSON of an architecture; leave it out")
+    from gnv2_nas.files import check_output, write_atomically
     from gnv2_nas.search.networks import find_network
 
     arch = find_network(network, storage)
     path = output or Path(f"{arch.id}.{format}")
-    check_writable(path.parent)
+    check_output(path)
     if format == "json":
         write_atomically(path, arch.to_json())
     else:

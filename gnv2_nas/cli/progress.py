@@ -46,10 +46,12 @@ class SearchProgress:
 
 
 def status_line(status: Status) -> str:
-    """ "40/120 trials · 81 % within budget · front 9 · best 111.3 at 9.71 ms · 2 min 5 s left"."""
+    """ "40/120 trials · 98% feasible · front 9 · best 111.3 at 9.71 ms · 2 min 5 s left"."""
     parts = [f"{status.evaluated}/{status.wanted} trials"]
-    if status.proposed:
-        parts.append(f"{1 - status.rejected / status.proposed:.0%} within budget")
+    if status.evaluated:
+        parts.append(f"{status.feasible / status.evaluated:.0%} feasible")
+    if status.rejected:
+        parts.append(f"{status.rejected} of {status.proposed} rejected by arithmetic")
     parts.append(f"front {status.front}")
     if status.best is not None and status.best.quality is not None:
         at = f" at {status.best.latency.ms:.2f} ms" if status.best.latency else ""

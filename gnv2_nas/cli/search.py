@@ -87,10 +87,12 @@ def _run(checked: CheckedRequest, *, json: bool) -> None:
         say(f"{corner.name:>8}: {size_line(corner.architecture)}{measured}")
     with SearchProgress() as progress:
         try:
-            ended = session.loop(progress.show).run()
+            ended, interrupted = session.loop(progress.show).run(), False
         except KeyboardInterrupt:
-            ended = "interrupted; the same command goes on from here"
+            ended, interrupted = "interrupted; the same command goes on from here", True
     _conclude(checked, session, ended, json=json)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:

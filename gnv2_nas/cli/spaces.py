@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, print_table, stdout
+from gnv2_nas.cli.console import print_json, print_table, readable, stdout
 from gnv2_nas.cli.options import Json
 
 
@@ -32,7 +32,7 @@ def spaces(
 def _list(json: bool) -> None:
     from gnv2_nas.space import list_spaces, load_space
 
-    found = [load_space(name) for name in list_spaces()]
+    found = readable(list_spaces(), load_space)
     if json:
         keys = ("name", "description", "base", "size")
         rows = [

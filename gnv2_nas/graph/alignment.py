@@ -2,7 +2,7 @@
 
 ONNX Runtime's fast kernels work on blocks of 16 channels (AVX-512; 8 on AVX2). The halves of a
 Ghost module rarely fill whole blocks (stock V2 1.0 has 8, 12, 20, 36, 60, 92 …), and around
-each such half the runtime copies the map out of its layout and back: a fifth of the run time.
+each such half the runtime copies the map out of its layout and back.
 Padding those halves with channels that are zero and stay unread gives the same outputs.
 
 Every feature map gets a layout, the channels it holds and those it is padded to, part by part:

@@ -8,7 +8,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.nn.network import build_model
+from gnv2_nas.nn.network import Network, build_model
 
 
 def fvcore_total(arch: Architecture) -> int:
@@ -16,8 +16,13 @@ def fvcore_total(arch: Architecture) -> int:
 
     Besides convolutions and linear layers it counts batch norm, resize and adaptive pooling.
     """
-    model = build_model(arch).eval()
-    image = torch.zeros(1, 3, arch.resolution, arch.resolution)
+    return fvcore_total_of(build_model(arch).eval())
+
+
+def fvcore_total_of(model: Network) -> int:
+    """The same of a module that is built, in eval mode."""
+    side = model.architecture.resolution
+    image = torch.zeros(1, 3, side, side)
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     analysis = FlopCountAnalysis(model, image)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)

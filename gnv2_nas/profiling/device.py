@@ -58,9 +58,9 @@ class Device:
         return fingerprint(self.runtime.version())
 
 
-def list_devices() -> dict[str, DeviceProfile]:
-    """Name → profile of every device in reach; files in the working directory win."""
-    return {name: read_profile(name) for name in list_named(KIND)}
+def list_devices() -> list[str]:
+    """Names of the devices in reach; files in the working directory win."""
+    return list(list_named(KIND))
 
 
 def read_profile(name: str) -> DeviceProfile:

@@ -32,12 +32,13 @@ class Measurement(msgspec.Struct, frozen=True):
     threads: int
     precision: str
     ms: float
-    """Milliseconds a call, batch 1: `ratio` times the reference's time."""
+    """Milliseconds a call, batch 1: `ratio` times the reference's time on the same clock."""
     ci95: tuple[float, float]
-    """95 % interval of `ms`, bootstrapped over rounds."""
+    """`ratio_ci95` in milliseconds: the reference's own time is taken as exact."""
     ratio: float
     """To stock GhostNetV2 1.0 in the same rounds; less is faster."""
     ratio_ci95: tuple[float, float]
+    """95 % interval of `ratio`, bootstrapped over rounds of one session."""
     stable: bool
     """Whether the interval is as narrow as was asked for."""
     reason: str

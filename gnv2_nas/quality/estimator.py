@@ -23,12 +23,21 @@ class EstimatorInfo(msgspec.Struct, frozen=True):
     noise: float = 0.0
     """Differences up to this are luck; 0 for what is exact."""
     is_accuracy: bool = False
+    families: tuple[str, ...] = ()
+    """`Architecture.family` of the networks whose scores compare; () means all."""
+
+    def compares(self, arch: Architecture) -> bool:
+        """Whether the score of `arch` can be held against the others."""
+        return not self.families or arch.family in self.families
 
 
 _INFOS = (
     EstimatorInfo("params", "Parameter score", "millions of parameters; not an accuracy"),
-    EstimatorInfo("zen", "Zen-score", "data-free; not an accuracy", noise=0.3),
-)
+    EstimatorInfo(
+        "zen", "Zen-score", "data-free; not an accuracy", noise=0.3,
+        families=("ghostnet", "ghostnetv2"),
+    ),
+)  # fmt: skip
 
 ESTIMATORS: Mapping[str, EstimatorInfo] = MappingProxyType({info.name: info for info in _INFOS})
 

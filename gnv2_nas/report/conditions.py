@@ -46,7 +46,7 @@ def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
 def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, str]]:
     """Device, runtime, threads, precision and clock of the latencies, and how often."""
     return Counter(
-        (one.device, one.runtime, str(one.threads), one.precision, one.clock)
+        (one.device, one.fingerprint.runtime, str(one.threads), one.precision, one.clock)
         for one in (candidate.latency for candidate in record.candidates)
         if one is not None
     )

@@ -7,9 +7,15 @@ from gnv2_nas.space import SearchSpace
 
 
 def stock_networks(space: SearchSpace) -> dict[str, Architecture]:
-    """Name → published network, with the classes and the largest resolution of the space."""
-    resolution = space.decode(space.largest()).resolution
-    return {
-        name: preset(name).replace(num_classes=space.num_classes, resolution=resolution)
-        for name in list_presets()
-    }
+    """Label → published network, with the classes of the space.
+
+    At its own resolution where the space has that, else at the nearest the space has; the label
+    then names it.
+    """
+    networks = {}
+    for name in list_presets():
+        published = preset(name)
+        resolution = min(space.resolutions, key=lambda side: abs(side - published.resolution))
+        label = name if resolution == published.resolution else f"{name} at {resolution} px"
+        networks[label] = published.replace(num_classes=space.num_classes, resolution=resolution)
+    return networks

@@ -13,7 +13,7 @@ from gnv2_nas.graph import Counts, count
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.search.records import Budget
 from gnv2_nas.space import SearchSpace
-from gnv2_nas.units import format_at_least, parse_quantity
+from gnv2_nas.units import METRICS, format_at_least, parse_quantity
 
 Params = dict[str, str | int | float]
 
@@ -25,11 +25,11 @@ def parse_budget(text: str) -> Budget:
         BudgetError: no number, no or an unknown unit, or not a positive finite amount.
     """
     metric, limit = parse_quantity(text)
-    return Budget(metric, limit, text.strip())
+    return Budget(metric, limit, "".join(text.split()))
 
 
 def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:
-    """Several budgets, at most one for each metric.
+    """Several budgets, at most one for each metric, in one order however they were given.
 
     Raises:
         BudgetError: one cannot be read, or two limit the same metric.
@@ -42,7 +42,7 @@ def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:
             raise BudgetError(
                 f"budgets {other.text!r} and {budget.text!r} limit the same thing; give one"
             )
-    return budgets
+    return tuple(sorted(budgets, key=lambda budget: METRICS.index(budget.metric)))
 
 
 def amount(budget: Budget, counts: Counts, latency: Measurement | None = None) -> float | None:

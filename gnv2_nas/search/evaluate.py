@@ -34,8 +34,11 @@ class Evaluator:
         self.scores = "quality" in settings.objectives
 
     def score(self, arch: Architecture) -> float | None:
-        """Quality by the study's estimator; None when no objective asks for it."""
-        return self.estimator.score(arch) if self.scores else None
+        """Quality by the study's estimator; None when no objective asks for it, or when scores
+        of this network's family do not compare with the others."""
+        if not self.scores or not self.estimator.info.compares(arch):
+            return None
+        return self.estimator.score(arch)
 
     def measure(self, architectures: Sequence[Architecture]) -> list[Measurement | None]:
         """Latencies in shared rounds; None each when neither objective nor budget asks."""

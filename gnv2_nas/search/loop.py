@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gnv2_nas.graph import count
+from gnv2_nas.profiling import Measurement
 from gnv2_nas.search.baselines import stock_networks
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.pareto import front_of
@@ -89,6 +90,13 @@ class SearchLoop:
         batch: list[Proposal] = []
         while len(batch) < size and (proposal := self.proposals.ask()) is not None:
             batch.append(proposal)
+        self.store.save_progress(
+            Progress(
+                self._before.proposed + self.proposals.proposed,
+                self._before.rejected + self.proposals.rejected,
+                self._before.duplicates + self.proposals.duplicates,
+            )
+        )
         return batch
 
     def _evaluate_baselines(self) -> None:
@@ -99,31 +107,25 @@ class SearchLoop:
             return
         self._report("measuring stock networks")
         latencies = self.evaluator.measure(list(networks.values()))
-        self._save_reference()
+        self._save_reference(latencies)
         for (name, arch), latency in zip(networks.items(), latencies, strict=True):
             self.proposals.seen.add(arch.id)
             candidate = self.evaluator.candidate(arch, count(arch), latency, baseline=name)
             params = self.space.encode(arch)
             proposal = None if params is None else self.proposals.ask_for(params)
             self._finish(candidate, proposal)
+            self.baselines.add(name)
 
     def _evaluate(self, batch: Sequence[Proposal]) -> None:
         self._report("measuring")
         latencies = self.evaluator.measure([proposal.architecture for proposal in batch])
-        self._save_reference()
+        self._save_reference(latencies)
         for proposal, latency in zip(batch, latencies, strict=True):
             self._report("scoring")
             candidate = self.evaluator.candidate(
                 proposal.architecture, proposal.counts, latency, params=proposal.trial.params
             )
             self._finish(candidate, proposal)
-        self.store.save_progress(
-            Progress(
-                self._before.proposed + self.proposals.proposed,
-                self._before.rejected + self.proposals.rejected,
-                self._before.duplicates + self.proposals.duplicates,
-            )
-        )
 
     def _finish(self, candidate: Candidate, proposal: Proposal | None) -> None:
         trial = None if proposal is None else self.proposals.tell(proposal, candidate)
@@ -135,14 +137,15 @@ class SearchLoop:
             self.evaluated += 1
             self.feasible += candidate.feasible
 
-    def _save_reference(self) -> None:
-        provenance = self.store.provenance
-        if provenance.reference_ms is None and self.evaluator.reference_ms is not None:
+    def _save_reference(self, latencies: Sequence[Measurement | None]) -> None:
+        """The first measurement of a study decides what its milliseconds are expressed in."""
+        provenance, first = self.store.provenance, latencies[0]
+        if provenance.fingerprint is None and first is not None:
             self.store.save_provenance(
                 msgspec.structs.replace(
                     provenance,
                     reference_ms=self.evaluator.reference_ms,
-                    fingerprint=self.evaluator.device.fingerprint(),
+                    fingerprint=first.fingerprint,
                 )
             )
 

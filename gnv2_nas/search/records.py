@@ -57,7 +57,8 @@ class Candidate(msgspec.Struct, frozen=True):
     """Name of the stock network this is, "" for a network the search found."""
     counts: Counts
     quality: float | None
-    """By the study's estimator; None when neither an objective nor asked for."""
+    """By the study's estimator; None when no objective asks for it, or when scores of this
+    network's family do not compare with the others."""
     latency: Measurement | None
     violations: Mapping[str, float]
     """Budget text → amount over the limit, relative to it; empty when every budget is kept."""

@@ -20,6 +20,7 @@ from gnv2_nas.search.loop import Observer, SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
+from gnv2_nas.search.sqlite_file import without_password
 from gnv2_nas.search.store import Provenance, open_or_create
 
 SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
@@ -28,7 +29,7 @@ SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
 HOPELESS = 0.7
 """A latency budget below this share of the smallest network's time ends the search at once.
 
-The smallest network is not always the fastest: rounding channels up can save 14 %.
+The smallest network is not always the fastest.
 """
 
 
@@ -110,7 +111,7 @@ def _provenance(checked: CheckedRequest) -> Provenance:
     return Provenance(
         sampler=checked.request.sampler,
         seed=checked.request.seed,
-        command=checked.request.command,
+        command=without_password(checked.request.command),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         software={package: version(package) for package in SOFTWARE},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -47,6 +48,11 @@ def check_database(storage: str, *, write: bool = False) -> bool:
         raise StudyError(f"{str(path)!r} is not a file; a SQLite database is needed")
     _check_content(path)
     return True
+
+
+def without_password(text: str) -> str:
+    """`text` with the passwords of the URLs in it masked: reports are passed on."""
+    return re.sub(r"(://[^:/@\s]+):[^@/\s]+@", r"\1:***@", text)
 
 
 def require_study(storage: str, name: str) -> None:

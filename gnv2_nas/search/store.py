@@ -6,6 +6,7 @@ leaves whole trials and nothing else. `optuna-dashboard` and Optuna itself read 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,7 +25,7 @@ from gnv2_nas.search import attributes
 from gnv2_nas.search.interrupts import interrupts_wait
 from gnv2_nas.search.objectives import DIRECTIONS
 from gnv2_nas.search.records import Candidate, Settings, StudyRecord
-from gnv2_nas.search.sqlite_file import check_database
+from gnv2_nas.search.sqlite_file import check_database, without_password
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -121,8 +122,12 @@ class Store:
         }
         if candidate.baseline:
             user_attrs[attributes.BASELINE] = candidate.baseline
+        values = [candidate.value(name) for name in self.settings.objectives]
+        # A stock network whose score does not compare has no place among the values.
+        complete = all(map(math.isfinite, values))
         stored = create_trial(
-            values=[candidate.value(name) for name in self.settings.objectives],
+            state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+            values=values if complete else None,
             params=trial.params if trial else {},
             distributions=trial.distributions if trial else {},
             user_attrs=user_attrs,
@@ -134,8 +139,9 @@ class Store:
 
     def trials(self) -> list[FrozenTrial]:
         """The finished trials, as Optuna has them."""
+        finished = (TrialState.COMPLETE, TrialState.PRUNED)
         with _transaction():
-            trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            trials = self._study.get_trials(deepcopy=False, states=finished)
         return [trial for trial in trials if attributes.RESULT in trial.user_attrs]
 
     def record(self) -> StudyRecord:
@@ -199,12 +205,12 @@ def open_or_create(
     # Blank is what this run made, or another that ended before its first trial.
     if not store.is_blank:
         _check_format(store, storage)
-        _check_same(store, settings)
+        _check_same(store, settings, provenance)
         return store, True
     if [direction.name.lower() for direction in study.directions] != directions:
         raise StudyError(
-            f"study {name!r} in {storage!r} is empty, but was made for other objectives; "
-            "choose another --study"
+            f"study {name!r} in {without_password(storage)!r} is empty, but was made for other "
+            "objectives; choose another --study"
         )
     with _transaction():
         study.set_user_attr(attributes.SETTINGS, msgspec.to_builtins(settings))
@@ -233,8 +239,8 @@ def _check_format(store: Store, storage: str) -> None:
     if version != attributes.FORMAT_VERSION:
         made_by = "another program" if version is None else f"format {version} of this program"
         raise StudyError(
-            f"study {store.name!r} in {storage!r} was made by {made_by}, not by format "
-            f"{attributes.FORMAT_VERSION}; choose another --study or --storage"
+            f"study {store.name!r} in {without_password(storage)!r} was made by {made_by}, not by "
+            f"format {attributes.FORMAT_VERSION}; choose another --study or --storage"
         )
 
 
@@ -255,28 +261,41 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
     except RuntimeError:
         # So Optuna answers tables of a version that it cannot read.
         raise StudyError(
-            f"the tables in {url!r} were made by another version of Optuna than "
-            f"{optuna.__version__}; upgrade them with `optuna storage upgrade --storage {url}` "
+            f"the tables in {without_password(url)!r} were made by another version of Optuna than "
+            f"{optuna.__version__}; upgrade them with `optuna storage upgrade` "
             "or choose another --storage"
         ) from None
 
 
-def _check_same(store: Store, settings: Settings) -> None:
-    there = store.settings
+def _check_same(store: Store, settings: Settings, provenance: Provenance) -> None:
+    there, begun = store.settings, store.provenance
+    for field in ("sampler", "seed"):
+        old, new = getattr(begun, field), getattr(provenance, field)
+        if old != new:
+            raise _other_settings(store, field, old, new)
     for field in settings.__struct_fields__:
         old, new = getattr(there, field), getattr(settings, field)
-        if old != new and field.endswith("_hash"):
+        if field == "budgets":
+            same = [(b.metric, b.limit) for b in old] == [(b.metric, b.limit) for b in new]
+        else:
+            same = old == new
+        if same:
+            continue
+        if field.endswith("_hash"):
             what = field.removesuffix("_hash")
             raise StudyError(
                 f"study {store.name!r} was made with another content of {what} "
                 f"{getattr(there, what)!r} ({old or 'unknown'}, now {new}); "
                 "bring its file back or choose another --study"
             )
-        if old != new:
-            raise StudyError(
-                f"study {store.name!r} was made with {field} {_shown(old)}, not {_shown(new)}; "
-                "go on with the same settings or choose another --study"
-            )
+        raise _other_settings(store, field, old, new)
+
+
+def _other_settings(store: Store, field: str, old: object, new: object) -> StudyError:
+    return StudyError(
+        f"study {store.name!r} was made with {field} {_shown(old)}, not {_shown(new)}; "
+        "go on with the same settings or choose another --study"
+    )
 
 
 def _shown(value: object) -> str:

@@ -51,6 +51,12 @@ class SearchSpace:
         return tuple(gene for gene in self.decisions if gene.searched)
 
     @cached_property
+    def resolutions(self) -> tuple[int, ...]:
+        """Input resolutions of the networks, pixels."""
+        (gene,) = (gene for gene in self.decisions if gene.axis == "resolution")
+        return tuple(int(choice) for choice in gene.choices)
+
+    @cached_property
     def size(self) -> int:
         """Number of genotypes; networks are fewer where genes make no difference."""
         return math.prod(len(gene.choices) for gene in self.genes)

@@ -13,7 +13,7 @@ import sys
 
 ROUNDS = 3
 STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
-SEARCH = ["--trials", "2", "--timeout", "1m"]
+SEARCH = ["--trials", "5", "--timeout", "1m"]
 
 
 def shorten() -> None:
