@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from gnv2_nas.nn import build_model
+from tests.cli.flow import Flow
+from tests.cli.flow import searched as searched_for_real
 from tests.profiling.networks import tiny_ghost
 from tests.search.searching import searched
 from tests.search.spaces import SMALL, write_space
@@ -75,3 +77,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         songs.execute("CREATE TABLE songs (title TEXT)")
     songs.close()
     return folder
+
+
+@pytest.fixture(scope="session")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    return searched_for_real(tmp_path_factory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from gnv2_nas.arch import list_presets
 from gnv2_nas.space import SearchSpace, load_space
 
 _HEAD = "base: ghostnetv2-1.0\nnum_classes: 10\naxes:\n  resolution: {choices: [32]}\n"
@@ -33,7 +34,7 @@ WITH_STOCK = (
 """
 )
 """Holds GhostNet 1.0 and GhostNetV2 1.0, at the space's resolution and classes."""
-CROOKED = {
+_CROOKED_AXES = {
     "rounding": """\
   width: {choices: [0.1, 0.13, 0.16, 0.2]}
   divisor: {choices: [1, 4, 8, 12]}
@@ -58,8 +59,12 @@ CROOKED = {
   cheap_kernel: {choices: [1, 3, 7]}
 """,
 }
+CROOKED = {name: _HEAD + axes for name, axes in _CROOKED_AXES.items()}
 """Spaces where a larger gene does not always make a larger network."""
-CROOKED = {name: _HEAD + axes for name, axes in CROOKED.items()}
+
+
+AT_32 = [f"{name} at 32 px" for name in list_presets()]
+"""What stock networks are called in a space that has them at its one resolution only."""
 
 
 def write_space(folder: Path, text: str, name: str = "small") -> Path:

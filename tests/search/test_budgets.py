@@ -27,9 +27,14 @@ def kept(budgets, counts):
     return not violations(excesses(budgets, counts))
 
 
-def test_a_budget_keeps_what_the_user_wrote():
+def test_a_budget_keeps_what_the_user_wrote_but_for_spaces():
     budget = parse_budget(" 0.3 GFLOPs ")
-    assert (budget.metric, budget.limit, budget.text) == ("macs", 3e8, "0.3 GFLOPs")
+    assert (budget.metric, budget.limit, budget.text) == ("macs", 3e8, "0.3GFLOPs")
+
+
+def test_the_order_of_budgets_does_not_matter():
+    texts = ["5ms", "300MFLOPs", "20MB", "6Mparams"]
+    assert parse_budgets(texts) == parse_budgets(reversed(texts))
 
 
 def test_two_limits_for_one_thing_are_refused():
@@ -41,7 +46,8 @@ def test_two_limits_for_one_thing_are_refused():
 
 def test_what_a_network_uses_of_each_budget():
     budgets = parse_budgets(["300FLOPs", "100params", "150B", "5ms"])
-    assert [amount(budget, COUNTS) for budget in budgets] == [300, 50, 300, None]
+    used = {budget.metric: amount(budget, COUNTS) for budget in budgets}
+    assert used == {"macs": 300, "params": 50, "memory": 300, "latency": None}
     excess = excesses(budgets, COUNTS)
     assert excess == {"300FLOPs": 0, "100params": -0.5, "150B": 1.0}
     assert violations(excess) == {"150B": 1.0}

@@ -7,13 +7,12 @@ import warnings
 import pytest
 import torch
 
-from gnv2_nas.arch import list_presets
 from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.nn import build_model
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.sampler import SAMPLERS
 from tests.search.searching import searched, session
-from tests.search.spaces import SIX, WITH_STOCK, genotypes
+from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
 
 with warnings.catch_warnings():
     # It scripts functions at import, which newer torch calls deprecated.
@@ -21,7 +20,7 @@ with warnings.catch_warnings():
     from fvcore.nn import FlopCountAnalysis
     from fvcore.nn.jit_handles import addmm_flop_jit, conv_flop_jit, linear_flop_jit
 
-STOCK = len(list_presets())
+STOCK = len(AT_32)
 
 
 def found(record):
@@ -41,7 +40,7 @@ def test_going_on_evaluates_what_is_missing_and_nothing_twice(folder, sampler):
     assert len(found(record)) == 14
     assert [each.number for each in record.candidates] == list(range(14 + STOCK))
     assert len({each.architecture.id for each in record.candidates}) == 14 + STOCK
-    assert sorted(each.baseline for each in record.candidates if each.baseline) == list_presets()
+    assert sorted(each.baseline for each in record.candidates if each.baseline) == AT_32
     assert record.proposed == 14 + record.rejected + record.duplicates
 
 
