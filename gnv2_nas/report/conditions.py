@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.records import Candidate, StudyRecord
 
 _CLOCKS = {"cpu": "thread CPU time", "wall": "wall time"}
 
@@ -71,14 +72,27 @@ def _software(record: StudyRecord) -> list[tuple[str, str]]:
     return [("Software", begun_with or "not recorded"), ("Page made by", made_by)]
 
 
-def cautions(record: StudyRecord, unstable: int, members: int) -> list[str]:
+def _near_budgets(record: StudyRecord, members: Sequence[Candidate]) -> Iterator[str]:
+    """Latency budgets that lie within an interval: kept by the estimate, but not for certain."""
+    for budget in record.settings.budgets:
+        latencies = [member.latency for member in members if member.latency is not None]
+        near = sum(latency.ci95[1] > budget.limit for latency in latencies)
+        if budget.metric == "latency" and near:
+            yield (
+                f"{near} of {len(members)} networks on the front keep {budget.text} by their "
+                "estimate, but their interval reaches beyond it: cannot tell."
+            )
+
+
+def cautions(record: StudyRecord, unstable: int, members: Sequence[Candidate]) -> list[str]:
     """What a reader should know before believing the front."""
     lines = []
     if unstable:
         lines.append(
-            f"{unstable} of {members} latencies on the front are not stable: their interval is "
-            "wider than was asked for. They are marked."
+            f"{unstable} of {len(members)} latencies on the front are not stable: their interval "
+            "is wider than was asked for. They are marked."
         )
+    lines += _near_budgets(record, members)
     kinds = len(measurement_kinds(record))
     machines = {one.latency.fingerprint.cpu for one in record.candidates if one.latency}
     if kinds > 1 or len(machines) > 1:

@@ -54,7 +54,7 @@ def page(
         "best_word": best_word(record),
         "export": _export_command(record, recommended),
         "numbers": _numbers(record, len(members)),
-        "cautions": cautions(record, sum(info.unstable), len(members)),
+        "cautions": cautions(record, sum(info.unstable), members),
         "info": info,
         "neighbours": _neighbours(members),
         "front_figure": _figure_json(_front_figure(info)) if info.groups.drawn else None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gnv2_nas.arch import preset
+from gnv2_nas.report.conditions import cautions
 from gnv2_nas.report.recommendation import Recommendation, recommend
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
@@ -35,7 +36,7 @@ def test_a_clear_win_names_network_gain_interval_and_price() -> None:
     )
     texts = " ".join(finding.text for finding in found.findings)
     assert "A better Zen-score than stock GhostNetV2 1.0 (94.00 against 92.00)" in texts
-    assert "5.99 ms, 0.820 of stock’s with a 95% interval of 0.810 to 0.830" in texts
+    assert "5.99 ms, 0.820 of stock’s with a 95% interval of 0.800 to 0.840" in texts
 
 
 def test_a_better_score_at_equal_latency() -> None:
@@ -132,3 +133,12 @@ def test_no_score_is_called_an_accuracy(estimator: str) -> None:
     found = answer(typical(60, quality=estimator))
     text = " ".join([found.headline, *(one.title + one.text for one in found.findings)])
     assert "accura" not in text.replace("not an accuracy", "")
+
+
+def test_an_interval_that_reaches_beyond_a_latency_budget_is_a_caution() -> None:
+    near, far = network(1, 94, 0.82), network(2, 90, 0.5)
+    latency = near.latency
+    assert latency is not None
+    budget = f"{(latency.ms + latency.ci95[1]) / 2:.4f}ms"
+    (line,) = cautions(study([near, far], budgets=(budget,)), 0, [near, far])
+    assert line.startswith(f"1 of 2 networks on the front keep {budget} by their estimate")
