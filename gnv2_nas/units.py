@@ -95,7 +95,7 @@ _DURATION = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(s|sec|m|min|h)?\s*")
 _SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, what: str = "duration") -> float:
     """Seconds in a text such as "90s", "10m" or "1.5h"; a bare number is seconds.
 
     Raises:
@@ -103,10 +103,12 @@ def parse_duration(text: str) -> float:
     """
     match = _DURATION.fullmatch(text.casefold())
     if match is None:
-        raise InputError(f"cannot read duration {text!r}; write for example 90s, 10m or 1.5h")
+        raise InputError(f"cannot read {what} {text!r}; write for example 90s, 10m or 1.5h")
     seconds = float(match[1]) * _SECONDS[match[2] or "s"]
     if not seconds > 0:
-        raise InputError(f"duration {text!r}: `duration > 0` must hold")
+        raise InputError(
+            f"{what} {text!r}: `{what.strip('-')} > 0` must hold; write for example 90s or 10m"
+        )
     return seconds
 
 

@@ -39,8 +39,11 @@ def profile(
     from gnv2_nas.search.networks import find_network
 
     read_profile(device)
-    names = networks or list_presets()
-    found = {name: find_network(name, storage) for name in names}
+    found: dict[str, Architecture] = {}
+    for name in networks or list_presets():
+        # The same network twice is measured twice: how far apart the two are is worth knowing.
+        again = sum(label.split(" ")[0] == name for label in found)
+        found[f"{name} ({again + 1})" if again else name] = find_network(name, storage)
     if layers:
         return _layers(found, device, json=json)
     return _table(found, device, json=json)

@@ -61,7 +61,7 @@ def search(
         objectives=objectives,
         sampler=sampler,
         trials=trials,
-        timeout=parse_duration(timeout),
+        timeout=parse_duration(timeout, "--timeout"),
         seed=seed,
         study=study,
         storage=storage,

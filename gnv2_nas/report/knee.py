@@ -19,14 +19,14 @@ def knee(members: Sequence[Candidate], objectives: Sequence[ObjectiveName]) -> C
     knee, also where there are one, two or more than two objectives. Members with a trusted
     latency go first; None when there are no members.
     """
-    trusted = [member for member in members if member.latency is None or member.latency.stable]
-    pool = trusted or list(members)
-    if not pool:
+    if not members:
         return None
-    losses = np.array([[_loss(member, name) for name in objectives] for member in pool])
+    losses = np.array([[_loss(member, name) for name in objectives] for member in members])
     span = np.ptp(losses, axis=0)
     scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
-    return pool[int(scaled.sum(axis=1).argmin())]
+    trusted = [member.latency is None or member.latency.stable for member in members]
+    sums = scaled.sum(axis=1)
+    return members[int(np.where(trusted, sums, np.inf if any(trusted) else sums).argmin())]
 
 
 def _loss(candidate: Candidate, objective: ObjectiveName) -> float:
