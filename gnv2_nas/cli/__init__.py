@@ -63,7 +63,9 @@ def main() -> None:
         _fail("out of memory; what was finished is kept", 1)
     except UsageError as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        _fail(f"{message.rstrip('.') or 'no command given'} (see gnv2-nas --help)", 2)
+        if not message:  # no command: the help is shown already
+            sys.exit(2)
+        _fail(f"{message.rstrip('.')} (see gnv2-nas --help)", 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 

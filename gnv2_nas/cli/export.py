@@ -53,4 +53,5 @@ def export(
         write_atomically(path, onnx_bytes(arch, model))
         if weights is None:
             say("weights: random, made for timing; give --weights for a network that was trained")
-    say(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    size = path.stat().st_size
+    say(f"written: {path} ({size / 1e6:.1f} MB)" if size >= 1e5 else f"written: {path} ({size} B)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, print_table, say
+from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storage
 from gnv2_nas.search import defaults
 
@@ -96,7 +96,7 @@ def _run(checked: CheckedRequest, *, json: bool) -> None:
 
 
 def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:
-    from gnv2_nas.cli.networks import latency_cells
+    from gnv2_nas.cli.front import print_front
     from gnv2_nas.report import write_report
     from gnv2_nas.search.pareto import front
 
@@ -108,26 +108,5 @@ def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, js
             {"study": record.name, "ended": ended, "report": str(files.html), "front": best}
         )
     say(f"ended: {ended}")
-    rows = [
-        (
-            f"{record.name}:{candidate.number}",
-            candidate.baseline,
-            "–" if candidate.quality is None else f"{candidate.quality:.2f}",
-            *latency_cells(candidate.latency),
-            f"{candidate.counts.macs / 1e6:.1f}",
-            f"{candidate.counts.params / 1e6:.2f}",
-        )
-        for candidate in best
-    ]
-    columns = (
-        "network",
-        "stock",
-        record.settings.quality,
-        "ms",
-        "95 %",
-        "÷ V2 1.0",
-        "MFLOPs",
-        "Mparams",
-    )
-    print_table(columns, rows, title="front", left=2)
+    print_front(record, best)
     return say(f"report: {files.html}")

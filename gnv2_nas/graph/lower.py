@@ -40,7 +40,9 @@ class _Builder:
         bias: bool = False,
     ) -> int:
         in_channels, height, width = self.ops[source].shape
-        shape = (out_channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
+        if stride > 1:
+            height, width = (height - 1) // stride + 1, (width - 1) // stride + 1
+        shape = (out_channels, height, width)
         op = Op(
             "conv", name, (source,), shape, in_channels, kernel, stride, groups, weight, norm, bias
         )

@@ -15,7 +15,7 @@ from gnv2_nas.search.budgets import excesses, violations
 from gnv2_nas.search.records import Candidate, Settings
 from gnv2_nas.space import Value
 
-PRECISION = 0.02
+PRECISION = 0.03
 """Interval half-width asked of a search's measurements: ranking needs no better."""
 SECONDS_PER_NETWORK = 1.0
 

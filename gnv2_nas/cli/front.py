@@ -1,0 +1,43 @@
+"""The front of a study on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gnv2_nas.cli.console import print_table, say
+from gnv2_nas.cli.networks import latency_cells
+from gnv2_nas.search.records import Candidate, StudyRecord
+
+
+def print_front(record: StudyRecord, members: Sequence[Candidate]) -> None:
+    """The table of the front, and what its marks mean; without one, what came nearest."""
+    if not members:
+        return say(_nearest(record))
+    columns = ("network", "stock", record.settings.quality, "ms", "95 %", "÷ V2 1.0")
+    rows = [_row(record.name, member) for member in members]
+    print_table((*columns, "MFLOPs", "Mparams"), rows, title="front", left=2)
+    if any(member.latency and not member.latency.stable for member in members):
+        say("?: interval wider than was asked for; measure again with gnv2-nas profile STUDY:TRIAL")
+    return None
+
+
+def _row(study: str, member: Candidate) -> tuple[str, ...]:
+    return (
+        f"{study}:{member.number}",
+        member.baseline,
+        "–" if member.quality is None else f"{member.quality:.2f}",
+        *latency_cells(member.latency),
+        f"{member.counts.macs / 1e6:.1f}",
+        f"{member.counts.params / 1e6:.2f}",
+    )
+
+
+def _nearest(record: StudyRecord) -> str:
+    if not record.candidates:
+        return "no network was evaluated yet"
+    nearest = min(record.candidates, key=lambda each: max(each.violations.values(), default=0.0))
+    broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.violations.items())
+    return (
+        f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "
+        f"breaks {broken or 'none, but has no value for an objective'}"
+    )
