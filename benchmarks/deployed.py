@@ -52,8 +52,5 @@ def run() -> Table:
         )
         for row, name in enumerate(artefacts)
     ]
-    title = (
-        f"Run time of GhostNetV2 1.0, ONNX Runtime, one thread, {samples.rounds} rounds "
-        "(promised: onnx_bytes at most 0.95)"
-    )
+    title = f"GhostNetV2 1.0 in ONNX Runtime, {samples.rounds} rounds (promised: at most 0.95)"
     return table(title, ("", "ms", "÷ traced", "95 %"), rows)

@@ -7,7 +7,9 @@ when it has the right size. Same weights, same outputs.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 
 import torch
 from torch import Tensor
@@ -53,13 +55,15 @@ def exported(model: Network, *, dynamo: bool) -> bytes:
     """`model` through one of torch's exporters: by tracing, or dynamo."""
     side = model.architecture.resolution
     buffer = io.BytesIO()
-    torch.onnx.export(
-        model,
-        (torch.zeros(1, 3, side, side),),
-        buffer,
-        dynamo=dynamo,
-        input_names=["input"],
-        output_names=["logits"],
-        opset_version=18 if dynamo else 17,
-    )
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):  # its own progress
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, 3, side, side),),
+            buffer,
+            dynamo=dynamo,
+            input_names=["input"],
+            output_names=["logits"],
+            opset_version=18 if dynamo else 17,
+        )
     return buffer.getvalue()

@@ -1,0 +1,34 @@
+"""What stands where a front would be when no network keeps every budget."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from gnv2_nas.cli.front import print_front
+from gnv2_nas.search.records import Candidate, StudyRecord
+from tests.report.studies import candidate, found_architecture, study
+
+
+def breaking(number: int, **violations: float) -> Candidate:
+    return msgspec.structs.replace(
+        candidate(number, found_architecture(number)), violations=violations
+    )
+
+
+def told(capfd: pytest.CaptureFixture[str], record: StudyRecord) -> str:
+    print_front(record, [])
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    return printed.err.strip()
+
+
+def test_the_nearest_network_and_what_it_breaks(capfd: pytest.CaptureFixture[str]) -> None:
+    far, near = breaking(1, latency=0.4, memory=0.1), breaking(2, latency=0.031)
+    assert told(capfd, study([far, near])) == (
+        "no network keeps every budget yet; nearest is demo:2, which breaks latency by 3.1%"
+    )
+
+
+def test_a_study_without_trials(capfd: pytest.CaptureFixture[str]) -> None:
+    assert told(capfd, study([])) == "no network was evaluated yet"
