@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -21,20 +21,21 @@ LOG_WIDTH = 140
 
 @cache
 def stdout() -> Console:
-    return _console(sys.stdout)
+    return _console(to_stderr=False)
 
 
 @cache
 def stderr() -> Console:
-    return _console(sys.stderr)
+    return _console(to_stderr=True)
 
 
-def _console(stream: Any) -> Console:
+def _console(*, to_stderr: bool) -> Console:
     from rich.console import Console
 
+    stream = sys.stderr if to_stderr else sys.stdout
     # A log file has no width of its own, and a table cut to 80 columns would lose figures.
     width = None if stream.isatty() else LOG_WIDTH
-    return Console(file=stream, width=width, highlight=False)
+    return Console(stderr=to_stderr, width=width, highlight=False)
 
 
 def print_json(value: object) -> None:
