@@ -89,8 +89,8 @@ class _TimedGroup:
         self.clock: Literal["cpu", "wall"] = "cpu" if device.profile.threads == 1 else "wall"
         self.fingerprint = device.fingerprint()
         self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
-        networks = [preset(REFERENCE)] * REFERENCE_SESSIONS + list(group)
-        sessions = [device.load(arch) for arch in networks]
+        references = device.reference_sessions(preset(REFERENCE), REFERENCE_SESSIONS)
+        sessions = [*references, *(device.load(arch) for arch in group)]
         runs = [session.run for session in sessions]
         self.samples = collect(runs, plan, rng, self._enough, progress)
         self.estimates = self._estimates(self.samples)

@@ -17,7 +17,8 @@ parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -63,7 +64,20 @@ class ZenScore:
         """Natural logarithm; a difference below about 0.3 is noise of the random weights."""
         graph = lower(arch)
         generator = torch.Generator().manual_seed(self.seed)
-        return sum(_log_distance(graph, generator) for _ in range(self.draws)) / self.draws
+        with _one_thread():
+            return sum(_log_distance(graph, generator) for _ in range(self.draws)) / self.draws
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The maps are small: waking a second thread for each of 300 operators costs what it gains,
+    and on a busy machine many times that."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _log_distance(graph: Graph, generator: torch.Generator) -> float:
