@@ -1,11 +1,12 @@
 """In CI nothing is left out unnoticed: a skipped test fails there. Expected failures stay.
 
-Torch runs on one thread.
+Torch runs on one thread. Ctrl-C works, also where a shell started the tests in the background.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -15,6 +16,10 @@ IN_CI = bool(os.environ.get("CI"))
 # Before torch is imported: one thread. On a busy machine the threads of one small convolution
 # wait for each other ten times as long as they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background jobs start with SIGINT ignored, and their children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
