@@ -192,24 +192,6 @@ _NODES: dict[str, Callable[[_Writer, Op, str], None]] = {
 }
 
 
-def _written(arch: Architecture, model: Any, multiple: int) -> bytes:
-    graph, weights = lower(arch), weights_for(arch, model)
-    if multiple > 1:
-        layouts = layouts_of(graph, multiple)
-        # Weights made for timing need not be zero where nothing reads them.
-        weights = weights if model is None else SpreadWeights(graph, weights, layouts)
-        graph = padded(graph, layouts)
-    writer = _Writer(graph, weights)
-    side = arch.resolution
-    _describe(writer.model.graph.input.add(), INPUT, (1, 3, side, side))
-    for number, op in enumerate(graph.ops[1:], start=1):
-        _NODES[op.kind](writer, op, writer.tensors[number])
-    writer.model.graph.node[-1].name = graph.output.name
-    _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
-    writer.model.metadata_props.add(key=ARCHITECTURE_KEY, value=arch.to_json())
-    return serialized(writer.model, writer.constants)
-
-
 def _describe(value: onnx.ValueInfoProto, name: str, shape: tuple[int, ...]) -> None:
     value.name = name
     tensor = value.type.tensor_type
@@ -235,4 +217,18 @@ def onnx_bytes(
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    return _written(arch, model, channel_multiple)
+    graph, weights = lower(arch), weights_for(arch, model)
+    if channel_multiple > 1:
+        layouts = layouts_of(graph, channel_multiple)
+        # Weights made for timing need not be zero where nothing reads them.
+        weights = weights if model is None else SpreadWeights(graph, weights, layouts)
+        graph = padded(graph, layouts)
+    writer = _Writer(graph, weights)
+    side = arch.resolution
+    _describe(writer.model.graph.input.add(), INPUT, (1, 3, side, side))
+    for number, op in enumerate(graph.ops[1:], start=1):
+        _NODES[op.kind](writer, op, writer.tensors[number])
+    writer.model.graph.node[-1].name = graph.output.name
+    _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
+    writer.model.metadata_props.add(key=ARCHITECTURE_KEY, value=arch.to_json())
+    return serialized(writer.model, writer.constants)

@@ -13,10 +13,9 @@ from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.profiling.device import Device, open_device
 from gnv2_nas.profiling.plan import Plan, Samples, collect
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.profiling.record import REFERENCE, Measurement
 from gnv2_nas.profiling.statistics import Estimates, estimate, preempted_share
 
-REFERENCE = "ghostnetv2-1.0"
 REFERENCE_SESSIONS = 2
 """Two sessions of the reference: where its weights lie in memory moves one by about 1 %."""
 NETWORKS_AT_ONCE = 12

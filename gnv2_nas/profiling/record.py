@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+REFERENCE = "ghostnetv2-1.0"
+"""The preset that every ratio refers to."""
+
 
 class Fingerprint(msgspec.Struct, frozen=True):
     """The machine and software a latency was taken on."""

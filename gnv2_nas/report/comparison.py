@@ -9,11 +9,12 @@ from typing import Literal
 import msgspec
 
 from gnv2_nas.arch import preset
+from gnv2_nas.profiling.record import REFERENCE
 from gnv2_nas.report.terms import Term
-from gnv2_nas.search.objectives import DIRECTIONS
+from gnv2_nas.search.baselines import published_name
+from gnv2_nas.search.objectives import loss
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
 
-STOCK = "ghostnetv2-1.0"
 SESSIONS = 1.96 * 0.011
 """Half-width, in logs, of what a fresh session of a network adds: about 1.1 % as a standard
 deviation. The rounds of one session cannot show it."""
@@ -36,7 +37,7 @@ def stock_candidate(record: StudyRecord) -> Candidate | None:
     """Stock GhostNetV2 1.0 of the study, if all objectives of it are known."""
     for candidate in record.candidates:
         values = [candidate.value(name) for name in record.settings.objectives]
-        if candidate.baseline.split(" ")[0] == STOCK and all(map(math.isfinite, values)):
+        if published_name(candidate.baseline) == REFERENCE and all(map(math.isfinite, values)):
             return candidate
     return None
 
@@ -61,8 +62,7 @@ def compare(
     if not pool:
         return Comparison(objective.name, None, "none")
     certain = [member for member in pool if _verdict(member, stock, objective) == "better"]
-    choose = max if DIRECTIONS[objective.name] == "maximize" else min
-    best = choose(certain or pool, key=lambda member: member.value(objective.name))
+    best = min(certain or pool, key=lambda member: loss(member, objective.name))
     return Comparison(objective.name, best, _verdict(best, stock, objective))
 
 
@@ -72,9 +72,7 @@ def _verdict(member: Candidate, stock: Candidate, objective: Term) -> Verdict:
         if low <= 1 <= high:
             return "unclear"
         return "better" if high < 1 else "none"
-    gain = stock.value(objective.name) - member.value(objective.name)
-    if DIRECTIONS[objective.name] == "maximize":
-        gain = -gain
+    gain = loss(stock, objective.name) - loss(member, objective.name)
     if gain > objective.noise:
         return "better"
     return "unclear" if gain > 0 else "none"
@@ -83,8 +81,7 @@ def _verdict(member: Candidate, stock: Candidate, objective: Term) -> Verdict:
 def _no_worse(member: Candidate, stock: Candidate, objective: ObjectiveName) -> bool:
     if objective == "latency":
         return latency_ratio(member, stock) <= 1
-    mine, theirs = member.value(objective), stock.value(objective)
-    return mine >= theirs if DIRECTIONS[objective] == "maximize" else mine <= theirs
+    return loss(member, objective) <= loss(stock, objective)
 
 
 def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
@@ -119,4 +116,4 @@ def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> Interval:
 
 
 def _is_reference(stock: Candidate) -> bool:
-    return stock.architecture.id == preset(STOCK).id
+    return stock.architecture.id == preset(REFERENCE).id

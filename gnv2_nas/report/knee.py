@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gnv2_nas.search.objectives import DIRECTIONS
+from gnv2_nas.search.objectives import loss
 from gnv2_nas.search.records import Candidate, ObjectiveName
 
 
@@ -21,14 +21,9 @@ def knee(members: Sequence[Candidate], objectives: Sequence[ObjectiveName]) -> C
     """
     if not members:
         return None
-    losses = np.array([[_loss(member, name) for name in objectives] for member in members])
+    losses = np.array([[loss(member, name) for name in objectives] for member in members])
     span = np.ptp(losses, axis=0)
     scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
     trusted = [member.latency is None or member.latency.stable for member in members]
     sums = scaled.sum(axis=1)
     return members[int(np.where(trusted, sums, np.inf if any(trusted) else sums).argmin())]
-
-
-def _loss(candidate: Candidate, objective: ObjectiveName) -> float:
-    value = candidate.value(objective)
-    return -value if DIRECTIONS[objective] == "maximize" else value

@@ -26,6 +26,7 @@ from gnv2_nas.report.wording import (
     terms_of,
     values,
 )
+from gnv2_nas.search.pareto import nearest_to_budgets
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 Tone = Literal["good", "unclear", "plain"]
@@ -82,7 +83,7 @@ def _no_front(record: StudyRecord) -> str:
         return "Nothing has been evaluated yet, so there is nothing to recommend."
     if any(candidate.feasible for candidate in record.candidates):
         return "No network that keeps the budgets has a value for every objective yet."
-    nearest = min(record.candidates, key=lambda one: max(one.violations.values()))
+    nearest = nearest_to_budgets(record.candidates)
     return (
         f"None of the {len(record.candidates):,} networks evaluated keeps every budget. "
         f"Nearest is {reference(record, nearest)}, {over_budget(nearest)}."

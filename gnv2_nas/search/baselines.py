@@ -6,6 +6,11 @@ from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.space import SearchSpace
 
 
+def published_name(label: str) -> str:
+    """The preset that a label of `stock_networks` speaks of."""
+    return label.partition(" ")[0]
+
+
 def stock_networks(space: SearchSpace) -> dict[str, Architecture]:
     """Label → published network, with the classes of the space.
 

@@ -43,7 +43,7 @@ Observer = Callable[[Status], None]
 
 
 class SearchLoop:
-    """One run over a study.
+    """One run over a study, whose finished trials are `past`.
 
     Keeps the front and a few totals up to date, so that a progress line costs the same at the
     ten-thousandth trial as at the first.
@@ -56,6 +56,7 @@ class SearchLoop:
         evaluator: Evaluator,
         proposals: Proposals,
         *,
+        past: Sequence[Candidate],
         trials: int,
         timeout: float,
         observer: Observer = lambda _: None,
@@ -64,11 +65,10 @@ class SearchLoop:
         self.evaluator, self.proposals = evaluator, proposals
         self.trials, self.timeout = trials, timeout
         self.observer = observer
-        candidates = store.record().candidates
-        self.baselines = {c.baseline for c in candidates if c.baseline}
-        self.evaluated = sum(not candidate.baseline for candidate in candidates)
-        self.feasible = sum(c.feasible and not c.baseline for c in candidates)
-        self.front = front_of(candidates, store.settings.objectives)
+        self.baselines = {candidate.baseline for candidate in past if candidate.baseline}
+        self.evaluated = sum(not candidate.baseline for candidate in past)
+        self.feasible = sum(each.feasible and not each.baseline for each in past)
+        self.front = front_of(past, store.settings.objectives)
         self._before = store.progress
         self._evaluated_before = self.evaluated
         self._started = time.monotonic()

@@ -39,17 +39,17 @@ def _from_file(path: Path) -> Architecture:
         raise ArchitectureError(f"{path}: {error}") from None
 
 
-def _from_study(study: str, trial: str, storage: str) -> Architecture:
-    if not trial.isdecimal():
+def _from_study(study: str, text: str, storage: str) -> Architecture:
+    if not text.isdecimal():
         raise InputError(
-            f"{study}:{trial}: a trial is a number, for instance {study}:12, but got {trial!r}"
+            f"{study}:{text}: a trial is a number, for instance {study}:12, but got {text!r}"
         )
-    number = int(trial)
+    number = int(text)
     require_trial(storage, study, number)
-    from gnv2_nas.search.store import open_study
+    from gnv2_nas.search.store import candidate_of, open_study
 
-    candidates = open_study(storage, study).record().candidates
-    for candidate in candidates:
-        if candidate.number == number:
-            return candidate.architecture
-    raise no_such_trial(study, number, max((each.number for each in candidates), default=None))
+    trials = open_study(storage, study).trials()
+    for trial in trials:
+        if trial.number == number:
+            return candidate_of(trial).architecture
+    raise no_such_trial(study, number, max((each.number for each in trials), default=None))

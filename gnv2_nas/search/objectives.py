@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from gnv2_nas.errors import InputError, UnknownNameError
-from gnv2_nas.search.records import ObjectiveName
+from gnv2_nas.search.records import Candidate, ObjectiveName
 
 DIRECTIONS: dict[ObjectiveName, Literal["maximize", "minimize"]] = {
     "quality": "maximize",
@@ -14,6 +14,12 @@ DIRECTIONS: dict[ObjectiveName, Literal["maximize", "minimize"]] = {
     "params": "minimize",
     "memory": "minimize",
 }
+
+
+def loss(candidate: Candidate, objective: ObjectiveName) -> float:
+    """The value of an objective with its sign turned where more is better: less is better."""
+    value = candidate.value(objective)
+    return -value if DIRECTIONS[objective] == "maximize" else value
 
 
 def parse_objectives(text: str) -> tuple[ObjectiveName, ...]:

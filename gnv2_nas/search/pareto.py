@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.objectives import DIRECTIONS
+from gnv2_nas.search.objectives import loss
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
 
 
@@ -26,15 +26,14 @@ def front_of(
     feasible = [candidate for candidate in candidates if candidate.feasible]
     if not feasible:
         return []
-    losses = np.array([_losses(candidate, objectives) for candidate in feasible])
+    losses = np.array([[loss(candidate, name) for name in objectives] for candidate in feasible])
     kept = [n for n in np.flatnonzero(non_dominated(losses)) if np.isfinite(losses[n]).all()]
     return [feasible[n] for n in sorted(kept, key=lambda n: losses[n].tolist())]
 
 
-def _losses(candidate: Candidate, objectives: Sequence[ObjectiveName]) -> list[float]:
-    return [
-        candidate.value(name) * (-1 if DIRECTIONS[name] == "maximize" else 1) for name in objectives
-    ]
+def nearest_to_budgets(candidates: Sequence[Candidate]) -> Candidate:
+    """The candidate that breaks its worst budget by the least; one that keeps all, if any does."""
+    return min(candidates, key=lambda each: max(each.violations.values(), default=0.0))
 
 
 def non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
 from gnv2_nas.search.sqlite_file import without_password
-from gnv2_nas.search.store import Provenance, open_or_create
+from gnv2_nas.search.store import Provenance, candidate_of, open_or_create
 
 SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
 """Packages whose version can change what a study finds."""
@@ -86,6 +86,7 @@ class SearchSession:
         """The search itself, ready to run."""
         request, settings = self.checked.request, self.checked.settings
         past = self.store.trials()
+        candidates = [candidate_of(trial) for trial in past]
         proposals = Proposals(
             self.checked.space,
             settings.budgets,
@@ -94,13 +95,14 @@ class SearchSession:
             make_sampler(request.sampler, request.seed + len(past)),
             request.seed,
             past=past,
-            seen=[candidate.architecture.id for candidate in self.store.record().candidates],
+            seen=[candidate.architecture.id for candidate in candidates],
         )
         return SearchLoop(
             self.checked.space,
             self.store,
             self.evaluator,
             proposals,
+            past=candidates,
             trials=request.trials,
             timeout=request.timeout,
             observer=observer,
