@@ -21,7 +21,7 @@ ROOMS = {
     "graph": {"arch"},
     "nn": {"arch", "graph"},
     "quality": {"arch", "graph", "nn"},
-    "profiling": {"arch", "graph"},
+    "profiling": {"arch", "graph", "nn"},
     "search": {"arch", "graph", "space", "profiling", "quality"},
     "report": {"arch", "graph", "profiling", "quality", "search"},
 }

@@ -220,8 +220,7 @@ def onnx_bytes(
     graph, weights = lower(arch), weights_for(arch, model)
     if channel_multiple > 1:
         layouts = layouts_of(graph, channel_multiple)
-        # Weights made for timing need not be zero where nothing reads them.
-        weights = weights if model is None else SpreadWeights(graph, weights, layouts)
+        weights = SpreadWeights(graph, weights, layouts)
         graph = padded(graph, layouts)
     writer = _Writer(graph, weights)
     side = arch.resolution

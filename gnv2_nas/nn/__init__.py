@@ -6,6 +6,7 @@ from gnv2_nas.nn.ghost import GhostBottleneck, GhostModule
 from gnv2_nas.nn.layers import SqueezeExcite
 from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 from gnv2_nas.nn.network import Network, build_model
+from gnv2_nas.nn.timing import timing_model
 
 __all__ = [
     "DFCAttention",
@@ -20,4 +21,5 @@ __all__ = [
     "load_weights",
     "read_checkpoint",
     "save_weights",
+    "timing_model",
 ]

@@ -13,7 +13,14 @@ from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
 from gnv2_nas.files import find_named, list_named
 from gnv2_nas.profiling.record import Fingerprint
-from gnv2_nas.profiling.runtime import Runtime, Session, get_runtime
+from gnv2_nas.profiling.runtime import (
+    Precision,
+    Processor,
+    Runtime,
+    RuntimeName,
+    Session,
+    get_runtime,
+)
 
 KIND = "profiles"
 
@@ -24,9 +31,10 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     transport: Literal["local"] = "local"
     """Where the network runs; "local" is the machine that searches."""
-    runtime: Literal["onnxruntime"] = "onnxruntime"
+    runtime: RuntimeName = "onnxruntime"
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
-    precision: Literal["fp32"] = "fp32"
+    precision: Precision = "fp32"
+    processor: Processor = "cpu"
 
     @property
     def content_hash(self) -> str:
@@ -46,7 +54,7 @@ class Device:
     def __init__(self, name: str, profile: DeviceProfile) -> None:
         self.name = name
         self.profile = profile
-        self.runtime: Runtime = get_runtime(profile.runtime)
+        self.runtime: Runtime = get_runtime(profile.runtime, profile.precision, profile.processor)
         self._references: list[Session] = []
 
     def load(self, arch: Architecture) -> Session:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -10,34 +10,48 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.profiling.parity import timing_image
+from gnv2_nas.profiling.runtime import (
+    LAYOUT,
+    Artefact,
+    Precision,
+    Processor,
+    RuntimeName,
+    thread_timer,
+)
 
 _WARNINGS_AND_WORSE = 3
-LAYOUT = "(layout)"
 _LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose")
 
 
 class OnnxSession:
     """A loaded model and its bound input."""
 
-    def __init__(self, artefact: bytes, options: ort.SessionOptions) -> None:
+    def __init__(self, artefact: Artefact, options: ort.SessionOptions) -> None:
         try:
             self._session = ort.InferenceSession(
-                artefact, options, providers=["CPUExecutionProvider"]
+                artefact[".onnx"], options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise MeasurementError(f"ONNX Runtime refused the file: {_line(error)}") from None
         (self._input,) = self._session.get_inputs()
-        noise = np.random.default_rng(0).standard_normal(self._input.shape, dtype=np.float32)
-        self._feed = {self._input.name: noise}
+        self.image = timing_image(self._input.shape[-1])
+        self._feed = {self._input.name: self.image}
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self) -> Any:
         """One inference; returns the list of outputs."""
         return self._session.run(self._outputs, self._feed)
+
+    def logits(self) -> NDArray[np.float32]:
+        (logits,) = self.run()
+        found: NDArray[np.float32] = logits
+        return found
 
     def end_profiling(self) -> Path:
         return Path(self._session.end_profiling())
@@ -46,18 +60,22 @@ class OnnxSession:
 class OnnxRuntime:
     """The reference runtime: what `--device cpu` times."""
 
-    name = "onnxruntime"
+    name: RuntimeName = "onnxruntime"
+    timer = staticmethod(thread_timer)
+
+    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
+        self.precision, self.processor = precision, processor
 
     def version(self) -> str:
         return f"onnxruntime {ort.__version__}"
 
-    def write(self, arch: Architecture) -> bytes:
-        return onnx_bytes(arch)
+    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+        return {".onnx": onnx_bytes(arch, model)}
 
-    def load(self, artefact: bytes, threads: int) -> OnnxSession:
+    def load(self, artefact: Artefact, threads: int) -> OnnxSession:
         return OnnxSession(artefact, _options(threads))
 
-    def layer_seconds(self, artefact: bytes, threads: int, runs: int) -> dict[str, float]:
+    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             options = _options(threads)
             options.enable_profiling = True

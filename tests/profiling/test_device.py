@@ -49,7 +49,7 @@ def test_an_open_device_runs_a_network(name):
     device = open_device(name)
     assert device.name == "board"
     assert device.profile.threads == 2
-    (logits,) = device.load(tiny_ghost()).run()
+    logits = device.load(tiny_ghost()).logits()
     assert logits.shape == (1, 5)
 
 
@@ -57,7 +57,7 @@ def test_an_open_device_runs_a_network(name):
     ("text", "problem"),
     [
         ("description: x\nruntime: tflite\n",
-         r":2: key 'runtime': expected onnxruntime, but got 'tflite'|"
+         r":2: key 'runtime': expected one of executorch.* but got 'tflite'|"
          r":2: key 'runtime': expected one of onnxruntime, but got 'tflite'"),
         ("description: x\nthreads: 0\n", r":2: key 'threads': .*>= 1.*but got 0"),
         ("description: x\nthreads: 999\n", r":2: key 'threads': .*<= 256.*but got 999"),

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.errors import UnknownNameError
-from gnv2_nas.graph import onnx_bytes
 from gnv2_nas.profiling.layers import profile_layers
 from gnv2_nas.profiling.runtime import get_runtime
 from tests.profiling.networks import tiny_ghost
@@ -18,13 +17,6 @@ class TestOnnxRuntime(RuntimeContract):
     @pytest.fixture
     def runtime(self):
         return get_runtime("onnxruntime")
-
-    def artefact(self, arch, model):
-        return onnx_bytes(arch, model)
-
-    def image(self, session):
-        (image,) = session._feed.values()
-        return image
 
     def test_profiling_leaves_no_file_behind(self, runtime, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -46,5 +38,5 @@ def test_layer_shares_and_multiply_adds_add_up(cpu, arch):
 
 
 def test_an_unknown_runtime_is_answered_with_the_known_ones():
-    with pytest.raises(UnknownNameError, match=r"unknown runtime 'onnx'; .*known: onnxruntime"):
+    with pytest.raises(UnknownNameError, match=r"unknown runtime 'onnx'; .*known: .*onnxruntime"):
         get_runtime("onnx")
