@@ -7,21 +7,19 @@ folded, hard sigmoid is one node, no slice that keeps everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.graph.alignment import SpreadWeights, layouts_of, padded
 from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
-from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.nearest import floors_alike, nearest_sources
 from gnv2_nas.graph.onnx_wire import Constant, serialized
 from gnv2_nas.graph.op import Graph, Op
-from gnv2_nas.graph.weights import Array, Weights, weights_for
+from gnv2_nas.graph.prepared import prepared
+from gnv2_nas.graph.weights import Array, Weights
 
 OPSET = 17
 IR_VERSION = 8
@@ -120,7 +118,7 @@ def _resize(writer: _Writer, op: Op, output: str) -> None:
     _, small_h, small_w = writer.shape_of(op.inputs[0])
     channels, height, width = op.shape
     nearest = op.mode == "nearest"
-    if nearest and not (_floors_alike(small_h, height) and _floors_alike(small_w, width)):
+    if nearest and not (floors_alike(small_h, height) and floors_alike(small_w, width)):
         _gather(writer, op, output)
         return
     if height % small_h == 0 and width % small_w == 0:
@@ -143,27 +141,11 @@ def _gather(writer: _Writer, op: Op, output: str) -> None:
     """Nearest as rows and columns picked by number: slower than a resize, and always torch's."""
     _, small_h, small_w = writer.shape_of(op.inputs[0])
     _, height, width = op.shape
-    rows = writer.constant(f"{op.name}.rows", _nearest_sources(small_h, height))
-    columns = writer.constant(f"{op.name}.columns", _nearest_sources(small_w, width))
+    rows = writer.constant(f"{op.name}.rows", nearest_sources(small_h, height))
+    columns = writer.constant(f"{op.name}.columns", nearest_sources(small_w, width))
     picked = f"{op.name}.columns_picked"
     writer.node("Gather", [*writer.inputs(op), columns], picked, axis=3)
     writer.node("Gather", [picked, rows], output, axis=2)
-
-
-def _nearest_sources(small: int, large: int) -> NDArray[np.int64]:
-    """Which of `small` pixels each of `large` reads in torch, float32 rounding included."""
-    scaled = np.arange(large, dtype=np.float32) * (np.float32(small) / np.float32(large))
-    sources: NDArray[np.int64] = np.minimum(np.floor(scaled), small - 1).astype(np.int64)
-    return sources
-
-
-@cache
-def _floors_alike(small: int, large: int) -> bool:
-    """Whether torch, which multiplies by in/out, and runtimes, which divide by out/in, pick the
-    same pixels. Where i · in/out is a whole number, one may round it down and the other not:
-    28 → 114 pixels, for instance."""
-    divided = np.arange(large, dtype=np.float32) / (np.float32(large) / np.float32(small))
-    return bool(np.array_equal(np.floor(divided), _nearest_sources(small, large)))
 
 
 def _slice(writer: _Writer, op: Op, output: str) -> None:
@@ -217,11 +199,7 @@ def onnx_bytes(
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = lower(arch), weights_for(arch, model)
-    if channel_multiple > 1:
-        layouts = layouts_of(graph, channel_multiple)
-        weights = SpreadWeights(graph, weights, layouts)
-        graph = padded(graph, layouts)
+    graph, weights = prepared(arch, model, channel_multiple)
     writer = _Writer(graph, weights)
     side = arch.resolution
     _describe(writer.model.graph.input.add(), INPUT, (1, 3, side, side))

@@ -1,0 +1,31 @@
+"""What every writer starts from: the operators of a network and the weights they carry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph.alignment import SpreadWeights, layouts_of, padded
+from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.op import Graph
+from gnv2_nas.graph.weights import Weights, weights_for
+
+
+def prepared(arch: Architecture, model: Any, channel_multiple: int) -> tuple[Graph, Weights]:
+    """The graph to write and where its weights come from.
+
+    Args:
+        arch: the network.
+        model: the torch module whose weights go in (`build_model(arch)`, trained or not), or
+            `None` for weights made for timing.
+        channel_multiple: what channels are padded to multiples of where that pays, see
+            `alignment`; outputs are the same. 1 leaves them as they are.
+
+    Raises:
+        CheckpointError: the module's weights are not those of `arch`.
+    """
+    graph, weights = lower(arch), weights_for(arch, model)
+    if channel_multiple == 1:
+        return graph, weights
+    layouts = layouts_of(graph, channel_multiple)
+    return padded(graph, layouts), SpreadWeights(graph, weights, layouts)
