@@ -1,0 +1,93 @@
+"""Static quantisation: right to 8 bits, always the same, and clear about wrong images."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from gnv2_nas.arch import Architecture, preset
+from gnv2_nas.errors import InputError
+from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
+from gnv2_nas.profiling.parity import timing_image
+from gnv2_nas.profiling.quantization import feature_ranges, quantized, random_images
+from tests.networks import difference, random_model
+from tests.profiling.networks import tiny_ghost, tiny_mobile
+
+NETWORKS = {
+    "ghost": tiny_ghost(),
+    "mobile": tiny_mobile(),
+    "ghostnetv2-1.0": preset("ghostnetv2-1.0").replace(resolution=64),
+    "mobilenetv3-large-1.0": preset("mobilenetv3-large-1.0").replace(resolution=64),
+}
+
+
+def answer(onnx_file: bytes, image: np.ndarray) -> np.ndarray:
+    session = OnnxRuntime().load({".onnx": onnx_file}, threads=1)
+    assert (session.image == image).all()
+    return session.logits()
+
+
+@pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
+def test_computes_what_torch_computes_to_eight_bits(arch: Architecture):
+    model = random_model(arch)
+    image = timing_image(arch.resolution)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(image))
+    assert difference(answer(quantized(onnx_bytes(arch, model)), image), expected) < 0.15
+
+
+def test_is_always_the_same():
+    content = onnx_bytes(tiny_ghost())
+    assert quantized(content) == quantized(content)
+
+
+def test_is_a_valid_model_a_quarter_the_size():
+    content = onnx_bytes(preset("ghostnetv2-1.0").replace(resolution=64))
+    smaller = quantized(content)
+    onnx.checker.check_model(onnx.load_from_string(smaller), full_check=True)
+    assert len(smaller) < 0.3 * len(content)
+
+
+def test_every_convolution_reads_rounded_maps_and_weights():
+    model = onnx.load_from_string(quantized(onnx_bytes(tiny_ghost())))
+    producer = {node.output[0]: node.op_type for node in model.graph.node}
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            assert [producer[name] for name in node.input] == ["DequantizeLinear"] * 3
+
+
+def test_padding_channels_change_nothing():
+    """Their weights are zero and stay zero."""
+    arch = NETWORKS["ghostnetv2-1.0"]
+    model, image = random_model(arch), timing_image(arch.resolution)
+    found, plain = (
+        answer(quantized(onnx_bytes(arch, model, channel_multiple=multiple)), image)
+        for multiple in (16, 1)
+    )
+    assert difference(found, plain) < 0.1
+
+
+def test_ranges_are_those_of_the_images_given():
+    content = onnx_bytes(tiny_ghost())
+    images = random_images(3, 32)
+    ranges, wider = feature_ranges(content, images), feature_ranges(content, images * 3)
+    assert ranges["input"] == (images.min(), images.max())
+    assert wider["conv_stem"][1] > 2 * ranges["conv_stem"][1]
+    one, other = feature_ranges(content, images[:1]), feature_ranges(content, images[1:])
+    for name, (low, high) in ranges.items():
+        assert low == min(one[name][0], other[name][0])
+        assert high == max(one[name][1], other[name][1])
+
+
+def test_a_map_that_is_zero_everywhere_is_no_trouble():
+    content = quantized(onnx_bytes(tiny_ghost()), np.zeros((1, 3, 32, 32), np.float32))
+    assert np.isfinite(answer(content, timing_image(32))).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (0, 3, 32, 32), (1, 32, 32, 3), (2, 3, 64, 64)])
+def test_images_of_another_shape_are_refused(shape: tuple[int, ...]):
+    with pytest.raises(InputError, match=r"must be of shape \(N, 3, 32, 32\) with N ≥ 1, not \("):
+        quantized(onnx_bytes(tiny_ghost()), np.zeros(shape, np.float32))
