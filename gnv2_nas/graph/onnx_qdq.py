@@ -25,6 +25,8 @@ Range = tuple[float, float]
 _WEIGHTED = frozenset({"Conv", "Gemm"})
 _COPYING = frozenset({"Resize", "MaxPool", "Gather", "Slice", "Flatten"})
 """Operators that only move values: what they give has the range of what they get."""
+GATE = ".hard_sigmoid"
+"""Ending of the name of what is written beside a hard swish."""
 _LARGEST_BIAS = 2.0**30
 _SMALLEST_SCALE = 1e-12
 
@@ -52,13 +54,37 @@ def quantized_file(onnx_file: bytes, ranges: Mapping[str, Range]) -> bytes:
         ranges: of the input and of every output of the file that `observed` gives.
     """
     source = onnx.load_from_string(onnx_file)
+    gates = _split_hard_swish(source.graph)
     model = ModelProto()
     model.CopyFrom(source)
     model.graph.ClearField("node")
     model.graph.ClearField("initializer")
-    _Quantizer(source.graph, model.graph, ranges).write()
+    _Quantizer(source.graph, model.graph, {**ranges, **dict.fromkeys(gates, (0.0, 1.0))}).write()
     content: bytes = model.SerializeToString()
     return content
+
+
+def _split_hard_swish(graph: GraphProto) -> list[str]:
+    """Write each hard swish as x · hard_sigmoid(x), whose product has an integer kernel, in place.
+
+    Returns:
+        The names of the gates, the hard sigmoids.
+    """
+    gates = []
+    nodes = list(graph.node)
+    graph.ClearField("node")
+    for node in nodes:
+        if node.op_type == "HardSwish":
+            gate = f"{node.output[0]}{GATE}"
+            gates.append(gate)
+            graph.node.append(
+                onnx.helper.make_node(
+                    "HardSigmoid", node.input, [gate], name=gate, alpha=1 / 6, beta=0.5
+                )
+            )
+            node = onnx.helper.make_node("Mul", [*node.input, gate], node.output, name=node.name)
+        graph.node.append(node)
+    return gates
 
 
 class _Quantizer:

@@ -1,10 +1,16 @@
-"""ONNX Runtime."""
+"""ONNX Runtime, on the processor and on CUDA.
+
+The CUDA part was written to the documentation and has not run on a GPU yet.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +19,41 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import MeasurementError
+from gnv2_nas.errors import InputError, MeasurementError
 from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.graph.onnx_half import half_precision
+from gnv2_nas.graph.onnx_qdq import GATE
 from gnv2_nas.profiling.parity import timing_image
+from gnv2_nas.profiling.quantization import calibration_images, quantized
 from gnv2_nas.profiling.runtime import (
     LAYOUT,
     Artefact,
     Precision,
     Processor,
     RuntimeName,
+    Timer,
     thread_timer,
 )
 
-_WARNINGS_AND_WORSE = 3
-_LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose")
+_ERRORS_AND_WORSE = 3
+_LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose", "quantizelinear", "dequantizelinear")
+_ADDED_TO_NAMES = re.compile(rf"(_nchwc|_token_\d+|{re.escape(GATE)})+$")
+_PROVIDERS: dict[Processor, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def wall_timer(run: Callable[[], object]) -> tuple[float, float]:
+    """Wall time twice: no other clock sees the GPU work."""
+    started = time.perf_counter()
+    run()
+    wall = time.perf_counter() - started
+    return wall, wall
 
 
 class OnnxSession:
-    """A loaded model and its bound input."""
+    """A loaded model and its input."""
 
     def __init__(self, artefact: Artefact, options: ort.SessionOptions) -> None:
-        try:
-            self._session = ort.InferenceSession(
-                artefact[".onnx"], options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise MeasurementError(f"ONNX Runtime refused the file: {_line(error)}") from None
+        self._session = _opened(artefact, options, "cpu")
         (self._input,) = self._session.get_inputs()
         self.image = timing_image(self._input.shape[-1])
         self._feed = {self._input.name: self.image}
@@ -57,25 +72,84 @@ class OnnxSession:
         return Path(self._session.end_profiling())
 
 
+class CudaSession:
+    """A model on the GPU, its input and output there too; kernels are captured once and replayed
+    as one CUDA graph."""
+
+    def __init__(self, artefact: Artefact, options: ort.SessionOptions) -> None:
+        self._session = _opened(artefact, options, "cuda")
+        (image,) = self._session.get_inputs()
+        (logits,) = self._session.get_outputs()
+        self.image = timing_image(image.shape[-1])
+        self._given = ort.OrtValue.ortvalue_from_numpy(self.image, "cuda", 0)
+        self._answer = ort.OrtValue.ortvalue_from_shape_and_type(
+            logits.shape, np.float32, "cuda", 0
+        )
+        self._binding = self._session.io_binding()
+        self._binding.bind_ortvalue_input(image.name, self._given)
+        self._binding.bind_ortvalue_output(logits.name, self._answer)
+        self.run()
+
+    def run(self) -> None:
+        """One inference."""
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+
+    def logits(self) -> NDArray[np.float32]:
+        self.run()
+        found: NDArray[np.float32] = self._answer.numpy().copy()
+        return found
+
+
 class OnnxRuntime:
     """The reference runtime: what `--device cpu` times."""
 
     name: RuntimeName = "onnxruntime"
-    timer = staticmethod(thread_timer)
 
-    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
-        self.precision, self.processor = precision, processor
+    def __init__(
+        self, precision: Precision = "fp32", processor: Processor = "cpu", calibration: str = ""
+    ) -> None:
+        """
+        Args:
+            precision: fp32; int8 on cpu; fp16 on cuda.
+            processor: cpu or cuda.
+            calibration: path of the images for int8, see `calibration_images`.
+
+        Raises:
+            InputError: this ONNX Runtime was built without the processor's provider.
+        """
+        available = ort.get_available_providers()
+        if _PROVIDERS[processor] not in available:
+            raise InputError(
+                f"processor {processor!r} needs ONNX Runtime's {_PROVIDERS[processor]}, and the "
+                f"one installed has {', '.join(available)}: pip install onnxruntime-gpu in the "
+                f"place of onnxruntime"
+            )
+        self.precision, self.processor, self.calibration = precision, processor, calibration
+        self.timer: Timer = thread_timer if processor == "cpu" else wall_timer
 
     def version(self) -> str:
         return f"onnxruntime {ort.__version__}"
 
     def write(self, arch: Architecture, model: Any = None) -> Artefact:
-        return {".onnx": onnx_bytes(arch, model)}
+        content = onnx_bytes(arch, model)
+        if self.precision == "int8":
+            content = quantized(content, calibration_images(self.calibration, arch.resolution))
+        elif self.precision == "fp16":
+            content = half_precision(content)
+        return {".onnx": content}
 
-    def load(self, artefact: Artefact, threads: int) -> OnnxSession:
+    def load(self, artefact: Artefact, threads: int) -> OnnxSession | CudaSession:
+        if self.processor == "cuda":
+            return CudaSession(artefact, _options(threads))
         return OnnxSession(artefact, _options(threads))
 
     def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+        if self.processor == "cuda":
+            raise MeasurementError(
+                "ONNX Runtime cannot tell the time of single layers on 'cuda': its profiler sees "
+                "when a kernel was launched, not how long it ran"
+            )
         with tempfile.TemporaryDirectory() as folder:
             options = _options(threads)
             options.enable_profiling = True
@@ -87,11 +161,29 @@ class OnnxRuntime:
         return _mean_seconds(events, runs)
 
 
+def _opened(
+    artefact: Artefact, options: ort.SessionOptions, processor: Processor
+) -> ort.InferenceSession:
+    provider = _PROVIDERS[processor]
+    settings = {"enable_cuda_graph": "1"} if processor == "cuda" else {}
+    try:
+        session = ort.InferenceSession(artefact[".onnx"], options, providers=[(provider, settings)])
+    except Exception as error:
+        raise MeasurementError(f"ONNX Runtime refused the file: {_line(error)}") from None
+    if session.get_providers()[0] != provider:
+        # It falls back to the processor, silently.
+        raise MeasurementError(
+            f"ONNX Runtime could not start its {provider}; are the CUDA libraries it was built "
+            f"for installed?"
+        )
+    return session
+
+
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _WARNINGS_AND_WORSE
+    options.log_severity_level = _ERRORS_AND_WORSE
     # A waiting session of several threads would spin and slow the one being timed.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
@@ -104,7 +196,7 @@ def _mean_seconds(events: list[dict[str, Any]], runs: int) -> dict[str, float]:
             continue
         node = event["name"].removesuffix("_kernel_time")
         is_layout = event["args"]["op_name"].lower().startswith(_LAYOUT_OPS)
-        total[LAYOUT if is_layout else node.removesuffix("_nchwc")] += event["dur"]
+        total[LAYOUT if is_layout else _ADDED_TO_NAMES.sub("", node)] += event["dur"]
     return {name: duration * 1e-6 / runs for name, duration in total.items()}
 
 

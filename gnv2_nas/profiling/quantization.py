@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph.onnx_qdq import Range, observed, quantized_file
 
-RANDOM_IMAGES = 4
+RANDOM_IMAGES = 2
 """Images of noise, of the kind that is timed, where none are given."""
 
 
@@ -53,6 +53,38 @@ def random_images(count: int, resolution: int) -> NDArray[np.float32]:
     return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
 
 
+def calibration_images(path: str, resolution: int) -> NDArray[np.float32] | None:
+    """The images in an .npy file, for networks of that resolution; None for the path "".
+
+    Args:
+        path: of an array (N, 3, H, W), float32, prepared as for inference.
+        resolution: what they are brought to, each pixel the nearest one.
+
+    Raises:
+        InputError: no such file, or no such array in it.
+    """
+    if not path:
+        return None
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"calibration images {path!r} cannot be read: {' '.join(str(error).split())}"
+        ) from None
+    if not isinstance(images, np.ndarray):
+        raise InputError(f"calibration images {path!r} must be one array (.npy), not several")
+    if images.dtype != np.float32 or images.ndim != 4:
+        raise InputError(
+            f"calibration images {path!r} must be float32 of shape (N, 3, H, W), "
+            f"not {images.dtype} of {images.shape}"
+        )
+    if not np.isfinite(images).all():
+        raise InputError(f"calibration images {path!r} hold values that are not finite")
+    rows, columns = (np.arange(resolution) * side // resolution for side in images.shape[2:])
+    fitted: NDArray[np.float32] = images[:, :, rows][:, :, :, columns]
+    return fitted
+
+
 def _check(images: NDArray[np.float32], expected: tuple[int, ...]) -> None:
     if images.ndim != 4 or len(images) == 0 or images.shape[1:] != expected:
         raise InputError(
@@ -65,7 +97,4 @@ def _options() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    # What is seen is the file's own operators, not fused ones; and nothing is prepared that
-    # four inferences would not win back.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options

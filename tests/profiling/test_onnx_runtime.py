@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 
-from gnv2_nas.errors import UnknownNameError
+from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.graph.onnx_half import half_precision
 from gnv2_nas.profiling.layers import profile_layers
+from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
+from gnv2_nas.profiling.parity import (
+    check_parity,
+    difference,
+    expected_logits,
+    timing_image,
+)
+from gnv2_nas.profiling.quantization import random_images
 from gnv2_nas.profiling.runtime import get_runtime
 from tests.profiling.networks import tiny_ghost
-from tests.profiling.runtime_contract import NETWORKS, RuntimeContract
+from tests.profiling.runtime_contract import (
+    NETWORKS,
+    SMALL_PRESETS,
+    RuntimeContract,
+    random_networks,
+)
 
 
 class TestOnnxRuntime(RuntimeContract):
@@ -22,6 +39,64 @@ class TestOnnxRuntime(RuntimeContract):
         monkeypatch.chdir(tmp_path)
         runtime.layer_seconds(runtime.write(tiny_ghost()), threads=1, runs=1)
         assert list(Path().iterdir()) == []
+
+
+class TestOnnxRuntimeInt8(RuntimeContract):
+    random_count = 4
+
+    @pytest.fixture
+    def runtime(self):
+        return get_runtime("onnxruntime", "int8")
+
+    def test_is_closer_than_the_limit_for_any_runtime(self, runtime):
+        for arch in random_networks(3):
+            session = runtime.load(runtime.write(arch), threads=1)
+            assert check_parity(arch, session, runtime) < 0.2
+
+    def test_file_is_a_quarter_of_that_at_fp32(self, runtime):
+        arch = SMALL_PRESETS["ghostnetv2-1.0"]
+        ((content,), (whole,)) = (
+            made.write(arch).values() for made in (runtime, get_runtime("onnxruntime"))
+        )
+        assert len(content) < 0.3 * len(whole)
+
+
+def test_int8_is_calibrated_on_the_images_given(tmp_path):
+    path = tmp_path / "images.npy"
+    np.save(path, random_images(2, 48))
+    arch = tiny_ghost()
+    on_given = OnnxRuntime("int8", calibration=str(path))
+    content = on_given.write(arch)
+    assert content == on_given.write(arch)
+    assert content != OnnxRuntime("int8").write(arch)
+    assert check_parity(arch, on_given.load(content, 1), on_given) < 0.2
+
+
+@pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
+def test_half_precision_computes_the_same_to_three_digits(arch):
+    """On the processor, which computes it in float32."""
+    image = timing_image(arch.resolution)
+    content = half_precision(onnx_bytes(arch))
+    session = OnnxRuntime().load({".onnx": content}, threads=1)
+    assert (session.image == image).all()
+    assert difference(session.logits(), expected_logits(arch)) < 2e-2
+    assert len(content) < 0.8 * len(onnx_bytes(arch))
+
+
+def test_without_cuda_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(InputError, match=r"processor 'cuda' needs .* pip install onnxruntime-gpu"):
+        get_runtime("onnxruntime", processor="cuda")
+
+
+if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+
+    class TestOnnxRuntimeCuda(RuntimeContract):
+        layered = False
+
+        @pytest.fixture(params=["fp32", "fp16"])
+        def runtime(self, request):
+            return get_runtime("onnxruntime", request.param, "cuda")
 
 
 @pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)

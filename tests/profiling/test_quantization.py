@@ -12,7 +12,12 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.graph import onnx_bytes
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
 from gnv2_nas.profiling.parity import timing_image
-from gnv2_nas.profiling.quantization import feature_ranges, quantized, random_images
+from gnv2_nas.profiling.quantization import (
+    calibration_images,
+    feature_ranges,
+    quantized,
+    random_images,
+)
 from tests.networks import difference, random_model
 from tests.profiling.networks import tiny_ghost, tiny_mobile
 
@@ -91,3 +96,37 @@ def test_a_map_that_is_zero_everywhere_is_no_trouble():
 def test_images_of_another_shape_are_refused(shape: tuple[int, ...]):
     with pytest.raises(InputError, match=r"must be of shape \(N, 3, 32, 32\) with N ≥ 1, not \("):
         quantized(onnx_bytes(tiny_ghost()), np.zeros(shape, np.float32))
+
+
+def test_calibration_images_are_brought_to_the_resolution(tmp_path):
+    path = tmp_path / "images.npy"
+    images = random_images(2, 8)
+    np.save(path, images)
+    assert calibration_images("", 8) is None
+    assert (calibration_images(str(path), 8) == images).all()
+    assert (calibration_images(str(path), 4) == images[:, :, ::2, ::2]).all()
+    larger = calibration_images(str(path), 16)
+    assert (larger == images.repeat(2, axis=2).repeat(2, axis=3)).all()
+
+
+WRONG = {
+    "no such file": (None, "cannot be read: .*No such file"),
+    "no array file": (b"hello", "cannot be read"),
+    "empty": (b"", "cannot be read"),
+    "another type": (np.zeros((2, 3, 8, 8)), r"float32 .*, not float64 of \(2, 3, 8, 8\)"),
+    "one image": (np.zeros((3, 8, 8), np.float32), r"\(N, 3, H, W\), not float32 of \(3, 8, 8\)"),
+    "not finite": (np.full((1, 3, 8, 8), np.nan, np.float32), "not finite"),
+    "objects": (np.array([object()]), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_calibration_files_are_refused_in_one_line(tmp_path, content, message):
+    path = tmp_path / "images.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(InputError, match=message) as caught:
+        calibration_images(str(path), 8)
+    assert len(str(caught.value).splitlines()) == 1
