@@ -6,7 +6,7 @@ folded, hard sigmoid is one node, no slice that keeps everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -174,6 +174,20 @@ _NODES: dict[str, Callable[[_Writer, Op, str], None]] = {
 }
 
 
+def _hard_sigmoid(writer: _Writer, op: Op, output: str) -> None:
+    shifted, clipped = f"{op.name}.shifted", f"{op.name}.clipped"
+    three, zero, six, sixth = (
+        writer.constant(f"{op.name}.{name}", np.array(value, np.float32))
+        for name, value in (("three", 3), ("zero", 0), ("six", 6), ("sixth", 1 / 6))
+    )
+    writer.node("Add", [*writer.inputs(op), three], shifted)
+    writer.node("Clip", [shifted, zero, six], clipped)
+    writer.node("Mul", [clipped, sixth], output)
+
+
+_SPELLED_OUT: dict[str, Callable[[_Writer, Op, str], None]] = {"hard_sigmoid": _hard_sigmoid}
+
+
 def _describe(value: onnx.ValueInfoProto, name: str, shape: tuple[int, ...]) -> None:
     value.name = name
     tensor = value.type.tensor_type
@@ -183,7 +197,12 @@ def _describe(value: onnx.ValueInfoProto, name: str, shape: tuple[int, ...]) -> 
 
 
 def onnx_bytes(
-    arch: Architecture, model: Any = None, *, channel_multiple: int = CHANNEL_MULTIPLE
+    arch: Architecture,
+    model: Any = None,
+    *,
+    channel_multiple: int = CHANNEL_MULTIPLE,
+    join_up_to: int = 0,
+    spell_out: Collection[str] = (),
 ) -> bytes:
     """An ONNX file of `arch`: float32, batch 1, input "input", output "logits", batch norm folded.
 
@@ -195,17 +214,28 @@ def onnx_bytes(
             one, weights made for timing.
         channel_multiple: what channels are padded to multiples of where that pays, see
             `alignment`; outputs are the same. 1 leaves them as they are.
+        join_up_to: of how many channels at most Ghost modules compute their parts together, see
+            `joined`; outputs are the same. 0 leaves all of them as they are.
+        spell_out: op kinds written as several simple nodes, for a runtime that fuses those with
+            their neighbours but not the one node; only "hard_sigmoid" has such a form.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = prepared(arch, model, channel_multiple)
+    graph, weights = prepared(arch, model, channel_multiple, join_up_to)
+    nodes = _NODES | {kind: _SPELLED_OUT[kind] for kind in spell_out}
     writer = _Writer(graph, weights)
     side = arch.resolution
     _describe(writer.model.graph.input.add(), INPUT, (1, 3, side, side))
     for number, op in enumerate(graph.ops[1:], start=1):
-        _NODES[op.kind](writer, op, writer.tensors[number])
+        nodes[op.kind](writer, op, writer.tensors[number])
     writer.model.graph.node[-1].name = graph.output.name
     _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
     writer.model.metadata_props.add(key=ARCHITECTURE_KEY, value=arch.to_json())
     return serialized(writer.model, writer.constants)
+
+
+def written_architecture(content: bytes) -> Architecture:
+    """The network of a file that `onnx_bytes` has written, quantised or not."""
+    metadata = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
+    return Architecture.from_json(metadata[ARCHITECTURE_KEY])

@@ -6,12 +6,15 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.alignment import SpreadWeights, layouts_of, padded
+from gnv2_nas.graph.joined import joined
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph
 from gnv2_nas.graph.weights import Weights, weights_for
 
 
-def prepared(arch: Architecture, model: Any, channel_multiple: int) -> tuple[Graph, Weights]:
+def prepared(
+    arch: Architecture, model: Any, channel_multiple: int, join_up_to: int = 0
+) -> tuple[Graph, Weights]:
     """The graph to write and where its weights come from.
 
     Args:
@@ -20,11 +23,15 @@ def prepared(arch: Architecture, model: Any, channel_multiple: int) -> tuple[Gra
             `None` for weights made for timing.
         channel_multiple: what channels are padded to multiples of where that pays, see
             `alignment`; outputs are the same. 1 leaves them as they are.
+        join_up_to: of how many channels at most Ghost modules compute their parts together, see
+            `joined`; outputs are the same. 0 leaves all of them as they are.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
     graph, weights = lower(arch), weights_for(arch, model)
+    if join_up_to:
+        graph, weights = joined(graph, weights, join_up_to)
     if channel_multiple == 1:
         return graph, weights
     layouts = layouts_of(graph, channel_multiple)
