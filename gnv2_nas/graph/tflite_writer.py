@@ -1,0 +1,51 @@
+"""`tflite_bytes`: Graph → TFLite, one table op kind → operators (in `tflite_operators`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
+from gnv2_nas.graph.prepared import prepared
+from gnv2_nas.graph.tflite_model import TfliteModel, nhwc
+from gnv2_nas.graph.tflite_operators import OPERATORS
+from gnv2_nas.graph.tflite_wire import serialized
+
+INPUT, OUTPUT = "input", "logits"
+CHANNEL_MULTIPLE = 1
+"""XNNPACK's kernels mask what does not fill a vector; zeros only make them work more."""
+
+
+def tflite_bytes(
+    arch: Architecture, model: Any = None, *, channel_multiple: int = CHANNEL_MULTIPLE
+) -> bytes:
+    """A TFLite file of `arch`: float32, batch norm folded, input "input" (1, height, width, 3),
+    output "logits" (1, classes).
+
+    A tensor has the name of the op it is the output of, perhaps with ":" and what part or step
+    of it; of an op and the activation function fused into it, the latter's. The metadata holds
+    the architecture's JSON.
+
+    Args:
+        arch: the network.
+        model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
+            one, weights made for timing.
+        channel_multiple: see `prepared`.
+
+    Raises:
+        CheckpointError: the module's weights are not those of `arch`.
+    """
+    graph, weights = prepared(arch, model, channel_multiple)
+    file = TfliteModel(graph, weights)
+    last = len(graph.ops) - 1
+    file.parts[0] = (file.tensor(INPUT, nhwc(graph.ops[0])),)
+    for number, op in enumerate(graph.ops[1:], start=1):
+        name = OUTPUT if number == last else file.output_name(number)
+        file.parts[number] = OPERATORS[op.kind](file, number, op, name)
+    return serialized(
+        file.tensors,
+        file.operators,
+        {INPUT: file.whole(0)},
+        {OUTPUT: file.whole(last)},
+        {ARCHITECTURE_KEY: arch.to_json().encode()},
+    )
