@@ -141,6 +141,25 @@ def _safetensors_info(entry: dict[str, Any]) -> TensorInfo:
     return TensorInfo(dtype, shape)
 
 
+def architecture_of(content: bytes, source: str) -> Architecture:
+    """The network that one of our own safetensors files, whole in memory, says it is of.
+
+    Raises:
+        CheckpointError: it is another kind of file, damaged, or does not fit its network.
+    """
+    try:
+        if content[8:9] != b"{":
+            raise CheckpointError("is no safetensors file")
+        contents = _safetensors_contents(io.BytesIO(content), len(content))
+    except CheckpointError as error:
+        raise CheckpointError(f"{source} {error}") from None
+    if not contents.architecture:
+        raise CheckpointError(f"{source} does not say which network it is of")
+    arch = _parsed(contents.architecture, source)
+    check_tensors(lower(arch), contents.tensors, source)
+    return arch
+
+
 def _zip_object(file: IO[bytes]) -> Any:
     """What the pickle in torch's zip format describes."""
     try:

@@ -1,7 +1,13 @@
 """Torch modules: the readable definition of every network. Importing this imports torch."""
 
 from gnv2_nas.nn.attention import DFCAttention, FullyConnectedAttention
-from gnv2_nas.nn.checkpoint import load_weights, read_checkpoint, save_weights
+from gnv2_nas.nn.checkpoint import (
+    load_weights,
+    network_bytes,
+    network_from_bytes,
+    read_checkpoint,
+    save_weights,
+)
 from gnv2_nas.nn.ghost import GhostBottleneck, GhostModule
 from gnv2_nas.nn.layers import SqueezeExcite
 from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
@@ -19,6 +25,8 @@ __all__ = [
     "SqueezeExcite",
     "build_model",
     "load_weights",
+    "network_bytes",
+    "network_from_bytes",
     "read_checkpoint",
     "save_weights",
     "timing_model",

@@ -18,6 +18,7 @@ from gnv2_nas.graph import lower
 from gnv2_nas.graph.checkpoint import (
     ARCHITECTURE_KEY,
     Contents,
+    architecture_of,
     check_checkpoint,
     read_contents,
     unwrapped,
@@ -76,11 +77,38 @@ def save_weights(model: Network, path: str | os.PathLike[str]) -> None:
     Raises:
         StorageError: the disk refused; an older file stays as it was.
     """
-    state_dict = {
-        key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()
-    }
     metadata = {"format": "pt", ARCHITECTURE_KEY: model.architecture.to_json()}
-    write_atomically(Path(path), safetensors_torch.save(state_dict, metadata))
+    write_atomically(Path(path), safetensors_torch.save(_stored(model), metadata))
+
+
+def network_bytes(model: Network) -> bytes:
+    """What `save_weights` writes, in memory and always the same bytes."""
+    # safetensors writes several entries of metadata in an order drawn by lot.
+    metadata = {ARCHITECTURE_KEY: model.architecture.to_json()}
+    content: bytes = safetensors_torch.save(_stored(model), metadata)
+    return content
+
+
+def network_from_bytes(content: bytes) -> Network:
+    """The network of a file that `network_bytes` or `save_weights` wrote, in evaluation mode.
+
+    Raises:
+        CheckpointError: it is no such file, or damaged.
+    """
+    source = "the file"
+    arch = architecture_of(content, source)
+    try:
+        with torch.device("meta"):
+            # No random weights are drawn that would be overwritten.
+            model = Network(arch)
+        model.load_state_dict(safetensors_torch.load(content), strict=True, assign=True)
+    except Exception as error:
+        raise CheckpointError(f"{source} cannot be read: {_first_line(error)}") from None
+    return model.eval()
+
+
+def _stored(model: Network) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
 
 
 def _unwrapped(source: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -100,8 +128,11 @@ def _tensors(path: Path, contents: Contents) -> dict[str, Tensor]:
             return unwrapped(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:
         # Whatever a reader makes of a damaged file, the answer is one line.
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{str(path)!r} cannot be read: {reason}") from None
+        raise CheckpointError(f"{str(path)!r} cannot be read: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _fitted(model: Network, tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +31,13 @@ from gnv2_nas.profiling.runtime import (
     RuntimeName,
     Timer,
     thread_timer,
+    wall_timer,
 )
 
 _ERRORS_AND_WORSE = 3
 _LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose", "quantizelinear", "dequantizelinear")
 _ADDED_TO_NAMES = re.compile(rf"(_nchwc|_token_\d+|{re.escape(GATE)})+$")
 _PROVIDERS: dict[Processor, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-
-
-def wall_timer(run: Callable[[], object]) -> tuple[float, float]:
-    """Wall time twice: no other clock sees the GPU work."""
-    started = time.perf_counter()
-    run()
-    wall = time.perf_counter() - started
-    return wall, wall
 
 
 class OnnxSession:
