@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, print_table, say, stderr
+from gnv2_nas.cli.console import print_json, stderr
 from gnv2_nas.cli.options import DeviceName, Json, Storage
+from gnv2_nas.errors import InputError
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
-    from gnv2_nas.profiling import Measurement
 
 
 def profile(
@@ -26,18 +26,27 @@ def profile(
     layers: Annotated[
         bool, typer.Option("--layers", help="Time, FLOPs and share of every layer instead.")
     ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Is each faster or slower than the first?")
+    ] = False,
+    budget: Annotated[
+        str, typer.Option(help="A latency, such as 12ms: is it met, broken, or can one not tell?")
+    ] = "",
     storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:
     """Count and time networks: size, FLOPs, memory, latency with its interval.
 
     Example: [cyan]gnv2-nas profile --device cpu[/],
-    [cyan]gnv2-nas profile ghostnetv2-1.0 --layers[/]
+    [cyan]gnv2-nas profile ghostnet-1.0 ghostnetv2-1.0 --compare[/]
     """
     from gnv2_nas.arch import list_presets
     from gnv2_nas.profiling.device import read_profile
     from gnv2_nas.search.networks import find_network
 
+    limit_ms = _limit(budget)
+    if compare and len(networks or ()) < 2:
+        raise InputError("--compare takes two networks or more: name them before it")
     read_profile(device)
     found: dict[str, Architecture] = {}
     for name in networks or list_presets():
@@ -46,98 +55,70 @@ def profile(
         found[f"{name} ({again + 1})" if again else name] = find_network(name, storage)
     if layers:
         return _layers(found, device, json=json)
-    return _table(found, device, json=json)
+    if compare:
+        return _compare(found, device, json=json)
+    return _table(found, device, limit_ms, json=json)
 
 
-def _table(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
-    from gnv2_nas.cli.networks import latency_cells
+def _limit(budget: str) -> float | None:
+    if not budget:
+        return None
+    from gnv2_nas.search.budgets import parse_budget
+
+    parsed = parse_budget(budget)
+    if parsed.metric != "latency":
+        raise InputError(f"--budget takes a latency here, such as 12ms, but got {budget!r}")
+    return parsed.limit
+
+
+def _table(
+    networks: dict[str, Architecture], device: str, limit_ms: float | None, *, json: bool
+) -> None:
+    from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
+    from gnv2_nas.cli.profile_tables import explain, network_json, print_networks
     from gnv2_nas.files import check_writable
-    from gnv2_nas.graph import count
     from gnv2_nas.profiling import journal
 
     check_writable(journal.FOLDER)
-    measurements = _measure(networks, device)
+    measurements = measure_with_progress(list(networks.values()), calibrated_device(device))
     journal.append(measurements)
     with stderr().status("counting with fvcore"):
         from gnv2_nas.nn.reference_count import fvcore_total
 
         totals = [fvcore_total(arch) for arch in networks.values()]
-    rows = list(zip(networks.items(), measurements, totals, strict=True))
     if json:
-        return print_json([_as_json(name, arch, m, total) for (name, arch), m, total in rows])
-    cells = []
-    for (name, arch), measurement, total in rows:
-        counts = count(arch)
-        figures = (counts.params, counts.macs, total, counts.peak_activation_bytes)
-        row = (name, *(f"{figure / 1e6:.2f}" for figure in figures), *latency_cells(measurement))
-        cells.append(row)
-    columns = (
-        "network", "Mparams", "MFLOPs", "fvcore total", "peak act. MB", "ms", "95 %", "÷ V2 1.0",
-    )  # fmt: skip
-    print_table(columns, cells)
-    return _explain(dict(zip(networks, measurements, strict=True)))
+        rows = zip(networks.items(), measurements, totals, strict=True)
+        return print_json([network_json(*named, m, total, limit_ms) for named, m, total in rows])
+    print_networks(networks, measurements, totals, limit_ms)
+    return explain(dict(zip(networks, measurements, strict=True)))
 
 
-def _measure(networks: dict[str, Architecture], device: str) -> list[Measurement]:
-    from rich.progress import Progress
+def _compare(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
+    from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
+    from gnv2_nas.cli.profile_tables import print_comparisons
+    from gnv2_nas.files import check_writable
+    from gnv2_nas.profiling import journal
+    from gnv2_nas.profiling.comparison import compare
 
-    from gnv2_nas.profiling.protocol import measure
-
-    with Progress(console=stderr(), transient=True) as progress:
-        task = progress.add_task("measuring in shared rounds", total=1.0)
-        return measure(
-            list(networks.values()),
-            device,
-            progress=lambda done: progress.update(task, completed=done),
-        )
-
-
-def _as_json(name: str, arch: Architecture, measurement: Measurement, total: int) -> dict[str, Any]:
-    from gnv2_nas.graph import count
-
-    counts = count(arch)
-    return {
-        "network": name,
-        "id": arch.id,
-        "params": counts.params,
-        "macs": counts.macs,
-        "fvcore_total": total,
-        "weight_bytes": counts.weight_bytes,
-        "peak_activation_bytes": counts.peak_activation_bytes,
-        "latency": measurement,
+    check_writable(journal.FOLDER)
+    opened = calibrated_device(device)
+    measurements = measure_with_progress(list(networks.values()), opened, to_compare=True)
+    journal.append(measurements)
+    first, *others = networks
+    comparisons = {
+        name: compare(measurement, measurements[0])
+        for name, measurement in zip(others, measurements[1:], strict=True)
     }
-
-
-def _explain(measurements: dict[str, Measurement]) -> None:
-    first = next(iter(measurements.values()))
-    say(
-        f"device {first.device}: {first.fingerprint.cpu}, {first.fingerprint.runtime}, "
-        f"threads {first.threads}, {first.precision}, batch 1, {first.rounds} rounds, "
-        f"{first.clock} clock"
-    )
-    say("MFLOPs: multiply-adds of convolutions and linear layers, the papers' convention;")
-    say("fvcore total: fvcore's default, which adds batch norm, resize and adaptive pooling.")
-    for name, measurement in measurements.items():
-        if not measurement.stable:
-            say(f"? {name}: {measurement.reason}")
+    if json:
+        return print_json({"first": first, "comparisons": comparisons})
+    return print_comparisons(first, comparisons)
 
 
 def _layers(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
+    from gnv2_nas.cli.profile_tables import print_layers
     from gnv2_nas.profiling.device import open_device
     from gnv2_nas.profiling.layers import profile_layers
 
     opened = open_device(device)
     tables = {name: profile_layers(arch, opened) for name, arch in networks.items()}
-    if json:
-        return print_json(tables)
-    for name, rows in tables.items():
-        cells = [
-            (
-                layer.name, layer.kind, "x".join(map(str, layer.shape)), f"{layer.ms:.3f}",
-                f"{layer.macs / 1e6:.2f}", f"{layer.share:.1%}",
-            )
-            for layer in rows
-        ]  # fmt: skip
-        columns = ("layer", "kind", "output", "ms", "MFLOPs", "share")
-        print_table(columns, cells, title=name, left=3)
-    return say("(layout): copies the runtime adds to rearrange feature maps")
+    return print_layers(tables, json=json)

@@ -73,6 +73,7 @@ def search(
 
 
 def _run(checked: CheckedRequest, *, json: bool) -> None:
+    from gnv2_nas.cli.measuring import calibrate
     from gnv2_nas.cli.networks import size_line
     from gnv2_nas.cli.progress import SearchProgress
     from gnv2_nas.search.session import SearchSession
@@ -80,6 +81,8 @@ def _run(checked: CheckedRequest, *, json: bool) -> None:
     space = checked.space
     say(f"study {checked.study} · space {space.name}, {space.size:.1e} genotypes")
     session = SearchSession(checked)
+    if checked.settings.measures:
+        calibrate(session.evaluator.device)
     if session.resumed:
         say(f"going on with {len(session.store.trials())} finished trials")
     for corner in session.corners():

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
+from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
 from gnv2_nas.files import find_named, list_named
-from gnv2_nas.profiling.record import Fingerprint
+from gnv2_nas.profiling.record import PANEL, Calibration, Clock, Fingerprint
 from gnv2_nas.profiling.runtime import (
+    RUNTIMES,
+    Artefact,
     Precision,
     Processor,
     Runtime,
@@ -23,6 +25,7 @@ from gnv2_nas.profiling.runtime import (
 )
 
 KIND = "profiles"
+KEPT_PANEL_SESSIONS = 2
 
 
 class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +51,16 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
 
 
+class Ready(msgspec.Struct):
+    """A network whose file was written, loaded and found to compute the right thing."""
+
+    artefact: Artefact
+    session: Session | None
+    """The one that was checked, until someone takes it over."""
+    parity: float
+    """See `parity.difference`."""
+
+
 class Device:
     """A profile put to work: it readies networks and says what machine it is."""
 
@@ -55,21 +68,50 @@ class Device:
         self.name = name
         self.profile = profile
         self.runtime: Runtime = get_runtime(profile.runtime, profile.precision, profile.processor)
-        self._references: list[Session] = []
+        self.calibration: Calibration | None = None
+        quick = RUNTIMES[profile.runtime].quick
+        self.panel = tuple(preset(name) for name in (PANEL if quick else PANEL[:1]))
+        """Networks that run in every round; the first is the reference."""
+        self._panel_files: list[Artefact] = []
+        self._panel_sessions: dict[int, list[Session]] = {}
 
-    def load(self, arch: Architecture) -> Session:
-        """The network in the device's runtime, ready to run."""
-        return self.runtime.load(self.runtime.write(arch), self.profile.threads)
+    @property
+    def clock(self) -> Clock:
+        """What a latency is taken from."""
+        if self.profile.processor != "cpu":
+            return "device"
+        return "cpu" if self.profile.threads == 1 else "wall"
 
-    def reference_sessions(self, arch: Architecture, count: int) -> list[Session]:
-        """`count` sessions of the network that others are held against.
+    def ready(self, arch: Architecture) -> Ready:
+        """Write and load a network, and check its logits against the torch module's.
 
-        Loaded once: batches that share them are tied together more closely than fresh sessions
-        could, and a search spends a fifth less time on loading.
+        Raises:
+            MeasurementError: the runtime refuses the network or computes something else.
         """
-        while len(self._references) < count:
-            self._references.append(self.load(arch))
-        return self._references[:count]
+        from gnv2_nas.profiling.parity import check_parity
+
+        artefact = self.runtime.write(arch)
+        session = self.open(artefact)
+        return Ready(artefact, session, check_parity(arch, session, self.runtime))
+
+    def open(self, artefact: Artefact) -> Session:
+        """A fresh session."""
+        return self.runtime.load(artefact, self.profile.threads)
+
+    def panel_sessions(self, number: int) -> list[Session]:
+        """The panel's sessions of that number, in order.
+
+        The first ones are kept: batches that share them are tied together more closely than
+        fresh sessions could, and a search spends less time on loading.
+        """
+        if not self._panel_files:
+            self._panel_files = [self.ready(arch).artefact for arch in self.panel]
+        if number in self._panel_sessions:
+            return self._panel_sessions[number]
+        sessions = [self.open(artefact) for artefact in self._panel_files]
+        if number < KEPT_PANEL_SESSIONS:
+            self._panel_sessions[number] = sessions
+        return sessions
 
     def fingerprint(self) -> Fingerprint:
         from gnv2_nas.profiling.fingerprint import fingerprint
@@ -94,6 +136,10 @@ def read_profile(name: str) -> DeviceProfile:
 
 
 def open_device(name: str) -> Device:
-    """The device of that name; loads its runtime."""
+    """The device of that name with what it was calibrated to; loads its runtime."""
+    from gnv2_nas.profiling.calibration import read_calibration
+
     profile = read_profile(name)
-    return Device(find_named(KIND, "device", name).stem, profile)
+    device = Device(find_named(KIND, "device", name).stem, profile)
+    device.calibration = read_calibration(device)
+    return device

@@ -1,25 +1,27 @@
-"""`measure`: several networks in shared rounds with the reference, on one device."""
+"""`measure`: several networks in shared rounds with the panel, on one device."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
 
-from gnv2_nas.arch import Architecture, preset
+from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.profiling.device import Device, open_device
-from gnv2_nas.profiling.plan import Plan, Samples, collect
-from gnv2_nas.profiling.record import REFERENCE, Measurement
-from gnv2_nas.profiling.statistics import Estimates, estimate, preempted_share
+from gnv2_nas.profiling.device import Device, Ready, open_device
+from gnv2_nas.profiling.percentiles import percentiles
+from gnv2_nas.profiling.plan import Plan, Run, Visits, collect
+from gnv2_nas.profiling.record import PANEL, Measurement
+from gnv2_nas.profiling.runtime import Session
+from gnv2_nas.profiling.stability import why_unstable
+from gnv2_nas.profiling.statistics import Estimates, estimate
 
-REFERENCE_SESSIONS = 2
-"""Two sessions of the reference: where its weights lie in memory moves one by about 1 %."""
-NETWORKS_AT_ONCE = 12
-SECONDS_PER_NETWORK = 2.0
+NETWORKS_AT_ONCE = 32
+"""So many share rounds; each takes about 60 MB while it is measured."""
+SECONDS_PER_NETWORK = 3.0
 
 Progress = Callable[[float], None]
 """Called with the share of the work done so far, 0 to 1; the last call says 1."""
@@ -31,95 +33,117 @@ def measure(
     *,
     precision: float = 0.01,
     seconds_per_network: float = SECONDS_PER_NETWORK,
+    sessions: int = 2,
     seed: int = 0,
     reference_ms: float | None = None,
     progress: Progress = lambda _: None,
 ) -> list[Measurement]:
     """Latency of each network, batch 1, in the order given.
 
-    Networks share rounds with two sessions of stock GhostNetV2 1.0, which every ratio refers
-    to. The method and its error are in docs/profiling.md.
+    Networks share rounds with the panel of reference networks, which every ratio rests on. Every
+    file is checked against the torch module before it is timed. The method and its error are in
+    docs/profiling.md.
 
     Args:
         architectures: what to time; the same one twice is timed as two networks.
         device: a device name, a profile's path, or an open device.
         precision: half-width of the 95 % interval that ends the measurement, relative.
-        seconds_per_network: when to give up on that precision; the result is then not `stable`.
+        seconds_per_network: when to give up on that precision, loading included, writing and
+            checking the file not; the result is then not `stable`.
+        sessions: how often each network is loaded afresh at least, time permitting.
         seed: of the order within rounds.
-        reference_ms: milliseconds of the reference to express `ms` in; without it, its time in
-            the same rounds.
+        reference_ms: milliseconds of the reference to express `ms` in; without it, what the
+            device was calibrated to, or its time in the same rounds.
         progress: called after every round.
 
     Raises:
         UnknownNameError: no such device.
-        MeasurementError: the runtime refused a network.
+        MeasurementError: the runtime refused a network, or computes something else than torch.
     """
     opened = open_device(device) if isinstance(device, str) else device
     total = len(architectures)
     results: list[Measurement] = []
     for start in range(0, total, NETWORKS_AT_ONCE):
         group = architectures[start : start + NETWORKS_AT_ONCE]
-        plan = Plan(max_seconds=seconds_per_network * (len(group) + REFERENCE_SESSIONS))
 
         def group_progress(share: float, start: int = start, size: int = len(group)) -> None:
             progress((start + share * size) / total)
 
-        rng = random.Random(seed + start)
-        timed = _TimedGroup(group, opened, plan, rng, group_progress, precision)
-        results += timed.measurements(reference_ms)
+        batch = _Batch(group, opened, precision, random.Random(seed + start))
+        batch.collect(seconds_per_network, sessions, group_progress)
+        results += batch.measurements(reference_ms)
     progress(1.0)
     return results
 
 
-class _TimedGroup:
-    """Networks that shared rounds with the reference."""
+class _Batch:
+    """Networks that share rounds with the panel."""
 
     def __init__(
         self,
         group: Sequence[Architecture],
         device: Device,
-        plan: Plan,
-        rng: random.Random,
-        progress: Progress,
         precision: float,
+        rng: random.Random,
     ) -> None:
-        self.group, self.device, self.precision = group, device, precision
-        self.plan = plan
-        self.clock: Literal["cpu", "wall"] = "cpu" if device.profile.threads == 1 else "wall"
+        self.group, self.device, self.precision, self.rng = group, device, precision, rng
         self.fingerprint = device.fingerprint()
-        self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
-        references = device.reference_sessions(preset(REFERENCE), REFERENCE_SESSIONS)
-        sessions = [*references, *(device.load(arch) for arch in group)]
-        runs = [session.run for session in sessions]
-        self.samples = collect(runs, plan, rng, self._enough, progress)
-        self.estimates = self._estimates(self.samples)
+        self.taken_at = datetime.now(UTC).isoformat(timespec="microseconds")
+        self.ready = {arch.id: device.ready(arch) for arch in group}
 
-    def _enough(self, samples: Samples) -> bool:
-        half_width = self._estimates(samples).half_width[REFERENCE_SESSIONS:]
-        return bool((half_width <= self.precision).all())
+    def collect(self, seconds_per_network: float, sessions: int, progress: Progress) -> None:
+        """Time all networks; `visits` and `estimates` are there afterwards."""
+        # One more for the panel.
+        self.plan = Plan(sessions=sessions, max_seconds=seconds_per_network * (len(self.group) + 1))
+        self.visits = collect(
+            self._open_session, self.plan, self.device.runtime.timer, self.rng, self._enough,
+            progress,
+        )  # fmt: skip
+        self.estimates = self._estimates(self.visits)
 
-    def _estimates(self, samples: Samples) -> Estimates:
-        seconds = samples.cpu if self.clock == "cpu" else samples.wall
-        if not (seconds > 0).all():
+    def _open_session(self, number: int) -> list[Run]:
+        panel = self.device.panel_sessions(number)
+        own = [self._session(self.ready[arch.id]) for arch in self.group]
+        return [session.run for session in (*panel, *own)]
+
+    def _session(self, ready: Ready) -> Session:
+        """A session no other network has: the one that was checked, the first time."""
+        checked, ready.session = ready.session, None
+        return checked or self.device.open(ready.artefact)
+
+    def _enough(self, visits: Visits) -> bool:
+        half = self._estimates(visits).half[len(self.device.panel) :]
+        return bool((half <= self.precision).all())
+
+    def _estimates(self, visits: Visits) -> Estimates:
+        busy = self.device.clock != "wall"
+        if not ((visits.busy if busy else visits.wall) > 0).all():
             raise MeasurementError(
-                f"the {self.clock} clock of this machine is too coarse: a call took 0 seconds"
+                f"the {self.device.clock} clock is too coarse here: a call took 0 seconds"
             )
-        return estimate(seconds, range(REFERENCE_SESSIONS))
+        known = self.device.calibration
+        if known is None:
+            return estimate(visits, {0: 0.0}, busy=busy)
+        panel = dict(enumerate(known.log_ratios[name] for name in PANEL[: len(self.device.panel)]))
+        return estimate(visits, panel, busy=busy, spread=known.session_spread)
 
     def measurements(self, reference_ms: float | None) -> list[Measurement]:
         """One for each network of the group, in its order."""
+        known = self.device.calibration
         if reference_ms is None:
-            reference_ms = self.estimates.reference_seconds * 1e3
+            own = self.estimates.reference_seconds * 1e3
+            reference_ms = own if known is None else known.reference_ms
         return [
             self._measurement(arch, row, reference_ms)
-            for row, arch in enumerate(self.group, start=REFERENCE_SESSIONS)
+            for row, arch in enumerate(self.group, start=len(self.device.panel))
         ]
 
     def _measurement(self, arch: Architecture, row: int, reference_ms: float) -> Measurement:
-        estimates, profile = self.estimates, self.device.profile
-        ratio, low, high = (float(x[row]) for x in (estimates.ratio, estimates.low, estimates.high))
-        wall_ms, cpu_ms = self.samples.wall[row] * 1e3, self.samples.cpu[row] * 1e3
-        reason = self._unstable(row)
+        profile = self.device.profile
+        log_ratio, half = float(self.estimates.log_ratio[row]), float(self.estimates.half[row])
+        ratio, low, high = (math.exp(log_ratio + side * half) for side in (0, -1, 1))
+        wall_ms, busy_ms = self.visits.wall[row] * 1e3, self.visits.busy[row] * 1e3
+        reason = why_unstable(self.visits, self.estimates, row, self.precision, self.device)
         return Measurement(
             architecture=arch.id,
             device=self.device.name,
@@ -132,27 +156,16 @@ class _TimedGroup:
             ratio_ci95=(low, high),
             stable=not reason,
             reason=reason,
-            clock=self.clock,
+            clock=self.device.clock,
             raw_ms=float(np.median(wall_ms)),
-            rounds=self.samples.rounds,
+            rounds=self.visits.rounds,
+            sessions=self.visits.sessions,
+            parity=self.ready[arch.id].parity,
+            percentiles_ms=percentiles(wall_ms),
+            errors=self.estimates.errors(row),
+            batch=self.taken_at,
             taken_at=self.taken_at,
             fingerprint=self.fingerprint,
             wall_ms=tuple(wall_ms.round(5).tolist()),
-            cpu_ms=tuple(cpu_ms.round(5).tolist()),
-        )
-
-    def _unstable(self, row: int) -> str:
-        """Why the interval is too wide, in words; "" when it is not."""
-        half_width = float(self.estimates.half_width[row])
-        if self.samples.rounds < self.plan.min_rounds:
-            return (
-                f"only {self.samples.rounds} rounds in {self.plan.max_seconds:.0f} s, too few for "
-                f"an interval: {self.plan.min_rounds} are needed"
-            )
-        if half_width <= self.precision:
-            return ""
-        waited = preempted_share(self.samples.wall[row], self.samples.cpu[row])
-        return (
-            f"interval ±{half_width:.1%} after {self.samples.rounds} rounds, "
-            f"±{self.precision:.1%} asked for; {waited:.0%} of the calls waited for the processor"
+            cpu_ms=tuple(busy_ms.round(5).tolist()),
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
 from gnv2_nas.profiling import journal
+from gnv2_nas.profiling.calibration import ensure_calibrated
 from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.protocol import measure
 from gnv2_nas.profiling.record import Measurement
@@ -44,6 +45,7 @@ class Evaluator:
         """Latencies in shared rounds; None each when neither objective nor budget asks."""
         if not self.settings.measures:
             return [None] * len(architectures)
+        ensure_calibrated(self.device)
         measurements = measure(
             architectures,
             self.device,

@@ -17,8 +17,10 @@ SEARCH = ["--trials", "5", "--timeout", "1m"]
 
 
 def shorten() -> None:
-    measuring = importlib.import_module("gnv2_nas.profiling.protocol")
-    measuring.Plan = functools.partial(measuring.Plan, max_rounds=ROUNDS)
+    for name in ("protocol", "calibration"):
+        measuring = importlib.import_module(f"gnv2_nas.profiling.{name}")
+        measuring.Plan = functools.partial(measuring.Plan, rounds=ROUNDS, max_sessions=1)
+    measuring.PLAN = measuring.Plan()
     importlib.import_module("gnv2_nas.search.networks")  # goes on knowing every preset
     for name in ("gnv2_nas.search.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK

@@ -24,7 +24,7 @@ def write_profile(text: str, name: str = "board") -> Path:
 
 
 def test_the_built_in_device_is_this_machine_on_one_thread():
-    assert set(list_devices()) == {"cpu"}
+    assert "cpu" in list_devices()
     profile = read_profile("cpu")
     assert (profile.transport, profile.runtime, profile.threads, profile.precision) == (
         "local", "onnxruntime", 1, "fp32",
@@ -34,7 +34,7 @@ def test_the_built_in_device_is_this_machine_on_one_thread():
 def test_only_the_description_must_be_given():
     write_profile("description: mine\n")
     assert read_profile("board") == DeviceProfile("mine")
-    assert set(list_devices()) == {"board", "cpu"}
+    assert {"board", "cpu"} <= set(list_devices())
 
 
 def test_a_file_of_the_working_directory_wins():
@@ -49,7 +49,9 @@ def test_an_open_device_runs_a_network(name):
     device = open_device(name)
     assert device.name == "board"
     assert device.profile.threads == 2
-    logits = device.load(tiny_ghost()).logits()
+    ready = device.ready(tiny_ghost())
+    assert ready.parity < 1e-3
+    logits = device.open(ready.artefact).logits()
     assert logits.shape == (1, 5)
 
 

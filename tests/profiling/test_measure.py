@@ -27,6 +27,12 @@ def test_all_share_the_rounds_and_every_round_is_kept(measurements):
     for found in measurements:
         assert len(found.wall_ms) == len(found.cpu_ms) == rounds
         assert min(found.wall_ms + found.cpu_ms) > 0
+        assert found.sessions >= 2
+    assert len({found.batch for found in measurements}) == 1
+
+
+def test_every_file_was_held_against_torch(measurements):
+    assert all(0 < found.parity < 1e-3 for found in measurements)
 
 
 def test_the_numbers_of_a_measurement_agree(measurements):
@@ -83,14 +89,14 @@ def test_what_cannot_be_told_in_the_time_is_not_called_stable(cpu):
     assert "rounds" in found.reason
     # A single round has an interval of no width, which is no precision.
     (hasty,) = measure([tiny_ghost()], cpu, precision=0.5, seconds_per_network=1e-6)
-    assert hasty.rounds == 1
+    assert hasty.rounds <= 2
     assert not hasty.stable
-    assert "only 1 rounds" in hasty.reason
+    assert f"only {hasty.rounds} rounds" in hasty.reason
     assert "\n" not in hasty.reason + found.reason
 
 
 def test_more_networks_than_share_rounds_keep_their_order(cpu):
-    arches = [tiny_ghost().replace(head_channels=8 + number) for number in range(13)]
+    arches = [tiny_ghost().replace(head_channels=8 + number) for number in range(33)]
     shares = []
     found = measure(arches, cpu, precision=1, seconds_per_network=0.01, progress=shares.append)
     assert [each.architecture for each in found] == [arch.id for arch in arches]

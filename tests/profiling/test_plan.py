@@ -1,4 +1,4 @@
-"""Rounds: who is called when, what is timed, and when it ends."""
+"""Sessions and rounds: who is called when, what is timed, and when it ends."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import random
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from gnv2_nas.profiling.plan import Plan, collect
+from gnv2_nas.profiling.runtime import process_timer, thread_timer
 
-FOUR_ROUNDS = Plan(min_rounds=4, max_rounds=4)
-WARMING, TIMED = 1, 2
+TWO_SESSIONS = Plan(sessions=2, rounds=3, max_sessions=2)
+VISIT = 2
+"""Calls: one that warms, one that counts."""
 
 
 def never(_):
@@ -24,91 +27,115 @@ def busy(seconds: float) -> None:
         pass
 
 
-def calls_of(count, plan, seed=0):
-    """Which of `count` runs was called, in order."""
+def collect_runs(runs, plan, seed=0, enough=never, **how):
+    return collect(lambda _: runs, plan, thread_timer, random.Random(seed), enough, **how)
+
+
+def calls_of(count, plan=TWO_SESSIONS, seed=0):
+    """(session, network) of every call, in order."""
     calls = []
-    runs = [lambda number=number: calls.append(number) for number in range(count)]
-    samples = collect(runs, plan, random.Random(seed), never)
-    return calls, samples
+
+    def open_session(session):
+        return [lambda n=number: calls.append((session, n)) for number in range(count)]
+
+    return calls, collect(open_session, plan, thread_timer, random.Random(seed), never)
 
 
-def test_every_round_calls_every_network_in_an_order_of_its_own():
+def test_every_round_visits_every_network_in_an_order_of_its_own():
     count = 6
-    calls, samples = calls_of(count, FOUR_ROUNDS)
-    assert calls[:count] == list(range(count))
-    of_round = (WARMING + TIMED) * count
-    rounds = [calls[at : at + of_round] for at in range(count, len(calls), of_round)]
-    assert len(rounds) == samples.rounds == 4
-    orders = [order[:: WARMING + TIMED] for order in rounds]
-    for order, called in zip(orders, rounds, strict=True):
-        assert sorted(order) == list(range(count))
-        assert called == [number for number in order for _ in range(WARMING + TIMED)]
-    assert len({tuple(order) for order in orders}) == 4
+    calls, visits = calls_of(count)
+    of_session = count + VISIT * count * TWO_SESSIONS.rounds
+    assert len(calls) == 2 * of_session
+    orders = []
+    for session in (0, 1):
+        mine = calls[session * of_session : (session + 1) * of_session]
+        assert {number for number, _ in mine} == {session}
+        networks = [network for _, network in mine]
+        assert networks[:count] == list(range(count))
+        for at in range(count, of_session, VISIT * count):
+            called = networks[at : at + VISIT * count]
+            orders.append(called[::VISIT])
+            assert called == [network for network in orders[-1] for _ in range(VISIT)]
+    assert visits.session.tolist() == [0, 0, 0, 1, 1, 1]
+    assert len({tuple(order) for order in orders}) == len(orders) == visits.rounds
+    # Where each visit stands in time is on the record.
+    told = np.argsort(visits.order, axis=None)
+    assert [int(at) // visits.rounds for at in told] == [n for order in orders for n in order]
 
 
 def test_the_seed_decides_the_orders():
-    one, same, other = (calls_of(6, FOUR_ROUNDS, seed)[0] for seed in (1, 1, 2))
+    one, same, other = (calls_of(6, seed=seed)[0] for seed in (1, 1, 2))
     assert one == same != other
 
 
-def test_samples_are_rows_of_networks_in_the_order_given():
+def test_visits_are_rows_of_networks_in_the_order_given():
     milliseconds = [0, 4, 2]
-    runs = [lambda ms=ms: busy(ms * 1e-3) for ms in milliseconds]
-    samples = collect(runs, FOUR_ROUNDS, random.Random(0), never)
-    assert samples.wall.shape == samples.cpu.shape == (3, 4)
-    best = samples.wall.min(axis=1)
+    visits = collect_runs([lambda ms=ms: busy(ms * 1e-3) for ms in milliseconds], TWO_SESSIONS)
+    assert visits.wall.shape == visits.busy.shape == visits.order.shape == (3, 6)
+    best = visits.wall.min(axis=1)
     assert best[0] < 1e-3
     assert 2e-3 <= best[2] < 4e-3 <= best[1]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "low", "high"), [((0, 3, 3), 3, 99), ((3, 0, 3), 0, 2), ((3, 3, 0), 0, 2)]
-)
-def test_the_warming_call_is_not_timed_and_the_better_call_counts(pattern, low, high):
-    state = iter([0, *pattern * 8])
-    plan = Plan(min_rounds=8, max_rounds=8)
-    samples = collect([lambda: busy(next(state) * 1e-3)], plan, random.Random(0), never)
-    assert low * 1e-3 <= samples.wall.min() < high * 1e-3
+def test_the_second_call_of_a_visit_counts():
+    state = iter([0, *(3, 0) * 6])
+    visits = collect_runs([lambda: busy(next(state) * 1e-3)], Plan(rounds=6, max_sessions=1))
+    assert visits.first_wall.min() >= 3e-3
+    assert visits.wall.min() < 2e-3
 
 
-def test_waiting_is_wall_time_and_not_processor_time():
-    samples = collect([lambda: threading.Event().wait(3e-3)], FOUR_ROUNDS, random.Random(0), never)
-    assert samples.wall.min() >= 3e-3
-    assert samples.cpu.min() < 1.5e-3
+@pytest.mark.parametrize("timer", [thread_timer, process_timer])
+def test_waiting_is_wall_time_and_not_busy_time(timer):
+    wall, waited = timer(lambda: threading.Event().wait(5e-3))
+    assert wall >= 5e-3
+    assert waited < 2.5e-3
+    wall, worked = timer(lambda: busy(5e-3))
+    assert wall >= worked > 0
 
 
-def test_it_ends_when_enough_is_known_and_asks_in_steps():
+def test_another_threads_work_is_the_process_timers_alone():
+    def work() -> None:
+        thread = threading.Thread(target=busy, args=(5e-3,))
+        thread.start()
+        thread.join()
+
+    assert max(process_timer(work)[1] for _ in range(3)) > 2.5e-3
+    assert min(thread_timer(work)[1] for _ in range(3)) < 2.5e-3
+
+
+def test_it_ends_when_enough_is_known_after_the_sessions_that_are_needed():
     asked = []
 
-    def enough(samples):
-        asked.append(samples.rounds)
-        return samples.rounds >= 16
+    def enough(visits):
+        asked.append(visits.sessions)
+        return visits.sessions >= 4
 
-    plan = Plan(min_rounds=6, max_rounds=100, check_every=4)
-    samples = collect([lambda: None] * 2, plan, random.Random(0), enough)
-    assert asked == [6, 10, 14, 18]
-    assert samples.rounds == 18
-
-
-def test_it_ends_at_the_most_rounds():
-    plan = Plan(min_rounds=2, max_rounds=9, check_every=5)
-    assert collect([lambda: None], plan, random.Random(0), never).rounds == 9
+    plan = Plan(sessions=2, rounds=2, max_sessions=9)
+    visits = collect_runs([lambda: None] * 2, plan, enough=enough)
+    assert asked == [2, 3, 4]
+    assert (visits.sessions, visits.rounds) == (4, 8)
 
 
-def test_it_ends_when_the_time_is_up_with_what_there_is():
-    plan = Plan(min_rounds=100, max_rounds=100, max_seconds=0.02)
-    samples = collect([lambda: busy(5e-3)] * 2, plan, random.Random(0), never)
-    assert 1 <= samples.rounds < 100
+def test_it_ends_at_the_most_sessions():
+    assert collect_runs([lambda: None], Plan(rounds=1, max_sessions=3)).sessions == 3
+
+
+def test_when_the_time_is_up_every_session_has_had_its_share():
+    plan = Plan(sessions=2, rounds=1000, max_seconds=0.2)
+    visits = collect_runs([lambda: busy(2e-3)] * 2, plan)
+    assert visits.sessions == 2
+    first, second = np.bincount(visits.session)
+    assert first > 1
+    assert second > 1
 
 
 def test_progress_grows_to_one_and_comes_every_round():
     shares = []
-    plan = Plan(min_rounds=100, max_rounds=100, max_seconds=0.05)
-    samples = collect([lambda: busy(2e-3)], plan, random.Random(0), never, shares.append)
-    assert len(shares) == samples.rounds
+    plan = Plan(sessions=2, rounds=1000, max_seconds=0.05)
+    visits = collect_runs([lambda: busy(2e-3)], plan, progress=shares.append)
+    assert len(shares) == visits.rounds
     assert shares == sorted(shares)
-    assert shares[0] >= 0
-    assert shares[-1] == 1
+    assert 0 <= shares[0] <= shares[-1] == 1
 
 
 def test_an_error_of_a_network_is_not_swallowed():
@@ -116,4 +143,4 @@ def test_an_error_of_a_network_is_not_swallowed():
         raise RuntimeError("no such operator")
 
     with pytest.raises(RuntimeError, match="no such operator"):
-        collect([lambda: None, broken], FOUR_ROUNDS, random.Random(0), never)
+        collect_runs([lambda: None, broken], TWO_SESSIONS)

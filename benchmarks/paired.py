@@ -1,0 +1,53 @@
+"""Files of one network held against each other: shared rounds of one process."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from gnv2_nas.profiling.plan import Plan, collect
+from gnv2_nas.profiling.runtime import Timer, thread_timer
+from gnv2_nas.profiling.statistics import estimate
+
+Run = Callable[[], object]
+
+
+class Paired(NamedTuple):
+    """One row: time, and ratio to the first row with its 95 % interval."""
+
+    ms: float
+    ratio: float
+    low: float
+    high: float
+
+
+def paired(
+    open_runs: Callable[[], Mapping[str, Run]],
+    *,
+    timer: Timer = thread_timer,
+    sessions: int = 3,
+    rounds: int = 30,
+    seconds: float = 60,
+) -> dict[str, Paired]:
+    """Every entry's time against that of the first.
+
+    Args:
+        open_runs: loads everything afresh: name → one inference. Called once for each session.
+        timer: the runtime's own, see `Runtime.timer`; the busy clock counts.
+        seconds: when to stop before all rounds are done.
+    """
+    names = list(open_runs())
+    plan = Plan(sessions=sessions, rounds=rounds, max_sessions=sessions, max_seconds=seconds)
+    visits = collect(
+        lambda _: list(open_runs().values()), plan, timer, random.Random(0), lambda _: False
+    )
+    found = estimate(visits, {0: 0.0})
+    rows = {}
+    for number, name in enumerate(names):
+        log_ratio, half = found.log_ratio[number], found.half[number]
+        ratio = math.exp(log_ratio)
+        ms = ratio * found.reference_seconds * 1e3
+        rows[name] = Paired(ms, ratio, math.exp(log_ratio - half), math.exp(log_ratio + half))
+    return rows

@@ -1,0 +1,62 @@
+"""Measuring with a progress bar, for every command that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from gnv2_nas.cli.console import stderr
+
+if TYPE_CHECKING:
+    from gnv2_nas.arch import Architecture
+    from gnv2_nas.profiling import Device, Measurement
+
+_Result = TypeVar("_Result")
+
+
+def calibrated_device(name: str) -> Device:
+    """The device of that name, calibrated."""
+    from gnv2_nas.profiling.device import open_device
+
+    device = open_device(name)
+    calibrate(device)
+    return device
+
+
+def calibrate(device: Device) -> None:
+    """Calibrate a device on this machine: once, then from its file."""
+    from gnv2_nas.profiling.calibration import ensure_calibrated
+
+    if device.calibration is None:
+        with_progress(
+            f"calibrating device {device.name}, once",
+            lambda progress: ensure_calibrated(device, progress),
+        )
+
+
+def measure_with_progress(
+    architectures: Sequence[Architecture], device: Device, *, to_compare: bool = False
+) -> list[Measurement]:
+    """`measure`; with `to_compare`, long enough to tell networks 3 % apart."""
+    from gnv2_nas.profiling.comparison import THOROUGH
+    from gnv2_nas.profiling.protocol import measure
+
+    how = THOROUGH if to_compare else {}
+    return with_progress(
+        "measuring in shared rounds",
+        lambda progress: measure(architectures, device, progress=progress, **how),
+    )
+
+
+def with_progress(what: str, work: Callable[[Callable[[float], None]], _Result]) -> _Result:
+    """Run `work` under a bar that it moves from 0 to 1."""
+    from rich.progress import Progress
+
+    # A refreshing thread would be measured with the networks.
+    with Progress(console=stderr(), transient=True, auto_refresh=False) as bar:
+        task = bar.add_task(what, total=1.0)
+
+        def show(done: float) -> None:
+            bar.update(task, completed=done, refresh=True)
+
+        return work(show)

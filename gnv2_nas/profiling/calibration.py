@@ -1,0 +1,95 @@
+"""The panel measured alone and at length: `profiles/<device>.calibration.json`.
+
+What a network's ratio to stock GhostNetV2 1.0 rests on, what its milliseconds are expressed in,
+and how far apart two identical networks are on this device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from gnv2_nas.files import write_atomically
+from gnv2_nas.profiling.device import Device
+from gnv2_nas.profiling.journal import FOLDER
+from gnv2_nas.profiling.plan import Plan, Run, collect
+from gnv2_nas.profiling.record import PANEL, Calibration
+from gnv2_nas.profiling.statistics import estimate
+
+PLAN = Plan(sessions=5, rounds=20, max_sessions=5, max_seconds=30.0)
+COPIES = 2
+"""Of each network of the panel."""
+
+
+def calibrate(
+    device: Device, *, seed: int = 0, progress: Callable[[float], None] = lambda _: None
+) -> Calibration:
+    """Measure the panel in fresh sessions.
+
+    Raises:
+        MeasurementError: the runtime refuses a network of the panel.
+    """
+    names = PANEL[: len(device.panel)]
+    files = [device.ready(arch).artefact for arch in device.panel] * COPIES
+
+    def open_session(_: int) -> list[Run]:
+        return [device.open(artefact).run for artefact in files]
+
+    visits = collect(
+        open_session, PLAN, device.runtime.timer, random.Random(seed), lambda _: False, progress
+    )
+    progress(1.0)
+    found = estimate(visits, {0: 0.0, len(names): 0.0}, busy=device.clock != "wall", seed=seed)
+    log_ratios = found.log_ratio.reshape(COPIES, len(names)).mean(axis=0)
+    return Calibration(
+        key=_key(device),
+        reference_ms=found.reference_seconds * 1e3,
+        log_ratios=dict(zip(names, map(float, log_ratios), strict=True)),
+        session_spread=found.spread,
+        sessions=visits.sessions,
+        rounds=visits.rounds,
+        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def ensure_calibrated(
+    device: Device, progress: Callable[[float], None] = lambda _: None, folder: Path = FOLDER
+) -> None:
+    """Calibrate the device and keep the result, unless that was done on this machine before.
+
+    Raises:
+        MeasurementError: see `calibrate`.
+        OutputError: the folder cannot be written to.
+    """
+    if device.calibration is None:
+        device.calibration = calibrate(device, progress=progress)
+        write_atomically(_path(device, folder), msgspec.json.encode(device.calibration))
+
+
+def read_calibration(device: Device, folder: Path = FOLDER) -> Calibration | None:
+    """What was kept for the device as it is now; None when nothing was, or for another machine,
+    runtime version or profile."""
+    path = _path(device, folder)
+    if not path.exists():
+        return None
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=Calibration)
+    except msgspec.MsgspecError:
+        return None
+    return kept if kept.key == _key(device) else None
+
+
+def _path(device: Device, folder: Path) -> Path:
+    return folder / f"{device.name}.calibration.json"
+
+
+def _key(device: Device) -> str:
+    machine = device.fingerprint()
+    parts = [machine.cpu, machine.cores, machine.runtime, device.profile.content_hash]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
