@@ -1,0 +1,70 @@
+"""Flatbuffer tables given slot by slot, for schemas that come without Python classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import flatbuffers
+import msgspec
+
+_Kind = Literal["Uint8", "Int16", "Uint32", "Int32", "Uint64", "Float32", "UOffsetTRelative"]
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """A field's value and its type in the schema."""
+
+    kind: _Kind
+    value: Any
+
+
+class FlatTables:
+    """A flatbuffer under construction; every method returns where what it wrote stands."""
+
+    def __init__(self) -> None:
+        self.builder = flatbuffers.Builder(1 << 17)
+
+    def table(self, *slots: Slot | None) -> int:
+        """A table of its fields in the order of the schema; `None` and zero are left out."""
+        self.builder.StartObject(len(slots))
+        for number, slot in enumerate(slots):
+            if slot is not None:
+                getattr(self.builder, f"Prepend{slot.kind}Slot")(number, slot.value, 0)
+        offset: int = self.builder.EndObject()
+        return offset
+
+    def string(self, text: str) -> Slot:
+        return _reference(self.builder.CreateString(text))
+
+    def vector(self, kind: _Kind, values: Sequence[int]) -> Slot:
+        """Of numbers."""
+        width = {"Uint8": 1, "Uint64": 8}.get(kind, 4)
+        self.builder.StartVector(width, len(values), width)
+        for value in reversed(values):
+            getattr(self.builder, f"Prepend{kind}")(value)
+        return _reference(self.builder.EndVector())
+
+    def tables(self, offsets: Sequence[int]) -> Slot:
+        """A vector of tables."""
+        self.builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            self.builder.PrependUOffsetTRelative(offset)
+        return _reference(self.builder.EndVector())
+
+    def finished(self, root: int, identifier: bytes) -> bytes:
+        """The whole flatbuffer."""
+        self.builder.Finish(root, file_identifier=identifier)
+        return bytes(self.builder.Output())
+
+
+def _reference(offset: int) -> Slot:
+    return Slot("UOffsetTRelative", offset)
+
+
+def reference(table: int) -> Slot:
+    """To a table."""
+    return _reference(table)
+
+
+def u32(value: int) -> Slot:
+    return Slot("Uint32", value)
