@@ -9,7 +9,10 @@ from rich.console import Console
 
 from benchmarks.table import machine
 
-NAMES = ("counting", "agreement", "answers", "writing", "deployed", "scores", "repeat", "trial")
+NAMES = (
+    "counting", "agreement", "answers", "writing", "deployed", "scores", "overhead", "repeat",
+    "verdicts", "trial",
+)  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 
 

@@ -1,40 +1,81 @@
-"""How well a measurement repeats: the same networks twice, in separate processes."""
+"""How well a measurement repeats: the same networks twice, in separate processes, idle and busy.
+
+Beside it what is usually done: each network by itself, its median or minimum, or torch's
+`blocked_autorange`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 
 from rich.table import Table
 
 from benchmarks.table import table
-from gnv2_nas.profiling import measure
+from gnv2_nas.arch import Architecture
+from gnv2_nas.profiling import Device, measure, open_device
+from gnv2_nas.profiling.calibration import ensure_calibrated
 from gnv2_nas.report.kendall import kendall_tau
 from gnv2_nas.space import load_space
 
-NETWORKS = 12
+NETWORKS = 30
+SECONDS = 1.05
+"""For each network; writing, checking and the panel's share come on top, see the title."""
+ALONE_SECONDS = 0.5
+PRECISION = 0.001
+"""Never reached: the whole time is used."""
+ESTIMATES = {
+    "ratio": "ours: shared rounds, sessions, panel",
+    "median": "median wall time, one network after the other",
+    "autorange": "torch.utils.benchmark blocked_autorange, median",
+    "minimum": "minimum wall time, one network after the other",
+}
 Run = dict[str, list[float]]
 
 
-def run() -> Table:
-    start = time.perf_counter()
-    first, second = _in_own_process(), _in_own_process()
-    seconds = (time.perf_counter() - start) / (2 * NETWORKS)
-    rows = [
-        ("ratio to the reference, shared rounds, CPU time", *_agreement(first, second, "ratio")),
-        ("median wall time of the same calls", *_agreement(first, second, "raw_ms")),
-    ]
-    title = f"{NETWORKS} random networks of ghostnetv2 measured twice, {seconds:.1f} s for each"
-    return table(title, ("estimate", "median difference", "largest", "Kendall τ"), rows)
+def run(device: str = "cpu") -> Table:
+    rows: list[tuple[str, ...]] = []
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        ensure_calibrated(open_device(device))
+        for name, load in (("idle", contextlib.nullcontext), ("busy", _every_core_busy)):
+            with load():
+                first, second = (_in_own_process(device) for _ in range(2))
+            seconds += first["seconds"] + second["seconds"]
+            rows += [
+                (name, text, *_agreement(first, second, key)) for key, text in ESTIMATES.items()
+            ]
+    title = (
+        f"{NETWORKS} random networks of ghostnetv2 measured twice on {device}, "
+        f"{statistics.mean(seconds):.2f} s for each of ours, all included"
+    )
+    return table(title, ("", "estimate", "median difference", "largest", "Kendall τ"), rows)
 
 
-def _in_own_process() -> Run:
-    command = [sys.executable, "-m", "benchmarks.repeat"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@contextlib.contextmanager
+def _every_core_busy() -> Iterator[None]:
+    spin = [sys.executable, "-c", "while True: pass"]
+    spinning = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
+
+
+def _in_own_process(device: str) -> Run:
+    command = [sys.executable, "-m", "benchmarks.repeat", device]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
     result: Run = json.loads(output)
     return result
 
@@ -46,12 +87,43 @@ def _agreement(first: Run, second: Run, key: str) -> tuple[str, str, str]:
     return f"{statistics.median(differences):.2%}", f"{max(differences):.2%}", f"{tau:.3f}"
 
 
-def _measure_once() -> None:
+def _measure_once(name: str) -> None:
     space, rng = load_space("ghostnetv2"), random.Random(0)
-    measurements = measure([space.sample(rng) for _ in range(NETWORKS)])
-    keys = ("ratio", "raw_ms")
-    json.dump({key: [getattr(m, key) for m in measurements] for key in keys}, sys.stdout)
+    networks = [space.sample(rng) for _ in range(NETWORKS)]
+    device = open_device(name)
+    device.ready(networks[0])  # imports torch
+    start = time.perf_counter()
+    found = measure(networks, device, precision=PRECISION, seconds_per_network=SECONDS)
+    result: Run = {
+        "ratio": [measurement.ratio for measurement in found],
+        "seconds": [(time.perf_counter() - start) / NETWORKS],
+        "median": [], "minimum": [], "autorange": [],
+    }  # fmt: skip
+    for arch in networks:
+        for key, value in _alone(arch, device).items():
+            result[key].append(value)
+    json.dump(result, sys.stdout)
+
+
+def _alone(arch: Architecture, device: Device) -> dict[str, float]:
+    from torch.utils.benchmark import Timer
+
+    session = device.open(device.runtime.write(arch))
+    session.run()
+    times = _calls(session.run)
+    timer = Timer("run()", globals={"run": session.run})
+    auto = timer.blocked_autorange(min_run_time=ALONE_SECONDS).median
+    return {"median": statistics.median(times), "minimum": min(times), "autorange": auto}
+
+
+def _calls(run: Callable[[], object]) -> list[float]:
+    until, times = time.perf_counter() + ALONE_SECONDS, []
+    while time.perf_counter() < until:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return times
 
 
 if __name__ == "__main__":
-    _measure_once()
+    _measure_once(sys.argv[1])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
-from typing import Any
 
 from rich.table import Table
 
+from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import milliseconds, table
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime, OnnxSession
 from gnv2_nas.quality.zen import ZenScore
@@ -49,7 +47,7 @@ def _run() -> Table:
     session = SearchSession(checked)
     loop = session.loop()
     loop._evaluate_baselines()
-    with _Stopwatch(PARTS) as spent:
+    with Stopwatch(PARTS) as spent:
         start = time.perf_counter()
         loop.run()
         total = (time.perf_counter() - start) / TRIALS
@@ -63,35 +61,6 @@ def _run() -> Table:
         ("peak memory (promised: 1.5 GiB)", f"{_peak_gib():.2f} GiB", ""),
     ]
     return table(f"One evaluated trial, mean of {TRIALS}", ("", "time", "share"), rows)
-
-
-class _Stopwatch:
-    """Adds up the time spent in methods while it runs; a profiler would slow what it measures."""
-
-    def __init__(self, parts: dict[str, tuple[type, str]]) -> None:
-        self.parts = parts
-        self.spent = dict.fromkeys(parts, 0.0)
-        self.before = {name: getattr(owner, method) for name, (owner, method) in parts.items()}
-
-    def __enter__(self) -> dict[str, float]:
-        for name, (owner, method) in self.parts.items():
-            setattr(owner, method, self._timed(name, self.before[name]))
-        return self.spent
-
-    def __exit__(self, *_: object) -> None:
-        for name, (owner, method) in self.parts.items():
-            setattr(owner, method, self.before[name])
-
-    def _timed(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(method)
-        def timed(*args: Any, **options: Any) -> Any:
-            start = time.perf_counter()
-            try:
-                return method(*args, **options)
-            finally:
-                self.spent[name] += time.perf_counter() - start
-
-        return timed
 
 
 def _peak_gib() -> float:

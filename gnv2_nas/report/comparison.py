@@ -15,10 +15,6 @@ from gnv2_nas.search.baselines import published_name
 from gnv2_nas.search.objectives import loss
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
 
-SESSIONS = 1.96 * 0.011
-"""Half-width, in logs, of what a fresh session of a network adds: about 1.1 % as a standard
-deviation. The rounds of one session cannot show it."""
-
 Interval = tuple[float, float]
 Verdict = Literal["better", "unclear", "none"]
 
@@ -98,7 +94,7 @@ def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
 
 
 def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> Interval:
-    """95% interval of `latency_ratio`, fresh sessions included.
+    """95% interval of `latency_ratio`.
 
     Intervals combine as independent errors of a logarithm.
     """
@@ -106,7 +102,7 @@ def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> Interval:
         return math.nan, math.nan
     mine, theirs = candidate.latency, stock.latency
     low, high = mine.ratio_ci95
-    down, up = [math.log(mine.ratio / low), SESSIONS], [math.log(high / mine.ratio), SESSIONS]
+    down, up = [math.log(mine.ratio / low)], [math.log(high / mine.ratio)]
     if not _is_reference(stock):
         stock_low, stock_high = theirs.ratio_ci95
         down.append(math.log(stock_high / theirs.ratio))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 
+from gnv2_nas.profiling.comparison import check_budget
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 _CLOCKS = {"cpu": "thread CPU time", "wall": "wall time"}
@@ -76,7 +77,8 @@ def _near_budgets(record: StudyRecord, members: Sequence[Candidate]) -> Iterator
     """Latency budgets that lie within an interval: kept by the estimate, but not for certain."""
     for budget in record.settings.budgets:
         latencies = [member.latency for member in members if member.latency is not None]
-        near = sum(latency.ci95[1] > budget.limit for latency in latencies)
+        verdicts = [check_budget(latency, budget.limit) for latency in latencies]
+        near = verdicts.count("cannot tell")
         if budget.metric == "latency" and near:
             yield (
                 f"{near} of {len(members)} networks on the front keep {budget.text} by their "
