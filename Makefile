@@ -2,14 +2,15 @@
 
 PYTHON ?= python3
 TORCH := 2.13.0
+LITERT_TORCH := 0.10.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help setup search lint types test bench lock clean
+.PHONY: help setup search lint types test bench litert-torch lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
 
 setup: $(VENV)/.ready  ## create .venv with the locked dependencies and this package
 
@@ -28,6 +29,8 @@ test: lint types  ## lint, types and all tests; ARGS="tests/space -k axis" for s
 
 bench: setup  ## the project's own speed, measured and printed as a table
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+litert-torch: .venv-litert-torch/.ready  ## Google's TFLite converter, for `make bench ARGS=litert_files`
 
 lock: setup  ## renew requirements.lock from pyproject.toml; ARGS=--upgrade for newer versions
 	$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
@@ -56,4 +59,12 @@ $(VENV)/.locked: requirements.lock
 	@echo "Installing the locked dependencies into $(VENV) (1.6 GB with PyTorch; this takes minutes)."
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(PIP) install --requirement requirements.lock
+	@touch $@
+
+# Its packages do not go together with ours: see docs/runtimes.md.
+.venv-litert-torch/.ready:
+	@echo "Installing litert-torch into .venv-litert-torch (this takes minutes)."
+	@"$(PYTHON)" -m venv .venv-litert-torch
+	@.venv-litert-torch/bin/python -m pip --disable-pip-version-check --no-input --quiet install \
+	  litert-torch==$(LITERT_TORCH) torch==$(TORCH) msgspec
 	@touch $@
