@@ -73,10 +73,12 @@ class TimingWeights:
 
     def folded(self, op: Op) -> tuple[Array, Array]:
         shape = kernel_shape(op)
-        size = math.prod(shape)
-        gain = math.sqrt(1 / math.prod(shape[1:]))
-        kernel = np.resize(_normal_deviates(), size) if size > _TABLE else _normal_deviates()[:size]
-        return (kernel * np.float32(gain)).reshape(shape), np.full(shape[0], 0.01, np.float32)
+        gain = np.float32(math.sqrt(1 / math.prod(shape[1:])))
+        kernel, table = np.empty(math.prod(shape), np.float32), _normal_deviates()
+        for start in range(0, len(kernel), _TABLE):
+            part = kernel[start : start + _TABLE]
+            np.multiply(table[: len(part)], gain, out=part)
+        return kernel.reshape(shape), np.full(shape[0], 0.01, np.float32)
 
 
 _TABLE = 1 << 18

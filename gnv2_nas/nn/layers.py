@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gnv2_nas.arch import Activation
+
+
+_initialising: ContextVar[bool] = ContextVar("initialising", default=True)
+
+
+@contextlib.contextmanager
+def uninitialised() -> Iterator[None]:
+    """Modules made in here get no initial weights: drawing them takes most of a network's time."""
+    token = _initialising.set(False)
+    try:
+        yield
+    finally:
+        _initialising.reset(token)
+
+
+class Convolution(nn.Conv2d):
+    """`nn.Conv2d` that heeds `uninitialised`."""
+
+    def reset_parameters(self) -> None:
+        if _initialising.get():
+            super().reset_parameters()
+
+
+class Classifier(nn.Linear):
+    """`nn.Linear` that heeds `uninitialised`."""
+
+    def reset_parameters(self) -> None:
+        if _initialising.get():
+            super().reset_parameters()
 
 
 def activation(name: Activation) -> nn.Module:
@@ -24,7 +57,7 @@ def convolution(
     """A convolution padded by kernel//2, so that stride 1 keeps the map's size."""
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     padding = (height // 2, width // 2)
-    return nn.Conv2d(
+    return Convolution(
         in_channels, out_channels, (height, width), stride, padding, groups=groups, bias=bias
     )
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gnv2_nas.arch import Architecture, Block, MobileBlock, block_keys
 from gnv2_nas.nn.ghost import GhostBottleneck
-from gnv2_nas.nn.layers import ConvBnAct, activation, convolution
+from gnv2_nas.nn.layers import Classifier, ConvBnAct, activation, convolution
 from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 
 
@@ -27,7 +27,7 @@ class Network(nn.Module):
         self.conv_head = convolution(arch.conv_channels, arch.head_channels, bias=True)
         self.act2 = activation(arch.activation)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(arch.head_channels, arch.num_classes)
+        self.classifier = Classifier(arch.head_channels, arch.num_classes)
 
     def features(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) → the last feature map, (N, conv_channels, H/32, W/32), rounded up."""

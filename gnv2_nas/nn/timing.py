@@ -9,6 +9,7 @@ import torch
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON, TimingWeights
+from gnv2_nas.nn.layers import uninitialised
 from gnv2_nas.nn.network import Network, build_model
 
 
@@ -18,7 +19,7 @@ def timing_model(arch: Architecture) -> Network:
 
     Leaves torch's random numbers as they were.
     """
-    with torch.random.fork_rng(devices=[]):
+    with uninitialised():
         model = build_model(arch)
     tensors = _tensors(arch)
     # Assigned, not copied by `load_state_dict`: the keys are known to agree.
