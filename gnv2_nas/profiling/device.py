@@ -38,6 +38,9 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     precision: Precision = "fp32"
     processor: Processor = "cpu"
+    calibration_images: str = ""
+    """For precision int8: an .npy file of float32 images (N, 3, H, W), prepared as for inference,
+    that show how far feature maps reach. Without it noise does, which is enough for timing."""
 
     @property
     def content_hash(self) -> str:
@@ -67,7 +70,9 @@ class Device:
     def __init__(self, name: str, profile: DeviceProfile) -> None:
         self.name = name
         self.profile = profile
-        self.runtime: Runtime = get_runtime(profile.runtime, profile.precision, profile.processor)
+        self.runtime: Runtime = get_runtime(
+            profile.runtime, profile.precision, profile.processor, profile.calibration_images
+        )
         self.calibration: Calibration | None = None
         quick = RUNTIMES[profile.runtime].quick
         self.panel = tuple(preset(name) for name in (PANEL if quick else PANEL[:1]))

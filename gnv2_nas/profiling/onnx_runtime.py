@@ -22,7 +22,7 @@ from gnv2_nas.graph import onnx_bytes
 from gnv2_nas.graph.onnx_half import half_precision
 from gnv2_nas.graph.onnx_qdq import GATE
 from gnv2_nas.profiling.parity import timing_image
-from gnv2_nas.profiling.quantization import calibration_images, quantized
+from gnv2_nas.profiling.quantization import quantized, read_images
 from gnv2_nas.profiling.runtime import (
     LAYOUT,
     Artefact,
@@ -98,13 +98,17 @@ class OnnxRuntime:
     name: RuntimeName = "onnxruntime"
 
     def __init__(
-        self, precision: Precision = "fp32", processor: Processor = "cpu", calibration: str = ""
+        self,
+        precision: Precision = "fp32",
+        processor: Processor = "cpu",
+        *,
+        calibration_images: str = "",
     ) -> None:
         """
         Args:
             precision: fp32; int8 on cpu; fp16 on cuda.
             processor: cpu or cuda.
-            calibration: path of the images for int8, see `calibration_images`.
+            calibration_images: path of the images for int8, see `read_images`.
 
         Raises:
             InputError: this ONNX Runtime was built without the processor's provider.
@@ -116,7 +120,8 @@ class OnnxRuntime:
                 f"one installed has {', '.join(available)}: pip install onnxruntime-gpu in the "
                 f"place of onnxruntime"
             )
-        self.precision, self.processor, self.calibration = precision, processor, calibration
+        self.precision, self.processor = precision, processor
+        self._images = calibration_images
         self.timer: Timer = thread_timer if processor == "cpu" else wall_timer
 
     def version(self) -> str:
@@ -125,7 +130,7 @@ class OnnxRuntime:
     def write(self, arch: Architecture, model: Any = None) -> Artefact:
         content = onnx_bytes(arch, model)
         if self.precision == "int8":
-            content = quantized(content, calibration_images(self.calibration, arch.resolution))
+            content = quantized(content, read_images(self._images, arch.resolution))
         elif self.precision == "fp16":
             content = half_precision(content)
         return {".onnx": content}

@@ -68,8 +68,15 @@ class OpenVino:
     name: RuntimeName = "openvino"
     timer = staticmethod(thread_timer)
 
-    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
+    def __init__(
+        self,
+        precision: Precision = "fp32",
+        processor: Processor = "cpu",
+        *,
+        calibration_images: str = "",
+    ) -> None:
         self.precision, self.processor = precision, processor
+        self._images = calibration_images
         known = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         needed = _CAPABILITIES.get(precision)
         if needed is not None and needed not in known:
@@ -87,9 +94,10 @@ class OpenVino:
         Hard sigmoid in three nodes is fused into the convolution before it; as one node it is not.
         """
         if self.precision == "int8":
-            from gnv2_nas.profiling.quantization import quantized
+            from gnv2_nas.profiling.quantization import quantized, read_images
 
-            return {".onnx": quantized(onnx_bytes(arch, model, **_PLAIN))}
+            images = read_images(self._images, arch.resolution)
+            return {".onnx": quantized(onnx_bytes(arch, model, **_PLAIN), images)}
         return {".onnx": onnx_bytes(arch, model, **_PLAIN, spell_out=("hard_sigmoid",))}
 
     def load(self, artefact: Artefact, threads: int) -> OpenVinoSession:

@@ -53,7 +53,7 @@ def random_images(count: int, resolution: int) -> NDArray[np.float32]:
     return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
 
 
-def calibration_images(path: str, resolution: int) -> NDArray[np.float32] | None:
+def read_images(path: str, resolution: int) -> NDArray[np.float32] | None:
     """The images in an .npy file, for networks of that resolution; None for the path "".
 
     Args:

@@ -137,6 +137,8 @@ class Kind(msgspec.Struct, frozen=True):
     precisions: dict[Processor, tuple[Precision, ...]]
     options: dict[str, Any] = {}
     """Keyword arguments for the class, where several runtimes share one."""
+    quick: bool = True
+    """Whether a file is ready to run within a second; if not, the panel is the reference alone."""
 
 
 _TORCH_PRECISIONS: dict[Processor, tuple[Precision, ...]] = {
@@ -148,7 +150,7 @@ RUNTIMES: dict[RuntimeName, Kind] = {
         "executorch_runtime:ExecuTorch", ("executorch",), "executorch", {"cpu": ("fp32",)}
     ),
     "litert": Kind(
-        "litert_runtime:LiteRt", ("ai_edge_litert", "tflite"), "litert", {"cpu": ("fp32",)}
+        "litert_runtime:LiteRt", ("ai_edge_litert", "tflite"), "litert", {"cpu": ("fp32", "fp16")}
     ),
     "ncnn": Kind("ncnn_runtime:Ncnn", ("ncnn",), "ncnn", {"cpu": ("fp32", "fp16", "bf16")}),
     "onnxruntime": Kind(
@@ -166,13 +168,25 @@ RUNTIMES: dict[RuntimeName, Kind] = {
     ),
     "torch-compile": Kind(
         "torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS,
-        {"name": "torch-compile", "compiled": True},
+        {"name": "torch-compile", "compiled": True}, quick=False,
     ),
 }  # fmt: skip
 
 
-def get_runtime(name: str, precision: Precision = "fp32", processor: Processor = "cpu") -> Runtime:
+def get_runtime(
+    name: str,
+    precision: Precision = "fp32",
+    processor: Processor = "cpu",
+    calibration_images: str = "",
+) -> Runtime:
     """The runtime of that name.
+
+    Args:
+        name: a key of `RUNTIMES`.
+        precision: of weights and feature maps.
+        processor: where it runs.
+        calibration_images: for int8, the path of an .npy file of float32 images (N, 3, H, W) to
+            take the ranges from; random ones when it is "".
 
     Raises:
         UnknownNameError: no such runtime.
@@ -183,6 +197,8 @@ def get_runtime(name: str, precision: Precision = "fp32", processor: Processor =
         raise UnknownNameError("runtime", name, RUNTIMES)
     kind = RUNTIMES[name]
     _check(name, kind, precision, processor)
+    if calibration_images and precision != "int8":
+        raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
     module, class_name = kind.place.split(":")
     missing = [package for package in kind.needs if find_spec(package) is None]
     if missing:
@@ -191,7 +207,10 @@ def get_runtime(name: str, precision: Precision = "fp32", processor: Processor =
             f"pip install 'gnv2-nas[{kind.extra}]'"
         )
     runtime_class = getattr(importlib.import_module(f"gnv2_nas.profiling.{module}"), class_name)
-    runtime: Runtime = runtime_class(precision=precision, processor=processor, **kind.options)
+    options = dict(kind.options)
+    if calibration_images:
+        options["calibration_images"] = calibration_images
+    runtime: Runtime = runtime_class(precision=precision, processor=processor, **options)
     return runtime
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from typing import Any, cast
 
 import numpy as np
@@ -113,8 +114,11 @@ class Torch:
     def load(self, artefact: Artefact, threads: int) -> Session:
         module, image = self._loaded(artefact)
         try:
-            call = compiled_call(module) if self._compiled else module
-            return self._session(call, image, threads)
+            with warnings.catch_warnings():
+                # The compiler warns about its own parts.
+                warnings.simplefilter("ignore")
+                call = compiled_call(module) if self._compiled else module
+                return self._session(call, image, threads)
         except Exception as error:
             raise MeasurementError(f"PyTorch cannot run the network: {_line(error)}") from None
 
@@ -193,6 +197,6 @@ def _check_compiler(name: str) -> None:
 
 
 def _line(error: Exception) -> str:
-    """The first line of it that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:300]
+    """What it says, up to the traces and advice that torch adds."""
+    said = str(error).strip().partition("\n\n")[0] or type(error).__name__
+    return " ".join(said.split())[:300]

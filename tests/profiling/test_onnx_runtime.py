@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnxruntime
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.graph import onnx_bytes
 from gnv2_nas.graph.onnx_half import half_precision
+from gnv2_nas.profiling.device import Device, DeviceProfile
 from gnv2_nas.profiling.layers import profile_layers
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
 from gnv2_nas.profiling.parity import (
@@ -61,15 +63,15 @@ class TestOnnxRuntimeInt8(RuntimeContract):
         assert len(content) < 0.3 * len(whole)
 
 
-def test_int8_is_calibrated_on_the_images_given(tmp_path):
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_int8_is_calibrated_on_the_images_of_the_profile(tmp_path, runtime):
     path = tmp_path / "images.npy"
     np.save(path, random_images(2, 48))
     arch = tiny_ghost()
-    on_given = OnnxRuntime("int8", calibration=str(path))
-    content = on_given.write(arch)
-    assert content == on_given.write(arch)
-    assert content != OnnxRuntime("int8").write(arch)
-    assert check_parity(arch, on_given.load(content, 1), on_given) < 0.2
+    plain = DeviceProfile("without images", runtime=runtime, precision="int8")
+    given = msgspec.structs.replace(plain, calibration_images=str(path))
+    files = [Device("some", profile).ready(arch).artefact for profile in (plain, given, given)]
+    assert files[0] != files[1] == files[2]
 
 
 @pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
@@ -81,6 +83,11 @@ def test_half_precision_computes_the_same_to_three_digits(arch):
     assert (session.image == image).all()
     assert difference(session.logits(), expected_logits(arch)) < 2e-2
     assert len(content) < 0.8 * len(onnx_bytes(arch))
+
+
+def test_calibration_images_are_for_int8_alone():
+    with pytest.raises(InputError, match="for precision 'int8', not for 'fp32'"):
+        get_runtime("onnxruntime", calibration_images="images.npy")
 
 
 def test_without_cuda_says_what_to_install(monkeypatch):

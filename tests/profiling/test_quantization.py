@@ -13,10 +13,10 @@ from gnv2_nas.graph import onnx_bytes
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.quantization import (
-    calibration_images,
     feature_ranges,
     quantized,
     random_images,
+    read_images,
 )
 from tests.networks import difference, random_model
 from tests.profiling.networks import tiny_ghost, tiny_mobile
@@ -102,10 +102,10 @@ def test_calibration_images_are_brought_to_the_resolution(tmp_path):
     path = tmp_path / "images.npy"
     images = random_images(2, 8)
     np.save(path, images)
-    assert calibration_images("", 8) is None
-    assert (calibration_images(str(path), 8) == images).all()
-    assert (calibration_images(str(path), 4) == images[:, :, ::2, ::2]).all()
-    larger = calibration_images(str(path), 16)
+    assert read_images("", 8) is None
+    assert (read_images(str(path), 8) == images).all()
+    assert (read_images(str(path), 4) == images[:, :, ::2, ::2]).all()
+    larger = read_images(str(path), 16)
     assert (larger == images.repeat(2, axis=2).repeat(2, axis=3)).all()
 
 
@@ -128,5 +128,5 @@ def test_wrong_calibration_files_are_refused_in_one_line(tmp_path, content, mess
     elif content is not None:
         np.save(path, content, allow_pickle=True)
     with pytest.raises(InputError, match=message) as caught:
-        calibration_images(str(path), 8)
+        read_images(str(path), 8)
     assert len(str(caught.value).splitlines()) == 1

@@ -1,4 +1,4 @@
-"""PyTorch keeps the contract of runtimes: eager, channels-last, compiled."""
+"""PyTorch keeps the contract of runtimes: eager and channels-last."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from gnv2_nas.arch import Architecture, MobileBlock, preset
+from gnv2_nas.arch import preset
 from gnv2_nas.errors import CheckpointError, InputError, MeasurementError
 from gnv2_nas.graph import lower
 from gnv2_nas.nn import timing_model
@@ -21,15 +21,7 @@ from tests.networks import random_model
 from tests.profiling.networks import tiny_ghost
 from tests.profiling.runtime_contract import NETWORKS, TINY, RuntimeContract
 
-HARDLY_ANY = Architecture(
-    blocks=(MobileBlock(8, 8),), stem_channels=8, conv_channels=8, head_channels=8,
-    resolution=16, num_classes=3,
-)  # fmt: skip
-"""A C++ compiler works for seconds on each kernel; this network has few."""
-
-
 SOME = TINY | {name: NETWORKS[name] for name in ("ghostnetv2-1.0", "mobilenetv3-large-1.0")}
-FEW = {"hardly any": HARDLY_ANY}
 
 
 class TestEager(RuntimeContract):
@@ -77,42 +69,6 @@ class TestBFloat16(RuntimeContract):
     @pytest.fixture
     def runtime(self):
         return get_runtime("torch", "bf16")
-
-
-class TestCompiled(RuntimeContract):
-    networks = trained = FEW
-    random_count = 0
-    layered = False
-
-    @pytest.fixture
-    def runtime(self):
-        return get_runtime("torch-compile")
-
-    def small(self):
-        return HARDLY_ANY
-
-    def test_its_timer_counts_the_work(self, runtime):
-        session = runtime.load(runtime.write(HARDLY_ANY), threads=1)
-        times = [runtime.timer(session.run) for _ in range(50)]
-        assert all(0 < busy <= wall * 1.5 for wall, busy in times)
-        assert max(busy / wall for wall, busy in times) > 0.5
-
-    def test_every_network_of_many_is_compiled(self, runtime):
-        """Torch keeps eight versions of one code object and then gives up, silently."""
-        from torch._dynamo.utils import counters
-
-        artefact = runtime.write(HARDLY_ANY)
-        before = counters["stats"]["unique_graphs"]
-        sessions = [runtime.load(artefact, threads=1) for _ in range(10)]
-        for session in sessions:
-            session.run()
-        assert counters["stats"]["unique_graphs"] == before + 10
-
-    def test_without_a_compiler_says_so(self, monkeypatch):
-        monkeypatch.setenv("PATH", "")
-        with pytest.raises(InputError, match="'torch-compile' needs a C\\+\\+ compiler") as caught:
-            get_runtime("torch-compile")
-        assert len(str(caught.value).splitlines()) == 1
 
 
 def test_sessions_do_not_disturb_each_others_threads():
