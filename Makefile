@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TORCH := 2.13.0
+EXTRAS := executorch litert ncnn openvino
 LITERT_TORCH := 0.10.0
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +37,7 @@ lock: setup  ## renew requirements.lock from pyproject.toml; ARGS=--upgrade for 
 	$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*project["dependency-groups"]["dev"], "torch==$(TORCH)", sep="\n")' \
 	| $(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --no-emit-options --no-annotate \
-	  --no-header --output-file requirements.lock $(ARGS) pyproject.toml -
+	  --no-header $(EXTRAS:%=--extra %) --output-file requirements.lock $(ARGS) pyproject.toml -
 	@# Any build of PyTorch will do: no local version, none of the packages of its CUDA builds.
 	sed -E -i.old -e '/^(nvidia|cuda|triton)[a-z0-9-]*==/d' -e 's/^(torch==[^+]*)\+.*/\1/' \
 	  -e '/^(#|$$)/d' -e '1i # Written by `make lock` from pyproject.toml.' requirements.lock
