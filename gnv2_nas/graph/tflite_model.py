@@ -29,9 +29,11 @@ class TfliteModel:
     of a Ghost module stay apart until something must have them in one.
     """
 
-    def __init__(self, graph: Graph, weights: Weights) -> None:
+    def __init__(self, graph: Graph, weights: Weights, *, half: bool) -> None:
         self.ops = graph.ops
         self.weights = weights
+        self.half = half
+        """Whether the file will be run at half precision, where XNNPACK takes fewer forms."""
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.parts: dict[int, tuple[int, ...]] = {}

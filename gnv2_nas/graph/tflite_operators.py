@@ -166,11 +166,31 @@ def _picked(
     model: TfliteModel, matrix: Array, source: int, name: str, shape: tuple[int, ...]
 ) -> int:
     """matrix (m, n) times each of the source's (batch, n, k), reshaped to `shape`."""
-    batch, _, rest = model.shape(source)
-    pick = model.constant(f"{name}:pick", np.broadcast_to(matrix, (1, *matrix.shape)))
-    product = model.tensor(f"{name}:picked", (batch, len(matrix), rest))
-    model.operator("BATCH_MATMUL", [pick, source], product, "BatchMatMulOptions")
-    return model.reshaped(product, name, shape)
+    batch, taken, rest = model.shape(source)
+    made = len(matrix)
+    if model.half:
+        # XNNPACK has no product with a constant on the left at half precision.
+        weights = [
+            model.constant(f"{name}:pick", matrix),
+            model.constant(f"{name}:zeros", np.zeros(made, np.float32)),
+        ]
+        last = _transposed(model, source, f"{name}:pixels_last", (batch, rest, taken))
+        product = model.tensor(f"{name}:made_last", (batch, rest, made))
+        options = {"version": 5, "KeepNumDims": True}
+        inputs = [last, *weights]
+        model.operator("FULLY_CONNECTED", inputs, product, "FullyConnectedOptions", **options)
+        picked = _transposed(model, product, f"{name}:picked", (batch, made, rest))
+    else:
+        pick = model.constant(f"{name}:pick", matrix[np.newaxis])
+        picked = model.tensor(f"{name}:picked", (batch, made, rest))
+        model.operator("BATCH_MATMUL", [pick, source], picked, "BatchMatMulOptions")
+    return model.reshaped(picked, name, shape)
+
+
+def _transposed(model: TfliteModel, source: int, name: str, shape: tuple[int, ...]) -> int:
+    """The last two of three axes swapped."""
+    inputs = [source, model.integers(0, 2, 1)]
+    return model.operator("TRANSPOSE", inputs, model.tensor(name, shape), "TransposeOptions")
 
 
 OPERATORS: dict[str, Write] = {

@@ -18,7 +18,11 @@ CHANNEL_MULTIPLE = 1
 
 
 def tflite_bytes(
-    arch: Architecture, model: Any = None, *, channel_multiple: int = CHANNEL_MULTIPLE
+    arch: Architecture,
+    model: Any = None,
+    *,
+    channel_multiple: int = CHANNEL_MULTIPLE,
+    half: bool = False,
 ) -> bytes:
     """A TFLite file of `arch`: float32, batch norm folded, input "input" (1, height, width, 3),
     output "logits" (1, classes).
@@ -32,12 +36,14 @@ def tflite_bytes(
         model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
             one, weights made for timing.
         channel_multiple: see `prepared`.
+        half: whether XNNPACK is to run it at half precision, which takes the runtime's flag as
+            well. The file is float32 all the same.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
     graph, weights = plain_depthwise(*prepared(arch, model, channel_multiple))
-    file = TfliteModel(graph, weights)
+    file = TfliteModel(graph, weights, half=half)
     last = len(graph.ops) - 1
     file.parts[0] = (file.tensor(INPUT, nhwc(graph.ops[0])),)
     for number, op in enumerate(graph.ops[1:], start=1):

@@ -31,15 +31,18 @@ _TAGS: dict[str, tuple[str, ...]] = {
     "LOGISTIC": ("Sigmoid",),
     "HARD_SWISH": ("HardSwish",),
     "RESIZE_BILINEAR": ("Resize Bilinear",),
+    "TRANSPOSE": ("Transpose",),
     "BATCH_MATMUL": ("Batch Matrix Multiply",),
 }
 """Operator in the file → how XNNPACK's names for it begin."""
 _VANISHING = frozenset({"PAD"})
 """Those that XNNPACK may make part of the next one."""
+_CONVERSION = "Convert"
+"""To half precision and back."""
 
 
 def litert_layer_seconds(
-    content: bytes, image: NDArray[np.float32], threads: int, runs: int
+    content: bytes, image: NDArray[np.float32], threads: int, runs: int, flags: int
 ) -> dict[str, float]:
     """Name of an op of the graph → mean seconds of an inference.
 
@@ -48,13 +51,14 @@ def litert_layer_seconds(
     Args:
         content: a TFLite file from `tflite_bytes`.
         image: (1, 3, height, width).
+        flags: of XNNPACK's delegate.
 
     Raises:
         MeasurementError: the profile does not fit the file.
     """
     operators = list(_operators(content))
     total: defaultdict[str, float] = defaultdict(float)
-    with LiteRtProfiler(content, image.transpose(0, 2, 3, 1), threads) as profiler:
+    with LiteRtProfiler(content, image.transpose(0, 2, 3, 1), threads, flags) as profiler:
         profiler.run()
         for _ in range(runs):
             events, whole = profiler.run()
@@ -98,7 +102,7 @@ def _attributed(
         if following < len(operators) and tag.startswith(_TAGS[operators[following][0]]):
             name = operators[following][1]
             position = following + 1
-        yield name, seconds
+        yield (LAYOUT if tag.startswith(_CONVERSION) else name), seconds
     if position < len(operators):
         kind, name = operators[position]
         raise MeasurementError(

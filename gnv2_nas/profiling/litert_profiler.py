@@ -50,8 +50,13 @@ _Free = ctypes.CFUNCTYPE(None, c_void_p)
 class LiteRtProfiler:
     """A model compiled for profiling; a context manager."""
 
-    def __init__(self, content: bytes, image: NDArray[np.float32], threads: int) -> None:
+    def __init__(
+        self, content: bytes, image: NDArray[np.float32], threads: int, flags: int
+    ) -> None:
         """Compile `content`, a TFLite file, for `image`, (1, height, width, 3).
+
+        Args:
+            flags: of XNNPACK's delegate.
 
         Raises:
             MeasurementError: LiteRT refused.
@@ -60,7 +65,7 @@ class LiteRtProfiler:
         self._kept: list[object] = []
         with ExitStack() as stack:
             self._stack = stack
-            self._open(content, image, threads)
+            self._open(content, image, threads, flags)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> LiteRtProfiler:
@@ -86,13 +91,13 @@ class LiteRtProfiler:
         whole = next(time for tag, kind, time in seconds if tag == _INVOKE)
         return operators, whole
 
-    def _open(self, content: bytes, image: NDArray[np.float32], threads: int) -> None:
+    def _open(self, content: bytes, image: NDArray[np.float32], threads: int, flags: int) -> None:
         environment = self._new("Environment", 0, None)
         model = self._new("Model", environment, *self._aligned(content), create="ModelFromBuffer")
         options = self._new("Options")
         self._call("LiteRtSetOptionsHardwareAccelerators", options, _ON_THE_CPU)
         self._add(options, b"runtime_options_string", b"enable_profiling = true\n")
-        self._add(options, b"xnnpack", b"num_threads = %d\n" % threads)
+        self._add(options, b"xnnpack", b"num_threads = %d\nflags = %d\n" % (threads, flags))
         self._compiled = self._new("CompiledModel", environment, model, options)
         graph = c_void_p()
         self._call("LiteRtGetModelSubgraph", model, c_size_t(0), byref(graph))

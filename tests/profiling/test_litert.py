@@ -10,7 +10,7 @@ from gnv2_nas.graph import lower
 from gnv2_nas.profiling import litert_profiler
 from gnv2_nas.profiling.runtime import LAYOUT, get_runtime
 from tests.profiling.networks import tiny_ghost
-from tests.profiling.runtime_contract import RuntimeContract
+from tests.profiling.runtime_contract import TINY, RuntimeContract
 
 
 class TestLiteRt(RuntimeContract):
@@ -44,3 +44,13 @@ class TestLiteRt(RuntimeContract):
         with pytest.raises(MeasurementError):
             runtime.load({".tflite": artefact[".tflite"][:100]}, threads=1)
         assert capfd.readouterr() == ("", "")
+
+
+class TestLiteRtAtHalfPrecision(RuntimeContract):
+    networks = TINY
+    trained = TINY
+    random_count = 3
+
+    @pytest.fixture
+    def runtime(self):
+        return get_runtime("litert", "fp16")
