@@ -143,9 +143,10 @@ class _Layouts:
         ops = self.members[group]
         channels = ops[0].shape[0]
         joined = {self._joined(op) for op in ops if op.kind == "concat"}
-        if len(joined) > 1:
+        fixed = any(op.kind in _FIXED for op in ops)
+        if len(joined) > 1 or (joined and fixed):
             self._leave_unpadded(group)
-        if group in self.unpadded or any(op.kind in _FIXED for op in ops):
+        if group in self.unpadded or fixed:
             return ((channels, channels),)
         if joined:
             return joined.pop()

@@ -11,6 +11,8 @@ they fill: then the convolutions take no longer and the concatenation is gone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 import numpy as np
 
@@ -20,12 +22,24 @@ from gnv2_nas.graph.weights import Array, Weights
 
 def joined(graph: Graph, weights: Weights, up_to: int) -> tuple[Graph, Weights]:
     """`graph` without the concatenations that give at most `up_to` channels, and its weights."""
+    concats = [
+        number
+        for number, op in enumerate(graph.ops)
+        if op.kind == "concat" and op.shape[0] <= up_to
+    ]
+    return joined_at(graph, weights, concats)
+
+
+def joined_at(graph: Graph, weights: Weights, concats: Collection[int]) -> tuple[Graph, Weights]:
+    """`graph` without the concatenations of those numbers, and its weights."""
     ops, parts = list(graph.ops), {}
     dropped: dict[int, int] = {}
-    for number, op in enumerate(graph.ops):
-        if op.kind != "concat" or op.shape[0] > up_to:
-            continue
+    for number in concats:
+        op = graph.ops[number]
         primary, cheap = op.inputs
+        if graph.ops[primary].shape[0] == 1:
+            # Convolutions of one channel do not tell whether they are depthwise.
+            continue
         parts[_widen(ops, primary, op.shape[0])] = graph.ops[primary].shape[0]
         parts[_widen(ops, cheap, op.shape[0])] = graph.ops[primary].shape[0]
         dropped[number] = cheap

@@ -42,6 +42,13 @@ def test_a_chain_of_blocks_with_different_ghost_ratios() -> None:
     assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
+def test_a_cut_map_added_to_one_of_two_parts() -> None:
+    blocks = tuple(GhostBlock(28, 28, ghost2=GhostModule(ratio)) for ratio in (2, 3))
+    arch = Architecture(blocks, stem_channels=24, conv_channels=40, resolution=32, num_classes=5)
+    got, expected = outputs(arch, 16)
+    assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
 @settings(max_examples=60, deadline=None)
 @given(arch=architectures())
 def test_layouts_hold_every_channel_and_no_more_than_allowed(arch: Architecture) -> None:
