@@ -32,6 +32,11 @@ def prepared(
     graph, weights = lower(arch), weights_for(arch, model)
     if join_up_to:
         graph, weights = joined(graph, weights, join_up_to)
+    return aligned(graph, weights, channel_multiple)
+
+
+def aligned(graph: Graph, weights: Weights, channel_multiple: int) -> tuple[Graph, Weights]:
+    """Graph and weights with channels padded to multiples where that pays, see `alignment`."""
     if channel_multiple == 1:
         return graph, weights
     layouts = layouts_of(graph, channel_multiple)
