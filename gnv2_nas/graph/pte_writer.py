@@ -12,9 +12,11 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
+from gnv2_nas.graph.depthwise import plain_depthwise
 from gnv2_nas.graph.flat_reader import root_table
 from gnv2_nas.graph.flat_tables import FlatTables, Slot, reference, u32
 from gnv2_nas.graph.prepared import prepared
+from gnv2_nas.graph.xnnpack_graph import XnnpackGraph
 from gnv2_nas.graph.xnnpack_operators import subgraph
 
 IDENTIFIER = b"ET12"
@@ -49,14 +51,18 @@ def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = prepared(arch, model, channel_multiple=1)
     side = arch.resolution
-    delegate = subgraph(graph, weights).parts()
+    delegate = delegated(arch, model).parts()
     named = arch.to_json().encode().ljust(ALIGNMENT)
     named += bytes(-len(named) % ALIGNMENT)
     sizes = [len(named), sum(memoryview(part).nbytes for part in delegate)]
     program = _program((1, 3, side, side), (1, arch.num_classes), sizes)
     return b"".join([*_headed(program, sum(sizes)), named, *delegate])
+
+
+def delegated(arch: Architecture, model: Any = None) -> XnnpackGraph:
+    """All of the network, as `pte_bytes` hands it to XNNPACK."""
+    return subgraph(*plain_depthwise(*prepared(arch, model, channel_multiple=1)))
 
 
 def written_architecture(content: bytes) -> Architecture:

@@ -89,7 +89,7 @@ def subgraph(graph: Graph, weights: Weights) -> XnnpackGraph:
     writer.file.node("transpose", 4, (0, 2, 3, 1), image, turned, 0)
     writer.place[0] = turned
     for number, op in enumerate(graph.ops[1:], start=1):
-        writer.file.owner = op.name
+        writer.file.owner = op.name.split(":")[0]
         writer.place[number] = _NODES[op.kind](writer, number, op)
     return writer.file
 

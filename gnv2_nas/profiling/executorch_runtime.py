@@ -24,10 +24,8 @@ import executorch.extension.pybindings._C as bindings  # noqa: N811
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.graph.prepared import prepared
-from gnv2_nas.graph.pte_writer import pte_bytes, written_architecture
+from gnv2_nas.graph.pte_writer import delegated, pte_bytes, written_architecture
 from gnv2_nas.graph.xnnpack_graph import Node
-from gnv2_nas.graph.xnnpack_operators import subgraph
 from gnv2_nas.profiling.etdump import Event, delegate_events
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.runtime import (
@@ -136,8 +134,7 @@ class ExecuTorch:
         session = ExecuTorchSession(artefact, threads, trace=True)
         for _ in range(_WARM_UP + runs):
             session.run()
-        arch = written_architecture(artefact[".pte"])
-        nodes = subgraph(*prepared(arch, None, channel_multiple=1)).nodes
+        nodes = delegated(written_architecture(artefact[".pte"])).nodes
         total: defaultdict[str, float] = defaultdict(float)
         for events in session.events()[_WARM_UP:]:
             for owner, seconds in _owned(events, nodes):
