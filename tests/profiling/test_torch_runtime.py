@@ -13,7 +13,7 @@ from gnv2_nas.graph import lower
 from gnv2_nas.nn import timing_model
 from gnv2_nas.profiling import torch_accelerators
 from gnv2_nas.profiling.parity import LIMITS, check_parity, timing_image
-from gnv2_nas.profiling.runtime import get_runtime
+from gnv2_nas.profiling.runtime import LAYOUT, get_runtime
 from gnv2_nas.profiling.torch_layers import each_function
 from gnv2_nas.profiling.torch_runtime import Torch
 from gnv2_nas.profiling.torch_threads import on_threads
@@ -32,8 +32,10 @@ class TestEager(RuntimeContract):
     def test_every_operator_has_its_time(self, runtime):
         for arch in SOME.values():
             seconds = runtime.layer_seconds(runtime.write(arch), threads=1, runs=1)
+            between = seconds.pop(LAYOUT)
             assert set(seconds) == {op.name for op in lower(arch).ops} - {"input"}
             assert all(value > 0 for value in seconds.values())
+            assert between < sum(seconds.values())
 
     def test_carries_weights_of_another_resolution(self, runtime):
         """Whose larger DFC kernels saw more than padding."""
