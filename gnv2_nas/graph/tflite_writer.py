@@ -15,6 +15,8 @@ from gnv2_nas.graph.tflite_wire import serialized
 INPUT, OUTPUT = "input", "logits"
 CHANNEL_MULTIPLE = 1
 """XNNPACK's kernels mask what does not fill a vector; zeros only make them work more."""
+JOIN_UP_TO = 32
+"""Channels of a Ghost module: two vectors of AVX-512. Wider ones stay in parts."""
 
 
 def tflite_bytes(
@@ -22,6 +24,7 @@ def tflite_bytes(
     model: Any = None,
     *,
     channel_multiple: int = CHANNEL_MULTIPLE,
+    join_up_to: int = JOIN_UP_TO,
     half: bool = False,
 ) -> bytes:
     """A TFLite file of `arch`: float32, batch norm folded, input "input" (1, height, width, 3),
@@ -35,14 +38,14 @@ def tflite_bytes(
         arch: the network.
         model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
             one, weights made for timing.
-        channel_multiple: see `prepared`.
+        channel_multiple, join_up_to: see `prepared`.
         half: whether XNNPACK is to run it at half precision, which takes the runtime's flag as
             well. The file is float32 all the same.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = plain_depthwise(*prepared(arch, model, channel_multiple))
+    graph, weights = plain_depthwise(*prepared(arch, model, channel_multiple, join_up_to))
     file = TfliteModel(graph, weights, half=half)
     last = len(graph.ops) - 1
     file.parts[0] = (file.tensor(INPUT, nhwc(graph.ops[0])),)

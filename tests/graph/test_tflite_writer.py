@@ -120,12 +120,19 @@ def test_arrays_are_aligned() -> None:
         assert (buffer.DataAsNumpy().ctypes.data - start) % 16 == 0
 
 
-def test_channels_may_be_padded() -> None:
-    arch = preset("ghostnetv2-1.0").replace(resolution=64)
-    model, image = random_model(arch), random_image(64)
-    padded = tflite_bytes(arch, model, channel_multiple=16)
-    with torch.no_grad():
-        assert difference(run(loaded(padded), image), model(image)) < TOLERANCE
+FORMS: list[dict[str, Any]] = [
+    {"channel_multiple": 16}, {"join_up_to": 0}, {"join_up_to": 1000}, {"half": True},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_every_form_computes_the_same(form: dict[str, Any]) -> None:
+    for space in ("ghostnetv2", "mobile"):
+        arch = load_space(space).sample(random.Random(1)).replace(resolution=96)
+        model, image = random_model(arch), random_image(arch.resolution)
+        found = run(loaded(tflite_bytes(arch, model, **form)), image)
+        with torch.no_grad():
+            assert difference(found, model(image)) < TOLERANCE
 
 
 def test_a_model_of_another_network_is_refused() -> None:
