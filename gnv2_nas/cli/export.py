@@ -3,55 +3,110 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli.console import say
+from gnv2_nas.cli.console import say, stderr
 from gnv2_nas.cli.options import Storage
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.search import defaults
 
-FORMATS = ("json", "onnx")
+if TYPE_CHECKING:
+    from gnv2_nas.arch import Architecture
+    from gnv2_nas.nn import Network
+    from gnv2_nas.profiling.runtime import Artefact, Precision, Runtime
+
+RUNTIME_OF = {
+    "onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "tflite": "litert",
+    "pte": "executorch",
+}  # fmt: skip
+FORMATS = ("json", *RUNTIME_OF)
+PRECISIONS = ("fp32", "int8")
 
 
 def export(
     network: Annotated[
         str, typer.Argument(help="A preset, an architecture JSON file, or STUDY:TRIAL.")
     ],
-    format: Annotated[str, typer.Option(help="onnx, or json for the architecture.")] = "onnx",  # noqa: A002
+    format: Annotated[  # noqa: A002
+        str,
+        typer.Option(
+            help="onnx; openvino (ONNX in the form it runs best), ncnn (.param and .bin), tflite, "
+            "pte (ExecuTorch); or json for the architecture."
+        ),
+    ] = "onnx",
     weights: Annotated[
         Path | None, typer.Option(help="Checkpoint (.safetensors or .pth); random weights without.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="File to write; by default the network's id.")
     ] = None,
+    precision: Annotated[str, typer.Option(help="fp32, or int8 for onnx and openvino.")] = "fp32",
+    calibration_images: Annotated[
+        Path | None,
+        typer.Option(help="For int8: .npy of float32 images (N, 3, H, W), prepared as for use."),
+    ] = None,
     storage: Storage = defaults.STORAGE,
 ) -> None:
-    """Write the file to deploy: ONNX with batch norm folded, batch 1, float32.
+    """Write the file to deploy: batch norm folded, batch 1; the very file that is timed.
 
-    Example: [cyan]gnv2-nas export ghostnetv2-1.0 --format onnx --output stock.onnx[/]
+    Example: [cyan]gnv2-nas export ghostnetv2-1.0 --format onnx --output stock.onnx[/],
+    [cyan]gnv2-nas export ghostnetv2-1.0 --format tflite[/]
     """
     if format not in FORMATS:
         raise UnknownNameError("format", format, FORMATS)
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
     if format == "json" and weights is not None:
         raise InputError("--weights has no place in the JSON of an architecture; leave it out")
-    from gnv2_nas.files import check_output, write_atomically
+    from gnv2_nas.files import check_output
+    from gnv2_nas.profiling.parity import check_parity
     from gnv2_nas.search.networks import find_network
 
     arch = find_network(network, storage)
-    path = output or Path(f"{arch.id}.{format}")
-    check_output(path)
+    check_output(output or Path(arch.id))
     if format == "json":
-        write_atomically(path, arch.to_json())
-    else:
-        from gnv2_nas.cli.weights import trained
+        return _write({".json": arch.to_json().encode()}, arch, output)
+    model = None if weights is None else _trained(arch, weights)
+    runtime = _runtime(format, precision, calibration_images)
+    with stderr().status(f"writing for {runtime.name}"):
+        artefact = runtime.write(arch, model)
+        apart = check_parity(arch, runtime.load(artefact, 1), runtime, model)
+    _write(artefact, arch, output)
+    say(f"checked in {runtime.version()}: logits differ from torch's by {apart:.1g} of the largest")
+    if weights is None:
+        say("weights: random, made for timing; give --weights for a network that was trained")
+    if precision == "int8" and calibration_images is None:
+        say("calibrated on noise, which is enough for timing; give --calibration-images for use")
+    return None
 
-        model = None if weights is None else trained(arch, weights)
-        from gnv2_nas.graph import onnx_bytes
 
-        write_atomically(path, onnx_bytes(arch, model))
-        if weights is None:
-            say("weights: random, made for timing; give --weights for a network that was trained")
-    size = path.stat().st_size
-    say(f"written: {path} ({size / 1e6:.1f} MB)" if size >= 1e5 else f"written: {path} ({size} B)")
+def _runtime(format: str, precision: str, images: Path | None) -> Runtime:  # noqa: A002
+    from gnv2_nas.profiling.runtime import get_runtime
+
+    asked: Precision = "int8" if precision == "int8" else "fp32"
+    return get_runtime(RUNTIME_OF[format], asked, calibration_images=str(images or ""))
+
+
+def _trained(arch: Architecture, weights: Path) -> Network:
+    from gnv2_nas.cli.weights import trained
+
+    return trained(arch, weights).eval()
+
+
+def _write(artefact: Artefact, arch: Architecture, output: Path | None) -> None:
+    """One file under the name asked for; of several each with its own suffix."""
+    from gnv2_nas.files import write_atomically
+
+    for suffix, content in artefact.items():
+        path = output or Path(f"{arch.id}{suffix}")
+        if len(artefact) > 1 and output is not None:
+            path = path.with_suffix(suffix) if path.suffix in artefact else Path(f"{path}{suffix}")
+        write_atomically(path, content)
+        size = len(content)
+        say(
+            f"written: {path} ({size / 1e6:.1f} MB)"
+            if size >= 1e5
+            else f"written: {path} ({size} B)"
+        )

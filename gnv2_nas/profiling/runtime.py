@@ -140,6 +140,14 @@ class Kind(msgspec.Struct, frozen=True):
     quick: bool = True
     """Whether a file is ready to run within a second; if not, the panel is the reference alone."""
 
+    def missing(self) -> str:
+        """A module it needs that is not installed; "" when all are."""
+        return next((package for package in self.needs if find_spec(package) is None), "")
+
+    def installation(self) -> str:
+        """The command that installs what it needs."""
+        return f"pip install 'gnv2-nas[{self.extra}]'" if self.extra else "pip install gnv2-nas"
+
 
 _TORCH_PRECISIONS: dict[Processor, tuple[Precision, ...]] = {
     "cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16", "bf16"), "mps": ("fp32", "fp16")
@@ -200,11 +208,10 @@ def get_runtime(
     if calibration_images and precision != "int8":
         raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
     module, class_name = kind.place.split(":")
-    missing = [package for package in kind.needs if find_spec(package) is None]
-    if missing:
+    if missing := kind.missing():
         raise InputError(
-            f"runtime {name!r} needs the package {missing[0]!r}, which is not installed: "
-            f"pip install 'gnv2-nas[{kind.extra}]'"
+            f"runtime {name!r} needs the package {missing!r}, which is not installed: "
+            f"{kind.installation()}"
         )
     runtime_class = getattr(importlib.import_module(f"gnv2_nas.profiling.{module}"), class_name)
     options = dict(kind.options)

@@ -101,6 +101,53 @@ def test_a_trial_is_profiled(flow):
     assert len(row["latency"]["wall_ms"]) == row["latency"]["rounds"]
 
 
+def test_networks_are_compared(flow):
+    best = next(each for each in flow.record().candidates if not each.baseline)
+    names = ["ghostnetv2-1.0", f"demo:{best.number}"]
+    found = json.loads(flow.run("profile", *names, "--compare", "--json").out)
+    assert found["first"] == names[0]
+    comparison = found["comparisons"][names[1]]
+    assert comparison["verdict"] == "FASTER"
+    assert comparison["ci95"][0] < comparison["ratio"] < comparison["ci95"][1] < 1
+    printed = flow.run("profile", *names, "--compare").out
+    assert "FASTER" in printed
+
+
+def test_a_latency_budget_is_judged(flow):
+    best = next(each for each in flow.record().candidates if not each.baseline)
+    for budget, verdict in (("100s", "met"), ("0.0001ms", "broken")):
+        answer = flow.run("profile", f"demo:{best.number}", "--budget", budget, "--json")
+        assert json.loads(answer.out)[0]["budget"] == verdict
+
+
+FILES = {"openvino": [".onnx"], "ncnn": [".bin", ".param"], "tflite": [".tflite"]}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_files_of_other_runtimes(flow, tmp_path, kind):
+    best = next(each for each in flow.record().candidates if not each.baseline)
+    target = tmp_path / "best"
+    answer = flow.run("export", f"demo:{best.number}", "--format", kind, "--output", target)
+    assert "logits differ from torch's by" in answer.err
+    suffixes = FILES[kind] if len(FILES[kind]) > 1 else [""]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"best{s}" for s in suffixes]
+
+
+def test_an_int8_file(flow, tmp_path):
+    best = next(each for each in flow.record().candidates if not each.baseline)
+    images = tmp_path / "images.npy"
+    side = best.architecture.resolution
+    np.save(images, np.random.default_rng(0).standard_normal((4, 3, side, side), np.float32))
+    target = tmp_path / "best.onnx"
+    flow.run(
+        "export", f"demo:{best.number}", "--precision", "int8", "--calibration-images", images,
+        "--output", target,
+    )  # fmt: skip
+    session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"input": np.zeros((1, 3, side, side), np.float32)})
+    assert logits.shape == (1, 10)
+
+
 def test_layers_of_a_trial(flow, tmp_path):
     best = next(each for each in flow.record().candidates if not each.baseline)
     name = f"demo:{best.number}"
