@@ -15,6 +15,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
+from gnv2_nas.graph.late_concats import with_late_concats
 from gnv2_nas.graph.nearest import floors_alike, nearest_sources
 from gnv2_nas.graph.onnx_wire import Constant, serialized
 from gnv2_nas.graph.op import Graph, Op
@@ -202,6 +203,7 @@ def onnx_bytes(
     *,
     channel_multiple: int = CHANNEL_MULTIPLE,
     join_up_to: int = 0,
+    late_concats: bool = False,
     spell_out: Collection[str] = (),
 ) -> bytes:
     """An ONNX file of `arch`: float32, batch 1, input "input", output "logits", batch norm folded.
@@ -216,6 +218,8 @@ def onnx_bytes(
             `alignment`; outputs are the same. 1 leaves them as they are.
         join_up_to: of how many channels at most Ghost modules compute their parts together, see
             `joined`; outputs are the same. 0 leaves all of them as they are.
+        late_concats: whether depthwise convolutions with a stride come before the concatenation
+            that they read, see `late_concats`; outputs are the same.
         spell_out: op kinds written as several simple nodes, for a runtime that fuses those with
             their neighbours but not the one node; only "hard_sigmoid" has such a form.
 
@@ -223,6 +227,8 @@ def onnx_bytes(
         CheckpointError: the module's weights are not those of `arch`.
     """
     graph, weights = prepared(arch, model, channel_multiple, join_up_to)
+    if late_concats:
+        graph, weights = with_late_concats(graph, weights)
     nodes = _NODES | {kind: _SPELLED_OUT[kind] for kind in spell_out}
     writer = _Writer(graph, weights)
     side = arch.resolution

@@ -97,8 +97,8 @@ class OpenVino:
             from gnv2_nas.profiling.quantization import quantized, read_images
 
             images = read_images(self._images, arch.resolution)
-            return {".onnx": quantized(onnx_bytes(arch, model, **_PLAIN), images)}
-        return {".onnx": onnx_bytes(arch, model, **_PLAIN, spell_out=("hard_sigmoid",))}
+            return {".onnx": quantized(onnx_bytes(arch, model, **_FORM), images)}
+        return {".onnx": onnx_bytes(arch, model, **_FORM, spell_out=("hard_sigmoid",))}
 
     def load(self, artefact: Artefact, threads: int) -> OpenVinoSession:
         return OpenVinoSession(artefact, self._options(threads))
@@ -127,7 +127,7 @@ class OpenVino:
         }
 
 
-_PLAIN: dict[str, Any] = {"channel_multiple": 1, "join_up_to": VECTOR}
+_FORM: dict[str, Any] = {"channel_multiple": 1, "join_up_to": VECTOR, "late_concats": True}
 
 
 def _owner_of_nodes(content: bytes) -> Callable[[str], str]:

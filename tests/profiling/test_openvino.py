@@ -7,8 +7,9 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
-from gnv2_nas.graph import lower, onnx_bytes
+from gnv2_nas.graph import lower, onnx_bytes, op_macs
 from gnv2_nas.graph.joined import joined
+from gnv2_nas.graph.late_concats import with_late_concats
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.profiling.openvino_runtime import OpenVino
 from gnv2_nas.profiling.runtime import RUNTIMES, get_runtime
@@ -80,6 +81,29 @@ def test_joined_leaves_no_concatenation_up_to_the_limit():
             kernel, bias = weights.folded(op)
             assert len(kernel) == len(bias) == op.shape[0]
             assert np.isfinite(kernel).all()
+
+
+# Without attention a module of a block with stride ends in a concatenation.
+@pytest.mark.parametrize("name", ["ghostnet-1.0", "ghostnetv2-1.0"])
+def test_late_concatenations_compute_the_same(name):
+    arch = preset(name).replace(resolution=64)
+    runtime, model = get_runtime("onnxruntime"), random_model(arch)
+    plain, other = (
+        runtime.load({".onnx": onnx_bytes(arch, model, channel_multiple=1, late_concats=late)}, 1)
+        for late in (False, True)
+    )
+    assert difference(other.logits(), plain.logits()) < 1e-5
+
+
+def test_late_concatenations_are_smaller():
+    graph = lower(preset("ghostnet-1.0"))
+    late, _ = with_late_concats(graph, TimingWeights())
+
+    def joined_pixels(ops):
+        return sum(op.shape[1] * op.shape[2] for op in ops if op.kind == "concat")
+
+    assert joined_pixels(late.ops) < joined_pixels(graph.ops)
+    assert sum(op_macs(op) for op in late.ops) == sum(op_macs(op) for op in graph.ops)
 
 
 def test_its_precisions_are_in_the_table():
