@@ -23,7 +23,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.nn import Network, timing_model
 from gnv2_nas.profiling.ncnn_runtime import Ncnn
 from gnv2_nas.profiling.parity import difference, expected_logits
-from gnv2_nas.profiling.runtime import Artefact
+from gnv2_nas.profiling.runtime import Artefact, Precision
 from gnv2_nas.space import load_space
 
 Row = tuple[str, str, str, str, str]
@@ -33,6 +33,7 @@ def run() -> Table:
     rows: list[Row] = [
         ("writing, median of 10 random networks", milliseconds(_writing()), "", "", ""),
         _layers(),
+        *_precisions(),
     ]
     for name, arch in _networks().items():
         rows += _against_pnnx(name, arch)
@@ -79,6 +80,17 @@ def _layers() -> Row:
         "",
         "",
     )
+
+
+def _precisions() -> Iterator[Row]:
+    """Stock V2 at half precision against fp32."""
+    runtimes: dict[Precision, Ncnn] = {name: Ncnn(name) for name in ("fp32", "fp16", "bf16")}
+    artefact = runtimes["fp32"].write(STOCK)
+    found = paired(lambda: {name: it.load(artefact, 1).run for name, it in runtimes.items()})
+    for name in ("fp16", "bf16"):
+        row = found[name]
+        label = f"GhostNetV2 1.0 at {name} ÷ fp32"
+        yield (label, f"{row.ratio:.3f}", "", "", f"{row.low:.3f}–{row.high:.3f}")
 
 
 def _against_pnnx(name: str, arch: Architecture) -> Iterator[Row]:
