@@ -32,7 +32,7 @@ def export(
     format: Annotated[  # noqa: A002
         str,
         typer.Option(
-            help="onnx; openvino (ONNX in the form it runs best), ncnn (.param and .bin), tflite, "
+            help="onnx; openvino (.xml and .bin), ncnn (.param and .bin), tflite, "
             "pte (ExecuTorch); or json for the architecture."
         ),
     ] = "onnx",

@@ -27,6 +27,8 @@ IR_VERSION = 8
 INPUT, OUTPUT = "input", "logits"
 CHANNEL_MULTIPLE = 16
 """Block of ONNX Runtime's layout on AVX-512; blocks of 8 divide it."""
+JOIN_UP_TO = 64
+"""Channels up to which a concatenation costs ONNX Runtime more than computing both parts at once."""
 
 
 class _Writer:
@@ -202,7 +204,8 @@ def onnx_bytes(
     model: Any = None,
     *,
     channel_multiple: int = CHANNEL_MULTIPLE,
-    join_up_to: int = 0,
+    join_up_to: int = JOIN_UP_TO,
+    plain_depthwise: bool = True,
     late_concats: bool = False,
     spell_out: Collection[str] = (),
 ) -> bytes:
@@ -218,6 +221,8 @@ def onnx_bytes(
             `alignment`; outputs are the same. 1 leaves them as they are.
         join_up_to: of how many channels at most Ghost modules compute their parts together, see
             `joined`; outputs are the same. 0 leaves all of them as they are.
+        plain_depthwise: whether depthwise convolutions of several outputs for each input become
+            several of one, see `depthwise`; outputs are the same.
         late_concats: whether depthwise convolutions with a stride come before the concatenation
             that they read, see `late_concats`; outputs are the same.
         spell_out: op kinds written as several simple nodes, for a runtime that fuses those with
@@ -226,7 +231,7 @@ def onnx_bytes(
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = prepared(arch, model, channel_multiple, join_up_to)
+    graph, weights = prepared(arch, model, channel_multiple, join_up_to, plain=plain_depthwise)
     if late_concats:
         graph, weights = with_late_concats(graph, weights)
     nodes = _NODES | {kind: _SPELLED_OUT[kind] for kind in spell_out}
@@ -239,9 +244,3 @@ def onnx_bytes(
     _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
     writer.model.metadata_props.add(key=ARCHITECTURE_KEY, value=arch.to_json())
     return serialized(writer.model, writer.constants)
-
-
-def written_architecture(content: bytes) -> Architecture:
-    """The network of a file that `onnx_bytes` has written, quantised or not."""
-    metadata = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
-    return Architecture.from_json(metadata[ARCHITECTURE_KEY])

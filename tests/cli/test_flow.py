@@ -120,7 +120,7 @@ def test_a_latency_budget_is_judged(flow):
         assert json.loads(answer.out)[0]["budget"] == verdict
 
 
-FILES = {"openvino": [".onnx"], "ncnn": [".bin", ".param"], "tflite": [".tflite"]}
+FILES = {"openvino": [".bin", ".xml"], "ncnn": [".bin", ".param"], "tflite": [".tflite"]}
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -28,7 +28,7 @@ class TestOpenVino(RuntimeContract):
 
 class TestOpenVinoInt8(RuntimeContract):
     networks = trained = TINY
-    random_count = 1
+    random_count = 0
 
     @pytest.fixture
     def runtime(self):
