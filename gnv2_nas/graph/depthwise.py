@@ -164,6 +164,7 @@ class _Rewritten:
             yield msgspec.structs.replace(
                 op,
                 name=name,
+                weight=op.weight if len(parts) == 1 or not op.weight else f"{op.weight}:{index}",
                 inputs=self._inputs(op, index),
                 shape=(len(part), *op.shape[1:]),
                 in_channels=len(read) if op.in_channels else 0,

@@ -6,6 +6,7 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.alignment import SpreadWeights, layouts_of, padded
+from gnv2_nas.graph.depthwise import plain_depthwise
 from gnv2_nas.graph.joined import joined
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph
@@ -13,7 +14,12 @@ from gnv2_nas.graph.weights import Weights, weights_for
 
 
 def prepared(
-    arch: Architecture, model: Any, channel_multiple: int, join_up_to: int = 0
+    arch: Architecture,
+    model: Any,
+    channel_multiple: int,
+    join_up_to: int = 0,
+    *,
+    plain: bool = False,
 ) -> tuple[Graph, Weights]:
     """The graph to write and where its weights come from.
 
@@ -25,6 +31,8 @@ def prepared(
             `alignment`; outputs are the same. 1 leaves them as they are.
         join_up_to: of how many channels at most Ghost modules compute their parts together, see
             `joined`; outputs are the same. 0 leaves all of them as they are.
+        plain: whether depthwise convolutions of several outputs for each input become several of
+            one, see `depthwise`; outputs are the same.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
@@ -32,6 +40,8 @@ def prepared(
     graph, weights = lower(arch), weights_for(arch, model)
     if join_up_to:
         graph, weights = joined(graph, weights, join_up_to)
+    if plain:
+        graph, weights = plain_depthwise(graph, weights)
     return aligned(graph, weights, channel_multiple)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
-from gnv2_nas.graph.depthwise import plain_depthwise
 from gnv2_nas.graph.prepared import prepared
 from gnv2_nas.graph.tflite_model import TfliteModel, nhwc
 from gnv2_nas.graph.tflite_operators import OPERATORS
@@ -45,7 +44,7 @@ def tflite_bytes(
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = plain_depthwise(*prepared(arch, model, channel_multiple, join_up_to))
+    graph, weights = prepared(arch, model, channel_multiple, join_up_to, plain=True)
     file = TfliteModel(graph, weights, half=half)
     last = len(graph.ops) - 1
     file.parts[0] = (file.tensor(INPUT, nhwc(graph.ops[0])),)

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from gnv2_nas.arch import Activation
 
-
 _initialising: ContextVar[bool] = ContextVar("initialising", default=True)
 
 

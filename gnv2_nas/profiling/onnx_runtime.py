@@ -36,7 +36,7 @@ from gnv2_nas.profiling.runtime import (
 
 _ERRORS_AND_WORSE = 3
 _LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose", "quantizelinear", "dequantizelinear")
-_ADDED_TO_NAMES = re.compile(rf"(_nchwc|_token_\d+|{re.escape(GATE)})+$")
+_ADDED_TO_NAMES = re.compile(rf"(_nchwc|_token_\d+|:\d+|{re.escape(GATE)})+$")
 _PROVIDERS: dict[Processor, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 

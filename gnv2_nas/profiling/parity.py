@@ -11,7 +11,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.profiling.runtime import Precision, Runtime, Session
 
-LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 2e-1, "int8": 0.5}
+LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 2e-1, "int8": 0.3}
 """Largest difference accepted, see `difference`: far above rounding, far below a wrong network.
 """
 
