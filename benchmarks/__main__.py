@@ -8,10 +8,12 @@ import sys
 from rich.console import Console
 
 from benchmarks.table import machine
+from gnv2_nas.profiling import huge_pages
 
 NAMES = (
-    "counting", "agreement", "answers", "writing", "deployed", "scores", "overhead", "repeat",
-    "verdicts", "trial",
+    "counting", "agreement", "answers", "writing", "deployed", "openvino_files", "ncnn_files",
+    "litert_files", "executorch_files", "torch_runtimes", "scores", "overhead", "sessions",
+    "repeat", "verdicts", "trial",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 
@@ -31,4 +33,5 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    huge_pages.restart()  # as the command line does
     sys.exit(main(sys.argv[1:]))

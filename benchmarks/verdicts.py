@@ -27,7 +27,7 @@ POOL = 20
 IDENTICAL = 40
 APART, TOLERANCE = 0.03, 0.006
 PAIRS = 10
-AT_LENGTH = {"precision": 0.002, "seconds_per_network": 8.0, "sessions": 8}
+AT_LENGTH = {"precision": 0.002, "seconds_per_network": 6.0, "sessions": 6}
 
 
 def run() -> Table:

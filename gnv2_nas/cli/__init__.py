@@ -14,6 +14,7 @@ from gnv2_nas.cli.report import report
 from gnv2_nas.cli.search import search
 from gnv2_nas.cli.spaces import spaces
 from gnv2_nas.errors import Gnv2NasError
+from gnv2_nas.profiling import huge_pages
 
 app = typer.Typer(
     help="Search and profile GhostNetV2 networks on the device they ship on.",
@@ -48,6 +49,8 @@ def main() -> None:
     # By default torch's threads spin while they wait: on a busy machine a Zen-score then took
     # 13 s instead of 1 s. Read when torch is loaded, so it is set before anything is.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.argv[1:2] in (["profile"], ["search"]):
+        huge_pages.restart()
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt

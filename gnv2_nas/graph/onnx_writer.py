@@ -28,7 +28,7 @@ INPUT, OUTPUT = "input", "logits"
 CHANNEL_MULTIPLE = 16
 """Block of ONNX Runtime's layout on AVX-512; blocks of 8 divide it."""
 JOIN_UP_TO = 64
-"""Channels up to which a concatenation costs ONNX Runtime more than computing both parts at once."""
+"""Channels up to which a concatenation costs ONNX Runtime more than computing both parts."""
 
 
 class _Writer:

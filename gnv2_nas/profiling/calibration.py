@@ -38,12 +38,15 @@ def calibrate(
     names = PANEL[: len(device.panel)]
     files = [device.ready(arch).artefact for arch in device.panel] * COPIES
 
-    def open_session(_: int) -> list[Run]:
-        return [device.open(artefact).run for artefact in files]
+    rng = random.Random(seed)
 
-    visits = collect(
-        open_session, PLAN, device.runtime.timer, random.Random(seed), lambda _: False, progress
-    )
+    def open_session(_: int) -> list[Run]:
+        loaded = {
+            row: device.open(files[row]).run for row in rng.sample(range(len(files)), len(files))
+        }
+        return [loaded[row] for row in range(len(files))]
+
+    visits = collect(open_session, PLAN, device.runtime.timer, rng, lambda _: False, progress)
     progress(1.0)
     found = estimate(visits, {0: 0.0, len(names): 0.0}, busy=device.clock != "wall", seed=seed)
     log_ratios = found.log_ratio.reshape(COPIES, len(names)).mean(axis=0)
@@ -91,5 +94,6 @@ def _path(device: Device, folder: Path) -> Path:
 
 def _key(device: Device) -> str:
     machine = device.fingerprint()
-    parts = [machine.cpu, machine.cores, machine.runtime, device.profile.content_hash]
+    parts = [machine.cpu, machine.cores, machine.runtime, machine.huge_pages]
+    parts.append(device.profile.content_hash)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

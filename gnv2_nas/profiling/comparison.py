@@ -9,7 +9,7 @@ import msgspec
 
 from gnv2_nas.profiling.record import NORMAL_95, Measurement
 
-THOROUGH: dict[str, Any] = {"precision": 0.004, "seconds_per_network": 8.0, "sessions": 4}
+THOROUGH: dict[str, Any] = {"precision": 0.004, "seconds_per_network": 5.0, "sessions": 4}
 """Arguments of `measure` that tell networks 3 % apart on a noisy machine."""
 
 Verdict = Literal["FASTER", "SLOWER", "SAME", "CANNOT TELL"]

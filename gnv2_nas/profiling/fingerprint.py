@@ -6,6 +6,7 @@ import os
 import platform
 from pathlib import Path
 
+from gnv2_nas.profiling import huge_pages
 from gnv2_nas.profiling.record import Fingerprint
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -22,6 +23,7 @@ def fingerprint(runtime: str) -> Fingerprint:
         runtime=runtime,
         governor=_GOVERNOR.read_text().strip() if _GOVERNOR.exists() else "unknown",
         load=round(os.getloadavg()[0], 2),
+        huge_pages=huge_pages.in_use(),
     )
 
 

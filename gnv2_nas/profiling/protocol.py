@@ -89,7 +89,8 @@ class _Batch:
         self.group, self.device, self.precision, self.rng = group, device, precision, rng
         self.fingerprint = device.fingerprint()
         self.taken_at = datetime.now(UTC).isoformat(timespec="microseconds")
-        self.ready = {arch.id: device.ready(arch) for arch in group}
+        # In OpenVINO the networks loaded first are favoured by where their weights come to lie.
+        self.ready = {arch.id: device.ready(arch) for arch in rng.sample(group, len(group))}
 
     def collect(self, seconds_per_network: float, sessions: int, progress: Progress) -> None:
         """Time all networks; `visits` and `estimates` are there afterwards."""
@@ -103,8 +104,10 @@ class _Batch:
 
     def _open_session(self, number: int) -> list[Run]:
         panel = self.device.panel_sessions(number)
-        own = [self._session(self.ready[arch.id]) for arch in self.group]
-        return [session.run for session in (*panel, *own)]
+        own: dict[int, Session] = {}
+        for row in self.rng.sample(range(len(self.group)), len(self.group)):
+            own[row] = self._session(self.ready[self.group[row].id])
+        return [session.run for session in (*panel, *(own[row] for row in sorted(own)))]
 
     def _session(self, ready: Ready) -> Session:
         """A session no other network has: the one that was checked, the first time."""

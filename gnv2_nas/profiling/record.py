@@ -45,6 +45,8 @@ class Fingerprint(msgspec.Struct, frozen=True):
     governor: str = "unknown"
     load: float = 0.0
     """Load average over one minute when the measurement began."""
+    huge_pages: bool = False
+    """Whether the weights lay in pages of 2 MiB, see `huge_pages`."""
 
 
 class Calibration(msgspec.Struct, frozen=True):
