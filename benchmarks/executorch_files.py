@@ -46,9 +46,7 @@ def run() -> Table:
     exported = _exported(STOCK)
     rows.append(("GhostNetV2 1.0: exporting", milliseconds(time.perf_counter() - started), "", ""))
     files = {"exported": exported, "exported once more (A/A)": exported, "ours": artefact[".pte"]}
-    found = paired(
-        lambda: {name: runtime.load({".pte": file}, 1).run for name, file in files.items()}
-    )
+    found = paired({name: loading(runtime, {".pte": file}) for name, file in files.items()})
     for name, row in found.items():
         interval = f"{row.low:.3f}–{row.high:.3f}"
         rows.append((f"GhostNetV2 1.0: {name}", f"{row.ms:.2f} ms", f"{row.ratio:.3f}", interval))

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from benchmarks.paired import paired
+from benchmarks.paired import loading, paired
 from benchmarks.public_form import STOCK, public_model
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
@@ -86,7 +86,7 @@ def _precisions() -> Iterator[Row]:
     """Stock V2 at half precision against fp32."""
     runtimes: dict[Precision, Ncnn] = {name: Ncnn(name) for name in ("fp32", "fp16", "bf16")}
     artefact = runtimes["fp32"].write(STOCK)
-    found = paired(lambda: {name: it.load(artefact, 1).run for name, it in runtimes.items()})
+    found = paired({name: loading(it, artefact) for name, it in runtimes.items()})
     for name in ("fp16", "bf16"):
         row = found[name]
         label = f"GhostNetV2 1.0 at {name} ÷ fp32"
@@ -105,10 +105,9 @@ def _against_pnnx(name: str, arch: Architecture) -> Iterator[Row]:
         milliseconds(median_seconds(partial(runtime.load, files, 1), 5)) for files in (ours, theirs)
     )
     yield (f"{name}: loading", loading, their_loading, "", "")
-    found = paired(
-        lambda: {key: runtime.load(files, 1).run for key, files in (("", theirs), ("ours", ours))},
-        sessions=5,
-    )
+    files = {"": theirs, "ours": ours}
+    loaders = {key: loading(runtime, file) for key, file in files.items()}
+    found = paired(loaders, sessions=5)
     our, their = found["ours"], found[""]
     interval = f"{our.low:.3f}–{our.high:.3f}"
     yield (

@@ -7,7 +7,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def run() -> Table:
         ("layers together ÷ a call", f"{_layers_of_a_call(runtime):.3f}", "", ""),
     ]
     for name, arch in (("GhostNetV2 1.0", STOCK), ("random 1", networks[0]), ("2", networks[1])):
-        rows += _against_conversion(name, runtime, arch, rng)
+        rows += _against_conversion(name, runtime, arch)
     title = "OpenVINO, CPU time (promised: written in 300 ms, at most 1.0 of its own conversion)"
     return table(title, ("", "", "÷ converted", "95 %"), rows)
 
@@ -65,9 +65,7 @@ def _layers_of_a_call(runtime: OpenVino) -> float:
     return statistics.median(ratios)
 
 
-def _against_conversion(
-    name: str, runtime: OpenVino, arch: Architecture, rng: random.Random
-) -> Iterator[Row]:
+def _against_conversion(name: str, runtime: OpenVino, arch: Architecture) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / "converted.xml"
         seconds = _convert(arch, converted)
@@ -77,20 +75,11 @@ def _against_conversion(
             "converted once more (A/A)": lambda: _loaded(converted, arch.resolution),
             "ours": lambda: runtime.load(artefact, 1).run,
         }
-        found = paired(lambda: _in_random_order(loaders, rng), sessions=SESSIONS, rounds=ROUNDS)
+        found = paired(loaders, sessions=SESSIONS, rounds=ROUNDS)
     yield f"{name}: converting", milliseconds(seconds), "", ""
     for kind, row in found.items():
         interval = f"{row.low:.3f}–{row.high:.3f}"
         yield f"{name}: {kind}", f"{row.ms:.2f} ms", f"{row.ratio:.3f}", interval
-
-
-def _in_random_order(
-    loaders: Mapping[str, Callable[[], Callable[[], object]]], rng: random.Random
-) -> dict[str, Callable[[], object]]:
-    """Everything loaded, in an order of its own each time: what is loaded first is favoured, by
-    where its weights come to lie in memory."""
-    loaded = {name: loaders[name]() for name in rng.sample(sorted(loaders), len(loaders))}
-    return {name: loaded[name] for name in loaders}
 
 
 def _convert(arch: Architecture, path: Path) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from gnv2_nas.profiling.plan import Plan, collect
-from gnv2_nas.profiling.runtime import Timer, thread_timer
+from gnv2_nas.profiling.runtime import Artefact, Runtime, Timer, thread_timer
 from gnv2_nas.profiling.statistics import estimate
 
 Run = Callable[[], object]
@@ -24,7 +24,7 @@ class Paired(NamedTuple):
 
 
 def paired(
-    open_runs: Callable[[], Mapping[str, Run]],
+    loaders: Mapping[str, Callable[[], Run]],
     *,
     timer: Timer = thread_timer,
     sessions: int = 3,
@@ -34,20 +34,29 @@ def paired(
     """Every entry's time against that of the first.
 
     Args:
-        open_runs: loads everything afresh: name → one inference. Called once for each session.
+        loaders: name → what loads it afresh and gives one inference. Called once a session, in an
+            order drawn by lot: in OpenVINO what is loaded first is favoured.
         timer: the runtime's own, see `Runtime.timer`; the busy clock counts.
         seconds: when to stop before all rounds are done.
     """
-    names = list(open_runs())
+    rng = random.Random(0)
+
+    def open_session(_: int) -> list[Run]:
+        loaded = {name: loaders[name]() for name in rng.sample(list(loaders), len(loaders))}
+        return [loaded[name] for name in loaders]
+
     plan = Plan(sessions=sessions, rounds=rounds, max_sessions=sessions, max_seconds=seconds)
-    visits = collect(
-        lambda _: list(open_runs().values()), plan, timer, random.Random(0), lambda _: False
-    )
+    visits = collect(open_session, plan, timer, rng, lambda _: False)
     found = estimate(visits, {0: 0.0})
     rows = {}
-    for number, name in enumerate(names):
+    for number, name in enumerate(loaders):
         log_ratio, half = found.log_ratio[number], found.half[number]
         ratio = math.exp(log_ratio)
         ms = ratio * found.reference_seconds * 1e3
         rows[name] = Paired(ms, ratio, math.exp(log_ratio - half), math.exp(log_ratio + half))
     return rows
+
+
+def loading(runtime: Runtime, artefact: Artefact) -> Callable[[], Run]:
+    """What loads those files afresh, on one thread."""
+    return lambda: runtime.load(artefact, 1).run

@@ -68,7 +68,7 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 def run() -> Table:
     cases = [_Case(name, precision) for name, precision in CASES]
-    found = paired(lambda: {case.name: case.run() for case in cases})
+    found = paired({case.name: case.run for case in cases})
     rows = [
         (
             case.name,

@@ -20,11 +20,14 @@ from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.journal import FOLDER
 from gnv2_nas.profiling.plan import Plan, Run, collect
 from gnv2_nas.profiling.record import PANEL, Calibration
+from gnv2_nas.profiling.runtime import RUNTIMES
 from gnv2_nas.profiling.statistics import estimate
 
 PLAN = Plan(sessions=5, rounds=20, max_sessions=5, max_seconds=30.0)
 COPIES = 2
 """Of each network of the panel."""
+BRIEF_PLAN = Plan(sessions=2, rounds=20, max_sessions=2, max_seconds=30.0)
+"""Where loading a network takes up to a minute; with one copy."""
 
 
 def calibrate(
@@ -36,8 +39,9 @@ def calibrate(
         MeasurementError: the runtime refuses a network of the panel.
     """
     names = PANEL[: len(device.panel)]
-    files = [device.ready(arch).artefact for arch in device.panel] * COPIES
-
+    quick = RUNTIMES[device.profile.runtime].quick
+    plan, copies = (PLAN, COPIES) if quick else (BRIEF_PLAN, 1)
+    files = [device.ready(arch).artefact for arch in device.panel] * copies
     rng = random.Random(seed)
 
     def open_session(_: int) -> list[Run]:
@@ -46,10 +50,11 @@ def calibrate(
         }
         return [loaded[row] for row in range(len(files))]
 
-    visits = collect(open_session, PLAN, device.runtime.timer, rng, lambda _: False, progress)
+    visits = collect(open_session, plan, device.runtime.timer, rng, lambda _: False, progress)
     progress(1.0)
-    found = estimate(visits, {0: 0.0, len(names): 0.0}, busy=device.clock != "wall", seed=seed)
-    log_ratios = found.log_ratio.reshape(COPIES, len(names)).mean(axis=0)
+    references = {copy * len(names): 0.0 for copy in range(copies)}
+    found = estimate(visits, references, busy=device.clock != "wall", seed=seed)
+    log_ratios = found.log_ratio.reshape(copies, len(names)).mean(axis=0)
     return Calibration(
         key=_key(device),
         reference_ms=found.reference_seconds * 1e3,
