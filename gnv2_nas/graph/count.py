@@ -35,7 +35,7 @@ class Counts(msgspec.Struct, frozen=True):
     def memory_bytes(self) -> int:
         """What must fit into memory to run: weights and the peak of the feature maps.
 
-        Of the network itself; padded channels can add up to 15 %.
+        Of the network itself; padded and joined channels can add up to 20 %.
         """
         return self.weight_bytes + self.peak_activation_bytes
 
