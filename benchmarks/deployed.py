@@ -6,7 +6,7 @@ import warnings
 
 from rich.table import Table
 
-from benchmarks.paired import loading, paired
+from benchmarks.paired import loader, paired
 from benchmarks.public_form import STOCK, exported, public_model
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
@@ -36,7 +36,7 @@ def run() -> Table:
         "GhostNet 1.0, onnx_bytes": onnx_bytes(preset("ghostnet-1.0")),
         "MobileNetV3-Large 1.0, onnx_bytes": onnx_bytes(preset("mobilenetv3-large-1.0")),
     }
-    found = paired({name: loading(runtime, {".onnx": file}) for name, file in artefacts.items()})
+    found = paired({name: loader(runtime, {".onnx": file}) for name, file in artefacts.items()})
     rows = [
         (name, f"{row.ms:.2f}", f"{row.ratio:.3f}", f"{row.low:.3f}–{row.high:.3f}")
         for name, row in found.items()

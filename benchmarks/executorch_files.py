@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from rich.table import Table
 
-from benchmarks.paired import paired
+from benchmarks.paired import loader, paired
 from benchmarks.public_form import STOCK
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture, preset
@@ -46,7 +46,7 @@ def run() -> Table:
     exported = _exported(STOCK)
     rows.append(("GhostNetV2 1.0: exporting", milliseconds(time.perf_counter() - started), "", ""))
     files = {"exported": exported, "exported once more (A/A)": exported, "ours": artefact[".pte"]}
-    found = paired({name: loading(runtime, {".pte": file}) for name, file in files.items()})
+    found = paired({name: loader(runtime, {".pte": file}) for name, file in files.items()})
     for name, row in found.items():
         interval = f"{row.low:.3f}–{row.high:.3f}"
         rows.append((f"GhostNetV2 1.0: {name}", f"{row.ms:.2f} ms", f"{row.ratio:.3f}", interval))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.paired import loading, paired
+from benchmarks.paired import loader, paired
 from benchmarks.public_form import STOCK
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
@@ -97,7 +97,7 @@ def _running(name: str, arch: Architecture) -> list[Row]:
     runtime = LiteRt()
     files = {"theirs": _official(arch), "ours": runtime.write(arch)}
     found = paired(
-        {owner: loading(runtime, file) for owner, file in files.items()},
+        {owner: loader(runtime, file) for owner, file in files.items()},
         timer=runtime.timer,
     )
     ours, theirs = found["ours"], found["theirs"]

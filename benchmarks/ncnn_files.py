@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from benchmarks.paired import loading, paired
+from benchmarks.paired import loader, paired
 from benchmarks.public_form import STOCK, public_model
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
@@ -86,7 +86,7 @@ def _precisions() -> Iterator[Row]:
     """Stock V2 at half precision against fp32."""
     runtimes: dict[Precision, Ncnn] = {name: Ncnn(name) for name in ("fp32", "fp16", "bf16")}
     artefact = runtimes["fp32"].write(STOCK)
-    found = paired({name: loading(it, artefact) for name, it in runtimes.items()})
+    found = paired({name: loader(it, artefact) for name, it in runtimes.items()})
     for name in ("fp16", "bf16"):
         row = found[name]
         label = f"GhostNetV2 1.0 at {name} ÷ fp32"
@@ -106,7 +106,7 @@ def _against_pnnx(name: str, arch: Architecture) -> Iterator[Row]:
     )
     yield (f"{name}: loading", loading, their_loading, "", "")
     files = {"": theirs, "ours": ours}
-    loaders = {key: loading(runtime, file) for key, file in files.items()}
+    loaders = {key: loader(runtime, file) for key, file in files.items()}
     found = paired(loaders, sessions=5)
     our, their = found["ours"], found[""]
     interval = f"{our.low:.3f}–{our.high:.3f}"

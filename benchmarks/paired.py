@@ -57,6 +57,6 @@ def paired(
     return rows
 
 
-def loading(runtime: Runtime, artefact: Artefact) -> Callable[[], Run]:
+def loader(runtime: Runtime, artefact: Artefact) -> Callable[[], Run]:
     """What loads those files afresh, on one thread."""
     return lambda: runtime.load(artefact, 1).run
