@@ -11,9 +11,9 @@ from benchmarks.table import machine
 from gnv2_nas.profiling import huge_pages
 
 NAMES = (
-    "counting", "agreement", "answers", "writing", "deployed", "openvino_files", "ncnn_files",
-    "litert_files", "executorch_files", "torch_runtimes", "scores", "overhead", "sessions",
-    "repeat", "verdicts", "trial",
+    "counting", "agreement", "answers", "writing", "deployed", "runtimes", "openvino_files",
+    "ncnn_files", "litert_files", "executorch_files", "torch_runtimes", "scores", "overhead",
+    "sessions", "repeat", "verdicts", "trial",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -88,7 +89,8 @@ class _Batch:
     ) -> None:
         self.group, self.device, self.precision, self.rng = group, device, precision, rng
         self.fingerprint = device.fingerprint()
-        self.taken_at = datetime.now(UTC).isoformat(timespec="microseconds")
+        self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.name = secrets.token_hex(6)
         # In OpenVINO the networks loaded first are favoured by where their weights come to lie.
         self.ready = {arch.id: device.ready(arch) for arch in rng.sample(group, len(group))}
 
@@ -166,7 +168,7 @@ class _Batch:
             parity=self.ready[arch.id].parity,
             percentiles_ms=percentiles(wall_ms),
             errors=self.estimates.errors(row),
-            batch=self.taken_at,
+            batch=self.name,
             taken_at=self.taken_at,
             fingerprint=self.fingerprint,
             wall_ms=tuple(wall_ms.round(5).tolist()),

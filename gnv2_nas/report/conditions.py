@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 from gnv2_nas.profiling.comparison import check_budget
+from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.search.records import Candidate, StudyRecord
 
-_CLOCKS = {"cpu": "thread CPU time", "wall": "wall time"}
+_CLOCKS = {"cpu": "CPU time", "wall": "wall time", "device": "the accelerator's own time"}
 
 
 def conditions(record: StudyRecord) -> list[tuple[str, str]]:
@@ -41,8 +42,18 @@ def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
     return [
         ("Device", f"{device}: {runtime}, {threads} thread{plural}, {precision}, batch 1"),
         ("Clock", f"{_CLOCKS.get(clock, clock)}, {min(rounds)} to {max(rounds)} rounds"),
+        *_parity(measured),
         ("Measured", f"{dates[0]} to {dates[-1]}" if dates[0] != dates[-1] else dates[0]),
     ]
+
+
+def _parity(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
+    """How far any file's logits were from torch's, where that was asked."""
+    known = [latency.parity for latency in measured if latency.parity is not None]
+    if not known:
+        return []
+    said = f"logits differ by at most {max(known):.1g} of the largest"
+    return [("Files against torch", f"{len(known)} checked before they were timed: {said}")]
 
 
 def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, str]]:

@@ -31,7 +31,7 @@ def test_a_clear_win_names_network_gain_interval_and_price() -> None:
     found = said([stock(92), network(1, 94, 0.82)])
     assert found.tone == "good"
     assert found.headline == (
-        "demo:1 has 18% lower latency than stock GhostNetV2 1.0 (95% interval 16% to 20%), "
+        "demo:1 has 18% lower latency than stock GhostNetV2 1.0 (95% interval 17% to 19%), "
         "at no lower Zen-score (94.00 against 92.00)."
     )
     texts = " ".join(finding.text for finding in found.findings)
@@ -106,7 +106,7 @@ def test_nothing_scored() -> None:
 def test_one_objective() -> None:
     found = said([stock(), network(1, 80, 0.7)], objectives=("latency",))
     assert found.headline == (
-        "demo:1 has 30% lower latency than stock GhostNetV2 1.0 (95% interval 28% to 32%)."
+        "demo:1 has 30% lower latency than stock GhostNetV2 1.0 (95% interval 29% to 31%)."
     )
     assert [finding.title for finding in found.findings] == ["Fastest"]
 

@@ -70,7 +70,7 @@ def test_the_page_states_its_conditions(tmp_path: Path) -> None:
     record = typical(20, budgets=("300MFLOPs", "12ms"))
     text = body(write_report(record, tmp_path))
     for needed in (
-        "Imaginary Core 5", "onnxruntime 1.31.0", "1 thread, fp32", "thread CPU time", "nsga2",
+        "Imaginary Core 5", "onnxruntime 1.31.0", "1 thread, fp32", "CPU time", "nsga2",
         "ghostnetv2 (hash 0f3a9c1d2b)", "300MFLOPs", "12ms", record.command, record.created_at,
         "multiply-adds of convolutions and linear layers", "Kendall τ",
     ):  # fmt: skip
