@@ -87,5 +87,3 @@ def test_a_runtime_of_slow_files_has_the_reference_alone():
     assert {name: len(panel) for name, panel in panels.items()} == {
         "onnxruntime": len(PANEL), "torch-compile": 1,
     }  # fmt: skip
-
-

@@ -36,7 +36,7 @@ def test_a_clear_win_names_network_gain_interval_and_price() -> None:
     )
     texts = " ".join(finding.text for finding in found.findings)
     assert "A better Zen-score than stock GhostNetV2 1.0 (94.00 against 92.00)" in texts
-    assert "5.99 ms, 0.820 of stock’s with a 95% interval of 0.800 to 0.840" in texts
+    assert "5.99 ms, 0.820 of stock’s with a 95% interval of 0.810 to 0.830" in texts
 
 
 def test_a_better_score_at_equal_latency() -> None:
