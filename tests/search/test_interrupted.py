@@ -140,6 +140,15 @@ def test_no_room_for_a_database_at_all(folder):
     assert full.stderr.splitlines()[-1].startswith("error: the study database refused: ")
 
 
+@pytest.fixture
+def interruptible():
+    """Otherwise the interrupt would end the process that runs the tests, without a word."""
+    handler = signal.getsignal(signal.SIGINT)
+    assert handler is signal.default_int_handler, f"SIGINT belongs to {handler!r}"
+    assert threading.current_thread() is threading.main_thread()
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_end_of_a_transaction():
     done = []
 
@@ -154,6 +163,7 @@ def test_an_interrupt_waits_for_the_end_of_a_transaction():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_does_not_hide_a_failure_for_long():
     @interrupts_wait()
     def write():
