@@ -35,6 +35,8 @@ from gnv2_nas.profiling.runtime import (
 )
 
 _ERRORS_AND_WORSE = 3
+_WARM_UP = 2
+"""Runs of the profiler that do not count."""
 _LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose", "quantizelinear", "dequantizelinear")
 _ADDED_TO_NAMES = re.compile(rf"(_nchwc|_token_\d+|:\d+|{re.escape(GATE)})+$")
 _PROVIDERS: dict[Processor, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -151,7 +153,7 @@ class OnnxRuntime:
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "layers")
             session = OnnxSession(artefact, options)
-            for _ in range(runs):
+            for _ in range(_WARM_UP + runs):
                 session.run()
             events = json.loads(session.end_profiling().read_text())
         return _mean_seconds(events, runs)
@@ -187,9 +189,13 @@ def _options(threads: int) -> ort.SessionOptions:
 
 def _mean_seconds(events: list[dict[str, Any]], runs: int) -> dict[str, float]:
     total: Counter[str] = Counter()
-    for event in events:
-        if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time"):
-            continue
+    kernels = [
+        event
+        for event in events
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    ]
+    # Every run has as many; the first ones find nothing in the caches.
+    for event in kernels[len(kernels) * _WARM_UP // (_WARM_UP + runs) :]:
         node = event["name"].removesuffix("_kernel_time")
         is_layout = event["args"]["op_name"].lower().startswith(_LAYOUT_OPS)
         total[LAYOUT if is_layout else _ADDED_TO_NAMES.sub("", node)] += event["dur"]
