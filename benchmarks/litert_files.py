@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import statistics
 import subprocess
 from collections.abc import Iterable
@@ -12,14 +11,13 @@ from pathlib import Path
 
 from rich.table import Table
 
+from benchmarks.networks import compared_networks, random_networks
 from benchmarks.paired import loader, paired
-from benchmarks.public_form import STOCK
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.profiling.litert_runtime import SUFFIX, LiteRt
 from gnv2_nas.profiling.parity import difference, expected_logits
 from gnv2_nas.profiling.runtime import Artefact
-from gnv2_nas.space import load_space
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ROOT / ".venv-litert-torch"
@@ -34,7 +32,7 @@ def run() -> Table:
     rows: list[Row] = [
         ("writing, median of 10 random networks", milliseconds(_writing()), "", "", "")
     ]
-    networks = _networks()
+    networks = compared_networks()
     if (ENVIRONMENT / "bin").exists():
         _convert(networks.values())
         rows.append(_converting(networks.values()))
@@ -46,25 +44,9 @@ def run() -> Table:
     return table("TFLite files in LiteRT (promised: 300 ms to write, at most 1.0)", columns, rows)
 
 
-def _random_networks(space: str, count: int, seed: int) -> list[Architecture]:
-    rng = random.Random(seed)
-    return [load_space(space).sample(rng) for _ in range(count)]
-
-
-def _networks() -> dict[str, Architecture]:
-    one, other = _random_networks("ghostnetv2", 2, 5)
-    (mobile,) = _random_networks("mobile", 1, 5)
-    return {
-        "GhostNetV2 1.0": STOCK,
-        "a network of ghostnetv2": one,
-        "another": other,
-        "a network of mobile": mobile,
-    }
-
-
 def _writing() -> float:
     spaces = ("ghostnetv2", "mobile")
-    networks = [arch for space in spaces for arch in _random_networks(space, 5, 0)]
+    networks = [arch for space in spaces for arch in random_networks(space, 5, 0)]
     write = LiteRt().write
     return statistics.median(median_seconds(partial(write, arch), 3) for arch in networks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
+from benchmarks.networks import compared_networks, random_networks
 from benchmarks.paired import loader, paired
 from benchmarks.public_form import STOCK, public_model
 from benchmarks.table import median_seconds, milliseconds, table
@@ -24,7 +24,6 @@ from gnv2_nas.nn import Network, timing_model
 from gnv2_nas.profiling.ncnn_runtime import Ncnn
 from gnv2_nas.profiling.parity import difference, expected_logits
 from gnv2_nas.profiling.runtime import Artefact, Precision
-from gnv2_nas.space import load_space
 
 Row = tuple[str, str, str, str, str]
 
@@ -35,30 +34,14 @@ def run() -> Table:
         _layers(),
         *_precisions(),
     ]
-    for name, arch in _networks().items():
+    for name, arch in compared_networks().items():
         rows += _against_pnnx(name, arch)
     columns = ("", "ours", "pnnx", "ours ÷ theirs", "95 %")
     return table("ncnn files (promised: 300 ms to write, at most 1.0)", columns, rows)
 
 
-def _random_networks(space: str, count: int, seed: int) -> list[Architecture]:
-    rng = random.Random(seed)
-    return [load_space(space).sample(rng) for _ in range(count)]
-
-
-def _networks() -> dict[str, Architecture]:
-    one, other = _random_networks("ghostnetv2", 2, 5)
-    (mobile,) = _random_networks("mobile", 1, 5)
-    return {
-        "GhostNetV2 1.0": STOCK,
-        "a network of ghostnetv2": one,
-        "another": other,
-        "a network of mobile": mobile,
-    }
-
-
 def _writing() -> float:
-    networks = _random_networks("ghostnetv2", 5, 0) + _random_networks("mobile", 5, 0)
+    networks = random_networks("ghostnetv2", 5, 0) + random_networks("mobile", 5, 0)
     write = Ncnn().write
     return statistics.median(median_seconds(partial(write, arch), 3) for arch in networks)
 

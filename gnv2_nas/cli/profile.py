@@ -13,6 +13,7 @@ from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
+    from gnv2_nas.profiling import Measurement
 
 
 def profile(
@@ -74,14 +75,9 @@ def _limit(budget: str) -> float | None:
 def _table(
     networks: dict[str, Architecture], device: str, limit_ms: float | None, *, json: bool
 ) -> None:
-    from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
     from gnv2_nas.cli.profile_tables import explain, network_json, print_networks
-    from gnv2_nas.files import check_writable
-    from gnv2_nas.profiling import journal
 
-    check_writable(journal.FOLDER)
-    measurements = measure_with_progress(list(networks.values()), calibrated_device(device))
-    journal.append(measurements)
+    measurements = _measured(networks, device)
     with stderr().status("counting with fvcore"):
         from gnv2_nas.nn.reference_count import fvcore_total
 
@@ -94,16 +90,10 @@ def _table(
 
 
 def _compare(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
-    from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
     from gnv2_nas.cli.profile_tables import print_comparisons
-    from gnv2_nas.files import check_writable
-    from gnv2_nas.profiling import journal
     from gnv2_nas.profiling.comparison import compare
 
-    check_writable(journal.FOLDER)
-    opened = calibrated_device(device)
-    measurements = measure_with_progress(list(networks.values()), opened, to_compare=True)
-    journal.append(measurements)
+    measurements = _measured(networks, device, to_compare=True)
     first, *others = networks
     comparisons = {
         name: compare(measurement, measurements[0])
@@ -112,6 +102,21 @@ def _compare(networks: dict[str, Architecture], device: str, *, json: bool) -> N
     if json:
         return print_json({"first": first, "comparisons": comparisons})
     return print_comparisons(first, comparisons)
+
+
+def _measured(
+    networks: dict[str, Architecture], device: str, *, to_compare: bool = False
+) -> list[Measurement]:
+    """Latencies in the order given, kept in the device's file."""
+    from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
+    from gnv2_nas.files import check_writable
+    from gnv2_nas.profiling import journal
+
+    check_writable(journal.FOLDER)
+    opened = calibrated_device(device)
+    measurements = measure_with_progress(list(networks.values()), opened, to_compare=to_compare)
+    journal.append(measurements)
+    return measurements
 
 
 def _layers(networks: dict[str, Architecture], device: str, *, json: bool) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
-from gnv2_nas.graph.depthwise import plain_depthwise
 from gnv2_nas.graph.flat_reader import root_table
 from gnv2_nas.graph.flat_tables import FlatTables, Slot, reference, u32
 from gnv2_nas.graph.prepared import prepared
@@ -62,7 +61,7 @@ def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
 
 def delegated(arch: Architecture, model: Any = None) -> XnnpackGraph:
     """All of the network, as `pte_bytes` hands it to XNNPACK."""
-    return subgraph(*plain_depthwise(*prepared(arch, model, channel_multiple=1)))
+    return subgraph(*prepared(arch, model, channel_multiple=1, plain=True))
 
 
 def written_architecture(content: bytes) -> Architecture:

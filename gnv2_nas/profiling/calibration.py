@@ -73,7 +73,7 @@ def ensure_calibrated(
 
     Raises:
         MeasurementError: see `calibrate`.
-        OutputError: the folder cannot be written to.
+        StorageError: the folder cannot be written to.
     """
     if device.calibration is None:
         device.calibration = calibrate(device, progress=progress)
