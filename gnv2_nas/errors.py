@@ -9,11 +9,13 @@
     │   ├── SpaceError           a search space file is wrong (file, line, key)
     │   ├── ProfileError         a device profile file is wrong (file, line, key)
     │   ├── CheckpointError      weights do not fit the network, or are not safe to load
+    │   ├── DataError            images cannot be used: no such folder, one class, too many damaged
     │   ├── BudgetError          a budget cannot be read
     │   ├── InfeasibleBudgetError no network of the space can meet the budgets
     │   ├── StudyError           a study cannot be opened, or was made with other settings
     │   └── OutputError          a folder or file cannot be written to
     └── RunError                 something failed while running         → exit code 1
+        ├── TrainingError        the loss is not finite, memory ran out; the last state is kept
         ├── MeasurementError     a runtime refused a network, or a clock made no sense
         └── StorageError         the disk or the database failed; what was stored is kept
 
@@ -64,6 +66,10 @@ class CheckpointError(InputError):
     """Weights do not fit the network, or the file is not safe to load."""
 
 
+class DataError(InputError):
+    """Images cannot be used as they are."""
+
+
 class BudgetError(InputError):
     """A budget cannot be read."""
 
@@ -82,6 +88,10 @@ class OutputError(InputError):
 
 class RunError(Gnv2NasError):
     """Something failed while running; what was finished is kept."""
+
+
+class TrainingError(RunError):
+    """Training cannot go on; the last good state is kept."""
 
 
 class MeasurementError(RunError):

@@ -20,7 +20,7 @@ ROOMS = {
     "space": {"arch"},
     "graph": {"arch"},
     "nn": {"arch", "graph"},
-    "quality": {"arch", "graph", "nn"},
+    "quality": {"arch", "graph", "nn", "space"},
     "profiling": {"arch", "graph", "nn"},
     "search": {"arch", "graph", "space", "profiling", "quality"},
     "report": {"arch", "graph", "profiling", "quality", "search"},
@@ -54,11 +54,17 @@ HOMES = {
     "plotly": {"report"},
     "jinja2": {"report"},
     "yaml": {"documents"},
+    "PIL": {"quality"},
+    "sklearn": {"quality"},
+    "scipy": {"quality"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
 # What importing a module must not load: each costs from a tenth of a second to two.
-HEAVY = ("torch", "optuna", "pandas", "plotly", "onnx", "onnxruntime", "fvcore", "sqlalchemy")
+HEAVY = (
+    "torch", "optuna", "pandas", "plotly", "onnx", "onnxruntime", "fvcore", "sqlalchemy", "sklearn",
+    "scipy", "PIL",
+)  # fmt: skip
 LIGHT_MODULES = (
     "gnv2_nas",
     "gnv2_nas.arch",
@@ -66,6 +72,7 @@ LIGHT_MODULES = (
     "gnv2_nas.graph.checkpoint",
     "gnv2_nas.space",
     "gnv2_nas.profiling",
+    "gnv2_nas.quality",
     "gnv2_nas.cli",
 )
 
