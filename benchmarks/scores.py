@@ -11,8 +11,8 @@ from rich.table import Table
 from benchmarks.table import milliseconds, table
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.graph import count
+from gnv2_nas.quality.kendall import kendall_tau
 from gnv2_nas.quality.zen import ZenScore
-from gnv2_nas.report.kendall import kendall_tau
 from gnv2_nas.space import load_space
 
 SEEDS = 5

@@ -8,9 +8,9 @@ import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 
+from gnv2_nas.quality.kendall import kendall_tau
 from gnv2_nas.report import traces
 from gnv2_nas.report.extents import extents
-from gnv2_nas.report.kendall import kendall_tau
 from gnv2_nas.report.labels import label_positions
 from gnv2_nas.report.points import Groups, group
 from gnv2_nas.report.terms import Term, term

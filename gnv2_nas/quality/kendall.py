@@ -1,4 +1,7 @@
-"""Kendall's rank correlation, without scipy."""
+"""Kendall's rank correlation: how far a score orders networks like another number.
+
+Written out, because the report asks for it and importing scipy.stats takes a second.
+"""
 
 from __future__ import annotations
 
