@@ -11,9 +11,9 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -22,9 +22,21 @@ from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.fit import check_architecture, check_tensors
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.pickle_scan import PickleScan, TensorInfo
+from gnv2_nas.graph.training_record import TrainingRecord
+
+if TYPE_CHECKING:
+    from gnv2_nas.arch import Preprocessing
+
+T = TypeVar("T")
 
 ARCHITECTURE_KEY = "architecture"
 """In the metadata of our own safetensors files: the network as JSON."""
+PREPROCESSING_KEY = "preprocessing"
+"""There too: how an image becomes the network's input, as JSON."""
+TRAINING_KEY = "training"
+"""There too: how the weights came about, as JSON of a `TrainingRecord`."""
+SUPERNET_KEY = "supernet"
+"""In the metadata of a supernet's file."""
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_INDEX_BYTES = 100_000_000
@@ -50,6 +62,12 @@ class Contents(msgspec.Struct, frozen=True):
     tensors: Mapping[str, TensorInfo]
     architecture: str = ""
     """JSON of the network the weights belong to; "" where the file does not say."""
+    preprocessing: str = ""
+    """JSON of how an image becomes its input; "" where the file does not say."""
+    training: str = ""
+    """JSON of how the weights came about; "" where the file does not say."""
+    supernet: str = ""
+    """JSON of what a supernet is of; "" where the file is of one network."""
 
 
 def check_checkpoint(path: Path, arch: Architecture) -> Contents:
@@ -61,15 +79,62 @@ def check_checkpoint(path: Path, arch: Architecture) -> Contents:
     """
     contents = read_contents(path)
     source = repr(str(path))
+    if contents.supernet:
+        raise CheckpointError(
+            f"{source} is a supernet, not the weights of one network; take a network out of it "
+            "with gnv2-nas train NETWORK --from-supernet FILE"
+        )
     if contents.architecture:
         check_architecture(_parsed(contents.architecture, source), arch, source)
     check_tensors(lower(arch), contents.tensors, source)
     return contents
 
 
-def _parsed(text: str, source: str) -> Architecture:
+def read_architecture(path: Path) -> Architecture:
+    """The network that a checkpoint file of our own is of.
+
+    Raises:
+        CheckpointError: see `read_contents`; or the file does not say which network it is of.
+    """
+    contents, source = read_contents(path), repr(str(path))
+    if contents.supernet:
+        raise CheckpointError(
+            f"{source} is a supernet: it holds every network of a space, and none is named"
+        )
+    if not contents.architecture:
+        raise CheckpointError(f"{source} does not say which network it is of")
+    return _parsed(contents.architecture, source)
+
+
+def read_preprocessing(path: Path) -> Preprocessing | None:
+    """How an image becomes the input of the weights in a file; None where it does not say.
+
+    Raises:
+        CheckpointError: see `read_contents`; or what it says cannot be read.
+    """
+    from gnv2_nas.arch import Preprocessing
+
+    text = read_contents(path).preprocessing
+    return _from_metadata(Preprocessing.from_json, text, path) if text else None
+
+
+def read_training(path: Path) -> TrainingRecord | None:
+    """How the weights in a file came about; None where it does not say.
+
+    Raises:
+        CheckpointError: see `read_contents`; or what it says cannot be read.
+    """
+    text = read_contents(path).training
+    return _from_metadata(TrainingRecord.from_json, text, path) if text else None
+
+
+def _parsed(text: str, source: str | Path) -> Architecture:
+    return _from_metadata(Architecture.from_json, text, source)
+
+
+def _from_metadata(read: Callable[[str], T], text: str, source: str | Path) -> T:
     try:
-        return Architecture.from_json(text)
+        return read(text)
     except Exception as error:
         raise CheckpointError(f"{source}: its metadata holds {error}") from None
 
@@ -122,14 +187,17 @@ def _safetensors_contents(file: IO[bytes], size: int) -> Contents:
         metadata = header.pop("__metadata__", {})
         tensors = {key: _safetensors_info(entry) for key, entry in header.items()}
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-        architecture = str(metadata.get(ARCHITECTURE_KEY, ""))
+        said = [
+            str(metadata.get(key, ""))
+            for key in (ARCHITECTURE_KEY, PREPROCESSING_KEY, TRAINING_KEY, SUPERNET_KEY)
+        ]
     except Exception as error:
         raise CheckpointError(
             f"has a damaged safetensors header ({type(error).__name__})"
         ) from None
     if 8 + length + end != size:
         raise CheckpointError(f"is truncated: {8 + length + end} bytes expected, {size} found")
-    return Contents("safetensors", unwrapped(tensors), architecture)
+    return Contents("safetensors", unwrapped(tensors), *said)
 
 
 def _safetensors_info(entry: dict[str, Any]) -> TensorInfo:

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import torch as safetensors_torch
@@ -17,6 +17,8 @@ from gnv2_nas.files import write_atomically
 from gnv2_nas.graph import lower
 from gnv2_nas.graph.checkpoint import (
     ARCHITECTURE_KEY,
+    PREPROCESSING_KEY,
+    TRAINING_KEY,
     Contents,
     architecture_of,
     check_checkpoint,
@@ -24,8 +26,12 @@ from gnv2_nas.graph.checkpoint import (
     unwrapped,
 )
 from gnv2_nas.graph.fit import check_tensors, tensor_infos
+from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.graph.weights import centre_crop
 from gnv2_nas.nn.network import Network
+
+if TYPE_CHECKING:
+    from gnv2_nas.arch import Preprocessing
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -71,13 +77,23 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return _tensors(file, read_contents(file))
 
 
-def save_weights(model: Network, path: str | os.PathLike[str]) -> None:
-    """Write the weights as safetensors, the architecture as JSON in its metadata.
+def save_weights(
+    model: Network,
+    path: str | os.PathLike[str],
+    preprocessing: Preprocessing | None = None,
+    training: TrainingRecord | None = None,
+) -> None:
+    """Write the weights as safetensors; as JSON in its metadata the architecture, how an image
+    becomes its input and how the weights came about, where these are known.
 
     Raises:
         StorageError: the disk refused; an older file stays as it was.
     """
     metadata = {"format": "pt", ARCHITECTURE_KEY: model.architecture.to_json()}
+    if preprocessing is not None:
+        metadata[PREPROCESSING_KEY] = preprocessing.to_json()
+    if training is not None:
+        metadata[TRAINING_KEY] = training.to_json()
     write_atomically(Path(path), safetensors_torch.save(_stored(model), metadata))
 
 
