@@ -11,6 +11,7 @@ from gnv2_nas.arch.architecture import (
 )
 from gnv2_nas.arch.canonical import is_identity_shortcut, strided
 from gnv2_nas.arch.keys import block_keys
+from gnv2_nas.arch.preprocessing import Preprocessing
 from gnv2_nas.arch.presets import list_presets, make_divisible, preset
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "GhostBlock",
     "GhostModule",
     "MobileBlock",
+    "Preprocessing",
     "block_keys",
     "is_identity_shortcut",
     "list_presets",
