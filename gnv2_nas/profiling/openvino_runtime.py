@@ -163,7 +163,8 @@ def _saved(onnx: bytes, arch: Architecture) -> Artefact:
             op.set_friendly_name(f"{op.get_type_name()}_{number}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
-        ov.save_model(model, path, compress_to_fp16=False)
+        # `save_model` writes the same and copies the whole model before.
+        ov.serialize(model, str(path))
         return {suffix: path.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")}
 
 
