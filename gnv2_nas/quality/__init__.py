@@ -1,19 +1,20 @@
 """What a search maximises: quality estimators, by name."""
 
+from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.estimator import (
-    ESTIMATORS,
-    EstimatorInfo,
-    ParameterCount,
+    QualityContext,
     QualityEstimator,
     check_estimator,
+    estimator_name,
     get_estimator,
 )
 
 __all__ = [
     "ESTIMATORS",
     "EstimatorInfo",
-    "ParameterCount",
+    "QualityContext",
     "QualityEstimator",
     "check_estimator",
+    "estimator_name",
     "get_estimator",
 ]

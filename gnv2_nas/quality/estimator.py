@@ -1,45 +1,22 @@
-"""Quality estimators: what a search maximises, by name."""
+"""Quality estimators: what a search maximises, by name.
+
+Nothing heavy is imported before an estimator is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Protocol
-
-import msgspec
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import UnknownNameError
-from gnv2_nas.graph import count
+from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 
-
-class EstimatorInfo(msgspec.Struct, frozen=True):
-    """What there is to say about a score without computing one."""
-
-    name: str
-    title: str
-    note: str
-    """What it is; says when it is not an accuracy."""
-    noise: float = 0.0
-    """Differences up to this are luck; 0 for what is exact."""
-    is_accuracy: bool = False
-    families: tuple[str, ...] = ()
-    """`Architecture.family` of the networks whose scores compare; () means all."""
-
-    def compares(self, arch: Architecture) -> bool:
-        """Whether the score of `arch` can be held against the others."""
-        return not self.families or arch.family in self.families
-
-
-_INFOS = (
-    EstimatorInfo("params", "Parameter score", "millions of parameters; not an accuracy"),
-    EstimatorInfo(
-        "zen", "Zen-score", "data-free; not an accuracy", noise=0.3,
-        families=("ghostnet", "ghostnetv2"),
-    ),
-)  # fmt: skip
-
-ESTIMATORS: Mapping[str, EstimatorInfo] = MappingProxyType({info.name: info for info in _INFOS})
+if TYPE_CHECKING:
+    from gnv2_nas.quality.data import Dataset
+    from gnv2_nas.space import SearchSpace
 
 
 class QualityEstimator(Protocol):
@@ -49,35 +26,83 @@ class QualityEstimator(Protocol):
     def info(self) -> EstimatorInfo: ...
 
     def score(self, arch: Architecture) -> float:
-        """The same value for the same architecture, in every process."""
+        """The same value for the same architecture, in every process; an accuracy in per cent."""
         ...
 
 
-class ParameterCount:
-    """The baseline every other score must beat: bigger is better."""
+@dataclass(frozen=True)
+class QualityContext:
+    """What some estimators need to know besides the network."""
 
-    info = ESTIMATORS["params"]
+    space: SearchSpace | None = None
+    dataset: Dataset | None = None
+    seed: int = 0
+    """Of trainings. Data-free scores have their own, so that those of two studies compare."""
 
-    def score(self, arch: Architecture) -> float:
-        """Millions of trainable parameters."""
-        return count(arch).params / 1e6
+
+NO_CONTEXT = QualityContext()
+
+_CLASSES = {
+    "params": ("sizes", "ParameterCount"),
+    "macs": ("sizes", "MacCount"),
+    "zen": ("zen", "ZenScore"),
+    "naswot": ("naswot", "NaswotScore"),
+    "synflow": ("synflow", "SynFlowScore"),
+    "az-nas": ("az_nas", "AzNasScore"),
+    "supernet": ("supernet_accuracy", "SupernetAccuracy"),
+    "train": ("trained_accuracy", "TrainedAccuracy"),
+    "predictor": ("predictor", "PredictedAccuracy"),
+}
+"""Name → module of this room and class in it."""
 
 
-def check_estimator(name: str) -> EstimatorInfo:
-    """What there is to say about the estimator of that name; imports nothing heavy.
+def estimator_name(spec: str) -> str:
+    """The name in NAME or NAME:FILE."""
+    return spec.partition(":")[0]
+
+
+def check_estimator(spec: str) -> EstimatorInfo:
+    """What there is to say about the estimator that NAME or NAME:FILE asks for.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is none of that name.
+        InputError: it takes no file, needs one, or the file is not there.
     """
+    name, colon, file = spec.partition(":")
     if name not in ESTIMATORS:
         raise UnknownNameError("quality estimator", name, ESTIMATORS)
-    return ESTIMATORS[name]
+    info = ESTIMATORS[name]
+    if colon and not info.file:
+        raise InputError(f"--quality {name} takes no file, but got {spec!r}; give {name!r} alone")
+    if not file and (info.needs_file or colon):
+        raise InputError(
+            f"--quality {name} needs a file: give {name}:FILE, where FILE is {info.file}"
+        )
+    if file and not Path(file).is_file():
+        raise InputError(f"--quality {spec}: there is no file {file!r}; it must be {info.file}")
+    return info
 
 
-def get_estimator(name: str) -> QualityEstimator:
-    """The estimator of that name."""
-    if check_estimator(name).name == "params":
-        return ParameterCount()
-    from gnv2_nas.quality.zen import ZenScore
+def get_estimator(spec: str, context: QualityContext = NO_CONTEXT) -> QualityEstimator:
+    """The estimator that NAME or NAME:FILE asks for.
 
-    return ZenScore()
+    Raises:
+        InputError: as `check_estimator`, or the estimator needs data and the context has none.
+    """
+    info = check_estimator(spec)
+    if info.needs_data and context.dataset is None:
+        raise InputError(
+            f"--quality {info.name} needs images: give --data DIR, a folder of class folders, "
+            "or --data digits"
+        )
+    module, name = _CLASSES[info.name]
+    implementation = getattr(import_module(f"gnv2_nas.quality.{module}"), name)
+    estimator: QualityEstimator
+    if info.file:
+        file = spec.partition(":")[2]
+        estimator = implementation(Path(file) if file else None, context)
+    elif info.relative:
+        estimator = implementation(context.space)
+    else:
+        estimator = implementation()
+    return estimator

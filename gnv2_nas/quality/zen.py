@@ -29,7 +29,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
-from gnv2_nas.quality.estimator import ESTIMATORS
+from gnv2_nas.quality.catalogue import ESTIMATORS
 
 ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from gnv2_nas.quality import ESTIMATORS, EstimatorInfo
+from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, estimator_name
 from gnv2_nas.search.records import ObjectiveName
 from gnv2_nas.units import format_quantity
 
@@ -61,12 +61,14 @@ def term(objective: ObjectiveName, estimator: str) -> Term:
     """How to show `objective` in a study whose quality comes from `estimator`."""
     if objective != "quality":
         return _COSTS[objective]
-    unknown = EstimatorInfo(estimator, f"Score “{estimator}”", "not a measured accuracy")
-    info = ESTIMATORS.get(estimator, unknown)
-    title = info.title
-    in_text = title if title.startswith("Zen") else title[0].lower() + title[1:]
+    unknown = EstimatorInfo(
+        estimator, f"Score “{estimator}”", f"score “{estimator}”",
+        "not a measured accuracy", "not known",
+    )  # fmt: skip
+    info = ESTIMATORS.get(estimator_name(estimator), unknown)
+    in_text = info.in_text
     return Term(
-        "quality", title, in_text, "", 1.0,
+        "quality", info.title, in_text, info.unit, 1.0,
         f"a better {in_text}", f"no lower {in_text}", f"Best {in_text}", info.note, info.noise,
     )  # fmt: skip
 

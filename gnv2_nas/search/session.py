@@ -13,7 +13,7 @@ from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.profiling.device import open_device
 from gnv2_nas.profiling.record import Measurement
-from gnv2_nas.quality.estimator import get_estimator
+from gnv2_nas.quality.estimator import QualityContext, get_estimator
 from gnv2_nas.search.budgets import corner_networks
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import Observer, SearchLoop
@@ -53,7 +53,8 @@ class SearchSession:
         self.store, self.resumed = open_or_create(
             request.storage, checked.study, settings, _provenance(checked)
         )
-        estimator, device = get_estimator(settings.quality), open_device(settings.device)
+        context = QualityContext(checked.space, seed=request.seed)
+        estimator, device = get_estimator(settings.quality, context), open_device(settings.device)
         self.evaluator = Evaluator(settings, estimator, device, request.seed)
         self.evaluator.reference_ms = self.store.provenance.reference_ms
 

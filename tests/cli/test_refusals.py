@@ -32,7 +32,7 @@ REFUSED = {
     "search --device gpu": "unknown device 'gpu'; known: cpu, fast|unknown device 'gpu'; did you",
     "search --device fast": "profiles/fast.yaml:2: key 'threads'",
     "search --sampler nsga3": "unknown sampler 'nsga3'; did you mean 'nsga2'? known:",
-    "search --quality accuracy": "unknown quality estimator 'accuracy'; known: params, zen",
+    "search --quality accuracy": "unknown quality estimator 'accuracy'; known: az-nas, macs, naswot",
     "search --objectives quality,speed": "unknown objective 'speed'; known: latency, macs,",
     "search --objectives ,": "--objectives is empty; give one or more of quality,latency",
     "search --trials 0": "`trials >= 1` must hold, but got 0",

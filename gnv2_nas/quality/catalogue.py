@@ -1,0 +1,92 @@
+"""What there is to say about each quality estimator without computing a score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+
+
+class EstimatorInfo(msgspec.Struct, frozen=True):
+    """A score's label."""
+
+    name: str
+    title: str
+    in_text: str
+    """The title within a sentence."""
+    note: str
+    """What it is; says when it is not an accuracy."""
+    cost: str
+    """Of one network, as measured on one core of a 2026 x86 server."""
+    noise: float = 0.0
+    """Differences up to this, in the score's unit, are luck; 0 for what is exact."""
+    is_accuracy: bool = False
+    unit: str = ""
+    """"%" of an accuracy."""
+    families: tuple[str, ...] = ()
+    """`Architecture.family` of the networks whose scores compare; () means all."""
+    needs_data: bool = False
+    relative: bool = False
+    """Whether the score is a rank among networks of the search space."""
+    file: str = ""
+    """What FILE is in NAME:FILE; "" where the estimator takes none."""
+    needs_file: bool = False
+
+    def compares(self, arch: Architecture) -> bool:
+        """Whether the score of `arch` can be held against the others."""
+        return not self.families or arch.family in self.families
+
+
+_INFOS = (
+    EstimatorInfo(
+        "params", "Parameter score", "parameter score",
+        "millions of parameters; not an accuracy", "nothing",
+    ),
+    EstimatorInfo(
+        "macs", "MAC score", "MAC score",
+        "millions of multiply-adds; not an accuracy", "nothing",
+    ),
+    EstimatorInfo(
+        "zen", "Zen-score", "Zen-score",
+        "data-free; not an accuracy", "0.3 s", noise=0.3,
+        families=("ghostnet", "ghostnetv2"),
+    ),
+    EstimatorInfo(
+        "naswot", "NASWOT score", "NASWOT score",
+        "data-free; not an accuracy", "0.3 s", noise=1.0,
+    ),
+    EstimatorInfo(
+        "synflow", "SynFlow score", "SynFlow score",
+        "data-free; not an accuracy", "0.3 s", noise=0.5,
+    ),
+    EstimatorInfo(
+        "az-nas", "AZ-NAS score", "AZ-NAS score",
+        "data-free; a rank among networks of the space; not an accuracy", "0.5 s", noise=0.5,
+        relative=True,
+    ),
+    EstimatorInfo(
+        "supernet", "Supernet accuracy", "supernet accuracy",
+        "on held-out images, with weights shared by the whole space",
+        "a recalibration and one pass over the held-out images",
+        is_accuracy=True, unit="%", needs_data=True,
+        file="a supernet that gnv2-nas train supernet wrote", needs_file=True,
+    ),
+    EstimatorInfo(
+        "train", "Trained accuracy", "trained accuracy",
+        "on held-out images, after a short training",
+        "a short training", noise=1.0,
+        is_accuracy=True, unit="%", needs_data=True,
+        file="a supernet to inherit weights from",
+    ),
+    EstimatorInfo(
+        "predictor", "Predicted accuracy", "predicted accuracy",
+        "predicted from the layers, not measured", "0.5 ms",
+        is_accuracy=True, unit="%",
+        file="a fitted accuracy predictor", needs_file=True,
+    ),
+)  # fmt: skip
+
+ESTIMATORS: Mapping[str, EstimatorInfo] = MappingProxyType({info.name: info for info in _INFOS})

@@ -1,0 +1,110 @@
+"""What every quality estimator must do; test modules subclass `EstimatorContract`."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from gnv2_nas.arch import Architecture, preset
+from gnv2_nas.quality import QualityContext, QualityEstimator, check_estimator, get_estimator
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    name: preset(name).replace(resolution=32, num_classes=10)
+    for name in ("ghostnetv2-1.0", "mobilenetv3-large-0.75")
+}
+IN_FRESH_PROCESS = """
+import importlib, json, sys
+from gnv2_nas.arch import Architecture
+from gnv2_nas.quality import get_estimator
+module, contract, spec, texts = sys.argv[1:]
+context = getattr(importlib.import_module(module), contract).context()
+estimator = get_estimator(spec, context)
+print(json.dumps([estimator.score(Architecture.from_json(text)) for text in json.loads(texts)]))
+"""
+
+
+class EstimatorContract(ABC):
+    """Give `spec`; `context` and `networks` too where the estimator needs data or a space."""
+
+    networks: Mapping[str, Architecture] = SMALL
+    """At least two that it can score."""
+    tolerance = 1e-6
+    """Relative difference of the score of one network in two processes."""
+
+    @pytest.fixture
+    @abstractmethod
+    def spec(self) -> str:
+        """NAME or NAME:FILE, the file by its whole path."""
+        ...
+
+    @staticmethod
+    def context() -> QualityContext:
+        """Called once more in a fresh process, so it must not depend on fixtures."""
+        return QualityContext()
+
+    @pytest.fixture
+    def estimator(self, spec) -> QualityEstimator:
+        return get_estimator(spec, self.context())
+
+    def first(self) -> Architecture:
+        return next(iter(self.networks.values()))
+
+    def test_it_is_found_by_its_name(self, estimator, spec):
+        assert estimator.info == check_estimator(spec)
+        assert estimator.info.name == spec.partition(":")[0]
+
+    def test_the_label_says_what_it_is_and_what_it_costs(self, estimator):
+        info = estimator.info
+        assert info.title.lower() == info.in_text.lower()
+        assert info.note
+        assert info.cost
+        assert info.noise >= 0
+        assert ("not an accuracy" in info.note) == (not info.is_accuracy)
+        assert info.unit == ("%" if info.is_accuracy else "")
+
+    def test_scores_are_finite_numbers(self, estimator):
+        for arch in self.networks.values():
+            score = estimator.score(arch)
+            assert isinstance(score, float)
+            assert math.isfinite(score)
+            assert not estimator.info.is_accuracy or 0 <= score <= 100
+
+    def test_the_same_network_has_the_same_score_in_every_process(self, spec):
+        texts = json.dumps([arch.to_json() for arch in self.networks.values()])
+        contract = type(self)
+        command = [
+            sys.executable, "-c", IN_FRESH_PROCESS,
+            contract.__module__, contract.__name__, spec, texts,
+        ]  # fmt: skip
+        fresh = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT
+        )
+        # In another order, and after one another, too.
+        estimator = get_estimator(spec, self.context())
+        here = [estimator.score(arch) for arch in reversed(self.networks.values())]
+        assert here[::-1] == pytest.approx(json.loads(fresh.stdout), rel=self.tolerance)
+
+    def test_random_numbers_of_others_neither_count_nor_change(self, spec):
+        torch.manual_seed(1)
+        before = torch.get_rng_state()
+        one = get_estimator(spec, self.context()).score(self.first())
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.manual_seed(2)
+        other = get_estimator(spec, self.context()).score(self.first())
+        assert other == pytest.approx(one, rel=self.tolerance)
+
+    def test_scoring_leaves_torch_as_it_was(self, estimator):
+        threads, number = torch.get_num_threads(), torch.get_default_dtype()
+        estimator.score(self.first())
+        assert torch.is_grad_enabled()
+        assert torch.get_num_threads() == threads
+        assert torch.get_default_dtype() == number
