@@ -32,7 +32,7 @@ REFUSED = {
     "search --device gpu": "unknown device 'gpu'; known: cpu, fast|unknown device 'gpu'; did you",
     "search --device fast": "profiles/fast.yaml:2: key 'threads'",
     "search --sampler nsga3": "unknown sampler 'nsga3'; did you mean 'nsga2'? known:",
-    "search --quality accuracy": "unknown quality estimator 'accuracy'; known: az-nas, macs, naswot",
+    "search --quality accuracy": "unknown quality estimator 'accuracy'; known: az-nas, macs, ",
     "search --objectives quality,speed": "unknown objective 'speed'; known: latency, macs,",
     "search --objectives ,": "--objectives is empty; give one or more of quality,latency",
     "search --trials 0": "`trials >= 1` must hold, but got 0",
@@ -79,6 +79,10 @@ REFUSED = {
     "export net.json --weights extra.safetensors": "extra.weight",
     "export net.json --weights shape.safetensors": "classifier.bias",
     "export ghostnet-1.0 --weights good.pth": "good.pth",
+    "export good.safetensors": "'good.safetensors' does not say which network it is of",
+    "export no.safetensors": "'no.safetensors' does not exist; a checkpoint file is needed",
+    "export net.json --weights super.safetensors": "is a supernet, not the weights of one network",
+    "export super.safetensors": "is a supernet: it holds every network of a space",
     "export net.json --output closed/net.onnx": "cannot write to 'closed': Permission denied",
     "spaces ghostnetv3": "'ghostnetv3'; did you mean 'ghostnetv2'?",
     "devices gpu": "gpu",
@@ -139,8 +143,18 @@ def test_weights_that_fit_are_exported(prepared, tmp_path):
         assert (answer.code, answer.out) == (0, "")
         assert target.stat().st_size > 10_000
         assert "random" not in answer.err
-    one, other = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
+        assert f"| weights | `{name}` |" in target.with_suffix(".md").read_text()
+    one, other = (path.read_bytes() for path in sorted(tmp_path.glob("*.onnx")))
     assert one == other
+
+
+def test_a_text_of_the_users_is_not_overwritten_by_a_card(prepared, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    target = tmp_path / "README.onnx"
+    answer = gnv2_nas("export", "net.json", "--output", target, cwd=prepared)
+    assert answer.code == 2
+    assert "the model card would overwrite" in answer.err
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
 def test_a_full_disk_while_exporting_fails_and_leaves_the_old_file(prepared, tmp_path):

@@ -74,7 +74,7 @@ def test_a_missing_file_name_is_asked_for(spec):
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     file = tmp_path / "supernet.safetensors"
-    with pytest.raises(InputError, match="there is no file '.*supernet.safetensors'"):
+    with pytest.raises(InputError, match=r"there is no file '.*supernet\.safetensors'"):
         check_estimator(f"supernet:{file}")
 
 
