@@ -10,10 +10,13 @@ import typer
 from gnv2_nas.cli.console import say, stderr
 from gnv2_nas.cli.options import Storage
 from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.files import check_output, write_atomically
+from gnv2_nas.graph.checkpoint import check_checkpoint
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
-    from gnv2_nas.arch import Architecture
+    from gnv2_nas.arch import Architecture, Preprocessing
+    from gnv2_nas.graph.training_record import TrainingRecord
     from gnv2_nas.nn import Network
     from gnv2_nas.profiling.runtime import Artefact, Precision, Runtime
 
@@ -27,7 +30,11 @@ PRECISIONS = ("fp32", "int8")
 
 def export(
     network: Annotated[
-        str, typer.Argument(help="A preset, an architecture JSON file, or STUDY:TRIAL.")
+        str,
+        typer.Argument(
+            help="A preset, an architecture JSON file, STUDY:TRIAL, or a .safetensors file that "
+            "says which network it is of."
+        ),
     ],
     format: Annotated[  # noqa: A002
         str,
@@ -37,7 +44,11 @@ def export(
         ),
     ] = "onnx",
     weights: Annotated[
-        Path | None, typer.Option(help="Checkpoint (.safetensors or .pth); random weights without.")
+        Path | None,
+        typer.Option(
+            help="Checkpoint (.safetensors or .pth); the network's own file, or else random "
+            "weights, without."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="File to write; by default the network's id.")
@@ -51,8 +62,10 @@ def export(
 ) -> None:
     """Write the file to deploy: batch norm folded, batch 1; the very file that is timed.
 
-    Example: [cyan]gnv2-nas export ghostnetv2-1.0 --format onnx --output stock.onnx[/],
-    [cyan]gnv2-nas export ghostnetv2-1.0 --format tflite[/]
+    Beside it a model card says what it reads and how accurate it is.
+
+    Example: [cyan]gnv2-nas export trained.safetensors --format onnx[/],
+    [cyan]gnv2-nas export ghostnetv2-1.0 --format tflite --output stock.tflite[/]
     """
     if format not in FORMATS:
         raise UnknownNameError("format", format, FORMATS)
@@ -60,26 +73,62 @@ def export(
         raise UnknownNameError("precision", precision, PRECISIONS)
     if format == "json" and weights is not None:
         raise InputError("--weights has no place in the JSON of an architecture; leave it out")
-    from gnv2_nas.files import check_output
-    from gnv2_nas.profiling.parity import check_parity
-    from gnv2_nas.search.networks import find_network
+    from gnv2_nas.search.networks import find_network, is_weights
 
     arch = find_network(network, storage)
     check_output(output or Path(arch.id))
     if format == "json":
-        return _write({".json": arch.to_json().encode()}, arch, output)
-    model = None if weights is None else _trained(arch, weights)
-    runtime = _runtime(format, precision, calibration_images)
-    with stderr().status(f"writing for {runtime.name}"):
-        artefact = runtime.write(arch, model)
-        apart = check_parity(arch, runtime.load(artefact, 1), runtime, model)
-    _write(artefact, arch, output)
-    say(f"checked in {runtime.version()}: logits differ from torch's by {apart:.1g} of the largest")
-    if weights is None:
-        say("weights: random, made for timing; give --weights for a network that was trained")
+        _write({".json": arch.to_json().encode()}, arch, output)
+        return
+    if weights is None and is_weights(network):
+        weights = Path(network)
+    if weights is not None:
+        check_checkpoint(weights, arch)
+    _export(arch, weights, output, _runtime(format, precision, calibration_images))
     if precision == "int8" and calibration_images is None:
         say("calibrated on noise, which is enough for timing; give --calibration-images for use")
-    return None
+
+
+def _export(
+    arch: Architecture, weights: Path | None, output: Path | None, runtime: Runtime
+) -> None:
+    from gnv2_nas.graph.checkpoint import read_preprocessing, read_training
+    from gnv2_nas.profiling.parity import check_parity
+    from gnv2_nas.report.model_card import Deployed, card_path, check_card, model_card
+
+    card = card_path(output or Path(arch.id))
+    check_card(card)
+    model = None if weights is None else _trained(arch, weights)
+    preprocessing = None if weights is None else read_preprocessing(weights)
+    training = None if weights is None else read_training(weights)
+    with stderr().status(f"writing for {runtime.name}"):
+        artefact = _with_metadata(runtime.write(arch, model), preprocessing, training)
+        apart = check_parity(arch, runtime.load(artefact, 1), runtime, model)
+    files = _write(artefact, arch, output)
+    say(f"checked in {runtime.version()}: logits differ from torch's by {apart:.1g} of the largest")
+    deployed = Deployed(
+        files, runtime.precision, runtime.version(), apart, channels_last=runtime.name == "litert"
+    )
+    source = "" if weights is None else weights.name
+    write_atomically(card, model_card(arch, deployed, source, preprocessing, training))
+    say(f"written: {card}, its model card")
+    if weights is None:
+        say("weights: random, made for timing; give --weights for a network that was trained")
+
+
+def _with_metadata(
+    artefact: Artefact, preprocessing: Preprocessing | None, training: TrainingRecord | None
+) -> Artefact:
+    """An ONNX file that says what the card says; other files as they are."""
+    from gnv2_nas.graph.checkpoint import PREPROCESSING_KEY, TRAINING_KEY
+    from gnv2_nas.graph.onnx_wire import with_metadata
+
+    known = {PREPROCESSING_KEY: preprocessing, TRAINING_KEY: training}
+    entries = {key: value.to_json() for key, value in known.items() if value is not None}
+    return {
+        suffix: with_metadata(content, **entries) if suffix == ".onnx" else content
+        for suffix, content in artefact.items()
+    }
 
 
 def _runtime(format: str, precision: str, images: Path | None) -> Runtime:  # noqa: A002
@@ -95,18 +144,16 @@ def _trained(arch: Architecture, weights: Path) -> Network:
     return trained(arch, weights).eval()
 
 
-def _write(artefact: Artefact, arch: Architecture, output: Path | None) -> None:
+def _write(artefact: Artefact, arch: Architecture, output: Path | None) -> tuple[Path, ...]:
     """One file under the name asked for; of several each with its own suffix."""
-    from gnv2_nas.files import write_atomically
-
+    written = []
     for suffix, content in artefact.items():
         path = output or Path(f"{arch.id}{suffix}")
         if len(artefact) > 1 and output is not None:
             path = path.with_suffix(suffix) if path.suffix in artefact else Path(f"{path}{suffix}")
         write_atomically(path, content)
+        written.append(path)
         size = len(content)
-        say(
-            f"written: {path} ({size / 1e6:.1f} MB)"
-            if size >= 1e5
-            else f"written: {path} ({size} B)"
-        )
+        amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size} B"
+        say(f"written: {path} ({amount})")
+    return tuple(written)

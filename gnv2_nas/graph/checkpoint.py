@@ -13,19 +13,16 @@ import math
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
+from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.fit import check_architecture, check_tensors
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.pickle_scan import PickleScan, TensorInfo
 from gnv2_nas.graph.training_record import TrainingRecord
-
-if TYPE_CHECKING:
-    from gnv2_nas.arch import Preprocessing
 
 T = TypeVar("T")
 
@@ -112,8 +109,6 @@ def read_preprocessing(path: Path) -> Preprocessing | None:
     Raises:
         CheckpointError: see `read_contents`; or what it says cannot be read.
     """
-    from gnv2_nas.arch import Preprocessing
-
     text = read_contents(path).preprocessing
     return _from_metadata(Preprocessing.from_json, text, path) if text else None
 

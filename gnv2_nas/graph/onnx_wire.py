@@ -45,6 +45,14 @@ def serialized(model: ModelProto, constants: Iterable[Constant]) -> bytes:
     return b"".join([shell.SerializeToString(), _GRAPH, _varint(size), *graph])
 
 
+def with_metadata(content: bytes, **entries: str) -> bytes:
+    """An ONNX file with more entries in its metadata; two messages in a row are one merged."""
+    more = ModelProto()
+    for key, value in entries.items():
+        more.metadata_props.add(key=key, value=value)
+    return content + more.SerializeToString()
+
+
 def _initializer(name: str, array: NDArray[Any]) -> list[Any]:
     tensor = TensorProto(name=name, dims=array.shape, data_type=_TYPES[array.dtype])
     header = tensor.SerializeToString() + _RAW_DATA + _varint(array.nbytes)

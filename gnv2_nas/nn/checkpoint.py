@@ -6,12 +6,13 @@ import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import torch as safetensors_torch
 from torch import Tensor
 
+from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files import write_atomically
 from gnv2_nas.graph import lower
@@ -29,9 +30,6 @@ from gnv2_nas.graph.fit import check_tensors, tensor_infos
 from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.graph.weights import centre_crop
 from gnv2_nas.nn.network import Network
-
-if TYPE_CHECKING:
-    from gnv2_nas.arch import Preprocessing
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 

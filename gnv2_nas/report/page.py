@@ -1,38 +1,23 @@
-"""The page: one HTML file with its data, style and scripts inside.
-
-The template escapes every value. The content security policy admits the two scripts of the page
-by their hashes and no connection at all: a text that escaped escaping would neither run nor
-phone home.
-"""
+"""The page of a study."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
-import plotly.graph_objects as go
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from gnv2_nas.report.conditions import cautions, conditions
 from gnv2_nas.report.front_figure import _front_figure, _front_info
+from gnv2_nas.report.offline import figure_json, render
 from gnv2_nas.report.recommendation import Recommendation
 from gnv2_nas.report.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.terms import format_share, term
 from gnv2_nas.report.wording import best_word, reference
 from gnv2_nas.search.records import Candidate, StudyRecord
-
-_FOLDER = Path(__file__).parent / "page"
 
 
 def page(
@@ -45,7 +30,6 @@ def page(
     recommended = recommendation.recommended
     info = _front_info(record, frame, None if recommended is None else recommended.number)
     sizes = _size_info(record, frame)
-    plotly_js, page_js = _plotly_js(), _text("page.js")
     values: dict[str, Any] = {
         "record": record,
         "quality": term("quality", record.settings.quality),
@@ -57,62 +41,16 @@ def page(
         "cautions": cautions(record, sum(info.unstable), members),
         "info": info,
         "neighbours": _neighbours(members),
-        "front_figure": _figure_json(_front_figure(info)) if info.groups.drawn else None,
-        "size_figure": _figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
+        "front_figure": figure_json(_front_figure(info)) if info.groups.drawn else None,
+        "size_figure": figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
         "size_sentences": sentences(sizes),
         "columns": COLUMNS,
         "front_rows": front_rows(record, members, recommended),
         "front_size": len(members),
         "stock_rows": stock_rows(record, members),
         "conditions": conditions(record),
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "policy": _policy(plotly_js, page_js),
-        "plotly_js": Markup(plotly_js),  # noqa: S704  our own file
-        "page_js": Markup(page_js),  # noqa: S704  our own file
-        "page_css": Markup(_text("page.css")),  # noqa: S704  our own file
     }
-    return _template().render(values)
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
-
-
-def _text(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-@cache
-def _plotly_js() -> str:
-    return str(get_plotlyjs())
-
-
-def _policy(*scripts: str) -> str:
-    """Content security policy: these scripts, inline style, pictures drawn here, nothing else."""
-    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
-    )
-
-
-def _figure_json(figure: go.Figure) -> Markup:
-    """JSON that can stand in a script element: no text in it can end the element.
-
-    Plotly escapes too, but does not promise to.
-    """
-    escaped = figure.to_json()
-    for sign in "<>&\u2028\u2029":
-        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(escaped)  # noqa: S704  no markup is left in it
+    return render("page.html", values)
 
 
 def _export_command(record: StudyRecord, recommended: Candidate | None) -> str:

@@ -1,4 +1,4 @@
-"""Networks as a user names them: a preset, a JSON file, or a trial of a study."""
+"""Networks as a user names them: a preset, a file, or a trial of a study."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
+from gnv2_nas.graph.checkpoint import read_architecture
 from gnv2_nas.search.sqlite_file import no_such_trial, require_trial
 
 
@@ -13,21 +14,30 @@ def find_network(reference: str, storage: str) -> Architecture:
     """The network that `reference` means.
 
     Args:
-        reference: "ghostnetv2-1.0", "network.json" or "study:trial".
+        reference: "ghostnetv2-1.0", "network.json", "trained.safetensors" or "study:trial".
         storage: URL of the database that studies are looked for in.
 
     Raises:
         UnknownNameError: no such preset, file, study or trial.
-        ArchitectureError: the file holds no architecture.
+        ArchitectureError: the JSON file holds no architecture.
+        CheckpointError: the weights do not say which network they are of.
     """
     if reference in list_presets():
         return preset(reference)
     if reference.endswith(".json"):
         return _from_file(Path(reference))
+    if is_weights(reference):
+        return read_architecture(Path(reference))
     study, colon, trial = reference.rpartition(":")
     if colon:
         return _from_study(study, trial, storage)
-    raise UnknownNameError("network", reference, [*list_presets(), "FILE.json", "STUDY:TRIAL"])
+    known = [*list_presets(), "FILE.json", "FILE.safetensors", "STUDY:TRIAL"]
+    raise UnknownNameError("network", reference, known)
+
+
+def is_weights(reference: str) -> bool:
+    """Whether a network is named by a file of its weights."""
+    return reference.endswith(".safetensors")
 
 
 def _from_file(path: Path) -> Architecture:

@@ -32,6 +32,7 @@ def _write_checkpoints(folder: Path) -> None:
     save_file(state | {"extra.weight": torch.ones(3)}, folder / "extra.safetensors")
     save_file({key: state[key] for key in state if key != last}, folder / "missing.safetensors")
     save_file(state | {last: torch.ones(77)}, folder / "shape.safetensors")
+    save_file(state, folder / "super.safetensors", {"supernet": "{}"})
     torch.save(state, folder / "good.pth")
     (folder / "plain.pth").write_bytes(pickle.dumps(_Disguised()))
     torch.save(state, folder / "zipped.pth")

@@ -80,6 +80,7 @@ def test_a_trial_is_exported_and_runs(flow, tmp_path):
     answer = flow.run("export", f"demo:{best.number}", "--format", "onnx", "--output", model)
     assert "weights: random" in answer.err
     assert f"written: {model}" in answer.err
+    assert "The weights are random" in (tmp_path / "best.md").read_text()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     image = np.zeros((1, 3, 32, 32), np.float32)
     (logits,) = session.run(["logits"], {"input": image})
@@ -130,7 +131,8 @@ def test_files_of_other_runtimes(flow, tmp_path, kind):
     answer = flow.run("export", f"demo:{best.number}", "--format", kind, "--output", target)
     assert "logits differ from torch's by" in answer.err
     suffixes = FILES[kind] if len(FILES[kind]) > 1 else [""]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"best{s}" for s in suffixes]
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == sorted(["best.md", *(f"best{suffix}" for suffix in suffixes)])
 
 
 def test_an_int8_file(flow, tmp_path):

@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, preset
+from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, Preprocessing, preset
 from gnv2_nas.errors import CheckpointError, StorageError
-from gnv2_nas.graph.checkpoint import check_checkpoint, read_contents
+from gnv2_nas.graph.checkpoint import (
+    check_checkpoint,
+    read_architecture,
+    read_contents,
+    read_preprocessing,
+    read_training,
+)
+from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.nn import build_model, load_weights, read_checkpoint, save_weights
 from tests.networks import difference, random_image, random_model
 from tests.strategies import architectures
@@ -138,6 +145,50 @@ def test_our_file_knows_its_architecture(tmp_path: Path) -> None:
     load_weights(build_model(other), weights())
     with pytest.raises(CheckpointError, match=rf"architecture {ARCH.id}, but {other.id}"):
         load_weights(build_model(other), path)
+
+
+def test_our_file_knows_its_images_and_its_training(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    preprocessing = Preprocessing((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), ("cat", "dög", 'a "b"\n'))
+    training = TrainingRecord("pets", "0123456789ab", 800, 200, 150, 30, 1)
+    save_weights(random_model(ARCH), path)
+    assert (read_preprocessing(path), read_training(path)) == (None, None)
+    save_weights(random_model(ARCH), path, preprocessing, training)
+    assert (read_preprocessing(path), read_training(path)) == (preprocessing, training)
+    assert read_architecture(path) == ARCH
+    assert_loaded_keys(path)
+
+
+def assert_loaded_keys(path: Path) -> None:
+    saved, loaded = random_model(ARCH).state_dict(), load_weights(build_model(ARCH), path)
+    assert all(torch.equal(saved[key], value) for key, value in loaded.state_dict().items())
+
+
+def test_weights_of_others_say_nothing_of_images(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(weights(), path)
+    assert (read_preprocessing(path), read_training(path)) == (None, None)
+    with pytest.raises(CheckpointError, match="does not say which network it is of"):
+        read_architecture(path)
+
+
+@pytest.mark.parametrize("key", ["preprocessing", "training"])
+@pytest.mark.parametrize("text", ["{", "{}", '{"mean": [0, 0], "data": 3}', "x" * 999])
+def test_metadata_that_cannot_be_read_is_one_line(tmp_path: Path, key: str, text: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(weights(), path, {key: text})
+    with pytest.raises(CheckpointError, match="its metadata holds ") as refusal:
+        (read_preprocessing if key == "preprocessing" else read_training)(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_supernet_is_no_network(tmp_path: Path) -> None:
+    path = tmp_path / "supernet.safetensors"
+    save_file(weights(), path, {"supernet": "{}"})
+    with pytest.raises(CheckpointError, match="is a supernet"):
+        check_checkpoint(path, ARCH)
+    with pytest.raises(CheckpointError, match="is a supernet"):
+        read_architecture(path)
 
 
 def test_our_file_at_another_resolution(tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+"""The model card: what whoever runs an exported network must know, as Markdown beside its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from gnv2_nas.arch import Architecture, Preprocessing
+from gnv2_nas.errors import OutputError
+from gnv2_nas.graph import count
+from gnv2_nas.graph.training_record import TrainingRecord
+from gnv2_nas.quality.wilson import wilson_interval
+from gnv2_nas.units import format_quantity
+
+_MARK = "<!-- model card of gnv2-nas -->"
+_SUFFIXES = (".onnx", ".xml", ".bin", ".param", ".tflite", ".pte")
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """The files that were written, and how they were checked."""
+
+    files: tuple[Path, ...]
+    precision: str
+    runtime: str
+    """Name and version of the runtime that ran them."""
+    parity: float
+    """Largest difference of its logits from torch's, relative to the largest logit."""
+    channels_last: bool = False
+    """Whether the input is (1, H, W, 3)."""
+
+
+def card_path(output: Path) -> Path:
+    """Beside the files: their name with .md for what tells their format."""
+    return output.with_suffix(".md") if output.suffix in _SUFFIXES else Path(f"{output}.md")
+
+
+def check_card(path: Path) -> None:
+    """Prove that a card may be written at `path`.
+
+    Raises:
+        OutputError: a file is there that is not a card; it is somebody's.
+    """
+    if path.is_dir() or (path.is_file() and _MARK not in path.read_text(errors="replace")):
+        raise OutputError(
+            f"the model card would overwrite {str(path)!r}, which is none; choose another --output"
+        )
+
+
+def model_card(
+    arch: Architecture,
+    deployed: Deployed,
+    weights: str,
+    preprocessing: Preprocessing | None,
+    training: TrainingRecord | None,
+) -> str:
+    """The card in Markdown.
+
+    Args:
+        arch: the network.
+        deployed: its files.
+        weights: name of the file the weights are from; "" where they are random.
+        preprocessing: how an image becomes its input, where the weights say it.
+        training: how the weights came about, where they say it.
+    """
+    lines = [
+        _MARK,
+        f"# {deployed.files[0].stem}",
+        "",
+        *_table(arch, deployed, weights),
+        "",
+        "## Input",
+        "",
+        *_input(arch, deployed, preprocessing),
+        "",
+        "## Output",
+        "",
+        *_output(arch, preprocessing),
+        "",
+        "## Accuracy",
+        "",
+        *_accuracy(weights, training),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(arch: Architecture, deployed: Deployed, weights: str) -> Iterator[str]:
+    counts = count(arch)
+    sizes = (
+        f"{format_quantity('macs', counts.macs)} (multiply-adds)",
+        f"{format_quantity('params', counts.params)}",
+        f"{format_quantity('memory', counts.memory_bytes)} of weights and feature maps in float32",
+    )
+    yield "| | |"
+    yield "|---|---|"
+    yield f"| files | {', '.join(f'`{file.name}`' for file in deployed.files)} |"
+    yield f"| network | `{arch.id}`, {arch.family}, {arch.resolution} px |"
+    yield f"| size | {', '.join(sizes)} |"
+    yield f"| precision | {deployed.precision} |"
+    yield f"| weights | {f'`{weights}`' if weights else 'random'} |"
+    yield f"| checked in | {deployed.runtime} |"
+    yield f"| against torch | logits differ by {deployed.parity:.1g} of the largest |"
+
+
+def _input(
+    arch: Architecture, deployed: Deployed, preprocessing: Preprocessing | None
+) -> Iterator[str]:
+    side = arch.resolution
+    shape = f"(1, {side}, {side}, 3)" if deployed.channels_last else f"(1, 3, {side}, {side})"
+    yield f"`input`, float32, {shape}; colours in the order red, green, blue."
+    yield ""
+    if preprocessing is None:
+        yield "The weights do not say how an image becomes the input: prepare it as in training."
+        return
+    yield f"1. Decode as RGB. Resize so that the shorter side is {side} px (bilinear, antialiased)"
+    yield f"   and crop the centre, {side} × {side} px."
+    yield "2. Divide by 255."
+    yield f"3. Subtract the mean ({_three(preprocessing.mean)}) and divide by the standard"
+    yield f"   deviation ({_three(preprocessing.std)}), colour by colour."
+
+
+def _three(values: tuple[float, float, float]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)
+
+
+def _output(arch: Architecture, preprocessing: Preprocessing | None) -> Iterator[str]:
+    yield f"`logits`, float32, (1, {arch.num_classes}); softmax makes probabilities of them."
+    if preprocessing is None or not preprocessing.classes:
+        return
+    yield ""
+    yield "| index | class |"
+    yield "|---|---|"
+    for index, name in enumerate(preprocessing.classes):
+        yield f"| {index} | {_cell(name)} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", r"\|").split())
+
+
+def _accuracy(weights: str, training: TrainingRecord | None) -> Iterator[str]:
+    if not weights:
+        yield "**The weights are random**, made for timing: this file classifies nothing. Train the"
+        yield "network (`gnv2-nas train`) and export it with `--weights`."
+    elif training is None:
+        yield "Not known: the weights do not say it."
+    else:
+        low, high = wilson_interval(training.correct, training.held_out_images)
+        yield (
+            f"**{training.accuracy:.1%}** of {training.held_out_images:,} held-out images "
+            f"(95% interval {low:.1%} to {high:.1%}), in torch at float32."
+        )
+        yield ""
+        yield (
+            f"Trained on {training.train_images:,} images of {_cell(training.data)} "
+            f"(hash {training.data_hash}) for {training.epochs:g} epochs, seed {training.seed}. "
+            "Where the same held-out images also chose the network, it is a little lucky on them."
+        )
