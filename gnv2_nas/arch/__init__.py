@@ -10,6 +10,14 @@ from gnv2_nas.arch.architecture import (
     MobileBlock,
 )
 from gnv2_nas.arch.canonical import is_identity_shortcut, strided
+from gnv2_nas.arch.envelope import (
+    Envelope,
+    GhostEnvelope,
+    Parts,
+    SlotEnvelope,
+    ghost_parts,
+    stages_of,
+)
 from gnv2_nas.arch.keys import block_keys
 from gnv2_nas.arch.preprocessing import Preprocessing
 from gnv2_nas.arch.presets import list_presets, make_divisible, preset
@@ -19,14 +27,20 @@ __all__ = [
     "Activation",
     "Architecture",
     "Block",
+    "Envelope",
     "GhostBlock",
+    "GhostEnvelope",
     "GhostModule",
     "MobileBlock",
+    "Parts",
     "Preprocessing",
+    "SlotEnvelope",
     "block_keys",
+    "ghost_parts",
     "is_identity_shortcut",
     "list_presets",
     "make_divisible",
     "preset",
+    "stages_of",
     "strided",
 ]

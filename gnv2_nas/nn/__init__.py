@@ -9,9 +9,12 @@ from gnv2_nas.nn.checkpoint import (
     save_weights,
 )
 from gnv2_nas.nn.ghost import GhostBottleneck, GhostModule
+from gnv2_nas.nn.interpreter import run_graph
 from gnv2_nas.nn.layers import SqueezeExcite
 from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 from gnv2_nas.nn.network import Network, build_model
+from gnv2_nas.nn.recalibration import recalibrate
+from gnv2_nas.nn.supernet import Supernet
 from gnv2_nas.nn.timing import timing_model
 
 __all__ = [
@@ -23,11 +26,14 @@ __all__ = [
     "InvertedResidual",
     "Network",
     "SqueezeExcite",
+    "Supernet",
     "build_model",
     "load_weights",
     "network_bytes",
     "network_from_bytes",
     "read_checkpoint",
+    "recalibrate",
+    "run_graph",
     "save_weights",
     "timing_model",
 ]

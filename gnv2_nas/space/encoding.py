@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, cast
 
 from msgspec.structs import replace
 
-from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, strided
+from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, stages_of, strided
 from gnv2_nas.space.axes import Value
 from gnv2_nas.space.channels import CHANNEL_AXES, ChannelFit, preferred
 from gnv2_nas.space.decoding import se_channels
 from gnv2_nas.space.genes import Gene
-from gnv2_nas.space.template import Template, placement_of, stages_of
+from gnv2_nas.space.template import Template, placement_of
 
 
 class _Seen(NamedTuple):

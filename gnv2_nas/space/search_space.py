@@ -7,16 +7,17 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from gnv2_nas.arch import Architecture
+from gnv2_nas.arch import Architecture, Envelope
 from gnv2_nas.errors import SpaceError, UnknownNameError
 from gnv2_nas.space.axes import Value
 from gnv2_nas.space.decoding import Decoder
 from gnv2_nas.space.encoding import encode
+from gnv2_nas.space.envelope import envelope_of
 from gnv2_nas.space.genes import Gene
 from gnv2_nas.space.template import Template
 
@@ -71,6 +72,15 @@ class SearchSpace:
         decided = [[gene.name, gene.choices] for gene in self.decisions if not self._stock(gene)]
         content = json.dumps([self.template.base.id, self.num_classes, decided])
         return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """The largest of everything that a network of the space has, block by block."""
+        return envelope_of(self.template, self.num_classes, self.decisions)
+
+    def with_classes(self, num_classes: int) -> SearchSpace:
+        """The same space for another number of classes; `content_hash` tells them apart."""
+        return replace(self, num_classes=num_classes)
 
     def decode(self, params: Mapping[str, Value]) -> Architecture:
         """The network a genotype describes.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from gnv2_nas.arch import (
     DFC,
     Architecture,
-    Block,
     GhostBlock,
     is_identity_shortcut,
     list_presets,
     preset,
+    stages_of,
 )
 from gnv2_nas.space.axes import Value
 
@@ -78,16 +78,6 @@ def template_of(name: str) -> Template:
         )
         channels = block.out_channels
     return Template(base, tuple(blocks), stages_of(base.blocks))
-
-
-def stages_of(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
-    """Indices of the blocks that work between two changes of resolution."""
-    stages: list[list[int]] = [[]]
-    for index, block in enumerate(blocks):
-        if block.stride == 2 and stages[-1]:
-            stages.append([])
-        stages[-1].append(index)
-    return tuple(map(tuple, stages))
 
 
 def placement_of(block: GhostBlock) -> str:

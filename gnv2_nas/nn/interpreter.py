@@ -1,0 +1,149 @@
+"""`run_graph`: the operators of a network executed one after the other, without any module.
+
+What training and scoring of a supernet's sub-networks run on: no module is built for a network
+that is used for one step. A property test holds it to the modules of `build_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph import Graph, Op, lower
+from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
+from gnv2_nas.nn.folding import folded
+
+Tensors = Mapping[str, Tensor]
+"""Keys of a state dict → tensors."""
+
+lowered: Callable[[Architecture], Graph] = lru_cache(maxsize=256)(lower)
+"""`lower`, remembered for the networks of late."""
+
+
+def run_graph(
+    graph: Graph,
+    tensors: Tensors,
+    images: Tensor,
+    *,
+    statistics: Tensors | None = None,
+    momentum: float | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """(N, 3, H, W) at the graph's resolution → logits, (N, num_classes).
+
+    The memory format of the images is that of all maps.
+
+    Args:
+        graph: the network.
+        tensors: its weights, with the keys of `build_model(arch).state_dict()`.
+        images: left as they are.
+        statistics: running mean and variance of every batch norm. None: each normalises by the
+            batch, and training needs at least two values a channel.
+        momentum: normalise by the batch as well, and move `statistics` towards it by this share,
+            in place.
+        dropout: probability that a feature is dropped before the classifier.
+    """
+    if statistics is not None and momentum is None:
+        graph, tensors = folded(graph, tensors, statistics)
+    run = _Run(tensors, statistics, momentum or 0.0, dropout)
+    last_uses = graph.last_uses()
+    maps: list[Any] = [images, *[None] * (len(graph.ops) - 1)]
+    for number, op in enumerate(graph.ops[1:], start=1):
+        inputs = [maps[source] for source in op.inputs]
+        # The first input may be overwritten when nothing else reads it; never the images.
+        disposable = last_uses[op.inputs[0]] == number and op.inputs[0] > 0
+        maps[number] = _OPERATORS[op.kind](_Step(run, op, inputs, disposable))
+        for source in op.inputs:
+            if last_uses[source] == number:
+                maps[source] = None
+    logits: Tensor = maps[-1]
+    return logits
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all operators of a run share."""
+
+    tensors: Tensors
+    statistics: Tensors | None
+    momentum: float
+    dropout: float
+
+
+class _Step(NamedTuple):
+    """One operator and what it reads."""
+
+    run: _Run
+    op: Op
+    inputs: list[Tensor]
+    disposable: bool
+    """Whether the first input may be overwritten."""
+
+
+def _conv(step: _Step) -> Tensor:
+    tensors, op = step.run.tensors, step.op
+    height, width = op.kernel
+    x = F.conv2d(
+        step.inputs[0],
+        tensors[f"{op.weight}.weight"],
+        tensors[f"{op.weight}.bias"] if op.bias else None,
+        op.stride,
+        (height // 2, width // 2),
+        groups=op.groups,
+    )
+    return _normalised(step.run, op.norm, x) if op.norm else x
+
+
+def _normalised(run: _Run, norm: str, x: Tensor) -> Tensor:
+    """Batch norm by the statistics of the batch."""
+    mean = variance = None
+    if run.statistics is not None:
+        mean = run.statistics[f"{norm}.running_mean"]
+        variance = run.statistics[f"{norm}.running_var"]
+    weight, bias = run.tensors[f"{norm}.weight"], run.tensors[f"{norm}.bias"]
+    return F.batch_norm(x, mean, variance, weight, bias, True, run.momentum, BATCH_NORM_EPSILON)
+
+
+def _linear(step: _Step) -> Tensor:
+    features = step.inputs[0].flatten(1)
+    if step.run.dropout:
+        features = F.dropout(features, step.run.dropout)
+    key = step.op.weight
+    return F.linear(features, step.run.tensors[f"{key}.weight"], step.run.tensors[f"{key}.bias"])
+
+
+def _add(step: _Step) -> Tensor:
+    first, second = step.inputs
+    return first.add_(second) if step.disposable else first + second
+
+
+def _mul(step: _Step) -> Tensor:
+    first, second = step.inputs
+    # The gradient of a product needs both factors.
+    in_place = step.disposable and not torch.is_grad_enabled()
+    return first.mul_(second) if in_place else first * second
+
+
+_OPERATORS: dict[str, Callable[[_Step], Tensor]] = {
+    "conv": _conv,
+    "linear": _linear,
+    "relu": lambda step: F.relu(step.inputs[0], inplace=step.disposable),
+    "hard_swish": lambda step: F.hardswish(step.inputs[0], inplace=step.disposable),
+    "sigmoid": lambda step: torch.sigmoid(step.inputs[0]),
+    "hard_sigmoid": lambda step: F.hardsigmoid(step.inputs[0]),
+    "avg_pool": lambda step: F.avg_pool2d(step.inputs[0], step.op.kernel, step.op.stride),
+    "max_pool": lambda step: F.max_pool2d(step.inputs[0], step.op.kernel, step.op.stride),
+    "global_pool": lambda step: F.adaptive_avg_pool2d(step.inputs[0], 1),
+    "resize": lambda step: F.interpolate(step.inputs[0], step.op.shape[1:], mode=step.op.mode),
+    "concat": lambda step: torch.cat(step.inputs, 1),
+    "slice": lambda step: step.inputs[0][:, : step.op.shape[0]],
+    "add": _add,
+    "mul": _mul,
+}

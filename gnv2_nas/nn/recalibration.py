@@ -1,0 +1,64 @@
+"""Batch-norm statistics of a sub-network, measured before every evaluation.
+
+The statistics of one sub-network are wrong for every other, and a supernet keeps none. They are
+measured afresh: from nothing, in training mode, as the plain average over batches of training
+images (what torch's batch norm does with `momentum=None`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import InputError
+from gnv2_nas.graph import Graph
+from gnv2_nas.nn.interpreter import lowered, run_graph
+
+
+def recalibrate(
+    arch: Architecture, tensors: Mapping[str, Tensor], batches: Iterable[Tensor]
+) -> dict[str, Tensor]:
+    """Running mean and variance of every batch norm of `arch`.
+
+    Args:
+        arch: the network.
+        tensors: its weights, with the keys of its module's state dict.
+        batches: training images as for evaluation, (N, 3, resolution, resolution) each, alike in
+            number: every batch counts the same. A batch of one image has no variance and is left
+            out.
+
+    Raises:
+        InputError: there is no batch of two or more images.
+    """
+    graph = lowered(arch)
+    statistics = _fresh(graph, tensors)
+    graph = _up_to_last_norm(graph)
+    count = 0
+    with torch.inference_mode():
+        for images in batches:
+            if len(images) < 2:
+                continue
+            count += 1
+            run_graph(graph, tensors, images, statistics=statistics, momentum=1 / count)
+    if not count:
+        raise InputError("recalibration needs a batch of at least 2 images, but got none")
+    return statistics
+
+
+def _fresh(graph: Graph, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    statistics: dict[str, Tensor] = {}
+    for op in graph.ops:
+        if op.norm:
+            weight = tensors[f"{op.norm}.weight"].detach()
+            statistics[f"{op.norm}.running_mean"] = torch.zeros_like(weight)
+            statistics[f"{op.norm}.running_var"] = torch.ones_like(weight)
+    return statistics
+
+
+def _up_to_last_norm(graph: Graph) -> Graph:
+    """Head and classifier have no batch norm: they need not be computed."""
+    last = max(number for number, op in enumerate(graph.ops) if op.norm)
+    return Graph(graph.ops[: last + 1])

@@ -1,0 +1,106 @@
+"""Which channels of a shared tensor a network uses.
+
+Every channel of a Ghost output has an identity that does not depend on the network: primary
+channel i, or cheap copy c of primary channel g. The shared tensors hold all primary channels
+first, then all first copies, all second copies and so on (`arch.Parts` says how many of each); a
+network of ratio r has p primary channels and then, at position p + g(r-1) + c, copy c of g.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gnv2_nas.arch import Parts
+
+
+class GhostLayout(NamedTuple):
+    """How the channels of a network's map stand: as those of a Ghost module's output."""
+
+    ratio: int
+    channels: int
+
+    @property
+    def primary(self) -> int:
+        return -(-self.channels // self.ratio)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """Channels of a shared dimension, in the order the network has them."""
+
+    ranges: tuple[tuple[int, int], ...]
+    """Start and end; empty: all of them as they are."""
+    index: Tensor | None = None
+    """The same one by one, where there are several ranges."""
+
+    def rows(self, tensor: Tensor) -> Tensor:
+        """These along the first dimension, differentiably."""
+        if not self.ranges:
+            return tensor
+        if self.index is not None:
+            return tensor.index_select(0, self.index)
+        ((start, end),) = self.ranges
+        return tensor[start:end]
+
+    def columns(self, tensor: Tensor) -> Tensor:
+        """These along the second dimension, differentiably."""
+        if not self.ranges:
+            return tensor
+        if len(self.ranges) > 2 and self.index is not None:
+            return tensor.index_select(1, self.index)
+        pieces = [tensor[:, start:end] for start, end in self.ranges]
+        # Two pieces are the halves of a Ghost output: joining them is half the work of an index.
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 1)
+
+
+ALL = Channels(())
+
+
+@lru_cache(maxsize=1 << 12)
+def first_channels(count: int, of: int) -> Channels:
+    """The first `count` of `of` channels."""
+    return ALL if count == of else Channels(((0, count),))
+
+
+@lru_cache(maxsize=1 << 12)
+def ghost_channels(layout: GhostLayout, parts: Parts, device: torch.device) -> Channels:
+    """A Ghost output's channels among all that `parts` counts."""
+    copies = _copies(layout, parts)
+    positions = [*range(layout.primary), *(parts[0] + position for position in copies)]
+    return _channels(positions[: layout.channels], sum(parts), device)
+
+
+@lru_cache(maxsize=1 << 12)
+def cheap_channels(layout: GhostLayout, parts: Parts, device: torch.device) -> Channels:
+    """All channels of a Ghost module's cheap convolution among all copies `parts` counts."""
+    return _channels(_copies(layout, parts), sum(parts[1:]), device)
+
+
+def _copies(layout: GhostLayout, parts: Parts) -> list[int]:
+    """The cheap copies of each primary channel, as positions among all copies."""
+    starts = list(accumulate(parts[1:], initial=0))
+    return [
+        starts[copy] + primary
+        for primary in range(layout.primary)
+        for copy in range(layout.ratio - 1)
+    ]
+
+
+def _channels(positions: Sequence[int], of: int, device: torch.device) -> Channels:
+    ranges: list[tuple[int, int]] = []
+    for position in positions:
+        if ranges and ranges[-1][1] == position:
+            ranges[-1] = (ranges[-1][0], position + 1)
+        else:
+            ranges.append((position, position + 1))
+    if ranges == [(0, of)]:
+        return ALL
+    index = torch.tensor(positions, device=device) if len(ranges) > 1 else None
+    return Channels(tuple(ranges), index)

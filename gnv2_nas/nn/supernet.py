@@ -1,0 +1,104 @@
+"""`Supernet`: one set of weights for every network of an envelope.
+
+Weight sharing as in once-for-all (Cai et al., ICLR 2020). A network's weights are slices of the
+shared ones (`tensors`), under the keys of its plain module; its `Graph` is executed with them, so
+changing to another network builds nothing. What has no weights, as the resolution or the
+down-sampling of the attention, is shared by nature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from gnv2_nas.arch import Architecture, Envelope, GhostBlock, block_keys
+from gnv2_nas.graph.fit import check_tensors, tensor_infos
+from gnv2_nas.nn.interpreter import lowered, run_graph
+from gnv2_nas.nn.layers import Classifier
+from gnv2_nas.nn.network import Network
+from gnv2_nas.nn.shared_blocks import SharedGhostBlock
+from gnv2_nas.nn.shared_layers import SharedBiasedConvolution, SharedConvolution
+from gnv2_nas.nn.slices import ALL, GhostLayout, first_channels, ghost_channels
+
+
+class Supernet(nn.Module):
+    """The shared weights, initialised as torch's own layers are.
+
+    Batch norm has no running statistics here: those of one network are wrong for every other. They
+    are measured for the network at hand (see `recalibration`).
+    """
+
+    def __init__(self, envelope: Envelope) -> None:
+        super().__init__()
+        self.envelope = envelope
+        *read, last_parts = envelope.input_parts()
+        self.stem = SharedConvolution(3, sum(envelope.stem_parts), (3, 3))
+        self.blocks = nn.ModuleList(map(SharedGhostBlock, read, envelope.slots))
+        self.last_parts = last_parts
+        self.last = SharedConvolution(sum(last_parts), envelope.conv_channels)
+        self.head = SharedBiasedConvolution(envelope.conv_channels, envelope.head_channels)
+        self.classifier = Classifier(envelope.head_channels, envelope.num_classes)
+
+    def tensors(self, arch: Architecture) -> dict[str, Tensor]:
+        """The weights of `arch`: every key of its module's state dict but the running statistics.
+
+        Differentiable: gradients flow into the shared weights.
+
+        Raises:
+            InputError: the network is not inside the envelope; the message names the field.
+        """
+        slots = self.envelope.slots_of(arch)
+        blocks = cast(tuple[GhostBlock, ...], arch.blocks)
+        device = self.stem.weight.device
+        *keys, last_key = block_keys(arch)
+        # The first block adds its input to its output: like must meet like.
+        layout = GhostLayout(blocks[0].ghost2.ratio, arch.stem_channels)
+        stem = ghost_channels(layout, self.envelope.stem_parts, device)
+        tensors = self.stem.tensors("conv_stem", "bn1", stem)
+        for key, block, slot in zip(keys, blocks, slots, strict=True):
+            tensors |= cast(SharedGhostBlock, self.blocks[slot]).tensors(key, block, layout)
+            layout = GhostLayout(block.ghost2.ratio, block.out_channels)
+        source = ghost_channels(layout, self.last_parts, device)
+        last = first_channels(arch.conv_channels, self.envelope.conv_channels)
+        tensors |= self.last.tensors(f"{last_key}.conv", f"{last_key}.bn1", last, source)
+        tensors |= self.head.tensors("conv_head", ALL, last)
+        tensors["classifier.weight"] = self.classifier.weight
+        tensors["classifier.bias"] = self.classifier.bias
+        return tensors
+
+    def forward(self, images: Tensor, arch: Architecture, dropout: float = 0.0) -> Tensor:
+        """(N, 3, resolution, resolution) → logits, (N, num_classes), as in training.
+
+        Batch norm normalises by the batch.
+
+        Raises:
+            InputError: the network is not inside the envelope.
+        """
+        return run_graph(lowered(arch), self.tensors(arch), images, dropout=dropout)
+
+    def extract(self, arch: Architecture, statistics: Mapping[str, Tensor]) -> Network:
+        """The plain module of `arch` with a copy of its weights, in evaluation mode.
+
+        Args:
+            arch: the network to take out.
+            statistics: running mean and variance of its batch norms, of `recalibrate`.
+
+        Raises:
+            InputError: the network is not inside the envelope.
+            CheckpointError: the statistics are those of another network.
+        """
+        values = {**self.tensors(arch), **statistics}
+        check_tensors(lowered(arch), tensor_infos(values), "the supernet with these statistics")
+        with torch.device("meta"):
+            model = Network(arch)
+        state = {
+            key: values[key].detach().clone()
+            if key in values
+            else torch.zeros_like(value, device="cpu")
+            for key, value in model.state_dict().items()
+        }
+        model.load_state_dict(state, strict=True, assign=True)
+        return model.eval()
