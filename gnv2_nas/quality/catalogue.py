@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
+from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.errors import InputError
 
 
 class EstimatorInfo(msgspec.Struct, frozen=True):
@@ -34,10 +35,22 @@ class EstimatorInfo(msgspec.Struct, frozen=True):
     file: str = ""
     """What FILE is in NAME:FILE; "" where the estimator takes none."""
     needs_file: bool = False
+    envelope: Envelope | None = None
+    """Only networks inside it have a score; None where any network has one."""
 
     def compares(self, arch: Architecture) -> bool:
         """Whether the score of `arch` can be held against the others."""
-        return not self.families or arch.family in self.families
+        if self.families and arch.family not in self.families:
+            return False
+        return self.envelope is None or _inside(self.envelope, arch)
+
+
+def _inside(envelope: Envelope, arch: Architecture) -> bool:
+    try:
+        envelope.slots_of(arch)
+    except InputError:
+        return False
+    return True
 
 
 _INFOS = (

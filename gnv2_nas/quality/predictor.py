@@ -1,0 +1,155 @@
+"""The accuracy predictor: thousands of networks a second, from some hundred evaluated ones.
+
+Ridge regression of the accuracy's logit on what `predictor_features` reads off an architecture.
+It is fitted to accuracies of one space, measured by a supernet or by training, and its error is
+known from networks it had not seen (cross-validation), beside what the mean, the multiply-adds
+and the parameters alone would have given. A prediction is never called an accuracy without that
+error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.errors import InputError
+from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
+from gnv2_nas.quality.cross_validation import HeldOutError, held_out_errors
+from gnv2_nas.quality.predictor_features import Matrix, features
+from gnv2_nas.quality.ridge import Ridge, Vector, fit_ridge
+
+if TYPE_CHECKING:
+    from gnv2_nas.quality.estimator import QualityContext
+    from gnv2_nas.space import SearchSpace
+
+FEWEST_NETWORKS = 20
+"""Fewer teach no more than the number of parameters does."""
+
+_LEAST = 0.05
+"""Accuracies nearer to 0 or 100 % than this count as if they were as near: a logit is finite."""
+_95 = 1.959963984540054 * math.sqrt(2)
+"""Standard deviations that 95% of the differences of two errors lie within."""
+
+
+class Predictor:
+    """A fitted predictor; `predictor_file` writes and reads it."""
+
+    def __init__(
+        self, space: str, space_hash: str, envelope: Envelope, ridge: Ridge, source: str,
+        networks: int, errors: tuple[HeldOutError, ...],
+    ) -> None:  # fmt: skip
+        self.space = space
+        self.space_hash = space_hash
+        self.envelope = envelope
+        self.ridge = ridge
+        self.source = source
+        """Where the accuracies came from: "supernet:supernet.safetensors"."""
+        self.networks = networks
+        """How many it was fitted to."""
+        self.errors = errors
+        """Held-out error of the predictor itself, then of the baselines."""
+
+    @property
+    def error(self) -> HeldOutError:
+        """The predictor's own held-out error."""
+        return self.errors[0]
+
+    def predict(self, architectures: Sequence[Architecture]) -> tuple[Vector, Vector]:
+        """Accuracy and its standard deviation, both in per cent, for each network.
+
+        Raises:
+            InputError: a network does not fit the space that the predictor was fitted to.
+        """
+        logits, spread = self.ridge.predict(features(architectures, self.envelope))
+        accuracies = _per_cent(logits)
+        return accuracies, spread * accuracies * (100 - accuracies) / 100
+
+
+def fit_predictor(
+    architectures: Sequence[Architecture],
+    accuracies: Sequence[float],
+    space: SearchSpace,
+    source: str = "",
+) -> Predictor:
+    """The predictor of accuracies in per cent, fitted to evaluated networks of a space.
+
+    Raises:
+        InputError: too few networks, or one that is outside the space.
+    """
+    if len(architectures) < FEWEST_NETWORKS:
+        raise InputError(
+            f"a predictor needs at least {FEWEST_NETWORKS} evaluated networks, but got "
+            f"{len(architectures)}; evaluate more"
+        )
+    rows = features(architectures, space.envelope)
+    outcomes = np.asarray(accuracies, dtype=np.float64)
+    return Predictor(
+        space=space.name,
+        space_hash=space.content_hash,
+        envelope=space.envelope,
+        ridge=fit_ridge(rows, _logits(outcomes)),
+        source=source,
+        networks=len(architectures),
+        errors=held_out_errors(rows, architectures, outcomes, _fit_and_predict),
+    )
+
+
+class PredictedAccuracy:
+    """The quality estimator `predictor:FILE`.
+
+    Raises:
+        CheckpointError: the file holds no predictor.
+        InputError: it was fitted to another space than the one that is searched.
+    """
+
+    def __init__(self, path: Path, context: QualityContext) -> None:
+        from gnv2_nas.quality.predictor_file import load_predictor
+
+        self.predictor = load_predictor(path)
+        _check_space(self.predictor, path, context.space)
+        error = self.predictor.error
+        self.info: EstimatorInfo = msgspec.structs.replace(
+            ESTIMATORS["predictor"],
+            note=f"predicted accuracy, held-out error ±{error.mae:.2g} %",
+            noise=_95 * error.rmse,
+            envelope=self.predictor.envelope,
+        )
+
+    def score(self, arch: Architecture) -> float:
+        """Predicted accuracy, per cent."""
+        return float(self.predictor.predict([arch])[0][0])
+
+
+def _check_space(predictor: Predictor, path: Path, space: SearchSpace | None) -> None:
+    if space is None or predictor.space_hash == space.content_hash:
+        return
+    classes = predictor.envelope.num_classes
+    if classes != space.num_classes:
+        raise InputError(
+            f"{path}: fitted for {classes} classes, but space {space.name!r} has "
+            f"{space.num_classes} with these images; fit one to them with gnv2-nas quality fit"
+        )
+    raise InputError(
+        f"{path}: fitted to space {predictor.space!r} ({predictor.space_hash}), not to "
+        f"{space.name!r} ({space.content_hash}); fit one to it with gnv2-nas quality fit"
+    )
+
+
+def _fit_and_predict(train: Matrix, accuracies: Vector, test: Matrix) -> Vector:
+    return _per_cent(fit_ridge(train, _logits(accuracies)).predict(test)[0])
+
+
+def _logits(accuracies: Vector) -> Vector:
+    shares = np.clip(accuracies, _LEAST, 100 - _LEAST) / 100
+    result: Vector = np.log(shares / (1 - shares))
+    return result
+
+
+def _per_cent(logits: Vector) -> Vector:
+    return 100 / (1 + np.exp(-logits))

@@ -1,0 +1,144 @@
+"""What the accuracy predictor reads off an architecture: numbers block by block, none of it costly.
+
+A column for each thing that a space may vary, in each block it may vary in, and the mean of each
+over the network, which lets a few dozen networks teach what many blocks have in common. Sizes are
+logarithms: accuracy gains about as much from each doubling. What a network does not have (a block
+left out, the kernel of an attention that is not there) is NaN and later takes the mean, so that
+it counts by its absence alone.
+
+Totals come from the 1x1 convolutions, which make up most of a network: an exact count would take
+longer than everything else here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import contains
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.arch import DFC, Architecture, Envelope, GhostBlock, GhostModule, strided
+from gnv2_nas.arch.envelope import stages_of
+
+BLOCK_COLUMNS = (
+    "present", "hidden_channels", "out_channels", "se_channels", "kernel", "ratio", "cheap_kernel",
+    "attention_first", "attention_second", "dfc_kernel_h", "dfc_kernel_w", "dfc_factor",
+    "dfc_max_pool", "dfc_bilinear",
+)  # fmt: skip
+"""Of each block; numbers of channels, ratios and factors as logarithms to base 2."""
+NETWORK_COLUMNS = ("resolution", "blocks", "stem_channels", "conv_channels", "macs", "params")
+"""Of the whole network, all as logarithms to base 2."""
+
+_LOGARITHMS = [
+    BLOCK_COLUMNS.index(name) for name in ("hidden_channels", "out_channels", "ratio", "dfc_factor")
+]
+_SE_CHANNELS = BLOCK_COLUMNS.index("se_channels")
+_NAN = float("nan")
+_NO_ATTENTION = (0, 0, _NAN, _NAN, _NAN, _NAN, _NAN)
+
+Matrix = NDArray[np.float64]
+
+
+def column_names(envelope: Envelope) -> list[str]:
+    """Name of each column of `features`: "hidden_channels.block3", "kernel.mean", "macs"."""
+    places = [*(f"block{slot}" for slot in range(len(envelope.slots))), "mean"]
+    return [f"{name}.{place}" for place in places for name in BLOCK_COLUMNS] + [*NETWORK_COLUMNS]
+
+
+def features(architectures: Sequence[Architecture], envelope: Envelope) -> Matrix:
+    """One row a network, one column a feature; NaN for what a network does not have.
+
+    Raises:
+        InputError: an architecture has other blocks than the envelope. One that merely has more
+            channels or larger kernels is let through: checking that would take longer than the
+            rest.
+    """
+    blocks: list[tuple[float, ...]] = []
+    networks: list[tuple[float, ...]] = []
+    rows: list[int] = []
+    slots: list[int] = []
+    for row, arch in enumerate(architectures):
+        slots += _slots(arch, envelope)
+        rows += [row] * len(arch.blocks)
+        networks.append(_network(arch, blocks))
+    by_block = np.full((len(architectures), len(envelope.slots), len(BLOCK_COLUMNS)), np.nan)
+    by_block[:, :, 0] = 0
+    by_block[rows, slots] = _with_logarithms(np.array(blocks, dtype=np.float64))
+    flat = by_block.reshape(len(architectures), -1)
+    return np.hstack([flat, _means(by_block), np.log2(np.array(networks, dtype=np.float64))])
+
+
+def _slots(arch: Architecture, envelope: Envelope) -> Sequence[int]:
+    """The slot of each block."""
+    sizes = [len(stage) for stage in stages_of(arch.blocks)]
+    layouts, mobile = envelope.layouts, arch.family == "mobilenetv3"
+    if len(sizes) != len(layouts) or not all(map(contains, layouts, sizes)) or mobile:
+        return envelope.slots_of(arch)  # raises, with the reason
+    return [slot for layout, size in zip(layouts, sizes, strict=True) for slot in layout[size]]
+
+
+def _network(arch: Architecture, blocks: list[tuple[float, ...]]) -> tuple[float, ...]:
+    """The columns of a network; those of its blocks are appended to `blocks`."""
+    side, channels = strided(arch.resolution, 2), arch.stem_channels
+    macs = params = 0.0
+    for block in cast(tuple[GhostBlock, ...], arch.blocks):
+        blocks.append(_block(block))
+        params, macs = _add(params, macs, block.ghost1, channels * block.hidden_channels, side)
+        side, channels = strided(side, block.stride), block.out_channels
+        params, macs = _add(params, macs, block.ghost2, block.hidden_channels * channels, side)
+    last = channels * arch.conv_channels
+    return (
+        arch.resolution, len(arch.blocks), arch.stem_channels, arch.conv_channels,
+        macs + last * side * side, params + last,
+    )  # fmt: skip
+
+
+def _add(
+    params: float, macs: float, module: GhostModule, weights: int, side: int
+) -> tuple[float, float]:
+    """The totals with the 1x1 convolutions of a Ghost module added.
+
+    Args:
+        weights: of a full 1x1 convolution with the module's inputs and outputs.
+        side: of the module's map, pixels.
+    """
+    primary, pixels = weights / module.ratio, side * side
+    if module.dfc is None:
+        return params + primary, macs + primary * pixels
+    small = (side // module.dfc.factor) ** 2
+    return params + primary + weights, macs + primary * pixels + weights * small
+
+
+def _block(block: GhostBlock) -> tuple[float, ...]:
+    """The values of `BLOCK_COLUMNS`, logarithms still to be taken."""
+    first, second = block.ghost1, block.ghost2
+    dfc = first.dfc or second.dfc
+    attention = _NO_ATTENTION if dfc is None else _attention(dfc, first.dfc, second.dfc)
+    return (
+        1, block.hidden_channels, block.out_channels, block.se_channels, block.kernel, first.ratio,
+        first.cheap_kernel, *attention,
+    )  # fmt: skip
+
+
+def _attention(dfc: DFC, first: DFC | None, second: DFC | None) -> tuple[float, ...]:
+    return (
+        first is not None, second is not None, dfc.kernel_h, dfc.kernel_w, dfc.factor,
+        dfc.pool == "max", dfc.resize == "bilinear",
+    )  # fmt: skip
+
+
+def _with_logarithms(blocks: Matrix) -> Matrix:
+    blocks[:, _LOGARITHMS] = np.log2(blocks[:, _LOGARITHMS])
+    blocks[:, _SE_CHANNELS] = np.log2(1 + blocks[:, _SE_CHANNELS])
+    return blocks
+
+
+def _means(by_block: Matrix) -> Matrix:
+    """Mean of each column over the blocks that have it; NaN where none has."""
+    known = ~np.isnan(by_block)
+    sums = np.where(known, by_block, 0).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        means: Matrix = sums / known.sum(axis=1)
+    return means

@@ -1,0 +1,87 @@
+"""Ridge regression in closed form, with honest error bars.
+
+The penalty is chosen by leave-one-out error, which one singular value decomposition gives for all
+penalties (Golub, Heath & Wahba, "Generalized cross-validation", Technometrics 21, 1979, sec. 1).
+Error bars are those of Bayesian linear regression (Bishop, PRML, eq. 3.58), scaled so that the
+leave-one-out errors are as large as they say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+PENALTIES = np.logspace(-1, 5, 25)
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A fitted regression of d features; NaN in a feature stands for its mean."""
+
+    centre: Vector
+    """(d,) mean of each feature."""
+    scale: Vector
+    """(d,) standard deviation; infinite for a feature that never changed, which then counts 0."""
+    weights: Vector
+    """(d,) of the standardised features."""
+    known: Matrix
+    """(r, d) directions the data taught about, each as long as it was certain (below 1)."""
+    intercept: float
+    penalty: float
+    noise: float
+    """Standard deviation of a single outcome around a prediction that was certain."""
+
+    def predict(self, features: Matrix) -> tuple[Vector, Vector]:
+        """Mean and standard deviation of the outcome for each row of (n, d) features."""
+        rows = _standardised(features, self.centre, self.scale)
+        unknown = (rows**2).sum(axis=1) - ((rows @ self.known.T) ** 2).sum(axis=1)
+        spread = np.sqrt(1 + np.maximum(unknown, 0) / self.penalty)
+        return rows @ self.weights + self.intercept, self.noise * spread
+
+
+def fit_ridge(features: Matrix, outcomes: Vector) -> Ridge:
+    """The regression of (n,) outcomes on (n, d) features with the best leave-one-out error."""
+    known = ~np.isnan(features)
+    counts = np.maximum(known.sum(axis=0), 1)
+    centre = np.where(known, features, 0).sum(axis=0) / counts
+    deviations = np.where(known, features - centre, 0)
+    scale = np.sqrt((deviations**2).mean(axis=0))
+    scale[scale < 1e-9] = np.inf
+    intercept = float(outcomes.mean())
+    u, s, vt = np.linalg.svd(_standardised(features, centre, scale), full_matrices=False)
+    penalty, noise = _best_penalty(u, s, outcomes - intercept)
+    shrunk = s / (s**2 + penalty)
+    return Ridge(
+        centre=centre,
+        scale=scale,
+        weights=vt.T @ (shrunk * (u.T @ (outcomes - intercept))),
+        known=vt * np.sqrt(s * shrunk)[:, None],
+        intercept=intercept,
+        penalty=penalty,
+        noise=noise,
+    )
+
+
+def _standardised(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
+    result: Matrix = np.nan_to_num((features - centre) / scale)
+    return result
+
+
+def _best_penalty(u: Matrix, s: Vector, centred: Vector) -> tuple[float, float]:
+    """The penalty of the least leave-one-out error, and the noise it leaves."""
+    best = (np.inf, float(PENALTIES[-1]), 0.0)
+    projected = u.T @ centred
+    for penalty in PENALTIES:
+        kept = s**2 / (s**2 + penalty)
+        residuals = centred - u @ (kept * projected)
+        # 1 less the leverage of each outcome; the intercept takes 1/n of it.
+        free = np.maximum(1 - (u**2) @ kept - 1 / len(centred), 1e-6)
+        error = float(((residuals / free) ** 2).mean())
+        if error < best[0]:
+            best = (error, float(penalty), float(np.sqrt((residuals**2 / free).mean())))
+    return best[1], best[2]
