@@ -14,7 +14,7 @@ function themed(figure) {
   layout.font = { family, size: 13, color: ink };
   layout.hoverlabel = { bgcolor: card, bordercolor: soft, align: "left", font: { family, color: ink, size: 12 } };
   layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: ink };
-  for (const axis of [layout.xaxis, layout.yaxis]) {
+  for (const axis of [layout.xaxis, layout.yaxis, layout.yaxis2].filter(Boolean)) {
     Object.assign(axis, { gridcolor: grid, linecolor: soft, tickcolor: soft });
   }
   return layout;
@@ -23,7 +23,7 @@ function themed(figure) {
 function narrowed(figure, width) {
   if (width >= 560) return figure;
   const narrow = structuredClone(figure);
-  narrow.layout.margin = { l: 48, r: 6, t: 8, b: 48 };
+  narrow.layout.margin = { l: 48, r: narrow.layout.yaxis2 ? 48 : 6, t: 8, b: 48 };
   for (const trace of narrow.data) {
     // No room for names: they show when a symbol is touched.
     if (trace.mode === "markers+text") trace.mode = "markers";
