@@ -1,0 +1,61 @@
+"""Whether a training is still sane: losses and gradients are finite."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gnv2_nas.errors import TrainingError
+from gnv2_nas.quality.training.recipe import Recipe
+
+PATIENCE = 20
+"""Steps on a GPU between two looks at the losses: each look waits for all that is queued."""
+
+_SMOOTHING = 0.9
+
+
+class LossWatch:
+    """Collects the losses of steps and refuses values that are not finite.
+
+    Attributes:
+        mean: over the last ten steps or so; None before the first.
+    """
+
+    def __init__(self, recipe: Recipe, mean: float | None = None) -> None:
+        self.mean = mean
+        self._recipe = recipe
+        self._waiting: list[tuple[int, Tensor, Tensor | None]] = []
+
+    def add(self, step: int, loss: Tensor, norm: Tensor | None) -> None:
+        """Take note of a step's loss and of the norm of its gradients; look where that is free."""
+        self._waiting.append((step, loss, norm))
+        if loss.device.type == "cpu" or len(self._waiting) >= PATIENCE:
+            self.look()
+
+    def look(self) -> None:
+        """Look at all that came in since the last look.
+
+        Raises:
+            TrainingError: a value is not finite; says at which step.
+        """
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        values = torch.stack([loss for _, loss, _ in waiting]).tolist()
+        norms = torch.stack([loss if norm is None else norm for _, loss, norm in waiting]).tolist()
+        for (step, _, _), value, norm in zip(waiting, values, norms, strict=True):
+            if not math.isfinite(value):
+                raise self._error(f"the loss of step {step + 1} is {value}")
+            if not math.isfinite(norm):
+                raise self._error(f"the gradients of step {step + 1} are not finite")
+            before = value if self.mean is None else self.mean
+            self.mean = _SMOOTHING * before + (1 - _SMOOTHING) * value
+
+    def _error(self, what: str) -> TrainingError:
+        recipe = self._recipe
+        return TrainingError(
+            f"{what}; try a lower learning rate (now {recipe.learning_rate:g}), clipped gradients "
+            f"(clip_norm, now {recipe.clip_norm:g}) or precision fp32 (now {recipe.precision})"
+        )

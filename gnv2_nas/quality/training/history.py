@@ -1,0 +1,73 @@
+"""The curve of a training: points as plain data, and their file; imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from gnv2_nas.errors import InputError
+from gnv2_nas.files import write_atomically
+
+
+class TrainingPoint(msgspec.Struct, frozen=True):
+    """Where a training stands."""
+
+    step: int
+    """Updates done so far."""
+    steps: int
+    """Updates in all."""
+    epoch: float
+    """How often every image was seen so far."""
+    loss: float
+    """On training images, a mean over the last steps; of a supernet's largest network."""
+    accuracy: float | None
+    """Top-1 on the held-out images, 0..1; None where they were not looked at."""
+    learning_rate: float
+    seconds: float
+    """Spent so far, in earlier runs of the same training too."""
+    seconds_left: float | None
+    """An estimate; None before the first steps are timed."""
+    smallest_accuracy: float | None = None
+    """Of a supernet's smallest network, where `accuracy` is that of the largest."""
+    note: str = ""
+    """Something to tell the user: memory ran out, the training goes on from a file …"""
+
+
+Observer = Callable[[TrainingPoint], None]
+
+
+def unobserved(point: TrainingPoint) -> None:
+    """An `Observer` that looks away."""
+
+
+def history_path(output: Path) -> Path:
+    """The file of the curve beside the weights."""
+    return output.with_name(output.name + ".history.json")
+
+
+def write_history(history: Sequence[TrainingPoint], output: Path) -> None:
+    """Write the curve of the training whose weights go to `output`.
+
+    Raises:
+        StorageError: the disk refused; an older file stays as it was.
+    """
+    write_atomically(history_path(output), history_json(history))
+
+
+def history_json(history: Sequence[TrainingPoint]) -> bytes:
+    """A JSON list of points."""
+    return msgspec.json.encode(list(history))
+
+
+def read_history(text: str | bytes) -> list[TrainingPoint]:
+    """The inverse of `history_json`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        return msgspec.json.decode(text, type=list[TrainingPoint])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(f"not the history of a training: {error}") from None

@@ -1,0 +1,62 @@
+"""Weights to begin with: random ones, or those of another training."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.nn import Network, load_weights
+from gnv2_nas.quality.training.randomness import seed_of, seeded
+
+_CLASSIFIER = "classifier."
+
+
+def initial_network(
+    arch: Architecture, dropout: float, seed: int, initial: Mapping[str, Tensor] | None
+) -> tuple[Network, str]:
+    """The module of `arch` to be trained, and what there is to say about its weights.
+
+    Args:
+        seed: of the random weights.
+        initial: a state dict of the same network; a classifier of another number of classes is
+            left out, and random weights take its place.
+
+    Raises:
+        CheckpointError: `initial` is of another network.
+    """
+    with seeded(seed_of(seed, "weights")):
+        network = Network(arch, dropout)
+    if initial is None:
+        return network, ""
+    tensors, classes = dict(initial), _classes(initial)
+    if classes in (None, arch.num_classes):
+        load_weights(network, tensors)
+        return network, ""
+    own = network.state_dict()
+    load_weights(
+        network,
+        {key: own[key] if key.startswith(_CLASSIFIER) else tensors[key] for key in tensors},
+    )
+    return network, (
+        f"the weights have {classes} classes and the data {arch.num_classes}: "
+        "the classifier begins with random weights"
+    )
+
+
+def weights_hash(tensors: Mapping[str, Tensor]) -> str:
+    """12 hexadecimal digits of names and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _classes(tensors: Mapping[str, Tensor]) -> int | None:
+    weight = tensors.get(f"{_CLASSIFIER}weight")
+    return None if weight is None else len(weight)

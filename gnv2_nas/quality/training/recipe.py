@@ -1,0 +1,163 @@
+"""`Recipe`: how a network or a supernet is trained, as plain data; imports nothing heavy.
+
+The defaults are the recipe of the papers, scaled to the data set (`default_recipe`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from gnv2_nas.errors import InputError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Sampling = Literal["genes", "macs"]
+
+PAPER_BATCH_SIZE = 1024
+PAPER_LEARNING_RATE = 0.4
+"""Peak rate of SGD for `PAPER_BATCH_SIZE` images."""
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that decides what a step does, besides data, network and seed.
+
+    Raises:
+        InputError: a value is out of range; the message names the field.
+    """
+
+    steps: int
+    """Updates of the weights in all."""
+    batch_size: int
+    """Images of one update, over all processes and micro-batches."""
+    learning_rate: float
+    """At the end of the warm-up, for this batch size; from there it falls as a cosine to 0."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD has Nesterov momentum 0.9; AdamW its usual betas, 0.9 and 0.999."""
+    weight_decay: float = 4e-5
+    """Of convolutions and linear layers; norms and biases have none."""
+    warmup: float = 0.0125
+    """Share of the steps in which the learning rate rises from 0."""
+    label_smoothing: float = 0.1
+    dropout: float = 0.2
+    """Before the classifier."""
+    clip_norm: float = 0.0
+    """Largest norm of all gradients together; 0 does not clip."""
+    ema_decay: float = 0.9999
+    """Of the moving average of the weights, which is what is evaluated and saved."""
+    augmentation: float = 1.0
+    """Strength, relative to what suits the data set; 0 leaves it out."""
+    precision: Precision = "fp32"
+    """Of the forward pass; the weights stay float32."""
+    channels_last: bool = False
+    accumulate: int = 1
+    """Micro-batches in a batch: their gradients add up, batch norm sees each alone."""
+    evaluations: int = 20
+    """How often the held-out images are looked at, evenly spread, the last time at the end."""
+    random_networks: int = 2
+    """Of a supernet, trained in each step besides the largest and the smallest."""
+    distillation: float = 1.0
+    """Share of the loss of all but a supernet's largest network that is the difference to the
+    largest one's answers; the rest is that to the labels."""
+    sampling: Sampling = "genes"
+    """A supernet's random networks: every gene uniformly, or multiply-adds uniformly."""
+    recalibration_images: int = 512
+    """Training images that give batch norm's statistics before a supernet is evaluated."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulate", "evaluations"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("batch_size", self.batch_size >= 2, "at least 2, which batch norm needs")
+        self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
+        for name in ("weight_decay", "clip_norm", "augmentation"):
+            self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more and finite")
+        for name in ("warmup", "label_smoothing", "dropout", "ema_decay"):
+            self._require(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
+        self._require("distillation", 0 <= self.distillation <= 1, "from 0 to 1")
+        self._require("random_networks", self.random_networks >= 0, "0 or more")
+        self._require("recalibration_images", self.recalibration_images >= 2, "at least 2")
+        most = self.batch_size // 2
+        self._require("accumulate", self.accumulate <= most, f"at most half of batch_size, {most}")
+
+    def _require(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise InputError(f"{name} must be {rule}, but got {getattr(self, name)}")
+
+    def replace(self, **changes: Any) -> Recipe:
+        """A copy with other values of some fields."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class _Sized(Protocol):
+    def __len__(self) -> int: ...
+
+
+class HasTrainingImages(Protocol):
+    """A data set, as far as its size goes."""
+
+    @property
+    def train(self) -> _Sized: ...
+
+
+def default_recipe(
+    dataset: HasTrainingImages,
+    *,
+    supernet: bool = False,
+    epochs: float | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    inherited: bool = False,
+) -> Recipe:
+    """The recipe of the papers, scaled to the number of training images.
+
+    Kept, from what the authors of GhostNet answered to those who trained it again
+    (iamhankai/ghostnet.pytorch, issues 3 and 18) and from the command GhostNetV2 was published
+    with (huawei-noah/Efficient-AI-Backbones, ghostnetv2_pytorch/README.md): SGD with momentum 0.9,
+    a learning rate of 0.4 for 1024 images, cosine schedule, 5 of 400 epochs of warm-up, weight
+    decay 4e-5, label smoothing 0.1, dropout 0.2, an average of the weights. Scaled: the batch size
+    (1024 of 1.28 million images would be a whole small data set), the learning rate with it,
+    the number of steps, and the span of the average, which stays 2 % of the training (0.9999 of
+    560,000 steps). A supernet learns as in BigNAS (Yu et al. 2020): sandwich rule, distillation
+    in place, clipped gradients, and no dropout.
+
+    Args:
+        epochs, steps: length, one of them or neither.
+        inherited: the weights start from trained ones: half the epochs and a quarter of the
+            learning rate.
+
+    Raises:
+        InputError: both lengths are given, or a value is out of range.
+    """
+    images = len(dataset.train)
+    batch = batch_size or _batch_size(images)
+    length = _steps(images, batch, epochs, steps, shorter=inherited)
+    rate = PAPER_LEARNING_RATE * batch / PAPER_BATCH_SIZE * (0.25 if inherited else 1.0)
+    recipe = Recipe(
+        steps=length,
+        batch_size=batch,
+        learning_rate=rate,
+        warmup=max(0.0125, min(0.1, 50 / length)),
+        ema_decay=min(0.9999, max(0.0, 1 - 50 / length)),
+    )
+    return recipe.replace(dropout=0.0, clip_norm=1.0, evaluations=4) if supernet else recipe
+
+
+def _batch_size(images: int) -> int:
+    """The power of two next below 1/32 of the images, from 8 to 1024, at most a quarter of them."""
+    wanted = min(max(images / 32, 8), PAPER_BATCH_SIZE, max(images / 4, 2))
+    return int(2 ** math.floor(math.log2(wanted)))
+
+
+def _steps(
+    images: int, batch_size: int, epochs: float | None, steps: int | None, *, shorter: bool
+) -> int:
+    if steps is not None:
+        if epochs is not None:
+            raise InputError(f"either epochs or steps, but got epochs={epochs} and steps={steps}")
+        return steps
+    if epochs is None:
+        # Few images are seen more often, and never as often as there would be nothing new:
+        # 400 epochs are for a million images.
+        epochs = (20 if shorter else 40) * max(1.0, math.log10(max(images, 1)) - 2)
+    return max(1, round(epochs * images / batch_size))

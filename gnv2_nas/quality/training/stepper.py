@@ -1,0 +1,107 @@
+"""One update of the weights: gradients in micro-batches, clipped, averaged over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gnv2_nas.errors import TrainingError
+from gnv2_nas.quality.training import memory
+from gnv2_nas.quality.training.conditions import Conditions
+from gnv2_nas.quality.training.optimizer import make_optimizer, set_learning_rate
+from gnv2_nas.quality.training.schedule import learning_rate
+from gnv2_nas.quality.training.task import Task
+
+
+class Stepper:
+    """Updates the weights of a task.
+
+    Attributes:
+        accumulate: micro-batches in a batch; doubled where memory runs out.
+
+    Args:
+        tell: is told when memory ran out and what follows.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        conditions: Conditions,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.optimizer = make_optimizer(task.module, conditions.recipe)
+        self.accumulate = conditions.recipe.accumulate
+        self._task = task
+        self._conditions = conditions
+        self._tell = tell
+
+    def gradients(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Compute the gradients of a batch, in smaller pieces where memory does not suffice.
+
+        Returns:
+            The loss, and the norm of the gradients before clipping where it tells something;
+            both on the device.
+
+        Raises:
+            TrainingError: memory does not suffice for the smallest micro-batch either.
+        """
+        while True:
+            try:
+                loss = self._accumulated(step, images, labels)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not memory.ran_out(error):
+                    raise
+            # Outside of the handler: the exception holds on to the feature maps.
+            self._use_less_memory(images)
+        self._conditions.world.average_gradients(self._task.module)
+        return loss, self._conditions.precision.clip(self._task.module, self.optimizer)
+
+    def update(self, step: int) -> None:
+        """Change the weights by the gradients."""
+        set_learning_rate(self.optimizer, learning_rate(self._conditions.recipe, step))
+        self._conditions.precision.update(self.optimizer)
+
+    def _accumulated(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self._conditions.device)
+        pieces = zip(
+            images.tensor_split(self.accumulate), labels.tensor_split(self.accumulate), strict=True
+        )
+        for part, (some_images, some_labels) in enumerate(pieces):
+            with self._conditions.seeded("dropout", step, part):
+                first = self._back_propagated(step, some_images, some_labels, len(images))
+            loss += first * (len(some_images) / len(images))
+        return loss
+
+    def _back_propagated(self, step: int, images: Tensor, labels: Tensor, total: int) -> Tensor:
+        """Gradients of one micro-batch; returns its first loss."""
+        first: Tensor | None = None
+        for loss in self._task.losses(images, labels, step):
+            self._conditions.precision.backward(loss * (len(images) / total))
+            if first is None:
+                first = loss.detach()
+        assert first is not None  # noqa: S101
+        return first
+
+    def _use_less_memory(self, images: Tensor) -> None:
+        """Halve the micro-batch; the batch that one update sees stays as large."""
+        self.optimizer.zero_grad(set_to_none=True)
+        memory.release(self._conditions.device)
+        batch, side = len(images), images.shape[-1]
+        now = -(-batch // self.accumulate)
+        fewer = f"memory ran out with {now} images of {side}x{side} pixels at once"
+        if self._conditions.world.size > 1:
+            # The others already wait for this process's gradients.
+            raise TrainingError(f"{fewer}; ask for accumulate={2 * self.accumulate}")
+        if batch // (2 * self.accumulate) < memory.SMALLEST:
+            raise TrainingError(
+                f"{fewer}, and fewer do not do; a lower resolution or a narrower network would fit"
+            )
+        self.accumulate *= 2
+        self._tell(
+            f"{fewer}: going on with {self.accumulate} micro-batches of "
+            f"{-(-batch // self.accumulate)}, the batch stays at {batch}"
+        )

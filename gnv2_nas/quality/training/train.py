@@ -1,0 +1,111 @@
+"""`train_network`: from an architecture and images to weights. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.files import check_output
+from gnv2_nas.graph.training_record import TrainingRecord
+from gnv2_nas.quality.training.history import Observer, TrainingPoint, unobserved
+from gnv2_nas.quality.training.recipe import Recipe
+from gnv2_nas.quality.training.result import TrainingResult
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from gnv2_nas.nn import Network
+    from gnv2_nas.quality.data import Dataset
+
+
+def train_network(
+    arch: Architecture,
+    dataset: Dataset,
+    recipe: Recipe,
+    output: Path | None,
+    *,
+    initial: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    observer: Observer = unobserved,
+    stop_when: Callable[[TrainingPoint], bool] | None = None,
+    save_every: float = 30.0,
+) -> TrainingResult[Network]:
+    """Train one network on labelled images.
+
+    The number of classes is that of the data, whatever `arch` says. The weights are those at the
+    end, not the best ones on the held-out images: choosing by them would flatter the accuracy.
+
+    Args:
+        output: where the weights go, as safetensors; beside it the curve (`.history.json`) and,
+            until the training is done, its state (`.resume`), from which the same call goes on.
+            None writes nothing.
+        initial: a state dict to begin with, instead of random weights.
+        seed: of weights, order, augmentation and dropout.
+        device: None takes a GPU where there is one.
+        stop_when: looks at every evaluation; True ends the training there. In one process only.
+        save_every: seconds between two states.
+
+    Raises:
+        OutputError: `output` cannot be written to.
+        DataError: the data set has fewer images than a batch.
+        CheckpointError: `initial` is of another network, or the state of another training.
+        TrainingError: the loss is not finite, or memory does not suffice; the state is kept.
+        StorageError: the disk refused.
+        KeyboardInterrupt: Ctrl-C; the state is kept.
+    """
+    if output is not None:
+        check_output(output)
+    from gnv2_nas.nn import save_weights
+    from gnv2_nas.quality.training.conditions import Conditions
+    from gnv2_nas.quality.training.distributed import choose_device, joined
+    from gnv2_nas.quality.training.initial import initial_network, weights_hash
+    from gnv2_nas.quality.training.network_task import NetworkTask
+    from gnv2_nas.quality.training.state import StateFile, fingerprint_of, state_path
+    from gnv2_nas.quality.training.trainer import Trainer
+
+    arch = arch.replace(num_classes=len(dataset.classes))
+    network, note = initial_network(arch, recipe.dropout, seed, initial)
+    fingerprint = {
+        "network": arch.id,
+        "initial weights": weights_hash(initial) if initial is not None else "random",
+        **fingerprint_of(recipe, dataset.content_hash, seed),
+    }
+    place = choose_device(device)
+    with joined(place) as world:
+        conditions = Conditions.make(recipe, seed, place, world)
+        trainer = Trainer(
+            NetworkTask(conditions.placed(network), dataset, conditions),
+            dataset,
+            conditions,
+            state_file=StateFile(state_path(output), fingerprint) if output else None,
+            observer=observer,
+            stop_when=stop_when,
+            save_every=save_every,
+            note=note,
+        )
+        trainer.run()
+        found = trainer.evaluation()
+        network.load_state_dict(trainer.average.module.state_dict())
+        network.cpu().eval()
+        if output is not None and world.leads:
+            record = _record(dataset, found.accuracy, trainer.epochs, seed)
+            save_weights(network, output, dataset.preprocessing, record)
+            trainer.finish(output)
+    return TrainingResult(network, found.accuracy, tuple(trainer.history), trainer.seconds)
+
+
+def _record(dataset: Dataset, accuracy: float, epochs: float, seed: int) -> TrainingRecord:
+    held_out = len(dataset.val)
+    return TrainingRecord(
+        data=dataset.name,
+        data_hash=dataset.content_hash,
+        train_images=len(dataset.train),
+        held_out_images=held_out,
+        correct=round(accuracy * held_out),
+        epochs=epochs,
+        seed=seed,
+    )

@@ -1,0 +1,224 @@
+"""`Trainer`: the loop of every training.
+
+All that is random in a step follows from the seed and the step's number, so a training that goes
+on from a state ends with the same weights as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gnv2_nas.errors import TrainingError
+from gnv2_nas.quality.data import Dataset
+from gnv2_nas.quality.training.average import WeightAverage
+from gnv2_nas.quality.training.clock import Clock
+from gnv2_nas.quality.training.conditions import Conditions
+from gnv2_nas.quality.training.health import LossWatch
+from gnv2_nas.quality.training.history import (
+    Observer,
+    TrainingPoint,
+    history_json,
+    read_history,
+    unobserved,
+    write_history,
+)
+from gnv2_nas.quality.training.inputs import TrainingInputs
+from gnv2_nas.quality.training.interrupts import Interrupts
+from gnv2_nas.quality.training.schedule import average_decay, evaluation_steps, learning_rate
+from gnv2_nas.quality.training.state import StateFile
+from gnv2_nas.quality.training.stepper import Stepper
+from gnv2_nas.quality.training.task import Evaluation, Task
+
+StopWhen = Callable[[TrainingPoint], bool]
+
+
+class Trainer:
+    """Trains a task by a recipe.
+
+    Args:
+        state_file: where the state goes every `save_every` seconds and at Ctrl-C, and where it is
+            read from at the start; None keeps nothing.
+        observer: is told after every step.
+        stop_when: looks at every evaluation; True ends the training there.
+        note: for the first point.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        dataset: Dataset,
+        conditions: Conditions,
+        *,
+        state_file: StateFile | None,
+        observer: Observer,
+        stop_when: StopWhen | None = None,
+        save_every: float = 30.0,
+        note: str = "",
+    ) -> None:
+        self.average = WeightAverage(task.module)
+        self.history: list[TrainingPoint] = []
+        self._task = task
+        self._conditions = conditions
+        self._recipe = conditions.recipe
+        self._state_file = state_file
+        self._observer = observer if conditions.world.leads else unobserved
+        self._stop_when = stop_when
+        self._save_every = save_every
+        self._notes = [note] if note else []
+        self._inputs = TrainingInputs(dataset, conditions, task.resolution)
+        self._stepper = Stepper(task, conditions, self._notes.append)
+        self._losses = LossWatch(self._recipe)
+        self._clock = Clock()
+        self._step = 0
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far, in earlier runs of the same training too."""
+        return self._clock.seconds
+
+    def run(self) -> None:
+        """Train to the end.
+
+        Raises:
+            TrainingError: the loss is not finite, or memory does not suffice.
+            CheckpointError: the state file belongs to another training.
+            KeyboardInterrupt: after the step was finished and the state saved.
+        """
+        self._resume()
+        try:
+            with _flushed_denormals(), Interrupts() as interrupts:
+                self._loop(interrupts)
+        except TrainingError as error:
+            raise TrainingError(f"{error}{self._kept()}") from None
+        if interrupts.came:
+            raise KeyboardInterrupt
+
+    @property
+    def epochs(self) -> float:
+        """How often every image was seen so far."""
+        return self._step / self._inputs.steps_per_epoch
+
+    def evaluation(self) -> Evaluation:
+        """What the held-out images say about the averaged weights as they are now."""
+        last = self.history[-1] if self.history else None
+        if last is None or last.accuracy is None or last.step != self._step:
+            return self._evaluated()
+        return Evaluation(last.accuracy, last.smallest_accuracy)
+
+    def finish(self, output: Path) -> None:
+        """Write the curve beside the weights and remove the state, which is needed no more."""
+        write_history(self.history, output)
+        if self._state_file is not None:
+            self._state_file.remove()
+
+    def _loop(self, interrupts: Interrupts) -> None:
+        evaluations = evaluation_steps(self._recipe)
+        saved = perf_counter()
+        with closing(self._inputs.from_step(self._step)) as inputs:
+            while self._step < self._recipe.steps:
+                self._take_step(*next(inputs))
+                point = self._point(evaluate=self._step in evaluations)
+                if interrupts.came or perf_counter() - saved > self._save_every:
+                    self._save()
+                    saved = perf_counter()
+                if interrupts.came or self._stops(point):
+                    return
+
+    def _take_step(self, images: Tensor, labels: Tensor) -> None:
+        step = self._step
+        self._task.module.train()
+        loss, norm = self._stepper.gradients(step, images, labels)
+        # On a CPU this looks at once: weights that are not finite are never made.
+        self._losses.add(step, loss, norm)
+        self._stepper.update(step)
+        self.average.update(average_decay(self._recipe, step))
+        self._step += 1
+        self._clock.step_done()
+
+    def _point(self, *, evaluate: bool) -> TrainingPoint:
+        """Where the training stands after the step, told to the observer."""
+        found = self._evaluated() if evaluate and self._conditions.world.leads else None
+        note, self._notes[:] = "; ".join(self._notes), []
+        point = TrainingPoint(
+            step=self._step,
+            steps=self._recipe.steps,
+            epoch=self.epochs,
+            loss=self._losses.mean if self._losses.mean is not None else float("nan"),
+            accuracy=found.accuracy if found else None,
+            smallest_accuracy=found.smallest_accuracy if found else None,
+            learning_rate=learning_rate(self._recipe, self._step - 1),
+            seconds=self._clock.seconds,
+            seconds_left=self._clock.seconds_left(self._recipe.steps - self._step),
+            note=note,
+        )
+        if found or note:
+            self.history.append(point)
+        self._observer(point)
+        return point
+
+    def _evaluated(self) -> Evaluation:
+        self._losses.look()
+        return self._task.evaluate(self.average.module)
+
+    def _stops(self, point: TrainingPoint) -> bool:
+        return point.accuracy is not None and self._stop_when is not None and self._stop_when(point)
+
+    def _save(self) -> None:
+        # Weights that are not finite must not replace good ones.
+        self._losses.look()
+        if self._state_file is not None and self._conditions.world.leads:
+            self._state_file.write(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self._step,
+            "module": self._task.module.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimizer": self._stepper.optimizer.state_dict(),
+            "scaler": self._conditions.precision.scaler.state_dict(),
+            "accumulate": self._stepper.accumulate,
+            "loss": self._losses.mean,
+            "seconds": self._clock.seconds,
+            "history": history_json(self.history).decode(),
+        }
+
+    def _resume(self) -> None:
+        state = self._state_file.read() if self._state_file is not None else None
+        # Nobody writes before everybody has read.
+        self._conditions.world.wait()
+        if state is None:
+            return
+        self._task.module.load_state_dict(state["module"])
+        self.average.module.load_state_dict(state["average"])
+        self._stepper.optimizer.load_state_dict(state["optimizer"])
+        self._conditions.precision.scaler.load_state_dict(state["scaler"])
+        self._stepper.accumulate = state["accumulate"]
+        self._losses = LossWatch(self._recipe, state["loss"])
+        self._clock = Clock(state["seconds"])
+        self.history = read_history(state["history"])
+        self._step = state["step"]
+        self._notes.append(f"going on after step {self._step} of {self._recipe.steps}")
+
+    def _kept(self) -> str:
+        if self._state_file is None or not self._state_file.path.exists():
+            return ""
+        path = str(self._state_file.path)
+        return f"; {path!r} keeps the last good state, delete it to begin again by another recipe"
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """The momentum of a weight that is never used halves until each multiplication of it takes a
+    hundred times as long; it counts as 0 instead."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
