@@ -64,7 +64,7 @@ class TrainingBatches:
         indices = self.indices(step)
         return self.split.images(indices), self.split.labels[indices]
 
-    def from_step(self, step: int) -> Generator[tuple[Tensor, Tensor]]:
+    def from_step(self, step: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         """`batch(step)`, `batch(step + 1)`, … without end, read ahead in a thread."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         waiting: deque[Future[tuple[Tensor, Tensor]]] = deque()

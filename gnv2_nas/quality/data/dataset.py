@@ -12,6 +12,7 @@ from torch import Tensor
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.quality.data.augmentation import Augmentation
 from gnv2_nas.quality.data.report import DataReport
+from gnv2_nas.quality.data.splitting import LabelledImage
 
 _SAMPLED = 4096
 """Images that the colour statistics are measured on."""
@@ -73,6 +74,13 @@ class StoredSplit:
     """int64, shape (N,): where in `stored` this split's images are."""
     labels: Tensor
     names: Sequence[str]
+
+    @classmethod
+    def of(cls, stored: Tensor, images: Sequence[LabelledImage]) -> StoredSplit:
+        """The split that these of the stored images make up."""
+        rows = torch.tensor([image.row for image in images])
+        labels = torch.tensor([image.label for image in images])
+        return cls(stored, rows, labels, [image.name for image in images])
 
     def __len__(self) -> int:
         return len(self.labels)

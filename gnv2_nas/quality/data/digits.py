@@ -10,14 +10,16 @@ import hashlib
 
 import torch
 
-from gnv2_nas.quality.data.augmentation import DIGITS
+from gnv2_nas.quality.data.augmentation import DIGITS as AUGMENTATION
 from gnv2_nas.quality.data.dataset import Dataset, StoredSplit, measured_preprocessing
-from gnv2_nas.quality.data.report import ClassCount, DataReport
-from gnv2_nas.quality.data.splitting import held_out_indices
+from gnv2_nas.quality.data.folders import DIGIT_CLASSES, DIGITS
+from gnv2_nas.quality.data.report import DataReport
+from gnv2_nas.quality.data.splitting import LabelledImage, stratified
 
-SIDE = 8
 HELD_OUT = 0.25
-CLASSES = tuple("0123456789")
+_SIDE = 8
+_WHITE = 16
+"""Largest value of a pixel."""
 
 
 def load_digits(*, seed: int, held_out: float = HELD_OUT) -> Dataset:
@@ -29,30 +31,22 @@ def load_digits(*, seed: int, held_out: float = HELD_OUT) -> Dataset:
     from sklearn.datasets import load_digits as load
 
     bunch = load()
-    values = torch.from_numpy(bunch.images)
-    grey = (values * 255 / 16).round().to(torch.uint8)
+    grey = (torch.from_numpy(bunch.images) * 255 / _WHITE).round().to(torch.uint8)
     stored = grey[:, None].expand(-1, 3, -1, -1).contiguous()
-    labels = torch.from_numpy(bunch.target).long()
-    digests = [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in grey]
-    chosen = held_out_indices(labels.tolist(), digests, CLASSES, held_out=held_out, seed=seed)
-    in_val = torch.zeros(len(labels), dtype=torch.bool)
-    in_val[chosen] = True
-
-    def side(rows: torch.Tensor) -> StoredSplit:
-        return StoredSplit(stored, rows, labels[rows], [f"digit {row}" for row in rows.tolist()])
-
-    train, val = side((~in_val).nonzero()[:, 0]), side(in_val.nonzero()[:, 0])
-    counts = zip(
-        CLASSES, train.labels.bincount().tolist(), val.labels.bincount().tolist(), strict=True
-    )
+    images = [
+        LabelledImage(row, f"image {row}", label, hashlib.sha256(pixels.numpy()).hexdigest())
+        for row, (label, pixels) in enumerate(zip(bunch.target.tolist(), grey, strict=True))
+    ]
+    sides = stratified(images, DIGIT_CLASSES, held_out=held_out, seed=seed)
+    train, val = (StoredSplit.of(stored, side) for side in sides)
     return Dataset(
-        name="digits",
-        classes=CLASSES,
+        name=DIGITS,
+        classes=DIGIT_CLASSES,
         train=train,
         val=val,
-        preprocessing=measured_preprocessing(train, CLASSES),
-        side=SIDE,
-        content_hash=hashlib.sha256(f"digits {chosen}".encode()).hexdigest()[:12],
-        report=DataReport(tuple(ClassCount(*count) for count in counts)),
-        augmentation=DIGITS,
+        preprocessing=measured_preprocessing(train, DIGIT_CLASSES),
+        side=_SIDE,
+        content_hash=sides.content_hash(DIGIT_CLASSES),
+        report=DataReport(sides.counts(DIGIT_CLASSES)),
+        augmentation=AUGMENTATION,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gnv2_nas.errors import DataError
 from gnv2_nas.quality.data.dataset import Dataset
 from gnv2_nas.quality.data.digits import HELD_OUT as DIGITS_HELD_OUT
 from gnv2_nas.quality.data.digits import load_digits
+from gnv2_nas.quality.data.folder_dataset import HELD_OUT as FOLDER_HELD_OUT
+from gnv2_nas.quality.data.folder_dataset import load_folder
 from gnv2_nas.quality.data.folders import DIGITS
 
 
@@ -36,4 +37,11 @@ def load_dataset(
     """
     if source == DIGITS:
         return load_digits(seed=seed, held_out=DIGITS_HELD_OUT if held_out is None else held_out)
-    raise DataError("folders are not read yet")
+    return load_folder(
+        source,
+        side,
+        seed=seed,
+        held_out=FOLDER_HELD_OUT if held_out is None else held_out,
+        workers=workers,
+        progress=progress,
+    )

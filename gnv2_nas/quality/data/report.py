@@ -37,6 +37,8 @@ class DataReport(msgspec.Struct, frozen=True):
     """Files that are no images by their names."""
     notes: tuple[str, ...] = ()
     """What else a person should know, a line each."""
+    warnings: tuple[str, ...] = ()
+    """What to beware of besides the counts."""
 
     @property
     def train(self) -> int:
@@ -70,9 +72,9 @@ class DataReport(msgspec.Struct, frozen=True):
         if self.ignored:
             lines.append(f"{_files(self.ignored)} ignored: no images by their names")
         lines += self.notes
-        return lines + [f"warning: {line}" for line in self._warnings()]
+        return lines + [f"warning: {line}" for line in (*self.warnings, *self._of_counts())]
 
-    def _warnings(self) -> list[str]:
+    def _of_counts(self) -> list[str]:
         warnings = []
         if self.skipped:
             named = ", ".join(f"{file.name!r} ({file.reason})" for file in self.skipped[:_NAMED])

@@ -1,32 +1,70 @@
 """A training part and a held-out part, of every class the same share.
 
 Which side an image falls on depends on its content and the seed alone: adding images to a class
-hardly moves the others, and equal images, wherever they lie, stay on one side.
+hardly moves the others, and equal images of a class, wherever they lie, stay on one side.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from gnv2_nas.errors import DataError
+from gnv2_nas.quality.data.report import ClassCount
 
 
-def held_out_indices(
-    labels: Sequence[int],
-    digests: Sequence[str],
-    classes: Sequence[str],
-    *,
-    held_out: float,
-    seed: int,
-) -> list[int]:
-    """Which images are held out, in increasing order.
+class LabelledImage(NamedTuple):
+    """An image that can be used."""
 
-    Args:
-        labels: class number of each image.
-        digests: equal for images of equal content.
-        held_out: share of every class, in 0..1; at least one image is on either side.
+    row: int
+    """Where it is among all images that were read."""
+    name: str
+    label: int
+    digest: str
+    """Equal for images of equal content."""
+
+
+class Sides(NamedTuple):
+    """Both parts of a data set, each in the order the images were read in."""
+
+    train: list[LabelledImage]
+    val: list[LabelledImage]
+
+    def counts(self, classes: Sequence[str]) -> tuple[ClassCount, ...]:
+        """Images of each class.
+
+        Raises:
+            DataError: a class has none on one side.
+        """
+        train, val = (Counter(image.label for image in side) for side in self)
+        for label, name in enumerate(classes):
+            if not (train[label] and val[label]):
+                side = "held-out" if train[label] else "training"
+                raise DataError(
+                    f"class {name!r} has no usable {side} image; at least 1 is needed on either "
+                    "side: add images or move the class away"
+                )
+        return tuple(
+            ClassCount(name, train[label], val[label]) for label, name in enumerate(classes)
+        )
+
+    def content_hash(self, classes: Sequence[str]) -> str:
+        """12 hexadecimal digits, whatever the images are called and at whichever size they are
+        stored."""
+        lines = [
+            f"{side} {classes[image.label]} {image.digest}\n"
+            for side, images in zip(self._fields, self, strict=True)
+            for image in images
+        ]
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()[:12]
+
+
+def stratified(
+    images: Sequence[LabelledImage], classes: Sequence[str], *, held_out: float, seed: int
+) -> Sides:
+    """About `held_out` of the images of every class apart, on either side at least one.
 
     Raises:
         DataError: a share outside 0..1, or a class with fewer than two different images.
@@ -34,29 +72,32 @@ def held_out_indices(
     if not 0 < held_out < 1:
         raise DataError(f"`0 < held_out < 1` must hold, but got {held_out}; try 0.2")
     groups: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for index, (label, digest) in enumerate(zip(labels, digests, strict=True)):
-        groups[label][digest].append(index)
-    chosen: list[int] = []
+    for image in images:
+        groups[image.label][image.digest].append(image.row)
+    chosen: set[int] = set()
     for label, name in enumerate(classes):
         if len(groups[label]) < 2:
             raise DataError(
                 f"class {name!r} has {len(groups[label])} usable images of different content; at "
                 "least 2 are needed, one to learn from and one held out"
             )
-        chosen += _drawn(groups[label], held_out, seed)
-    return sorted(chosen)
+        chosen |= _drawn(groups[label], held_out, seed)
+    return Sides(
+        [image for image in images if image.row not in chosen],
+        [image for image in images if image.row in chosen],
+    )
 
 
-def _drawn(groups: dict[str, list[int]], held_out: float, seed: int) -> list[int]:
-    """About `held_out` of the images, equal ones together, never none and never all."""
+def _drawn(groups: dict[str, list[int]], held_out: float, seed: int) -> set[int]:
+    """Rows of about `held_out` of a class, equal images together, never none and never all."""
 
     def place(digest: str) -> bytes:
-        return hashlib.sha256(f"{seed}:{digest}".encode()).digest()
+        return hashlib.sha256(f"{seed} {digest}".encode()).digest()
 
     wanted = held_out * sum(map(len, groups.values()))
-    drawn: list[int] = []
+    drawn: set[int] = set()
     for digest in sorted(groups, key=place)[:-1]:
         if drawn and len(drawn) + len(groups[digest]) / 2 > wanted:
             break
-        drawn += groups[digest]
+        drawn.update(groups[digest])
     return drawn

@@ -1,0 +1,147 @@
+"""A data set from a folder of class folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnv2_nas.errors import DataError
+from gnv2_nas.quality.data.augmentation import Augmentation
+from gnv2_nas.quality.data.dataset import Dataset, Split, StoredSplit, measured_preprocessing
+from gnv2_nas.quality.data.decoded import STORED_BYTES, decode_files, decoded_images
+from gnv2_nas.quality.data.folders import scan_folder
+from gnv2_nas.quality.data.report import DataReport, SkippedFile
+from gnv2_nas.quality.data.splitting import LabelledImage, Sides, stratified
+
+HELD_OUT = 0.2
+LARGEST_SKIPPED_SHARE = 0.05
+"""With more damaged images than this, something is wrong that skipping would hide."""
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class FileSplit:
+    """A split whose images are decoded whenever they are asked for."""
+
+    root: Path
+    names: Sequence[str]
+    labels: Tensor
+    side: int
+    workers: int | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices: Tensor) -> Tensor:
+        """See `Split`."""
+        names = [self.names[index] for index in indices.tolist()]
+        pixels = []
+        results = decode_files([self.root / name for name in names], self.side, self.workers)
+        for name, result in zip(names, results, strict=True):
+            if result.pixels is None:
+                raise DataError(
+                    f"image {name!r} in {str(self.root)!r} could be decoded before and cannot "
+                    f"be now ({result.reason}); leave the folder as it is while it is in use"
+                )
+            pixels.append(result.pixels)
+        return torch.from_numpy(np.stack(pixels))
+
+
+def load_folder(
+    source: str,
+    side: int,
+    *,
+    seed: int,
+    held_out: float = HELD_OUT,
+    workers: int | None = None,
+    stored_bytes: int = STORED_BYTES,
+    progress: Callable[[float], None] | None = None,
+) -> Dataset:
+    """The images of a folder; see `load_dataset`.
+
+    Raises:
+        DataError: see `folders`; or too many images are damaged, or too few are left.
+    """
+    folder = scan_folder(source)
+    files = folder.train + (folder.val or ())
+    names = [file.name for file in files]
+    read = decoded_images(
+        folder.root, names, side, workers=workers, stored_bytes=stored_bytes, progress=progress
+    )
+    skipped = tuple(SkippedFile(names[row], why) for row, why in read.findings.reasons.items())
+    _check_share(source, skipped, len(names))
+    usable = [
+        LabelledImage(row, file.name, file.label, digest)
+        for row, (file, digest) in enumerate(zip(files, read.findings.digests, strict=True))
+        if row not in read.findings.reasons
+    ]
+    if folder.val is None:
+        sides = stratified(usable, folder.classes, held_out=held_out, seed=seed)
+    else:
+        sides = _as_given(usable, len(folder.train))
+
+    def split(images: list[LabelledImage]) -> Split:
+        if read.pixels is not None:
+            return StoredSplit.of(read.pixels, images)
+        labels = torch.tensor([image.label for image in images])
+        return FileSplit(folder.root, [image.name for image in images], labels, side, workers)
+
+    counts = sides.counts(folder.classes)
+    train = split(sides.train)
+    return Dataset(
+        name=folder.root.resolve().name,
+        classes=folder.classes,
+        train=train,
+        val=split(sides.val),
+        preprocessing=measured_preprocessing(train, folder.classes),
+        side=side,
+        content_hash=sides.content_hash(folder.classes),
+        report=DataReport(
+            counts,
+            skipped,
+            folder.ignored,
+            notes=(read.note,) if read.note else (),
+            warnings=_repeated(sides),
+        ),
+        augmentation=Augmentation(),
+    )
+
+
+def _check_share(source: str, skipped: Sequence[SkippedFile], total: int) -> None:
+    if len(skipped) <= LARGEST_SKIPPED_SHARE * total:
+        return
+    named = ", ".join(f"{file.name!r} ({file.reason})" for file in skipped[:_NAMED])
+    more = ", …" if len(skipped) > _NAMED else ""
+    raise DataError(
+        f"{source!r}: {len(skipped):,} of {total:,} images cannot be used, more than "
+        f"{LARGEST_SKIPPED_SHARE:.0%}: {named}{more}; replace or remove them"
+    )
+
+
+def _as_given(images: list[LabelledImage], first_val: int) -> Sides:
+    return Sides(
+        [image for image in images if image.row < first_val],
+        [image for image in images if image.row >= first_val],
+    )
+
+
+def _repeated(sides: Sides) -> tuple[str, ...]:
+    """What equal images in different places do to an accuracy."""
+    warnings = []
+    labels = {image.digest: image.label for image in sides.train}
+    seen = [image for image in sides.val if image.digest in labels]
+    if seen:
+        warnings.append(
+            f"{len(seen):,} held-out images are equal to training images, for example "
+            f"{seen[0].name!r}; they say nothing about images never seen"
+        )
+    for image in (*sides.train, *sides.val):
+        if labels.setdefault(image.digest, image.label) != image.label:
+            warnings.append(f"{image.name!r} is equal to an image of another class")
+            break
+    return tuple(warnings)
