@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from gnv2_nas.errors import StorageError
+from gnv2_nas.files import append_line
 from gnv2_nas.profiling.record import Measurement
 
 FOLDER = Path("profiles")
@@ -25,19 +24,9 @@ def append(measurements: Iterable[Measurement], folder: Path = FOLDER) -> None:
         path = folder / f"{measurement.device}.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _append_line(path, msgspec.json.encode(measurement))
+            append_line(path, msgspec.json.encode(measurement))
         except OSError as error:
             raise StorageError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
-
-
-def _append_line(path: Path, content: bytes) -> None:
-    """Start a line of its own even after one that was cut short."""
-    with path.open("ab+", buffering=0) as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = end == 0 or os.pread(file.fileno(), 1, end - 1) == b"\n"
-        line = content + b"\n" if whole else b"\n" + content + b"\n"
-        if file.write(line) < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read(device: str, folder: Path = FOLDER) -> list[Measurement]:
