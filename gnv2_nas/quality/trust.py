@@ -1,0 +1,194 @@
+"""`TrustPanel`: how far the quality scores of a space order networks like their real accuracy.
+
+`gnv2-nas quality check` trains a handful of networks and keeps the answer beside the space, as
+`search_spaces/<space>.trust.json`; reports show it wherever a score of that space is used. Light
+to import.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import InputError
+from gnv2_nas.files import built_in_folder, write_atomically
+from gnv2_nas.quality.rank_agreement import RankAgreement
+from gnv2_nas.space import SearchSpace
+
+FOLDER = "search_spaces"
+BASELINE = "params"
+"""The score that every other one must beat."""
+
+
+class TrustNetwork(msgspec.Struct, frozen=True):
+    """A network that was trained."""
+
+    architecture: Architecture
+    macs: int
+    params: int
+    in_band: bool
+    """Whether its multiply-adds are within the budget band."""
+    accuracies: tuple[float, ...]
+    """Held-out accuracy after training from scratch, per cent, one for each seed."""
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over the seeds, per cent."""
+        return fmean(self.accuracies)
+
+
+class EstimatorTrust(msgspec.Struct, frozen=True):
+    """One estimator against the trained accuracies."""
+
+    spec: str
+    """What `--quality` was given: "zen", "supernet:supernet.safetensors"."""
+    title: str
+    is_accuracy: bool
+    needs_data: bool
+    scores: tuple[float | None, ...]
+    """Of each network; None where the estimator does not compare it."""
+    seconds: float
+    """For one network, on average."""
+    overall: RankAgreement | None
+    band: RankAgreement | None
+    """Within the budget band."""
+    gain_overall: RankAgreement | None
+    """τ less that of the parameter count, over the same networks."""
+    gain_band: RankAgreement | None
+
+
+class TrustPanel(msgspec.Struct, frozen=True):
+    """The evidence on the estimators of one space."""
+
+    space: str
+    space_hash: str
+    num_classes: int
+    data: str
+    data_hash: str
+    band: tuple[float, float]
+    """Multiply-adds that count as one budget."""
+    networks: tuple[TrustNetwork, ...]
+    estimators: tuple[EstimatorTrust, ...]
+    ceiling: RankAgreement | None
+    """τ between two trainings of the same networks with other seeds: no score can be expected to
+    do better against one training; None with a single seed."""
+    ceiling_band: RankAgreement | None
+    training: str
+    """How the networks were trained, in words."""
+    seconds: float
+    """Spent on training."""
+
+    def of(self, spec: str) -> EstimatorTrust | None:
+        """What was found about the estimator that `--quality` names; None where it was not
+        checked. A file counts by its name, wherever it lies."""
+        wanted = _name_and_file(spec)
+        return next((each for each in self.estimators if _name_and_file(each.spec) == wanted), None)
+
+    def sentence(self, spec: str) -> str:
+        """ "in band τ 0.42 [0.10, 0.68]; parameters 0.55 [0.20, 0.80]: not better than the
+        parameter count"; says so when the estimator was not checked."""
+        trust, baseline = self.of(spec), self.of(BASELINE)
+        if trust is None:
+            return f"not checked on space {self.space}: gnv2-nas quality check"
+        where, found = _best_known(trust)
+        if found is None:
+            return "too few networks to tell"
+        if trust is baseline or baseline is None:
+            return f"{where} τ {found}"
+        sizes = baseline.band if where == "in band" else baseline.overall
+        return f"{where} τ {found}; parameters {sizes}: {verdict(trust)}"
+
+    def best_data_free(self) -> str:
+        """The data-free estimator of the highest τ in band, the parameter count where none is
+        higher."""
+        best = max(self._data_free(), key=_tau_in_band, default=None)
+        baseline = self.of(BASELINE)
+        if best is None or (baseline and _tau_in_band(best) <= _tau_in_band(baseline)):
+            return BASELINE
+        return best.spec
+
+    def data_free_sentence(self) -> str:
+        """Whether any data-free score is worth more than the parameter count inside a budget."""
+        best = self.of(self.best_data_free())
+        if best is None or best.spec == BASELINE:
+            return "no data-free score beats the parameter count inside the budget band"
+        known = "beats" if verdict(best) == BETTER else "is above, but cannot be told from,"
+        return f"{best.title} {known} the parameter count inside the budget band"
+
+    def _data_free(self) -> list[EstimatorTrust]:
+        return [each for each in self.estimators if not (each.is_accuracy or each.needs_data)]
+
+
+BETTER = "better than the parameter count"
+NOT_BETTER = "not better than the parameter count"
+CANNOT_TELL = "cannot be told from the parameter count"
+
+
+def verdict(trust: EstimatorTrust) -> str:
+    """How an estimator does beside the parameter count: by the interval of the difference of
+    their τ, in band where that is known."""
+    gain = trust.gain_band or trust.gain_overall
+    if gain is None:
+        return CANNOT_TELL
+    if gain.tau <= 0:
+        return NOT_BETTER
+    return BETTER if gain.low > 0 else CANNOT_TELL
+
+
+def trust_path(space: str, folder: Path | None = None) -> Path:
+    """Where the panel of a space is kept, in the working directory unless told otherwise."""
+    return (folder or Path(FOLDER)) / f"{space}.trust.json"
+
+
+def save_trust(panel: TrustPanel) -> Path:
+    """Keep the panel; an older one is replaced at once or not at all.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    path = trust_path(panel.space)
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(panel)) + b"\n")
+    return path
+
+
+def find_trust(space: SearchSpace) -> TrustPanel | None:
+    """The panel of a space: that of the working directory, else a built-in one.
+
+    None when there is none, or when it is about another space of that name. The number of classes
+    may differ: they change no network before its last layer.
+    """
+    for folder in (Path(FOLDER), built_in_folder(FOLDER)):
+        panel = _read(trust_path(space.name, folder))
+        if panel is not None and _is_about(panel, space):
+            return panel
+    return None
+
+
+def _is_about(panel: TrustPanel, space: SearchSpace) -> bool:
+    return space.with_classes(panel.num_classes).content_hash == panel.space_hash
+
+
+def _read(path: Path) -> TrustPanel | None:
+    """None where there is no such file, or it was written by another version."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=TrustPanel)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InputError):
+        return None
+
+
+def _name_and_file(spec: str) -> tuple[str, str]:
+    name, _, file = spec.partition(":")
+    return name, Path(file).name
+
+
+def _best_known(trust: EstimatorTrust) -> tuple[str, RankAgreement | None]:
+    """τ in band, or overall where too few networks are in it."""
+    return ("in band", trust.band) if trust.band else ("overall", trust.overall)
+
+
+def _tau_in_band(trust: EstimatorTrust) -> float:
+    _, found = _best_known(trust)
+    return -1.0 if found is None else found.tau

@@ -1,0 +1,245 @@
+"""The trust check: train a handful of networks, and see which score would have ordered them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.quality.estimator import QualityContext, QualityEstimator, get_estimator
+from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain, rank_agreement
+from gnv2_nas.quality.training import Recipe, TrainingPoint, train_network
+from gnv2_nas.quality.trust import BASELINE, EstimatorTrust, TrustNetwork, TrustPanel
+from gnv2_nas.quality.trust_journal import Training, TrustJournal
+from gnv2_nas.quality.trust_networks import Drawn, DrawnNetwork
+from gnv2_nas.space import SearchSpace
+
+if TYPE_CHECKING:
+    from gnv2_nas.quality.data import Dataset
+
+
+@dataclass(frozen=True)
+class TrustPlan:
+    """What a check is going to train, and on what."""
+
+    space: SearchSpace
+    """With as many classes as the data."""
+    dataset: Dataset
+    drawn: Drawn
+    recipe: Recipe
+    seeds: int
+
+    def journal(self) -> TrustJournal:
+        """Trainings under the conditions of this plan."""
+        recipe = msgspec.json.encode(self.recipe).decode()
+        return TrustJournal(self.space.name, self.dataset.content_hash, recipe)
+
+    def context(self) -> QualityContext:
+        return QualityContext(space=self.space, dataset=self.dataset)
+
+    def describe_training(self) -> str:
+        """The recipe in words."""
+        recipe, images = self.recipe, len(self.dataset.train)
+        epochs = recipe.steps * recipe.batch_size / images
+        return f"{recipe.steps} steps of {recipe.batch_size} images, {epochs:.3g} epochs"
+
+
+class TrustProgress(msgspec.Struct, frozen=True):
+    """How far the trainings of a check are."""
+
+    done: int
+    """Trainings that are finished, those of earlier runs included."""
+    total: int
+    network: int
+    """Number of the network that is being trained, from 1."""
+    seed: int
+    point: TrainingPoint
+    seconds_left: float | None
+    """Of all trainings; None until the first steps are timed."""
+
+
+Observer = Callable[[TrustProgress], None]
+
+
+def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -> TrustPanel:
+    """Train what is not trained yet, score, compare.
+
+    Args:
+        specs: the estimators to check, as `--quality` takes them; the parameter count is added.
+
+    Raises:
+        InputError: an estimator does not fit the data or the space; before anything is trained.
+        TrainingError: a training failed; those that were finished are kept.
+    """
+    named = dict.fromkeys([BASELINE, *specs])
+    estimators = {spec: get_estimator(spec, plan.context()) for spec in named}
+    trainings = _train_all(plan, observer)
+    return make_panel(plan, trainings, estimators)
+
+
+def _train_all(plan: TrustPlan, observer: Observer) -> list[list[Training]]:
+    """Of each network, one training a seed; all networks get the first seed before the second."""
+    journal, timing = plan.journal(), _Timing(plan)
+    networks = plan.drawn.networks
+    found: list[list[Training]] = [[] for _ in networks]
+    for seed in range(plan.seeds):
+        for number, network in enumerate(networks):
+            known = journal.find(network.architecture, seed)
+            if known is None:
+
+                def observe(point: TrainingPoint, number: int = number, seed: int = seed) -> None:
+                    observer(timing.progress(number, seed, point))
+
+                result = train_network(
+                    network.architecture, plan.dataset, plan.recipe, None, seed=seed,
+                    observer=observe,
+                )  # fmt: skip
+                known = journal.add(
+                    network.architecture, seed, 100 * result.accuracy, result.seconds
+                )
+            timing.finished(network, known.seconds)
+            found[number].append(known)
+    return found
+
+
+class _Timing:
+    """Time left: a training takes a fixed part, and one in proportion to the multiply-adds."""
+
+    def __init__(self, plan: TrustPlan) -> None:
+        self._networks, self._seeds = plan.drawn.networks, plan.seeds
+        self._mean = sum(each.counts.macs for each in self._networks) / len(self._networks)
+        self._total = self._seeds * sum(map(self._work, self._networks))
+        self._done, self._work_done, self._seconds = 0, 0.0, 0.0
+
+    def finished(self, network: DrawnNetwork, seconds: float) -> None:
+        self._done += 1
+        self._work_done += self._work(network)
+        self._seconds += seconds
+
+    def progress(self, number: int, seed: int, point: TrainingPoint) -> TrustProgress:
+        network = self._networks[number]
+        share = point.step / point.steps
+        work = self._work_done + share * self._work(network)
+        spent = self._seconds + point.seconds
+        left = None if point.seconds_left is None else spent * (self._total / work - 1)
+        return TrustProgress(
+            done=self._done,
+            total=self._seeds * len(self._networks),
+            network=number + 1,
+            seed=seed,
+            point=point,
+            seconds_left=left,
+        )
+
+    def _work(self, network: DrawnNetwork) -> float:
+        return 1 + network.counts.macs / self._mean
+
+
+def make_panel(
+    plan: TrustPlan,
+    trainings: Sequence[Sequence[Training]],
+    estimators: dict[str, QualityEstimator],
+) -> TrustPanel:
+    """The panel of networks that were trained; scores them."""
+    networks = tuple(
+        TrustNetwork(
+            architecture=drawn.architecture,
+            macs=drawn.counts.macs,
+            params=drawn.counts.params,
+            in_band=drawn.in_band,
+            accuracies=tuple(training.accuracy for training in of_network),
+        )
+        for drawn, of_network in zip(plan.drawn.networks, trainings, strict=True)
+    )
+    sizes = [float(network.params) for network in networks]
+    return TrustPanel(
+        space=plan.space.name,
+        space_hash=plan.space.content_hash,
+        num_classes=plan.space.num_classes,
+        data=plan.dataset.name,
+        data_hash=plan.dataset.content_hash,
+        band=plan.drawn.band,
+        networks=networks,
+        estimators=tuple(
+            _trust(spec, estimator, networks, sizes) for spec, estimator in estimators.items()
+        ),
+        ceiling=_between_seeds(networks),
+        ceiling_band=_between_seeds([network for network in networks if network.in_band]),
+        training=plan.describe_training(),
+        seconds=sum(training.seconds for each in trainings for training in each),
+    )
+
+
+def _trust(
+    spec: str,
+    estimator: QualityEstimator,
+    networks: Sequence[TrustNetwork],
+    sizes: Sequence[float],
+) -> EstimatorTrust:
+    scores, seconds = _scores(estimator, [network.architecture for network in networks])
+    known = [number for number, score in enumerate(scores) if score is not None]
+    inside = [number for number in known if networks[number].in_band]
+    accuracies = [network.accuracy for network in networks]
+    of = _Columns([score or 0.0 for score in scores], accuracies, sizes)
+    return EstimatorTrust(
+        spec=spec,
+        title=estimator.info.title,
+        is_accuracy=estimator.info.is_accuracy,
+        needs_data=estimator.info.needs_data,
+        scores=tuple(scores),
+        seconds=seconds,
+        overall=of.agreement(known),
+        band=of.agreement(inside),
+        gain_overall=of.gain(known),
+        gain_band=of.gain(inside),
+    )
+
+
+def _scores(
+    estimator: QualityEstimator, architectures: Sequence[Architecture]
+) -> tuple[list[float | None], float]:
+    """The scores, and the seconds that one took."""
+    start = time.perf_counter()
+    scores = [
+        estimator.score(arch) if estimator.info.compares(arch) else None for arch in architectures
+    ]
+    return scores, (time.perf_counter() - start) / len(architectures)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What is compared, over all networks."""
+
+    scores: Sequence[float]
+    accuracies: Sequence[float]
+    sizes: Sequence[float]
+
+    def agreement(self, numbers: Iterable[int]) -> RankAgreement | None:
+        """Over the networks of these numbers."""
+        scores, accuracies, _ = self._of(numbers)
+        return rank_agreement(scores, accuracies)
+
+    def gain(self, numbers: Iterable[int]) -> RankAgreement | None:
+        """By how much the scores do better than the sizes."""
+        scores, accuracies, sizes = self._of(numbers)
+        return agreement_gain(scores, sizes, accuracies)
+
+    def _of(self, numbers: Iterable[int]) -> tuple[list[float], list[float], list[float]]:
+        chosen = list(numbers)
+        return (
+            [self.scores[number] for number in chosen],
+            [self.accuracies[number] for number in chosen],
+            [self.sizes[number] for number in chosen],
+        )
+
+
+def _between_seeds(networks: Sequence[TrustNetwork]) -> RankAgreement | None:
+    """τ between the first training of each network and the second."""
+    if any(len(network.accuracies) < 2 for network in networks):
+        return None
+    first, second = ([network.accuracies[seed] for network in networks] for seed in (0, 1))
+    return rank_agreement(first, second)
