@@ -35,6 +35,7 @@ def run_graph(
     statistics: Tensors | None = None,
     momentum: float | None = None,
     dropout: float = 0.0,
+    observe: Callable[[Op, Tensor], None] | None = None,
 ) -> Tensor:
     """(N, 3, H, W) at the graph's resolution → logits, (N, num_classes).
 
@@ -49,6 +50,7 @@ def run_graph(
         momentum: normalise by the batch as well, and move `statistics` towards it by this share,
             in place.
         dropout: probability that a feature is dropped before the classifier.
+        observe: called with every op and its output, which later ops may overwrite.
     """
     if statistics is not None and momentum is None:
         graph, tensors = folded(graph, tensors, statistics)
@@ -59,7 +61,9 @@ def run_graph(
         inputs = [maps[source] for source in op.inputs]
         # The first input may be overwritten when nothing else reads it; never the images.
         disposable = last_uses[op.inputs[0]] == number and op.inputs[0] > 0
-        maps[number] = _OPERATORS[op.kind](_Step(run, op, inputs, disposable))
+        maps[number] = output = _OPERATORS[op.kind](_Step(run, op, inputs, disposable))
+        if observe is not None:
+            observe(op, output)
         for source in op.inputs:
             if last_uses[source] == number:
                 maps[source] = None
