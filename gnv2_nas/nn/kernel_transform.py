@@ -1,16 +1,16 @@
 """From the largest depthwise kernel to smaller ones: a learned transform of its centre.
 
-Once-for-all's kernel transformation (Cai et al., 2020, sec. 3.3): the centre of a large kernel is
-not by itself a good small one, so each smaller size has a square matrix of its own that acts on
+Once-for-all's kernel transformation (Cai et al., ICLR 2020, sec. 3.3): the centre of a large kernel
+is not by itself a good small one, so each smaller size has a square matrix of its own that acts on
 the flattened taps, shared by all channels.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
-
-from gnv2_nas.graph.weights import centre_crop
 
 
 class KernelTransform(nn.Module):
@@ -24,28 +24,18 @@ class KernelTransform(nn.Module):
         largest: height and width of the stored kernel, odd; where one is 1 it stays 1.
         """
         super().__init__()
-        self.largest = largest
-        self.deltas = nn.ParameterDict(
-            {
-                _name((height, width)): nn.Parameter(torch.zeros(height * width, height * width))
-                for height, width in _smaller(largest)
-            }
-        )
+        for size in range(1, max(largest), 2):
+            height, width = (min(size, side) for side in largest)
+            taps = height * width
+            delta = nn.Parameter(torch.zeros(taps, taps))
+            self.register_parameter(_name((height, width)), delta)
 
-    def forward(self, weight: Tensor, kernel: tuple[int, int]) -> Tensor:
-        """(channels, 1, *largest) → (channels, 1, *kernel)."""
-        if kernel == self.largest:
-            return weight
-        centre = centre_crop(weight, kernel)
+    def apply_to(self, centre: Tensor) -> Tensor:
+        """Centres of large kernels, (channels, 1, height, width) → kernels of that size."""
         taps = centre.flatten(1)
-        return torch.addmm(taps, taps, self.deltas[_name(kernel)]).view(centre.shape)
+        delta = cast(Tensor, getattr(self, _name(centre.shape[-2:])))
+        return torch.addmm(taps, taps, delta).view(centre.shape)
 
 
-def _smaller(largest: tuple[int, int]) -> list[tuple[int, int]]:
-    """Sizes a network may ask for: odd, square when the largest is."""
-    height, width = largest
-    return [(min(size, height), min(size, width)) for size in range(1, max(largest), 2)]
-
-
-def _name(kernel: tuple[int, int]) -> str:
+def _name(kernel: tuple[int, ...]) -> str:
     return f"{kernel[0]}x{kernel[1]}"

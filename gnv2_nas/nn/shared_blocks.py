@@ -16,6 +16,7 @@ from gnv2_nas.arch import (
 from gnv2_nas.nn.shared_layers import (
     SharedAttention,
     SharedConvolution,
+    SharedDepthwise,
     SharedSqueezeExcite,
     Tensors,
 )
@@ -36,9 +37,7 @@ class SharedGhostModule(nn.Module):
         self.parts = ghost_parts(out_channels, envelope.ratios)
         copies = sum(self.parts[1:])
         self.primary = SharedConvolution(in_channels, self.parts[0])
-        self.cheap = SharedConvolution(
-            copies, copies, (envelope.cheap_kernel, envelope.cheap_kernel), depthwise=True
-        )
+        self.cheap = SharedDepthwise(copies, (envelope.cheap_kernel, envelope.cheap_kernel))
         self.attention = (
             SharedAttention(
                 in_channels, sum(self.parts), envelope.dfc_kernel_h, envelope.dfc_kernel_w
@@ -58,9 +57,7 @@ class SharedGhostModule(nn.Module):
         conv, operation = f"{key}.primary_conv", f"{key}.cheap_operation"
         tensors = {
             **self.primary.tensors(f"{conv}.0", f"{conv}.1", primary, source),
-            **self.cheap.tensors(
-                f"{operation}.0", f"{operation}.1", cheap, kernel=(kernel, kernel)
-            ),
+            **self.cheap.tensors(f"{operation}.0", f"{operation}.1", cheap, (kernel, kernel)),
         }
         if self.attention is not None and module.dfc is not None:
             gates = ghost_channels(layout, self.parts, device)
@@ -73,7 +70,7 @@ class SharedShortcut(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: tuple[int, int]) -> None:
         super().__init__()
-        self.depthwise = SharedConvolution(in_channels, in_channels, kernel, depthwise=True)
+        self.depthwise = SharedDepthwise(in_channels, kernel)
         self.pointwise = SharedConvolution(in_channels, out_channels)
 
     def tensors(
@@ -81,7 +78,7 @@ class SharedShortcut(nn.Module):
     ) -> Tensors:
         """The weights of a shortcut from the channels `source` to `out`."""
         return {
-            **self.depthwise.tensors(f"{key}.0", f"{key}.1", source, kernel=kernel),
+            **self.depthwise.tensors(f"{key}.0", f"{key}.1", source, kernel),
             **self.pointwise.tensors(f"{key}.2", f"{key}.3", out, source),
         }
 
@@ -95,9 +92,7 @@ class SharedGhostBlock(nn.Module):
         read, kernel = sum(in_parts), (slot.kernel, slot.kernel)
         self.ghost1 = SharedGhostModule(read, slot.hidden_channels, slot.ghost1)
         hidden = sum(self.ghost1.parts)
-        self.depthwise = (
-            SharedConvolution(hidden, hidden, kernel, depthwise=True) if slot.stride > 1 else None
-        )
+        self.depthwise = SharedDepthwise(hidden, kernel) if slot.stride > 1 else None
         self.se = SharedSqueezeExcite(hidden, slot.se_channels) if slot.se_channels else None
         self.ghost2 = SharedGhostModule(hidden, slot.out_channels, slot.ghost2)
         self.shortcut = (
@@ -114,9 +109,7 @@ class SharedGhostBlock(nn.Module):
         kernel = (block.kernel, block.kernel)
         tensors = self.ghost1.tensors(f"{key}.ghost1", block.ghost1, read, hidden_layout)
         if self.depthwise is not None:
-            tensors |= self.depthwise.tensors(
-                f"{key}.conv_dw", f"{key}.bn_dw", hidden, kernel=kernel
-            )
+            tensors |= self.depthwise.tensors(f"{key}.conv_dw", f"{key}.bn_dw", hidden, kernel)
         if self.se is not None and block.se_channels:
             tensors |= self.se.tensors(f"{key}.se", block.se_channels, hidden)
         tensors |= self.ghost2.tensors(f"{key}.ghost2", block.ghost2, hidden, out_layout)

@@ -12,48 +12,59 @@ import torch
 from torch import Tensor, nn
 
 from gnv2_nas.arch import DFC
+from gnv2_nas.graph.weights import centre_crop
 from gnv2_nas.nn.kernel_transform import KernelTransform
 from gnv2_nas.nn.layers import convolution
-from gnv2_nas.nn.slices import ALL, Channels, first_channels
+from gnv2_nas.nn.slices import ALL, Channels, first_channels, submatrix
 
 Tensors = dict[str, Tensor]
 
 
-class SharedConvolution(nn.Module):
-    """A convolution with batch norm; a depthwise one has a filter for every output channel."""
+class _SharedNorm(nn.Module):
+    """Scale and shift of a batch norm, which keeps no statistics."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: tuple[int, int] = (1, 1),
-        *,
-        depthwise: bool = False,
-    ) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        groups = in_channels if depthwise else 1
-        self.weight = convolution(in_channels, out_channels, kernel, groups=groups).weight
-        self.norm_weight = nn.Parameter(torch.ones(out_channels))
-        self.norm_bias = nn.Parameter(torch.zeros(out_channels))
-        self.transform = KernelTransform(kernel) if depthwise and max(kernel) > 1 else None
+        self.norm_weight = nn.Parameter(torch.ones(channels))
+        self.norm_bias = nn.Parameter(torch.zeros(channels))
 
-    def tensors(
-        self,
-        conv: str,
-        norm: str,
-        rows: Channels,
-        columns: Channels = ALL,
-        kernel: tuple[int, int] = (1, 1),
-    ) -> Tensors:
-        """The weights of the convolution `conv` and the batch norm `norm` of a network."""
-        weight = columns.columns(rows.rows(self.weight))
-        if self.transform is not None:
-            weight = self.transform(weight, kernel)
+    def norm_tensors(self, key: str, channels: Channels) -> Tensors:
         return {
-            f"{conv}.weight": weight,
-            f"{norm}.weight": rows.rows(self.norm_weight),
-            f"{norm}.bias": rows.rows(self.norm_bias),
+            f"{key}.weight": channels.rows(self.norm_weight),
+            f"{key}.bias": channels.rows(self.norm_bias),
         }
+
+
+class SharedConvolution(_SharedNorm):
+    """A convolution that reads all channels of its input, with batch norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
+        super().__init__(out_channels)
+        self.weight = convolution(in_channels, out_channels, kernel).weight
+
+    def tensors(self, conv: str, norm: str, rows: Channels, columns: Channels = ALL) -> Tensors:
+        """The weights of a network's convolution `conv` and batch norm `norm`."""
+        weight = submatrix(self.weight, rows, columns)
+        return {f"{conv}.weight": weight} | self.norm_tensors(norm, rows)
+
+
+class SharedDepthwise(_SharedNorm):
+    """A depthwise convolution with batch norm: one filter for every output channel."""
+
+    def __init__(self, channels: int, kernel: tuple[int, int]) -> None:
+        super().__init__(channels)
+        self.weight = convolution(channels, channels, kernel, groups=channels).weight
+        self.kernel = kernel
+        self.transform = KernelTransform(kernel)
+
+    def tensors(self, conv: str, norm: str, rows: Channels, kernel: tuple[int, int]) -> Tensors:
+        """The weights of a network's convolution `conv`, of that size, and batch norm `norm`."""
+        if kernel == self.kernel:
+            weight = rows.rows(self.weight)
+        else:
+            # The crop is a view: only the taps that stay are gathered.
+            weight = self.transform.apply_to(rows.rows(centre_crop(self.weight, kernel)))
+        return {f"{conv}.weight": weight} | self.norm_tensors(norm, rows)
 
 
 class SharedBiasedConvolution(nn.Module):
@@ -67,7 +78,7 @@ class SharedBiasedConvolution(nn.Module):
     def tensors(self, key: str, rows: Channels, columns: Channels) -> Tensors:
         """The weights of the convolution `key` of a network."""
         return {
-            f"{key}.weight": columns.columns(rows.rows(self.weight)),
+            f"{key}.weight": submatrix(self.weight, rows, columns),
             f"{key}.bias": rows.rows(self.bias),
         }
 
@@ -96,16 +107,14 @@ class SharedAttention(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_h: int, kernel_w: int) -> None:
         super().__init__()
         self.pointwise = SharedConvolution(in_channels, out_channels)
-        self.horizontal = SharedConvolution(
-            out_channels, out_channels, (1, kernel_w), depthwise=True
-        )
-        self.vertical = SharedConvolution(out_channels, out_channels, (kernel_h, 1), depthwise=True)
+        self.horizontal = SharedDepthwise(out_channels, (1, kernel_w))
+        self.vertical = SharedDepthwise(out_channels, (kernel_h, 1))
 
     def tensors(self, key: str, dfc: DFC, source: Channels, gates: Channels) -> Tensors:
         """The weights of the attention `key` that gates a Ghost output of channels `gates`."""
         horizontal, vertical = (1, dfc.kernel_w), (dfc.kernel_h, 1)
         return {
             **self.pointwise.tensors(f"{key}.0", f"{key}.1", gates, source),
-            **self.horizontal.tensors(f"{key}.2", f"{key}.3", gates, kernel=horizontal),
-            **self.vertical.tensors(f"{key}.4", f"{key}.5", gates, kernel=vertical),
+            **self.horizontal.tensors(f"{key}.2", f"{key}.3", gates, horizontal),
+            **self.vertical.tensors(f"{key}.4", f"{key}.5", gates, vertical),
         }

@@ -63,6 +63,14 @@ class Channels:
 ALL = Channels(())
 
 
+def submatrix(weight: Tensor, rows: Channels, columns: Channels) -> Tensor:
+    """(out, in, height, width) → these rows and columns of it."""
+    if len(rows.ranges) == 2:
+        # Taking all columns of these rows first would copy more than is wanted.
+        return torch.cat([columns.columns(weight[start:end]) for start, end in rows.ranges])
+    return columns.columns(rows.rows(weight))
+
+
 @lru_cache(maxsize=1 << 12)
 def first_channels(count: int, of: int) -> Channels:
     """The first `count` of `of` channels."""

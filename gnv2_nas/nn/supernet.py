@@ -35,7 +35,7 @@ class Supernet(nn.Module):
         super().__init__()
         self.envelope = envelope
         *read, last_parts = envelope.input_parts()
-        self.stem = SharedConvolution(3, sum(envelope.stem_parts), (3, 3))
+        self.stem = SharedConvolution(3, sum(envelope.stem_parts), 3)
         self.blocks = nn.ModuleList(map(SharedGhostBlock, read, envelope.slots))
         self.last_parts = last_parts
         self.last = SharedConvolution(sum(last_parts), envelope.conv_channels)
