@@ -26,9 +26,17 @@ def search(
         defaults.SPACE
     ),
     device: DeviceName = defaults.DEVICE,
-    quality: Annotated[str, typer.Option(help="Score to maximise: zen or params.")] = (
-        defaults.QUALITY
-    ),
+    quality: Annotated[
+        str,
+        typer.Option(
+            help="What to maximise: an accuracy (supernet:FILE, train, predictor:FILE) or a score "
+            "without data (zen, naswot, synflow, az-nas, params, macs)."
+        ),
+    ] = defaults.QUALITY,
+    data: Annotated[
+        str,
+        typer.Option(help="Your images: a folder of class folders, or digits. Gives the classes."),
+    ] = "",
     objectives: Annotated[
         str, typer.Option(help="Comma-separated: quality, latency, macs, params, memory.")
     ] = defaults.OBJECTIVES,
@@ -48,7 +56,8 @@ def search(
     """Find the networks of a space that are best on a device within budgets.
 
     Example: [cyan]gnv2-nas search --budget 300MFLOPs[/],
-    [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/]
+    [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/],
+    [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
     from gnv2_nas.search.request import SearchRequest, check_request
     from gnv2_nas.units import parse_duration
@@ -58,6 +67,7 @@ def search(
         space=space,
         device=device,
         quality=quality,
+        data=data,
         objectives=objectives,
         sampler=sampler,
         trials=trials,
@@ -76,11 +86,13 @@ def _run(checked: CheckedRequest, *, json: bool) -> None:
     from gnv2_nas.cli.measuring import calibrate
     from gnv2_nas.cli.networks import size_line
     from gnv2_nas.cli.progress import SearchProgress
-    from gnv2_nas.search.session import SearchSession
 
     space = checked.space
     say(f"study {checked.study} · space {space.name}, {space.size:.1e} genotypes")
-    session = SearchSession(checked)
+    session = _opened(checked)
+    if session.dataset is not None:
+        for line in (*session.dataset.report.lines(), *_told(session)):
+            say(line)
     if checked.settings.measures:
         calibrate(session.evaluator.device)
     if session.resumed:
@@ -96,6 +108,23 @@ def _run(checked: CheckedRequest, *, json: bool) -> None:
     _conclude(checked, session, ended, json=json)
     if interrupted:
         raise KeyboardInterrupt
+
+
+def _opened(checked: CheckedRequest) -> SearchSession:
+    from gnv2_nas.cli.measuring import with_progress
+    from gnv2_nas.search.session import SearchSession
+
+    if not checked.settings.data:
+        return SearchSession(checked)
+    what = f"reading the images of {checked.settings.data}"
+    return with_progress(what, lambda progress: SearchSession(checked, progress))
+
+
+def _told(session: SearchSession) -> list[str]:
+    """What the estimator says of itself."""
+    info = session.evaluator.estimator.info
+    noise = f"; differences up to {info.noise:.2g}{info.unit} are luck" if info.noise else ""
+    return [f"{info.in_text}: {info.note}; a network costs {info.cost}{noise}"]
 
 
 def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:

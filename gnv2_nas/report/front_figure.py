@@ -66,8 +66,8 @@ def figure_terms(record: StudyRecord) -> tuple[Term, Term, Term]:
     order: tuple[ObjectiveName, ...] = ("latency", "macs", "params", "memory", "quality")
     x, y = sorted(names[:2], key=order.index)
     color = names[2] if len(record.settings.objectives) > 2 else _color(x, y)
-    estimator = record.settings.quality
-    return term(x, estimator), term(y, estimator), term(color, estimator)
+    quality = record.quality_info
+    return term(x, quality), term(y, quality), term(color, quality)
 
 
 def _color(x: ObjectiveName, y: ObjectiveName) -> ObjectiveName:

@@ -32,7 +32,7 @@ def page(
     sizes = _size_info(record, frame)
     values: dict[str, Any] = {
         "record": record,
-        "quality": term("quality", record.settings.quality),
+        "quality": term("quality", record.quality_info),
         "recommendation": recommendation,
         "reference": lambda candidate: reference(record, candidate),
         "best_word": best_word(record),

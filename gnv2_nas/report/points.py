@@ -119,7 +119,7 @@ def _hover(record: StudyRecord, candidate: Candidate) -> str:
 def _measured(record: StudyRecord, candidate: Candidate) -> list[str]:
     lines = []
     if candidate.quality is not None:
-        quality = term("quality", record.settings.quality)
+        quality = term("quality", record.quality_info)
         lines.append(f"{quality.title} {quality.format(candidate.quality)}")
     latency = candidate.latency
     if latency is not None:
@@ -134,5 +134,7 @@ def _measured(record: StudyRecord, candidate: Candidate) -> list[str]:
     amounts: tuple[tuple[ObjectiveName, int], ...] = (
         ("macs", counts.macs), ("params", counts.params), ("memory", counts.memory_bytes),
     )  # fmt: skip
-    lines.append(", ".join(term(name, "").format(amount) for name, amount in amounts))
+    lines.append(
+        ", ".join(term(name, record.quality_info).format(amount) for name, amount in amounts)
+    )
     return lines

@@ -130,7 +130,7 @@ def _compromise(record: StudyRecord, best: Candidate, stock: Candidate | None) -
 
 
 def _finding(record: StudyRecord, comparison: Comparison, stock: Candidate) -> Finding:
-    one = term(comparison.objective, record.settings.quality)
+    one = term(comparison.objective, record.quality_info)
     title = one.question
     if len(record.settings.objectives) > 1:
         title += ", no worse than stock in the rest"

@@ -37,7 +37,7 @@ class SizeInfo(msgspec.Struct, frozen=True):
 
 
 def _size_info(record: StudyRecord, frame: pd.DataFrame) -> SizeInfo:
-    x, y = term("params", record.settings.quality), term("quality", record.settings.quality)
+    x, y = term("params", record.quality_info), term("quality", record.quality_info)
     scored = frame[frame["quality"].notna()]
     score = scored["quality"].tolist()
     return SizeInfo(

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, estimator_name
+from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.records import ObjectiveName
 from gnv2_nas.units import format_quantity
 
@@ -57,19 +57,14 @@ _COSTS = {
 }  # fmt: skip
 
 
-def term(objective: ObjectiveName, estimator: str) -> Term:
-    """How to show `objective` in a study whose quality comes from `estimator`."""
+def term(objective: ObjectiveName, quality: EstimatorInfo) -> Term:
+    """How to show `objective` in a study whose quality comes from that estimator."""
     if objective != "quality":
         return _COSTS[objective]
-    unknown = EstimatorInfo(
-        estimator, f"Score “{estimator}”", f"score “{estimator}”",
-        "not a measured accuracy", "not known",
-    )  # fmt: skip
-    info = ESTIMATORS.get(estimator_name(estimator), unknown)
-    in_text = info.in_text
+    in_text = quality.in_text
     return Term(
-        "quality", info.title, in_text, info.unit, 1.0,
-        f"a better {in_text}", f"no lower {in_text}", f"Best {in_text}", info.note, info.noise,
+        "quality", quality.title, in_text, quality.unit, 1.0, f"a better {in_text}",
+        f"no lower {in_text}", f"Best {in_text}", quality.note, quality.noise,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def reference(record: StudyRecord, candidate: Candidate) -> str:
 
 def terms_of(record: StudyRecord) -> list[Term]:
     """The objectives of a study, ready to be named."""
-    return [term(name, record.settings.quality) for name in record.settings.objectives]
+    return [term(name, record.quality_info) for name in record.settings.objectives]
 
 
 def best_word(record: StudyRecord) -> str:
@@ -44,7 +44,7 @@ def gain(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
     """What a network that is better has: "18% lower latency than stock … at no lower …"."""
     candidate = comparison.candidate
     assert candidate is not None  # noqa: S101  a gain is somebody's
-    better = term(comparison.objective, record.settings.quality)
+    better = term(comparison.objective, record.quality_info)
     if better.name == "latency":
         low, high = latency_ratio_interval(candidate, stock)
         lead = (
@@ -66,7 +66,7 @@ def doubt(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
     """Why a network cannot be told from stock."""
     candidate = comparison.candidate
     assert candidate is not None  # noqa: S101  a doubt is about somebody
-    one = term(comparison.objective, record.settings.quality)
+    one = term(comparison.objective, record.quality_info)
     if one.name == "latency":
         lead = f"its latency is {_ratio(candidate, stock)}, which leaves it open"
     else:
@@ -79,11 +79,10 @@ def doubt(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
 
 def shortfall(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
     """What a network that is not better lacks."""
-    estimator = record.settings.quality
     if comparison.candidate is None:
         others = _others(record, comparison.objective)
         return f"No network found reaches stock’s {_and(one.in_text for one in others)}."
-    one = term(comparison.objective, estimator)
+    one = term(comparison.objective, record.quality_info)
     return (
         f"Not better than stock: {one.in_text} {against(one, comparison.candidate, stock)}"
         f"{_at_equal(record, comparison, stock)}."

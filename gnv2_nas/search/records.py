@@ -10,6 +10,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
 from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, estimator_name
 from gnv2_nas.units import Metric
 
 ObjectiveName = Literal["quality", "latency", "macs", "params", "memory"]
@@ -32,11 +33,17 @@ class Settings(msgspec.Struct, frozen=True):
     space_hash: str
     device: str
     quality: str
-    """Name of the quality estimator, for instance "zen"."""
+    """The quality estimator, for instance "zen" or "supernet:supernet.safetensors"."""
     objectives: tuple[ObjectiveName, ...]
     budgets: tuple[Budget, ...]
     device_hash: str = ""
     """Of the device profile: one name may mean something else tomorrow."""
+    quality_hash: str = ""
+    """Of the file that the estimator reads, if it reads one."""
+    data: str = ""
+    """The images that quality is measured on, or that the number of classes is of."""
+    data_hash: str = ""
+    """Of images, labels and split, where they were read."""
 
     @property
     def measures(self) -> bool:
@@ -100,3 +107,17 @@ class StudyRecord(msgspec.Struct, frozen=True):
     """Of the machine the latencies were taken on."""
     software: Mapping[str, str] = {}
     """Package → version the study was begun with."""
+    estimator: EstimatorInfo | None = None
+    """What the quality estimator said of itself; None where that was not kept."""
+
+    @property
+    def quality_info(self) -> EstimatorInfo:
+        """What there is to say about the scores, whatever they are."""
+        spec = self.settings.quality
+        return (
+            self.estimator
+            or ESTIMATORS.get(estimator_name(spec))
+            or EstimatorInfo(
+                spec, f"Score “{spec}”", f"score “{spec}”", "not a measured accuracy", "not known"
+            )
+        )

@@ -6,6 +6,7 @@ read it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import read_profile
-from gnv2_nas.quality.estimator import check_estimator
+from gnv2_nas.quality import EstimatorInfo, check_estimator
+from gnv2_nas.quality.data import check_source, classes_of
+from gnv2_nas.quality.data.folders import DIGITS
 from gnv2_nas.search import defaults
 from gnv2_nas.search.budgets import find_feasible, parse_budgets
 from gnv2_nas.search.objectives import parse_objectives
@@ -33,6 +36,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     space: str = defaults.SPACE
     device: str = defaults.DEVICE
     quality: str = defaults.QUALITY
+    data: str = ""
+    """A folder of class folders, or "digits"; "" for none."""
     objectives: str = defaults.OBJECTIVES
     sampler: str = defaults.SAMPLER
     trials: int = defaults.TRIALS
@@ -71,9 +76,12 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         raise InputError(f"--seed: `seed >= 0` must hold, but got {request.seed}")
     budgets = parse_budgets(request.budgets)
     objectives = parse_objectives(request.objectives)
-    check_estimator(request.quality)
+    estimator = check_estimator(request.quality)
     check_sampler(request.sampler)
     space = load_space(request.space)
+    data = _checked_data(request.data, estimator)
+    if data:
+        space = space.with_classes(len(classes_of(data)))
     profile = read_profile(request.device)
     find_feasible(space, budgets)
     check_database(request.storage, write=True)
@@ -86,16 +94,51 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         objectives=objectives,
         budgets=budgets,
         device_hash=profile.content_hash,
+        quality_hash=_file_hash(request.quality),
+        data=data,
     )
     if settings.measures:
         check_writable(journal.FOLDER)
     return CheckedRequest(request, space, settings, request.study or default_study_name(settings))
 
 
+def _checked_data(data: str, estimator: EstimatorInfo) -> str:
+    """The data set, in one spelling."""
+    if data:
+        check_source(data)
+        return data if data == DIGITS else str(Path(data))
+    if estimator.needs_data:
+        raise InputError(
+            f"--quality {estimator.name} needs images: give --data DIR, a folder of class "
+            f"folders, or --data {DIGITS}"
+        )
+    return ""
+
+
+def _file_hash(quality: str) -> str:
+    """12 hexadecimal digits of the file in NAME:FILE; "" where there is none."""
+    file = quality.partition(":")[2]
+    if not file:
+        return ""
+    with Path(file).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+
+
+def quality_label(quality: str) -> str:
+    """What NAME or NAME:FILE is called in the name of a study: "supernet", "supernet-large"."""
+    name, _, file = quality.partition(":")
+    stem = Path(file).stem
+    return f"{name}-{stem}" if stem not in ("", name) else name
+
+
 def default_study_name(settings: Settings) -> str:
-    """Space, budgets and device: the same question goes on with the same study."""
+    """Space, data, budgets and device: the same question goes on with the same study."""
+    asked = [Path(settings.data).resolve().name] if settings.data else []
+    if settings.data or settings.quality_hash:
+        asked.append(quality_label(settings.quality))
     parts: Sequence[str] = (
         settings.space,
+        *asked,
         *(budget.text for budget in settings.budgets),
         Path(settings.device).stem,
     )

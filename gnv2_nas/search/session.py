@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -13,7 +14,8 @@ from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.profiling.device import open_device
 from gnv2_nas.profiling.record import Measurement
-from gnv2_nas.quality.estimator import QualityContext, get_estimator
+from gnv2_nas.quality import EstimatorInfo, QualityContext, check_estimator, get_estimator
+from gnv2_nas.quality.data import Dataset, load_dataset
 from gnv2_nas.search.budgets import corner_networks
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import Observer, SearchLoop
@@ -45,16 +47,28 @@ class Corner(msgspec.Struct, frozen=True):
 class SearchSession:
     """An opened study with everything it needs to go on."""
 
-    def __init__(self, checked: CheckedRequest) -> None:
+    def __init__(
+        self, checked: CheckedRequest, progress: Callable[[float], None] | None = None
+    ) -> None:
+        """Read the images that the estimator needs, if it does, and open the study.
+
+        Args:
+            checked: what is asked for.
+            progress: is told the share of the images that are read, 0 to 1.
+        """
         request, settings = checked.request, checked.settings
+        self.dataset = _images(checked, progress)
+        if self.dataset is not None:
+            settings = msgspec.structs.replace(settings, data_hash=self.dataset.content_hash)
+            checked = msgspec.structs.replace(checked, settings=settings)
         # Its lines about new studies would stand between those of the progress.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.checked = checked
-        self.store, self.resumed = open_or_create(
-            request.storage, checked.study, settings, _provenance(checked)
-        )
-        context = QualityContext(checked.space, seed=request.seed)
+        context = QualityContext(checked.space, self.dataset, request.seed)
         estimator, device = get_estimator(settings.quality, context), open_device(settings.device)
+        self.store, self.resumed = open_or_create(
+            request.storage, checked.study, settings, _provenance(checked, estimator.info)
+        )
         self.evaluator = Evaluator(settings, estimator, device, request.seed)
         self.evaluator.reference_ms = self.store.provenance.reference_ms
 
@@ -110,11 +124,19 @@ class SearchSession:
         )
 
 
-def _provenance(checked: CheckedRequest) -> Provenance:
+def _images(checked: CheckedRequest, progress: Callable[[float], None] | None) -> Dataset | None:
+    settings = checked.settings
+    if not (settings.data and check_estimator(settings.quality).needs_data):
+        return None
+    return load_dataset(settings.data, max(checked.space.resolutions), progress=progress)
+
+
+def _provenance(checked: CheckedRequest, estimator: EstimatorInfo) -> Provenance:
     return Provenance(
         sampler=checked.request.sampler,
         seed=checked.request.seed,
         command=without_password(checked.request.command),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         software={package: version(package) for package in SOFTWARE},
+        estimator=msgspec.structs.replace(estimator, envelope=None),
     )

@@ -21,6 +21,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameError
 from gnv2_nas.graph import Counts
 from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search import attributes
 from gnv2_nas.search.interrupts import interrupts_wait
 from gnv2_nas.search.objectives import DIRECTIONS
@@ -40,6 +41,8 @@ class Provenance(msgspec.Struct, frozen=True):
     """Package → version the study was begun with."""
     reference_ms: float | None = None
     """Milliseconds of the reference network that all latencies of the study are expressed in."""
+    estimator: EstimatorInfo | None = None
+    """What the quality estimator said of itself; None in older studies."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -160,6 +163,7 @@ class Store:
             duplicates=progress.duplicates,
             fingerprint=provenance.fingerprint,
             software=provenance.software,
+            estimator=provenance.estimator,
         )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.arch import preset
+from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.report.comparison import (
     compare,
     latency_ratio,
@@ -40,14 +41,14 @@ def test_a_front_of_none_or_one() -> None:
 
 def test_the_fastest_of_those_no_worse_in_score() -> None:
     members = [network(1, 95, 0.9), network(2, 93, 0.8), network(3, 90, 0.5)]
-    found = compare(members, stock(92), BOTH, term("latency", "zen"))
+    found = compare(members, stock(92), BOTH, term("latency", ESTIMATORS["zen"]))
     assert found.candidate is members[1]
     assert found.verdict == "better"
 
 
 def test_the_best_score_of_those_no_slower() -> None:
     members = [network(1, 99, 1.2), network(2, 95, 0.9), network(3, 93, 0.8)]
-    found = compare(members, stock(92), BOTH, term("quality", "zen"))
+    found = compare(members, stock(92), BOTH, term("quality", ESTIMATORS["zen"]))
     assert found.candidate is members[1]
     assert found.verdict == "better"
 
@@ -60,23 +61,26 @@ def test_an_interval_that_holds_one_decides_nothing(
     ratio: float, half_width: float, verdict: str
 ) -> None:
     members = [network(1, 95, ratio, half_width=half_width)]
-    assert compare(members, stock(92), BOTH, term("latency", "zen")).verdict == verdict
+    assert compare(members, stock(92), BOTH, term("latency", ESTIMATORS["zen"])).verdict == verdict
 
 
 @pytest.mark.parametrize(("quality", "verdict"), [(95, "better"), (92.1, "unclear"), (92, "none")])
 def test_a_score_within_its_noise_decides_nothing(quality: float, verdict: str) -> None:
-    found = compare([network(1, quality, 0.9)], stock(92), BOTH, term("quality", "zen"))
+    found = compare([network(1, quality, 0.9)], stock(92), BOTH, term("quality", ESTIMATORS["zen"]))
     assert found.verdict == verdict
 
 
 def test_certainty_goes_before_a_lucky_estimate() -> None:
     members = [network(1, 95, 0.90, half_width=0.2), network(2, 95, 0.95, half_width=0.01)]
-    assert compare(members, stock(92), BOTH, term("latency", "zen")).candidate is members[1]
+    assert (
+        compare(members, stock(92), BOTH, term("latency", ESTIMATORS["zen"])).candidate
+        is members[1]
+    )
 
 
 def test_another_stock_network_is_not_a_find() -> None:
     other = candidate(1, preset("ghostnet-1.0"), quality=95, ratio=0.7, baseline="ghostnet-1.0")
-    found = compare([other], stock(92), BOTH, term("latency", "zen"))
+    found = compare([other], stock(92), BOTH, term("latency", ESTIMATORS["zen"]))
     assert found.candidate is None
     assert found.verdict == "none"
 
