@@ -14,7 +14,7 @@ from gnv2_nas.quality.data.augmentation import Augmentation
 from gnv2_nas.quality.data.report import DataReport
 from gnv2_nas.quality.data.splitting import LabelledImage
 
-_SAMPLED = 4096
+_SAMPLED = 2048
 """Images that the colour statistics are measured on."""
 _SMALLEST_STD = 1 / 255
 
@@ -96,7 +96,7 @@ def measured_preprocessing(split: Split, classes: tuple[str, ...]) -> Preprocess
     indices = torch.linspace(0, len(split) - 1, count).round().long()
     total = torch.zeros(2, 3, dtype=torch.float64)
     for start in range(0, count, 256):
-        values = split.images(indices[start : start + 256]).double() / 255
+        values = split.images(indices[start : start + 256]).float() / 255
         total += torch.stack([values.mean((2, 3)).sum(0), values.square().mean((2, 3)).sum(0)])
     mean, square = (total / count).unbind()
     std = (square - mean.square()).clamp(min=0).sqrt().clamp(min=_SMALLEST_STD)

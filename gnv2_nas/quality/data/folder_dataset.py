@@ -12,9 +12,15 @@ from torch import Tensor
 
 from gnv2_nas.errors import DataError
 from gnv2_nas.quality.data.augmentation import Augmentation
+from gnv2_nas.quality.data.cache import Findings
 from gnv2_nas.quality.data.dataset import Dataset, Split, StoredSplit, measured_preprocessing
-from gnv2_nas.quality.data.decoded import STORED_BYTES, decode_files, decoded_images
-from gnv2_nas.quality.data.folders import scan_folder
+from gnv2_nas.quality.data.decoded import (
+    STORED_BYTES,
+    DecodedImages,
+    decode_files,
+    decoded_images,
+)
+from gnv2_nas.quality.data.folders import ImageFile, ImageFolder, scan_folder
 from gnv2_nas.quality.data.report import DataReport, SkippedFile
 from gnv2_nas.quality.data.splitting import LabelledImage, Sides, stratified
 
@@ -33,6 +39,14 @@ class FileSplit:
     labels: Tensor
     side: int
     workers: int | None
+
+    @classmethod
+    def of(
+        cls, root: Path, images: Sequence[LabelledImage], side: int, workers: int | None
+    ) -> FileSplit:
+        """The split that these images make up."""
+        labels = torch.tensor([image.label for image in images])
+        return cls(root, [image.name for image in images], labels, side, workers)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -73,25 +87,15 @@ def load_folder(
     read = decoded_images(
         folder.root, names, side, workers=workers, stored_bytes=stored_bytes, progress=progress
     )
-    skipped = tuple(SkippedFile(names[row], why) for row, why in read.findings.reasons.items())
-    _check_share(source, skipped, len(names))
-    usable = [
-        LabelledImage(row, file.name, file.label, digest)
-        for row, (file, digest) in enumerate(zip(files, read.findings.digests, strict=True))
-        if row not in read.findings.reasons
-    ]
-    if folder.val is None:
-        sides = stratified(usable, folder.classes, held_out=held_out, seed=seed)
-    else:
-        sides = _as_given(usable, len(folder.train))
+    _check_share(source, names, read.findings)
+    sides = _sides(folder, _usable(files, read.findings), held_out, seed)
+    report = _report(folder, names, read, sides)
 
     def split(images: list[LabelledImage]) -> Split:
         if read.pixels is not None:
             return StoredSplit.of(read.pixels, images)
-        labels = torch.tensor([image.label for image in images])
-        return FileSplit(folder.root, [image.name for image in images], labels, side, workers)
+        return FileSplit.of(folder.root, images, side, workers)
 
-    counts = sides.counts(folder.classes)
     train = split(sides.train)
     return Dataset(
         name=folder.root.resolve().name,
@@ -101,32 +105,51 @@ def load_folder(
         preprocessing=measured_preprocessing(train, folder.classes),
         side=side,
         content_hash=sides.content_hash(folder.classes),
-        report=DataReport(
-            counts,
-            skipped,
-            folder.ignored,
-            notes=(read.note,) if read.note else (),
-            warnings=_repeated(sides),
-        ),
+        report=report,
         augmentation=Augmentation(),
     )
 
 
-def _check_share(source: str, skipped: Sequence[SkippedFile], total: int) -> None:
-    if len(skipped) <= LARGEST_SKIPPED_SHARE * total:
+def _check_share(source: str, names: Sequence[str], findings: Findings) -> None:
+    count = len(findings.reasons)
+    if count <= LARGEST_SKIPPED_SHARE * len(names):
         return
-    named = ", ".join(f"{file.name!r} ({file.reason})" for file in skipped[:_NAMED])
-    more = ", …" if len(skipped) > _NAMED else ""
+    first = list(findings.reasons.items())[:_NAMED]
+    named = ", ".join(f"{names[row]!r} ({reason})" for row, reason in first)
     raise DataError(
-        f"{source!r}: {len(skipped):,} of {total:,} images cannot be used, more than "
-        f"{LARGEST_SKIPPED_SHARE:.0%}: {named}{more}; replace or remove them"
+        f"{source!r}: {count:,} of {len(names):,} images cannot be used, more than "
+        f"{LARGEST_SKIPPED_SHARE:.0%}: {named}{', …' if count > _NAMED else ''}; "
+        "replace or remove them"
     )
 
 
-def _as_given(images: list[LabelledImage], first_val: int) -> Sides:
+def _usable(files: Sequence[ImageFile], findings: Findings) -> list[LabelledImage]:
+    return [
+        LabelledImage(row, file.name, file.label, digest)
+        for row, (file, digest) in enumerate(zip(files, findings.digests, strict=True))
+        if row not in findings.reasons
+    ]
+
+
+def _sides(folder: ImageFolder, images: list[LabelledImage], held_out: float, seed: int) -> Sides:
+    if folder.val is None:
+        return stratified(images, folder.classes, held_out=held_out, seed=seed)
+    first_val = len(folder.train)
     return Sides(
         [image for image in images if image.row < first_val],
         [image for image in images if image.row >= first_val],
+    )
+
+
+def _report(
+    folder: ImageFolder, names: Sequence[str], read: DecodedImages, sides: Sides
+) -> DataReport:
+    return DataReport(
+        sides.counts(folder.classes),
+        tuple(SkippedFile(names[row], reason) for row, reason in read.findings.reasons.items()),
+        folder.ignored,
+        notes=(read.note,) if read.note else (),
+        warnings=_repeated(sides),
     )
 
 

@@ -1,0 +1,183 @@
+"""`python -m benchmarks.emoji DIR`: a real data set of 64 x 64 pixels, from npm packages.
+
+Emoji as four vendors draw them, from the packages `emoji-datasource-…`; the label is the category
+of the Unicode standard. Whole emoji are held out, with all their vendors, skin tones, genders and
+directions, so no picture of an emoji that was learnt is asked for. For benchmarks only: the
+pictures belong to their vendors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+VERSION = "16.0.0"
+SHA256 = {
+    "apple": "b34d1665e136f163b0d4433318df151895b785186e8c729b2211b43017945075",
+    "facebook": "017038cf5a4e7fcf03dd9133cbed43d4c281c4b3ce7b927c7160261b92b8821e",
+    "google": "fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
+    "twitter": "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877",
+}
+"""Vendor → hash of its package as the registry serves it."""
+REGISTRY = "https://registry.npmjs.org"
+HELD_OUT = 0.2
+NOT_PICTURES = "Component"
+"""The category of skin tones and the like, which are no emoji by themselves."""
+
+# Code points that only vary an emoji: joiner, presentation, genders, direction.
+_VARIATIONS = {"200D", "FE0F", "2640", "2642", "27A1"}
+_PERSON = {"1F468": "1F9D1", "1F469": "1F9D1"}  # man and woman → person
+
+
+class Picture(NamedTuple):
+    """One file of one vendor's package."""
+
+    member: str
+    """Its name in the package."""
+    file: str
+    """Where it goes, below the folder of the data set."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
+    if any(options.folder.glob("*")):
+        print(f"error: {str(options.folder)!r} is not empty; name a new folder", file=sys.stderr)
+        return 2
+    counts: Counter[str] = Counter()
+    written: set[bytes] = set()
+    for vendor in options.vendors:
+        package = fetch(vendor, options.tarballs)
+        for picture, content in _pictures(package, vendor, options.per_emoji):
+            # Some flags are one picture under two names, and either could be held out.
+            if content in written:
+                continue
+            written.add(content)
+            target = options.folder / picture.file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            counts[str(Path(picture.file).parent)] += 1
+    for name in sorted({Path(key).name for key in counts}):
+        print(f"{name:20}{counts[f'train/{name}']:6} train{counts[f'val/{name}']:6} val")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.emoji")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where train/ and val/ go")
+    parser.add_argument("--vendors", nargs="+", choices=SHA256, default=list(SHA256))
+    parser.add_argument(
+        "--per-emoji", type=int, default=1, metavar="N",
+        help="pictures of an emoji and vendor, by skin tone; 1 is the yellow one (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tarballs", type=Path, default=cache / "gnv2-nas" / "npm", metavar="DIR",
+        help="where the packages (340 MB) are kept",
+    )  # fmt: skip
+    return parser.parse_args(arguments)
+
+
+def fetch(vendor: str, folder: Path) -> Path:
+    """The package of a vendor, from the folder if it is there, else from the npm registry.
+
+    Raises:
+        SystemExit: what came is not the package that this benchmark was made with.
+    """
+    name = f"emoji-datasource-{vendor}"
+    path = folder / f"{name}-{VERSION}.tgz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _download(name, path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256[vendor]:
+        path.unlink()
+        raise SystemExit(f"error: {path.name} has hash {digest}, expected {SHA256[vendor]}")
+    return path
+
+
+def _download(name: str, path: Path) -> None:
+    npm = shutil.which("npm")
+    if npm:
+        command = [
+            npm,
+            "pack",
+            "--silent",
+            f"{name}@{VERSION}",
+            "--pack-destination",
+            str(path.parent),
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return
+    registry = os.environ.get("NPM_CONFIG_REGISTRY", REGISTRY).rstrip("/")
+    aside = path.with_suffix(".part")
+    with urllib.request.urlopen(f"{registry}/{name}/-/{path.name}") as answer:  # noqa: S310
+        aside.write_bytes(answer.read())
+    aside.replace(path)
+
+
+def _pictures(package: Path, vendor: str, per_emoji: int) -> Iterator[tuple[Picture, bytes]]:
+    """What of a package goes into the data set, with its content."""
+    with tarfile.open(package) as archive:
+        index = archive.extractfile("package/emoji.json")
+        assert index is not None
+        emoji = json.load(index)
+    wanted = {picture.member: picture for picture in wanted_pictures(emoji, vendor, per_emoji)}
+    with tarfile.open(package) as archive:  # afresh: in order, a compressed file is read once
+        for member in archive:
+            if member.name in wanted:
+                content = archive.extractfile(member)
+                assert content is not None
+                yield wanted[member.name], content.read()
+
+
+def wanted_pictures(
+    emoji: Sequence[dict[str, Any]], vendor: str, per_emoji: int
+) -> Iterator[Picture]:
+    """The pictures that a vendor has of each emoji, `per_emoji` skin tones at most."""
+    held_out = _held_out(emoji)
+    for entry in emoji:
+        if entry["category"] == NOT_PICTURES:
+            continue
+        side = "val" if _base(entry) in held_out[entry["category"]] else "train"
+        category = re.sub("[^a-z]+", "-", entry["category"].lower())
+        tones = [entry, *entry.get("skin_variations", {}).values()]
+        images = [tone["image"] for tone in tones if tone[f"has_img_{vendor}"]]
+        for image in images[:per_emoji]:
+            yield Picture(f"package/img/{vendor}/64/{image}", f"{side}/{category}/{vendor}-{image}")
+
+
+def _held_out(emoji: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
+    """Category → which emoji are held out: by a hash, the same for all vendors."""
+    bases: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in emoji:
+        bases[entry["category"]][_base(entry)] += 1
+    chosen: dict[str, set[str]] = defaultdict(set)
+    for category, counts in bases.items():
+        wanted = HELD_OUT * counts.total()
+        for base in sorted(counts, key=lambda base: hashlib.sha256(base.encode()).digest()):
+            if sum(counts[one] for one in chosen[category]) + counts[base] <= wanted:
+                chosen[category].add(base)
+    return chosen
+
+
+def _base(entry: dict[str, Any]) -> str:
+    """What gender and direction do not change."""
+    codes = entry["unified"].split("-")
+    return "-".join(_PERSON.get(code, code) for code in codes if code not in _VARIATIONS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
