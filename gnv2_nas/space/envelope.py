@@ -54,8 +54,8 @@ def _choices_of(genes: Sequence[Gene], index: int) -> _Choices:
 
 
 def _repeats(template: Template, depths: Sequence[Sequence[Any]]) -> list[int]:
-    """How often each block of the template stands in the deepest network."""
-    most: Counter[int] = Counter(range(len(template.blocks)))
+    """How often each block of the template stands in a network, at most."""
+    most: Counter[int] = Counter()
     for stage, stage_depths in enumerate(depths):
         for depth in stage_depths:
             most |= Counter(template.layout(stage, depth))
