@@ -10,9 +10,11 @@ import typer
 from gnv2_nas.cli.devices import devices
 from gnv2_nas.cli.export import export
 from gnv2_nas.cli.profile import profile
+from gnv2_nas.cli.quality import app as quality
 from gnv2_nas.cli.report import report
 from gnv2_nas.cli.search import search
 from gnv2_nas.cli.spaces import spaces
+from gnv2_nas.cli.train import train
 from gnv2_nas.errors import Gnv2NasError
 from gnv2_nas.profiling import huge_pages
 
@@ -24,8 +26,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, profile, report, export, devices, spaces):
+for command in (search, train, profile, report, export, devices, spaces):
     app.command()(command)
+app.add_typer(quality, name="quality")
 
 # Typer keeps click's exceptions to itself; BadParameter's base is every wrong use of an option.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -94,7 +94,8 @@ def _export(
 ) -> None:
     from gnv2_nas.graph.checkpoint import read_preprocessing, read_training
     from gnv2_nas.profiling.parity import check_parity
-    from gnv2_nas.report.model_card import Deployed, card_path, check_card, model_card
+    from gnv2_nas.report.model_card import Deployed, card_path, model_card
+    from gnv2_nas.report.overwriting import check_card
 
     card = card_path(output or Path(arch.id))
     check_card(card)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import plotly.graph_objects as go
 
-from gnv2_nas.errors import OutputError
 from gnv2_nas.quality.training.history import TrainingPoint
 from gnv2_nas.quality.wilson import wilson_interval
 from gnv2_nas.report.offline import figure_json, render
 from gnv2_nas.report.traces import DIM, FRONT, KNEE, STOCK
-
-_MARK = '<meta name="generator" content="gnv2-nas">'
 
 
 class Training(msgspec.Struct, frozen=True):
@@ -33,19 +29,6 @@ class Training(msgspec.Struct, frozen=True):
     facts: tuple[tuple[str, str], ...]
     """Name and value of each condition."""
     supernet: bool = False
-
-
-def check_page(path: Path) -> None:
-    """Prove that the page may be written at `path`.
-
-    Raises:
-        OutputError: a file is there that is no page of ours; it is somebody's.
-    """
-    if path.is_dir() or (path.is_file() and _MARK not in path.read_text(errors="replace")[:2000]):
-        raise OutputError(
-            f"the page of the training would overwrite {str(path)!r}, which is none; "
-            "choose another --output"
-        )
 
 
 def curve_page(training: Training, history: Sequence[TrainingPoint]) -> str:

@@ -8,13 +8,12 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.arch import Architecture, Preprocessing
-from gnv2_nas.errors import OutputError
 from gnv2_nas.graph import count
 from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.quality.wilson import wilson_interval
+from gnv2_nas.report.overwriting import CARD_MARK
 from gnv2_nas.units import format_quantity
 
-_MARK = "<!-- model card of gnv2-nas -->"
 _SUFFIXES = (".onnx", ".xml", ".bin", ".param", ".tflite", ".pte")
 
 
@@ -36,18 +35,6 @@ def card_path(output: Path) -> Path:
     return output.with_suffix(".md") if output.suffix in _SUFFIXES else Path(f"{output}.md")
 
 
-def check_card(path: Path) -> None:
-    """Prove that a card may be written at `path`.
-
-    Raises:
-        OutputError: a file is there that is not a card; it is somebody's.
-    """
-    if path.is_dir() or (path.is_file() and _MARK not in path.read_text(errors="replace")):
-        raise OutputError(
-            f"the model card would overwrite {str(path)!r}, which is none; choose another --output"
-        )
-
-
 def model_card(
     arch: Architecture,
     deployed: Deployed,
@@ -65,7 +52,7 @@ def model_card(
         training: how the weights came about, where they say it.
     """
     lines = [
-        _MARK,
+        CARD_MARK,
         f"# {deployed.files[0].stem}",
         "",
         *_table(arch, deployed, weights),

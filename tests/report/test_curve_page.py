@@ -12,7 +12,8 @@ import pytest
 
 from gnv2_nas.errors import OutputError
 from gnv2_nas.quality.training.history import TrainingPoint
-from gnv2_nas.report.curve_page import Training, check_page, curve_page
+from gnv2_nas.report.curve_page import Training, curve_page
+from gnv2_nas.report.overwriting import check_page
 from tests.report.conftest import Opened
 
 NASTY = "</script><script>alert(1)</script>\"'&"

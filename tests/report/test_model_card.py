@@ -9,7 +9,8 @@ import pytest
 from gnv2_nas.arch import Preprocessing, preset
 from gnv2_nas.errors import OutputError
 from gnv2_nas.graph.training_record import TrainingRecord
-from gnv2_nas.report.model_card import Deployed, card_path, check_card, model_card
+from gnv2_nas.report.model_card import Deployed, card_path, model_card
+from gnv2_nas.report.overwriting import check_card
 
 ARCH = preset("ghostnetv2-1.0").replace(resolution=64, num_classes=3)
 DEPLOYED = Deployed((Path("out/pets.onnx"),), "fp32", "onnxruntime 1.31.1", 2.1e-7)
