@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.lib import format as np_format
 from numpy.typing import NDArray
 
 from gnv2_nas.files import write_atomically
@@ -102,11 +103,15 @@ def _cache_folder() -> Path:
 
 
 def _save(path: Path, array: NDArray[np.uint8]) -> None:
-    """As `write_atomically`, without a second copy of the array in memory."""
+    """As `write_atomically`, without a second copy of the array in memory; `array` is
+    contiguous."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.save(file, array, allow_pickle=False)
+            # Not by `np.save`: of a disk that is full it says nothing.
+            header_data = np_format.header_data_from_array_1_0(array)
+            np_format.write_array_header_1_0(file, header_data)
+            file.write(array.data)
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
