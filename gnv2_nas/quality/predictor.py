@@ -22,14 +22,12 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.cross_validation import HeldOutError, held_out_errors
 from gnv2_nas.quality.predictor_features import Matrix, features
+from gnv2_nas.quality.predictor_request import FEWEST_NETWORKS
 from gnv2_nas.quality.ridge import Ridge, Vector, fit_ridge
 
 if TYPE_CHECKING:
     from gnv2_nas.quality.estimator import QualityContext
     from gnv2_nas.space import SearchSpace
-
-FEWEST_NETWORKS = 20
-"""Fewer teach no more than the number of parameters does."""
 
 _LEAST = 0.05
 """Accuracies nearer to 0 or 100 % than this count as if they were as near: a logit is finite."""

@@ -114,9 +114,14 @@ class TrustPanel(msgspec.Struct, frozen=True):
         """Whether any data-free score is worth more than the parameter count inside a budget."""
         best = self.of(self.best_data_free())
         if best is None or best.spec == BASELINE:
-            return "no data-free score beats the parameter count inside the budget band"
+            return f"no data-free score beats the parameter count {self._where()}"
         known = "beats" if verdict(best) == BETTER else "is above, but cannot be told from,"
-        return f"{best.title} {known} the parameter count inside the budget band"
+        return f"{best.title} {known} the parameter count {self._where()}"
+
+    def _where(self) -> str:
+        baseline = self.of(BASELINE)
+        inside = baseline is not None and baseline.band is not None
+        return "inside the budget band" if inside else "over the whole space"
 
     def _data_free(self) -> list[EstimatorTrust]:
         return [each for each in self.estimators if not (each.is_accuracy or each.needs_data)]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
 from gnv2_nas.quality.estimator import QualityContext, QualityEstimator, get_estimator
 from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain, rank_agreement
 from gnv2_nas.quality.training import Recipe, TrainingPoint, train_network
-from gnv2_nas.quality.trust import BASELINE, EstimatorTrust, TrustNetwork, TrustPanel
-from gnv2_nas.quality.trust_journal import Training, TrustJournal
+from gnv2_nas.quality.trust import BASELINE, EstimatorTrust, TrustNetwork, TrustPanel, trust_path
 from gnv2_nas.quality.trust_networks import Drawn, DrawnNetwork
 from gnv2_nas.space import SearchSpace
 
@@ -33,10 +33,20 @@ class TrustPlan:
     recipe: Recipe
     seeds: int
 
-    def journal(self) -> TrustJournal:
-        """Trainings under the conditions of this plan."""
+    def journal(self) -> AccuracyJournal:
+        """Trainings under the conditions of this plan, beside the panel."""
         recipe = msgspec.json.encode(self.recipe).decode()
-        return TrustJournal(self.space.name, self.dataset.content_hash, recipe)
+        path = trust_path(self.space.name).with_suffix(".jsonl")
+        return AccuracyJournal(path, self.dataset.content_hash, recipe)
+
+    def finished(self) -> int:
+        """Trainings of this plan that an earlier run has finished."""
+        journal = self.journal()
+        return sum(
+            journal.find(network.architecture, seed) is not None
+            for network in self.drawn.networks
+            for seed in range(self.seeds)
+        )
 
     def context(self) -> QualityContext:
         return QualityContext(space=self.space, dataset=self.dataset)
@@ -81,11 +91,11 @@ def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -
     return make_panel(plan, trainings, estimators)
 
 
-def _train_all(plan: TrustPlan, observer: Observer) -> list[list[Training]]:
+def _train_all(plan: TrustPlan, observer: Observer) -> list[list[Evaluated]]:
     """Of each network, one training a seed; all networks get the first seed before the second."""
     journal, timing = plan.journal(), _Timing(plan)
     networks = plan.drawn.networks
-    found: list[list[Training]] = [[] for _ in networks]
+    found: list[list[Evaluated]] = [[] for _ in networks]
     for seed in range(plan.seeds):
         for number, network in enumerate(networks):
             known = journal.find(network.architecture, seed)
@@ -141,7 +151,7 @@ class _Timing:
 
 def make_panel(
     plan: TrustPlan,
-    trainings: Sequence[Sequence[Training]],
+    trainings: Sequence[Sequence[Evaluated]],
     estimators: dict[str, QualityEstimator],
 ) -> TrustPanel:
     """The panel of networks that were trained; scores them."""

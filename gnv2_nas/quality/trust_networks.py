@@ -64,7 +64,7 @@ def draw_networks(
         InputError: fewer than two networks, or none with such a budget was found.
     """
     if networks < FEWEST_NETWORKS:
-        raise InputError(f"at least {FEWEST_NETWORKS} networks are needed, but got {networks}")
+        raise InputError(f"--networks must be {FEWEST_NETWORKS} or more, but got {networks}")
     sampled = _distinct(space, random.Random(seed))
     if budget is None:
         others = random.Random(f"{seed} median")

@@ -1,0 +1,76 @@
+"""Accuracies kept one by one as they are found: what was evaluated is not evaluated again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import StorageError
+from gnv2_nas.files import append_line
+
+
+class Evaluated(msgspec.Struct, frozen=True):
+    """The accuracy of one network."""
+
+    network: str
+    """Its `Architecture.id`."""
+    seed: int
+    conditions: str
+    """Hash of all else that decides the accuracy."""
+    accuracy: float
+    """On held-out images, per cent."""
+    seconds: float
+
+
+class AccuracyJournal:
+    """The accuracies of networks under the same conditions, in a file of one line each.
+
+    Args:
+        path: the file; it may hold accuracies under other conditions too.
+        conditions: whatever decides an accuracy besides network and seed.
+    """
+
+    def __init__(self, path: Path, *conditions: str) -> None:
+        self.path = path
+        self._conditions = hashlib.sha256(" ".join(conditions).encode()).hexdigest()[:12]
+        self._known = {
+            (each.network, each.seed): each
+            for each in _read(path)
+            if each.conditions == self._conditions
+        }
+
+    def find(self, arch: Architecture, seed: int) -> Evaluated | None:
+        """The accuracy of a network with a seed, if it was found before."""
+        return self._known.get((arch.id, seed))
+
+    def add(self, arch: Architecture, seed: int, accuracy: float, seconds: float) -> Evaluated:
+        """Keep an accuracy, at once.
+
+        Raises:
+            StorageError: the disk refused; lines already there are kept.
+        """
+        evaluated = Evaluated(arch.id, seed, self._conditions, accuracy, seconds)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            append_line(self.path, msgspec.json.encode(evaluated))
+        except OSError as error:
+            reason = error.strerror or error
+            raise StorageError(f"cannot write {str(self.path)!r}: {reason}") from None
+        self._known[arch.id, seed] = evaluated
+        return evaluated
+
+
+def _read(path: Path) -> list[Evaluated]:
+    """A line cut short by a crash is passed over."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_bytes().splitlines():
+        try:
+            found.append(msgspec.json.decode(line, type=Evaluated))
+        except msgspec.MsgspecError:
+            continue
+    return found

@@ -1,0 +1,35 @@
+"""What a predictor is to be fitted to, checked before anything costly is imported or run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gnv2_nas.errors import InputError
+from gnv2_nas.files import check_output
+from gnv2_nas.quality.data import check_source, classes_of
+from gnv2_nas.quality.estimator import check_estimator
+from gnv2_nas.space import SearchSpace, load_space
+
+FEWEST_NETWORKS = 20
+"""Fewer teach no more than the number of parameters does."""
+
+
+def check_fit_request(
+    data: str, space: str, quality: str, output: Path, networks: int
+) -> SearchSpace:
+    """The space with as many classes as the data.
+
+    Raises:
+        InputError: data, space, estimator or number of networks; the message says which.
+        OutputError: the predictor could not be written.
+    """
+    if networks < FEWEST_NETWORKS:
+        raise InputError(f"--networks must be {FEWEST_NETWORKS} or more, but got {networks}")
+    info = check_estimator(quality)
+    if not info.is_accuracy or info.name == "predictor":
+        raise InputError(
+            f"--quality {quality} gives no accuracy to learn from; give supernet:FILE or train"
+        )
+    check_output(output)
+    check_source(data)
+    return load_space(space).with_classes(len(classes_of(data)))

@@ -1,0 +1,229 @@
+"""The trust panel: what is drawn, what is kept, and what it says about each score."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from statistics import median
+
+import msgspec
+import pytest
+
+from gnv2_nas.errors import BudgetError, InputError
+from gnv2_nas.graph import count
+from gnv2_nas.quality import get_estimator
+from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
+from gnv2_nas.quality.data import load_dataset
+from gnv2_nas.quality.training import Recipe
+from gnv2_nas.quality.trust import (
+    BETTER,
+    CANNOT_TELL,
+    NOT_BETTER,
+    TrustPanel,
+    find_trust,
+    save_trust,
+    trust_path,
+    verdict,
+)
+from gnv2_nas.quality.trust_check import TrustPlan, make_panel
+from gnv2_nas.quality.trust_networks import BAND, budget_macs, draw_networks
+from gnv2_nas.quality.trust_report import trust_caption, trust_rows
+from gnv2_nas.space import load_space
+
+RECIPE = Recipe(steps=10, batch_size=32, learning_rate=0.1)
+NETWORKS = 16
+
+
+@pytest.fixture(scope="module")
+def space():
+    return load_space("tiny")
+
+
+@pytest.fixture(scope="module")
+def plan(space):
+    drawn = draw_networks(space, NETWORKS, seed=1)
+    return TrustPlan(space, load_dataset("digits", 32), drawn, RECIPE, seeds=2)
+
+
+def panel_of(plan: TrustPlan, accuracy) -> TrustPanel:
+    """The panel of networks whose training gave `accuracy(network, seed)`."""
+    trainings = [
+        [
+            Evaluated(each.architecture.id, seed, "", accuracy(each, seed), seconds=10.0)
+            for seed in range(plan.seeds)
+        ]
+        for each in plan.drawn.networks
+    ]
+    return make_panel(plan, trainings, {name: get_estimator(name) for name in ("params", "macs")})
+
+
+@pytest.fixture(scope="module")
+def by_macs(plan):
+    """Accuracy is what multiply-adds say, and a little luck."""
+    return panel_of(plan, lambda each, seed: 50 + math.log2(each.counts.macs) + 0.01 * seed)
+
+
+@pytest.fixture(scope="module")
+def by_params(plan):
+    return panel_of(plan, lambda each, seed: 50 + math.log2(each.counts.params) + 0.01 * seed)
+
+
+def test_half_of_the_networks_are_inside_the_budget_band(space):
+    drawn = draw_networks(space, 9, budget=4e6)
+    assert drawn.band == pytest.approx((3.4e6, 4.6e6))
+    assert len({each.architecture.id for each in drawn.networks}) == 9
+    for each in drawn.networks:
+        macs = count(each.architecture).macs
+        assert each.counts.macs == macs
+        assert each.in_band == (drawn.band[0] <= macs <= drawn.band[1])
+    assert sum(each.in_band for each in drawn.networks) >= 5
+    assert drawn == draw_networks(space, 9, budget=4e6)
+    assert drawn != draw_networks(space, 9, budget=4e6, seed=1)
+
+
+def test_without_a_budget_the_band_is_around_the_median(space):
+    low, high = draw_networks(space, 2).band
+    assert high / low == pytest.approx((1 + BAND) / (1 - BAND))
+    rng = random.Random(3)
+    assert low < median(count(space.sample(rng)).macs for _ in range(400)) < high
+
+
+def test_a_budget_that_the_space_does_not_have(space):
+    with pytest.raises(InputError, match=r"0 of 20000 .* the space goes from .* MFLOPs to "):
+        draw_networks(space, 4, budget=9e9)
+
+
+def test_budgets_are_of_multiply_adds():
+    assert budget_macs("4MFLOPs") == 4e6
+    assert budget_macs("") is None
+    with pytest.raises(InputError, match="multiply-adds"):
+        budget_macs("4ms")
+    with pytest.raises(BudgetError):
+        budget_macs("four")
+
+
+def test_one_network_cannot_be_ordered(space):
+    with pytest.raises(InputError, match="--networks must be 2 or more, but got 1"):
+        draw_networks(space, 1)
+
+
+def test_a_score_that_orders_networks_right_is_told_from_one_that_does_not(by_macs):
+    macs, params = by_macs.of("macs"), by_macs.of("params")
+    assert macs.overall.tau == macs.band.tau == 1
+    assert macs.overall.networks == NETWORKS > macs.band.networks >= NETWORKS / 2
+    assert params.band.tau < 0.9
+    assert verdict(macs) == BETTER
+    assert by_macs.best_data_free() == "macs"
+    assert "beats the parameter count" in by_macs.data_free_sentence()
+    assert by_macs.sentence("macs") == (
+        f"in band τ {macs.band}; parameters {params.band}: better than the parameter count"
+    )
+
+
+def test_where_nothing_beats_the_parameter_count_that_is_said(by_params):
+    assert verdict(by_params.of("macs")) == NOT_BETTER
+    assert by_params.best_data_free() == "params"
+    assert by_params.data_free_sentence() == (
+        "no data-free score beats the parameter count inside the budget band"
+    )
+    assert by_params.sentence("macs").endswith(": not better than the parameter count")
+    assert by_params.sentence("params") == f"in band τ {by_params.of('params').band}"
+
+
+def test_luck_is_not_taken_for_an_answer(plan):
+    """Accuracies that nothing explains: whatever is ahead is so by chance."""
+    panel = panel_of(plan, lambda each, _: 50 + int(each.architecture.id, 16) % 1000 / 100)
+    assert verdict(panel.of("macs")) in (CANNOT_TELL, NOT_BETTER)
+    macs = panel.of("macs").overall
+    assert macs.low < 0 < macs.high
+
+
+def test_the_ceiling_is_what_two_trainings_agree_on(plan, by_macs):
+    assert by_macs.ceiling.tau == 1
+    lucky = panel_of(plan, lambda each, seed: 50 + int(each.architecture.id, 16) // 7**seed % 97)
+    assert lucky.ceiling.tau < 0.6
+    assert lucky.ceiling_band.networks == sum(each.in_band for each in lucky.networks)
+
+
+def test_an_estimator_that_was_not_checked_has_nothing_to_show(by_macs):
+    assert by_macs.of("zen") is None
+    assert by_macs.sentence("zen") == "not checked on space tiny: gnv2-nas quality check"
+
+
+def test_a_file_counts_by_its_name_wherever_it_lies(by_macs):
+    known = msgspec.structs.replace(by_macs.of("macs"), spec="supernet:here/one.safetensors")
+    panel = msgspec.structs.replace(by_macs, estimators=(known,))
+    assert panel.of("supernet:one.safetensors") is known
+    assert panel.of("supernet:two.safetensors") is None
+    assert panel.of("supernet") is None
+
+
+def test_it_is_found_by_what_the_space_is(by_macs, space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_trust(space) is None
+    save_trust(by_macs)
+    assert find_trust(space) == by_macs
+    assert find_trust(space.with_classes(37)) == by_macs
+    path = trust_path("tiny")
+    path.write_bytes(path.read_bytes().replace(b'"space_hash": "', b'"space_hash": "x'))
+    assert find_trust(space) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"space": "tiny"}', "\x80\x04", "[" * 100_000])
+def test_a_file_that_is_no_panel_is_passed_over(content, space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trust_path("tiny").parent.mkdir()
+    trust_path("tiny").write_text(content)
+    assert find_trust(space) is None
+
+
+def test_rows_for_people_name_every_score_and_the_ceiling(by_macs):
+    rows = trust_rows(by_macs)
+    assert [row.score for row in rows] == [
+        "MAC score (not an accuracy)", "Parameter score (not an accuracy)", "a second training",
+    ]  # fmt: skip
+    assert rows[1].verdict == "the baseline"
+    assert rows[0].band == str(by_macs.of("macs").band)
+    assert f"{NETWORKS} networks of space tiny" in trust_caption(by_macs)
+    assert "10 steps of 32 images" in trust_caption(by_macs)
+
+
+def test_too_few_networks_in_band_are_no_evidence(space, plan):
+    few = msgspec.structs.replace(plan.drawn, networks=plan.drawn.networks[:3])
+    panel = panel_of(
+        TrustPlan(space, plan.dataset, few, RECIPE, seeds=1), lambda each, _: each.counts.macs
+    )
+    assert panel.of("macs").overall is None
+    assert panel.ceiling is None
+    assert panel.sentence("macs") == "too few networks to tell"
+    assert trust_rows(panel)[0].overall == "too few"
+
+
+def test_a_journal_remembers_what_was_trained_under_the_same_conditions(plan, tmp_path):
+    arch, other = (each.architecture for each in plan.drawn.networks[:2])
+    path = tmp_path / "new" / "tiny.trust.jsonl"
+    journal = AccuracyJournal(path, "data", "recipe")
+    assert journal.find(arch, 0) is None
+    kept = journal.add(arch, 0, 71.5, 12.0)
+    assert (kept.accuracy, kept.seconds) == (71.5, 12.0)
+    again = AccuracyJournal(path, "data", "recipe")
+    assert again.find(arch, 0) == kept
+    assert again.find(arch, 1) is again.find(other, 0) is None
+    assert AccuracyJournal(path, "data", "another recipe").find(arch, 0) is None
+
+
+def test_a_line_that_was_cut_short_costs_only_itself(plan, tmp_path):
+    first, second, third = (each.architecture for each in plan.drawn.networks[:3])
+    path = tmp_path / "tiny.trust.jsonl"
+    journal = AccuracyJournal(path, "data")
+    journal.add(first, 0, 70.0, 1.0)
+    journal.add(second, 0, 71.0, 1.0)
+    path.write_bytes(path.read_bytes()[:-9])
+    after = AccuracyJournal(path, "data")
+    assert after.find(first, 0).accuracy == 70
+    assert after.find(second, 0) is None
+    after.add(third, 0, 72.0, 1.0)
+    assert AccuracyJournal(path, "data").find(third, 0).accuracy == 72
+    assert len(path.read_text().splitlines()) == 3
+    assert json.loads(path.read_text().splitlines()[2])["network"] == third.id
