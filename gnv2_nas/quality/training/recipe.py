@@ -50,7 +50,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Strength, relative to what suits the data set; 0 leaves it out."""
     precision: Precision = "fp32"
     """Of the forward pass; the weights stay float32."""
-    channels_last: bool = False
+    channels_last: bool = True
+    """Memory layout of images and kernels; False is torch's own, channels first."""
     accumulate: int = 1
     """Micro-batches in a batch: their gradients add up, batch norm sees each alone."""
     evaluations: int = 20
@@ -116,10 +117,11 @@ def default_recipe(
     with (huawei-noah/Efficient-AI-Backbones, ghostnetv2_pytorch/README.md): SGD with momentum 0.9,
     a learning rate of 0.4 for 1024 images, cosine schedule, 5 of 400 epochs of warm-up, weight
     decay 4e-5, label smoothing 0.1, dropout 0.2, an average of the weights. Scaled: the batch size
-    (1024 of 1.28 million images would be a whole small data set), the learning rate with it,
-    the number of steps, and the span of the average, which stays 2 % of the training (0.9999 of
-    560,000 steps). A supernet learns as in BigNAS (Yu et al. 2020): sandwich rule, distillation
-    in place, clipped gradients, and no dropout.
+    (1024 images would be a whole small data set), the learning rate with its square root, as a
+    short training needs longer steps than a linear rule leaves it, the number of steps, the
+    warm-up, 50 steps where that is not too many, and the span of the average: 5 % of the steps, at
+    most 10,000 as in the command. A supernet learns as in BigNAS (Yu et al. 2020): sandwich rule,
+    distillation in place, clipped gradients, and no dropout.
 
     Args:
         epochs, steps: length, one of them or neither.
@@ -132,20 +134,20 @@ def default_recipe(
     images = len(dataset.train)
     batch = batch_size or _batch_size(images)
     length = _steps(images, batch, epochs, steps, shorter=inherited)
-    rate = PAPER_LEARNING_RATE * batch / PAPER_BATCH_SIZE * (0.25 if inherited else 1.0)
+    rate = PAPER_LEARNING_RATE * math.sqrt(batch / PAPER_BATCH_SIZE) * (0.25 if inherited else 1.0)
     recipe = Recipe(
         steps=length,
         batch_size=batch,
         learning_rate=rate,
         warmup=max(0.0125, min(0.1, 50 / length)),
-        ema_decay=min(0.9999, max(0.0, 1 - 50 / length)),
+        ema_decay=1 - max(1e-4, min(0.5, 20 / length)),
     )
     return recipe.replace(dropout=0.0, clip_norm=1.0, evaluations=4) if supernet else recipe
 
 
 def _batch_size(images: int) -> int:
-    """The power of two next below 1/32 of the images, from 8 to 1024, at most a quarter of them."""
-    wanted = min(max(images / 32, 8), PAPER_BATCH_SIZE, max(images / 4, 2))
+    """A power of two, about 1/16 of the images, from 16 to 1024, at most a quarter of them."""
+    wanted = min(max(images / 16, 16), PAPER_BATCH_SIZE, max(images / 4, 2))
     return int(2 ** math.floor(math.log2(wanted)))
 
 
@@ -159,5 +161,5 @@ def _steps(
     if epochs is None:
         # Few images are seen more often, and never as often as there would be nothing new:
         # 400 epochs are for a million images.
-        epochs = (20 if shorter else 40) * max(1.0, math.log10(max(images, 1)) - 2)
+        epochs = (6 if shorter else 12) * max(1.0, math.log10(max(images, 1)) - 2)
     return max(1, round(epochs * images / batch_size))
