@@ -69,16 +69,18 @@ _INFOS = (
     ),
     EstimatorInfo(
         "naswot", "NASWOT score", "NASWOT score",
-        "data-free; not an accuracy", "0.3 s", noise=1.0,
+        "data-free; not an accuracy", "0.5 s", noise=0.05,
+        families=("ghostnet", "ghostnetv2"),
     ),
     EstimatorInfo(
         "synflow", "SynFlow score", "SynFlow score",
-        "data-free; not an accuracy", "0.3 s", noise=0.5,
+        "data-free; not an accuracy", "0.3 s", noise=0.3,
+        families=("ghostnet", "ghostnetv2"),
     ),
     EstimatorInfo(
         "az-nas", "AZ-NAS score", "AZ-NAS score",
         "data-free; a rank among networks of the space; not an accuracy", "0.5 s", noise=0.5,
-        relative=True,
+        families=("ghostnet", "ghostnetv2"), relative=True,
     ),
     EstimatorInfo(
         "supernet", "Supernet accuracy", "supernet accuracy",

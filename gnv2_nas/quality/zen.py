@@ -17,8 +17,7 @@ parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -30,6 +29,7 @@ from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
 from gnv2_nas.quality.catalogue import ESTIMATORS
+from gnv2_nas.quality.random_network import last_map, one_thread, part_of
 
 ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""
@@ -62,22 +62,11 @@ class ZenScore:
     @torch.inference_mode()
     def score(self, arch: Architecture) -> float:
         """Natural logarithm; a difference below about 0.3 is noise of the random weights."""
-        graph = lower(arch)
+        whole = lower(arch)
+        graph = part_of(whole, 0, last_map(whole), _is_bypassed)
         generator = torch.Generator().manual_seed(self.seed)
-        with _one_thread():
+        with one_thread():
             return sum(_log_distance(graph, generator) for _ in range(self.draws)) / self.draws
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The maps are small: waking a second thread for each of 300 operators costs what it gains,
-    and on a busy machine many times that."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _log_distance(graph: Graph, generator: torch.Generator) -> float:
@@ -92,38 +81,20 @@ def _log_distance(graph: Graph, generator: torch.Generator) -> float:
 
 
 def _run(graph: Graph, images: Tensor, generator: torch.Generator) -> _Scaled:
-    """The last feature map of `graph` with Gaussian weights."""
-    sources = _sources(graph)
-    last_use = {source: number for number in sorted(sources) for source in sources[number]}
-    maps = {0: _Scaled(images, 0.0)}
-    for number in sorted(sources):
-        inputs = [maps[source] for source in sources[number]]
-        if inputs:
-            maps[number] = _apply(graph.ops[number], inputs, generator)
-        for source in set(sources[number]):
-            if last_use[source] == number:
+    """The output of `graph` with Gaussian weights."""
+    last_uses = graph.last_uses()
+    maps: dict[int, _Scaled] = {0: _Scaled(images, 0.0)}
+    for number, op in enumerate(graph.ops[1:], start=1):
+        maps[number] = _apply(op, [maps[source] for source in op.inputs], generator)
+        for source in set(op.inputs):
+            if last_uses[source] == number:
                 del maps[source]
-    return maps[max(sources)]
+    return maps[len(graph.ops) - 1]
 
 
-def _sources(graph: Graph) -> dict[int, tuple[int, ...]]:
-    """Op number → inputs of every op up to the last feature map; residual sums and
-    squeeze-and-excitation are passed over."""
-
-    def resolve(number: int) -> int:
-        op = graph.ops[number]
-        bypassed = op.kind == "add" or op.name.endswith(".se.scale")
-        return resolve(op.inputs[0]) if bypassed else number
-
-    pool = next(op for op in graph.ops if op.name == "global_pool")
-    needed: dict[int, tuple[int, ...]] = {}
-    stack = [resolve(pool.inputs[0])]
-    while stack:
-        number = stack.pop()
-        if number not in needed:
-            needed[number] = tuple(resolve(source) for source in graph.ops[number].inputs)
-            stack += needed[number]
-    return needed
+def _is_bypassed(op: Op) -> bool:
+    """Residual sums and squeeze-and-excitation."""
+    return op.kind == "add" or op.name.endswith(".se.scale")
 
 
 def _apply(op: Op, inputs: list[_Scaled], generator: torch.Generator) -> _Scaled:

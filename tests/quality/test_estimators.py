@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,14 @@ from hypothesis import HealthCheck, example, given, settings
 
 from gnv2_nas.arch import Architecture, MobileBlock, preset
 from gnv2_nas.errors import InputError, UnknownNameError
-from gnv2_nas.quality import ESTIMATORS, check_estimator, get_estimator
+from gnv2_nas.quality import (
+    ESTIMATORS,
+    QualityContext,
+    check_estimator,
+    get_estimator,
+)
 from gnv2_nas.search import defaults
+from gnv2_nas.space import load_space
 from tests.quality.estimator_contract import SMALL, EstimatorContract
 from tests.strategies import architectures
 
@@ -28,6 +35,11 @@ class TestDataFree(EstimatorContract):
     def spec(self, request: pytest.FixtureRequest) -> str:
         name: str = request.param
         return name
+
+    @staticmethod
+    @cache  # AZ-NAS remembers the population of a space
+    def context() -> QualityContext:
+        return QualityContext(load_space("tiny"))
 
     @settings(
         max_examples=30,

@@ -1,0 +1,84 @@
+"""Networks with random weights, and parts of them: what the data-free scores look at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from msgspec.structs import replace
+from torch import Tensor
+
+from gnv2_nas.graph import Graph, Op
+from gnv2_nas.graph.weight_shapes import kernel_shape
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """The maps are small: waking a second thread for each of 300 operators costs what it gains,
+    and on a busy machine many times that."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
+    """A state dict without running statistics, as a training might begin with.
+
+    Gaussian weights of variance 2 / fan-in (He et al., ICCV 2015, eq. 10), biases 0; batch norms
+    change nothing more than they must.
+    """
+    tensors: dict[str, Tensor] = {}
+    for op in graph.ops:
+        if not op.weight:
+            continue
+        shape = kernel_shape(op)
+        deviation = math.sqrt(2 / math.prod(shape[1:]))
+        tensors[f"{op.weight}.weight"] = torch.randn(shape, generator=generator) * deviation
+        if op.bias:
+            tensors[f"{op.weight}.bias"] = torch.zeros(shape[0])
+        if op.norm:
+            tensors[f"{op.norm}.weight"] = torch.ones(shape[0])
+            tensors[f"{op.norm}.bias"] = torch.zeros(shape[0])
+    return tensors
+
+
+def last_map(graph: Graph) -> int:
+    """Number of the op that gives the last feature map."""
+    return next(op for op in graph.ops if op.name == "global_pool").inputs[0]
+
+
+def part_of(
+    graph: Graph,
+    first: int,
+    last: int,
+    bypassed: Callable[[Op], bool] = lambda _: False,
+) -> Graph:
+    """The ops between the map `first`, which becomes the input, and the map `last`.
+
+    Bypassed ops hand on their first input; what only they read is left out.
+    """
+
+    def resolve(number: int) -> int:
+        op = graph.ops[number]
+        return resolve(op.inputs[0]) if number != first and bypassed(op) else number
+
+    inputs: dict[int, list[int]] = {first: []}
+    stack = [resolve(last)]
+    while stack:
+        number = stack.pop()
+        if number not in inputs:
+            inputs[number] = [resolve(source) for source in graph.ops[number].inputs]
+            stack += inputs[number]
+    places = {number: place for place, number in enumerate(sorted(inputs))}
+    start = Op("input", "input", (), graph.ops[first].shape)
+    rest = (
+        replace(graph.ops[number], inputs=tuple(places[source] for source in inputs[number]))
+        for number in sorted(inputs)
+        if number != first
+    )
+    return Graph((start, *rest))
