@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gnv2_nas.errors import StorageError
 from gnv2_nas.quality.data.cache import Cache, Findings
@@ -32,7 +30,7 @@ class DecodedImages:
     """What decoding all files has led to."""
 
     findings: Findings
-    pixels: Tensor | None
+    pixels: NDArray[np.uint8] | None
     """uint8, shape (N, 3, S, S), zeros where an image cannot be used; None for a larger set."""
     note: str = ""
     """Why nothing could be remembered; "" where it could."""
@@ -69,7 +67,7 @@ def decoded_images(
         note = ""
     if progress:
         progress(1.0)
-    return DecodedImages(findings, None if pixels is None else torch.from_numpy(pixels), note)
+    return DecodedImages(findings, pixels, note)
 
 
 def decode_files(paths: Sequence[Path], side: int, workers: int | None = None) -> list[Decoded]:

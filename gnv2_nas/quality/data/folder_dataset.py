@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
+
 from gnv2_nas.errors import DataError
 from gnv2_nas.quality.data.augmentation import Augmentation
 from gnv2_nas.quality.data.cache import Findings
@@ -48,10 +50,11 @@ def load_folder(
     _check_share(source, names, read.findings)
     sides = _sides(folder, _usable(files, read.findings), held_out, seed)
     report = _report(folder, names, read, sides)
+    stored = None if read.pixels is None else torch.from_numpy(read.pixels)
 
     def split(images: list[LabelledImage]) -> Split:
-        if read.pixels is not None:
-            return StoredSplit.of(read.pixels, images)
+        if stored is not None:
+            return StoredSplit.of(stored, images)
         return FileSplit.of(folder.root, images, side, workers)
 
     train = split(sides.train)

@@ -210,15 +210,16 @@ def test_sides_are_kept_apart(tmp_path: Path) -> None:
     assert load_dataset(source, 12).train.images(torch.tensor([0])).shape[-1] == 12
 
 
-LOAD = (
-    "import sys; from gnv2_nas.quality.data import load_dataset\n"
-    "dataset = load_dataset(sys.argv[1], 8)\n"
-    "print(len(dataset.train), *dataset.report.notes)"
+DECODE = (
+    "import sys; from pathlib import Path\n"
+    "from gnv2_nas.quality.data.decoded import decoded_images\n"
+    "images = decoded_images(Path(sys.argv[1]), ['a/0.png', 'b/0.png'], 16)\n"
+    "print(images.pixels.sum() > 0, images.note)"
 )
 
 
-def load_confined(source: Path, largest_file: int | None = None) -> str:
-    command = [sys.executable, "-c", LOAD, str(source)]
+def decode_confined(source: Path, largest_file: int | None = None) -> str:
+    command = [sys.executable, "-c", DECODE, str(source)]
     done = subprocess.run(
         confined(command, largest_file), capture_output=True, text=True, check=True
     )
@@ -229,14 +230,16 @@ def test_cache_that_may_not_be_written(tmp_path: Path, cache: Path) -> None:
     source = write_classes(tmp_path, a=5, b=5)
     cache.parent.mkdir()
     cache.parent.chmod(0o500)
-    answer = load_confined(source)
-    assert answer.startswith("8 the decoded images could not be kept")
+    answer = decode_confined(source)
+    assert answer.startswith("True the decoded images could not be kept")
     assert "Permission denied" in answer
 
 
 def test_disk_that_is_full(tmp_path: Path, cache: Path) -> None:
     source = write_classes(tmp_path, a=5, b=5)
-    assert load_confined(source, 1000).startswith("8 the decoded images could not be kept")
+    answer = decode_confined(source, 1000)
+    assert answer.startswith("True the decoded images could not be kept")
+    assert "File too large" in answer
     assert not list(cache.iterdir())
 
 
