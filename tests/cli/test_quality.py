@@ -1,0 +1,144 @@
+"""`gnv2-nas quality`: the list, a check that is killed and goes on, wrong input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from gnv2_nas.quality import ESTIMATORS
+from tests.cli.command import COMMAND, gnv2_nas
+from tests.search.spaces import SMALL, write_space
+
+HEAVY = {"torch", "sklearn", "PIL", "optuna", "pandas"}
+CHECK = (
+    "quality", "check", "--data", "digits", "--space", "small.yaml", "--networks", "2",
+    "--seeds", "2", "--epochs", "0.1", "--json",
+)  # fmt: skip
+PATIENCE = 100.0
+"""Seconds; only a broken check takes so long."""
+
+
+def folder_with_space(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    write_space(folder, SMALL)
+    return folder
+
+
+def journal(folder: Path) -> list[dict]:
+    path = folder / "search_spaces" / "small.trust.jsonl"
+    whole = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in whole if line.endswith("\n")]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory) -> Path:
+    """A folder in which a check ran through."""
+    folder = folder_with_space(tmp_path_factory.mktemp("straight"))
+    answer = gnv2_nas(*CHECK, cwd=folder)
+    assert answer.code == 0, answer.err
+    (folder / "out.json").write_text(answer.out)
+    (folder / "err.txt").write_text(answer.err)
+    return folder
+
+
+def test_the_list_names_every_estimator_and_loads_nothing_heavy(tmp_path):
+    answer = gnv2_nas("quality", cwd=tmp_path)
+    assert answer.code == 0
+    for name in ESTIMATORS:
+        assert f" {name}" in answer.out
+    assert not answer.imported & HEAVY
+    assert gnv2_nas("quality", "list", cwd=tmp_path).out == answer.out
+
+
+def test_the_list_for_scripts(tmp_path):
+    listed = json.loads(gnv2_nas("quality", "--json", cwd=tmp_path).out)
+    assert list(listed) == list(ESTIMATORS)
+    assert listed["supernet"]["is_accuracy"]
+    assert not listed["zen"]["needs_data"]
+
+
+@pytest.mark.parametrize("command", ["list", "check", "fit"])
+def test_each_command_shows_an_example(tmp_path, command):
+    answer = gnv2_nas("quality", command, "--help", cwd=tmp_path)
+    assert f"Example: gnv2-nas quality {command}" in " ".join(answer.out.split())
+    assert not answer.imported & HEAVY
+
+
+def test_a_check_keeps_its_panel_and_tells_what_it_does(straight):
+    panel = json.loads((straight / "out.json").read_text())
+    kept = json.loads((straight / "search_spaces" / "small.trust.json").read_text())
+    assert kept == panel
+    assert (panel["space"], panel["data"], len(panel["networks"])) == ("small", "digits", 2)
+    assert all(len(network["accuracies"]) == 2 for network in panel["networks"])
+    names = [each["spec"] for each in panel["estimators"]]
+    assert names == ["params", "macs", "zen", "naswot", "synflow", "az-nas"]
+    told = (straight / "err.txt").read_text()
+    assert "2 networks of space small" in told
+    assert "training 1 of 4" in told
+    assert "kept in search_spaces/small.trust.json" in told
+
+
+def test_killed_it_goes_on_with_the_trainings_that_are_left(straight, tmp_path):
+    folder = folder_with_space(tmp_path / "killed")
+    process = subprocess.Popen(
+        [COMMAND, *CHECK], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    late = threading.Timer(PATIENCE, process.kill)
+    late.start()
+    while not journal(folder) and process.poll() is None:
+        late.finished.wait(0.01)
+    process.kill()
+    process.wait()
+    late.cancel()
+    first = journal(folder)
+    assert 1 <= len(first) < 4
+    answer = gnv2_nas(*CHECK, cwd=folder)
+    assert answer.code == 0, answer.err
+    assert f"going on with {len(first)} finished trainings" in answer.err
+    after = journal(folder)
+    assert after[: len(first)] == first
+    assert len({(each["network"], each["seed"]) for each in after}) == len(after) == 4
+    # The trainings are those of a check that was never killed.
+    whole = json.loads((straight / "out.json").read_text())
+    assert [each["accuracies"] for each in json.loads(answer.out)["networks"]] == [
+        each["accuracies"] for each in whole["networks"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("check", "--data", "nowhere", "--space", "tiny"), "nowhere"),
+        (("check", "--data", "digits", "--space", "tinny"), "did you mean 'tiny'?"),
+        (("check", "--data", "digits", "--space", "tiny", "--networks", "1"), "2 or more"),
+        (("check", "--data", "digits", "--space", "tiny", "--seeds", "0"), "1 or more"),
+        (("check", "--data", "digits", "--space", "tiny", "--epochs", "0"), "above 0"),
+        (("check", "--data", "digits", "--space", "tiny", "--epochs", "nan"), "above 0"),
+        (("check", "--data", "digits", "--space", "tiny", "--budget", "4ms"), "multiply-adds"),
+        (("check", "--data", "digits", "--space", "tiny", "--budget", "9GFLOPs"), "goes from"),
+        (("check", "--data", "digits", "--space", "tiny", "--quality", "zenn"), "'zen'"),
+        (("check", "--data", "digits", "--space", "tiny", "--supernet", "no.pt"), "no.pt"),
+        (("fit", "--data", "digits", "--space", "tiny", "--quality", "zen"), "no accuracy"),
+        (("fit", "--data", "digits", "--space", "tiny", "--quality", "supernet"), "FILE"),
+        (
+            ("fit", "--data", "digits", "--space", "tiny", "--quality", "train", "--networks", "5"),
+            "20 or more",
+        ),
+        (
+            ("fit", "--data", "digits", "--space", "tiny", "--quality", "train", "--output", "a/b"),
+            "folder",
+        ),
+    ],
+)
+def test_wrong_input_is_answered_in_one_line(tmp_path, arguments, message):
+    answer = gnv2_nas("quality", *arguments, cwd=tmp_path)
+    assert answer.code == 2
+    assert answer.out == ""
+    (line,) = answer.err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not answer.imported & {"torch", "sklearn", "PIL"}
