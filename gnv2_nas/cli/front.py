@@ -14,7 +14,9 @@ def print_front(record: StudyRecord, members: Sequence[Candidate]) -> None:
     """The table of the front, and what its marks mean; without one, what came nearest."""
     if not members:
         return say(_nearest(record))
-    columns = ("network", "stock", record.settings.quality, "ms", "95 %", "÷ V2 1.0")
+    info = record.quality_info
+    score = f"{info.name}, {info.unit}" if info.unit else info.name
+    columns = ("network", "stock", score, "ms", "95 %", "÷ V2 1.0")
     rows = [_row(record.name, member) for member in members]
     print_table((*columns, "MFLOPs", "Mparams"), rows, title="front", left=2)
     if any(member.latency and not member.latency.stable for member in members):

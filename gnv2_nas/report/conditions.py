@@ -73,9 +73,20 @@ def _search(record: StudyRecord) -> list[tuple[str, str]]:
         ("Space", f"{settings.space} (hash {settings.space_hash})"),
         ("Sampler, seed", f"{record.sampler}, {record.seed}"),
         ("Objectives", ", ".join(settings.objectives)),
-        ("Quality estimator", settings.quality),
+        ("Quality estimator", f"{settings.quality}: {record.quality_info.note}"),
+        *_data(record),
         ("Budgets", budgets or "none"),
     ]
+
+
+def _data(record: StudyRecord) -> list[tuple[str, str]]:
+    """The images, where there were any."""
+    settings = record.settings
+    if not settings.data:
+        return []
+    if not settings.data_hash:
+        return [("Images", f"{settings.data}, for the number of classes alone")]
+    return [("Images", f"{settings.data} (hash {settings.data_hash})")]
 
 
 def _software(record: StudyRecord) -> list[tuple[str, str]]:

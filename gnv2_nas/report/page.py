@@ -16,6 +16,7 @@ from gnv2_nas.report.recommendation import Recommendation
 from gnv2_nas.report.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.terms import format_share, term
+from gnv2_nas.report.trust_box import TrustBox
 from gnv2_nas.report.wording import best_word, reference
 from gnv2_nas.search.records import Candidate, StudyRecord
 
@@ -25,6 +26,7 @@ def page(
     frame: pd.DataFrame,
     members: Sequence[Candidate],
     recommendation: Recommendation,
+    trust: TrustBox | None,
 ) -> str:
     """The HTML of the report."""
     recommended = recommendation.recommended
@@ -36,11 +38,13 @@ def page(
         "recommendation": recommendation,
         "reference": lambda candidate: reference(record, candidate),
         "best_word": best_word(record),
-        "export": _export_command(record, recommended),
+        "next_command": _next_command(record, recommended),
         "numbers": _numbers(record, len(members)),
         "cautions": cautions(record, sum(info.unstable), members),
         "info": info,
+        "trust": trust,
         "neighbours": _neighbours(members),
+        "close_scores": _close_scores(record, members),
         "front_figure": figure_json(_front_figure(info)) if info.groups.drawn else None,
         "size_figure": figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
         "size_sentences": sentences(sizes),
@@ -53,11 +57,18 @@ def page(
     return render("page.html", values)
 
 
-def _export_command(record: StudyRecord, recommended: Candidate | None) -> str:
+def _next_command(record: StudyRecord, recommended: Candidate | None) -> str:
+    """With images at hand the network is trained; without, its untrained file can be timed."""
     if recommended is None:
         return ""
-    name = shlex.quote(reference(record, recommended))
-    return f"gnv2-nas export {name} --format onnx"
+    name, settings = reference(record, recommended), record.settings
+    if not settings.data:
+        return shlex.join(["gnv2-nas", "export", name, "--format", "onnx"])
+    command = ["gnv2-nas", "train", name, "--data", settings.data]
+    estimator, _, file = settings.quality.partition(":")
+    if estimator == "supernet":
+        command += ["--from-supernet", file]
+    return shlex.join(command)
 
 
 def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
@@ -76,6 +87,14 @@ def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
 
 def _share(part: int, whole: int) -> str:
     return format_share(part / whole) if whole else "–"
+
+
+def _close_scores(record: StudyRecord, members: Sequence[Candidate]) -> tuple[int, int]:
+    """Pairs next to each other in quality, and how many of them differ by no more than luck."""
+    scores = sorted(one.quality for one in members if one.quality is not None)
+    noise = record.quality_info.noise
+    close = sum(right - left <= noise for left, right in pairwise(scores)) if noise else 0
+    return max(len(scores) - 1, 0), close
 
 
 def _neighbours(members: Sequence[Candidate]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from gnv2_nas.profiling.record import REFERENCE
 from gnv2_nas.report.comparison import Comparison, compare, stock_candidate
 from gnv2_nas.report.knee import knee
 from gnv2_nas.report.terms import Term, term
@@ -26,6 +27,7 @@ from gnv2_nas.report.wording import (
     terms_of,
     values,
 )
+from gnv2_nas.search.baselines import published_name
 from gnv2_nas.search.pareto import nearest_to_budgets
 from gnv2_nas.search.records import Candidate, StudyRecord
 
@@ -61,7 +63,7 @@ def recommend(record: StudyRecord, members: Sequence[Candidate]) -> Recommendati
     if stock is None:
         headline = (
             f"{reference(record, best)} is the {best_word(record)} found: {values(record, best)}. "
-            f"This study holds no {STOCK_TITLE}, so there is no gain to state."
+            f"{_without_stock(record)}"
         )
         return Recommendation(headline, "plain", (_compromise(record, best, None),), best)
     objectives = record.settings.objectives
@@ -71,6 +73,14 @@ def recommend(record: StudyRecord, members: Sequence[Candidate]) -> Recommendati
     if len(objectives) > 1 or comparisons[0].candidate is not best:
         findings.insert(0, _compromise(record, best, stock))
     return Recommendation(headline, tone, tuple(findings), best)
+
+
+def _without_stock(record: StudyRecord) -> str:
+    outside = any(published_name(one.baseline) == REFERENCE for one in record.candidates)
+    if not outside:
+        return f"This study holds no {STOCK_TITLE}, so there is no gain to state."
+    score = record.quality_info.in_text
+    return f"There is no {score} of {STOCK_TITLE}, so there is no gain to state."
 
 
 def _by_weight(record: StudyRecord) -> list[Term]:

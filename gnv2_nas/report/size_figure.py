@@ -71,7 +71,8 @@ def sentences(info: SizeInfo) -> list[str]:
         return [f"Fewer than two different scores: no {info.y.in_text} can be compared with size."]
     lines = [
         f"Kendall τ between {info.y.in_text} and parameter count over {info.scored:,} networks: "
-        f"{info.tau_params:.2f} (with FLOPs: {info.tau_macs:.2f}). {_meaning(info.tau_params)}"
+        f"{info.tau_params:.2f} (with FLOPs: {info.tau_macs:.2f}). "
+        f"{_of_accuracy(info.tau_params) if info.y.is_accuracy else _meaning(info.tau_params)}"
     ]
     if info.shared is not None:
         common, by_score, by_size = info.shared
@@ -90,6 +91,16 @@ def _meaning(tau: float) -> str:
     if tau > -_PARTLY_SIZE:
         return "The score does not merely track size; whether it tracks accuracy is not shown here."
     return "The score prefers smaller networks."
+
+
+def _of_accuracy(tau: float) -> str:
+    if tau >= _MOSTLY_SIZE:
+        return "Larger networks are mostly the more accurate ones here."
+    if tau >= _PARTLY_SIZE:
+        return "Size explains accuracy in part."
+    if tau > -_PARTLY_SIZE:
+        return "Accuracy does not merely follow size."
+    return "Smaller networks are the more accurate ones here."
 
 
 def _size_figure(info: SizeInfo) -> go.Figure:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gnv2_nas.report.architecture_text import stage_widths
 from gnv2_nas.report.naming import file_stem
-from gnv2_nas.report.terms import format_score
+from gnv2_nas.report.terms import format_accuracy, format_score
 from gnv2_nas.report.wording import best_word, over_budget, reference
 from gnv2_nas.search.records import Candidate, StudyRecord
 
@@ -98,16 +98,16 @@ def _row(
         is_best=is_best,
         badges=badges,
         widths=stage_widths(arch),
-        cells=_cells(candidate),
+        cells=_cells(candidate, is_accuracy=record.quality_info.is_accuracy),
         download=f"data:application/json;base64,{content}",
         filename=f"{file_stem(record.name)}-{candidate.number}-{arch.id}.json",
     )
 
 
-def _cells(candidate: Candidate) -> tuple[Cell, ...]:
+def _cells(candidate: Candidate, *, is_accuracy: bool) -> tuple[Cell, ...]:
     counts = candidate.counts
     return (
-        _score(candidate.quality),
+        _score(candidate.quality, is_accuracy=is_accuracy),
         *_latency(candidate),
         Cell(f"{counts.macs / 1e6:.1f}", counts.macs),
         Cell(f"{counts.params / 1e6:.2f}", counts.params),
@@ -115,10 +115,10 @@ def _cells(candidate: Candidate) -> tuple[Cell, ...]:
     )
 
 
-def _score(quality: float | None) -> Cell:
+def _score(quality: float | None, *, is_accuracy: bool) -> Cell:
     if quality is None or math.isnan(quality):
         return _missing()
-    return Cell(format_score(quality), quality)
+    return Cell((format_accuracy if is_accuracy else format_score)(quality), quality)
 
 
 def _latency(candidate: Candidate) -> tuple[Cell, Cell]:

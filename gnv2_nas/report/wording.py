@@ -72,7 +72,7 @@ def doubt(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
     else:
         lead = (
             f"its {one.in_text} is {against(one, candidate, stock)}, a difference within "
-            f"the score’s own noise of about {one.noise:g}"
+            f"{'its' if one.is_accuracy else 'the score’s own'} noise of about {one.format_noise()}"
         )
     return lead + _at_equal(record, comparison, stock)
 

@@ -12,6 +12,8 @@ from gnv2_nas.report.frames import candidate_rows, frame_of
 from gnv2_nas.report.naming import ReportFiles, report_files
 from gnv2_nas.report.page import page
 from gnv2_nas.report.recommendation import Recommendation, recommend
+from gnv2_nas.report.trust_box import trust_box, trust_sentence
+from gnv2_nas.search.evidence import trust_of
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import Candidate, StudyRecord
 
@@ -27,8 +29,9 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
     recommendation = recommend(record, members)
     rows = candidate_rows(record)
     frame = frame_of(rows)
-    html = page(record, frame, members, recommendation)
-    json = _json(record, rows, members, recommendation)
+    panel = trust_of(record)
+    html = page(record, frame, members, recommendation, trust_box(record, panel))
+    json = _json(record, rows, members, recommendation, trust_sentence(record, panel))
     csv = frame.to_csv(index=False)
     for path, content in ((files.html, html), (files.json, json), (files.csv, csv)):
         write_atomically(path, content)
@@ -40,12 +43,14 @@ def _json(
     rows: list[dict[str, Any]],
     members: list[Candidate],
     recommendation: Recommendation,
+    trust: str,
 ) -> bytes:
     """The rows of the CSV with genotype and architecture as objects, and what the page says."""
     recommended = recommendation.recommended
     document: dict[str, Any] = {
         "study": record.name,
         "headline": recommendation.headline,
+        "trust": trust,
         "recommended": None if recommended is None else recommended.number,
         "front": [member.number for member in members],
         "settings": record.settings,

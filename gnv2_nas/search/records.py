@@ -109,6 +109,8 @@ class StudyRecord(msgspec.Struct, frozen=True):
     """Package → version the study was begun with."""
     estimator: EstimatorInfo | None = None
     """What the quality estimator said of itself; None where that was not kept."""
+    space_source: str = ""
+    """The space as it was asked for, a name or a file; "" where that was not kept."""
 
     @property
     def quality_info(self) -> EstimatorInfo:

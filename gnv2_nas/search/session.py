@@ -139,4 +139,5 @@ def _provenance(checked: CheckedRequest, estimator: EstimatorInfo) -> Provenance
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         software={package: version(package) for package in SOFTWARE},
         estimator=msgspec.structs.replace(estimator, envelope=None),
+        space_source=checked.request.space,
     )

@@ -43,6 +43,8 @@ class Provenance(msgspec.Struct, frozen=True):
     """Milliseconds of the reference network that all latencies of the study are expressed in."""
     estimator: EstimatorInfo | None = None
     """What the quality estimator said of itself; None in older studies."""
+    space_source: str = ""
+    """The space as it was asked for, a name or a file; "" in older studies."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -164,6 +166,7 @@ class Store:
             fingerprint=provenance.fingerprint,
             software=provenance.software,
             estimator=provenance.estimator,
+            space_source=provenance.space_source,
         )
 
 
