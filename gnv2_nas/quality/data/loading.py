@@ -24,8 +24,8 @@ def load_dataset(
     """Labelled images of "digits", or of a folder of class folders.
 
     Args:
-        side: pixels that the images of a folder are stored at; something above the largest
-            resolution leaves room for random crops. The digits stay at 8.
+        side: pixels that the images of a folder are stored at: the largest resolution a network
+            sees. The digits stay at 8.
         seed: of the split, where the folder does not make one.
         held_out: share of the images held out, in 0..1; None means 0.25 of the digits and 0.2 of
             a folder that is not split.
