@@ -132,6 +132,21 @@ class SearchSpace:
         """The genotype of every gene's largest choice."""
         return {gene.name: gene.choices[-1] for gene in self.genes}
 
+    def at_resolution(self, params: Mapping[str, Value], resolution: int) -> dict[str, Value]:
+        """The genotype `params` for images of so many pixels; the same where the space has one
+        resolution only.
+
+        Raises:
+            SpaceError: `resolution` is none of the space's.
+        """
+        if resolution not in self.resolutions:
+            choices = ", ".join(map(str, self.resolutions))
+            raise SpaceError(
+                f"space {self.name!r}: resolution must be one of {choices}, but got {resolution}"
+            )
+        searched = (gene.name for gene in self.genes if gene.axis == "resolution")
+        return {**params, **dict.fromkeys(searched, resolution)}
+
     @cached_property
     def _decoder(self) -> Decoder:
         return Decoder(self.template, self.num_classes, self.decisions)
