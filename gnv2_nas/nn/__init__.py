@@ -15,6 +15,7 @@ from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 from gnv2_nas.nn.network import Network, build_model
 from gnv2_nas.nn.recalibration import recalibrate
 from gnv2_nas.nn.supernet import Supernet
+from gnv2_nas.nn.supernet_file import load_supernet, save_supernet
 from gnv2_nas.nn.timing import timing_model
 
 __all__ = [
@@ -28,12 +29,14 @@ __all__ = [
     "SqueezeExcite",
     "Supernet",
     "build_model",
+    "load_supernet",
     "load_weights",
     "network_bytes",
     "network_from_bytes",
     "read_checkpoint",
     "recalibrate",
     "run_graph",
+    "save_supernet",
     "save_weights",
     "timing_model",
 ]

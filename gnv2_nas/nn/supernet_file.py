@@ -1,0 +1,91 @@
+"""A supernet in a file and back: safetensors, with its record as JSON in the metadata."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import torch as safetensors_torch
+from torch import Tensor
+
+from gnv2_nas.arch import Envelope
+from gnv2_nas.errors import CheckpointError
+from gnv2_nas.files import write_atomically
+from gnv2_nas.graph.checkpoint import SUPERNET_KEY
+from gnv2_nas.graph.supernet_record import SupernetRecord, read_record
+from gnv2_nas.nn.supernet import Supernet
+
+__all__ = ["SupernetRecord", "load_supernet", "read_record", "save_supernet"]
+
+_NAMED = 4
+"""How many keys of a kind a message names before it only counts them."""
+
+
+def save_supernet(supernet: Supernet, record: SupernetRecord, path: str | os.PathLike[str]) -> None:
+    """Write the shared weights, and what they are of.
+
+    Raises:
+        StorageError: the disk refused; an older file stays as it was.
+    """
+    tensors = {
+        key: value.detach().cpu().contiguous() for key, value in supernet.state_dict().items()
+    }
+    metadata = {"format": "pt", SUPERNET_KEY: record.to_json()}
+    write_atomically(Path(path), safetensors_torch.save(tensors, metadata))
+
+
+def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecord]:
+    """The supernet in a file, on the CPU; strict.
+
+    Raises:
+        CheckpointError: no such file, damaged, no supernet, or weights that are not those of the
+            envelope it names or not finite.
+    """
+    file, source = Path(path), repr(str(path))
+    record = read_record(file)
+    supernet = _empty(record.envelope, source)
+    try:
+        tensors = safetensors_torch.load_file(file)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{source} cannot be read: {reason}") from None
+    _check(supernet.state_dict(), tensors, source)
+    supernet.load_state_dict(tensors, strict=True, assign=True)
+    return supernet, record
+
+
+def _empty(envelope: Envelope, source: str) -> Supernet:
+    """Without values: no random weights are drawn that would be overwritten."""
+    try:
+        with torch.device("meta"):
+            return Supernet(envelope)
+    except Exception as error:
+        raise CheckpointError(
+            f"{source}: its envelope describes no supernet ({type(error).__name__})"
+        ) from None
+
+
+def _check(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:
+    """Raise CheckpointError unless keys, shapes and types agree and all values are finite."""
+    alike = [key for key in expected if key in found and _alike(expected[key], found[key])]
+    differences = {
+        "missing": [key for key in expected if key not in found],
+        "unexpected": [key for key in found if key not in expected],
+        "of another shape or type": [
+            key for key in expected if key in found and not _alike(expected[key], found[key])
+        ],
+        "not finite": [key for key in alike if not torch.isfinite(found[key]).all()],
+    }
+    texts = [f"{len(keys)} {kind} ({_listed(keys)})" for kind, keys in differences.items() if keys]
+    if texts:
+        raise CheckpointError(f"{source} does not fit its own record: {'; '.join(texts)}")
+
+
+def _alike(expected: Tensor, found: Tensor) -> bool:
+    return expected.shape == found.shape and expected.dtype == found.dtype
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_NAMED]) + (" …" if len(keys) > _NAMED else "")
