@@ -1,0 +1,45 @@
+"""A data set of a few digits and a space of narrow networks: trainings of a second."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.quality import QualityContext
+from gnv2_nas.quality.data import Dataset, load_dataset
+from gnv2_nas.space import SearchSpace
+from tests.search.spaces import SMALL, space_of
+
+
+@cache
+def digits(train: int = 16, val: int = 32) -> Dataset:
+    """The first digits of each split."""
+    dataset = load_dataset("digits", 32)
+    return replace(dataset, train=_first(dataset.train, train), val=_first(dataset.val, val))
+
+
+def _first(split, images: int):
+    few = slice(images)
+    return replace(
+        split, rows=split.rows[few], labels=split.labels[few], names=list(split.names)[few]
+    )
+
+
+@cache
+def small_space() -> SearchSpace:
+    """288 genotypes of about half a million multiply-adds, at 32 pixels."""
+    with TemporaryDirectory() as folder:
+        return space_of(Path(folder), SMALL)
+
+
+def small_networks(networks: int = 2, seed: int = 0) -> list[Architecture]:
+    rng = random.Random(seed)
+    return [small_space().sample(rng) for _ in range(networks)]
+
+
+def small_context(train: int = 16, val: int = 32) -> QualityContext:
+    return QualityContext(space=small_space(), dataset=digits(train, val))
