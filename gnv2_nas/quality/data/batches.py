@@ -78,5 +78,5 @@ class TrainingBatches:
             pool.shutdown(cancel_futures=True)
 
     def _shuffled(self, epoch: int) -> Tensor:
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.split))
+        order = np.random.default_rng((self.seed % 2**64, epoch)).permutation(len(self.split))
         return torch.from_numpy(order)

@@ -77,7 +77,16 @@ def scan_folder(source: str) -> ImageFolder:
     Raises:
         DataError: see `check_source`.
     """
-    root = Path(source)
+    try:
+        return _scan(source, Path(source))
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"{source!r} cannot be read: {reason}; give a folder you may read"
+        ) from None
+
+
+def _scan(source: str, root: Path) -> ImageFolder:
     if not root.exists():
         raise DataError(f"no folder {source!r}; give a folder of images, or {DIGITS!r}")
     if not root.is_dir():

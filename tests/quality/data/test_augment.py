@@ -78,6 +78,15 @@ def test_a_function_of_its_arguments(
     assert colours.max() <= 1 + 1e-6
 
 
+def test_all_is_done_where_the_images_are() -> None:
+    # A tensor on "meta" refuses to be combined with one on the CPU, as one on a GPU does.
+    images = torch.empty(4, 3, 20, 20, dtype=torch.uint8, device="meta")
+    for resolution in (8, 32):
+        out = augmented(images, resolution, COLOURED, Augmentation(erasing=1.0), 0)
+        assert out.device == images.device
+        assert prepared(images, resolution, COLOURED).device == images.device
+
+
 def test_seeds_and_images_of_a_batch_differ() -> None:
     images = pictures(1).expand(6, -1, -1, -1)
     one, other = (augmented(images, 24, PLAIN, Augmentation(), seed) for seed in (0, 1))

@@ -158,19 +158,22 @@ def test_class_name_that_is_no_text(tmp_path: Path) -> None:
     assert "UTF-8" in refusal(tmp_path)
 
 
-def test_folder_that_may_not_be_read(tmp_path: Path) -> None:
-    write_files(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/deep/2.png")
-    (tmp_path / "b" / "deep").chmod(0)
+@pytest.mark.parametrize("locked", ["b/deep", "b", "", ".."])
+def test_folder_that_may_not_be_read(tmp_path: Path, locked: str) -> None:
+    source = tmp_path / "outer" / "images"
+    write_files(source, "a/1.png", "a/2.png", "b/1.png", "b/deep/2.png")
+    (source / locked).resolve().chmod(0)
     code = (
         "from gnv2_nas.errors import DataError\n"
         "from gnv2_nas.quality.data.folders import check_source\n"
-        f"try: check_source({str(tmp_path)!r})\n"
+        f"try: check_source({str(source)!r})\n"
         "except DataError as error: print(error)"
     )
     done = subprocess.run(
         confined([sys.executable, "-c", code]), capture_output=True, text=True, check=True
     )
-    assert "deep' cannot be read: Permission denied" in done.stdout
+    assert "cannot be read: Permission denied" in done.stdout
+    (source / locked).resolve().chmod(0o700)
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
