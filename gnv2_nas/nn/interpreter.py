@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
+from gnv2_nas.nn.convolving import convolved, convolved_channels_last, is_channels_last
 from gnv2_nas.nn.folding import folded
 
 Tensors = Mapping[str, Tensor]
@@ -39,7 +40,8 @@ def run_graph(
 ) -> Tensor:
     """(N, 3, H, W) at the graph's resolution → logits, (N, num_classes).
 
-    The memory format of the images is that of all maps.
+    The memory format of the images is that of all maps; channels last is quicker, and its
+    rounding differs from the modules' in the last bits.
 
     Args:
         graph: the network.
@@ -54,7 +56,7 @@ def run_graph(
     """
     if statistics is not None and momentum is None:
         graph, tensors = folded(graph, tensors, statistics)
-    run = _Run(tensors, statistics, momentum or 0.0, dropout)
+    run = _Run(tensors, statistics, momentum or 0.0, dropout, is_channels_last(images))
     last_uses = graph.last_uses()
     maps: list[Any] = [images, *[None] * (len(graph.ops) - 1)]
     for number, op in enumerate(graph.ops[1:], start=1):
@@ -79,6 +81,7 @@ class _Run:
     statistics: Tensors | None
     momentum: float
     dropout: float
+    channels_last: bool
 
 
 class _Step(NamedTuple):
@@ -93,15 +96,9 @@ class _Step(NamedTuple):
 
 def _conv(step: _Step) -> Tensor:
     tensors, op = step.run.tensors, step.op
-    height, width = op.kernel
-    x = F.conv2d(
-        step.inputs[0],
-        tensors[f"{op.weight}.weight"],
-        tensors[f"{op.weight}.bias"] if op.bias else None,
-        op.stride,
-        (height // 2, width // 2),
-        groups=op.groups,
-    )
+    bias = tensors[f"{op.weight}.bias"] if op.bias else None
+    convolve = convolved_channels_last if step.run.channels_last else convolved
+    x = convolve(step.inputs[0], tensors[f"{op.weight}.weight"], bias, op)
     return _normalised(step.run, op.norm, x) if op.norm else x
 
 
