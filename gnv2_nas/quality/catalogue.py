@@ -74,7 +74,7 @@ _INFOS = (
     ),
     EstimatorInfo(
         "synflow", "SynFlow score", "SynFlow score",
-        "data-free; not an accuracy", "0.3 s", noise=0.3,
+        "data-free; not an accuracy", "0.3 s",
         families=("ghostnet", "ghostnetv2"),
     ),
     EstimatorInfo(

@@ -29,22 +29,26 @@ def one_thread() -> Iterator[None]:
 def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
     """A state dict without running statistics, as a training might begin with.
 
-    Gaussian weights of variance 2 / fan-in (He et al., ICCV 2015, eq. 10), biases 0; batch norms
-    change nothing more than they must.
+    Gaussian weights, biases 0; batch norms change nothing more than they must.
     """
     tensors: dict[str, Tensor] = {}
     for op in graph.ops:
         if not op.weight:
             continue
         shape = kernel_shape(op)
-        deviation = math.sqrt(2 / math.prod(shape[1:]))
-        tensors[f"{op.weight}.weight"] = torch.randn(shape, generator=generator) * deviation
+        kernel = torch.randn(shape, generator=generator) * weight_deviation(op)
+        tensors[f"{op.weight}.weight"] = kernel
         if op.bias:
             tensors[f"{op.weight}.bias"] = torch.zeros(shape[0])
         if op.norm:
             tensors[f"{op.norm}.weight"] = torch.ones(shape[0])
             tensors[f"{op.norm}.bias"] = torch.zeros(shape[0])
     return tensors
+
+
+def weight_deviation(op: Op) -> float:
+    """√(2 / fan-in) (He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 10)."""
+    return math.sqrt(2 / math.prod(kernel_shape(op)[1:]))
 
 
 def last_map(graph: Graph) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from gnv2_nas.quality import (
     get_estimator,
 )
 from gnv2_nas.search import defaults
-from gnv2_nas.space import load_space
 from tests.quality.estimator_contract import SMALL, EstimatorContract
+from tests.quality.small_space import small_space
 from tests.strategies import architectures
 
 DATA_FREE = [name for name, info in ESTIMATORS.items() if not info.needs_data and not info.file]
@@ -37,9 +36,8 @@ class TestDataFree(EstimatorContract):
         return name
 
     @staticmethod
-    @cache  # AZ-NAS remembers the population of a space
     def context() -> QualityContext:
-        return QualityContext(load_space("tiny"))
+        return QualityContext(small_space())
 
     @settings(
         max_examples=30,

@@ -8,23 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, MobileBlock
+from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule
 from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.quality.zen import ALPHA, ZenScore
-
-
-def chain(*channels: int, resolution: int = 32, activation: str = "relu") -> Architecture:
-    """Convolutions one after another: no shortcut, no squeeze-and-excitation, no concatenation.
-
-    Args:
-        channels: of the stem, then of each block.
-    """
-    stem, *rest = channels
-    return Architecture(
-        blocks=tuple(MobileBlock(2 * out, out, kernel=3, stride=2) for out in rest),
-        stem_channels=stem, conv_channels=4 * rest[-1], head_channels=8, num_classes=3,
-        resolution=resolution, activation=activation,
-    )  # fmt: skip
+from tests.quality.chains import chain
 
 
 def modules(arch: Architecture, generator: torch.Generator) -> nn.Sequential:
