@@ -61,7 +61,7 @@ class SupernetAccuracy:
         self._labels = self._held_out.labels.to(self.device)
         self.info: EstimatorInfo = _info(record, data, len(self._labels))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def score(self, arch: Architecture) -> float:
         """Accuracy on the held-out images, per cent, after recalibration.
 
@@ -71,13 +71,15 @@ class SupernetAccuracy:
         tensors = self.supernet.tensors(arch)
         statistics = self._statistics(arch, tensors)
         graph = lowered(arch)
-        answers = [
-            run_graph(graph, tensors, images, statistics=statistics).argmax(1)
-            for images in self._held_out.batches(arch.resolution)
-        ]
+        with torch.inference_mode():
+            answers = [
+                run_graph(graph, tensors, images, statistics=statistics).argmax(1)
+                for images in self._held_out.batches(arch.resolution)
+            ]
         right = (torch.cat(answers) == self._labels).sum().item()
         return 100 * right / len(self._labels)
 
+    @torch.no_grad()
     def extract(self, arch: Architecture) -> Network:
         """The network as a plain module with its own copy of the weights, recalibrated.
 
