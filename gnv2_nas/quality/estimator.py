@@ -67,6 +67,7 @@ def check_estimator(spec: str) -> EstimatorInfo:
     Raises:
         UnknownNameError: there is none of that name.
         InputError: it takes no file, needs one, or the file is not there.
+        CheckpointError: the file is something else.
     """
     name, colon, file = spec.partition(":")
     if name not in ESTIMATORS:
@@ -80,7 +81,21 @@ def check_estimator(spec: str) -> EstimatorInfo:
         )
     if file and not Path(file).is_file():
         raise InputError(f"--quality {spec}: there is no file {file!r}; it must be {info.file}")
+    if file:
+        _check_file(info, Path(file))
     return info
+
+
+def _check_file(info: EstimatorInfo, path: Path) -> None:
+    """Read what the file says of itself; no torch, so no weights."""
+    if info.name == "predictor":
+        from gnv2_nas.quality.predictor_file import load_predictor
+
+        load_predictor(path)
+    else:
+        from gnv2_nas.graph.supernet_record import read_record
+
+        read_record(path)
 
 
 def get_estimator(spec: str, context: QualityContext = NO_CONTEXT) -> QualityEstimator:

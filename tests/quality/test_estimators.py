@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,9 @@ class TestDataFree(EstimatorContract):
     @staticmethod
     def context() -> QualityContext:
         return QualityContext(small_space())
+
+    def test_its_label_is_the_one_known_before(self, estimator, spec):
+        assert estimator.info == check_estimator(spec)
 
     @settings(
         max_examples=30,
@@ -86,6 +91,25 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     file = tmp_path / "supernet.safetensors"
     with pytest.raises(InputError, match=r"there is no file '.*supernet\.safetensors'"):
         check_estimator(f"supernet:{file}")
+
+
+@pytest.mark.parametrize("name", ["supernet", "train", "predictor"])
+def test_a_file_of_something_else_is_refused_without_importing_torch(name, tmp_path: Path):
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(b"no weights at all")
+    code = (
+        "import sys; from gnv2_nas.errors import CheckpointError\n"
+        "from gnv2_nas.quality import check_estimator\n"
+        "try: check_estimator(sys.argv[1])\n"
+        "except CheckpointError as error: print(error)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    refused = subprocess.run(
+        [sys.executable, "-c", code, f"{name}:{file}"], capture_output=True, text=True
+    )
+    assert refused.returncode == 0, refused.stderr
+    assert str(file) in refused.stdout
+    assert refused.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", DATA_FREE)
