@@ -152,3 +152,20 @@ def test_a_space_survives_pickling():
     again = pickle.loads(pickle.dumps(space))  # noqa: S301
     assert again.decode(again.centre()) == space.decode(space.centre())
     assert again.content_hash == space.content_hash
+
+
+def test_a_genotype_for_other_images_is_the_same_otherwise(space_of):
+    axes = "{width: {choices: [0.5, 1.0]}, resolution: {choices: [32, 64]}}"
+    space = space_of(f"base: ghostnetv2-1.0\naxes: {axes}\n")
+    params = space.largest()
+    small = space.at_resolution(params, 32)
+    assert space.decode(small) == space.decode(params).replace(resolution=32)
+    assert params == space.largest()
+    with pytest.raises(SpaceError, match="resolution must be one of 32, 64, but got 48"):
+        space.at_resolution(params, 48)
+
+
+def test_a_space_of_one_resolution_has_no_gene_for_it(space_of):
+    axes = "{width: {choices: [0.5, 1.0]}, resolution: {choices: [32]}}"
+    space = space_of(f"base: ghostnetv2-1.0\naxes: {axes}\n")
+    assert space.at_resolution(space.largest(), 32) == space.largest()
