@@ -51,6 +51,7 @@ class SupernetAccuracy:
         if path is None or context.dataset is None:
             raise DataError("supernet accuracy needs a supernet file and images: give --data DIR")
         supernet, record = load_supernet(path)
+        self.record = record
         _check_space(path, record, context.space)
         _check_classes(path, record, context.dataset)
         self.device = choose_device(None)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from gnv2_nas.arch import Architecture
 from gnv2_nas.quality import QualityContext
 from gnv2_nas.quality.data import Dataset, load_dataset
+from gnv2_nas.quality.training import Recipe, default_recipe, train_supernet
 from gnv2_nas.space import SearchSpace
 from tests.search.spaces import SMALL, space_of
 
@@ -43,3 +44,17 @@ def small_networks(networks: int = 2, seed: int = 0) -> list[Architecture]:
 
 def small_context(train: int = 16, val: int = 32) -> QualityContext:
     return QualityContext(space=small_space(), dataset=digits(train, val))
+
+
+def quick_recipe(dataset: Dataset, steps: int = 30) -> Recipe:
+    """Without what only pays in long trainings: the largest network gets most digits right."""
+    recipe = default_recipe(dataset, supernet=True, steps=steps, batch_size=64)
+    return recipe.replace(
+        evaluations=1, random_networks=0, optimizer="adamw", learning_rate=8e-3,
+        label_smoothing=0.0, augmentation=0.0, ema_decay=0.8,
+    )  # fmt: skip
+
+
+def small_supernet(path: Path) -> None:
+    """Train a supernet of `small_space` for some seconds."""
+    train_supernet(small_space(), digits(1000, 300), quick_recipe(digits(1000, 300)), path)
