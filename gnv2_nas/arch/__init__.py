@@ -10,17 +10,11 @@ from gnv2_nas.arch.architecture import (
     MobileBlock,
 )
 from gnv2_nas.arch.canonical import is_identity_shortcut, strided
-from gnv2_nas.arch.envelope import (
-    Envelope,
-    GhostEnvelope,
-    Parts,
-    SlotEnvelope,
-    ghost_parts,
-    stages_of,
-)
+from gnv2_nas.arch.envelope import Envelope, stages_of
 from gnv2_nas.arch.keys import block_keys
 from gnv2_nas.arch.preprocessing import Preprocessing
 from gnv2_nas.arch.presets import list_presets, make_divisible, preset
+from gnv2_nas.arch.slot import GhostEnvelope, Parts, SlotEnvelope, ghost_parts
 
 __all__ = [
     "DFC",

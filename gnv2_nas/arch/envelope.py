@@ -5,42 +5,13 @@ A weight-sharing network that is as large as the envelope contains every network
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from gnv2_nas.arch.architecture import Activation, Architecture, Block, GhostBlock, GhostModule
-from gnv2_nas.arch.canonical import is_identity_shortcut
+from gnv2_nas.arch.architecture import Activation, Architecture, Block
+from gnv2_nas.arch.slot import Parts, SlotEnvelope, at_most, block_problems, ghost_parts
 from gnv2_nas.errors import InputError
-
-Parts = tuple[int, ...]
-"""How many channels of each kind a set of Ghost outputs has at most: first the primary ones, then,
-copy by copy, the primary channels that have such a cheap copy."""
-
-
-class GhostEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The largest values of one Ghost module."""
-
-    ratios: tuple[int, ...]
-    """Every Ghost ratio it may have."""
-    cheap_kernel: int
-    dfc_kernel_h: int = 0
-    """Taps of the vertical DFC convolution; 0 where there is never any attention."""
-    dfc_kernel_w: int = 0
-
-
-class SlotEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The largest values of the blocks that may stand at one place."""
-
-    hidden_channels: int
-    out_channels: int
-    kernel: int
-    stride: int
-    se_channels: int
-    projects: bool
-    """Whether the shortcut may have weights of its own; otherwise it is always the identity."""
-    ghost1: GhostEnvelope
-    ghost2: GhostEnvelope
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +76,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         slots = self._slots(arch)
         channels = arch.stem_channels
         for index, (block, slot) in enumerate(zip(arch.blocks, slots, strict=True)):
-            problem = next(_block_problems(block, channels, self.slots[slot]), None)
+            problem = next(block_problems(block, channels, self.slots[slot]), None)
             if problem:
                 raise InputError(f"blocks[{index}].{problem}")
             channels = block.out_channels
@@ -117,7 +88,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if found != expected:
                 raise InputError(f"{field}: must be {expected}, but got {found}")
         for field in ("stem_channels", "conv_channels"):
-            if problem := _at_most(field, getattr(arch, field), getattr(self, field)):
+            if problem := at_most(field, getattr(arch, field), getattr(self, field)):
                 raise InputError(problem)
         if arch.resolution not in self.resolutions:
             known = ", ".join(map(str, self.resolutions))
@@ -148,64 +119,8 @@ def stages_of(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, stages))
 
 
-def ghost_parts(channels: int, ratios: Sequence[int]) -> Parts:
-    """The parts of Ghost outputs of up to `channels` channels and any of these ratios."""
-    return tuple(
-        max(-(-channels // ratio) for ratio in ratios if ratio > copy)
-        for copy in range(max(ratios))
-    )
-
-
 def _union(parts: set[Parts] | tuple[Parts, ...]) -> Parts:
     longest = max(map(len, parts))
     return tuple(
         max(each[index] for each in parts if index < len(each)) for index in range(longest)
     )
-
-
-def _at_most(field: str, found: int, limit: int) -> str:
-    return f"{field}: at most {limit}, but got {found}" if found > limit else ""
-
-
-def _block_problems(block: Block, in_channels: int, slot: SlotEnvelope) -> Iterator[str]:
-    """What about a block does not fit its slot, field by field."""
-    if not isinstance(block, GhostBlock):
-        yield "type: a Ghost block is needed, but got a mobile block"
-        return
-    if block.stride != slot.stride:
-        yield f"stride: must be {slot.stride}, but got {block.stride}"
-    projects = not is_identity_shortcut(block, in_channels)
-    if projects and not slot.projects:
-        yield f"out_channels: must be the {in_channels} of the input, but got {block.out_channels}"
-    limits = ["hidden_channels", "out_channels", "se_channels", *["kernel"] * projects]
-    for field in limits:
-        if problem := _at_most(field, getattr(block, field), getattr(slot, field)):
-            yield problem
-    modules = (
-        ("ghost1", block.ghost1, block.hidden_channels, slot.hidden_channels, slot.ghost1),
-        ("ghost2", block.ghost2, block.out_channels, slot.out_channels, slot.ghost2),
-    )
-    for name, module, channels, limit, envelope in modules:
-        for problem in _module_problems(module, channels, limit, envelope):
-            yield f"{name}.{problem}"
-
-
-def _module_problems(
-    module: GhostModule, channels: int, limit: int, envelope: GhostEnvelope
-) -> Iterator[str]:
-    parts = ghost_parts(limit, envelope.ratios)
-    primary = -(-channels // module.ratio)
-    # The canonical form lowers a ratio above the channels: what must fit are the channels it makes.
-    if module.ratio > len(parts) or any(primary > part for part in parts[: module.ratio]):
-        known = ", ".join(map(str, envelope.ratios))
-        yield f"ratio: must be one of {known}, but got {module.ratio}"
-    if problem := _at_most("cheap_kernel", module.cheap_kernel, envelope.cheap_kernel):
-        yield problem
-    if module.dfc is None:
-        return
-    if not envelope.dfc_kernel_h:
-        yield "dfc: must be none, but got attention"
-    for taps in ("kernel_h", "kernel_w"):
-        limit = getattr(envelope, f"dfc_{taps}")
-        if problem := _at_most(f"dfc.{taps}", getattr(module.dfc, taps), limit):
-            yield problem
