@@ -52,6 +52,9 @@ def with_progress(what: str, work: Callable[[Callable[[float], None]], _Result])
     """Run `work` under a bar that it moves from 0 to 1."""
     from rich.progress import Progress
 
+    if not stderr().is_terminal:
+        # A bar in a log would be an empty line.
+        return work(lambda _: None)
     # A refreshing thread would be measured with the networks.
     with Progress(console=stderr(), transient=True, auto_refresh=False) as bar:
         task = bar.add_task(what, total=1.0)

@@ -54,7 +54,6 @@ def train(
     [cyan]gnv2-nas train supernet --data digits --space tiny[/],
     [cyan]gnv2-nas train STUDY:12 --data images --from-supernet supernet.safetensors[/]
     """
-    from gnv2_nas.cli.training import run
     from gnv2_nas.cli.training_request import TrainRequest, check_request
 
     asked = TrainRequest(
@@ -72,4 +71,7 @@ def train(
         device=device,
         storage=storage,
     )
-    run(check_request(asked), json=json)
+    checked = check_request(asked)
+    from gnv2_nas.cli.training import run
+
+    run(checked, json=json)

@@ -15,7 +15,7 @@ from gnv2_nas.cli.training_progress import TrainingProgress
 from gnv2_nas.cli.training_request import CheckedRequest
 from gnv2_nas.cli.training_summary import Summary, conclude
 from gnv2_nas.quality.data import load_dataset
-from gnv2_nas.quality.training import Recipe, default_recipe, train_network
+from gnv2_nas.quality.training import Recipe, default_recipe, train_network, train_supernet
 from gnv2_nas.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -110,8 +110,6 @@ def _train(
     request = checked.request
     device = None if request.device == "auto" else request.device
     if isinstance(checked.subject, SearchSpace):
-        from gnv2_nas.quality.training import train_supernet
-
         return train_supernet(
             checked.subject, dataset, recipe, checked.output, seed=request.seed, device=device,
             observer=progress.show,

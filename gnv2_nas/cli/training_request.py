@@ -12,6 +12,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files import check_output
 from gnv2_nas.graph.checkpoint import check_checkpoint, read_contents
+from gnv2_nas.graph.supernet_record import read_record
 from gnv2_nas.quality.data import classes_of
 from gnv2_nas.report.naming import file_stem
 from gnv2_nas.report.overwriting import check_page
@@ -81,11 +82,8 @@ def check_request(request: TrainRequest) -> CheckedRequest:
         weights = Path(request.network)
     if weights is not None and isinstance(subject, Architecture):
         check_weights(weights, subject)
-    if request.from_supernet is not None and not read_contents(request.from_supernet).supernet:
-        raise CheckpointError(
-            f"--from-supernet: {str(request.from_supernet)!r} is no supernet; make one with "
-            "gnv2-nas train supernet, or give the weights of one network with --weights"
-        )
+    if request.from_supernet is not None and isinstance(subject, Architecture):
+        _check_contains(request.from_supernet, subject)
     output = request.output or Path(f"{_stem(request.network)}.safetensors")
     _check_output(output, weights, request.from_supernet)
     return CheckedRequest(request, subject, weights, output)
@@ -125,7 +123,9 @@ def _check_figures(request: TrainRequest) -> None:
 
 def _subject(request: TrainRequest, classes: int) -> Architecture | SearchSpace:
     if request.network == SUPERNET:
-        return load_space(request.space).with_classes(classes)
+        space = load_space(request.space).with_classes(classes)
+        _ = space.envelope  # which says what no supernet can hold
+        return space
     arch = find_network(request.network, request.storage).replace(num_classes=classes)
     return arch if request.resolution is None else arch.replace(resolution=request.resolution)
 
@@ -140,6 +140,22 @@ def check_weights(path: Path, arch: Architecture) -> None:
     shape: tuple[int, ...] = getattr(classifier, "shape", ())
     (classes,) = shape if len(shape) == 1 and shape[0] > 0 else (arch.num_classes,)
     check_checkpoint(path, arch.replace(num_classes=classes))
+
+
+def _check_contains(path: Path, arch: Architecture) -> None:
+    """Prove that a supernet contains `arch`.
+
+    Raises:
+        CheckpointError: the file holds no supernet, or one without this network.
+    """
+    record = read_record(path)
+    try:
+        record.envelope.slots_of(arch)
+    except InputError as error:
+        raise CheckpointError(
+            f"{str(path)!r}, a supernet of space {record.space!r}, does not contain network "
+            f"{arch.id}: {error}"
+        ) from None
 
 
 def _stem(network: str) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from gnv2_nas.errors import InputError
+from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.files import check_writable
+from gnv2_nas.graph.supernet_record import read_record
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.quality import EstimatorInfo, check_estimator
@@ -82,6 +83,8 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     data = _checked_data(request.data, estimator)
     if data:
         space = space.with_classes(len(classes_of(data)))
+    if estimator.name == "supernet":
+        _check_supernet(request.quality, space)
     profile = read_profile(request.device)
     find_feasible(space, budgets)
     check_database(request.storage, write=True)
@@ -113,6 +116,19 @@ def _checked_data(data: str, estimator: EstimatorInfo) -> str:
             f"folders, or --data {DIGITS}"
         )
     return ""
+
+
+def _check_supernet(quality: str, space: SearchSpace) -> None:
+    """Prove that the supernet is one of this space with these classes, before images are read."""
+    file = Path(quality.partition(":")[2])
+    record = read_record(file)
+    if record.space_hash != space.content_hash:
+        raise CheckpointError(
+            f"{str(file)!r} is a supernet of space {record.space!r} with "
+            f"{record.envelope.num_classes} classes ({record.space_hash}), not of {space.name!r} "
+            f"with {space.num_classes} ({space.content_hash}); train one with gnv2-nas train "
+            "supernet"
+        )
 
 
 def _file_hash(quality: str) -> str:

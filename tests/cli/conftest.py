@@ -72,6 +72,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "other.json").write_text('{"name": "not a network"}')
     (folder / "deep.json").write_text('{"blocks": ' + "[" * 100_000)
     (folder / "folder").mkdir()
+    (folder / "single" / "cat").mkdir(parents=True)
+    (folder / "single" / "cat" / "1.png").touch()
+    (folder / "taken.html").write_text("<html>mine</html>")
     (folder / "closed").mkdir(mode=0o555)
     (folder / "text.db").write_text("not a database\n")
     with sqlite3.connect(folder / "songs.db") as songs:

@@ -1,0 +1,106 @@
+"""A search with images: what they decide, and what is refused before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from gnv2_nas.errors import DataError, InputError, StudyError
+from gnv2_nas.search import attributes
+from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request, quality_label
+from gnv2_nas.search.store import open_study
+from tests.search.searching import STORAGE, searched, session
+from tests.search.spaces import SMALL, write_space
+
+
+def checked(folder, **asked) -> CheckedRequest:
+    options = {"space": str(write_space(folder, SMALL)), "quality": "params", "storage": STORAGE}
+    return check_request(SearchRequest(**options | asked))
+
+
+def class_folders(folder, *names):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for number in range(3):
+            (folder / name / f"{number}.png").touch()
+    return str(folder)
+
+
+def test_the_images_decide_the_number_of_classes(folder):
+    images = class_folders(folder / "pets", "cat", "cow", "dog")
+    asked = checked(folder, data=images)
+    assert asked.space.num_classes == 3
+    assert asked.settings.space_hash == asked.space.content_hash
+    assert asked.settings.space_hash != checked(folder).settings.space_hash
+    assert asked.settings.data == images
+    opened = searched(folder, trials=2, data=images)
+    record = opened.store.record()
+    assert {each.architecture.num_classes for each in record.candidates} == {3}
+    assert record.settings.data == images
+
+
+@pytest.mark.parametrize("quality", ["supernet:net.safetensors", "train"])
+def test_an_estimator_that_needs_images_says_so(folder, quality):
+    (folder / "net.safetensors").touch()
+    with pytest.raises(InputError, match=f"--quality {quality.split(':')[0]} needs images: give"):
+        checked(folder, quality=quality)
+
+
+def test_images_that_are_not_there_are_refused(folder):
+    with pytest.raises(DataError, match="pets"):
+        checked(folder, data="pets")
+
+
+@pytest.mark.parametrize(
+    ("quality", "label"),
+    [
+        ("zen", "zen"),
+        ("supernet:supernet.safetensors", "supernet"),
+        ("supernet:runs/emoji.safetensors", "supernet-emoji"),
+        ("predictor:predictor.json", "predictor"),
+    ],
+)
+def test_estimators_have_readable_names(quality, label):
+    assert quality_label(quality) == label
+
+
+def test_a_study_is_named_after_its_images_and_its_estimator(folder):
+    (folder / "net.safetensors").write_text("one")
+    named = checked(folder, data="digits", quality="supernet:net.safetensors", budgets=("1MFLOPs",))
+    assert named.study == "small-digits-supernet-net-1MFLOPs-cpu"
+    assert checked(folder).study == "small-cpu"
+
+
+def test_another_file_of_the_same_name_is_another_study(folder):
+    file = folder / "net.safetensors"
+    hashes = []
+    for content in ("one", "two", "one"):
+        file.write_text(content)
+        asked = checked(folder, data="digits", quality="supernet:net.safetensors")
+        hashes.append(asked.settings.quality_hash)
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_going_on_with_other_images_is_refused(folder):
+    one = class_folders(folder / "pets", "cat", "dog")
+    other = class_folders(folder / "toys", "car", "doll")
+    searched(folder, trials=1, data=one)
+    with pytest.raises(StudyError, match=r"made with data .*pets, not .*toys"):
+        session(folder, data=other)
+    with pytest.raises(StudyError, match="another content of space"):
+        session(folder)
+
+
+def test_studies_from_before_there_were_images_go_on(folder):
+    opened = searched(folder, trials=1)
+    added = ("quality_hash", "data", "data_hash")
+    study = opened.store._study
+    settings = study.user_attrs[attributes.SETTINGS]
+    old = {key: value for key, value in settings.items() if key not in added}
+    study.set_user_attr(attributes.SETTINGS, old)
+    provenance = study.user_attrs[attributes.PROVENANCE]
+    old = {key: value for key, value in provenance.items() if key in ("sampler", "seed", "command")}
+    study.set_user_attr(attributes.PROVENANCE, old | {"created_at": provenance["created_at"]})
+    session(folder, trials=2).loop().run()
+    record = open_study(STORAGE, "demo").record()
+    assert sum(not each.baseline for each in record.candidates) == 2
+    assert record.quality_info.name == "params"
