@@ -8,6 +8,7 @@ from gnv2_nas.nn.checkpoint import (
     read_checkpoint,
     save_weights,
 )
+from gnv2_nas.nn.folding import folded
 from gnv2_nas.nn.ghost import GhostBottleneck, GhostModule
 from gnv2_nas.nn.interpreter import run_graph
 from gnv2_nas.nn.layers import SqueezeExcite
@@ -29,6 +30,7 @@ __all__ = [
     "SqueezeExcite",
     "Supernet",
     "build_model",
+    "folded",
     "load_supernet",
     "load_weights",
     "network_bytes",
