@@ -107,11 +107,11 @@ def _wilson(tau: float, variance: float, networks: int) -> tuple[float, float]:
 
     The number of independent pairs is what gives the bootstrap's variance, but no fewer than
     networks / 2, which belongs to the largest variance that τ can have (Kendall & Gibbons, Rank
-    Correlation Methods, sec. 4: 2 (1 - τ²) / n).
+    Correlation Methods, sec. 4: 2 (1 - τ²) / n), and no more than there are.
     """
     share = (1 + tau) / 2
     least = networks / 2
-    most = 4.0 * networks
+    most = min(4.0 * networks, networks * (networks - 1) / 2)
     pairs = 4 * share * (1 - share) / variance if variance > 0 else least
     pairs = min(max(pairs, least), most)
     square = _Z**2

@@ -65,10 +65,6 @@ class TestContract(EstimatorContract):
     def context():
         return small_context(*CONTEXT)
 
-    def test_it_is_found_by_its_name(self, estimator):
-        """Its label knows the images."""
-        assert estimator.info.name == "supernet"
-
 
 def plain_accuracy(model, split) -> float:
     return 100 * accuracy(model.eval(), split, 32, digits(*CONTEXT).preprocessing)

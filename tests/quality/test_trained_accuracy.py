@@ -33,10 +33,6 @@ class TestContract(EstimatorContract):
     def context():
         return small_context()
 
-    def test_it_is_found_by_its_name(self, estimator):
-        """Its label knows the data."""
-        assert estimator.info.name == "train"
-
 
 def point(step: int, accuracy: float | None, steps: int = 40) -> TrainingPoint:
     return TrainingPoint(

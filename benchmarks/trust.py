@@ -1,0 +1,144 @@
+"""How well each quality estimator orders networks: Kendall's τ with trained accuracies.
+
+`make bench ARGS=trust` does it on digits with the tiny space, from nothing: a supernet, a predictor
+of its accuracy, twelve networks trained alone with two seeds. `python -m benchmarks.trust DIR
+--space NAME` does the same on other images, for instance those of `benchmarks.emoji`, and keeps
+what it trained in a folder to go on from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.table import machine, table
+from gnv2_nas.quality import QualityContext
+from gnv2_nas.quality.predictor_file import save_predictor
+from gnv2_nas.quality.predictor_fit import evaluate_and_fit
+from gnv2_nas.quality.training import TrainingPoint, default_recipe, train_supernet
+from gnv2_nas.quality.trust import TrustPanel, save_trust
+from gnv2_nas.quality.trust_check import TrustPlan, TrustProgress, run_trust_check
+from gnv2_nas.quality.trust_report import TRUST_COLUMNS, trust_caption, trust_rows
+from gnv2_nas.quality.trust_request import TrustRequest, check_trust_request, plan_trust_check
+from gnv2_nas.units import format_duration
+
+SUPERNET = Path("supernet.safetensors")
+PREDICTOR = Path("predictor.json")
+PREDICTOR_NETWORKS = 100
+LOG_EVERY_SECONDS = 30.0
+
+
+class Options(NamedTuple):
+    """What is trained, and on what."""
+
+    request: TrustRequest
+    supernet_epochs: float | None = None
+    predictor_networks: int = PREDICTOR_NETWORKS
+
+
+def run() -> Table:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        return trust_table(Options(TrustRequest(data="digits", space="tiny")))
+
+
+def trust_table(options: Options) -> Table:
+    """The panel of a check in the working directory, as a table."""
+    checked = check_trust_request(options.request)
+    plan = plan_trust_check(checked)
+    seconds = _supernet(plan, options)
+    start = time.perf_counter()
+    _predictor(plan, options)
+    predictor_seconds = time.perf_counter() - start
+    specs = (*checked.estimators, "train", f"supernet:{SUPERNET}", f"predictor:{PREDICTOR}")
+    panel = run_trust_check(plan, specs, _Log().trainings)
+    save_trust(panel)
+    title = (
+        f"{trust_caption(panel)}.\nSupernet trained in {format_duration(seconds)}, "
+        f"{options.predictor_networks} networks scored with it in "
+        f"{format_duration(predictor_seconds)}, networks trained in "
+        f"{format_duration(panel.seconds)}; {panel.data_free_sentence()}"
+    )
+    return table(title, TRUST_COLUMNS, [*trust_rows(panel), *_accuracy_rows(panel)])
+
+
+def _supernet(plan: TrustPlan, options: Options) -> float:
+    """Train the supernet, unless it is there; the seconds it took."""
+    from gnv2_nas.nn.supernet_file import read_record
+
+    if not SUPERNET.exists():
+        recipe = default_recipe(plan.dataset, supernet=True, epochs=options.supernet_epochs)
+        train_supernet(plan.space, plan.dataset, recipe, SUPERNET, observer=_Log().supernet)
+    return read_record(SUPERNET).seconds
+
+
+def _predictor(plan: TrustPlan, options: Options) -> None:
+    context = QualityContext(plan.space, plan.dataset, seed=options.request.seed + 1)
+    predictor = evaluate_and_fit(
+        f"supernet:{SUPERNET}", context, options.predictor_networks,
+        PREDICTOR.with_suffix(".jsonl"), _Log().predictor,
+    )  # fmt: skip
+    save_predictor(predictor, PREDICTOR)
+
+
+def _accuracy_rows(panel: TrustPanel) -> list[tuple[str, ...]]:
+    accuracies = sorted(network.accuracy for network in panel.networks)
+    spread = f"{accuracies[0]:.1f} to {accuracies[-1]:.1f} %"
+    return [("accuracy of the networks", spread, "", "", "")]
+
+
+class _Log:
+    """A line on standard error now and then."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def trainings(self, progress: TrustProgress) -> None:
+        self._say(f"training {progress.done + 1} of {progress.total}", progress.seconds_left)
+
+    def supernet(self, point: TrainingPoint) -> None:
+        self._say(f"supernet, step {point.step} of {point.steps}", point.seconds_left)
+
+    def predictor(self, share: float) -> None:
+        self._say(f"scoring networks for the predictor, {share:.0%}", None)
+
+    def _say(self, what: str, left: float | None) -> None:
+        if time.monotonic() - self._last >= LOG_EVERY_SECONDS:
+            self._last = time.monotonic()
+            ending = f", {format_duration(left)} left" if left is not None else ""
+            print(what + ending, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.trust")
+    parser.add_argument("data", metavar="DIR", help="class folders, or digits")
+    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--budget", default="")
+    parser.add_argument("--networks", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=float, help="of each network trained alone")
+    parser.add_argument("--supernet-epochs", type=float)
+    parser.add_argument("--predictor-networks", type=int, default=PREDICTOR_NETWORKS)
+    parser.add_argument("--folder", type=Path, default=Path(), help="where everything is kept")
+    given = parser.parse_args(arguments)
+    data = given.data if given.data == "digits" else str(Path(given.data).resolve())
+    space = str(Path(given.space).resolve()) if Path(given.space).is_file() else given.space
+    request = TrustRequest(data, space, given.budget, given.networks, given.seeds, given.epochs)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(machine(), markup=False)
+    with contextlib.chdir(given.folder):
+        options = Options(request, given.supernet_epochs, given.predictor_networks)
+        console.print(trust_table(options))
+
+
+if __name__ == "__main__":
+    main()
