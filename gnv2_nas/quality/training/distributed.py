@@ -49,6 +49,13 @@ class World:
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 
+    def leader_says(self, answer: bool) -> bool:
+        """The leading process's answer, in all of them."""
+        answers = [answer]
+        if self.size > 1:
+            distributed.broadcast_object_list(answers, src=0)
+        return answers[0]
+
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:

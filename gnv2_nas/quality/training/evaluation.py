@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.quality.data import Split, prepared
+from gnv2_nas.quality.training import memory
 
 LogitsOf = Callable[[Tensor], Tensor]
 
@@ -31,7 +32,6 @@ def accuracy(
     return right.double().mean().item()
 
 
-@torch.inference_mode()
 def correctness(
     logits_of: LogitsOf,
     split: Split,
@@ -42,8 +42,29 @@ def correctness(
 ) -> Tensor:
     """Which images are classified rightly: bool (N,), on the CPU, in the order of the split.
 
-    Two networks compared image by image differ with less noise than their accuracies.
+    Two networks compared image by image differ with less noise than their accuracies. Where memory
+    runs out the batches are halved.
     """
+    while True:
+        try:
+            return _correctness(logits_of, split, resolution, preprocessing, batch_size, device)
+        except (RuntimeError, MemoryError) as error:
+            if batch_size == 1 or not memory.ran_out(error):
+                raise
+        # Outside of the handler: the exception holds on to the feature maps.
+        memory.release(torch.device(device))
+        batch_size //= 2
+
+
+@torch.inference_mode()
+def _correctness(
+    logits_of: LogitsOf,
+    split: Split,
+    resolution: int,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    device: torch.device | str,
+) -> Tensor:
     found = []
     for indices in torch.split(torch.arange(len(split)), batch_size):
         images = prepared(split.images(indices).to(device), resolution, preprocessing)

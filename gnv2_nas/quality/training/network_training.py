@@ -46,7 +46,7 @@ def train_network(
         initial: a state dict to begin with, instead of random weights.
         seed: of weights, order, augmentation and dropout.
         device: None takes a GPU where there is one.
-        stop_when: looks at every evaluation; True ends the training there. In one process only.
+        stop_when: looks at every evaluation; True ends the training there.
         save_every: seconds between two states.
 
     Raises:

@@ -133,7 +133,9 @@ def default_recipe(
     """
     images = len(dataset.train)
     batch = batch_size or _batch_size(images)
-    length = _steps(images, batch, epochs, steps, shorter=inherited)
+    # Every step of a supernet trains four networks, and each weight has to suit them all.
+    usual = 12.0 * (2.0 if supernet else 1.0) * (0.5 if inherited else 1.0)
+    length = _steps(images, batch, epochs, steps, usual)
     rate = PAPER_LEARNING_RATE * math.sqrt(batch / PAPER_BATCH_SIZE) * (0.25 if inherited else 1.0)
     recipe = Recipe(
         steps=length,
@@ -152,14 +154,15 @@ def _batch_size(images: int) -> int:
 
 
 def _steps(
-    images: int, batch_size: int, epochs: float | None, steps: int | None, *, shorter: bool
+    images: int, batch_size: int, epochs: float | None, steps: int | None, usual: float
 ) -> int:
+    """Number of updates; `usual` is the number of epochs for a thousand images."""
     if steps is not None:
         if epochs is not None:
             raise InputError(f"either epochs or steps, but got epochs={epochs} and steps={steps}")
         return steps
     if epochs is None:
-        # Few images are seen more often, and never as often as there would be nothing new:
-        # 400 epochs are for a million images.
-        epochs = (6 if shorter else 12) * max(1.0, math.log10(max(images, 1)) - 2)
+        # The more there is to learn the longer it takes: 12 epochs of a thousand images, 48 of
+        # ten million. The papers' 400 are for those who have the days.
+        epochs = usual * max(1.0, math.log10(max(images, 1)) - 2)
     return max(1, round(epochs * images / batch_size))

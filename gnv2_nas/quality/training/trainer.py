@@ -31,6 +31,7 @@ from gnv2_nas.quality.training.history import (
 )
 from gnv2_nas.quality.training.inputs import TrainingInputs
 from gnv2_nas.quality.training.interrupts import Interrupts
+from gnv2_nas.quality.training.memory import ran_out
 from gnv2_nas.quality.training.schedule import average_decay, evaluation_steps, learning_rate
 from gnv2_nas.quality.training.state import StateFile
 from gnv2_nas.quality.training.stepper import Stepper
@@ -97,6 +98,13 @@ class Trainer:
                 self._loop(interrupts)
         except TrainingError as error:
             raise TrainingError(f"{error}{self._kept()}") from None
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            raise TrainingError(
+                "memory ran out where smaller micro-batches do not help; a smaller batch_size "
+                f"(now {self._recipe.batch_size}) or resolution would fit{self._kept()}"
+            ) from None
         if interrupts.came:
             raise KeyboardInterrupt
 
@@ -124,11 +132,12 @@ class Trainer:
         with closing(self._inputs.from_step(self._step)) as inputs:
             while self._step < self._recipe.steps:
                 self._take_step(*next(inputs))
-                point = self._point(evaluate=self._step in evaluations)
+                evaluate = self._step in evaluations
+                point = self._point(evaluate=evaluate)
                 if interrupts.came or perf_counter() - saved > self._save_every:
                     self._save()
                     saved = perf_counter()
-                if interrupts.came or self._stops(point):
+                if interrupts.came or (evaluate and self._stops(point)):
                     return
 
     def _take_step(self, images: Tensor, labels: Tensor) -> None:
@@ -168,7 +177,11 @@ class Trainer:
         return self._task.evaluate(self.average.module)
 
     def _stops(self, point: TrainingPoint) -> bool:
-        return point.accuracy is not None and self._stop_when is not None and self._stop_when(point)
+        """Whether the caller has seen enough of this training."""
+        if self._stop_when is None:
+            return False
+        world = self._conditions.world
+        return world.leader_says(world.leads and self._stop_when(point))
 
     def _save(self) -> None:
         # Weights that are not finite must not replace good ones.

@@ -6,11 +6,14 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from gnv2_nas.errors import TrainingError
 from gnv2_nas.nn import build_model
 from gnv2_nas.quality.training.conditions import Conditions
 from gnv2_nas.quality.training.distributed import World
+from gnv2_nas.quality.training.evaluation import correctness
 from gnv2_nas.quality.training.history import unobserved
 from gnv2_nas.quality.training.inputs import TrainingInputs
 from gnv2_nas.quality.training.network_task import NetworkTask
@@ -22,13 +25,13 @@ from tests.quality.training.small import digits, short_recipe, small_network, tr
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_good_state(tmp_path):
     output = tmp_path / "small.safetensors"
-    recipe = short_recipe(200, learning_rate=1e18, label_smoothing=0.0)
+    recipe = short_recipe(200, learning_rate=1e30, label_smoothing=0.0)
     with pytest.raises(TrainingError) as failure:
         train(output, recipe=recipe, save_every=0.0)
     message = str(failure.value)
     assert "\n" not in message
     assert "of step" in message
-    assert "lower learning rate (now 1e+18), clipped gradients (clip_norm, now 0)" in message
+    assert "lower learning rate (now 1e+30), clipped gradients (clip_norm, now 0)" in message
     assert f"{str(state_path(output))!r} keeps the last good state" in message
     assert not output.exists()
     state = torch.load(state_path(output), weights_only=True)["state"]
@@ -91,6 +94,28 @@ def test_where_two_images_are_too_many_it_says_what_would_fit():
     assert "\n" not in str(error.value)
 
 
+def test_where_micro_batches_do_not_help_it_is_still_one_line():
+    class Proud(NetworkTask):
+        def evaluate(self, module):
+            torch.empty(1 << 50)
+            return super().evaluate(module)
+
+    with pytest.raises(TrainingError, match=r"a smaller batch_size \(now 32\)") as failure:
+        trainer(Proud).run()
+    assert "\n" not in str(failure.value)
+
+
+def test_evaluation_halves_its_batches_where_memory_runs_out():
+    def hungry(images):
+        if len(images) > 50:
+            torch.empty(1 << 50)
+        return torch.eye(10)[torch.zeros(len(images), dtype=torch.int64)]
+
+    split = digits().val
+    right = correctness(hungry, split, 16, digits().preprocessing)
+    assert torch.equal(right, split.labels == 0)
+
+
 def test_other_failures_are_not_taken_for_missing_memory():
     class Broken(NetworkTask):
         def losses(self, images, labels, step):
@@ -100,15 +125,27 @@ def test_other_failures_are_not_taken_for_missing_memory():
         trainer(Broken).run()
 
 
+class Linear:
+    """A task without batch norm, which sees each micro-batch alone."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.module = nn.Linear(3 * 16 * 16, 10)
+
+    def resolution(self, step):  # noqa: ARG002
+        return 16
+
+    def losses(self, images, labels, step):  # noqa: ARG002
+        yield F.cross_entropy(self.module(images.flatten(1)), labels)
+        yield 0.1 * self.module.weight.square().sum()
+
+
 def test_micro_batches_add_up_to_the_gradient_of_the_batch():
-    """Batch norm sees each micro-batch alone, so the norms are left out of the comparison."""
-    gradients = []
-    for accumulate in (1, 4):
-        conditions = conditions_of(accumulate=accumulate, dropout=0.0)
-        task = task_of(NetworkTask, conditions)
-        task.module.eval()
+    found = []
+    for accumulate in (1, 3):
+        task, conditions = Linear(), conditions_of(accumulate=accumulate)
         inputs = TrainingInputs(digits(), conditions, task.resolution)
-        Stepper(task, conditions, tell=print).gradients(0, *next(inputs.from_step(0)))
-        gradients.append({key: weight.grad for key, weight in task.module.named_parameters()})
-    for key, expected in gradients[0].items():
-        assert torch.allclose(gradients[1][key], expected, atol=1e-6, rtol=1e-4), key
+        loss, norm = Stepper(task, conditions, tell=print).gradients(0, *next(inputs.from_step(0)))
+        found.append((loss, norm, task.module.weight.grad, task.module.bias.grad))
+    for whole, parts in zip(*found, strict=True):
+        assert torch.allclose(whole, parts, atol=1e-6, rtol=1e-4)
