@@ -130,6 +130,8 @@ def _told(session: SearchSession) -> list[str]:
 def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:
     from gnv2_nas.cli.front import print_front
     from gnv2_nas.report import write_report
+    from gnv2_nas.report.knee import knee
+    from gnv2_nas.report.wording import next_command
     from gnv2_nas.search.pareto import front
 
     record = session.store.record()
@@ -141,4 +143,7 @@ def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, js
         )
     say(f"ended: {ended}")
     print_front(record, best)
-    return say(f"report: {files.html}")
+    say(f"report: {files.html}")
+    if recommended := knee(best, record.settings.objectives):
+        say(f"next: {next_command(record, recommended)}")
+    return None

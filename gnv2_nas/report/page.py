@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -17,7 +16,7 @@ from gnv2_nas.report.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.terms import format_share, term
 from gnv2_nas.report.trust_box import TrustBox
-from gnv2_nas.report.wording import best_word, reference
+from gnv2_nas.report.wording import best_word, next_command, reference
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 
@@ -38,7 +37,7 @@ def page(
         "recommendation": recommendation,
         "reference": lambda candidate: reference(record, candidate),
         "best_word": best_word(record),
-        "next_command": _next_command(record, recommended),
+        "next_command": "" if recommended is None else next_command(record, recommended),
         "numbers": _numbers(record, len(members)),
         "cautions": cautions(record, sum(info.unstable), members),
         "info": info,
@@ -55,20 +54,6 @@ def page(
         "conditions": conditions(record),
     }
     return render("page.html", values)
-
-
-def _next_command(record: StudyRecord, recommended: Candidate | None) -> str:
-    """With images at hand the network is trained; without, its untrained file can be timed."""
-    if recommended is None:
-        return ""
-    name, settings = reference(record, recommended), record.settings
-    if not settings.data:
-        return shlex.join(["gnv2-nas", "export", name, "--format", "onnx"])
-    command = ["gnv2-nas", "train", name, "--data", settings.data]
-    estimator, _, file = settings.quality.partition(":")
-    if estimator == "supernet":
-        command += ["--from-supernet", file]
-    return shlex.join(command)
 
 
 def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from gnv2_nas.report.comparison import Comparison, latency_ratio, latency_ratio_interval
@@ -14,6 +15,19 @@ STOCK_TITLE = "stock GhostNetV2 1.0"
 def reference(record: StudyRecord, candidate: Candidate) -> str:
     """`study:number`, what the command line calls a network."""
     return f"{record.name}:{candidate.number}"
+
+
+def next_command(record: StudyRecord, candidate: Candidate) -> str:
+    """What to type to go on with a network. With images at hand it is trained; without, its file
+    can be timed untrained."""
+    name, settings = reference(record, candidate), record.settings
+    if not settings.data:
+        return shlex.join(["gnv2-nas", "export", name, "--format", "onnx"])
+    command = ["gnv2-nas", "train", name, "--data", settings.data]
+    estimator, _, file = settings.quality.partition(":")
+    if estimator == "supernet" and not candidate.baseline:
+        command += ["--from-supernet", file]
+    return shlex.join(command)
 
 
 def terms_of(record: StudyRecord) -> list[Term]:

@@ -22,7 +22,9 @@ def test_a_search_says_what_it_does_and_ends_with_the_front(flow):
     assert err.startswith("study demo · space small, ")
     for words in ("smallest: ", "centre: ", "largest: ", "ended: all trials are done"):
         assert words in err
-    assert err.splitlines()[-1] == "report: reports/demo.html"
+    *_, report, then = err.splitlines()
+    assert report == "report: reports/demo.html"
+    assert then.startswith("next: gnv2-nas export demo:")
     assert "[I " not in err
     out = flow.out
     assert out.startswith("front")

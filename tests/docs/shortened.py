@@ -1,7 +1,8 @@
 """`gnv2-nas` and Python blocks as the documentation tests run them: the same work, less of it.
 
-A measurement ends after three rounds, two stock networks stand for all of them, and a search ends
-after two trials. The options are appended: of an option given twice the last one counts.
+A measurement ends after three rounds, two stock networks stand for all of them, a search ends
+after five trials and a training after a few steps. The options are appended: of an option given
+twice the last one counts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ import sys
 
 ROUNDS = 3
 STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
-SEARCH = ["--trials", "5", "--timeout", "1m"]
+SHORTER = {
+    ("search",): ["--trials", "5", "--timeout", "1m"],
+    ("train",): ["--epochs", "0.05"],
+    ("quality", "check"): ["--networks", "4", "--seeds", "1", "--epochs", "0.05"],
+    ("quality", "fit"): ["--networks", "20"],
+}
+"""Beginning of a command → options that end it soon."""
 
 
 def shorten() -> None:
@@ -30,8 +37,10 @@ def command_line(arguments: list[str]) -> None:
     from gnv2_nas.cli import main
 
     sys.argv = ["gnv2-nas", *arguments]
-    if arguments[:1] == ["search"] and not {"--help", "-h"} & set(arguments):
-        sys.argv += SEARCH
+    if not {"--help", "-h"} & set(arguments):
+        for begun, options in SHORTER.items():
+            if tuple(arguments[: len(begun)]) == begun:
+                sys.argv += options
     main()
 
 
