@@ -16,9 +16,8 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError, DataError
-from gnv2_nas.nn import Network, Supernet
-from gnv2_nas.nn.interpreter import lowered, run_graph
-from gnv2_nas.nn.recalibration import recalibrate
+from gnv2_nas.nn import Network, Supernet, folded, recalibrate, run_graph
+from gnv2_nas.nn.interpreter import lowered
 from gnv2_nas.nn.supernet_file import SupernetRecord, load_supernet
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.data import Dataset
@@ -70,11 +69,10 @@ class SupernetAccuracy:
             InputError: the network is not inside the supernet; the message names the field.
         """
         tensors = self.supernet.tensors(arch)
-        statistics = self._statistics(arch, tensors)
-        graph = lowered(arch)
+        graph, weights = folded(lowered(arch), tensors, self._statistics(arch, tensors))
         with torch.inference_mode():
             answers = [
-                run_graph(graph, tensors, images, statistics=statistics).argmax(1)
+                run_graph(graph, weights, images).argmax(1)
                 for images in self._held_out.batches(arch.resolution)
             ]
         right = (torch.cat(answers) == self._labels).sum().item()
