@@ -137,7 +137,7 @@ def _facts(summary: Summary) -> tuple[tuple[str, str], ...]:
         ("Trained", trained),
         ("Begun with", "random weights" if begun is None else str(begun)),
         ("Data", f"{dataset.name} (hash {dataset.content_hash})"),
-        *((f"Data, {number}", line) for number, line in enumerate(dataset.report.lines(), 1)),
+        *(("Images", line) for line in dataset.report.lines()),
         ("Optimizer", f"{recipe.optimizer}, learning rate {recipe.learning_rate:.3g}"),
         ("Batch", f"{recipe.batch_size} images, {recipe.steps:,} steps"),
         ("Seed", str(request.seed)),

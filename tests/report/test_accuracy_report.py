@@ -94,6 +94,13 @@ def test_an_accuracy_says_what_is_luck(folder: Path) -> None:
     assert "pets (hash 0123456789ab)" in text
 
 
+def test_a_study_whose_accuracies_are_all_alike_says_so(folder: Path) -> None:
+    """Its three networks have 91, 92 and 93 per cent."""
+    alike, record = "All 3 networks are within luck of each other", accuracies()
+    assert alike in text_of(replace(record, estimator=replace(INFO, noise=2.0)), folder)
+    assert alike not in text_of(replace(record, estimator=replace(INFO, noise=1.9)), folder)
+
+
 def test_stock_outside_the_supernet_is_no_gain(folder: Path) -> None:
     record = accuracies()
     headline = json.loads(write_report(record, folder).json.read_text())["headline"]
