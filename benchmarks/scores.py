@@ -1,45 +1,81 @@
-"""Zen-score: its noise, its cost, and how closely it follows size on random networks."""
+"""Data-free scores: noise, cost, and how closely each follows size on random networks."""
 
 from __future__ import annotations
 
-import random
 import statistics
 import time
+from collections.abc import Callable
 
 from rich.table import Table
 
+from benchmarks.networks import random_networks
 from benchmarks.table import milliseconds, table
-from gnv2_nas.arch import Architecture, list_presets, preset
+from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import count
+from gnv2_nas.quality import ESTIMATORS, QualityEstimator
+from gnv2_nas.quality.az_nas import AzNasScore
 from gnv2_nas.quality.kendall import kendall_tau
+from gnv2_nas.quality.naswot import NaswotScore
+from gnv2_nas.quality.synflow import SynFlowScore
 from gnv2_nas.quality.zen import ZenScore
 from gnv2_nas.space import load_space
 
-SEEDS = 5
-NETWORKS = 60
+SEEDS = 3
+NETWORKS = 40
+STOCK = {
+    "ghostnet-1.0": "V1 1.0",
+    "ghostnetv2-1.0": "V2 1.0",
+    "ghostnetv2-1.3": "V2 1.3",
+    "ghostnetv2-1.6": "V2 1.6",
+}
+SCORES: dict[str, Callable[[int], QualityEstimator]] = {
+    "zen": lambda seed: ZenScore(seed=seed),
+    "naswot": lambda seed: NaswotScore(seed=seed),
+    "synflow": lambda _: SynFlowScore(),
+    "az-nas": lambda seed: AzNasScore(SPACE, seed=seed),
+}
+"""Name → the estimator with that seed."""
+SPACE = load_space("ghostnetv2")
 
 
 def run() -> Table:
-    rows = [(name, *_scored(preset(name))) for name in list_presets()]
-    rows.append((f"τ to parameters, {NETWORKS} random networks of ghostnetv2", *_follows_size()))
-    columns = ("", "score", "sd over seeds", "time")
-    return table("Zen-score (data-free, not an accuracy)", columns, rows)
+    networks = random_networks(SPACE.name, NETWORKS, seed=0)
+    rows = [_row(name, make, networks) for name, make in SCORES.items()]
+    columns = (
+        "", *STOCK.values(), "largest sd", "CPU, V2 1.0", "CPU before the first",
+        "τ to parameters", "τ to MACs",
+    )  # fmt: skip
+    title = (
+        f"Data-free scores, none an accuracy: stock networks, mean of {SEEDS} seeds; τ over "
+        f"{NETWORKS} random networks of {SPACE.name}"
+    )
+    return table(title, columns, rows)
 
 
-def _scored(arch: Architecture) -> tuple[str, str, str]:
-    start = time.perf_counter()
-    scores = [ZenScore(seed=seed).score(arch) for seed in range(SEEDS)]
-    seconds = (time.perf_counter() - start) / SEEDS
+def _row(
+    name: str, make: Callable[[int], QualityEstimator], networks: list[Architecture]
+) -> tuple[str, ...]:
+    first = make(0)
+    small = preset("ghostnetv2-1.0").replace(resolution=32)
+    preparing = _cpu_seconds(lambda: first.score(small)) - _cpu_seconds(lambda: first.score(small))
+    seconds = _cpu_seconds(lambda: first.score(preset("ghostnetv2-1.0")))
+    seeded = [first, *(make(seed) for seed in range(1, SEEDS))]
+    draws = [[one.score(preset(stock)) for one in seeded] for stock in STOCK]
+    scores = [first.score(arch) for arch in networks]
+    counts = [count(arch) for arch in networks]
     return (
-        f"{statistics.mean(scores):.2f}",
-        f"{statistics.stdev(scores):.2f}",
+        ESTIMATORS[name].title,
+        *(f"{statistics.mean(values):.2f}" for values in draws),
+        f"{max(statistics.stdev(values) for values in draws):.3f}",
         milliseconds(seconds),
+        milliseconds(preparing) if preparing > 1 else "–",
+        f"{kendall_tau(scores, [one.params for one in counts]):.2f}",
+        f"{kendall_tau(scores, [one.macs for one in counts]):.2f}",
     )
 
 
-def _follows_size() -> tuple[str, str, str]:
-    space, rng = load_space("ghostnetv2"), random.Random(0)
-    networks = [space.sample(rng) for _ in range(NETWORKS)]
-    score = ZenScore().score
-    tau = kendall_tau([score(arch) for arch in networks], [count(arch).params for arch in networks])
-    return f"{tau:.2f}", "", ""
+def _cpu_seconds(call: Callable[[], object]) -> float:
+    """Of this process: scores compute on one thread, whatever else the machine does."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start

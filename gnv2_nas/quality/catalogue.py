@@ -21,7 +21,7 @@ class EstimatorInfo(msgspec.Struct, frozen=True):
     note: str
     """What it is; says when it is not an accuracy."""
     cost: str
-    """Of one network, as measured on one core of a 2026 x86 server."""
+    """Of one network, on one core of an x86 server: of GhostNetV2 1.0 at its own resolution."""
     noise: float = 0.0
     """Differences up to this, in the score's unit, are luck; 0 for what is exact."""
     is_accuracy: bool = False
@@ -64,7 +64,7 @@ _INFOS = (
     ),
     EstimatorInfo(
         "zen", "Zen-score", "Zen-score",
-        "data-free; not an accuracy", "0.3 s", noise=0.3,
+        "data-free; not an accuracy", "0.4 s", noise=0.3,
         families=("ghostnet", "ghostnetv2"),
     ),
     EstimatorInfo(
@@ -79,7 +79,8 @@ _INFOS = (
     ),
     EstimatorInfo(
         "az-nas", "AZ-NAS score", "AZ-NAS score",
-        "data-free; a rank among networks of the space; not an accuracy", "0.5 s", noise=0.5,
+        "data-free; a rank among networks of the space; not an accuracy",
+        "0.8 s, and once 16 s for networks of the space", noise=0.6,
         families=("ghostnet", "ghostnetv2"), relative=True,
     ),
     EstimatorInfo(
