@@ -123,15 +123,15 @@ def test_the_teacher_is_not_taught_by_its_students(space):
 
 def test_it_learns_and_writes_what_it_learnt(space, tmp_path):
     output = tmp_path / "supernet.safetensors"
-    recipe = short_recipe(40, learning_rate=0.2, clip_norm=1.0, dropout=0.0, evaluations=1)
+    recipe = short_recipe(24, learning_rate=0.2, clip_norm=1.0, dropout=0.0, evaluations=1)
     space = space_of(tmp_path, SPACE.replace("[16, 24]", "[16]"))
     result = train_supernet(space, digits(), recipe, output, device="cpu")
-    assert result.accuracy > 0.25
+    assert result.accuracy > 0.2
     supernet, record = load_supernet(output)
     assert same(weights(supernet), weights(result.model))
     own = space.with_classes(10)
     assert (record.space_hash, record.envelope) == (own.content_hash, own.envelope)
-    assert (record.data_hash, record.steps) == (digits().content_hash, 40)
+    assert (record.data_hash, record.steps) == (digits().content_hash, 24)
     assert record.largest_accuracy == result.accuracy == result.history[-1].accuracy
     assert record.smallest_accuracy == result.smallest_accuracy
     assert result.history[-1].smallest_accuracy == result.smallest_accuracy
