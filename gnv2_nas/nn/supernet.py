@@ -93,12 +93,15 @@ class Supernet(nn.Module):
         values = {**self.tensors(arch), **statistics}
         check_tensors(lowered(arch), tensor_infos(values), "the supernet with these statistics")
         with torch.device("meta"):
+            # No random weights are drawn that would be overwritten.
             model = Network(arch)
-        state = {
-            key: values[key].detach().clone()
-            if key in values
-            else torch.zeros_like(value, device="cpu")
+        state = {key: value.detach().clone() for key, value in values.items()}
+        # Batch norm's counters of batches, which nothing reads, are not among the values.
+        device = self.stem.weight.device
+        counters = {
+            key: torch.zeros_like(value, device=device)
             for key, value in model.state_dict().items()
+            if key not in state
         }
-        model.load_state_dict(state, strict=True, assign=True)
+        model.load_state_dict(state | counters, strict=True, assign=True)
         return model.eval()

@@ -8,10 +8,9 @@ import random
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from gnv2_nas.arch import Architecture, GhostBlock, GhostModule
+from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, block_keys
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.graph import lower
 from gnv2_nas.graph.weight_shapes import expected_shapes
@@ -47,7 +46,7 @@ def test_taken_out_it_gives_the_same_logits(arch: Architecture) -> None:
     with torch.no_grad():
         inside = run_graph(lower(arch), SUPERNET.tensors(arch), images, statistics=statistics)
         # Inside, batch norm is folded into the convolutions, which rounds otherwise.
-        assert difference(model(images), inside) < 1e-4
+        assert difference(model(images), inside) < 2e-5
         model.train().dropout.p = 0.0
         assert difference(model(images), SUPERNET(images, arch)) < 1e-6
 
@@ -139,8 +138,6 @@ def first_blocks(arch: Architecture) -> list[str]:
 
 
 def block_of(arch: Architecture, key: str) -> GhostBlock:
-    from gnv2_nas.arch import block_keys
-
     block = arch.blocks[block_keys(arch).index(key)]
     assert isinstance(block, GhostBlock)
     return block
@@ -228,11 +225,9 @@ def test_a_network_outside_is_refused() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(narrow_networks(), st.sampled_from([torch.channels_last]))
-def test_training_memory_format_changes_no_result(
-    arch: Architecture, memory_format: torch.memory_format
-) -> None:
+@given(narrow_networks())
+def test_channels_last_trains_on_the_same_logits(arch: Architecture) -> None:
     images = random_images(arch, 8)
     with torch.no_grad():
-        found = SUPERNET(images.contiguous(memory_format=memory_format), arch)
+        found = SUPERNET(images.contiguous(memory_format=torch.channels_last), arch)
         assert difference(found, SUPERNET(images, arch)) < 1e-3
