@@ -84,63 +84,68 @@ def test_exactly_the_weights_of_the_network_learn(arch: Architecture) -> None:
             assert (parameter.grad[marked.grad == 0] == 0).all(), name
 
 
+# Tensors with one value for each channel of a block's hidden map or output.
+HIDDEN = (
+    "bn_dw.bias", "se.conv_expand.bias", "ghost1.short_conv.1.bias", "ghost1.short_conv.3.bias",
+    "ghost1.short_conv.5.bias", "se.conv_reduce.weight", "ghost2.primary_conv.0.weight",
+    "ghost2.short_conv.0.weight",
+)  # fmt: skip
+OUT = ("shortcut.3.bias", "ghost2.short_conv.1.bias", "ghost2.short_conv.5.bias")
+
+
 @settings(max_examples=30, deadline=None)
 @given(narrow_networks(), narrow_networks())
 def test_what_two_networks_share_is_the_same_channel(
     one: Architecture, other: Architecture
 ) -> None:
-    """Primary i and copy c of primary g are the same filters wherever they stand."""
-    found = [channels_of(arch, "ghost1.cheap_operation.1.bias") for arch in (one, other)]
+    """Whatever width and ratio: what reads, gates or follows copy c of primary g is the same."""
+    first, second = known_channels(one), known_channels(other)
+    common = first.keys() & second.keys()
+    assert common
+    assert all(first[identity] == second[identity] for identity in common)
+
+
+def known_channels(arch: Architecture) -> dict[tuple[int, str, int, int], float]:
+    """(slot, tensor, primary channel, copy or -1) → its value for that channel."""
+    tensors, found = SUPERNET.tensors(arch), {}
+    slots = narrow_space().envelope.slots_of(arch)
+    for slot, key, block in zip(slots, block_keys(arch), arch.blocks, strict=False):
+        assert isinstance(block, GhostBlock)
+        places = [(name, block.hidden_channels, block.ghost1.ratio) for name in HIDDEN]
+        places += [(name, block.out_channels, block.ghost2.ratio) for name in OUT]
+        for name, channels, ratio in places:
+            if f"{key}.{name}" not in tensors:
+                continue
+            tensor = tensors[f"{key}.{name}"]
+            values = tensor[0].flatten().tolist() if name.endswith("weight") else tensor.tolist()
+            for (primary, copy), value in zip(identities(channels, ratio), values, strict=True):
+                found[slot, name, primary, copy] = value
+    return found
+
+
+def identities(channels: int, ratio: int) -> list[tuple[int, int]]:
+    """(primary channel, -1 for itself or its copy's number) of each channel of a Ghost output."""
+    primary = -(-channels // ratio)
+    copies = [(number, copy) for number in range(primary) for copy in range(ratio - 1)]
+    return [*((number, -1) for number in range(primary)), *copies][:channels]
+
+
+@settings(max_examples=10, deadline=None)
+@given(narrow_networks(), narrow_networks())
+def test_cheap_filters_belong_to_their_channel(one: Architecture, other: Architecture) -> None:
+    found = []
+    for arch in (one, other):
+        tensors, filters = SUPERNET.tensors(arch), {}
+        slots = narrow_space().envelope.slots_of(arch)
+        for slot, key, block in zip(slots, block_keys(arch), arch.blocks, strict=False):
+            assert isinstance(block, GhostBlock)
+            copies = block.ghost1.ratio - 1
+            norm = tensors[f"{key}.ghost1.cheap_operation.1.bias"].tolist()
+            filters |= {(slot, *divmod(place, copies)): value for place, value in enumerate(norm)}
+        found.append(filters)
     common = found[0].keys() & found[1].keys()
     assert common
     assert all(found[0][identity] == found[1][identity] for identity in common)
-    read = [readers_of(arch) for arch in (one, other)]
-    common = read[0].keys() & read[1].keys()
-    assert common
-    assert all(read[0][identity] == read[1][identity] for identity in common)
-
-
-def channels_of(arch: Architecture, suffix: str) -> dict[tuple[int, int, int], float]:
-    """(block, primary, copy) → the value of that channel, of each stage's first block."""
-    tensors, found = SUPERNET.tensors(arch), {}
-    for index, key in enumerate(first_blocks(arch)):
-        block = block_of(arch, key)
-        copies = block.ghost1.ratio - 1
-        for position, value in enumerate(tensors[f"{key}.{suffix}"].tolist()):
-            found[index, position // copies, position % copies] = value
-    return found
-
-
-def readers_of(arch: Architecture) -> dict[tuple[int, int, int], float]:
-    """(block, primary, copy) → what the second Ghost module's first channel reads of it."""
-    tensors, found = SUPERNET.tensors(arch), {}
-    for index, key in enumerate(first_blocks(arch)):
-        block = block_of(arch, key)
-        ratio = block.ghost1.ratio
-        primary = -(-block.hidden_channels // ratio)
-        weights = tensors[f"{key}.ghost2.primary_conv.0.weight"][0].flatten().tolist()
-        for position, value in enumerate(weights):
-            copy = position - primary
-            identity = (
-                (index, position, -1)
-                if copy < 0
-                else (index, copy // (ratio - 1), copy % (ratio - 1))
-            )
-            found[identity] = value
-    return found
-
-
-def first_blocks(arch: Architecture) -> list[str]:
-    """Keys of the first block and of those with stride 2: they are never left out."""
-    keys = ["blocks.0.0"]
-    keys += [op.weight.removesuffix(".conv_dw") for op in lower(arch).ops if "conv_dw" in op.weight]
-    return keys
-
-
-def block_of(arch: Architecture, key: str) -> GhostBlock:
-    block = arch.blocks[block_keys(arch).index(key)]
-    assert isinstance(block, GhostBlock)
-    return block
 
 
 def test_the_stem_adds_like_to_like() -> None:
