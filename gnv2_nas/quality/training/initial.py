@@ -13,6 +13,7 @@ from gnv2_nas.nn import Network, load_weights
 from gnv2_nas.quality.training.randomness import seed_of, seeded
 
 _CLASSIFIER = "classifier."
+_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
 def initial_network(
@@ -48,9 +49,15 @@ def initial_network(
 
 
 def weights_hash(tensors: Mapping[str, Tensor]) -> str:
-    """12 hexadecimal digits of names and values."""
+    """12 hexadecimal digits of names and values.
+
+    Without batch norm's statistics: measured again, as for a network out of a supernet, they
+    differ in their last bits on a GPU, and training replaces them anyway.
+    """
     digest = hashlib.sha256()
     for name in sorted(tensors):
+        if name.endswith(_STATISTICS):
+            continue
         digest.update(name.encode())
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
