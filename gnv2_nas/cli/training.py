@@ -19,8 +19,6 @@ from gnv2_nas.quality.training import Recipe, default_recipe, train_network, tra
 from gnv2_nas.space import SearchSpace
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gnv2_nas.quality.data import Dataset
     from gnv2_nas.quality.training import TrainingResult
 
@@ -38,10 +36,10 @@ def run(checked: CheckedRequest, *, json: bool) -> None:
         lambda progress: load_dataset(request.data, checked.side, progress=progress),
     )
     for line in (f"data {dataset.name}", *dataset.report.lines(), _subject_line(checked)):
-        say(line)
+        _tell(line)
     initial = _initial(checked, dataset)
     recipe = _recipe(checked, dataset, inherited=initial is not None)
-    say(
+    _tell(
         f"{recipe.steps:,} steps of {recipe.batch_size} images, "
         f"{recipe.steps * recipe.batch_size / len(dataset.train):.3g} epochs"
     )
@@ -49,11 +47,20 @@ def run(checked: CheckedRequest, *, json: bool) -> None:
         with TrainingProgress() as progress:
             result = _train(checked, dataset, recipe, initial, progress)
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on from here")
+        _tell("interrupted; the same command goes on from here")
         raise
-    # Of several processes the first one tells.
-    if os.environ.get("RANK", "0") == "0":
+    if _leads():
         conclude(Summary(checked, dataset, recipe, result), json=json)
+
+
+def _leads() -> bool:
+    """Of several processes, which `torchrun` numbers, the first one tells and writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _tell(line: str) -> None:
+    if _leads():
+        say(line)
 
 
 def _subject_line(checked: CheckedRequest) -> str:
@@ -63,7 +70,7 @@ def _subject_line(checked: CheckedRequest) -> str:
     return f"network {subject.id}, {subject.resolution} px: {size_line(subject)}"
 
 
-def _initial(checked: CheckedRequest, dataset: Dataset) -> Mapping[str, Tensor] | None:
+def _initial(checked: CheckedRequest, dataset: Dataset) -> Mapping[str, Any] | None:
     """A state dict to begin with; None for random weights."""
     if not isinstance(checked.subject, Architecture):
         return None
@@ -76,12 +83,12 @@ def _initial(checked: CheckedRequest, dataset: Dataset) -> Mapping[str, Tensor] 
     return read_checkpoint(checked.weights)
 
 
-def _from_supernet(path: Path, arch: Architecture, dataset: Dataset) -> Mapping[str, Tensor]:
+def _from_supernet(path: Path, arch: Architecture, dataset: Dataset) -> Mapping[str, Any]:
     from gnv2_nas.quality import QualityContext
     from gnv2_nas.quality.supernet_accuracy import SupernetAccuracy
 
     supernet = SupernetAccuracy(path, QualityContext(dataset=dataset))
-    say(f"with the supernet's weights: {supernet.score(arch):.1f}% of the held-out images")
+    _tell(f"with the supernet's weights: {supernet.score(arch):.1f}% of the held-out images")
     state: dict[str, Any] = supernet.extract(arch).state_dict()
     return state
 
@@ -104,7 +111,7 @@ def _train(
     checked: CheckedRequest,
     dataset: Dataset,
     recipe: Recipe,
-    initial: Mapping[str, Tensor] | None,
+    initial: Mapping[str, Any] | None,
     progress: TrainingProgress,
 ) -> TrainingResult[Any]:
     request = checked.request
