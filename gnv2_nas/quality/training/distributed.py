@@ -63,14 +63,15 @@ class World:
 
 
 def choose_device(device: torch.device | str | None) -> torch.device:
-    """The device asked for, else this process's GPU, else the CPU.
+    """The device asked for, else a GPU, else the CPU; of several GPUs this process's own.
 
     Raises:
         InputError: there is no such device here.
     """
     if device is None:
-        available = torch.cuda.is_available()
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if available else "cpu"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if str(device) == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)

@@ -20,10 +20,10 @@ class LossWatch:
     """Collects the losses of steps and refuses values that are not finite.
 
     Attributes:
-        mean: over the last ten steps or so; None before the first.
+        mean: over the last ten steps or so; not a number before the first.
     """
 
-    def __init__(self, recipe: Recipe, mean: float | None = None) -> None:
+    def __init__(self, recipe: Recipe, mean: float = math.nan) -> None:
         self.mean = mean
         self._recipe = recipe
         self._waiting: list[tuple[int, Tensor, Tensor | None]] = []
@@ -31,7 +31,8 @@ class LossWatch:
     def add(self, step: int, loss: Tensor, norm: Tensor | None) -> None:
         """Take note of a step's loss and of the norm of its gradients; look where that is free."""
         self._waiting.append((step, loss, norm))
-        if loss.device.type == "cpu" or len(self._waiting) >= PATIENCE:
+        free = loss.device.type == "cpu"
+        if free or math.isnan(self.mean) or len(self._waiting) >= PATIENCE:
             self.look()
 
     def look(self) -> None:
@@ -50,7 +51,7 @@ class LossWatch:
                 raise self._error(f"the loss of step {step + 1} is {value}")
             if not math.isfinite(norm):
                 raise self._error(f"the gradients of step {step + 1} are not finite")
-            before = value if self.mean is None else self.mean
+            before = value if math.isnan(self.mean) else self.mean
             self.mean = _SMOOTHING * before + (1 - _SMOOTHING) * value
 
     def _error(self, what: str) -> TrainingError:

@@ -6,7 +6,7 @@ on from a state ends with the same weights as one that was never stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnv2_nas.errors import TrainingError
+from gnv2_nas.errors import CheckpointError, TrainingError
 from gnv2_nas.quality.data import Dataset
 from gnv2_nas.quality.training.average import WeightAverage
 from gnv2_nas.quality.training.clock import Clock
@@ -159,7 +159,7 @@ class Trainer:
             step=self._step,
             steps=self._recipe.steps,
             epoch=self.epochs,
-            loss=self._losses.mean if self._losses.mean is not None else float("nan"),
+            loss=self._losses.mean,
             accuracy=found.accuracy if found else None,
             smallest_accuracy=found.smallest_accuracy if found else None,
             learning_rate=learning_rate(self._recipe, self._step - 1),
@@ -203,11 +203,24 @@ class Trainer:
         }
 
     def _resume(self) -> None:
-        state = self._state_file.read() if self._state_file is not None else None
+        if self._state_file is None:
+            return
+        state = self._state_file.read()
         # Nobody writes before everybody has read.
         self._conditions.world.wait()
         if state is None:
             return
+        try:
+            self._restore(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise CheckpointError(
+                f"the state in {str(self._state_file.path)!r} does not fit ({reason}), as after a "
+                "change of version; delete it to begin again"
+            ) from None
+        self._notes.append(f"going on after step {self._step} of {self._recipe.steps}")
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self._task.module.load_state_dict(state["module"])
         self.average.module.load_state_dict(state["average"])
         self._stepper.optimizer.load_state_dict(state["optimizer"])
@@ -217,7 +230,6 @@ class Trainer:
         self._clock = Clock(state["seconds"])
         self.history = read_history(state["history"])
         self._step = state["step"]
-        self._notes.append(f"going on after step {self._step} of {self._recipe.steps}")
 
     def _kept(self) -> str:
         if self._state_file is None or not self._state_file.path.exists():

@@ -128,6 +128,16 @@ def test_a_damaged_state_is_refused(tmp_path, damage):
         train(output)
 
 
+def test_a_state_of_another_version_is_refused(tmp_path):
+    output = tmp_path / "small.safetensors"
+    stopped(output)
+    content = torch.load(state_path(output), weights_only=True)
+    del content["state"]["module"]["conv_stem.weight"]
+    torch.save(content, state_path(output))
+    with pytest.raises(CheckpointError, match=r"does not fit .*delete it to begin again"):
+        train(output)
+
+
 def test_a_state_that_holds_code_is_not_run(tmp_path):
     output = tmp_path / "small.safetensors"
     torch.save({"fingerprint": {}, "state": Path.unlink}, state_path(output))
