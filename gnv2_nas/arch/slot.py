@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -39,7 +40,8 @@ class SlotEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ghost2: GhostEnvelope
 
 
-def ghost_parts(channels: int, ratios: Sequence[int]) -> Parts:
+@lru_cache(maxsize=1 << 12)
+def ghost_parts(channels: int, ratios: tuple[int, ...]) -> Parts:
     """The parts of Ghost outputs of up to `channels` channels and any of these ratios."""
     return tuple(
         max(-(-channels // ratio) for ratio in ratios if ratio > copy)

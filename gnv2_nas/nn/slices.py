@@ -35,8 +35,8 @@ class GhostLayout(NamedTuple):
 class Channels:
     """Channels of a shared dimension, in the order the network has them."""
 
-    ranges: tuple[tuple[int, int], ...]
-    """Start and end; empty: all of them as they are."""
+    ranges: tuple[slice, ...]
+    """Empty: all of them as they are."""
     index: Tensor | None = None
     """The same one by one, where there are several ranges."""
 
@@ -46,8 +46,7 @@ class Channels:
             return tensor
         if self.index is not None:
             return tensor.index_select(0, self.index)
-        ((start, end),) = self.ranges
-        return tensor[start:end]
+        return tensor[self.ranges[0]]
 
     def columns(self, tensor: Tensor) -> Tensor:
         """These along the second dimension, differentiably."""
@@ -55,7 +54,7 @@ class Channels:
             return tensor
         if len(self.ranges) > 2 and self.index is not None:
             return tensor.index_select(1, self.index)
-        pieces = [tensor[:, start:end] for start, end in self.ranges]
+        pieces = [tensor[:, part] for part in self.ranges]
         # Two pieces are the halves of a Ghost output: joining them is half the work of an index.
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 1)
 
@@ -67,14 +66,14 @@ def submatrix(weight: Tensor, rows: Channels, columns: Channels) -> Tensor:
     """(out, in, height, width) → these rows and columns of it."""
     if len(rows.ranges) == 2:
         # Taking all columns of these rows first would copy more than is wanted.
-        return torch.cat([columns.columns(weight[start:end]) for start, end in rows.ranges])
+        return torch.cat([columns.columns(weight[part]) for part in rows.ranges])
     return columns.columns(rows.rows(weight))
 
 
 @lru_cache(maxsize=1 << 12)
 def first_channels(count: int, of: int) -> Channels:
     """The first `count` of `of` channels."""
-    return ALL if count == of else Channels(((0, count),))
+    return ALL if count == of else Channels((slice(count),))
 
 
 @lru_cache(maxsize=1 << 12)
@@ -111,4 +110,4 @@ def _channels(positions: Sequence[int], of: int, device: torch.device) -> Channe
     if ranges == [(0, of)]:
         return ALL
     index = torch.tensor(positions, device=device) if len(ranges) > 1 else None
-    return Channels(tuple(ranges), index)
+    return Channels(tuple(slice(*part) for part in ranges), index)
