@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.files import content_hash
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal
 from gnv2_nas.quality.estimator import QualityContext, get_estimator
 from gnv2_nas.quality.predictor import Predictor, fit_predictor
@@ -40,7 +41,10 @@ def evaluate_and_fit(
     if context.space is None or context.dataset is None:
         raise ValueError("a space and images are needed")
     estimator = get_estimator(spec, context)
-    known = AccuracyJournal(journal, spec, context.dataset.content_hash, estimator.info.note)
+    file = spec.partition(":")[2]
+    weights = content_hash(Path(file)) if file else ""
+    conditions = (estimator.info.name, weights, context.dataset.content_hash, estimator.info.note)
+    known = AccuracyJournal(journal, *conditions)
     architectures = sample_distinct(context.space, networks, context.seed)
     accuracies = []
     for number, arch in enumerate(architectures):
@@ -56,10 +60,10 @@ def evaluate_and_fit(
 
 
 def sample_distinct(space: SearchSpace, networks: int, seed: int) -> list[Architecture]:
-    """Random networks of a space, as many as asked for or as a hundred times as many draws give."""
+    """Random networks of a space, as many as asked for or as ten times as many draws give."""
     rng = random.Random(seed)
     found: dict[str, Architecture] = {}
-    for _ in range(100 * networks):
+    for _ in range(10 * networks):
         arch = space.sample(rng)
         found.setdefault(arch.id, arch)
         if len(found) == networks:

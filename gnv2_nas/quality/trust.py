@@ -58,6 +58,8 @@ class EstimatorTrust(msgspec.Struct, frozen=True):
     gain_overall: RankAgreement | None
     """τ less that of the parameter count, over the same networks."""
     gain_band: RankAgreement | None
+    file_hash: str = ""
+    """Of the file in `spec`; "" where there is none."""
 
 
 class TrustPanel(msgspec.Struct, frozen=True):
@@ -86,6 +88,14 @@ class TrustPanel(msgspec.Struct, frozen=True):
         checked. A file counts by its name, wherever it lies."""
         wanted = _name_and_file(spec)
         return next((each for each in self.estimators if _name_and_file(each.spec) == wanted), None)
+
+    def known_for(self, spec: str, file_hash: str) -> TrustPanel:
+        """The panel without what it knows of another file of the same name."""
+        found = self.of(spec)
+        if found is None or found.file_hash == file_hash:
+            return self
+        others = tuple(each for each in self.estimators if each is not found)
+        return msgspec.structs.replace(self, estimators=others)
 
     def sentence(self, spec: str) -> str:
         """ "in band τ 0.42 [0.10, 0.68]; parameters 0.55 [0.20, 0.80]: not better than the

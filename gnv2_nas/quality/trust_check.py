@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.files import content_hash
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
 from gnv2_nas.quality.estimator import QualityContext, QualityEstimator, get_estimator
 from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain, rank_agreement
@@ -190,6 +192,7 @@ def _trust(
     networks: Sequence[TrustNetwork],
     sizes: Sequence[float],
 ) -> EstimatorTrust:
+    file = spec.partition(":")[2]
     scores, seconds = _scores(estimator, [network.architecture for network in networks])
     known = [number for number, score in enumerate(scores) if score is not None]
     inside = [number for number in known if networks[number].in_band]
@@ -198,6 +201,7 @@ def _trust(
     return EstimatorTrust(
         spec=spec,
         title=estimator.info.title,
+        file_hash=content_hash(Path(file)) if file else "",
         is_accuracy=estimator.info.is_accuracy,
         needs_data=estimator.info.needs_data,
         scores=tuple(scores),

@@ -18,7 +18,7 @@ BAND = 0.15
 """Multiply-adds within ±15% are one budget."""
 FEWEST_NETWORKS = 2
 _FOR_MEDIAN = 400
-_MOST_TRIES = 20_000
+_MOST_TRIES = 10_000
 """Some seconds; the band of a budget that needs more is hardly in the space."""
 
 
@@ -70,6 +70,7 @@ def draw_networks(
         others = random.Random(f"{seed} median")
         budget = median(count(space.sample(others)).macs for _ in range(_FOR_MEDIAN))
     band = (budget * (1 - BAND), budget * (1 + BAND))
+    _check_band(space, band)
     chosen: list[DrawnNetwork] = []
     for network, counts in sampled:
         inside = band[0] <= counts.macs <= band[1]
@@ -77,12 +78,28 @@ def draw_networks(
             chosen.append(DrawnNetwork(network, counts, inside))
         if len(chosen) == networks:
             return Drawn(band, tuple(chosen))
-    inside_band = sum(each.in_band for each in chosen)
+    known = sum(each.in_band for each in chosen)
     raise InputError(
-        f"only {inside_band} of {_MOST_TRIES} random networks of space {space.name!r} have "
-        f"{format_quantity('macs', band[0])} to {format_quantity('macs', band[1])}; "
-        f"{_range(space)}; choose another --budget or fewer --networks"
+        f"only {known} of {_MOST_TRIES} random networks of space {space.name!r} have "
+        f"{_words(band)}; choose another --budget or fewer --networks"
     )
+
+
+def _check_band(space: SearchSpace, band: tuple[float, float]) -> None:
+    """Raise InputError when the band lies below or above the whole space."""
+    low, high = (
+        float(count(space.decode(corner)).macs) for corner in (space.smallest(), space.largest())
+    )
+    if band[1] < low or band[0] > high:
+        raise InputError(
+            f"--budget: no network of space {space.name!r} has {_words(band)}; it goes from "
+            f"{_words((low, high))}"
+        )
+
+
+def _words(band: tuple[float, float]) -> str:
+    low, high = (format_quantity("macs", bound) for bound in band)
+    return f"{low} to {high}"
 
 
 def _distinct(space: SearchSpace, rng: random.Random) -> Iterator[tuple[Architecture, Counts]]:
@@ -92,11 +109,3 @@ def _distinct(space: SearchSpace, rng: random.Random) -> Iterator[tuple[Architec
         if network.id not in seen:
             seen.add(network.id)
             yield network, count(network)
-
-
-def _range(space: SearchSpace) -> str:
-    low, high = (
-        format_quantity("macs", count(space.decode(corner)).macs)
-        for corner in (space.smallest(), space.largest())
-    )
-    return f"the space goes from {low} to {high}"

@@ -18,4 +18,5 @@ def trust_of(record: StudyRecord) -> TrustPanel | None:
         return None
     if record.candidates:
         space = space.with_classes(record.candidates[0].architecture.num_classes)
-    return find_trust(space) if space.content_hash == settings.space_hash else None
+    panel = find_trust(space) if space.content_hash == settings.space_hash else None
+    return panel and panel.known_for(settings.quality, settings.quality_hash)

@@ -6,14 +6,13 @@ read it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from gnv2_nas.errors import CheckpointError, InputError
-from gnv2_nas.files import check_writable
+from gnv2_nas.files import check_writable, content_hash
 from gnv2_nas.graph.supernet_record import read_record
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import read_profile
@@ -134,10 +133,7 @@ def _check_supernet(quality: str, space: SearchSpace) -> None:
 def _file_hash(quality: str) -> str:
     """12 hexadecimal digits of the file in NAME:FILE; "" where there is none."""
     file = quality.partition(":")[2]
-    if not file:
-        return ""
-    with Path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+    return content_hash(Path(file)) if file else ""
 
 
 def quality_label(quality: str) -> str:

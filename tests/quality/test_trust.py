@@ -30,6 +30,7 @@ from gnv2_nas.quality.trust_check import TrustPlan, make_panel
 from gnv2_nas.quality.trust_networks import BAND, budget_macs, draw_networks
 from gnv2_nas.quality.trust_report import trust_caption, trust_rows
 from gnv2_nas.space import load_space
+from tests.search.spaces import SIX, space_of
 
 RECIPE = Recipe(steps=10, batch_size=32, learning_rate=0.1)
 NETWORKS = 16
@@ -90,8 +91,16 @@ def test_without_a_budget_the_band_is_around_the_median(space):
 
 
 def test_a_budget_that_the_space_does_not_have(space):
-    with pytest.raises(InputError, match=r"0 of 20000 .* the space goes from .* MFLOPs to "):
+    with pytest.raises(
+        InputError, match=r"no network of space 'tiny' .* it goes from .* MFLOPs"
+    ):
         draw_networks(space, 4, budget=9e9)
+
+
+def test_more_networks_than_the_band_has(tmp_path):
+    space = space_of(tmp_path, SIX)
+    with pytest.raises(InputError, match=r"only \d of 10000 random networks .* fewer --networks"):
+        draw_networks(space, 7)
 
 
 def test_budgets_are_of_multiply_adds():
@@ -157,6 +166,18 @@ def test_a_file_counts_by_its_name_wherever_it_lies(by_macs):
     assert panel.of("supernet:one.safetensors") is known
     assert panel.of("supernet:two.safetensors") is None
     assert panel.of("supernet") is None
+
+
+def test_of_another_file_of_the_same_name_nothing_is_known(by_macs):
+    known = msgspec.structs.replace(
+        by_macs.of("macs"), spec="supernet:one.safetensors", file_hash="abc"
+    )
+    panel = msgspec.structs.replace(by_macs, estimators=(by_macs.of("params"), known))
+    assert panel.known_for(known.spec, "abc") == panel
+    other = panel.known_for(known.spec, "def")
+    assert other.of(known.spec) is None
+    assert other.of("params") == panel.of("params")
+    assert panel.known_for("params", "") == panel
 
 
 def test_it_is_found_by_what_the_space_is(by_macs, space, tmp_path, monkeypatch):
