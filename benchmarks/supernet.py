@@ -47,13 +47,15 @@ def _switching(name: str) -> Iterable[Row]:
         supernet.tensors(arch)
         lower(arch)
 
-    fresh = median_seconds(lambda: build_model(largest), 3)
-    own = median_seconds(lambda: switch(largest), 15)
-    times = [median_seconds(partial(switch, arch), 3) for arch in others]
-    other = statistics.median(times)
+    fresh = median_seconds(partial(build_model, largest), 3)
     yield f"{name}: the module of the largest network, built", milliseconds(fresh), "1"
-    yield f"{name}: change to the largest network", milliseconds(own), f"{own / fresh:.2g}"
-    yield f"{name}: change to a random one", milliseconds(other), f"{other / fresh:.2g}"
+    for purpose, scoring in (("scoring", True), ("training", False)):
+        with torch.inference_mode(scoring):
+            own = median_seconds(partial(switch, largest), 15)
+            times = [median_seconds(partial(switch, arch), 3) for arch in others]
+        for which, seconds in (("the largest", own), ("a random one", statistics.median(times))):
+            label = f"{name}: change to {which}, for {purpose}"
+            yield label, milliseconds(seconds), f"{seconds / fresh:.2g}"
 
 
 def _evaluation() -> Iterable[Row]:

@@ -109,5 +109,7 @@ def _channels(positions: Sequence[int], of: int, device: torch.device) -> Channe
             ranges.append((position, position + 1))
     if ranges == [(0, of)]:
         return ALL
-    index = torch.tensor(positions, device=device) if len(ranges) > 1 else None
+    with torch.inference_mode(False):
+        # Kept for later calls, which may train.
+        index = torch.tensor(positions, device=device) if len(ranges) > 1 else None
     return Channels(tuple(slice(*part) for part in ranges), index)

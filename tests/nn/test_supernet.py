@@ -14,7 +14,7 @@ from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, block_keys
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.graph import lower
 from gnv2_nas.graph.weight_shapes import expected_shapes
-from gnv2_nas.nn import Supernet, recalibrate, run_graph
+from gnv2_nas.nn import Supernet, recalibrate, run_graph, slices
 from gnv2_nas.space import load_space
 from tests.networks import difference
 from tests.supernets import fresh_supernet, narrow_networks, narrow_space, random_images
@@ -196,6 +196,25 @@ def test_the_largest_network_shares_without_a_copy() -> None:
     assert tensors["classifier.weight"].data_ptr() in own
     shared = sum(tensor.numel() for tensor in tensors.values() if tensor.data_ptr() in own)
     assert shared > 0.9 * sum(tensor.numel() for tensor in tensors.values())
+
+
+def test_a_network_may_be_trained_after_it_was_scored() -> None:
+    """Scoring runs in inference mode, and nothing made there may be left for training."""
+    supernet = fresh_supernet()
+    space = narrow_space()
+    networks = [space.sample(random.Random(seed)) for seed in range(70_000, 70_008)]
+    clear_channels()
+    with torch.inference_mode():
+        for arch in networks:
+            supernet.tensors(arch)
+    for arch in networks:
+        supernet(random_images(arch), arch).sum().backward()
+
+
+def clear_channels() -> None:
+    """As in a fresh process."""
+    for remembered in (slices.first_channels, slices.ghost_channels, slices.cheap_channels):
+        remembered.cache_clear()
 
 
 def test_an_extracted_network_is_a_copy() -> None:
