@@ -14,7 +14,8 @@ from gnv2_nas.units import format_duration, format_quantity
 if TYPE_CHECKING:
     from gnv2_nas.quality.predictor import Predictor
     from gnv2_nas.quality.trust import TrustPanel
-    from gnv2_nas.quality.trust_check import TrustPlan, TrustProgress
+    from gnv2_nas.quality.trust_check import TrustProgress
+    from gnv2_nas.quality.trust_plan import TrustPlan
     from gnv2_nas.quality.trust_request import CheckedTrustRequest
 
 

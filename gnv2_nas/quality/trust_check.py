@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
-from gnv2_nas.files import content_hash
-from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
-from gnv2_nas.quality.estimator import QualityContext, QualityEstimator, get_estimator
-from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain, rank_agreement
-from gnv2_nas.quality.training import Recipe, TrainingPoint, train_network
-from gnv2_nas.quality.trust import BASELINE, EstimatorTrust, TrustNetwork, TrustPanel, trust_path
-from gnv2_nas.quality.trust_networks import Drawn, DrawnNetwork
-from gnv2_nas.space import SearchSpace
-
-if TYPE_CHECKING:
-    from gnv2_nas.quality.data import Dataset
-
-
-@dataclass(frozen=True)
-class TrustPlan:
-    """What a check is going to train, and on what."""
-
-    space: SearchSpace
-    """With as many classes as the data."""
-    dataset: Dataset
-    drawn: Drawn
-    recipe: Recipe
-    seeds: int
-
-    def journal(self) -> AccuracyJournal:
-        """Trainings under the conditions of this plan, beside the panel."""
-        recipe = msgspec.json.encode(self.recipe).decode()
-        path = trust_path(self.space.name).with_suffix(".jsonl")
-        return AccuracyJournal(path, self.dataset.content_hash, recipe)
-
-    def finished(self) -> int:
-        """Trainings of this plan that an earlier run has finished."""
-        journal = self.journal()
-        return sum(
-            journal.find(network.architecture, seed) is not None
-            for network in self.drawn.networks
-            for seed in range(self.seeds)
-        )
-
-    def context(self) -> QualityContext:
-        return QualityContext(space=self.space, dataset=self.dataset)
-
-    def describe_training(self) -> str:
-        """The recipe in words."""
-        recipe, images = self.recipe, len(self.dataset.train)
-        epochs = recipe.steps * recipe.batch_size / images
-        return f"{recipe.steps} steps of {recipe.batch_size} images, {epochs:.3g} epochs"
+from gnv2_nas.quality.accuracy_journal import Evaluated
+from gnv2_nas.quality.estimator import get_estimator
+from gnv2_nas.quality.training import TrainingPoint, train_network
+from gnv2_nas.quality.trust import BASELINE, TrustPanel
+from gnv2_nas.quality.trust_networks import DrawnNetwork
+from gnv2_nas.quality.trust_panel import make_panel
+from gnv2_nas.quality.trust_plan import TrustPlan
 
 
 class TrustProgress(msgspec.Struct, frozen=True):
@@ -149,111 +104,3 @@ class _Timing:
 
     def _work(self, network: DrawnNetwork) -> float:
         return 1 + network.counts.macs / self._mean
-
-
-def make_panel(
-    plan: TrustPlan,
-    trainings: Sequence[Sequence[Evaluated]],
-    estimators: dict[str, QualityEstimator],
-) -> TrustPanel:
-    """The panel of networks that were trained; scores them."""
-    networks = tuple(
-        TrustNetwork(
-            architecture=drawn.architecture,
-            macs=drawn.counts.macs,
-            params=drawn.counts.params,
-            in_band=drawn.in_band,
-            accuracies=tuple(training.accuracy for training in of_network),
-        )
-        for drawn, of_network in zip(plan.drawn.networks, trainings, strict=True)
-    )
-    sizes = [float(network.params) for network in networks]
-    return TrustPanel(
-        space=plan.space.name,
-        space_hash=plan.space.content_hash,
-        num_classes=plan.space.num_classes,
-        data=plan.dataset.name,
-        data_hash=plan.dataset.content_hash,
-        band=plan.drawn.band,
-        networks=networks,
-        estimators=tuple(
-            _trust(spec, estimator, networks, sizes) for spec, estimator in estimators.items()
-        ),
-        ceiling=_between_seeds(networks),
-        ceiling_band=_between_seeds([network for network in networks if network.in_band]),
-        training=plan.describe_training(),
-        seconds=sum(training.seconds for each in trainings for training in each),
-    )
-
-
-def _trust(
-    spec: str,
-    estimator: QualityEstimator,
-    networks: Sequence[TrustNetwork],
-    sizes: Sequence[float],
-) -> EstimatorTrust:
-    file = spec.partition(":")[2]
-    scores, seconds = _scores(estimator, [network.architecture for network in networks])
-    known = [number for number, score in enumerate(scores) if score is not None]
-    inside = [number for number in known if networks[number].in_band]
-    accuracies = [network.accuracy for network in networks]
-    of = _Columns([score or 0.0 for score in scores], accuracies, sizes)
-    return EstimatorTrust(
-        spec=spec,
-        title=estimator.info.title,
-        file_hash=content_hash(Path(file)) if file else "",
-        is_accuracy=estimator.info.is_accuracy,
-        needs_data=estimator.info.needs_data,
-        scores=tuple(scores),
-        seconds=seconds,
-        overall=of.agreement(known),
-        band=of.agreement(inside),
-        gain_overall=of.gain(known),
-        gain_band=of.gain(inside),
-    )
-
-
-def _scores(
-    estimator: QualityEstimator, architectures: Sequence[Architecture]
-) -> tuple[list[float | None], float]:
-    """The scores, and the seconds that one took."""
-    start = time.perf_counter()
-    scores = [
-        estimator.score(arch) if estimator.info.compares(arch) else None for arch in architectures
-    ]
-    return scores, (time.perf_counter() - start) / len(architectures)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """What is compared, over all networks."""
-
-    scores: Sequence[float]
-    accuracies: Sequence[float]
-    sizes: Sequence[float]
-
-    def agreement(self, numbers: Iterable[int]) -> RankAgreement | None:
-        """Over the networks of these numbers."""
-        scores, accuracies, _ = self._of(numbers)
-        return rank_agreement(scores, accuracies)
-
-    def gain(self, numbers: Iterable[int]) -> RankAgreement | None:
-        """By how much the scores do better than the sizes."""
-        scores, accuracies, sizes = self._of(numbers)
-        return agreement_gain(scores, sizes, accuracies)
-
-    def _of(self, numbers: Iterable[int]) -> tuple[list[float], list[float], list[float]]:
-        chosen = list(numbers)
-        return (
-            [self.scores[number] for number in chosen],
-            [self.accuracies[number] for number in chosen],
-            [self.sizes[number] for number in chosen],
-        )
-
-
-def _between_seeds(networks: Sequence[TrustNetwork]) -> RankAgreement | None:
-    """τ between the first training of each network and the second."""
-    if any(len(network.accuracies) < 2 for network in networks):
-        return None
-    first, second = ([network.accuracies[seed] for network in networks] for seed in (0, 1))
-    return rank_agreement(first, second)

@@ -19,7 +19,7 @@ from gnv2_nas.quality.trust_networks import Drawn, budget_macs, draw_networks
 from gnv2_nas.space import SearchSpace, load_space
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.trust_check import TrustPlan
+    from gnv2_nas.quality.trust_plan import TrustPlan
 
 SHORTENED = 2
 """A check trains half as long as one would for weights to ship: it orders networks the same."""
@@ -95,7 +95,7 @@ def plan_trust_check(
     """
     from gnv2_nas.quality.data import load_dataset
     from gnv2_nas.quality.training import default_recipe
-    from gnv2_nas.quality.trust_check import TrustPlan
+    from gnv2_nas.quality.trust_plan import TrustPlan
 
     request, space = checked.request, checked.space
     dataset = load_dataset(request.data, max(space.resolutions), progress=progress)

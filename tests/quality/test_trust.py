@@ -26,8 +26,9 @@ from gnv2_nas.quality.trust import (
     trust_path,
     verdict,
 )
-from gnv2_nas.quality.trust_check import TrustPlan, make_panel
 from gnv2_nas.quality.trust_networks import BAND, budget_macs, draw_networks
+from gnv2_nas.quality.trust_panel import make_panel
+from gnv2_nas.quality.trust_plan import TrustPlan
 from gnv2_nas.quality.trust_report import trust_caption, trust_rows
 from gnv2_nas.space import load_space
 from tests.search.spaces import SIX, space_of
@@ -91,9 +92,7 @@ def test_without_a_budget_the_band_is_around_the_median(space):
 
 
 def test_a_budget_that_the_space_does_not_have(space):
-    with pytest.raises(
-        InputError, match=r"no network of space 'tiny' .* it goes from .* MFLOPs"
-    ):
+    with pytest.raises(InputError, match=r"no network of space 'tiny' .* it goes from .* MFLOPs"):
         draw_networks(space, 4, budget=9e9)
 
 
