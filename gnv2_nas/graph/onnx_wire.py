@@ -50,7 +50,8 @@ def with_metadata(content: bytes, **entries: str) -> bytes:
     more = ModelProto()
     for key, value in entries.items():
         more.metadata_props.add(key=key, value=value)
-    return content + more.SerializeToString()
+    added: bytes = more.SerializeToString()
+    return content + added
 
 
 def _initializer(name: str, array: NDArray[Any]) -> list[Any]:
