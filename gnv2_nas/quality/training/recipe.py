@@ -148,8 +148,9 @@ def default_recipe(
 
 
 def _batch_size(images: int) -> int:
-    """A power of two, about 1/16 of the images, from 16 to 1024, at most a quarter of them."""
-    wanted = min(max(images / 16, 16), PAPER_BATCH_SIZE, max(images / 4, 2))
+    """The power of two next below the square root of the images, which for ImageNet is the papers'
+    1024; at least 16, at most a quarter of the images."""
+    wanted = min(max(math.sqrt(images), 16), PAPER_BATCH_SIZE, max(images / 4, 2))
     return int(2 ** math.floor(math.log2(wanted)))
 
 
