@@ -9,7 +9,7 @@ import json
 import re
 import statistics
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def _layer_seconds(
     # Every run has as many kernels; the first runs find nothing in the caches.
     medians = np.median(durations.reshape(_WARM_UP + runs, -1)[_WARM_UP:], axis=0)
     watching = max(0.0, float(medians.sum()) - call_seconds) / len(medians)
-    total: Counter[str] = Counter()
+    total: defaultdict[str, float] = defaultdict(float)
     for event, seconds in zip(kernels, medians, strict=False):
         node = event["name"].removesuffix("_kernel_time")
         is_layout = event["args"]["op_name"].lower().startswith(_LAYOUT_OPS)
