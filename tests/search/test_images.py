@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import DataError, InputError, StudyError
+from gnv2_nas.graph.supernet_record import SupernetRecord
+from gnv2_nas.nn import Supernet, save_supernet
 from gnv2_nas.search import attributes
 from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request, quality_label
 from gnv2_nas.search.store import open_study
 from tests.search.searching import STORAGE, searched, session
-from tests.search.spaces import SMALL, write_space
+from tests.search.spaces import SMALL, space_of, write_space
 
 
 def checked(folder, **asked) -> CheckedRequest:
@@ -23,6 +27,19 @@ def class_folders(folder, *names):
         for number in range(3):
             (folder / name / f"{number}.png").touch()
     return str(folder)
+
+
+def write_supernet(path, steps=1):
+    """A supernet for digits that was never trained."""
+    space = space_of(path.parent, SMALL)
+    classes = tuple(map(str, range(10)))
+    record = SupernetRecord(
+        space=space.name, space_hash=space.content_hash, envelope=space.envelope,
+        preprocessing=Preprocessing((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), classes),
+        data="digits", data_hash="0" * 12, steps=steps, seconds=1.0,
+        largest_accuracy=0.5, smallest_accuracy=0.4,
+    )  # fmt: skip
+    save_supernet(Supernet(space.envelope), record, path)
 
 
 def test_the_images_decide_the_number_of_classes(folder):
@@ -40,7 +57,7 @@ def test_the_images_decide_the_number_of_classes(folder):
 
 @pytest.mark.parametrize("quality", ["supernet:net.safetensors", "train"])
 def test_an_estimator_that_needs_images_says_so(folder, quality):
-    (folder / "net.safetensors").touch()
+    write_supernet(folder / "net.safetensors")
     with pytest.raises(InputError, match=f"--quality {quality.split(':')[0]} needs images: give"):
         checked(folder, quality=quality)
 
@@ -64,7 +81,7 @@ def test_estimators_have_readable_names(quality, label):
 
 
 def test_a_study_is_named_after_its_images_and_its_estimator(folder):
-    (folder / "net.safetensors").write_text("one")
+    write_supernet(folder / "net.safetensors")
     named = checked(folder, data="digits", quality="supernet:net.safetensors", budgets=("1MFLOPs",))
     assert named.study == "small-digits-supernet-net-1MFLOPs-cpu"
     assert checked(folder).study == "small-cpu"
@@ -73,8 +90,9 @@ def test_a_study_is_named_after_its_images_and_its_estimator(folder):
 def test_another_file_of_the_same_name_is_another_study(folder):
     file = folder / "net.safetensors"
     hashes = []
-    for content in ("one", "two", "one"):
-        file.write_text(content)
+    for steps in (1, 2, 1):
+        torch.manual_seed(0)
+        write_supernet(file, steps)
         asked = checked(folder, data="digits", quality="supernet:net.safetensors")
         hashes.append(asked.settings.quality_hash)
     assert hashes[0] == hashes[2] != hashes[1]

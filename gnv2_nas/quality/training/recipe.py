@@ -133,8 +133,7 @@ def default_recipe(
     """
     images = len(dataset.train)
     batch = batch_size or _batch_size(images)
-    # Every step of a supernet trains four networks, and each weight has to suit them all.
-    usual = 12.0 * (2.0 if supernet else 1.0) * (0.5 if inherited else 1.0)
+    usual = 6.0 if inherited else 12.0
     length = _steps(images, batch, epochs, steps, usual)
     rate = PAPER_LEARNING_RATE * math.sqrt(batch / PAPER_BATCH_SIZE) * (0.25 if inherited else 1.0)
     recipe = Recipe(
@@ -163,7 +162,7 @@ def _steps(
             raise InputError(f"either epochs or steps, but got epochs={epochs} and steps={steps}")
         return steps
     if epochs is None:
-        # The more there is to learn the longer it takes: 12 epochs of a thousand images, 48 of
+        # The more there is to learn the longer it takes: 12 epochs of a thousand images, 60 of
         # ten million. The papers' 400 are for those who have the days.
         epochs = usual * max(1.0, math.log10(max(images, 1)) - 2)
     return max(1, round(epochs * images / batch_size))
