@@ -132,8 +132,9 @@ def default_recipe(
         InputError: both lengths are given, or a value is out of range.
     """
     images = len(dataset.train)
-    batch = batch_size or _batch_size(images)
-    usual = 6.0 if inherited else 12.0
+    # A supernet's step is long, and a good part of it is the same for a few images as for many.
+    batch = batch_size or min(_batch_size(images) * (2 if supernet else 1), PAPER_BATCH_SIZE)
+    usual = (10.0 if supernet else 12.0) * (0.5 if inherited else 1.0)
     length = _steps(images, batch, epochs, steps, usual)
     rate = PAPER_LEARNING_RATE * math.sqrt(batch / PAPER_BATCH_SIZE) * (0.25 if inherited else 1.0)
     recipe = Recipe(

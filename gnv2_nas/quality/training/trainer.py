@@ -36,6 +36,7 @@ from gnv2_nas.quality.training.schedule import average_decay, evaluation_steps, 
 from gnv2_nas.quality.training.state import StateFile
 from gnv2_nas.quality.training.stepper import Stepper
 from gnv2_nas.quality.training.task import Evaluation, Task
+from gnv2_nas.quality.training.threads import half_the_cores
 
 StopWhen = Callable[[TrainingPoint], bool]
 
@@ -94,7 +95,7 @@ class Trainer:
         """
         self._resume()
         try:
-            with _flushed_denormals(), Interrupts() as interrupts:
+            with _flushed_denormals(), half_the_cores(), Interrupts() as interrupts:
                 self._loop(interrupts)
         except TrainingError as error:
             raise TrainingError(f"{error}{self._kept()}") from None
