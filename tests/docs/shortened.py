@@ -17,7 +17,7 @@ STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
 SHORTER = {
     ("search",): ["--trials", "5", "--timeout", "1m"],
     ("train",): ["--epochs", "0.05"],
-    ("quality", "check"): ["--networks", "4", "--seeds", "1", "--epochs", "0.05"],
+    ("quality", "check"): ["--networks", "2", "--seeds", "1", "--epochs", "0.05"],
     ("quality", "fit"): ["--networks", "20"],
 }
 """Beginning of a command → options that end it soon."""

@@ -19,8 +19,8 @@ class Sandwich:
 
     One resolution is drawn for each step and shared by its networks, largest and smallest
     included: the largest network at the largest resolution in every step would cost most of the
-    time, and networks of one step can learn from each other only on the same images. Each
-    resolution gets about as much time as any other: it is drawn in inverse proportion to its pixels.
+    time, and networks of one step can learn from each other only on the same images. The
+    fewer pixels, the more often: each resolution gets about as much time as any other.
 
     Everything is a function of seed and step, the same in every process.
     """
