@@ -132,8 +132,7 @@ def default_recipe(
         InputError: both lengths are given, or a value is out of range.
     """
     images = len(dataset.train)
-    # A supernet's step is long, and a good part of it is the same for a few images as for many.
-    batch = batch_size or min(_batch_size(images) * (2 if supernet else 1), PAPER_BATCH_SIZE)
+    batch = batch_size or _batch_size(images, supernet=supernet)
     usual = (10.0 if supernet else 12.0) * (0.5 if inherited else 1.0)
     length = _steps(images, batch, epochs, steps, usual)
     rate = PAPER_LEARNING_RATE * math.sqrt(batch / PAPER_BATCH_SIZE) * (0.25 if inherited else 1.0)
@@ -147,10 +146,12 @@ def default_recipe(
     return recipe.replace(dropout=0.0, clip_norm=1.0, evaluations=4) if supernet else recipe
 
 
-def _batch_size(images: int) -> int:
+def _batch_size(images: int, *, supernet: bool) -> int:
     """The power of two next below the square root of the images, which for ImageNet is the papers'
-    1024; at least 16, at most a quarter of the images."""
-    wanted = min(max(math.sqrt(images), 16), PAPER_BATCH_SIZE, max(images / 4, 2))
+    1024; twice that for a supernet, much of whose step takes as long for a few images as for many.
+    At least 16, at most a quarter of the images."""
+    usual = max(math.sqrt(images), 16) * (2 if supernet else 1)
+    wanted = min(usual, PAPER_BATCH_SIZE, max(images / 4, 2))
     return int(2 ** math.floor(math.log2(wanted)))
 
 
