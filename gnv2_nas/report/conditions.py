@@ -136,6 +136,7 @@ def cautions(record: StudyRecord, unstable: int, members: Sequence[Candidate]) -
             f"({max(kinds, len(machines))} different ones): compare them by ratio, with care."
         )
     lines += _all_alike(record)
-    if record.settings.quality == "params" and "quality" in record.settings.objectives:
-        lines.append("The score of this study is the parameter count itself.")
+    sizes = {"params": "parameter count", "macs": "number of multiply-adds"}
+    if record.settings.quality in sizes and "quality" in record.settings.objectives:
+        lines.append(f"The score of this study is the {sizes[record.settings.quality]} itself.")
     return lines

@@ -14,7 +14,7 @@ from gnv2_nas.space import list_spaces
 from tests.cli.command import COMMAND
 from tests.cli.command import gnv2_nas as run
 
-COMMANDS = ("search", "train", "profile", "report", "export", "devices", "spaces")
+COMMANDS = ("search", "train", "profile", "report", "export", "devices", "spaces", "quality")
 HEAVY = {"torch", "optuna", "sqlalchemy", "pandas", "plotly", "onnxruntime", "onnx", "numpy"}
 
 
