@@ -98,6 +98,19 @@ def _check_file(info: EstimatorInfo, path: Path) -> None:
         read_record(path)
 
 
+def check_has_images(info: EstimatorInfo, *, given: bool) -> None:
+    """Refuse an estimator that measures on images where none are given.
+
+    Raises:
+        InputError: it needs them.
+    """
+    if info.needs_data and not given:
+        raise InputError(
+            f"--quality {info.name} needs images: give --data DIR, a folder of class folders, "
+            "or --data digits"
+        )
+
+
 def get_estimator(spec: str, context: QualityContext = NO_CONTEXT) -> QualityEstimator:
     """The estimator that NAME or NAME:FILE asks for.
 
@@ -105,11 +118,7 @@ def get_estimator(spec: str, context: QualityContext = NO_CONTEXT) -> QualityEst
         InputError: as `check_estimator`, or the estimator needs data and the context has none.
     """
     info = check_estimator(spec)
-    if info.needs_data and context.dataset is None:
-        raise InputError(
-            f"--quality {info.name} needs images: give --data DIR, a folder of class folders, "
-            "or --data digits"
-        )
+    check_has_images(info, given=context.dataset is not None)
     module, name = _CLASSES[info.name]
     implementation = getattr(import_module(f"gnv2_nas.quality.{module}"), name)
     estimator: QualityEstimator

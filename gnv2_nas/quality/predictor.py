@@ -21,6 +21,7 @@ from gnv2_nas.arch import Architecture, Envelope
 from gnv2_nas.errors import InputError
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.cross_validation import HeldOutError, held_out_errors
+from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.quality.predictor_features import Matrix, features
 from gnv2_nas.quality.predictor_request import FEWEST_NETWORKS
 from gnv2_nas.quality.ridge import Ridge, Vector, fit_ridge
@@ -110,7 +111,7 @@ class PredictedAccuracy:
         from gnv2_nas.quality.predictor_file import load_predictor
 
         self.predictor = load_predictor(path)
-        _check_space(self.predictor, path, context.space)
+        check_made_for(path, "predictor", self.predictor, context.space)
         error = self.predictor.error
         self.info: EstimatorInfo = msgspec.structs.replace(
             ESTIMATORS["predictor"],
@@ -122,21 +123,6 @@ class PredictedAccuracy:
     def score(self, arch: Architecture) -> float:
         """Predicted accuracy, per cent."""
         return float(self.predictor.predict([arch])[0][0])
-
-
-def _check_space(predictor: Predictor, path: Path, space: SearchSpace | None) -> None:
-    if space is None or predictor.space_hash == space.content_hash:
-        return
-    classes = predictor.envelope.num_classes
-    if classes != space.num_classes:
-        raise InputError(
-            f"{path}: fitted for {classes} classes, but space {space.name!r} has "
-            f"{space.num_classes} with these images; fit one to them with gnv2-nas quality fit"
-        )
-    raise InputError(
-        f"{path}: fitted to space {predictor.space!r} ({predictor.space_hash}), not to "
-        f"{space.name!r} ({space.content_hash}); fit one to it with gnv2-nas quality fit"
-    )
 
 
 def _fit_and_predict(train: Matrix, accuracies: Vector, test: Matrix) -> Vector:

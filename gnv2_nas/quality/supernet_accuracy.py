@@ -22,9 +22,9 @@ from gnv2_nas.nn.supernet_file import SupernetRecord, load_supernet
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.data import Dataset
 from gnv2_nas.quality.estimator import QualityContext
+from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.quality.prepared_images import PreparedImages, drawn
 from gnv2_nas.quality.training.distributed import choose_device
-from gnv2_nas.space import SearchSpace
 
 CALIBRATION_IMAGES = 512
 """For batch norm's statistics: four batches already rank networks as the whole training set."""
@@ -51,7 +51,7 @@ class SupernetAccuracy:
             raise DataError("supernet accuracy needs a supernet file and images: give --data DIR")
         supernet, record = load_supernet(path)
         self.record = record
-        _check_space(path, record, context.space)
+        check_made_for(path, "supernet", record, context.space)
         _check_classes(path, record, context.dataset)
         self.device = choose_device(None)
         self.supernet: Supernet = supernet.to(self.device).eval()
@@ -117,20 +117,6 @@ def _info(record: SupernetRecord, dataset: Dataset, images: int) -> EstimatorInf
         note=note,
         noise=luck_of_images(record.largest_accuracy, images),
         envelope=record.envelope,
-    )
-
-
-def _check_space(path: Path, record: SupernetRecord, space: SearchSpace | None) -> None:
-    if space is None or record.space_hash == space.content_hash:
-        return
-    if record.envelope.num_classes != space.num_classes:
-        raise CheckpointError(
-            f"{path}: a supernet for {record.envelope.num_classes} classes, but space "
-            f"{space.name!r} has {space.num_classes} with these images; train one on them"
-        )
-    raise CheckpointError(
-        f"{path}: a supernet of space {record.space!r} ({record.space_hash}), not of "
-        f"{space.name!r} ({space.content_hash}); train one of it with gnv2-nas train supernet"
     )
 
 

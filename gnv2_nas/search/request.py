@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from gnv2_nas.errors import CheckpointError, InputError
+from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable, content_hash
 from gnv2_nas.graph.supernet_record import read_record
 from gnv2_nas.profiling import journal
@@ -19,6 +19,8 @@ from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.data import check_source, classes_of
 from gnv2_nas.quality.data.folders import DIGITS
+from gnv2_nas.quality.estimator import check_has_images
+from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.search import defaults
 from gnv2_nas.search.budgets import find_feasible, parse_budgets
 from gnv2_nas.search.objectives import parse_objectives
@@ -83,7 +85,8 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     if data:
         space = space.with_classes(len(classes_of(data)))
     if estimator.name == "supernet":
-        _check_supernet(request.quality, space)
+        file = Path(request.quality.partition(":")[2])
+        check_made_for(file, "supernet", read_record(file), space)
     profile = read_profile(request.device)
     find_feasible(space, budgets)
     check_database(request.storage, write=True)
@@ -109,25 +112,8 @@ def _checked_data(data: str, estimator: EstimatorInfo) -> str:
     if data:
         check_source(data)
         return data if data == DIGITS else str(Path(data))
-    if estimator.needs_data:
-        raise InputError(
-            f"--quality {estimator.name} needs images: give --data DIR, a folder of class "
-            f"folders, or --data {DIGITS}"
-        )
+    check_has_images(estimator, given=False)
     return ""
-
-
-def _check_supernet(quality: str, space: SearchSpace) -> None:
-    """Prove that the supernet is one of this space with these classes, before images are read."""
-    file = Path(quality.partition(":")[2])
-    record = read_record(file)
-    if record.space_hash != space.content_hash:
-        raise CheckpointError(
-            f"{str(file)!r} is a supernet of space {record.space!r} with "
-            f"{record.envelope.num_classes} classes ({record.space_hash}), not of {space.name!r} "
-            f"with {space.num_classes} ({space.content_hash}); train one with gnv2-nas train "
-            "supernet"
-        )
 
 
 def _file_hash(quality: str) -> str:
