@@ -10,7 +10,7 @@ import numpy as np
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
 from gnv2_nas.quality.rank_agreement import RankAgreement, rank_agreement
-from gnv2_nas.quality.ridge import Matrix, Vector
+from gnv2_nas.regression.ridge import Matrix, Vector
 
 FOLDS = 10
 

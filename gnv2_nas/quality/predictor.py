@@ -24,7 +24,7 @@ from gnv2_nas.quality.cross_validation import HeldOutError, held_out_errors
 from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.quality.predictor_features import Matrix, features
 from gnv2_nas.quality.predictor_request import FEWEST_NETWORKS
-from gnv2_nas.quality.ridge import Ridge, Vector, fit_ridge
+from gnv2_nas.regression.ridge import Ridge, Vector, fit_ridge
 
 if TYPE_CHECKING:
     from gnv2_nas.quality.estimator import QualityContext

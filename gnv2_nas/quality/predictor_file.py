@@ -14,7 +14,7 @@ from gnv2_nas.files import write_atomically
 from gnv2_nas.quality.cross_validation import HeldOutError
 from gnv2_nas.quality.predictor import Predictor
 from gnv2_nas.quality.predictor_features import Matrix, column_names
-from gnv2_nas.quality.ridge import Ridge, Vector
+from gnv2_nas.regression.ridge import Ridge, Vector
 
 _LARGEST = 64 << 20
 """Bytes; a predictor of the largest space has one."""
