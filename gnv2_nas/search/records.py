@@ -52,6 +52,19 @@ class Settings(msgspec.Struct, frozen=True):
         return limited or "latency" in self.objectives
 
 
+Origin = Literal["", "stock", "random", "model", "sampler", "change"]
+"""Where a network came from: a published one, the initial design, a proposal on models or of
+another sampler, one change to the recommended network; "" in older studies."""
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """What a model said of a value before it was known."""
+
+    mean: float
+    std: float
+    """Standard deviation: of the value itself, what measuring adds left out."""
+
+
 class Candidate(msgspec.Struct, frozen=True):
     """One evaluated network."""
 
@@ -69,6 +82,9 @@ class Candidate(msgspec.Struct, frozen=True):
     latency: Measurement | None
     violations: Mapping[str, float]
     """Budget text → amount over the limit, relative to it; empty when every budget is kept."""
+    origin: Origin = ""
+    predicted: Mapping[str, Prediction] = {}
+    """Objective → what the search's models said of it before it was evaluated."""
 
     @property
     def feasible(self) -> bool:

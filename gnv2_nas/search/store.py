@@ -25,7 +25,7 @@ from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search import attributes
 from gnv2_nas.search.interrupts import interrupts_wait
 from gnv2_nas.search.objectives import DIRECTIONS
-from gnv2_nas.search.records import Candidate, Settings, StudyRecord
+from gnv2_nas.search.records import Candidate, Origin, Prediction, Settings, StudyRecord
 from gnv2_nas.search.sqlite_file import check_database, without_password
 
 
@@ -60,6 +60,8 @@ class _Result(msgspec.Struct, frozen=True):
     quality: float | None
     latency: Measurement | None
     violations: dict[str, float]
+    origin: Origin = ""
+    predicted: dict[str, Prediction] = {}
 
 
 class Store:
@@ -172,7 +174,14 @@ class Store:
 
 def _result(candidate: Candidate) -> _Result:
     latency = candidate.latency.without_samples() if candidate.latency else None
-    return _Result(candidate.counts, candidate.quality, latency, dict(candidate.violations))
+    return _Result(
+        counts=candidate.counts,
+        quality=candidate.quality,
+        latency=latency,
+        violations=dict(candidate.violations),
+        origin=candidate.origin,
+        predicted=dict(candidate.predicted),
+    )
 
 
 def candidate_of(trial: FrozenTrial) -> Candidate:
@@ -187,6 +196,8 @@ def candidate_of(trial: FrozenTrial) -> Candidate:
         quality=result.quality,
         latency=result.latency,
         violations=result.violations,
+        origin=result.origin,
+        predicted=result.predicted,
     )
 
 
