@@ -1,0 +1,109 @@
+"""How much each part of a kernel contributes to the variance of the outcomes: maximum likelihood.
+
+The MM algorithm of Zhou, Hu, Zhou & Sinsheimer ("MM algorithms for variance components models",
+J. Comput. Graph. Stat. 28, 2019, eq. 5), without its square root: each step is twice as long,
+and fewer are needed. A part that explains nothing goes to nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from gnv2_nas.regression.ridge import Matrix, Vector
+
+Groups = NDArray[np.intp]
+
+ITERATIONS = 30
+CONVERGED = 0.02
+"""Steps end when no part changes by more than this share of the variance."""
+LARGEST_STEP = 4.0
+LEAST_NOISE = 1e-5
+LEAST_PART = 0.02
+"""Of what the parts have on average: a group never becomes certain to be without effect."""
+
+
+@dataclass(frozen=True)
+class Components:
+    """Variances of the parts, for outcomes of variance 1."""
+
+    groups: Vector
+    """(g,) of the linear kernel of each group of features."""
+    interactions: float
+    """Of the square of the sum of the linear kernels."""
+    noise: float
+
+    @classmethod
+    def even(cls, groups: int) -> Components:
+        """What is assumed before anything is known."""
+        return cls(np.full(groups, 0.6 / max(groups, 1)), 0.2, 0.2)
+
+    @property
+    def linear(self) -> float:
+        return float(self.groups.sum())
+
+
+def estimate_components(
+    features: Matrix, groups: Groups, outcomes: Vector, start: Components
+) -> Components:
+    """The variances that make (n,) standardised outcomes likely.
+
+    Args:
+        features: (n, d), each group scaled to a mean square length of 1.
+        groups: (d,) group of each column, from 0.
+    """
+    components = start
+    for _ in range(ITERATIONS):
+        following = _step(features, groups, outcomes, components)
+        moved = np.abs(following.groups - components.groups).max(initial=0.0)
+        moved = max(moved, abs(following.interactions - components.interactions))
+        moved = max(moved, abs(following.noise - components.noise))
+        components = following
+        if moved < CONVERGED * (components.linear + components.interactions + components.noise):
+            break
+    return components
+
+
+def scaled(features: Matrix, groups: Groups, components: Components) -> Matrix:
+    """Features whose inner products are the linear part of the kernel."""
+    result: Matrix = features * np.sqrt(components.groups)[groups]
+    return result
+
+
+def add_interactions(linear: Matrix, components: Components) -> Matrix:
+    """The whole kernel, noise left out, from its linear part."""
+    share = components.interactions / max(components.linear, 1e-12) ** 2
+    result: Matrix = linear + share * linear**2
+    return result
+
+
+def _step(features: Matrix, groups: Groups, outcomes: Vector, components: Components) -> Components:
+    """Each part times the ratio of how well it fits the outcomes and how freely it could."""
+    rows = scaled(features, groups, components)
+    linear = rows @ rows.T
+    covariance = add_interactions(linear, components)
+    covariance[np.diag_indices_from(covariance)] += components.noise
+    identity = np.eye(len(outcomes))
+    inverse = cho_solve(cho_factor(covariance, check_finite=False), identity, check_finite=False)
+    weights = inverse @ outcomes
+    fits = np.bincount(groups, (features.T @ weights) ** 2, len(components.groups))
+    could = np.bincount(groups, (features * (inverse @ features)).sum(axis=0))
+    squares = linear**2
+    parts = components.groups * _ratio(fits, could)
+    least = LEAST_PART * max(parts.mean(), LEAST_NOISE) if len(parts) else 0.0
+    interactions = _ratio(weights @ squares @ weights, (inverse * squares).sum())
+    noise = _ratio(weights @ weights, np.trace(inverse))
+    return Components(
+        groups=np.maximum(parts, least),
+        interactions=float(np.clip(components.interactions * interactions, LEAST_NOISE, 1.0)),
+        noise=float(np.clip(components.noise * noise, LEAST_NOISE, 1.0)),
+    )
+
+
+def _ratio(fits: Vector | float, could: Vector | float) -> Vector:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.nan_to_num(np.asarray(fits) / np.asarray(could), nan=1.0, posinf=1.0)
+    return np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)

@@ -1,0 +1,106 @@
+"""Thousands of candidates, evolved on the models: cheap, vectorised, and never measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.search.sampling.grid import Grid, Levels
+
+Fitness = Callable[[Levels], NDArray[np.float64]]
+"""(m, p) levels → (m, d) fitness in each of d directions; more is better, -inf is forbidden."""
+
+ELITE = 4
+"""Candidates kept in each direction."""
+STEP = 0.5
+"""Share of the changes of an ordered parameter that go to a neighbouring value."""
+CROSSED = 0.7
+"""Share of the children that have two parents."""
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """How candidates are bred."""
+
+    generations: int = 20
+    children: int = 256
+
+    def run(self, grid: Grid, first: Levels, fitness: Fitness, rng: np.random.Generator) -> Levels:
+        """The candidates that are among the best in some direction, no two the same.
+
+        Args:
+            first: (n, p) candidates to start from.
+        """
+        found = _distinct(first)
+        scores = fitness(found)
+        for _ in range(self.generations):
+            kept = _elite(scores)
+            found, scores = found[kept], scores[kept]
+            children = _new(_breed(grid, found, self.children, rng), found)
+            if len(children):
+                found = np.vstack([found, children])
+                scores = np.vstack([scores, fitness(children)])
+        kept = _elite(scores)
+        return found[kept]
+
+
+def _elite(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Rows that are among the best in some direction, forbidden ones left out if any is allowed."""
+    count = min(ELITE, len(scores))
+    best = np.argpartition(-scores, count - 1, axis=0)[:count]
+    return np.unique(best)
+
+
+def _breed(grid: Grid, parents: Levels, count: int, rng: np.random.Generator) -> Levels:
+    """Children of two parents or one, each with a change or more."""
+    mothers = parents[rng.integers(len(parents), size=count)]
+    fathers = parents[rng.integers(len(parents), size=count)]
+    from_father = rng.random(mothers.shape) < rng.uniform(0, 0.5, (count, 1))
+    from_father &= rng.random((count, 1)) < CROSSED
+    children = np.where(from_father, fathers, mothers)
+    # From one change to some: small steps refine, larger ones leave a hill.
+    rates = rng.choice([1.0, 2.0, 4.0], size=(count, 1)) / max(len(grid), 1)
+    changed = rng.random(children.shape) < rates
+    return np.where(changed, mutated(grid, children, rng), children)
+
+
+def mutated(grid: Grid, levels: Levels, rng: np.random.Generator) -> Levels:
+    """(n, p) another level for every parameter: a neighbouring one, or any."""
+    # Neither the level itself: one of the others, all equally likely.
+    others = (levels + rng.integers(1, np.maximum(grid.sizes, 2), size=levels.shape)) % grid.sizes
+    result = others
+    for column, parameter in enumerate(grid.parameters):
+        if parameter.ordered:
+            steps = rng.random(len(levels)) < STEP
+            result[steps, column] = _neighbours(parameter.order, levels[steps, column], rng)
+    return result
+
+
+def _neighbours(
+    order: NDArray[np.intp], levels: NDArray[np.intp], rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """The level next below or above in the order of values."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    moved = place[levels] + rng.choice([-1, 1], size=len(levels))
+    # At an end there is one neighbour only.
+    moved = np.where(moved < 0, 1, np.where(moved >= len(order), len(order) - 2, moved))
+    return order[moved]
+
+
+def _new(children: Levels, known: Levels) -> Levels:
+    """Children that are not among the known, each once."""
+    rows = {row.tobytes() for row in known}
+    fresh: dict[bytes, int] = {}
+    for number, row in enumerate(children):
+        key = row.tobytes()
+        if key not in rows:
+            fresh.setdefault(key, number)
+    return children[list(fresh.values())]
+
+
+def _distinct(levels: Levels) -> Levels:
+    return _new(levels, levels[:0])

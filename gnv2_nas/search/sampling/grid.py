@@ -1,0 +1,161 @@
+"""Parameters as numbers: each value of an Optuna distribution has a level, each level features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from gnv2_nas.regression import Matrix
+from gnv2_nas.regression.variance_components import Groups
+
+Levels = NDArray[np.intp]
+"""(n, p) level of each of p parameters, from 0."""
+
+MOST_LEVELS = 65
+"""A longer range is searched at so many values, evenly spaced."""
+_ONE_HOT = 16
+"""Parameters of more levels than this are described by `_HATS` hats instead of one column each."""
+_HATS = 9
+_OWN = 0.5
+"""Weight of what is particular to a level beside its place in the order."""
+
+
+class Parameter:
+    """One parameter: its values in order, and their features."""
+
+    def __init__(self, name: str, distribution: BaseDistribution) -> None:
+        self.name = name
+        self.values = _values(distribution)
+        self.ordered = _ordered(self.values)
+        self._levels = {_key(value): level for level, value in enumerate(self.values)}
+        self._nearest = _sorted_places(self.values) if self.ordered else None
+
+    def level(self, value: Any) -> int:
+        """The level of a value; of a number between two, that of the nearer."""
+        known = self._levels.get(_key(value))
+        if known is None and self.ordered:
+            numbers = np.array(self.values, dtype=np.float64)
+            return int(np.abs(numbers - float(value)).argmin())
+        if known is None:
+            raise ValueError(f"{self.name} must be one of {self.values}, but got {value!r}")
+        return known
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """Levels from the smallest value to the largest; as they are where values have no order."""
+        if self._nearest is None:
+            return np.arange(len(self.values))
+        return np.argsort(self._nearest)
+
+    @cached_property
+    def features(self) -> Matrix:
+        """(levels, columns): a place in the order, and what is particular to each level."""
+        count = len(self.values)
+        own = _OWN * (_hats(count) if count > _ONE_HOT else np.eye(count))
+        if self._nearest is None:
+            return own - own.mean(axis=0)
+        places = self._nearest / max(count - 1, 1)
+        columns = np.column_stack([places, own])
+        return columns - columns.mean(axis=0)
+
+
+class Grid:
+    """All parameters of a search space, in a fixed order."""
+
+    def __init__(self, search_space: Mapping[str, BaseDistribution]) -> None:
+        self.distributions = dict(search_space)
+        self.parameters = [Parameter(name, each) for name, each in search_space.items()]
+        self.sizes = np.array([len(each.values) for each in self.parameters], dtype=np.intp)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def levels(self, params: Sequence[Mapping[str, Any]]) -> Levels:
+        """(n, p) levels of n genotypes."""
+        rows = [[each.level(one[each.name]) for each in self.parameters] for one in params]
+        return np.array(rows, dtype=np.intp).reshape(len(params), len(self))
+
+    def params(self, levels: Levels) -> dict[str, Any]:
+        """The genotype of (p,) levels."""
+        pairs = zip(self.parameters, levels, strict=True)
+        return {each.name: each.values[level] for each, level in pairs}
+
+    @cached_property
+    def groups(self) -> Groups:
+        """(d,) number of the parameter that each column of `features` belongs to."""
+        columns = [each.features.shape[1] for each in self.parameters]
+        return np.repeat(np.arange(len(self)), columns)
+
+    def features(self, levels: Levels) -> Matrix:
+        """(n, d) features of (n, p) levels."""
+        parts = [each.features[levels[:, n]] for n, each in enumerate(self.parameters)]
+        return np.hstack(parts) if parts else np.empty((len(levels), 0))
+
+
+def _values(distribution: BaseDistribution) -> tuple[Any, ...]:
+    if isinstance(distribution, CategoricalDistribution):
+        return tuple(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return tuple(_integers(distribution))
+    if isinstance(distribution, FloatDistribution):
+        return tuple(_floats(distribution))
+    raise ValueError(f"PredictorSampler knows no distribution {distribution!r}")
+
+
+def _integers(distribution: IntDistribution) -> list[int]:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if (high - low) // step < MOST_LEVELS:
+        return list(range(low, high + 1, step))
+    if distribution.log:
+        numbers = np.geomspace(low, high, MOST_LEVELS)
+    else:
+        numbers = np.linspace(low, high, MOST_LEVELS)
+    places = np.round((numbers - low) / step).astype(int)
+    return [low + int(place) * step for place in np.unique(places)]
+
+
+def _floats(distribution: FloatDistribution) -> list[float]:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if distribution.log:
+        return [float(value) for value in np.geomspace(low, high, MOST_LEVELS)]
+    if step is None:
+        return [float(value) for value in np.linspace(low, high, MOST_LEVELS)]
+    last = round((high - low) / step)
+    places = np.unique(np.round(np.linspace(0, last, min(last + 1, MOST_LEVELS))))
+    return [float(low + place * step) for place in places]
+
+
+def _ordered(values: Sequence[Any]) -> bool:
+    """Whether all values are numbers, so that their order may mean something."""
+    return len(values) > 1 and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
+
+
+def _sorted_places(values: Sequence[Any]) -> NDArray[np.float64]:
+    """(levels,) place of each value among the sorted ones."""
+    places = np.empty(len(values))
+    places[np.argsort(np.array(values, dtype=np.float64), kind="stable")] = np.arange(len(values))
+    return places
+
+
+def _hats(count: int) -> Matrix:
+    """(count, _HATS) how near each level is to each of some evenly spaced ones."""
+    places = np.linspace(0, _HATS - 1, count)
+    result: Matrix = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(_HATS)))
+    return result
+
+
+def _key(value: Any) -> Any:
+    """What tells a value from others: 1 and True are two choices."""
+    return (isinstance(value, bool), value)

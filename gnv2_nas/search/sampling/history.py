@@ -1,0 +1,80 @@
+"""What a study has found out so far, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from gnv2_nas.regression import Matrix
+from gnv2_nas.search.sampling.grid import Grid, Levels
+
+
+@dataclass(frozen=True)
+class History:
+    """Finished trials with an outcome, and those that are still running."""
+
+    levels: Levels
+    """(n, p) of the finished."""
+    losses: Matrix
+    """(n, k), NaN for a trial that was pruned; less is better."""
+    constraints: Matrix
+    """(n, c), NaN where a trial set none; 0 or less is kept."""
+    running: Levels
+    """(r, p)"""
+    seen: frozenset[bytes]
+    """Every genotype that was asked for, whatever became of it."""
+
+    @property
+    def outcomes(self) -> Matrix:
+        """(n, k + c)"""
+        return np.hstack([self.losses, self.constraints])
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """(n,) trials with values that keep every constraint they set."""
+        kept = (np.nan_to_num(self.constraints) <= 0).all(axis=1)
+        result: NDArray[np.bool_] = kept & np.isfinite(self.losses).all(axis=1)
+        return result
+
+
+def read_history(study: Study, grid: Grid, trials: Sequence[FrozenTrial]) -> History:
+    """The trials that have every parameter of the grid, in the order of their numbers."""
+    known = [trial for trial in trials if grid.distributions.keys() <= trial.params.keys()]
+    finished = [trial for trial in known if _has_outcome(trial)]
+    signs = [1 if each is StudyDirection.MINIMIZE else -1 for each in study.directions]
+    keys = sorted({key for trial in finished for key in trial.constraints})
+    losses = [
+        [sign * value for sign, value in zip(signs, _values(trial, len(signs)), strict=True)]
+        for trial in finished
+    ]
+    constraints = [[trial.constraints.get(key, np.nan) for key in keys] for trial in finished]
+    levels = grid.levels([trial.params for trial in known])
+    rows = {id(trial): row for trial, row in zip(known, levels, strict=True)}
+    running = [rows[id(trial)] for trial in known if not trial.state.is_finished()]
+    return History(
+        levels=_rows([rows[id(trial)] for trial in finished], len(grid)),
+        losses=np.array(losses, dtype=np.float64).reshape(len(finished), len(signs)),
+        constraints=np.array(constraints, dtype=np.float64).reshape(len(finished), len(keys)),
+        running=_rows(running, len(grid)),
+        seen=frozenset(row.tobytes() for row in levels),
+    )
+
+
+def _has_outcome(trial: FrozenTrial) -> bool:
+    pruned = trial.state is TrialState.PRUNED and bool(trial.constraints)
+    return trial.state is TrialState.COMPLETE or pruned
+
+
+def _values(trial: FrozenTrial, count: int) -> list[float]:
+    # A pruned trial may hold an intermediate value, which is not that of a finished one.
+    complete = trial.state is TrialState.COMPLETE
+    return list(trial.values) if complete else [np.nan] * count
+
+
+def _rows(rows: Sequence[NDArray[np.intp]], width: int) -> Levels:
+    return np.array(rows, dtype=np.intp).reshape(len(rows), width)
