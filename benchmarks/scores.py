@@ -14,10 +14,10 @@ from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import count
 from gnv2_nas.quality import ESTIMATORS, QualityEstimator
 from gnv2_nas.quality.az_nas import AzNasScore
-from gnv2_nas.quality.kendall import kendall_tau
 from gnv2_nas.quality.naswot import NaswotScore
 from gnv2_nas.quality.synflow import SynFlowScore
 from gnv2_nas.quality.zen import ZenScore
+from gnv2_nas.regression.kendall import kendall_tau
 from gnv2_nas.space import load_space
 
 SEEDS = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -10,9 +10,8 @@ import numpy as np
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
 from gnv2_nas.quality.rank_agreement import RankAgreement, rank_agreement
+from gnv2_nas.regression.held_out import Numbers, folds, predict_held_out
 from gnv2_nas.regression.ridge import Matrix, Vector
-
-FOLDS = 10
 
 FitAndPredict = Callable[[Matrix, Vector, Matrix], Vector]
 """(features, accuracies) of known networks and features of others → their accuracies."""
@@ -54,12 +53,11 @@ def held_out_errors(
 def _held_out_error(
     name: str, features: Matrix, accuracies: Vector, fit_and_predict: FitAndPredict
 ) -> HeldOutError:
-    predicted = np.empty_like(accuracies)
-    for held_out in _folds(len(accuracies)):
-        known = np.delete(np.arange(len(accuracies)), held_out)
-        predicted[held_out] = fit_and_predict(
-            features[known], accuracies[known], features[held_out]
-        )
+    def predict(known: Numbers, others: Numbers) -> Vector:
+        return fit_and_predict(features[known], accuracies[known], features[others])
+
+    total = len(accuracies)
+    predicted = predict_held_out(folds(total), total, predict)
     errors = predicted - accuracies
     # Without features it predicts the mean of the rest, which falls when a good network is left
     # out: that orders nothing.
@@ -70,9 +68,3 @@ def _held_out_error(
         rmse=float(np.sqrt((errors**2).mean())),
         agreement=rank_agreement(list(predicted), list(accuracies)) if ordered else None,
     )
-
-
-def _folds(total: int) -> Iterator[np.ndarray]:
-    """Numbers 0 to total - 1 in `FOLDS` parts drawn at random, the same ones every time."""
-    order = np.random.default_rng(0).permutation(total)
-    yield from np.array_split(order, FOLDS)

@@ -6,32 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from gnv2_nas.arch import Envelope
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files import write_atomically
 from gnv2_nas.quality.cross_validation import HeldOutError
 from gnv2_nas.quality.predictor import Predictor
-from gnv2_nas.quality.predictor_features import Matrix, column_names
-from gnv2_nas.regression.ridge import Ridge, Vector
+from gnv2_nas.quality.predictor_features import column_names
+from gnv2_nas.regression.ridge import Ridge
+from gnv2_nas.regression.ridge_record import RidgeRecord
 
 _LARGEST = 64 << 20
 """Bytes; a predictor of the largest space has one."""
-
-_FLOAT64 = np.dtype("<f8")
-
-
-class _Ridge(msgspec.Struct, frozen=True):
-    """`Ridge` with its arrays as little-endian float64."""
-
-    centre: bytes
-    scale: bytes
-    weights: bytes
-    known: bytes
-    intercept: float
-    penalty: float
-    noise: float
 
 
 class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas accuracy predictor", tag_field="type"):
@@ -44,7 +30,7 @@ class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas accuracy predictor", ta
     columns: list[str]
     """Names of the features; a file with others was written by another version."""
     envelope: Envelope
-    ridge: _Ridge
+    ridge: RidgeRecord
 
 
 def save_predictor(predictor: Predictor, path: Path) -> None:
@@ -53,7 +39,6 @@ def save_predictor(predictor: Predictor, path: Path) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    ridge = predictor.ridge
     record = _Record(
         version=1,
         space=predictor.space,
@@ -63,15 +48,7 @@ def save_predictor(predictor: Predictor, path: Path) -> None:
         errors=predictor.errors,
         columns=column_names(predictor.envelope),
         envelope=predictor.envelope,
-        ridge=_Ridge(
-            centre=_bytes(ridge.centre),
-            scale=_bytes(ridge.scale),
-            weights=_bytes(ridge.weights),
-            known=_bytes(ridge.known),
-            intercept=ridge.intercept,
-            penalty=ridge.penalty,
-            noise=ridge.noise,
-        ),
+        ridge=RidgeRecord.of(predictor.ridge),
     )
     write_atomically(path, msgspec.json.encode(record) + b"\n")
 
@@ -83,7 +60,6 @@ def load_predictor(path: Path) -> Predictor:
         CheckpointError: not a predictor, of another version, or damaged.
     """
     record = _read(path)
-    columns = len(record.columns)
     if record.columns != column_names(record.envelope) or not record.errors:
         raise CheckpointError(
             f"{path}: a predictor of other features, from another version of gnv2-nas; fit it again"
@@ -92,7 +68,7 @@ def load_predictor(path: Path) -> Predictor:
         space=record.space,
         space_hash=record.space_hash,
         envelope=record.envelope,
-        ridge=_ridge(path, record.ridge, columns),
+        ridge=_ridge(path, record.ridge, len(record.columns)),
         source=record.source,
         networks=record.networks,
         errors=record.errors,
@@ -112,32 +88,10 @@ def _read(path: Path) -> _Record:
         ) from None
 
 
-def _ridge(path: Path, stored: _Ridge, columns: int) -> Ridge:
-    vectors = (stored.centre, stored.scale, stored.weights)
-    size = columns * _FLOAT64.itemsize
-    if any(len(data) != size for data in vectors) or len(stored.known) % size:
-        raise _damaged(path)
-    ridge = Ridge(
-        centre=_vector(stored.centre),
-        scale=_vector(stored.scale),
-        weights=_vector(stored.weights),
-        known=np.frombuffer(stored.known, _FLOAT64).reshape(-1, columns),
-        intercept=stored.intercept,
-        penalty=stored.penalty,
-        noise=stored.noise,
-    )
-    if any(np.isnan(array).any() for array in (ridge.centre, ridge.scale, ridge.weights)):
-        raise _damaged(path)
-    return ridge
-
-
-def _damaged(path: Path) -> CheckpointError:
-    return CheckpointError(f"{path}: damaged, its numbers do not fit together; fit it again")
-
-
-def _bytes(array: Matrix) -> bytes:
-    return array.astype(_FLOAT64).tobytes()
-
-
-def _vector(data: bytes) -> Vector:
-    return np.frombuffer(data, _FLOAT64)
+def _ridge(path: Path, stored: RidgeRecord, columns: int) -> Ridge:
+    try:
+        return stored.ridge(columns)
+    except ValueError:
+        raise CheckpointError(
+            f"{path}: damaged, its numbers do not fit together; fit it again"
+        ) from None

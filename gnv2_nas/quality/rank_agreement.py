@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.quality.kendall import kendall_tau
+from gnv2_nas.regression.kendall import kendall_tau
 
 RESAMPLES = 2000
 FEWEST_NETWORKS = 4

@@ -44,22 +44,33 @@ class Ridge:
         return rows @ self.weights + self.intercept, self.noise * spread
 
 
-def fit_ridge(features: Matrix, outcomes: Vector) -> Ridge:
-    """The regression of (n,) outcomes on (n, d) features with the best leave-one-out error."""
-    known = ~np.isnan(features)
-    counts = np.maximum(known.sum(axis=0), 1)
-    centre = np.where(known, features, 0).sum(axis=0) / counts
-    deviations = np.where(known, features - centre, 0)
-    scale = np.sqrt((deviations**2).mean(axis=0))
+def fit_ridge(features: Matrix, outcomes: Vector, weights: Vector | None = None) -> Ridge:
+    """The regression of (n,) outcomes on (n, d) features with the best leave-one-out error.
+
+    Args:
+        features: NaN stands for a feature's mean.
+        outcomes: what is to be predicted.
+        weights: (n,) how much each outcome counts, in proportion to one over its variance; all
+            the same without. `noise` is that of an outcome of average weight.
+    """
+    weight = np.ones(len(outcomes)) if weights is None else weights / weights.mean()
+    root = np.sqrt(weight)
+    known = ~np.isnan(features) * weight[:, None]
+    counts = np.maximum(known.sum(axis=0), 1e-300)
+    centre = (known * np.nan_to_num(features)).sum(axis=0) / counts
+    deviations = np.nan_to_num(features - centre)
+    scale = np.sqrt((weight[:, None] * deviations**2).mean(axis=0))
     scale[scale < 1e-9] = np.inf
-    intercept = float(outcomes.mean())
-    u, s, vt = np.linalg.svd(_standardised(features, centre, scale), full_matrices=False)
-    penalty, noise = _best_penalty(u, s, outcomes - intercept)
+    intercept = float((weight * outcomes).mean())
+    rows = _standardised(features, centre, scale) * root[:, None]
+    centred = (outcomes - intercept) * root
+    u, s, vt = np.linalg.svd(rows, full_matrices=False)
+    penalty, noise = _best_penalty(u, s, centred, weight / len(outcomes))
     shrunk = s / (s**2 + penalty)
     return Ridge(
         centre=centre,
         scale=scale,
-        weights=vt.T @ (shrunk * (u.T @ (outcomes - intercept))),
+        weights=vt.T @ (shrunk * (u.T @ centred)),
         known=vt * np.sqrt(s * shrunk)[:, None],
         intercept=intercept,
         penalty=penalty,
@@ -72,15 +83,22 @@ def _standardised(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
     return result
 
 
-def _best_penalty(u: Matrix, s: Vector, centred: Vector) -> tuple[float, float]:
-    """The penalty of the least leave-one-out error, and the noise it leaves."""
+def _best_penalty(u: Matrix, s: Vector, centred: Vector, of_mean: Vector) -> tuple[float, float]:
+    """The penalty of the least leave-one-out error, and the noise it leaves.
+
+    Args:
+        u: left singular vectors of the weighted features.
+        s: singular values.
+        centred: weighted outcomes less the intercept.
+        of_mean: the share that each outcome has in the intercept.
+    """
     best = (np.inf, float(PENALTIES[-1]), 0.0)
     projected = u.T @ centred
     for penalty in PENALTIES:
         kept = s**2 / (s**2 + penalty)
         residuals = centred - u @ (kept * projected)
-        # 1 less the leverage of each outcome; the intercept takes 1/n of it.
-        free = np.maximum(1 - (u**2) @ kept - 1 / len(centred), 1e-6)
+        # 1 less the leverage of each outcome.
+        free = np.maximum(1 - (u**2) @ kept - of_mean, 1e-6)
         error = float(((residuals / free) ** 2).mean())
         if error < best[0]:
             best = (error, float(penalty), float(np.sqrt((residuals**2 / free).mean())))

@@ -8,7 +8,7 @@ import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 
-from gnv2_nas.quality.kendall import kendall_tau
+from gnv2_nas.regression.kendall import kendall_tau
 from gnv2_nas.report import traces
 from gnv2_nas.report.extents import extents
 from gnv2_nas.report.labels import label_positions

@@ -14,9 +14,9 @@ from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.graph import count
 from gnv2_nas.quality import QualityContext, get_estimator
-from gnv2_nas.quality.kendall import kendall_tau
 from gnv2_nas.quality.predictor import Predictor, fit_predictor
 from gnv2_nas.quality.predictor_file import load_predictor, save_predictor
+from gnv2_nas.regression.kendall import kendall_tau
 from gnv2_nas.space import load_space
 from tests.quality.estimator_contract import EstimatorContract
 

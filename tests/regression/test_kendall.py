@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from gnv2_nas.quality.kendall import kendall_tau
+from gnv2_nas.regression.kendall import kendall_tau
 
 
 def by_definition(x: list[float], y: list[float]) -> float:
