@@ -17,6 +17,7 @@ import msgspec
 
 from gnv2_nas.files import write_atomically
 from gnv2_nas.profiling.device import Device
+from gnv2_nas.profiling.device_lock import Waiting, measuring, scoring, silent
 from gnv2_nas.profiling.journal import FOLDER
 from gnv2_nas.profiling.plan import Plan, Run, collect
 from gnv2_nas.profiling.record import PANEL, Calibration
@@ -31,9 +32,19 @@ BRIEF_PLAN = Plan(sessions=2, rounds=20, max_sessions=2, max_seconds=30.0)
 
 
 def calibrate(
-    device: Device, *, seed: int = 0, progress: Callable[[float], None] = lambda _: None
+    device: Device,
+    *,
+    seed: int = 0,
+    progress: Callable[[float], None] = lambda _: None,
+    waiting: Waiting = silent,
 ) -> Calibration:
     """Measure the panel in fresh sessions.
+
+    Args:
+        device: its profile decides how often.
+        seed: of the order.
+        progress: told the share of the work done, 0 to 1.
+        waiting: told what is waited for, when another process measures or scores.
 
     Raises:
         MeasurementError: the runtime refuses a network of the panel.
@@ -41,7 +52,8 @@ def calibrate(
     names = PANEL[: len(device.panel)]
     quick = RUNTIMES[device.profile.runtime].quick
     plan, copies = (PLAN, COPIES) if quick else (BRIEF_PLAN, 1)
-    files = [device.ready(arch).artefact for arch in device.panel] * copies
+    with scoring(waiting):
+        files = [device.ready(arch).artefact for arch in device.panel] * copies
     rng = random.Random(seed)
 
     def open_session(_: int) -> list[Run]:
@@ -50,7 +62,8 @@ def calibrate(
         }
         return [loaded[row] for row in range(len(files))]
 
-    visits = collect(open_session, plan, device.runtime.timer, rng, lambda _: False, progress)
+    with measuring(waiting):
+        visits = collect(open_session, plan, device.runtime.timer, rng, lambda _: False, progress)
     progress(1.0)
     references = {copy * len(names): 0.0 for copy in range(copies)}
     found = estimate(visits, references, busy=device.clock != "wall", seed=seed)
@@ -67,7 +80,10 @@ def calibrate(
 
 
 def ensure_calibrated(
-    device: Device, progress: Callable[[float], None] = lambda _: None, folder: Path = FOLDER
+    device: Device,
+    progress: Callable[[float], None] = lambda _: None,
+    folder: Path = FOLDER,
+    waiting: Waiting = silent,
 ) -> None:
     """Calibrate the device and keep the result, unless that was done on this machine before.
 
@@ -76,7 +92,7 @@ def ensure_calibrated(
         StorageError: the folder cannot be written to.
     """
     if device.calibration is None:
-        device.calibration = calibrate(device, progress=progress)
+        device.calibration = calibrate(device, progress=progress, waiting=waiting)
         write_atomically(_path(device, folder), msgspec.json.encode(device.calibration))
 
 

@@ -7,6 +7,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, lower, op_macs
 from gnv2_nas.profiling.device import Device
+from gnv2_nas.profiling.device_lock import Waiting, measuring, silent
 
 RUNS = 20
 _ACTIVATIONS = frozenset({"relu", "hard_swish", "sigmoid", "hard_sigmoid"})
@@ -25,10 +26,13 @@ class Layer(msgspec.Struct, frozen=True):
     """Of the time of all layers."""
 
 
-def profile_layers(arch: Architecture, device: Device, runs: int = RUNS) -> list[Layer]:
+def profile_layers(
+    arch: Architecture, device: Device, runs: int = RUNS, waiting: Waiting = silent
+) -> list[Layer]:
     """Every operator of `arch` in execution order, then what the runtime adds between them."""
     artefact = device.runtime.write(arch)
-    seconds = device.runtime.layer_seconds(artefact, device.profile.threads, runs)
+    with measuring(waiting):
+        seconds = device.runtime.layer_seconds(artefact, device.profile.threads, runs)
     graph = lower(arch)
     owners = _owners(graph)
     times = dict.fromkeys((op.name for op in graph.ops), 0.0)

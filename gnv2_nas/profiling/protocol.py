@@ -13,6 +13,7 @@ import numpy as np
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.profiling.device import Device, Ready, open_device
+from gnv2_nas.profiling.device_lock import Waiting, measuring, scoring, silent
 from gnv2_nas.profiling.percentiles import percentiles
 from gnv2_nas.profiling.plan import Plan, Run, Visits, collect
 from gnv2_nas.profiling.record import PANEL, Measurement
@@ -38,12 +39,14 @@ def measure(
     seed: int = 0,
     reference_ms: float | None = None,
     progress: Progress = lambda _: None,
+    waiting: Waiting = silent,
 ) -> list[Measurement]:
     """Latency of each network, batch 1, in the order given.
 
     Networks share rounds with the panel of reference networks, which every ratio rests on. Every
-    file is checked against the torch module before it is timed. The method and its error are in
-    docs/profiling.md.
+    file is checked against the torch module before it is timed. While networks are timed, no
+    other process of this package measures or scores on the machine. The method and its error are
+    in docs/profiling.md.
 
     Args:
         architectures: what to time; the same one twice is timed as two networks.
@@ -56,6 +59,7 @@ def measure(
         reference_ms: milliseconds of the reference to express `ms` in; without it, what the
             device was calibrated to, or its time in the same rounds.
         progress: called after every round.
+        waiting: told what is waited for, when another process measures or scores.
 
     Raises:
         UnknownNameError: no such device.
@@ -70,8 +74,11 @@ def measure(
         def group_progress(share: float, start: int = start, size: int = len(group)) -> None:
             progress((start + share * size) / total)
 
-        batch = _Batch(group, opened, precision, random.Random(seed + start))
-        batch.collect(seconds_per_network, sessions, group_progress)
+        with scoring(waiting):
+            batch = _Batch(group, opened, precision, random.Random(seed + start))
+        # For one group, never for all: two searches take turns.
+        with measuring(waiting):
+            batch.collect(seconds_per_network, sessions, group_progress)
         results += batch.measurements(reference_ms)
     progress(1.0)
     return results
