@@ -85,7 +85,7 @@ class GaussianProcess:
         return self.weights / precisions * self.spread, self.spread / np.sqrt(precisions)
 
     def draws(self, features: Matrix, normal: Matrix) -> Matrix:
-        """(s, m) functions drawn from the process at (m, d) features, from (s, m) normal numbers."""
+        """(s, m) drawn functions at (m, d) features, made from (s, m) normal numbers."""
         rows = features * self.scales
         covariances = self._covariances(rows)
         explained = self._explained(covariances)

@@ -89,8 +89,8 @@ def _step(features: Matrix, groups: Groups, outcomes: Vector, components: Compon
     identity = np.eye(len(outcomes))
     inverse = cho_solve(cho_factor(covariance, check_finite=False), identity, check_finite=False)
     weights = inverse @ outcomes
-    fits = np.bincount(groups, (features.T @ weights) ** 2, len(components.groups))
-    could = np.bincount(groups, (features * (inverse @ features)).sum(axis=0))
+    fits = _group_sums(groups, (features.T @ weights) ** 2)
+    could = _group_sums(groups, (features * (inverse @ features)).sum(axis=0))
     squares = linear**2
     parts = components.groups * _ratio(fits, could)
     least = LEAST_PART * max(parts.mean(), LEAST_NOISE) if len(parts) else 0.0
@@ -103,7 +103,13 @@ def _step(features: Matrix, groups: Groups, outcomes: Vector, components: Compon
     )
 
 
+def _group_sums(groups: Groups, columns: Vector) -> Vector:
+    sums: Vector = np.bincount(groups, columns).astype(np.float64)
+    return sums
+
+
 def _ratio(fits: Vector | float, could: Vector | float) -> Vector:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.nan_to_num(np.asarray(fits) / np.asarray(could), nan=1.0, posinf=1.0)
-    return np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
+    bounded: Vector = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
+    return bounded

@@ -19,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from gnv2_nas.search.sampling.design import initial_design
-from gnv2_nas.search.sampling.grid import Grid, Levels, Parameter
+from gnv2_nas.search.sampling.grid import Grid, Parameter, Row
 from gnv2_nas.search.sampling.history import read_history
 from gnv2_nas.search.sampling.planner import Planner
 
@@ -48,8 +48,8 @@ class PredictorSampler(BaseSampler):
         self._rng = np.random.default_rng(seed)
         self._search_space = IntersectionSearchSpace(include_pruned=True)
         self._planner: Planner | None = None
-        self._design: list[Any] = []
-        self._batch: list[Any] = []
+        self._design: list[Row] = []
+        self._batch: list[Row] = []
         self._lock = threading.Lock()
 
     def reseed_rng(self) -> None:
@@ -58,7 +58,9 @@ class PredictorSampler(BaseSampler):
         self._planner = None
 
     def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002
     ) -> dict[str, BaseDistribution]:
         """The parameters that every finished trial has."""
         with self._lock:
@@ -82,7 +84,7 @@ class PredictorSampler(BaseSampler):
     def sample_independent(
         self,
         study: Study,
-        trial: FrozenTrial,
+        trial: FrozenTrial,  # noqa: ARG002
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
@@ -104,7 +106,7 @@ class PredictorSampler(BaseSampler):
             self._batch = []
         return self._planner
 
-    def _next(self, study: Study, planner: Planner, trials: Sequence[FrozenTrial]) -> Levels:
+    def _next(self, study: Study, planner: Planner, trials: Sequence[FrozenTrial]) -> Row:
         seen = {
             row.tobytes()
             for row in planner.grid.levels(
@@ -125,7 +127,7 @@ class PredictorSampler(BaseSampler):
             if self._batch:
                 return self._batch.pop(0)
         (levels,) = initial_design(planner.grid, 1, self._rng)
-        return levels
+        return np.asarray(levels)
 
 
 def _has_all(trial: FrozenTrial, grid: Grid) -> bool:

@@ -1,1 +1,1 @@
-"""Parts of `PredictorSampler`: parameters as numbers, models, candidates, and the choice among them."""
+"""Parts of `PredictorSampler`: parameters as numbers, models, candidates, the choice among them."""

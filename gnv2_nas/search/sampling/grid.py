@@ -21,6 +21,9 @@ from gnv2_nas.regression.variance_components import Groups
 Levels = NDArray[np.intp]
 """(n, p) level of each of p parameters, from 0."""
 
+Row = NDArray[np.intp]
+"""(p,) levels of one genotype."""
+
 MOST_LEVELS = 65
 """A longer range is searched at so many values, evenly spaced."""
 _ONE_HOT = 16
@@ -63,10 +66,9 @@ class Parameter:
         count = len(self.values)
         own = _OWN * (_hats(count) if count > _ONE_HOT else np.eye(count))
         if self._nearest is None:
-            return own - own.mean(axis=0)
+            return _centred(own)
         places = self._nearest / max(count - 1, 1)
-        columns = np.column_stack([places, own])
-        return columns - columns.mean(axis=0)
+        return _centred(np.column_stack([places, own]))
 
 
 class Grid:
@@ -85,7 +87,7 @@ class Grid:
         rows = [[each.level(one[each.name]) for each in self.parameters] for one in params]
         return np.array(rows, dtype=np.intp).reshape(len(params), len(self))
 
-    def params(self, levels: Levels) -> dict[str, Any]:
+    def params(self, levels: Row) -> dict[str, Any]:
         """The genotype of (p,) levels."""
         pairs = zip(self.parameters, levels, strict=True)
         return {each.name: each.values[level] for each, level in pairs}
@@ -147,6 +149,11 @@ def _sorted_places(values: Sequence[Any]) -> NDArray[np.float64]:
     places = np.empty(len(values))
     places[np.argsort(np.array(values, dtype=np.float64), kind="stable")] = np.arange(len(values))
     return places
+
+
+def _centred(columns: Matrix) -> Matrix:
+    result: Matrix = columns - columns.mean(axis=0)
+    return result
 
 
 def _hats(count: int) -> Matrix:

@@ -37,8 +37,8 @@ class History:
     @property
     def feasible(self) -> NDArray[np.bool_]:
         """(n,) trials with values that keep every constraint they set."""
-        kept = (np.nan_to_num(self.constraints) <= 0).all(axis=1)
-        result: NDArray[np.bool_] = kept & np.isfinite(self.losses).all(axis=1)
+        kept = np.all(np.nan_to_num(self.constraints) <= 0, axis=1)
+        result: NDArray[np.bool_] = kept & np.all(np.isfinite(self.losses), axis=1)
         return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class Planner:
 
     grid: Grid
     rng: np.random.Generator
-    evolution: Evolution = Evolution()
+    evolution: Evolution = field(default_factory=Evolution)
 
     def __post_init__(self) -> None:
         self.models = OutcomeModels()
@@ -83,7 +83,7 @@ class Planner:
         objectives = history.losses.shape[1]
         levels = np.vstack([candidates, history.running])
         draws = self.models.draws(self._features(levels), DRAWS, self.rng)
-        feasible = (draws[:, :, objectives:] <= 0).all(axis=2)
+        feasible: NDArray[np.bool_] = np.all(draws[:, :, objectives:] <= 0, axis=2)
         front = known[non_dominated(known)] if history.feasible.any() else known[:0]
         return choose(
             draws[:, :, :objectives],
