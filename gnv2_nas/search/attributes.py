@@ -13,5 +13,11 @@ FORMAT = "gnv2_nas:format"
 SETTINGS = "gnv2_nas:settings"
 PROVENANCE = "gnv2_nas:provenance"
 PROGRESS = "gnv2_nas:progress"
+LATENCY = "gnv2_nas:latency:"
+"""With a trial's number behind it: a later, better latency of that trial."""
 
 FORMAT_VERSION = 1
+
+
+def latency_key(number: int) -> str:
+    return f"{LATENCY}{number}"

@@ -1,0 +1,102 @@
+"""A storage URL opened, with plain words when that fails."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
+
+from gnv2_nas.errors import InputError, StorageError, StudyError
+from gnv2_nas.search.interrupts import interrupts_wait
+from gnv2_nas.search.refusals import DATABASE_ERRORS, refusal_of
+from gnv2_nas.search.sqlite_file import without_password
+
+LOCK_SECONDS = 5
+"""How long SQLite itself waits for a lock; `Patience` decides how often."""
+CONNECT_SECONDS = 10
+ATTEMPTS_TO_MAKE_TABLES = 5
+
+_CONNECT_TIMEOUT = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "mysql+pymysql")
+"""Dialects whose driver has an argument `connect_timeout`."""
+
+
+def open_database(url: str) -> optuna.storages.RDBStorage:
+    """The database of a storage URL; its tables are made if it is empty.
+
+    Raises:
+        InputError: no such kind of database, or its driver is not installed.
+        StudyError: not a URL, or tables of another version of Optuna.
+        StorageError: it cannot be reached, or refused.
+    """
+    with opening():
+        storage = _storage(url)
+    if storage.engine.dialect.name == "sqlite":
+        _never_anew(storage.engine)
+    return storage
+
+
+def _storage(url: str) -> optuna.storages.RDBStorage:
+    for attempt in range(1, ATTEMPTS_TO_MAKE_TABLES + 1):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=_engine_arguments(url))
+        except RuntimeError:
+            # So Optuna answers tables of a version that it cannot read.
+            raise StudyError(
+                f"the tables in {without_password(url)!r} were made by another version of Optuna "
+                f"than {optuna.__version__}; upgrade them with `optuna storage upgrade` "
+                "or choose another --storage"
+            ) from None
+        except (OperationalError, ProgrammingError, IntegrityError) as error:
+            # Another process is making the tables at this moment.
+            if "exist" not in str(error) and not isinstance(error, IntegrityError):
+                raise
+            if attempt == ATTEMPTS_TO_MAKE_TABLES:
+                raise
+    raise AssertionError("the last attempt raises")
+
+
+def _engine_arguments(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": LOCK_SECONDS}}
+    # A server or a firewall may have closed a connection while a batch was measured.
+    arguments: dict[str, Any] = {"pool_pre_ping": True}
+    if url.partition("://")[0] in _CONNECT_TIMEOUT:
+        arguments["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+    return arguments
+
+
+def _never_anew(engine: Engine) -> None:
+    """Connect to the file that is there: SQLite would make an empty one where it was moved away."""
+    name = engine.url.database
+    if not name or name == ":memory:" or name.startswith("file:"):
+        return
+    path = Path(name).absolute()
+
+    @event.listens_for(engine, "do_connect")
+    def look_first(*_: object) -> None:
+        if not path.is_file():
+            raise sqlite3.OperationalError(f"{name} is not there any more")
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Failures to open a database as one line of this package's own; interrupts wait."""
+    try:
+        with interrupts_wait():
+            yield
+    except ArgumentError as error:
+        raise StudyError(f"--storage cannot be opened: {' '.join(str(error).split())}") from None
+    except DATABASE_ERRORS as error:
+        refusal = refusal_of(error)
+        raise StorageError(
+            f"the study database refused: {refusal.reason}; finished trials are kept: "
+            f"{refusal.advice}, then try again"
+        ) from None
+    except (ImportError, ValueError) as error:
+        raise InputError(f"cannot open the study database: {error}") from None

@@ -1,0 +1,85 @@
+"""Transactions tried again while a database is away, locked or full."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import msgspec
+
+from gnv2_nas.errors import StorageError
+from gnv2_nas.search.interrupts import interrupts_wait
+from gnv2_nas.search.refusals import DATABASE_ERRORS, Refusal, is_temporary, refusal_of
+
+Answer = TypeVar("Answer")
+
+_logger = logging.getLogger(__name__)
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long a failing transaction is tried again; all in seconds."""
+
+    passing: float = 60.0
+    """For what passes: a server that restarts, a file that another program has locked."""
+    lasting: float = 3.0
+    """For what seldom passes without help: a full disk, a file that is not there."""
+    first: float = 0.1
+    """Before the second attempt; each further wait is twice as long …"""
+    longest: float = 5.0
+    """… up to this."""
+
+    def limit(self, refusal: Refusal) -> float:
+        return self.passing if refusal.passes else self.lasting
+
+    def waits(self) -> Iterator[float]:
+        wait = self.first
+        while True:
+            yield min(wait, self.longest)
+            wait *= 2
+
+
+PATIENCE = Patience()
+
+
+def persist(
+    transaction: Callable[[], Answer], patience: Patience, renew: Callable[[], None]
+) -> Answer:
+    """Run a transaction, again and again while the database refuses for a time.
+
+    An interrupt waits for the end of an attempt, and ends the waiting between two.
+
+    Args:
+        transaction: leaves nothing behind when it fails, or can find what it left.
+        patience: how long it is tried.
+        renew: is called before each new attempt, to drop broken connections.
+
+    Raises:
+        StorageError: the database refused to the end, or what it refused cannot be helped.
+    """
+    started = time.monotonic()
+    for wait in patience.waits():
+        try:
+            with interrupts_wait():
+                return transaction()
+        except DATABASE_ERRORS as error:
+            refusal = refusal_of(error)
+            tried = time.monotonic() - started
+            left = patience.limit(refusal) - tried
+            if left <= 0 or not is_temporary(error):
+                raise _given_up(refusal, tried) from None
+        if wait == patience.first:
+            _logger.warning(
+                "the study database refuses: %s; trying again for %.0f s", refusal.reason, left
+            )
+        time.sleep(min(wait, left))
+        renew()
+    raise AssertionError("waits do not end")
+
+
+def _given_up(refusal: Refusal, tried: float) -> StorageError:
+    return StorageError(
+        f"the study database refused: {refusal.reason} (tried for {tried:.0f} s); finished trials "
+        f"are kept: {refusal.advice}, then the same command goes on"
+    )

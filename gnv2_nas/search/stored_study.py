@@ -1,0 +1,201 @@
+"""One study of a database, which holds finished trials only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+import msgspec
+from optuna.trial import FrozenTrial
+
+from gnv2_nas.errors import StudyError
+from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.search import attributes
+from gnv2_nas.search.known_trials import KnownTrials
+from gnv2_nas.search.records import Candidate, Settings, StudyRecord
+from gnv2_nas.search.remeasured import latencies_of, with_latency
+from gnv2_nas.search.retries import PATIENCE, Patience, persist
+from gnv2_nas.search.study_access import NONE_YET, Last, StudyAccess, StudyTransaction
+from gnv2_nas.search.study_format import (
+    Progress,
+    Provenance,
+    candidate_of,
+    finished_trial,
+    numbered,
+)
+
+Answer = TypeVar("Answer")
+
+
+class Store:
+    """One study of one database, which other processes may be writing to.
+
+    Trials are read once and kept: later calls read only what is new. A transaction that the
+    database refuses is tried again for a while, see `Patience`; every method may raise a
+    `StorageError` when that does not help.
+    """
+
+    def __init__(self, access: StudyAccess, name: str, patience: Patience = PATIENCE) -> None:
+        self.name = name
+        self._access, self._patience = access, patience
+        self._known = KnownTrials()
+        self._reported: Progress | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        return msgspec.convert(self.attributes()[attributes.SETTINGS], Settings)
+
+    @property
+    def provenance(self) -> Provenance:
+        return msgspec.convert(self.attributes()[attributes.PROVENANCE], Provenance)
+
+    @property
+    def progress(self) -> Progress:
+        """Of all processes together; what this one saves later is counted from its first read."""
+        progress = msgspec.convert(self.attributes()[attributes.PROGRESS], Progress)
+        if self._reported is None:
+            self._reported = progress
+        return progress
+
+    def attributes(self) -> dict[str, Any]:
+        """The user attributes of the study, another program's included."""
+        return self._read(lambda transaction: transaction.attributes())
+
+    def save_provenance(self, provenance: Provenance) -> None:
+        plain = msgspec.to_builtins(provenance)
+        self._write(lambda transaction: transaction.set_attribute(attributes.PROVENANCE, plain))
+
+    def save_progress(self, progress: Progress) -> None:
+        """Keep the totals: what `progress` was at first, and what this process did since.
+
+        What other processes did in the meantime is kept. A commit whose answer is lost may count
+        twice: these are totals for the report, no more.
+        """
+        earlier = self._reported or self.progress
+
+        def save(transaction: StudyTransaction) -> None:
+            there = msgspec.convert(transaction.attributes()[attributes.PROGRESS], Progress)
+            total = there.plus(progress, earlier)
+            transaction.set_attribute(attributes.PROGRESS, msgspec.to_builtins(total))
+
+        self._write(save)
+        self._reported = progress
+
+    def save_remeasured(self, number: int, measurement: Measurement) -> None:
+        """Keep a later, better latency of a finished trial.
+
+        Raises:
+            StudyError: the trial is not there, or holds another network.
+        """
+        trials = {trial.number: trial for trial in self.trials()}
+        if number not in trials:
+            raise StudyError(f"study {self.name!r} has no finished trial {number} to measure again")
+        network = candidate_of(trials[number]).architecture.id
+        if measurement.architecture != network:
+            raise StudyError(
+                f"trial {number} of study {self.name!r} is network {network}, but the latency is "
+                f"that of {measurement.architecture}"
+            )
+        key, plain = attributes.latency_key(number), measurement.without_samples()
+        self._write(lambda each: each.set_attribute(key, msgspec.to_builtins(plain)))
+
+    def append(self, candidate: Candidate, trial: FrozenTrial | None) -> int:
+        """Keep a finished trial, in one transaction.
+
+        Args:
+            candidate: what was found out.
+            trial: the finished trial it came from; None for a baseline outside the space.
+
+        Returns:
+            Its number; that of another trial, and nothing is stored, when another process has
+            stored the same network and `new_trials` has not told of it yet. It never will then.
+        """
+        stored = finished_trial(candidate, trial, self.settings.objectives)
+        known = self._known
+
+        def append(transaction: StudyTransaction) -> tuple[FrozenTrial, Last | None]:
+            known.catch_up(transaction)
+            # An attempt before this one may have come through, though its answer was lost.
+            if (twin := known.twin(stored)) is not None:
+                return twin, None
+            if known.last == NONE_YET:
+                self._check_not_made_anew(transaction)
+            place = transaction.append(stored, known.last)
+            return numbered(stored, place), place
+
+        kept, place = self._write(append)
+        if place is None:
+            known.no_news(kept)
+        else:
+            known.add(kept, place)
+        return kept.number
+
+    def _check_not_made_anew(self, transaction: StudyTransaction) -> None:
+        """An empty study may be made again with other settings, by a process started later."""
+        there = msgspec.convert(transaction.attributes()[attributes.SETTINGS], Settings)
+        if there != self.settings:
+            raise StudyError(
+                f"study {self.name!r} was made anew with other settings by another process; "
+                "choose another --study"
+            )
+
+    def trials(self) -> list[FrozenTrial]:
+        """The finished trials, as Optuna has them."""
+        self._read(self._known.catch_up)
+        return list(self._known.all)
+
+    def new_trials(self) -> list[FrozenTrial]:
+        """Finished trials of other processes since the last call, each once.
+
+        The first read of a study, by whatever method, is no news.
+        """
+        self._read(self._known.catch_up)
+        return self._known.take_news()
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What the finished trials hold, with the latest latency of each."""
+        return self._candidates(self.attributes())
+
+    def _candidates(self, kept: dict[str, Any]) -> tuple[Candidate, ...]:
+        latencies, budgets = latencies_of(kept), self.settings.budgets
+        return tuple(
+            with_latency(candidate_of(trial), latencies.get(trial.number), budgets)
+            for trial in self.trials()
+        )
+
+    def record(self) -> StudyRecord:
+        """The whole study as plain data."""
+        kept = self.attributes()
+        provenance = msgspec.convert(kept[attributes.PROVENANCE], Provenance)
+        progress = msgspec.convert(kept[attributes.PROGRESS], Progress)
+        return StudyRecord(
+            name=self.name,
+            settings=self.settings,
+            candidates=self._candidates(kept),
+            sampler=provenance.sampler,
+            seed=provenance.seed,
+            command=provenance.command,
+            created_at=provenance.created_at,
+            proposed=progress.proposed,
+            rejected=progress.rejected,
+            duplicates=progress.duplicates,
+            fingerprint=provenance.fingerprint,
+            software=provenance.software,
+            estimator=provenance.estimator,
+            space_source=provenance.space_source,
+        )
+
+    def _read(self, action: Callable[[StudyTransaction], Answer]) -> Answer:
+        def transaction() -> Answer:
+            with self._access.reading() as reading:
+                return action(reading)
+
+        return persist(transaction, self._patience, self._access.renew)
+
+    def _write(self, action: Callable[[StudyTransaction], Answer]) -> Answer:
+        def transaction() -> Answer:
+            with self._access.writing() as writing:
+                return action(writing)
+
+        return persist(transaction, self._patience, self._access.renew)

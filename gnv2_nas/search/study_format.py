@@ -1,0 +1,157 @@
+"""What a study and its trials keep in their user attributes, and how candidates become trials."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph import Counts
+from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.quality import EstimatorInfo
+from gnv2_nas.search import attributes
+from gnv2_nas.search.records import Candidate, ObjectiveName, Origin, Prediction
+from gnv2_nas.search.study_access import Last
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """How a study came about."""
+
+    sampler: str
+    seed: int
+    command: str
+    created_at: str
+    fingerprint: Fingerprint | None = None
+    software: dict[str, str] = {}
+    """Package → version the study was begun with."""
+    reference_ms: float | None = None
+    """Milliseconds of the reference network that all latencies of the study are expressed in."""
+    estimator: EstimatorInfo | None = None
+    """What the quality estimator said of itself; None in older studies."""
+    space_source: str = ""
+    """The space as it was asked for, a name or a file; "" in older studies."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Running totals of a study."""
+
+    proposed: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+
+    def plus(self, later: Progress, earlier: Progress) -> Progress:
+        """This, and what came about between two others."""
+        return Progress(
+            *(
+                getattr(self, name) + getattr(later, name) - getattr(earlier, name)
+                for name in self.__struct_fields__
+            )
+        )
+
+
+class _Result(msgspec.Struct, frozen=True):
+    counts: Counts
+    quality: float | None
+    latency: Measurement | None
+    violations: dict[str, float]
+    origin: Origin = ""
+    predicted: dict[str, Prediction] = {}
+
+
+def finished_trial(
+    candidate: Candidate, trial: FrozenTrial | None, objectives: tuple[ObjectiveName, ...]
+) -> FrozenTrial:
+    """The trial to store for a candidate, not numbered yet.
+
+    Args:
+        candidate: what was found out.
+        trial: the finished trial it came from; None for a baseline outside the space.
+        objectives: names of the study's values, in order.
+    """
+    values = [candidate.value(name) for name in objectives]
+    # A stock network whose score does not compare has no place among the values.
+    complete = all(map(math.isfinite, values))
+    stored = create_trial(
+        state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+        values=values if complete else None,
+        params=trial.params if trial else {},
+        distributions=trial.distributions if trial else {},
+        user_attrs=_user_attrs(candidate),
+        system_attrs=trial.system_attrs if trial else {},
+    )
+    if trial is not None and trial.datetime_start is not None:
+        stored.datetime_start = trial.datetime_start
+    return stored
+
+
+def _user_attrs(candidate: Candidate) -> dict[str, Any]:
+    result = _Result(
+        counts=candidate.counts,
+        quality=candidate.quality,
+        latency=candidate.latency.without_samples() if candidate.latency else None,
+        violations=dict(candidate.violations),
+        origin=candidate.origin,
+        predicted=dict(candidate.predicted),
+    )
+    kept: dict[str, Any] = {
+        attributes.ARCHITECTURE: candidate.architecture.to_json(),
+        attributes.RESULT: msgspec.to_builtins(result),
+    }
+    if candidate.baseline:
+        kept[attributes.BASELINE] = candidate.baseline
+    # As it will be read back: lists for tuples.
+    plain: dict[str, Any] = json.loads(json.dumps(kept))
+    return plain
+
+
+def numbered(trial: FrozenTrial, place: Last) -> FrozenTrial:
+    """`trial` as it is read back from its place in the database."""
+    return FrozenTrial(
+        number=place.number,
+        trial_id=place.trial_id,
+        state=trial.state,
+        value=None,
+        values=trial.values,
+        datetime_start=trial.datetime_start,
+        datetime_complete=trial.datetime_complete,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs=trial.user_attrs,
+        system_attrs=trial.system_attrs,
+        intermediate_values={},
+    )
+
+
+def is_ours(trial: FrozenTrial) -> bool:
+    """Whether this program stored a finished trial."""
+    return attributes.RESULT in trial.user_attrs
+
+
+def is_twin(trial: FrozenTrial, stored: FrozenTrial) -> bool:
+    """Whether `stored` holds the network of `trial`, and its label if it has one."""
+    ours, theirs = trial.user_attrs, stored.user_attrs
+    if ours[attributes.ARCHITECTURE] != theirs.get(attributes.ARCHITECTURE):
+        return False
+    label = ours.get(attributes.BASELINE)
+    return label is None or label == theirs.get(attributes.BASELINE)
+
+
+def candidate_of(trial: FrozenTrial) -> Candidate:
+    """The candidate a stored trial holds."""
+    result = msgspec.convert(trial.user_attrs[attributes.RESULT], _Result)
+    return Candidate(
+        number=trial.number,
+        architecture=Architecture.from_json(trial.user_attrs[attributes.ARCHITECTURE]),
+        params=trial.params,
+        baseline=trial.user_attrs.get(attributes.BASELINE, ""),
+        counts=result.counts,
+        quality=result.quality,
+        latency=result.latency,
+        violations=result.violations,
+        origin=result.origin,
+        predicted=result.predicted,
+    )

@@ -1,0 +1,84 @@
+"""A study as rows of Optuna's tables, in few queries and whole transactions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from gnv2_nas.errors import StorageError
+from gnv2_nas.search.optuna_tables import STUDIES, STUDY_ATTRIBUTES, TRIALS
+from gnv2_nas.search.study_access import NONE_YET, Last
+from gnv2_nas.search.trial_rows import insert_trial, read_trials
+
+
+class TableStudy:
+    """A study of a database whose tables are of `optuna_tables.REVISION`."""
+
+    def __init__(self, engine: Engine, study_id: int) -> None:
+        self._engine, self._study_id = engine, study_id
+
+    @contextmanager
+    def reading(self) -> Iterator[TableTransaction]:
+        with self._engine.connect() as connection:
+            yield TableTransaction(connection, self._study_id)
+
+    @contextmanager
+    def writing(self) -> Iterator[TableTransaction]:
+        with self._engine.connect() as connection:
+            self._lock(connection)
+            yield TableTransaction(connection, self._study_id)
+            connection.commit()
+
+    def _lock(self, connection: Connection) -> None:
+        """As Optuna does before it numbers a trial: other programs on the study wait."""
+        if connection.dialect.name == "sqlite":
+            # Its lock is the file's, and a later one could find that others were quicker.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        row = select(STUDIES.c.study_id).where(STUDIES.c.study_id == self._study_id)
+        if connection.execute(row.with_for_update()).first() is None:
+            raise StorageError("the study is no longer in its database; somebody has deleted it")
+
+    def renew(self) -> None:
+        self._engine.dispose()
+
+
+class TableTransaction:
+    """One transaction of a `TableStudy`."""
+
+    def __init__(self, connection: Connection, study_id: int) -> None:
+        self._connection, self._study_id = connection, study_id
+
+    def last(self) -> Last:
+        newest = (
+            select(TRIALS.c.trial_id, TRIALS.c.number)
+            .where(TRIALS.c.study_id == self._study_id)
+            .order_by(TRIALS.c.trial_id.desc())
+            .limit(1)
+        )
+        row = self._connection.execute(newest).first()
+        return NONE_YET if row is None else Last(*row)
+
+    def newer(self, after: Last) -> list[FrozenTrial]:
+        return read_trials(self._connection, self._study_id, after.trial_id)
+
+    def append(self, trial: FrozenTrial, after: Last) -> Last:
+        trial.number = after.number + 1
+        return Last(insert_trial(self._connection, self._study_id, trial), trial.number)
+
+    def attributes(self) -> dict[str, Any]:
+        columns = STUDY_ATTRIBUTES.c
+        rows = select(columns.key, columns.value_json).where(columns.study_id == self._study_id)
+        return {key: json.loads(text) for key, text in self._connection.execute(rows)}
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        columns, text = STUDY_ATTRIBUTES.c, json.dumps(value)
+        there = (columns.study_id == self._study_id) & (columns.key == key)
+        change = update(STUDY_ATTRIBUTES).where(there).values(value_json=text)
+        if self._connection.execute(change).rowcount == 0:
+            row = {"study_id": self._study_id, "key": key, "value_json": text}
+            self._connection.execute(insert(STUDY_ATTRIBUTES).values(row))
