@@ -30,9 +30,9 @@ Waiting = Callable[[str], None]
 """Is told once, in a sentence, what is waited for when that takes longer than a second."""
 
 SECONDS_BEFORE_TELLING = 1.0
-SECONDS_BETWEEN_ATTEMPTS = 0.01
-"""Asked for again and again and not waited for in the kernel: so Ctrl-C works in every thread,
-and someone can be told. A measurement takes a thousand times as long."""
+SECONDS_BETWEEN_ATTEMPTS = 0.05
+"""Asked for again and again and not waited for in the kernel: so a thread can do something else
+meanwhile, and someone can be told. A measurement takes a hundred times as long."""
 
 _held: ContextVar[Use | None] = ContextVar("held", default=None)
 """What this thread holds, so that it does not wait for itself."""

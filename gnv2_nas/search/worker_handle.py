@@ -1,0 +1,101 @@
+"""One worker as its parent sees it: a process that is started, asked, stopped and killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing.connection import Pipe
+
+import msgspec
+
+from gnv2_nas.search.worker_process import Answer
+
+SECONDS_TO_EXIT = 1.0
+"""Between closing its connection and being gone."""
+
+# Not `multiprocessing`, which would import the program's main module once more and leaves no say
+# in environment and process group.
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from gnv2_nas.search.worker_process import main; main(int(sys.argv[1]))"
+)
+
+
+class Worker:
+    """A process that makes a scorer when it starts.
+
+    It is in a process group of its own, so that Ctrl-C reaches the parent alone, and what it
+    prints goes to standard error.
+
+    Args:
+        scorer: the pickled maker of the scorer.
+        threads: of torch, unless `OMP_NUM_THREADS` says how many.
+    """
+
+    def __init__(self, scorer: bytes, threads: int) -> None:
+        self.connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  of this very interpreter
+                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
+                # Read when torch is loaded.
+                env={"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=(theirs.fileno(),),
+                process_group=0,
+            )
+        self._send(scorer)
+
+    def ask(self, architecture: bytes) -> None:
+        """Have a network scored; at most one at a time."""
+        self._send(architecture)
+
+    def answer(self) -> Answer:
+        """What it says; call it when the connection has something.
+
+        Raises:
+            EOFError, OSError: it is no more.
+        """
+        return msgspec.json.decode(self.connection.recv_bytes(), type=Answer)
+
+    def stop(self) -> None:
+        """Let it compute nothing; `wait_stopped` waits until that is so."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wait_stopped(self) -> None:
+        """Return when it stands still, or is dead."""
+        with contextlib.suppress(ChildProcessError):
+            # Its exit status stays where `Popen` will look for it.
+            how = os.WSTOPPED | os.WEXITED | os.WNOWAIT
+            os.waitid(os.P_PID, self._process.pid, how)
+
+    def go_on(self) -> None:
+        """Let it compute again."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it, even one that is stopped or hangs."""
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+
+    def fate(self) -> str:
+        """How it ended, as the end of a sentence."""
+        try:
+            code = self._process.wait(SECONDS_TO_EXIT)
+        except subprocess.TimeoutExpired:
+            return "its worker closed the connection"
+        if code >= 0:
+            return f"its worker ended itself with exit code {code}"
+        name = signal.Signals(-code).name
+        if -code == signal.SIGKILL:
+            return f"its worker was killed ({name}), as the system does when memory runs out"
+        return f"its worker crashed ({name})"
+
+    def _send(self, content: bytes) -> None:
+        # One that is dead is noticed when its connection ends.
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(content)

@@ -1,0 +1,113 @@
+"""The process of a worker: makes a scorer once, then scores each architecture it is sent.
+
+Started by `worker_handle`, before torch is imported and with nothing of the parent in memory. It
+imports little itself; what is heavy is imported by the scorer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Literal
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import Gnv2NasError, InputError
+
+Scorer = Callable[[Architecture], float]
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a worker says."""
+
+    kind: Literal["ready", "unready", "score", "input", "memory", "failed"]
+    """"ready" and "unready": whether the scorer could be made. "input": an `InputError`, of the
+    scorer or of making it; "memory": a `MemoryError`; "failed": any other exception."""
+    text: str = ""
+    """The score as Python writes it, since JSON has no infinity; or what went wrong."""
+
+
+def main(descriptor: int) -> None:
+    """Make the scorer and score until the parent closes the connection, or is gone.
+
+    Args:
+        descriptor: of a connection. The parent sends the pickled maker of the scorer, then
+            architectures as JSON.
+    """
+    _die_with_parent()
+    connection: Connection = Connection(descriptor)
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
+
+    def answer(it: Answer) -> None:
+        # Where the parent is gone, the receiving thread ends this process.
+        with contextlib.suppress(OSError):
+            connection.send_bytes(msgspec.json.encode(it))
+
+    scorer = _made(inbox.get(), answer)
+    while scorer is not None:
+        answer(_scored(scorer, inbox.get()))
+
+
+def _receive(connection: Connection, inbox: queue.SimpleQueue[bytes]) -> None:
+    """Hand on what comes; end this process at once when nothing can come any more."""
+    try:
+        while True:
+            inbox.put(connection.recv_bytes())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel kills this process with the one that started it, even one that is
+    stopped or hangs in foreign code. Elsewhere the end of the connection must do."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _made(pickled: bytes, answer: Callable[[Answer], None]) -> Scorer | None:
+    """The scorer; None where the answer says why there is none."""
+    try:
+        # From the process that started this one, through a pipe that no other has.
+        scorer: Scorer = pickle.loads(pickled)()  # noqa: S301
+    except InputError as error:
+        answer(Answer("input", str(error)))
+    except MemoryError:
+        answer(Answer("memory"))
+    except Exception as error:
+        answer(Answer("unready", _in_one_line(error)))
+    else:
+        answer(Answer("ready"))
+        return scorer
+    return None
+
+
+def _scored(scorer: Scorer, architecture: bytes) -> Answer:
+    try:
+        score = float(scorer(Architecture.from_json(architecture.decode())))
+    except InputError as error:
+        return Answer("input", str(error))
+    except MemoryError:
+        return Answer("memory")
+    except Exception as error:
+        return Answer("failed", _in_one_line(error))
+    return Answer("score", repr(score))
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, Gnv2NasError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
