@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.pareto import non_dominated
-
 Losses = NDArray[np.float64]
 
 
@@ -59,8 +57,7 @@ def _volume(losses: Losses, reference: Losses) -> float:
         return float(reference[0] - losses.min())
     if len(reference) == 2:
         return _area(losses, reference)
-    # A sweep of two objectives is cheaper than finding out which rows it could leave out.
-    return _sliced(losses if len(reference) == 3 else losses[non_dominated(losses)], reference)
+    return _sliced(_front(losses), reference)
 
 
 def _area(losses: Losses, reference: Losses) -> float:
@@ -68,6 +65,19 @@ def _area(losses: Losses, reference: Losses) -> float:
     rows = losses[np.argsort(losses[:, 0])]
     lowest = np.minimum.accumulate(np.concatenate([reference[1:], rows[:, 1]]))
     return float((reference[0] - rows[:, 0]) @ -np.diff(lowest))
+
+
+def _front(losses: Losses) -> Losses:
+    """The rows that no other dominates, each once.
+
+    Rows are kept best sum first, and whatever one covers falls away: the usual case here is a
+    few rows that cover hundreds.
+    """
+    left, kept = losses[np.argsort(losses.sum(axis=1))], []
+    while len(left):
+        kept.append(left[0])
+        left = left[(left < left[0]).any(axis=1)]
+    return np.array(kept)
 
 
 def _sliced(losses: Losses, reference: Losses) -> float:
