@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from gnv2_nas.cli.devices import devices
+from gnv2_nas.cli.devices import app as devices
 from gnv2_nas.cli.export import export
 from gnv2_nas.cli.profile import profile
 from gnv2_nas.cli.quality import app as quality
@@ -26,8 +26,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, train, profile, report, export, devices, spaces):
+for command in (search, train, profile, report, export, spaces):
     app.command()(command)
+app.add_typer(devices, name="devices")
 app.add_typer(quality, name="quality")
 
 # Typer keeps click's exceptions to itself; BadParameter's base is every wrong use of an option.
@@ -52,7 +53,7 @@ def main() -> None:
     # By default torch's threads spin while they wait: on a busy machine a Zen-score then took
     # 13 s instead of 1 s. Read when torch is loaded, so it is set before anything is.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if sys.argv[1:2] in (["profile"], ["search"]):
+    if sys.argv[1:2] in (["profile"], ["search"]) or sys.argv[1:3] == ["devices", "fit"]:
         huge_pages.restart()
     try:
         code = app(standalone_mode=False)

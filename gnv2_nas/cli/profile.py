@@ -33,6 +33,9 @@ def profile(
     budget: Annotated[
         str, typer.Option(help="A latency, such as 12ms: is it met, broken, or can one not tell?")
     ] = "",
+    predict: Annotated[
+        bool, typer.Option("--predict", help="Latency from the device's model, not measured.")
+    ] = False,
     storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:
@@ -48,12 +51,18 @@ def profile(
     limit_ms = _limit(budget)
     if compare and len(networks or ()) < 2:
         raise InputError("--compare takes two networks or more: name them before it")
+    if predict and (layers or compare or budget):
+        raise InputError("--predict does not go with --layers, --compare or --budget: leave it out")
     read_profile(device)
     found: dict[str, Architecture] = {}
     for name in networks or list_presets():
         # The same network twice is measured twice: how far apart the two are is worth knowing.
         again = sum(label.split(" ")[0] == name for label in found)
         found[f"{name} ({again + 1})" if again else name] = find_network(name, storage)
+    if predict:
+        from gnv2_nas.cli.latency import predict as print_predictions
+
+        return print_predictions(found, device, json=json)
     if layers:
         return _layers(found, device, json=json)
     if compare:

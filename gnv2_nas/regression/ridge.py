@@ -44,7 +44,13 @@ class Ridge:
         return rows @ self.weights + self.intercept, self.noise * spread
 
 
-def fit_ridge(features: Matrix, outcomes: Vector, weights: Vector | None = None) -> Ridge:
+def fit_ridge(
+    features: Matrix,
+    outcomes: Vector,
+    weights: Vector | None = None,
+    *,
+    least_scale: float = 0.0,
+) -> Ridge:
     """The regression of (n,) outcomes on (n, d) features with the best leave-one-out error.
 
     Args:
@@ -52,6 +58,9 @@ def fit_ridge(features: Matrix, outcomes: Vector, weights: Vector | None = None)
         outcomes: what is to be predicted.
         weights: (n,) how much each outcome counts, in proportion to one over its variance; all
             the same without. `noise` is that of an outcome of average weight.
+        least_scale: a feature that varied less, or never, is divided by this: a row in which it
+            does vary is then predicted with a wide error bar. With 0 one that never changed
+            counts 0 for good.
     """
     weight = np.ones(len(outcomes)) if weights is None else weights / weights.mean()
     root = np.sqrt(weight)
@@ -59,7 +68,7 @@ def fit_ridge(features: Matrix, outcomes: Vector, weights: Vector | None = None)
     counts = np.maximum(known.sum(axis=0), 1e-300)
     centre = (known * np.nan_to_num(features)).sum(axis=0) / counts
     deviations = np.nan_to_num(features - centre)
-    scale = np.sqrt((weight[:, None] * deviations**2).mean(axis=0))
+    scale = np.maximum(np.sqrt((weight[:, None] * deviations**2).mean(axis=0)), least_scale)
     scale[scale < 1e-9] = np.inf
     intercept = float((weight * outcomes).mean())
     rows = _standardised(features, centre, scale) * root[:, None]

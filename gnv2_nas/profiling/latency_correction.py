@@ -1,0 +1,128 @@
+"""A latency model for another device or thread count, from few networks and the model of the first.
+
+The first device's model knows how networks differ; a second device moves that by a factor, and by
+what it does better or worse: convolutions, depthwise ones, copies. Those are few numbers, which
+some twenty networks can teach. Whether they did is asked of networks left out one at a time, and
+the correction is kept only where it is better than no correction and than knowing nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import MeasurementError
+from gnv2_nas.graph import lower
+from gnv2_nas.profiling.latency_errors import (
+    baseline_errors,
+    latency_error,
+    log_ratios,
+    noise_floor,
+)
+from gnv2_nas.profiling.latency_features import feature_names, latency_features
+from gnv2_nas.profiling.latency_model import (
+    LEAST_SCALE,
+    LatencyModel,
+    check_enough,
+    macs_of,
+    reference_ms,
+)
+from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.regression import Matrix, Ridge, Vector, fit_ridge
+from gnv2_nas.regression.held_out import Numbers, folds, predict_held_out
+
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "convolutions": ("macs.pointwise", "macs.full", "macs.vector"),
+        "depthwise": ("macs.depthwise",),
+        "attention": ("macs.attention_pointwise", "macs.attention_depthwise"),
+        "traffic": ("bytes.",),
+        "operators": ("ops.",),
+        "unaligned": ("unaligned.",),
+    }
+)
+"""What a device may be better or worse at → beginnings of the names of its features."""
+
+
+def correction_features(features: Matrix, predicted: Vector) -> Matrix:
+    """(n, 1 + groups): what the first device's model says, and the share of each group of work.
+
+    Args:
+        features: (n, d) `latency_features`.
+        predicted: (n,) log ratios on the first device.
+    """
+    names = feature_names()
+    columns = [
+        features[:, [name.startswith(beginnings) for name in names]].sum(axis=1)
+        for beginnings in GROUPS.values()
+    ]
+    return np.column_stack([predicted, *columns])
+
+
+def correct_latency_model(
+    base: LatencyModel,
+    architectures: Sequence[Architecture],
+    measurements: Sequence[Measurement],
+) -> LatencyModel:
+    """`base` corrected by what was measured on another device.
+
+    Args:
+        base: the model of the first device; what had been corrected itself is corrected anew.
+        architectures: of the measurements, in the same order.
+        measurements: of the other device.
+
+    Raises:
+        InputError: too few networks.
+        MeasurementError: the correction predicts networks left out no better than `base` does
+            without it, or than their mean does; the message gives the errors.
+    """
+    check_enough(len(architectures))
+    graphs = [lower(arch) for arch in architectures]
+    features, measured = latency_features(graphs), log_ratios(measurements)
+    base = replace(base, correction=None)
+    predicted, _ = base.log_ratios(features)
+    rows = correction_features(features, predicted)
+
+    def fit_and_predict(known: Numbers, others: Numbers) -> Vector:
+        shift, _ = _fitted(rows[known], measured[known] - predicted[known]).predict(rows[others])
+        corrected: Vector = predicted[others] + shift
+        return corrected
+
+    total = len(graphs)
+    parts = folds(total, total)
+    corrected = predict_held_out(parts, total, fit_and_predict)
+    model = replace(
+        base,
+        correction=_fitted(rows, measured - predicted),
+        reference_ms=reference_ms(measurements),
+        networks=total,
+        held_out=total,
+        errors=(
+            latency_error("model", corrected, measured),
+            latency_error("without correction", predicted, measured),
+            *baseline_errors(parts, macs_of(graphs), measured),
+        ),
+        noise_floor=noise_floor(measurements),
+    )
+    _check_better(model)
+    return model
+
+
+def _fitted(rows: Matrix, shifts: Vector) -> Ridge:
+    return fit_ridge(rows, shifts, least_scale=LEAST_SCALE)
+
+
+def _check_better(model: LatencyModel) -> None:
+    corrected, without, constant, _ = model.errors
+    if corrected.error < min(without.error, constant.error):
+        return
+    raise MeasurementError(
+        f"the correction is refused: over {model.networks} networks left out one at a time it is "
+        f"{corrected.error:.1%} off, the model without it {without.error:.1%}, their mean "
+        f"{constant.error:.1%}; measure more networks, or fit a model of this device's own "
+        f"without --from"
+    )
