@@ -13,7 +13,7 @@ from gnv2_nas.profiling import huge_pages
 NAMES = (
     "counting", "agreement", "answers", "writing", "deployed", "runtimes", "openvino_files",
     "ncnn_files", "litert_files", "executorch_files", "torch_runtimes", "supernet", "scores",
-    "overhead", "sessions", "repeat", "verdicts", "trial", "predictor", "trust",
+    "overhead", "sessions", "repeat", "verdicts", "trial", "predictor", "trust", "search",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 

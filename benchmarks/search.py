@@ -1,0 +1,154 @@
+"""Samplers against each other: hypervolume of what they evaluate, on landscapes of known truth.
+
+`python -m benchmarks search` runs everything but Optuna's GP sampler, which takes many minutes a
+search; `python -m benchmarks.search --samplers random,nsga2,gp --seeds 2 --evaluations 100` runs
+that. docs/search-benchmark.md says what is measured and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.landscapes.opening import LANDSCAPES
+from benchmarks.samplers import NSGA2, RANDOM, SAMPLERS
+from benchmarks.search_runs import PROCESSES, Job, Run, run_jobs
+from benchmarks.search_summary import AFTER, Summary, summarise
+from benchmarks.table import machine, table
+from gnv2_nas.files import write_atomically
+
+SEEDS, EVALUATIONS = 10, 250
+SLOW = ("gp",)
+"""Not run unless named."""
+LOG_EVERY_SECONDS = 30.0
+
+
+def run() -> Table:
+    samplers = [name for name in SAMPLERS if name not in SLOW]
+    return search_table(_run_all(_jobs(LANDSCAPES, samplers, range(SEEDS), EVALUATIONS)))
+
+
+def search_table(runs: Sequence[Run]) -> Table:
+    """One row a landscape and sampler."""
+    landscapes = dict.fromkeys(run.job.landscape for run in runs)
+    rows = [
+        row
+        for landscape in landscapes
+        for row in _rows(landscape, [run for run in runs if run.job.landscape == landscape])
+    ]
+    seeds = len({run.job.seed for run in runs})
+    columns = (
+        "", *(f"after {count}" for count in AFTER), "gain over random", f"÷ {NSGA2}'s gain [95%]",
+        f"passes {NSGA2}", "a search",
+    )  # fmt: skip
+    title = f"Hypervolume of the true values evaluated, mean ± standard error, {seeds} seeds"
+    return table(title, columns, rows)
+
+
+def _rows(landscape: str, runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    return [(landscape,), *(_row(summary) for summary in summarise(runs))]
+
+
+def _row(summary: Summary) -> tuple[str, ...]:
+    length = summary.curves.shape[1]
+    return (
+        f"  {summary.sampler}",
+        *(_mean(summary.curves[:, at - 1]) if at <= length else "" for at in AFTER),
+        _mean(summary.gains) if summary.sampler != RANDOM and len(summary.gains) else "",
+        _multiple(summary) if summary.sampler not in (RANDOM, NSGA2) else "",
+        ("never" if summary.passed is None else f"at {summary.passed}")
+        if summary.multiple is not None and summary.sampler not in (RANDOM, NSGA2)
+        else "",
+        f"{summary.seconds:.0f} s",
+    )
+
+
+def _mean(values: Sequence[float]) -> str:
+    import numpy as np
+
+    mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else float("nan")
+    return f"{mean:.4g} ± {spread / len(values) ** 0.5:.2g}"
+
+
+def _multiple(summary: Summary) -> str:
+    if summary.multiple is None:
+        return ""
+    ratio, low, high = summary.multiple
+    return f"{ratio:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N")
+    parser.add_argument("--evaluations", type=int, default=EVALUATIONS, metavar="N")
+    parser.add_argument("--samplers", help=f"of {', '.join(SAMPLERS)}; commas between")
+    parser.add_argument("--landscapes", default=",".join(LANDSCAPES))
+    parser.add_argument("--processes", type=int, default=PROCESSES, metavar="N")
+    parser.add_argument("--runs", type=Path, help="file to keep the runs in, and go on from")
+    given = parser.parse_args(arguments)
+    names = given.samplers or ",".join(name for name in SAMPLERS if name not in SLOW)
+    samplers, landscapes = names.split(","), given.landscapes.split(",")
+    for kind, asked, known in (
+        ("sampler", samplers, SAMPLERS),
+        ("landscape", landscapes, LANDSCAPES),
+    ):
+        for name in asked:
+            if name not in known:
+                parser.error(f"unknown {kind} {name!r}; known: {', '.join(known)}")
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    jobs = _jobs(landscapes, samplers, seeds, given.evaluations)
+    runs = _run_all(jobs, given.processes, given.runs)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(machine(), markup=False)
+    console.print(search_table(runs))
+
+
+def _jobs(
+    landscapes: Sequence[str], samplers: Sequence[str], seeds: Sequence[int], evaluations: int
+) -> list[Job]:
+    """Every sampler on every landscape with every seed."""
+    return [
+        Job(landscape, sampler, seed, evaluations)
+        for landscape in landscapes
+        for sampler in samplers
+        for seed in seeds
+    ]
+
+
+def _run_all(
+    jobs: Sequence[Job], processes: int = PROCESSES, file: Path | None = None
+) -> list[Run]:
+    """The runs of all jobs, in their order, after those of other jobs that `file` has.
+
+    Runs that the file has are not made again; new ones are added to it as they end.
+    """
+    done = {run.job: run for run in _read(file)}
+    missing = [job for job in jobs if job not in done]
+    last = time.monotonic()
+    for count, each in enumerate(run_jobs(missing, processes), start=1):
+        done[each.job] = each
+        if file is not None:
+            write_atomically(file, msgspec.json.encode(list(done.values())))
+        if time.monotonic() - last >= LOG_EVERY_SECONDS:
+            last = time.monotonic()
+            print(f"{count} of {len(missing)} searches", file=sys.stderr, flush=True)
+    others = [run for job, run in done.items() if job not in set(jobs)]
+    return [*others, *(done[job] for job in jobs)]
+
+
+def _read(file: Path | None) -> list[Run]:
+    if file is None or not file.exists():
+        return []
+    return msgspec.json.decode(file.read_bytes(), type=list[Run])
+
+
+if __name__ == "__main__":
+    main()
