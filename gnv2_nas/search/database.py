@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
 from gnv2_nas.errors import InputError, StorageError, StudyError
@@ -36,9 +37,15 @@ def open_database(url: str) -> optuna.storages.RDBStorage:
     """
     with opening():
         storage = _storage(url)
+    close_with(storage, storage.engine)
     if storage.engine.dialect.name == "sqlite":
         _never_anew(storage.engine)
     return storage
+
+
+def close_with(owner: object, engine: Engine) -> None:
+    """Close the connections that `engine` keeps when `owner` is no more, or the program ends."""
+    weakref.finalize(owner, engine.dispose)
 
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
@@ -63,7 +70,9 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
 
 def _engine_arguments(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": LOCK_SECONDS}}
+        return (
+            {} if "timeout" in make_url(url).query else {"connect_args": {"timeout": LOCK_SECONDS}}
+        )
     # A server or a firewall may have closed a connection while a batch was measured.
     arguments: dict[str, Any] = {"pool_pre_ping": True}
     if url.partition("://")[0] in _CONNECT_TIMEOUT:

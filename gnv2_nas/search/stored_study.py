@@ -16,7 +16,7 @@ from gnv2_nas.search.known_trials import KnownTrials
 from gnv2_nas.search.records import Candidate, Settings, StudyRecord
 from gnv2_nas.search.remeasured import latencies_of, with_latency
 from gnv2_nas.search.retries import PATIENCE, Patience, persist
-from gnv2_nas.search.study_access import NONE_YET, Last, StudyAccess, StudyTransaction
+from gnv2_nas.search.study_access import Last, StudyAccess, StudyTransaction
 from gnv2_nas.search.study_format import (
     Progress,
     Provenance,
@@ -41,6 +41,7 @@ class Store:
         self._access, self._patience = access, patience
         self._known = KnownTrials()
         self._reported: Progress | None = None
+        self._has_written = False
 
     @cached_property
     def settings(self) -> Settings:
@@ -119,12 +120,13 @@ class Store:
             # An attempt before this one may have come through, though its answer was lost.
             if (twin := known.twin(stored)) is not None:
                 return twin, None
-            if known.last == NONE_YET:
+            if not self._has_written:
                 self._check_not_made_anew(transaction)
             place = transaction.append(stored, known.last)
             return numbered(stored, place), place
 
         kept, place = self._write(append)
+        self._has_written = True
         if place is None:
             known.no_news(kept)
         else:
@@ -132,7 +134,7 @@ class Store:
         return kept.number
 
     def _check_not_made_anew(self, transaction: StudyTransaction) -> None:
-        """An empty study may be made again with other settings, by a process started later."""
+        """A process started later may have made the study with other settings: it was empty."""
         there = msgspec.convert(transaction.attributes()[attributes.SETTINGS], Settings)
         if there != self.settings:
             raise StudyError(

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from gnv2_nas.errors import StorageError
+from gnv2_nas.search.database import close_with
 from gnv2_nas.search.optuna_tables import STUDIES, STUDY_ATTRIBUTES, TRIALS
 from gnv2_nas.search.study_access import NONE_YET, Last
 from gnv2_nas.search.trial_rows import insert_trial, read_trials
@@ -21,6 +22,7 @@ class TableStudy:
 
     def __init__(self, engine: Engine, study_id: int) -> None:
         self._engine, self._study_id = engine, study_id
+        close_with(self, engine)
 
     @contextmanager
     def reading(self) -> Iterator[TableTransaction]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gnv2_nas.space import SearchSpace
+from tests.search.postgres import PostgresServer, running_server
 from tests.search.spaces import SIX, SMALL, space_of
 
 
@@ -23,3 +25,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, for as long as the tests run."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of every kind that can be had."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/studies.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url
