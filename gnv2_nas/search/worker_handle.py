@@ -11,6 +11,7 @@ from multiprocessing.connection import Pipe
 
 import msgspec
 
+from gnv2_nas.errors import RunError
 from gnv2_nas.search.worker_process import Answer
 
 SECONDS_TO_EXIT = 1.0
@@ -33,20 +34,20 @@ class Worker:
     Args:
         scorer: the pickled maker of the scorer.
         threads: of torch, unless `OMP_NUM_THREADS` says how many.
+
+    Raises:
+        RunError: the system starts no further process.
     """
 
     def __init__(self, scorer: bytes, threads: int) -> None:
         self.connection, theirs = Pipe()
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  of this very interpreter
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
-                # Read when torch is loaded.
-                env={"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **os.environ},
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=(theirs.fileno(),),
-                process_group=0,
-            )
+            try:
+                self._process = _started(theirs.fileno(), threads)
+            except OSError as error:
+                self.connection.close()
+                reason = error.strerror or error
+                raise RunError(f"cannot start a worker: {reason}; try fewer") from None
         self._send(scorer)
 
     def ask(self, architecture: bytes) -> None:
@@ -99,3 +100,15 @@ class Worker:
         # One that is dead is noticed when its connection ends.
         with contextlib.suppress(OSError):
             self.connection.send_bytes(content)
+
+
+def _started(descriptor: int, threads: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  this very interpreter
+        [sys.executable, "-c", _PROGRAM, str(descriptor), *sys.path],
+        # Read when torch is loaded.
+        env={"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        pass_fds=(descriptor,),
+        process_group=0,
+    )

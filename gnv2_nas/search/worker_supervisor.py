@@ -6,46 +6,26 @@ All state belongs to this thread; others ask for changes through `Supervisor.cal
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass
 from multiprocessing.connection import Pipe, wait
 
-import msgspec
-
-from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.profiling.device_lock import SECONDS_BETWEEN_ATTEMPTS, Turn, Waiting
 from gnv2_nas.profiling.fingerprint import usable_cores
 from gnv2_nas.search.worker_handle import Worker
-from gnv2_nas.search.worker_process import Answer
+from gnv2_nas.search.worker_task import Task
 
-ATTEMPTS = 2
 SHORTEST_TURN = 1.0
 """Seconds of scoring before others that wait to measure are let in: stopping and going on again
 costs milliseconds, but two searches must both get ahead."""
 SECONDS_BETWEEN_LOOKS = 0.1
 """For others that wait to measure."""
-
-
-class WorkerError(msgspec.Struct, frozen=True):
-    """Why a network has no score."""
-
-    reason: str
-
-
-@dataclass
-class Task:
-    """A network to be scored."""
-
-    architecture: bytes
-    """JSON."""
-    future: Future[float | WorkerError] = field(default_factory=Future)
-    failures: list[str] = field(default_factory=list)
-    """What went wrong so far, as the ends of sentences."""
 
 
 @dataclass(eq=False)
@@ -77,6 +57,7 @@ class Supervisor(threading.Thread):
         self._commands: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]]
         self._commands = queue.SimpleQueue()
         self._bell_heard, self._bell = Pipe(duplex=False)
+        os.set_blocking(self._bell.fileno(), False)
         self._ending = False
         self._why_ended: BaseException | None = None
         self._ends = threading.Lock()
@@ -95,7 +76,8 @@ class Supervisor(threading.Thread):
             if self._why_ended is not None:
                 raise self._why_ended
             self._commands.put((command, done))
-            self._bell.send_bytes(b"!")
+            with contextlib.suppress(BlockingIOError):  # it rings already
+                self._bell.send_bytes(b"!")
         return done
 
     # Commands.
@@ -179,7 +161,7 @@ class Supervisor(threading.Thread):
         idle = [place for place in self._places if place.task is None]
         while self._tasks and (idle or len(self._places) < self._count):
             task = self._tasks.popleft()
-            if not (task.failures or task.future.set_running_or_notify_cancel()):
+            if not task.begin():
                 continue
             place = idle.pop() if idle else self._new_place()
             place.task = task
@@ -227,19 +209,11 @@ class Supervisor(threading.Thread):
             # Only its end gives back what it took.
             return self._lose(place, "its worker ran out of memory")
         task, place.task = place.task, None
-        if task is not None:
-            self._settle(task, answer)
-        return None if place.ready else self._lose(place, answer.text)
-
-    def _settle(self, task: Task, answer: Answer) -> None:
-        if answer.kind == "score":
-            task.future.set_result(float(answer.text))
-        elif answer.kind == "failed":
+        if task is not None and answer.kind == "failed":
             self._try_again(task, answer.text)
-        elif answer.kind == "input":
-            task.future.set_exception(InputError(answer.text))
-        else:
-            task.future.set_exception(RunError(f"a worker cannot score: {answer.text}"))
+        elif task is not None:
+            task.finish(answer)
+        return None if place.ready else self._lose(place, answer.text)
 
     def _lateness(self, place: Place) -> str:
         if place.ready:
@@ -254,12 +228,9 @@ class Supervisor(threading.Thread):
             self._try_again(place.task, reason)
 
     def _try_again(self, task: Task, reason: str) -> None:
-        task.failures.append(reason)
-        if len(task.failures) < ATTEMPTS:
+        if task.fail(reason):
             # After all others: if memory was short, it may not be any more.
             self._tasks.append(task)
-        else:
-            task.future.set_result(WorkerError(_sentence(task.failures)))
 
     def _leave(self, why: BaseException) -> None:
         for place in self._places:
@@ -269,17 +240,8 @@ class Supervisor(threading.Thread):
             self._why_ended = why
         self._bell.close()
         self._bell_heard.close()
-        unfinished = [*self._tasks, *(place.task for place in self._places if place.task)]
-        for task in unfinished:
-            with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
-                task.future.set_exception(why)
+        for task in [*self._tasks, *(place.task for place in self._places if place.task)]:
+            task.give_up(why)
         while not self._commands.empty():
             _, done = self._commands.get()
             done.set_exception(why)
-
-
-def _sentence(failures: list[str]) -> str:
-    first, *others = failures
-    if all(other == first for other in others):
-        return f"tried {len(failures)} times, each time {first}"
-    return f"tried {len(failures)} times: " + ", then ".join(failures)

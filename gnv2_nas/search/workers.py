@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -19,7 +19,8 @@ from typing import Self
 from gnv2_nas.arch import Architecture
 from gnv2_nas.profiling.device_lock import Waiting, silent
 from gnv2_nas.search.worker_process import Scorer
-from gnv2_nas.search.worker_supervisor import Supervisor, Task, WorkerError
+from gnv2_nas.search.worker_supervisor import Supervisor
+from gnv2_nas.search.worker_task import Task, WorkerError
 
 __all__ = ["SETUP_TIMEOUT", "Scorer", "WorkerError", "Workers"]
 
@@ -79,7 +80,9 @@ class Workers:
         """
         futures = [self.submit(architecture) for architecture in architectures]
         try:
-            return [future.result() for future in futures]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            failed = [future for future in futures if future.done() and future.exception()]
+            return [future.result() for future in failed or futures]
         finally:
             for future in futures:
                 future.cancel()

@@ -129,6 +129,7 @@ def out_of_memory() -> Callable[[Architecture], float]:
     raise MemoryError
 
 
-def never_ready() -> Callable[[Architecture], float]:
+def never_ready(folder: Path) -> Callable[[Architecture], float]:
+    (folder / f"making-{os.getpid()}").touch()
     threading.Event().wait()
     raise AssertionError

@@ -17,6 +17,7 @@ from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.profiling.device_lock import Turn
 from gnv2_nas.profiling.fingerprint import usable_cores
 from gnv2_nas.search import worker_supervisor
+from gnv2_nas.search.worker_supervisor import SHORTEST_TURN
 from gnv2_nas.search.workers import WorkerError, Workers
 from tests.search import scorers
 from tests.search.scorers import Script, attempts, network
@@ -177,6 +178,14 @@ def test_a_wrong_input_ends_it(here):
         assert workers.scores([network(4)]) == [4]
 
 
+def test_a_wrong_input_is_told_before_the_others_are_done(here):
+    with (
+        following(here, {1: ["hang"], 2: ["refuse"]}) as workers,
+        pytest.raises(InputError, match="the images are gone"),
+    ):
+        workers.scores([network(1), network(2)])
+
+
 def test_a_scorer_that_cannot_be_made_is_told():
     for make, error, text in (
         (partial(scorers.broken, "no disk"), RunError, "a worker cannot score: OSError: no disk"),
@@ -189,24 +198,23 @@ def test_a_scorer_that_cannot_be_made_is_told():
             workers.scores([network(1), network(2)])
 
 
-def test_a_scorer_that_finds_no_memory_or_no_end_is_tried_twice(clock):
+def test_making_a_scorer_that_runs_out_of_memory_is_tried_twice():
     with Workers(1, scorers.out_of_memory, PATIENCE) as workers:
         assert workers.scores([network(1)]) == [
             WorkerError("tried 2 times, each time its worker ran out of memory")
         ]
 
 
-def test_making_a_scorer_may_take_longer_than_a_network(clock):
-    with Workers(1, scorers.never_ready, timeout=1, setup_timeout=60) as workers:
+def test_making_a_scorer_may_take_longer_than_a_network(here, clock):
+    make = partial(scorers.never_ready, here)
+    with Workers(1, make, timeout=1, setup_timeout=60) as workers:
         score = workers.submit(network(1))
-        reached = workers.submit(network(2))
-        reached.cancel()
-        until(lambda: workers._supervisor._places)
-        clock.now += 59
-        assert not score.done()
-        clock.now += 2
-        until(lambda: len(workers._supervisor._tasks) == 0)
-        until(lambda: score.done() or clock.__dict__.update(now=clock.now + 61))
+        for attempt in (1, 2):
+            until(lambda wanted=attempt: len(list(here.glob("making-*"))) == wanted)
+            clock.now += 59
+            with pytest.raises(TimeoutError):
+                score.result(0.2)
+            clock.now += 2
         assert score.result(PATIENCE) == WorkerError(
             "tried 2 times, each time its worker was not ready within 60 s"
         )
@@ -299,7 +307,7 @@ def test_workers_keep_others_from_measuring_only_while_they_compute(here, spinni
 def test_workers_give_way_to_anyone_who_waits_to_measure(here, clock, spinning):
     turn = Turn("measuring")
     assert not turn.try_take()
-    clock.now += worker_supervisor.SHORTEST_TURN
+    clock.now += SHORTEST_TURN
     until(turn.try_take)
     assert all_stopped(tried(here, 1, 2))
     # Not even a pause that begins and ends meanwhile sets them free.
