@@ -34,7 +34,7 @@ _QUANTITIES = (
     *(("macs", kind) for kind in _ARITHMETIC),
     *(("bytes", kind) for kind in KINDS),
     *(("ops", kind) for kind in KINDS),
-    *(("unaligned", kind) for kind in ("pointwise", "depthwise", "concat")),
+    *(("unaligned", kind) for kind in ("pointwise", "depthwise")),
 )
 
 

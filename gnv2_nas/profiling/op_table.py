@@ -19,17 +19,24 @@ Numbers = NDArray[np.intp]
 
 BLOCK = 16
 """Channels that a runtime's fast kernels take at a time, see `graph.alignment`."""
+NARROW = 64
+"""Up to so many channels a runtime may have no concatenations left, see `graph.joined`."""
 LAST_STAGE = 5
 
 KINDS = (
     "pointwise", "attention_pointwise", "full", "depthwise", "attention_depthwise", "vector",
-    "activation", "gate", "pool", "global_pool", "resize", "concat", "slice", "add", "mul",
+    "activation", "gate", "pool", "global_pool", "resize", "concat", "slice", "add",
+    "mul", "narrow_concat",
 )  # fmt: skip
-"""Kinds of work: convolutions told apart, activation functions alike. "vector" is whatever works
-on a single pixel."""
+"""Kinds of work: convolutions told apart, activation functions alike. "vector" is what convolves a
+single pixel, and the classifier."""
 _POINTWISE, _ATTENTION, _FULL, _DEPTHWISE, _ATTENTION_DEPTHWISE, _VECTOR = range(6)
 _CONVOLUTIONS = 6
 """So many of the first kinds multiply and add."""
+_CONCAT, _NARROW_CONCAT = KINDS.index("concat"), KINDS.index("narrow_concat")
+_SLICE = KINDS.index("slice")
+_DOUBLINGS = 8
+"""Steps in which a chain of 256 operators is followed to its beginning, twice as far each time."""
 _KIND_OF = MappingProxyType(
     {
         "input": "slice", "conv": "pointwise", "linear": "vector", "relu": "activation",
@@ -38,7 +45,7 @@ _KIND_OF = MappingProxyType(
     }
 )  # fmt: skip
 _NUMBER = MappingProxyType(
-    {kind: KINDS.index(_KIND_OF.get(kind, kind)) for kind in (*_KIND_OF, *KINDS[9:])}
+    {kind: KINDS.index(_KIND_OF.get(kind, kind)) for kind in (*_KIND_OF, *KINDS[9:-1])}
 )
 
 
@@ -65,22 +72,26 @@ def op_table(graphs: Sequence[Graph]) -> OpTable:
     first = np.repeat(np.cumsum(lengths) - lengths, lengths)
     channels, height, width = _array([op.shape for op in ops])
     kernel_height, kernel_width = _array([op.kernel for op in ops])
-    in_channels = np.array([op.in_channels for op in ops], np.float64)
     groups = np.array([op.groups for op in ops])
     pixels, taps = height * width, kernel_height * kernel_width
-    is_conv = np.array([op.kind == "conv" for op in ops])
-    padded = _padded(channels)
-    kind = _kinds(ops, pixels, taps, groups, is_conv)
+    number = np.array([_NUMBER[op.kind] for op in ops])
+    kind = _kinds(ops, number, pixels, taps, groups)
+    kind[(kind == _CONCAT) & (channels <= NARROW)] = _NARROW_CONCAT
+    source, second = _sources(ops, first)
+    padded = _padded(channels, number, source, second)
+    of_group = np.where(groups > 1, 1, padded[source])
+    macs = padded * of_group * taps * pixels
+    written = padded * pixels * FLOAT_BYTES
+    # A second source that is none reads nothing.
+    read = written[source] + np.where(second == source, 0, written[second])
     stage = np.log2(np.maximum(height[first] / height, 1)).round().clip(0, LAST_STAGE)
-    written = channels * pixels * FLOAT_BYTES
-    unaligned = is_conv & (padded % BLOCK > 0)
     return OpTable(
         graph=np.repeat(np.arange(len(graphs)), lengths),
         kind=kind,
         stage=np.where(pixels == 1, LAST_STAGE, stage).astype(np.intp),
-        padded_macs=padded * in_channels / groups * taps * pixels * (kind < _CONVOLUTIONS),
-        bytes=written + _read(ops, written, first),
-        unaligned_bytes=np.where(unaligned, written, 0),
+        padded_macs=np.where(kind < _CONVOLUTIONS, macs, 0),
+        bytes=written + read,
+        unaligned_bytes=np.where(padded % BLOCK > 0, written, 0),
     )
 
 
@@ -91,31 +102,47 @@ def _array(rows: Sequence[Sequence[int]]) -> Matrix:
     return result
 
 
-def _read(ops: Sequence[Op], written: Vector, first: Numbers) -> Vector:
-    """Bytes of all maps that each operator reads."""
-    sources = [op.inputs for op in ops]
-    counts = np.array([len(each) for each in sources])
-    reader = np.repeat(np.arange(len(ops)), counts)
-    source = np.fromiter(chain.from_iterable(sources), np.intp) + first[reader]
-    result: Vector = np.bincount(reader, written[source], len(ops)).astype(np.float64)
-    return result
+def _sources(ops: Sequence[Op], first: Numbers) -> tuple[Numbers, Numbers]:
+    """Numbers of the first and the last operator that each one reads; its own for the input."""
+    inputs = [op.inputs for op in ops]
+    lengths = np.fromiter(map(len, inputs), np.intp, len(ops))
+    ends = np.cumsum(lengths)
+    flat = np.fromiter(chain.from_iterable(inputs), np.intp, ends[-1])
+    begins = np.minimum(ends - lengths, len(flat) - 1)
+    reads, itself = lengths > 0, np.arange(len(ops))
+    source = np.where(reads, flat[begins] + first, itself)
+    second = np.where(reads, flat[ends - 1] + first, itself)
+    return source, second
 
 
 def _kinds(
-    ops: Sequence[Op], pixels: Vector, taps: Vector, groups: Numbers, is_conv: NDArray[np.bool_]
+    ops: Sequence[Op], number: Numbers, pixels: Vector, taps: Vector, groups: Numbers
 ) -> Numbers:
-    """Numbers of `KINDS`."""
-    kind = np.array([_NUMBER[op.kind] for op in ops])
+    """Numbers of `KINDS`: `number` with the convolutions told apart."""
     attention = np.array([".short_conv" in op.name for op in ops])
     depthwise = np.where(attention, _ATTENTION_DEPTHWISE, _DEPTHWISE)
     pointwise = np.where(attention, _ATTENTION, _POINTWISE)
     convolution = np.where(groups > 1, depthwise, np.where(taps > 1, _FULL, pointwise))
-    found: Numbers = np.where(is_conv, np.where(pixels == 1, _VECTOR, convolution), kind)
+    convolution = np.where(pixels == 1, _VECTOR, convolution)
+    found: Numbers = np.where(number == _POINTWISE, convolution, number)
     return found
 
 
-def _padded(channels: Vector) -> Vector:
-    """Channels with padding, as `graph.alignment` pads them."""
+def _padded(channels: Vector, number: Numbers, source: Numbers, second: Numbers) -> Vector:
+    """Channels with padding, very nearly as `graph.alignment` pads them.
+
+    Convolutions pad what they write, a concatenation has the padding of both its parts, and what
+    works on each channel by itself has that of its source.
+    """
     whole = np.ceil(channels / BLOCK) * BLOCK
-    result: Vector = np.where(whole <= MOST_PADDING * channels, whole, channels)
+    padded = np.where(whole <= MOST_PADDING * channels, whole, channels)
+    itself = np.arange(len(channels))
+    decides = (number < _CONVOLUTIONS) | (number == _SLICE) | (number == _CONCAT)
+    origin = np.where(decides, itself, source)
+    for _ in range(_DOUBLINGS):
+        origin = origin[origin]
+    joined = number == _CONCAT
+    padded[number == _SLICE] = channels[number == _SLICE]
+    padded[joined] = padded[origin[source[joined]]] + padded[origin[second[joined]]]
+    result: Vector = padded[origin]
     return result
