@@ -22,7 +22,7 @@ CONVERGED = 0.02
 """Steps end when no part changes by more than this share of the variance."""
 LARGEST_STEP = 4.0
 LEAST_NOISE = 1e-5
-LEAST_PART = 0.02
+LEAST_PART = 0.25
 """Of what the parts have on average: a group never becomes certain to be without effect."""
 
 

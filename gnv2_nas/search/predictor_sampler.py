@@ -8,7 +8,8 @@ categorical and integer parameters, with one objective or several and with const
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,36 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.search.sampling.design import initial_design
 from gnv2_nas.search.sampling.grid import Grid, Parameter, Row
-from gnv2_nas.search.sampling.history import read_history
-from gnv2_nas.search.sampling.planner import Planner
+from gnv2_nas.search.sampling.history import Corrections, read_history
+from gnv2_nas.search.sampling.knowledge import Knowledge
+from gnv2_nas.search.sampling.planner import Plan, Planner
 
+STARTUP_TRIALS = 20
+BATCH_SIZE = 8
+FEWEST_FOR_A_MODEL = 2
 _FIXED = "fixed_params"
 """System attribute of a trial whose parameters were given by `study.enqueue_trial`."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the models say of the objectives of a trial, before it is evaluated."""
+
+    means: tuple[float, ...]
+    """In the study's own direction."""
+    stds: tuple[float, ...]
+    """Of the values without their noise; 0 where a value is known exactly."""
+
+
+@dataclass(frozen=True)
+class _Planned:
+    levels: Row
+    expectation: Expectation | None = None
+    """None for a trial of the initial design."""
 
 
 class PredictorSampler(BaseSampler):
@@ -35,27 +57,36 @@ class PredictorSampler(BaseSampler):
         startup_trials: trials before the first model, those that were enqueued included.
         batch_size: proposals that are planned together. The models are fitted again after so
             many; more make the sampler faster and a little less sharp.
+        knowledge: what else is known of a genotype; None for its parameters alone.
     """
 
     def __init__(
-        self, *, seed: int | None = None, startup_trials: int = 20, batch_size: int = 8
+        self,
+        *,
+        seed: int | None = None,
+        startup_trials: int = STARTUP_TRIALS,
+        batch_size: int = BATCH_SIZE,
+        knowledge: Knowledge | None = None,
     ) -> None:
         for name, value in (("startup_trials", startup_trials), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}")
         self.startup_trials = startup_trials
         self.batch_size = batch_size
+        self.knowledge = knowledge
         self._rng = np.random.default_rng(seed)
         self._search_space = IntersectionSearchSpace(include_pruned=True)
         self._planner: Planner | None = None
-        self._design: list[Row] = []
-        self._batch: list[Row] = []
+        self._queue: list[_Planned] = []
+        self._expected: dict[int, Expectation] = {}
+        self._corrections: Corrections = {}
         self._lock = threading.Lock()
 
     def reseed_rng(self) -> None:
         """For workers that must not all propose the same."""
-        self._rng = np.random.default_rng()
-        self._planner = None
+        with self._lock:
+            self._rng = np.random.default_rng()
+            self._planner = None
 
     def infer_relative_search_space(
         self,
@@ -75,11 +106,13 @@ class PredictorSampler(BaseSampler):
             return {}
         with self._lock:
             planner = self._planner_for(search_space)
-            trials = [
+            others = [
                 each for each in study.get_trials(deepcopy=False) if each.number != trial.number
             ]
-            levels = self._next(study, planner, trials)
-        return planner.grid.params(levels)
+            planned = self._next(study, planner, others)
+            if planned.expectation:
+                self._expected[trial.number] = planned.expectation
+        return planner.grid.params(planned.levels)
 
     def sample_independent(
         self,
@@ -98,37 +131,53 @@ class PredictorSampler(BaseSampler):
             level = self._rng.choice(np.flatnonzero(counts == counts.min()))
         return parameter.values[level]
 
+    def after_trial(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,
+        state: TrialState,  # noqa: ARG002
+        values: Sequence[float] | None,  # noqa: ARG002
+    ) -> None:
+        """What was expected of a trial is forgotten when it is finished."""
+        self._expected.pop(trial.number, None)
+
+    def expected(self, number: int) -> Expectation | None:
+        """What the models say of a running trial; None if it was not proposed on models."""
+        return self._expected.get(number)
+
+    def correct(
+        self, number: int, values: Sequence[float], constraints: Mapping[str, float]
+    ) -> None:
+        """Better values of a finished trial, for instance after measuring again."""
+        self._corrections[number] = (list(values), dict(constraints))
+
     def _planner_for(self, search_space: dict[str, BaseDistribution]) -> Planner:
         if self._planner is None or self._planner.grid.distributions != search_space:
             grid = Grid(search_space)
-            self._planner = Planner(grid, self._rng)
-            self._design = list(initial_design(grid, self.startup_trials, self._rng))
-            self._batch = []
+            self._planner = Planner(grid, self._rng, self.knowledge)
+            design = initial_design(grid, self.startup_trials, self._rng)
+            self._queue = [_Planned(levels) for levels in design]
         return self._planner
 
-    def _next(self, study: Study, planner: Planner, trials: Sequence[FrozenTrial]) -> Row:
-        seen = {
-            row.tobytes()
-            for row in planner.grid.levels(
-                [each.params for each in trials if _has_all(each, planner.grid)]
-            )
-        }
-        while len(trials) < self.startup_trials and self._design:
-            levels = self._design.pop()
-            if levels.tobytes() not in seen:
-                return levels
-        while self._batch:
-            levels = self._batch.pop(0)
-            if levels.tobytes() not in seen:
-                return levels
-        history = read_history(study, planner.grid, trials)
-        if np.isfinite(history.losses).all(axis=1).sum() >= 2:
-            self._batch = list(planner.plan(history, self.batch_size))
-            if self._batch:
-                return self._batch.pop(0)
+    def _next(self, study: Study, planner: Planner, others: Sequence[FrozenTrial]) -> _Planned:
+        history = read_history(study, planner.grid, others, self._corrections)
+        if len(others) >= self.startup_trials and not any(each.expectation for each in self._queue):
+            self._queue = []
+        while self._queue:
+            planned = self._queue.pop(0)
+            if planned.levels.tobytes() not in history.seen:
+                return planned
+        if np.all(np.isfinite(history.losses), axis=1).sum() >= FEWEST_FOR_A_MODEL:
+            self._queue = _planned(planner.plan(history, self.batch_size), history.signs)
+            if self._queue:
+                return self._queue.pop(0)
         (levels,) = initial_design(planner.grid, 1, self._rng)
-        return np.asarray(levels)
+        return _Planned(levels)
 
 
-def _has_all(trial: FrozenTrial, grid: Grid) -> bool:
-    return grid.distributions.keys() <= trial.params.keys()
+def _planned(plan: Plan, signs: Sequence[float]) -> list[_Planned]:
+    means = plan.means * signs
+    return [
+        _Planned(levels, Expectation(tuple(mean), tuple(std)))
+        for levels, mean, std in zip(plan.levels, means, plan.stds, strict=True)
+    ]

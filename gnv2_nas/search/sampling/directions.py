@@ -8,10 +8,12 @@ largest min_i (a_i / λ_i)^k.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.regression import Matrix
+from gnv2_nas.regression import Matrix, Vector
 
 _LEAST = 1e-6
 
@@ -34,3 +36,25 @@ def reach(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.f
             result, improvements[..., None, objective] / directions[:, objective], out=result
         )
     return result
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What hypervolume is measured in: improvements on a reference, in units of the range."""
+
+    reference: Vector
+    """(k,) losses from which on a point is worth nothing."""
+    span: Vector
+    """(k,) from the best known loss to the reference."""
+
+    @classmethod
+    def of(cls, losses: Matrix) -> Extent:
+        """Of (n, k) known losses: the reference is a tenth beyond the worst."""
+        best, worst = losses.min(axis=0), losses.max(axis=0)
+        span = np.where(worst > best, worst - best, 1.0)
+        return cls(worst + 0.1 * span, 1.1 * span)
+
+    def improvements(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., k) losses as improvements on the reference, 1 for the best known."""
+        result: NDArray[np.float64] = (self.reference - losses) / self.span
+        return result

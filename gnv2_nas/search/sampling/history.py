@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.regression import Matrix
 from gnv2_nas.search.sampling.grid import Grid, Levels
+
+Corrections = dict[int, tuple[Sequence[float], Mapping[str, float]]]
+"""Number of a trial → values and constraints that are better than those it was told with."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class History:
     """(n, c), NaN where a trial set none; 0 or less is kept."""
     running: Levels
     """(r, p)"""
+    signs: Sequence[float]
+    """(k,) -1 for an objective that is maximised: values times these are losses."""
+    constraint_keys: Sequence[str]
+    """(c,)"""
     seen: frozenset[bytes]
     """Every genotype that was asked for, whatever became of it."""
 
@@ -42,17 +49,17 @@ class History:
         return result
 
 
-def read_history(study: Study, grid: Grid, trials: Sequence[FrozenTrial]) -> History:
+def read_history(
+    study: Study, grid: Grid, trials: Sequence[FrozenTrial], corrections: Corrections
+) -> History:
     """The trials that have every parameter of the grid, in the order of their numbers."""
     known = [trial for trial in trials if grid.distributions.keys() <= trial.params.keys()]
     finished = [trial for trial in known if _has_outcome(trial)]
     signs = [1 if each is StudyDirection.MINIMIZE else -1 for each in study.directions]
     keys = sorted({key for trial in finished for key in trial.constraints})
-    losses = [
-        [sign * value for sign, value in zip(signs, _values(trial, len(signs)), strict=True)]
-        for trial in finished
-    ]
-    constraints = [[trial.constraints.get(key, np.nan) for key in keys] for trial in finished]
+    outcomes = [_outcome(trial, corrections, len(signs)) for trial in finished]
+    losses = [np.multiply(signs, values) for values, _ in outcomes]
+    constraints = [[kept.get(key, np.nan) for key in keys] for _, kept in outcomes]
     levels = grid.levels([trial.params for trial in known])
     rows = {id(trial): row for trial, row in zip(known, levels, strict=True)}
     running = [rows[id(trial)] for trial in known if not trial.state.is_finished()]
@@ -61,6 +68,8 @@ def read_history(study: Study, grid: Grid, trials: Sequence[FrozenTrial]) -> His
         losses=np.array(losses, dtype=np.float64).reshape(len(finished), len(signs)),
         constraints=np.array(constraints, dtype=np.float64).reshape(len(finished), len(keys)),
         running=_rows(running, len(grid)),
+        signs=signs,
+        constraint_keys=keys,
         seen=frozenset(row.tobytes() for row in levels),
     )
 
@@ -70,10 +79,15 @@ def _has_outcome(trial: FrozenTrial) -> bool:
     return trial.state is TrialState.COMPLETE or pruned
 
 
-def _values(trial: FrozenTrial, count: int) -> list[float]:
+def _outcome(
+    trial: FrozenTrial, corrections: Corrections, objectives: int
+) -> tuple[Sequence[float], Mapping[str, float]]:
+    """Values and constraints of a finished trial."""
+    if trial.number in corrections:
+        return corrections[trial.number]
     # A pruned trial may hold an intermediate value, which is not that of a finished one.
     complete = trial.state is TrialState.COMPLETE
-    return list(trial.values) if complete else [np.nan] * count
+    return list(trial.values) if complete else [np.nan] * objectives, trial.constraints
 
 
 def _rows(rows: Sequence[NDArray[np.intp]], width: int) -> Levels:

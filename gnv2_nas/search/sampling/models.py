@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from gnv2_nas.regression import Matrix, Vector
 from gnv2_nas.regression.gaussian_process import GaussianProcess, fit_gaussian_process
-from gnv2_nas.regression.variance_components import Components, Groups
+from gnv2_nas.regression.variance_components import Groups
+from gnv2_nas.search.sampling.knowledge import Columns
 
 WORTH_A_LOGARITHM = 1.5
 """Largest over smallest outcome from which on a logarithm may describe them better."""
+SETTLED = 128
+"""Outcomes from which on the scale is not questioned any more."""
 OUTLIER = 6.0
 """Outcomes further from the median than this many (robust) deviations count as that far."""
 
@@ -25,6 +28,8 @@ class OutcomeModel:
     process: GaussianProcess
     sign: float
     """0 for the outcome itself; else the sign of the outcomes, whose size has the logarithm."""
+    log_density: float
+    """Of each outcome given the others, summed: how well it predicts what it did not see."""
 
     def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
         """(m,) medians of the outcome and its standard deviations, noise left out."""
@@ -61,17 +66,29 @@ def fit_outcome_model(
     """
     outcomes = _without_outliers(outcomes)
     sign = _common_sign(outcomes)
-    scales = {0.0: outcomes} | ({sign: np.log(np.abs(outcomes))} if sign else {})
-    fits = [
-        OutcomeModel(fit_gaussian_process(features, groups, values, _start(before, scale)), scale)
-        for scale, values in scales.items()
-    ]
-    return max(fits, key=lambda model: _log_density(model, outcomes))
+    settled = before is not None and len(outcomes) > SETTLED and bool(before.sign) <= bool(sign)
+    scales = (0.0, sign) if sign else (0.0,)
+    if settled and before is not None:
+        scales = (sign if before.sign else 0.0,)
+    fits = [_fit_on_scale(features, groups, outcomes, scale, before) for scale in scales]
+    return max(fits, key=lambda model: model.log_density)
 
 
-def _start(before: OutcomeModel | None, sign: float) -> Components | None:
+def _fit_on_scale(
+    features: Matrix,
+    groups: Groups,
+    outcomes: Vector,
+    sign: float,
+    before: OutcomeModel | None,
+) -> OutcomeModel:
+    values = np.log(np.abs(outcomes)) if sign else outcomes
     same = before is not None and bool(before.sign) == bool(sign)
-    return before.process.components if before is not None and same else None
+    start = before.process.components if before is not None and same else None
+    process = fit_gaussian_process(features, groups, values, start)
+    residuals, deviations = process.leave_one_out()
+    density = -0.5 * float(((residuals / deviations) ** 2 + 2 * np.log(deviations)).sum())
+    # What stretching the scale does to a density.
+    return OutcomeModel(process, sign, density - (float(values.sum()) if sign else 0.0))
 
 
 def _common_sign(outcomes: Vector) -> float:
@@ -92,40 +109,53 @@ def _without_outliers(outcomes: Vector) -> Vector:
     return result
 
 
-def _log_density(model: OutcomeModel, outcomes: Vector) -> float:
-    """Of each outcome given the others, summed: how well the model predicts what it did not see."""
-    residuals, deviations = model.process.leave_one_out()
-    density = -0.5 * float(((residuals / deviations) ** 2 + 2 * np.log(deviations)).sum())
-    return density - (float(np.log(np.abs(outcomes)).sum()) if model.sign else 0.0)
-
-
 class OutcomeModels:
-    """Models of k losses and c constraints, each fitted to the trials where it is known."""
+    """Models of several outcomes, each on the features that predict it best.
 
-    def __init__(self) -> None:
-        self.models: list[OutcomeModel] = []
+    Args:
+        groups: (d,) group of each feature, from 0.
+        views: sets of columns to choose from.
+    """
 
-    def fit(self, features: Matrix, groups: Groups, outcomes: Matrix) -> None:
-        """Fit to (n, k + c) outcomes at (n, d) features; NaN is unknown."""
-        before: Sequence[OutcomeModel | None] = self.models or [None] * outcomes.shape[1]
-        if len(before) != outcomes.shape[1]:
-            before = [None] * outcomes.shape[1]
-        self.models = []
-        for column, earlier in zip(outcomes.T, before, strict=True):
+    def __init__(self, groups: Groups, views: Sequence[Columns]) -> None:
+        self._views = views
+        self._groups = [np.unique(groups[view], return_inverse=True)[1] for view in views]
+        self._models: list[list[OutcomeModel | None]] = []
+        self._chosen: list[tuple[Columns, OutcomeModel]] = []
+
+    def fit(self, features: Matrix, outcomes: Matrix) -> None:
+        """Fit to (n, o) outcomes at (n, d) features; NaN is unknown, but in each column of two."""
+        if len(self._models) != outcomes.shape[1]:
+            self._models = [[None] * len(self._views) for _ in outcomes.T]
+        self._chosen = []
+        for column, before in zip(outcomes.T, self._models, strict=True):
             known = np.isfinite(column)
-            self.models.append(fit_outcome_model(features[known], groups, column[known], earlier))
+            fits = [
+                fit_outcome_model(features[known][:, view], groups, column[known], earlier)
+                for view, groups, earlier in zip(self._views, self._groups, before, strict=True)
+            ]
+            before[:] = fits
+            best = max(range(len(fits)), key=lambda view: fits[view].log_density)
+            self._chosen.append((self._views[best], fits[best]))
+
+    def fitted(self, outcomes: Matrix) -> Matrix:
+        """(n, o) outcomes that the models were fitted to, without their noise."""
+        result = outcomes.copy()
+        for column, (_, model) in enumerate(self._chosen):
+            result[np.isfinite(outcomes[:, column]), column] = model.fitted
+        return result
 
     def mean_and_std(self, features: Matrix) -> tuple[Matrix, Matrix]:
-        """(m, k + c) each."""
-        pairs = [model.mean_and_std(features) for model in self.models]
+        """(m, o) each."""
+        pairs = [model.mean_and_std(features[:, view]) for view, model in self._chosen]
         means, stds = zip(*pairs, strict=True)
         return np.column_stack(means), np.column_stack(stds)
 
     def draws(self, features: Matrix, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """(count, m, k + c) outcomes that could be, noise left out."""
-        normal = rng.standard_normal((len(self.models), count, len(features)))
+        """(count, m, o) outcomes that could be, noise left out."""
+        normal = rng.standard_normal((len(self._chosen), count, len(features)))
         drawn = [
-            model.draws(features, numbers)
-            for model, numbers in zip(self.models, normal, strict=True)
+            model.draws(features[:, view], numbers)
+            for (view, model), numbers in zip(self._chosen, normal, strict=True)
         ]
         return np.stack(drawn, axis=2)

@@ -1,0 +1,105 @@
+"""Models of all outcomes on one kind of knowledge, and the search for candidates on them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.regression import Matrix
+from gnv2_nas.search.pareto import non_dominated
+from gnv2_nas.search.sampling.directions import Extent, draw_directions, reach
+from gnv2_nas.search.sampling.evolution import Evolution
+from gnv2_nas.search.sampling.grid import Grid, Levels
+from gnv2_nas.search.sampling.history import History
+from gnv2_nas.search.sampling.knowledge import Description, LevelKnowledge
+from gnv2_nas.search.sampling.models import OutcomeModels
+
+DIRECTIONS = 48
+OPTIMISM = 0.3
+"""Standard deviations that candidates are evolved to be better than expected."""
+
+
+class Stage:
+    """Knows a history through its models."""
+
+    def __init__(self, grid: Grid, knowledge: LevelKnowledge, evolution: Evolution) -> None:
+        self.grid, self.knowledge, self.evolution = grid, knowledge, evolution
+        self._models = OutcomeModels(knowledge.groups, knowledge.views)
+
+    def fit(self, history: History) -> None:
+        self.history = history
+        self._models.fit(self.knowledge.describe(history.levels).features, history.outcomes)
+        self.__dict__.pop("known", None)
+
+    @cached_property
+    def known(self) -> Matrix:
+        """(n, k) losses of the feasible trials, without their noise; of all if none is feasible."""
+        objectives = self.history.losses.shape[1]
+        fitted = self._models.fitted(self.history.outcomes)[:, :objectives]
+        feasible = self.history.feasible
+        return fitted[feasible if feasible.any() else np.all(np.isfinite(fitted), axis=1)]
+
+    @property
+    def extent(self) -> Extent:
+        return Extent.of(self.known)
+
+    @property
+    def front(self) -> Matrix:
+        """(f, k) losses that no known trial dominates; none as long as no trial is feasible."""
+        known = self.known
+        return known[non_dominated(known)] if self.history.feasible.any() else known[:0]
+
+    def losses(self, levels: Levels) -> tuple[Matrix, Matrix]:
+        """(m, k) expected losses and their standard deviations."""
+        means, stds = self._outcomes(levels)
+        objectives = self.history.losses.shape[1]
+        return means[:, :objectives], stds[:, :objectives]
+
+    def draws(
+        self, levels: Levels, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """(count, m, k) losses that could be, and (count, m) whether constraints would be kept."""
+        description = self.knowledge.describe(levels)
+        drawn = self._models.draws(description.features, count, rng)
+        exact = self._exact(description)
+        drawn = np.where(np.isnan(exact), drawn, exact)
+        objectives = self.history.losses.shape[1]
+        feasible: NDArray[np.bool_] = np.all(drawn[:, :, objectives:] <= 0, axis=2)
+        return drawn[:, :, :objectives], feasible
+
+    def evolved(self, first: Levels, rng: np.random.Generator) -> Levels:
+        """Candidates that are hoped to be among the best in some direction."""
+        objectives, extent = self.history.losses.shape[1], self.extent
+        drawn = draw_directions(DIRECTIONS, objectives, rng)
+        # Towards the ends of the front, too.
+        directions = np.vstack([drawn, np.eye(objectives) + 1e-3])
+
+        def fitness(levels: Levels) -> NDArray[np.float64]:
+            means, stds = self._outcomes(levels)
+            hoped = means - OPTIMISM * stds
+            excess = np.maximum(hoped[:, objectives:], 0).sum(axis=1)[:, None]
+            reached = reach(extent.improvements(hoped[:, :objectives]), directions)
+            # Whoever breaks a constraint ranks below all who do not, by how far.
+            return np.where(excess > 0, -1e6 * (1 + excess), reached)
+
+        return self.evolution.run(self.grid, first, fitness, rng)
+
+    def _outcomes(self, levels: Levels) -> tuple[Matrix, Matrix]:
+        description = self.knowledge.describe(levels)
+        means, stds = self._models.mean_and_std(description.features)
+        exact = self._exact(description)
+        unknown = np.isnan(exact)
+        return np.where(unknown, means, exact), np.where(unknown, stds, 0)
+
+    def _exact(self, description: Description) -> Matrix:
+        """(m, k + c) outcomes, NaN where they are not known exactly."""
+        history = self.history
+        exact = np.full((len(description.features), history.outcomes.shape[1]), np.nan)
+        for objective, values in description.values.items():
+            exact[:, objective] = history.signs[objective] * values
+        for column, key in enumerate(history.constraint_keys, start=history.losses.shape[1]):
+            if key in description.constraints:
+                exact[:, column] = description.constraints[key]
+        return exact
