@@ -12,17 +12,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
 import tarfile
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from benchmarks.npm import Package, default_folder, fetch
 
 VERSION = "16.0.0"
 SHA256 = {
@@ -32,7 +30,6 @@ SHA256 = {
     "twitter": "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877",
 }
 """Vendor → hash of its package as the registry serves it."""
-REGISTRY = "https://registry.npmjs.org"
 HELD_OUT = 0.2
 NOT_PICTURES = "Component"
 """The category of skin tones and the like, which are no emoji by themselves."""
@@ -58,9 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     counts: Counter[str] = Counter()
     written: set[bytes] = set()
-    for vendor in options.vendors:
-        package = fetch(vendor, options.tarballs)
-        for picture, content in _pictures(package, vendor, options):
+    packages = [
+        Package(f"emoji-datasource-{vendor}", VERSION, SHA256[vendor]) for vendor in options.vendors
+    ]
+    paths = fetch(packages, options.tarballs)
+    for vendor, path in zip(options.vendors, paths, strict=True):
+        for picture, content in _pictures(path, vendor, options):
             # Some flags are one picture under two names, and either could be held out.
             if content in written:
                 continue
@@ -75,7 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.emoji")
     parser.add_argument("folder", type=Path, metavar="DIR", help="where train/ and val/ go")
     parser.add_argument("--vendors", nargs="+", choices=SHA256, default=list(SHA256))
@@ -89,49 +88,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="whole emoji, or all pictures of one vendor",
     )  # fmt: skip
     parser.add_argument(
-        "--tarballs", type=Path, default=cache / "gnv2-nas" / "npm", metavar="DIR",
+        "--tarballs", type=Path, default=default_folder(), metavar="DIR",
         help="where the packages (340 MB) are kept",
     )  # fmt: skip
     return parser.parse_args(arguments)
-
-
-def fetch(vendor: str, folder: Path) -> Path:
-    """The package of a vendor, from the folder if it is there, else from the npm registry.
-
-    Raises:
-        SystemExit: what came is not the package that this benchmark was made with.
-    """
-    name = f"emoji-datasource-{vendor}"
-    path = folder / f"{name}-{VERSION}.tgz"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _download(name, path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != SHA256[vendor]:
-        path.unlink()
-        raise SystemExit(f"error: {path.name} has hash {digest}, expected {SHA256[vendor]}")
-    return path
-
-
-def _download(name: str, path: Path) -> None:
-    npm = shutil.which("npm")
-    if npm:
-        command = [
-            npm,
-            "pack",
-            "--silent",
-            f"{name}@{VERSION}",
-            "--pack-destination",
-            str(path.parent),
-        ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return
-    registry = os.environ.get("NPM_CONFIG_REGISTRY", REGISTRY).rstrip("/")
-    aside = path.with_suffix(".part")
-    with urllib.request.urlopen(f"{registry}/{name}/-/{path.name}") as answer:  # noqa: S310
-        aside.write_bytes(answer.read())
-    aside.replace(path)
 
 
 def _pictures(

@@ -1,0 +1,76 @@
+"""Packages of the npm registry, as files: fetched once, and only those that are expected."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+REGISTRY = "https://registry.npmjs.org"
+_AT_ONCE = 50
+"""Packages that one call of npm fetches."""
+
+
+class Package(NamedTuple):
+    """A package, and the hash of its file as the registry serves it."""
+
+    name: str
+    """With its scope: "@fontsource/abel"."""
+    version: str
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        """What npm calls the file."""
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
+
+
+def default_folder() -> Path:
+    """Where packages are kept from one run to the next."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return cache / "gnv2-nas" / "npm"
+
+
+def fetch(packages: Sequence[Package], folder: Path) -> list[Path]:
+    """The files of packages: from the folder if they are there, else from the registry.
+
+    Raises:
+        SystemExit: what came is not the package that the benchmark was made with.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [package for package in packages if not (folder / package.file).exists()]
+    for start in range(0, len(missing), _AT_ONCE):
+        _download(missing[start : start + _AT_ONCE], folder)
+    for package in packages:
+        _check(package, folder / package.file)
+    return [folder / package.file for package in packages]
+
+
+def _check(package: Package, path: Path) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != package.sha256:
+        path.unlink()
+        raise SystemExit(f"error: {path.name} has hash {digest}, expected {package.sha256}")
+
+
+def _download(packages: Sequence[Package], folder: Path) -> None:
+    npm = shutil.which("npm")
+    if npm:
+        names = [f"{package.name}@{package.version}" for package in packages]
+        command = [npm, "pack", "--silent", *names, "--pack-destination", str(folder)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return
+    registry = os.environ.get("NPM_CONFIG_REGISTRY", REGISTRY).rstrip("/")
+    for package in packages:
+        short = package.name.rpartition("/")[2]
+        url = f"{registry}/{package.name}/-/{short}-{package.version}.tgz"
+        aside = folder / f"{package.file}.part"
+        with urllib.request.urlopen(url) as answer:  # noqa: S310
+            aside.write_bytes(answer.read())
+        aside.replace(folder / package.file)
