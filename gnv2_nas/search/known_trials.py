@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.trial import FrozenTrial
 
 from gnv2_nas.search.study_access import NONE_YET, Last, StudyTransaction
-from gnv2_nas.search.study_format import is_ours, is_twin
+from gnv2_nas.search.study_format import is_ours, label_of, network_of
 
 
 class KnownTrials:
@@ -16,6 +16,7 @@ class KnownTrials:
         """Oldest first."""
         self.last: Last = NONE_YET
         """The newest trial of the study, finished or not, another program's or not."""
+        self._by_network: dict[str, list[FrozenTrial]] = {}
         self._news: list[FrozenTrial] = []
         self._has_read = False
 
@@ -29,23 +30,29 @@ class KnownTrials:
                 for trial in transaction.newer(self.last)
                 if trial.number <= last.number and is_ours(trial)
             ]
-            self.all += newer
+            for trial in newer:
+                self._keep(trial)
             self._news += newer if self._has_read else ()
             self.last = last
         self._has_read = True
 
     def add(self, trial: FrozenTrial, place: Last) -> None:
         """A trial that this process stored."""
-        self.all.append(trial)
+        self._keep(trial)
         self.last = place
 
+    def _keep(self, trial: FrozenTrial) -> None:
+        self.all.append(trial)
+        self._by_network.setdefault(network_of(trial), []).append(trial)
+
     def twin(self, trial: FrozenTrial) -> FrozenTrial | None:
-        """One of the news that holds the same network."""
-        return next((each for each in self._news if is_twin(trial, each)), None)
+        """The trial that holds the same network, under the same label if `trial` has one."""
+        label, same = label_of(trial), self._by_network.get(network_of(trial), ())
+        return next((each for each in same if label in ("", label_of(each))), None)
 
     def no_news(self, trial: FrozenTrial) -> None:
-        """The caller knows of one of the news already."""
-        self._news.remove(trial)
+        """The caller knows of this trial."""
+        self._news = [each for each in self._news if each.number != trial.number]
 
     def take_news(self) -> list[FrozenTrial]:
         """What others stored, each once."""

@@ -109,8 +109,9 @@ class Store:
             trial: the finished trial it came from; None for a baseline outside the space.
 
         Returns:
-            Its number; that of another trial, and nothing is stored, when another process has
-            stored the same network and `new_trials` has not told of it yet. It never will then.
+            Its number. When the same network is there already, most likely from another process,
+            nothing is stored and it is the number of that trial, which is no news then; a label
+            that the other trial does not have is stored all the same.
         """
         stored = finished_trial(candidate, trial, self.settings.objectives)
         known = self._known

@@ -131,13 +131,16 @@ def is_ours(trial: FrozenTrial) -> bool:
     return attributes.RESULT in trial.user_attrs
 
 
-def is_twin(trial: FrozenTrial, stored: FrozenTrial) -> bool:
-    """Whether `stored` holds the network of `trial`, and its label if it has one."""
-    ours, theirs = trial.user_attrs, stored.user_attrs
-    if ours[attributes.ARCHITECTURE] != theirs.get(attributes.ARCHITECTURE):
-        return False
-    label = ours.get(attributes.BASELINE)
-    return label is None or label == theirs.get(attributes.BASELINE)
+def network_of(trial: FrozenTrial) -> str:
+    """The JSON of the network, which is canonical: equal for equal networks."""
+    network: str = trial.user_attrs[attributes.ARCHITECTURE]
+    return network
+
+
+def label_of(trial: FrozenTrial) -> str:
+    """Name of the stock network a trial is, "" for others."""
+    label: str = trial.user_attrs.get(attributes.BASELINE, "")
+    return label
 
 
 def candidate_of(trial: FrozenTrial) -> Candidate:
@@ -145,9 +148,9 @@ def candidate_of(trial: FrozenTrial) -> Candidate:
     result = msgspec.convert(trial.user_attrs[attributes.RESULT], _Result)
     return Candidate(
         number=trial.number,
-        architecture=Architecture.from_json(trial.user_attrs[attributes.ARCHITECTURE]),
+        architecture=Architecture.from_json(network_of(trial)),
         params=trial.params,
-        baseline=trial.user_attrs.get(attributes.BASELINE, ""),
+        baseline=label_of(trial),
         counts=result.counts,
         quality=result.quality,
         latency=result.latency,

@@ -109,13 +109,17 @@ class TestStore:
         append(store, 0, 1, 2)
         assert append(other, 1, 3) == [1, 3]
         assert [trial.number for trial in other.new_trials()] == [0, 2]
-        assert networks(storage, name) == [0, 1, 2, 3]
+        # Nor when the other was told of it while it evaluated the network itself.
+        assert append(other, 2, 3, 4) == [2, 3, 4]
+        assert networks(storage, name) == [0, 1, 2, 3, 4]
 
     def test_a_label_is_not_lost_to_a_network_without_one(self, store, other):
         append(store, 0)
         assert other.append(candidate(0, baseline="stock"), None) == 1
         assert [each.baseline for each in other.candidates()] == ["", "stock"]
-        assert append(store, 0) == [1]
+        assert append(store, 0) == [0]
+        assert other.append(candidate(1, baseline="stock"), None) == 2
+        assert append(store, 1) == [2]
 
     def test_a_later_latency_replaces_the_first_and_what_follows_from_it(
         self, store, storage, name
