@@ -90,7 +90,9 @@ def _never_anew(engine: Engine) -> None:
     @event.listens_for(engine, "do_connect")
     def look_first(*_: object) -> None:
         if not path.is_file():
-            raise sqlite3.OperationalError(f"{name} is not there any more")
+            missing = sqlite3.OperationalError(f"{name} is not there any more")
+            missing.sqlite_errorname = "SQLITE_CANTOPEN"
+            raise missing
 
 
 @contextmanager

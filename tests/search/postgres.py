@@ -30,7 +30,7 @@ class PostgresServer:
     """A server that can be stopped and started again, and killed."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._user = _unprivileged_user()
         if self._user:
             shutil.chown(folder, self._user)
@@ -38,12 +38,12 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        return f"postgresql+psycopg://tests@/postgres?host={self._folder}"
+        return f"postgresql+psycopg://tests@/postgres?host={self.folder}"
 
     def start(self) -> None:
-        settings = {**_SETTINGS, "unix_socket_directories": str(self._folder)}
+        settings = {**_SETTINGS, "unix_socket_directories": str(self.folder)}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        log = str(self._folder / "log")
+        log = str(self.folder / "log")
         self._run("pg_ctl", "start", "--wait", "--silent", f"--log={log}", f"--options={options}")
 
     def stop(self, mode: str = "immediate") -> None:
@@ -51,12 +51,12 @@ class PostgresServer:
         self._run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}")
 
     def is_running(self) -> bool:
-        return (self._folder / "data" / "postmaster.pid").exists()
+        return (self.folder / "data" / "postmaster.pid").exists()
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [_binary(program), "--pgdata", str(self._folder / "data"), *arguments],
-            check=True, timeout=PATIENCE, cwd=self._folder, stdin=subprocess.DEVNULL,
+            [_binary(program), "--pgdata", str(self.folder / "data"), *arguments],
+            check=True, timeout=PATIENCE, cwd=self.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, env=os.environ | {"LC_ALL": "C"}, **self._as_user(),
         )  # fmt: skip
 
