@@ -30,6 +30,7 @@ from gnv2_nas.profiling.latency_model import (
     check_enough,
     macs_of,
     reference_ms,
+    with_honest_noise,
 )
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.regression import Matrix, Ridge, Vector, fit_ridge
@@ -86,18 +87,21 @@ def correct_latency_model(
     base = replace(base, correction=None)
     predicted, _ = base.log_ratios(features)
     rows = correction_features(features, predicted)
+    total = len(graphs)
+    spread = np.full(total, np.nan)
 
     def fit_and_predict(known: Numbers, others: Numbers) -> Vector:
-        shift, _ = _fitted(rows[known], measured[known] - predicted[known]).predict(rows[others])
+        ridge = _fitted(rows[known], measured[known] - predicted[known])
+        shift, spread[others] = ridge.predict(rows[others])
         corrected: Vector = predicted[others] + shift
         return corrected
 
-    total = len(graphs)
     parts = folds(total, total)
     corrected = predict_held_out(parts, total, fit_and_predict)
+    ridge = _fitted(rows, measured - predicted)
     model = replace(
         base,
-        correction=_fitted(rows, measured - predicted),
+        correction=with_honest_noise(ridge, corrected - measured, spread),
         reference_ms=reference_ms(measurements),
         networks=total,
         held_out=total,
