@@ -72,6 +72,11 @@ def scoring(waiting: Waiting = silent) -> Iterator[None]:
         yield
 
 
+def held() -> Use | None:
+    """What the calling thread may do now because it is in one of these blocks."""
+    return _held.get()
+
+
 @contextmanager
 def _holding(use: Use, waiting: Waiting) -> Iterator[None]:
     if _held.get() is not None:

@@ -68,6 +68,8 @@ class Worker:
 
     def wait_stopped(self) -> None:
         """Return when it stands still, or is dead."""
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13: it will in a moment
+            return
         with contextlib.suppress(ChildProcessError):
             # Its exit status stays where `Popen` will look for it.
             how = os.WSTOPPED | os.WEXITED | os.WNOWAIT
@@ -91,10 +93,9 @@ class Worker:
             return "its worker closed the connection"
         if code >= 0:
             return f"its worker ended itself with exit code {code}"
-        name = signal.Signals(-code).name
         if -code == signal.SIGKILL:
-            return f"its worker was killed ({name}), as the system does when memory runs out"
-        return f"its worker crashed ({name})"
+            return "its worker was killed (SIGKILL), as the system does when memory runs out"
+        return f"its worker crashed ({signal.strsignal(-code)})"
 
     def _send(self, content: bytes) -> None:
         # One that is dead is noticed when its connection ends.

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.profiling.device_lock import Waiting, silent
+from gnv2_nas.profiling.device_lock import Waiting, held, silent
 from gnv2_nas.search.worker_process import Scorer
 from gnv2_nas.search.worker_supervisor import Supervisor
 from gnv2_nas.search.worker_task import Task, WorkerError
@@ -77,7 +77,11 @@ class Workers:
         Raises:
             InputError: the scorer raised one: asking again will not help.
             RunError: the scorer cannot be made.
+            RuntimeError: called within `measuring` or `scoring`, which may keep the workers from
+                computing for as long as they are waited for.
         """
+        if (use := held()) is not None:
+            raise RuntimeError(f"scores() within {use}() might wait for itself: end {use} first")
         futures = [self.submit(architecture) for architecture in architectures]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)

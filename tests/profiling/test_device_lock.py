@@ -86,10 +86,12 @@ def test_while_one_process_measures_no_other_measures_or_scores():
 
 
 def test_processes_score_side_by_side_and_keep_others_from_measuring():
-    with other("scoring") as one, other("scoring") as two:
-        assert line_of(one) == line_of(two) == "has it"
-        assert free_for("scoring")
-        assert not free_for("measuring")
+    with other("scoring") as one:
+        assert line_of(one) == "has it"
+        with other("scoring") as two:
+            assert line_of(two) == "has it"
+            assert free_for("scoring")
+            assert not free_for("measuring")
 
 
 @pytest.mark.parametrize("use", ["measuring", "scoring"])
