@@ -2,8 +2,8 @@
 
 `make bench ARGS=trust` does it on digits with the tiny space, from nothing: a supernet, a predictor
 of its accuracy, twelve networks trained alone with two seeds. `python -m benchmarks.trust DIR
---space NAME` does the same on other images, for instance those of `benchmarks.emoji`, and keeps
-what it trained in a folder to go on from.
+--space NAME` does the same on other images, for instance those of `benchmarks.glyphs` (with
+`--letters`) or `benchmarks.emoji`, and keeps what it trained in a folder to go on from.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.table import machine, table
 from gnv2_nas.quality import QualityContext
+from gnv2_nas.quality.data.augmentation import DIGITS
 from gnv2_nas.quality.predictor_file import save_predictor
 from gnv2_nas.quality.predictor_fit import evaluate_and_fit
 from gnv2_nas.quality.training import TrainingPoint, default_recipe, train_supernet
@@ -36,6 +39,7 @@ SUPERNET = Path("supernet.safetensors")
 PREDICTOR = Path("predictor.json")
 PREDICTOR_NETWORKS = 100
 LOG_EVERY_SECONDS = 30.0
+LETTERS = msgspec.structs.replace(DIGITS, padding="reflection")
 
 
 class Options(NamedTuple):
@@ -43,6 +47,8 @@ class Options(NamedTuple):
 
     request: TrustRequest
     supernet_epochs: float | None = None
+    letters: bool = False
+    """The images are of letters: they are augmented like digits, and never mirrored."""
     predictor_networks: int = PREDICTOR_NETWORKS
 
 
@@ -55,6 +61,8 @@ def trust_table(options: Options) -> Table:
     """The panel of a check in the working directory, as a table."""
     checked = check_trust_request(options.request)
     plan = plan_trust_check(checked)
+    if options.letters:
+        plan = replace(plan, dataset=replace(plan.dataset, augmentation=LETTERS))
     seconds = _supernet(plan, options)
     start = time.perf_counter()
     _predictor(plan, options)
@@ -127,6 +135,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=float, help="of each network trained alone")
     parser.add_argument("--supernet-epochs", type=float)
+    parser.add_argument(
+        "--letters", action="store_true", help="never mirror images; for those of benchmarks.glyphs"
+    )
     parser.add_argument("--predictor-networks", type=int, default=PREDICTOR_NETWORKS)
     parser.add_argument("--folder", type=Path, default=Path(), help="where everything is kept")
     given = parser.parse_args(arguments)
@@ -137,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(machine(), markup=False)
     with contextlib.chdir(given.folder):
-        options = Options(request, given.supernet_epochs, given.predictor_networks)
+        options = Options(request, given.supernet_epochs, given.letters, given.predictor_networks)
         console.print(trust_table(options))
 
 

@@ -11,6 +11,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Counts, count
+from gnv2_nas.quality.varied import varied_params
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.units import format_quantity, parse_quantity
 
@@ -55,7 +56,8 @@ def budget_macs(text: str) -> float | None:
 def draw_networks(
     space: SearchSpace, networks: int, budget: float | None = None, seed: int = 0
 ) -> Drawn:
-    """Distinct random networks; of an odd number the middle one is drawn from the band.
+    """Distinct random networks (`varied_params`); of an odd number the middle one is drawn from the
+    band.
 
     Args:
         budget: multiply-adds in the middle of the band; None takes the median of the space.
@@ -105,7 +107,7 @@ def _words(band: tuple[float, float]) -> str:
 def _distinct(space: SearchSpace, rng: random.Random) -> Iterator[tuple[Architecture, Counts]]:
     seen = set()
     for _ in range(_MOST_TRIES):
-        network = space.sample(rng)
+        network = space.decode(varied_params(space, rng))
         if network.id not in seen:
             seen.add(network.id)
             yield network, count(network)

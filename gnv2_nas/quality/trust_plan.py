@@ -31,7 +31,7 @@ class TrustPlan:
 
     def journal(self) -> AccuracyJournal:
         """Trainings under the conditions of this plan, beside the panel."""
-        recipe = msgspec.json.encode(self.recipe).decode()
+        recipe = msgspec.json.encode((self.recipe, self.dataset.augmentation)).decode()
         path = trust_path(self.space.name).with_suffix(".jsonl")
         return AccuracyJournal(path, self.dataset.content_hash, recipe)
 

@@ -30,6 +30,7 @@ from gnv2_nas.quality.trust_networks import BAND, budget_macs, draw_networks
 from gnv2_nas.quality.trust_panel import make_panel
 from gnv2_nas.quality.trust_plan import TrustPlan
 from gnv2_nas.quality.trust_report import trust_caption, trust_rows
+from gnv2_nas.quality.varied import varied_params
 from gnv2_nas.space import load_space
 from tests.search.spaces import SIX, space_of
 
@@ -89,6 +90,20 @@ def test_without_a_budget_the_band_is_around_the_median(space):
     assert high / low == pytest.approx((1 + BAND) / (1 - BAND))
     rng = random.Random(3)
     assert low < median(count(space.sample(rng)).macs for _ in range(400)) < high
+
+
+def test_networks_lean_to_one_side_as_those_that_a_search_ends_at(space):
+    """Of genes that are each drawn for themselves, one in a thousand networks is like that."""
+    rng = random.Random(0)
+    genotypes = [varied_params(space, rng) for _ in range(100)]
+    placements = [
+        [value for name, value in params.items() if name.startswith("placement")]
+        for params in genotypes
+    ]
+    leaning = [max(map(values.count, values)) > 0.7 * len(values) for values in placements]
+    assert 20 < sum(leaning) < 60
+    for gene in space.genes:
+        assert {params[gene.name] for params in genotypes} == set(gene.choices)
 
 
 def test_a_budget_that_the_space_does_not_have(space):
