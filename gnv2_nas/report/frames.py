@@ -27,6 +27,12 @@ stage_expansions       hidden over input channels, mean of each stage
 dfc_modules            Ghost modules that carry DFC attention
 excess                 largest amount over a budget, relative to it; 0 when feasible
 broken_budgets         the budgets that are broken, as the user wrote them
+origin                 stock, random (initial design), model, sampler, or change (to the
+                       recommended network); empty in older studies
+predicted_quality      what the search's models said of it before it was scored
+predicted_quality_std  standard deviation of that
+predicted_latency_ms   the same of its latency: a prediction, not a measurement
+predicted_latency_std  standard deviation of that, milliseconds
 =====================  ==========================================================================
 
 What was not measured is missing (NaN, an empty field, null).
@@ -69,6 +75,11 @@ _TYPES = {
     "dfc_modules": "int64",
     "excess": "float64",
     "broken_budgets": "str",
+    "origin": "str",
+    "predicted_quality": "float64",
+    "predicted_quality_std": "float64",
+    "predicted_latency_ms": "float64",
+    "predicted_latency_std": "float64",
 }
 
 
@@ -110,6 +121,18 @@ def _row(candidate: Candidate, on_front: bool) -> dict[str, Any]:
         "dfc_modules": len(attention_modules(arch)),
         "excess": max(candidate.violations.values(), default=0.0),
         "broken_budgets": "; ".join(candidate.violations),
+        "origin": candidate.origin,
+        **_predicted(candidate),
+    }
+
+
+def _predicted(candidate: Candidate) -> dict[str, Any]:
+    quality, latency = (candidate.predicted.get(name) for name in ("quality", "latency"))
+    return {
+        "predicted_quality": quality and quality.mean,
+        "predicted_quality_std": quality and quality.std,
+        "predicted_latency_ms": latency and latency.mean,
+        "predicted_latency_std": latency and latency.std,
     }
 
 

@@ -42,6 +42,8 @@ class FrontInfo(msgspec.Struct, frozen=True):
     """Members of the front whose latency is not trusted."""
     staircase: tuple[list[float], list[float]]
     """Corners of the front, stock members included; empty where two axes cannot show it."""
+    design: tuple[list[float], list[float]]
+    """Networks of the random design, in whatever group; empty where all networks are."""
     knee: tuple[float, float] | None
     knee_name: str
     budgets: list[BudgetLine]
@@ -95,6 +97,7 @@ def _front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> F
         errors=_errors(frame, groups) if x.name == "latency" else {},
         unstable=[value is False for value in members["latency_stable"].astype(object)],
         staircase=_staircase(record, frame, x, y),
+        design=_design(record, groups),
         knee=_place(frame, x, y, knee),
         knee_name=best_word(record),
         budgets=near,
@@ -133,6 +136,19 @@ def _staircase(
     return [corner[0] for corner in corners], [corner[1] for corner in corners]
 
 
+def _design(record: StudyRecord, groups: Groups) -> tuple[list[float], list[float]]:
+    found = [one for one in record.candidates if not one.baseline]
+    if all(one.origin == "random" for one in found):
+        return [], []
+    places = [
+        place
+        for points in (groups.front, groups.dominated, groups.infeasible)
+        for row, *place in zip(points.rows, points.x, points.y, strict=True)
+        if record.candidates[row].origin == "random"
+    ]
+    return [x for x, _ in places], [y for _, y in places]
+
+
 def _place(frame: pd.DataFrame, x: Term, y: Term, trial: int | None) -> tuple[float, float] | None:
     row = frame[frame["trial"] == trial]
     if trial is None or row.empty:
@@ -154,6 +170,8 @@ def _front_figure(info: FrontInfo) -> go.Figure:
     )
     labels = label_positions(groups, info.x_range, info.y_range)
     figure.add_trace(traces.stock(groups.stock, labels, info.errors.get("stock")))
+    if info.design[0]:
+        figure.add_trace(traces.design(*info.design))
     if info.knee is not None:
         figure.add_trace(traces.knee(*info.knee, info.knee_name))
     for line in info.budgets:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from gnv2_nas.report.conditions import cautions, conditions
+from gnv2_nas.report.confirmation import confirmation_sentence
+from gnv2_nas.report.convergence_figure import (
+    _convergence_figure,
+    _convergence_info,
+    convergence_sentences,
+)
 from gnv2_nas.report.front_figure import _front_figure, _front_info
 from gnv2_nas.report.offline import figure_json, render
+from gnv2_nas.report.part_costs import part_costs
+from gnv2_nas.report.predictions import prediction_checks, prediction_sentence
 from gnv2_nas.report.recommendation import Recommendation
 from gnv2_nas.report.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.terms import format_share, term
 from gnv2_nas.report.trust_box import TrustBox
 from gnv2_nas.report.wording import best_word, next_command, reference
+from gnv2_nas.search.convergence import BEYOND
+from gnv2_nas.search.effects import MeasuredChange
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 
@@ -26,11 +36,14 @@ def page(
     members: Sequence[Candidate],
     recommendation: Recommendation,
     trust: TrustBox | None,
+    changes: Sequence[MeasuredChange],
+    confirmed: Set[int],
 ) -> str:
     """The HTML of the report."""
     recommended = recommendation.recommended
     info = _front_info(record, frame, None if recommended is None else recommended.number)
     sizes = _size_info(record, frame)
+    convergence = _convergence_info(record)
     values: dict[str, Any] = {
         "record": record,
         "quality": term("quality", record.quality_info),
@@ -46,6 +59,13 @@ def page(
         "close_scores": _close_scores(record, members),
         "front_figure": figure_json(_front_figure(info)) if info.groups.drawn else None,
         "size_figure": figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
+        "confirmation": confirmation_sentence(members, confirmed),
+        "parts": part_costs(record, changes, members, recommended),
+        "beyond": format_share(BEYOND),
+        "has_design": convergence is not None and convergence.random is not None,
+        "convergence": convergence and figure_json(_convergence_figure(convergence)),
+        "convergence_sentences": convergence_sentences(convergence) if convergence else [],
+        "predictions": [(one, prediction_sentence(one)) for one in prediction_checks(record)],
         "size_sentences": sentences(sizes),
         "columns": COLUMNS,
         "front_rows": front_rows(record, members, recommended),

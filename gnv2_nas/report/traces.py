@@ -131,6 +131,15 @@ def stock(points: Points, labels: Sequence[str], errors: Errors | None = None) -
     )  # fmt: skip
 
 
+def design(x: list[float], y: list[float]) -> go.Scatter:
+    """A light frame around the networks of the random design, whatever group they are in."""
+    marker = {"size": 10, "symbol": "square-open", "color": DIM, "opacity": 0.7}
+    return go.Scatter(
+        x=x, y=y, mode="markers", name=f"random design ({len(x):,})", marker=marker,
+        hoverinfo="skip",
+    )  # fmt: skip
+
+
 def knee(x: float, y: float, name: str) -> go.Scatter:
     """A ring around the best compromise."""
     marker = {"size": 21, "symbol": "circle-open", "color": KNEE, "line": {"width": 2.5}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ from gnv2_nas.report.naming import ReportFiles, report_files
 from gnv2_nas.report.page import page
 from gnv2_nas.report.recommendation import Recommendation, recommend
 from gnv2_nas.report.trust_box import trust_box, trust_sentence
+from gnv2_nas.search.effects import MeasuredChange, measured_changes
 from gnv2_nas.search.evidence import trust_of
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 
-def write(record: StudyRecord, folder: Path) -> ReportFiles:
+def write(record: StudyRecord, folder: Path, confirmed: Set[int] = frozenset()) -> ReportFiles:
     """Write page, JSON and CSV of `record`; all are made before the first is written.
+
+    Args:
+        record: the study.
+        folder: where the files go.
+        confirmed: trials whose latency was measured again, see `confirmation`.
 
     Raises:
         StorageError: the disk refused; a file that was there before stays as it was.
@@ -30,8 +37,10 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
     rows = candidate_rows(record)
     frame = frame_of(rows)
     panel = trust_of(record)
-    html = page(record, frame, members, recommendation, trust_box(record, panel))
-    json = _json(record, rows, members, recommendation, trust_sentence(record, panel))
+    changes = measured_changes(record)
+    trust = trust_box(record, panel)
+    html = page(record, frame, members, recommendation, trust, changes, confirmed)
+    json = _json(record, rows, members, recommendation, trust_sentence(record, panel), changes)
     csv = frame.to_csv(index=False)
     for path, content in ((files.html, html), (files.json, json), (files.csv, csv)):
         write_atomically(path, content)
@@ -44,6 +53,7 @@ def _json(
     members: list[Candidate],
     recommendation: Recommendation,
     trust: str,
+    changes: Sequence[MeasuredChange],
 ) -> bytes:
     """The rows of the CSV with genotype and architecture as objects, and what the page says."""
     recommended = recommendation.recommended
@@ -53,6 +63,11 @@ def _json(
         "trust": trust,
         "recommended": None if recommended is None else recommended.number,
         "front": [member.number for member in members],
+        "changes": [
+            {"change": one.text, "of": one.base.number, "trial": one.changed.number,
+             "latency_ms": one.latency, "quality": one.quality}
+            for one in changes
+        ],
         "settings": record.settings,
         "sampler": record.sampler,
         "seed": record.seed,

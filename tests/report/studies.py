@@ -12,8 +12,19 @@ from msgspec.structs import replace
 from gnv2_nas.arch import DFC, Architecture, GhostModule, list_presets, preset
 from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.profiling.record import Fingerprint, Measurement
-from gnv2_nas.search.records import Budget, Candidate, ObjectiveName, Settings, StudyRecord
+from gnv2_nas.profiling.record import Errors, Fingerprint, Measurement
+from gnv2_nas.report.knee import knee
+from gnv2_nas.search.pareto import front
+from gnv2_nas.search.records import (
+    Budget,
+    Candidate,
+    ObjectiveName,
+    Origin,
+    Prediction,
+    Settings,
+    StudyRecord,
+)
+from gnv2_nas.space import Value
 from gnv2_nas.units import parse_quantity
 
 STOCK_MS = 7.3
@@ -146,3 +157,73 @@ def typical(found: int, *, seed: int = 1, networks: int = 400, **changes: object
         )  # fmt: skip
         candidates.append(made)
     return study(candidates, **changes)  # type: ignore[arg-type]
+
+
+def searched(found: int = 120, *, design: int = 24, **changes: object) -> StudyRecord:
+    """`typical` as a search on models leaves it: origins, predictions, changes to the knee."""
+    record = typical(found, **changes)
+    rng, candidates = random.Random(2), []
+    for place, one in enumerate(record.candidates):
+        found_before = place - sum(bool(other.baseline) for other in record.candidates[:place])
+        origin: Origin = "model"
+        if one.baseline or found_before < design:
+            origin = "stock" if one.baseline else "random"
+        # The networks of the models are better than those of the design.
+        better = 1.0 if one.baseline else 0.9 - 0.15 * min(found_before / found, 1)
+        if origin != "model":
+            better = 1.0
+        latency = one.latency
+        assert latency is not None
+        assert one.quality is not None
+        latency = measurement(
+            one.architecture, latency.ratio * better, reason=latency.reason,
+            half_width=0.05 if latency.reason else 0.01,
+        )  # fmt: skip
+        predicted = {
+            "latency": Prediction(latency.ms * math.exp(rng.gauss(0, 0.04)), 0.04 * latency.ms),
+            "quality": Prediction(one.quality + rng.gauss(0, 1.5), 1.5),
+        }
+        changed = replace(one, latency=latency, origin=origin)
+        candidates.append(replace(changed, predicted=predicted) if origin == "model" else changed)
+    record = replace(record, candidates=tuple(candidates), sampler="predictor")
+    return with_changes(record)
+
+
+_CHANGES: tuple[tuple[dict[str, Value], float, float], ...] = (
+    ({"placement.block6": "none", "placement.block7": "none"}, 0.86, -0.9),
+    ({"expansion.block12": 3}, 0.95, -0.21),
+    ({"dfc_kernel_h.stage3": 7}, 1.003, 0.05),
+    ({"width": 1.15}, 1.14, 3.2),
+)
+"""Values of a change, its latency as a share of the recommended network's, the score it brings."""
+_GENOTYPE: dict[str, Value] = {
+    "width": 1.0, "expansion.block12": 4, "dfc_kernel_h.stage3": 5,
+    "placement.block6": "both", "placement.block7": "first",
+}  # fmt: skip
+
+
+def with_changes(record: StudyRecord) -> StudyRecord:
+    """`record` and four networks that are one change to its knee, measured in its rounds."""
+    base = knee(front(record), record.settings.objectives)
+    assert base is not None
+    assert base.quality is not None
+    errors = Errors(own=0.002, own_sessions=0.003, panel=0.01)
+
+    def shared(one: Candidate) -> Candidate:
+        assert one.latency is not None
+        return replace(one, latency=replace(one.latency, errors=errors, batch="last"))
+
+    number, candidates = len(record.candidates), []
+    for n, (values, share, brings) in enumerate(_CHANGES):
+        assert base.latency is not None
+        made = candidate(
+            number + n, found_architecture(10_000 + n), quality=base.quality + brings,
+            ratio=base.latency.ratio * share, half_width=0.01,
+        )  # fmt: skip
+        candidates.append(
+            replace(shared(made), origin="change", params={**_GENOTYPE, **values}, violations={})
+        )
+    old = [
+        shared(replace(one, params=_GENOTYPE)) if one is base else one for one in record.candidates
+    ]
+    return replace(record, candidates=(*old, *candidates))
