@@ -46,7 +46,7 @@ def search_table(runs: Sequence[Run]) -> Table:
     seeds = len({run.job.seed for run in runs})
     columns = (
         "", *(f"after {count}" for count in AFTER), "gain over random", f"÷ {NSGA2}'s gain [95%]",
-        f"passes {NSGA2}", "a search",
+        f"passes {NSGA2}", "CPU a search",
     )  # fmt: skip
     title = f"Hypervolume of the true values evaluated, mean ± standard error, {seeds} seeds"
     return table(title, columns, rows)

@@ -33,7 +33,7 @@ class Summary(NamedTuple):
     passed: int | None
     """Evaluation after which NSGA-II's mean in the end is passed; None if never."""
     seconds: float
-    """A search took on average, the landscape's own time included."""
+    """CPU time of a search on average, the landscape's own included."""
 
 
 def summarise(runs: Sequence[Run]) -> list[Summary]:
