@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import create_trial
 from rich.table import Table
 
@@ -108,7 +108,9 @@ def _propose(study: optuna.Study, rng: random.Random) -> None:
 
 def _finished(rng: random.Random) -> optuna.trial.FrozenTrial:
     params = {name: rng.choice(CHOICES) for name in _names()}
-    distributions = dict.fromkeys(params, CategoricalDistribution(CHOICES))
+    distributions: dict[str, BaseDistribution] = dict.fromkeys(
+        params, CategoricalDistribution(CHOICES)
+    )
     return create_trial(
         params=params, distributions=distributions, values=_values(list(params.values()), rng)
     )

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.landscapes.opening import LANDSCAPES
 from benchmarks.samplers import NSGA2, RANDOM, SAMPLERS
 from benchmarks.search_runs import PROCESSES, Job, Run, run_jobs
-from benchmarks.search_summary import AFTER, Summary, summarise
+from benchmarks.search_summary import AFTER, Summary, Vector, summarise
 from benchmarks.table import machine, table
 from gnv2_nas.files import write_atomically
 
@@ -70,9 +71,7 @@ def _row(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def _mean(values: Sequence[float]) -> str:
-    import numpy as np
-
+def _mean(values: Vector) -> str:
     mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else float("nan")
     return f"{mean:.4g} ± {spread / len(values) ** 0.5:.2g}"
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 
 from gnv2_nas.space import SearchSpace
+from gnv2_nas.space.axes import Value
 
-Params = dict[str, object]
+Params = dict[str, Value]
 
 UNIFORM_SHARE = 0.2
 """Of the genotypes; the others are tilted."""

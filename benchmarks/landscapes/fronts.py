@@ -26,7 +26,7 @@ def evolve_front(
     """
     kept = [draw_params(space, rng) for _ in range(CHILDREN)]
     for _ in range(GENERATIONS):
-        children = [_child(space, *rng.choices(kept, k=2), rng) for _ in range(CHILDREN)]
+        children = [_child(space, rng.choice(kept), rng.choice(kept), rng) for _ in range(CHILDREN)]
         known = {to_digits(space, params) for params in (*kept, *children)}
         everyone = [from_digits(space, digits) for digits in sorted(known)]
         on_front = non_dominated(losses_of(everyone))

@@ -34,15 +34,15 @@ class Ghostnetv2:
     """
 
     name = "ghostnetv2"
-    directions = ("maximize", "minimize")
-    reference = (88.0, 2.5)
+    directions: tuple[str, ...] = ("maximize", "minimize")
+    reference: Values = (88.0, 2.5)
     """Zen-score, and latency relative to stock GhostNetV2 1.0."""
 
     def __init__(self, rows: Sequence[Row] | None = None) -> None:
         self.space = load_space(SPACE)
         self.rows = read_rows() if rows is None else rows
-        self._used, self._filling = _usable(self._raw([self._params(row) for row in self.rows]))
-        known = self._features([self._params(row) for row in self.rows])
+        self._used, self._filling = _usable(self._raw(self._measured))
+        known = self._features(self._measured)
         self._zen = fit_truth(known, self._zen_scores)
         self._log_ratio = fit_truth(known, self._log_ratios)
         draws = np.array([row.zen_first - row.zen_second for row in self.rows])
@@ -79,7 +79,7 @@ class Ghostnetv2:
 
     def errors(self) -> tuple[Vector, Vector]:
         """Held-out errors of both truths: of the Zen-score, and of the log of the ratio."""
-        known = self._features([self._params(row) for row in self.rows])
+        known = self._features(self._measured)
         return held_out_errors(known, self._zen_scores), held_out_errors(known, self._log_ratios)
 
     @property
@@ -90,8 +90,9 @@ class Ghostnetv2:
     def _log_ratios(self) -> Vector:
         return np.array([row.log_ratio for row in self.rows])
 
-    def _params(self, row: Row) -> Params:
-        return from_digits(self.space, row.genotype)
+    @property
+    def _measured(self) -> list[Params]:
+        return [from_digits(self.space, row.genotype) for row in self.rows]
 
     def _raw(self, many: Sequence[Params]) -> Matrix:
         return features([self.space.decode(params) for params in many], self.space.envelope)

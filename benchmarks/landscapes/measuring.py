@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from benchmarks.landscapes.drawing import Params, draw_params, to_digits
 from gnv2_nas.files import write_atomically
 from gnv2_nas.profiling import Device, measure, open_device
@@ -27,7 +29,6 @@ SPACE = "ghostnetv2"
 BATCH = 8
 DRAWN_SHARE = 2 / 3
 SECONDS_PER_NETWORK = 1.5
-COLUMNS = ("genotype", "zen_first", "zen_second", "log_ratio", "half_width", "origin")
 
 
 class Row(NamedTuple):
@@ -51,11 +52,8 @@ def read_rows(file: Path = FILE) -> list[Row]:
     if not file.exists():
         return []
     with file.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        return [
-            Row(line["genotype"], *(float(line[name]) for name in COLUMNS[1:5]), line["origin"])
-            for line in reader
-        ]
+        _, *rows = csv.reader(lines)
+    return msgspec.convert(rows, list[Row], strict=False)
 
 
 def measure_networks(count: int, file: Path = FILE, seed: int = 0) -> None:
@@ -102,7 +100,7 @@ def _measured(
 def _write(file: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(Row._fields)
     writer.writerows(
         (row.genotype, *(f"{value:.4f}" for value in row[1:5]), row.origin) for row in rows
     )

@@ -48,8 +48,8 @@ class Mobile:
     """
 
     name = "mobile"
-    directions = ("maximize", "minimize")
-    reference = (SMALLEST_ACCURACY - 1, 600.0)
+    directions: tuple[str, ...] = ("maximize", "minimize")
+    reference: Values = (SMALLEST_ACCURACY - 1, 600.0)
     """Accuracy in per cent, multiply-adds in millions."""
 
     def __init__(self, instance: int = 0) -> None:

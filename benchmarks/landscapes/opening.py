@@ -13,7 +13,9 @@ LANDSCAPES = ("ghostnetv2", "mobile")
 
 def open_landscape(name: str, instance: int) -> Landscape:
     """A landscape of `LANDSCAPES`; `ghostnetv2` has a single instance."""
-    return Mobile(instance) if name == "mobile" else _ghostnetv2()
+    if name == "mobile":
+        return Mobile(instance)
+    return _ghostnetv2()
 
 
 @cache

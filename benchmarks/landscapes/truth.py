@@ -38,7 +38,8 @@ class Truth:
     def __call__(self, features: Matrix) -> Vector:
         """(n,) values of (n, d) features."""
         line: Vector = features @ self.slope + self.intercept
-        return line + np.asarray(self.trees.predict(features))
+        rest: Vector = self.trees.predict(features)
+        return line + rest
 
 
 def fit_truth(features: Matrix, outcomes: Vector) -> Truth:
