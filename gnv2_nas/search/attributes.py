@@ -15,6 +15,8 @@ PROVENANCE = "gnv2_nas:provenance"
 PROGRESS = "gnv2_nas:progress"
 LATENCY = "gnv2_nas:latency:"
 """With a trial's number behind it: a later, better latency of that trial."""
+CONFIRMED = "gnv2_nas:confirmed"
+"""Numbers of the trials that were measured side by side in the end."""
 
 FORMAT_VERSION = 1
 

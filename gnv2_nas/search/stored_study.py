@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -101,6 +101,10 @@ class Store:
         key, plain = attributes.latency_key(number), measurement.without_samples()
         self._write(lambda each: each.set_attribute(key, msgspec.to_builtins(plain)))
 
+    def save_confirmed(self, numbers: Sequence[int]) -> None:
+        """Keep which trials were measured side by side in the end."""
+        self._write(lambda each: each.set_attribute(attributes.CONFIRMED, list(numbers)))
+
     def append(self, candidate: Candidate, trial: FrozenTrial | None) -> int:
         """Keep a finished trial, in one transaction.
 
@@ -187,6 +191,7 @@ class Store:
             software=provenance.software,
             estimator=provenance.estimator,
             space_source=provenance.space_source,
+            confirmed=frozenset(kept.get(attributes.CONFIRMED, ())),
         )
 
     def _read(self, action: Callable[[StudyTransaction], Answer]) -> Answer:

@@ -98,10 +98,9 @@ def _whole_trials(
         found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         # By range and not by list: other studies' trials in between are few, and no use is made
         # of them.
-        for trial_id, *row in connection.execute(
-            query.where(table.c.trial_id.between(first, last))
-        ):
-            found[trial_id].append(tuple(row))
+        within = table.c.trial_id.between(first, last)
+        for row in connection.execute(query.where(within)).all():
+            found[row[0]].append(row[1:])
         for each in found.values():
             each.sort()
         return found
