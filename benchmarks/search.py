@@ -8,6 +8,7 @@ that. docs/search-benchmark.md says what is measured and why.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -72,8 +73,12 @@ def _row(summary: Summary) -> tuple[str, ...]:
 
 
 def _mean(values: Vector) -> str:
-    mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else float("nan")
-    return f"{mean:.4g} ± {spread / len(values) ** 0.5:.2g}"
+    """Mean and standard error, to the error's first two digits."""
+    if len(values) < 2:
+        return f"{values.mean():.4g}"
+    error = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    decimals = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 0
+    return f"{values.mean():.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _multiple(summary: Summary) -> str:
