@@ -23,6 +23,10 @@ LOCK_SECONDS = 5
 CONNECT_SECONDS = 10
 ATTEMPTS_TO_MAKE_TABLES = 5
 
+DRIVERS = (
+    'for postgresql+psycopg: pip install "psycopg[binary]", for mysql+pymysql: pip install pymysql'
+)
+
 _CONNECT_TIMEOUT = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "mysql+pymysql")
 """Dialects whose driver has an argument `connect_timeout`."""
 
@@ -49,30 +53,39 @@ def close_with(owner: object, engine: Engine) -> None:
 
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
-    for attempt in range(1, ATTEMPTS_TO_MAKE_TABLES + 1):
+    """Another process may be making the tables at the same moment: then once more."""
+    for _ in range(ATTEMPTS_TO_MAKE_TABLES - 1):
         try:
-            return optuna.storages.RDBStorage(url, engine_kwargs=_engine_arguments(url))
-        except RuntimeError:
-            # So Optuna answers tables of a version that it cannot read.
-            raise StudyError(
-                f"the tables in {without_password(url)!r} were made by another version of Optuna "
-                f"than {optuna.__version__}; upgrade them with `optuna storage upgrade` "
-                "or choose another --storage"
-            ) from None
-        except (OperationalError, ProgrammingError, IntegrityError) as error:
-            # Another process is making the tables at this moment.
-            if "exist" not in str(error) and not isinstance(error, IntegrityError):
+            return _connected(url)
+        except IntegrityError:
+            continue
+        except (OperationalError, ProgrammingError) as error:
+            if "already exists" not in str(error):
                 raise
-            if attempt == ATTEMPTS_TO_MAKE_TABLES:
-                raise
-    raise AssertionError("the last attempt raises")
+    return _connected(url)
+
+
+def _connected(url: str) -> optuna.storages.RDBStorage:
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=_engine_arguments(url))
+    except RuntimeError:
+        # So Optuna answers tables of a version that it cannot read.
+        raise StudyError(
+            f"the tables in {without_password(url)!r} were made by another version of Optuna than "
+            f"{optuna.__version__}; upgrade them with `optuna storage upgrade` "
+            "or choose another --storage"
+        ) from None
+    except ImportError:
+        kind = url.partition("://")[0]
+        raise InputError(
+            f"cannot open the study database: the driver for {kind!r} is not installed; {DRIVERS}"
+        ) from None
 
 
 def _engine_arguments(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
-        return (
-            {} if "timeout" in make_url(url).query else {"connect_args": {"timeout": LOCK_SECONDS}}
-        )
+        given = "timeout" in make_url(url).query
+        return {} if given else {"connect_args": {"timeout": LOCK_SECONDS}}
     # A server or a firewall may have closed a connection while a batch was measured.
     arguments: dict[str, Any] = {"pool_pre_ping": True}
     if url.partition("://")[0] in _CONNECT_TIMEOUT:
@@ -109,5 +122,5 @@ def opening() -> Iterator[None]:
             f"the study database refused: {refusal.reason}; finished trials are kept: "
             f"{refusal.advice}, then try again"
         ) from None
-    except (ImportError, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"cannot open the study database: {error}") from None

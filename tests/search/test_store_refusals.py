@@ -220,5 +220,8 @@ def test_a_commit_whose_answer_is_lost_is_not_stored_twice(postgres):
 
 
 def test_a_database_without_a_driver_says_what_to_install():
-    with pytest.raises(InputError, match="DB access module"):
+    with pytest.raises(
+        InputError,
+        match=r"driver for .postgresql\+pg8000. is not installed; for postgresql\+psycopg: pip",
+    ):
         open_study("postgresql+pg8000://nobody@localhost/none", "demo")
