@@ -1,8 +1,8 @@
 """Samplers against each other: hypervolume of what they evaluate, on landscapes of known truth.
 
-`python -m benchmarks search` runs everything but Optuna's GP sampler, which takes many minutes a
-search; `python -m benchmarks.search --samplers random,nsga2,gp --seeds 2 --evaluations 100` runs
-that. docs/search-benchmark.md says what is measured and why.
+`python -m benchmarks search` runs everything, Optuna's GP sampler briefly; `python -m
+benchmarks.search --samplers random,nsga2 --seeds 3` runs a part. docs/search-benchmark.md says what
+is measured and why.
 """
 
 from __future__ import annotations
@@ -27,14 +27,21 @@ from benchmarks.table import machine, table
 from gnv2_nas.files import write_atomically
 
 SEEDS, EVALUATIONS = 10, 250
-SLOW = ("gp",)
-"""Not run unless named."""
+BRIEFLY, BRIEF_SEEDS, BRIEF_EVALUATIONS = "gp", 2, 60
+"""It takes several seconds a proposal, and more with every trial."""
 LOG_EVERY_SECONDS = 30.0
 
 
 def run() -> Table:
-    samplers = [name for name in SAMPLERS if name not in SLOW]
-    return search_table(_run_all(_jobs(LANDSCAPES, samplers, range(SEEDS), EVALUATIONS)))
+    return search_table(_run_all(_everything()))
+
+
+def _everything() -> list[Job]:
+    samplers = [name for name in SAMPLERS if name != BRIEFLY]
+    return [
+        *_jobs(LANDSCAPES, samplers, range(SEEDS), EVALUATIONS),
+        *_jobs(LANDSCAPES, [BRIEFLY], range(BRIEF_SEEDS), BRIEF_EVALUATIONS),
+    ]
 
 
 def search_table(runs: Sequence[Run]) -> Table:
@@ -55,19 +62,25 @@ def search_table(runs: Sequence[Run]) -> Table:
 
 
 def _rows(landscape: str, runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    return [(landscape,), *(_row(summary) for summary in summarise(runs))]
+    summaries = summarise(runs)
+    most = max((summary.curves.shape for summary in summaries), key=math.prod)
+    return [(landscape,), *(_row(summary, most) for summary in summaries)]
 
 
-def _row(summary: Summary) -> tuple[str, ...]:
-    length = summary.curves.shape[1]
+def _row(summary: Summary, most: tuple[int, ...]) -> tuple[str, ...]:
+    """The cells of one sampler; `most` seeds and evaluations go without saying."""
+    seeds, evaluations = summary.curves.shape
+    name = f"  {summary.sampler}"
+    if (seeds, evaluations) != most:
+        name += f" ({seeds} x {evaluations})"
+    compared = summary.multiple is not None and summary.sampler not in (RANDOM, NSGA2)
+    passed = "never" if summary.passed is None else f"at {summary.passed}"
     return (
-        f"  {summary.sampler}",
-        *(_mean(summary.curves[:, at - 1]) if at <= length else "" for at in AFTER),
+        name,
+        *(_mean(summary.curves[:, at - 1]) if at <= evaluations else "" for at in AFTER),
         _mean(summary.gains) if summary.sampler != RANDOM and len(summary.gains) else "",
-        _multiple(summary) if summary.sampler not in (RANDOM, NSGA2) else "",
-        ("never" if summary.passed is None else f"at {summary.passed}")
-        if summary.multiple is not None and summary.sampler not in (RANDOM, NSGA2)
-        else "",
+        _multiple(summary) if compared else "",
+        passed if compared else "",
         f"{summary.seconds:.0f} s",
     )
 
@@ -93,13 +106,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     parser.add_argument("--first-seed", type=int, default=0, metavar="N")
     parser.add_argument("--evaluations", type=int, default=EVALUATIONS, metavar="N")
-    parser.add_argument("--samplers", help=f"of {', '.join(SAMPLERS)}; commas between")
+    unhurried = ",".join(name for name in SAMPLERS if name != BRIEFLY)
+    parser.add_argument("--samplers", default=unhurried, help=f"of {', '.join(SAMPLERS)}")
     parser.add_argument("--landscapes", default=",".join(LANDSCAPES))
     parser.add_argument("--processes", type=int, default=PROCESSES, metavar="N")
     parser.add_argument("--runs", type=Path, help="file to keep the runs in, and go on from")
     given = parser.parse_args(arguments)
-    names = given.samplers or ",".join(name for name in SAMPLERS if name not in SLOW)
-    samplers, landscapes = names.split(","), given.landscapes.split(",")
+    samplers, landscapes = given.samplers.split(","), given.landscapes.split(",")
     for kind, asked, known in (
         ("sampler", samplers, SAMPLERS),
         ("landscape", landscapes, LANDSCAPES),

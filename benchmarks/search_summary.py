@@ -29,7 +29,8 @@ class Summary(NamedTuple):
     """(seeds,) hypervolume in the end less that of random search with the same seed; of searches
     cut short, when random search was as far."""
     multiple: tuple[float, float, float] | None
-    """Mean gain over that of NSGA-II, with its 95 % interval; None without either."""
+    """Mean gain over that of NSGA-II, with its 95 % interval; None without either,
+    and for searches that were cut short."""
     passed: int | None
     """Evaluation after which NSGA-II's mean in the end is passed; None if never."""
     seconds: float
@@ -52,7 +53,7 @@ def _summary(
     gains = _at(own, shared, last) - _at(randoms, shared, last)
     baseline = [seed for seed in shared if seed in nsga2]
     multiple, passed = None, None
-    if baseline:
+    if baseline and all(len(nsga2[seed].hypervolumes) == last + 1 for seed in baseline):
         multiple = _multiple(
             _at(own, baseline, last) - _at(randoms, baseline, last),
             _at(nsga2, baseline, last) - _at(randoms, baseline, last),
