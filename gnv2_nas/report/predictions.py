@@ -8,6 +8,7 @@ from itertools import groupby
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from gnv2_nas.profiling.record import NORMAL_95
 from gnv2_nas.regression.kendall import kendall_tau
@@ -22,8 +23,11 @@ _FEWEST = 2
 
 
 class PredictionCheck(msgspec.Struct, frozen=True):
-    """Predictions made before evaluating against what was found; errors are mean absolute ones,
-    relative to the value but for quality, which is in its own unit."""
+    """Predictions made before evaluating against what was found.
+
+    Errors are mean absolute ones: relative to the value, but of a score in its own unit, of an
+    accuracy in percentage points.
+    """
 
     term: Term
     networks: int
@@ -33,7 +37,7 @@ class PredictionCheck(msgspec.Struct, frozen=True):
     macs: float
     """Of the straight line through the multiply-adds of what was known before."""
     floor: float
-    """What measuring itself, or luck, leaves of a perfect prediction; NaN where not known."""
+    """What measuring itself, or luck, leaves of a perfect prediction."""
     held: float
     """Share of values within the 95 % interval of their prediction, measuring allowed for."""
     tau: float
@@ -41,11 +45,9 @@ class PredictionCheck(msgspec.Struct, frozen=True):
 
     def format(self, error: float) -> str:
         """An error as the page shows it: "3.9%", for quality "0.31"."""
-        if math.isnan(error):
-            return "not known"
-        return (
-            f"{error:.2g}{self.term.unit}" if self.term.name == "quality" else format_share(error)
-        )
+        if self.term.name != "quality":
+            return format_share(error)
+        return f"{error:.1f}" if error >= 1 else f"{error:.2g}"
 
 
 def prediction_checks(record: StudyRecord) -> list[PredictionCheck]:
@@ -60,68 +62,72 @@ def prediction_checks(record: StudyRecord) -> list[PredictionCheck]:
 def _check(candidates: Sequence[Candidate], one: Term, noise: float) -> PredictionCheck | None:
     if not any(one.name in candidate.predicted for candidate in candidates):
         return None
-    tried = [
-        (candidate, baselines)
-        for candidate, baselines in _with_baselines(candidates, one.name)
-        if one.name in candidate.predicted
-    ]
+    known = [each for each in candidates if math.isfinite(each.value(one.name))]
+    tried, baselines = _with_baselines(known, one.name)
     if not tried:
         return None
-    found = np.array([candidate.value(one.name) for candidate, _ in tried])
-    predicted = np.array([candidate.predicted[one.name].mean for candidate, _ in tried])
-    model_std = np.array([candidate.predicted[one.name].std for candidate, _ in tried])
-    noise_std = np.array([_noise(candidate, one.name, noise) for candidate, _ in tried])
+    found = np.array([each.value(one.name) for each in tried])
+    mean, std = np.array([msgspec.structs.astuple(each.predicted[one.name]) for each in tried]).T
+    luck = np.array([_noise(each, one.name, noise) for each in tried])
     scale = np.ones_like(found) if one.name == "quality" else abs(found)
-    others = np.array([baselines for _, baselines in tried])
-    errors = abs(np.column_stack([predicted, others]) - found[:, None]) / scale[:, None]
-    allowed = NORMAL_95 * np.hypot(model_std, np.nan_to_num(noise_std))
-    error, constant, macs = (float(column.mean()) for column in errors.T)
+    tries = np.column_stack([mean, baselines])
+    errors = (abs(tries - found[:, None]) / scale[:, None]).mean(axis=0)
     return PredictionCheck(
-        term=one, networks=len(tried), error=error, constant=constant, macs=macs,
-        floor=_MEAN_OF_NORMAL * float((noise_std / scale).mean()),
-        held=float((abs(predicted - found) <= allowed).mean()),
-        tau=kendall_tau(predicted.tolist(), found.tolist()),
-    )  # fmt: skip
+        term=one,
+        networks=len(tried),
+        error=float(errors[0]),
+        constant=float(errors[1]),
+        macs=float(errors[2]),
+        floor=_MEAN_OF_NORMAL * float((luck / scale).mean()),
+        held=float((abs(mean - found) <= NORMAL_95 * np.hypot(std, luck)).mean()),
+        tau=kendall_tau(mean.tolist(), found.tolist()),
+    )
 
 
 def _with_baselines(
-    candidates: Sequence[Candidate], name: ObjectiveName
-) -> Iterator[tuple[Candidate, tuple[float, float]]]:
-    """Each candidate with a value, and what a constant and a line through the multiply-adds say
-    of it, fitted to all before it that did not share its rounds."""
-    known = [one for one in candidates if math.isfinite(one.value(name))]
-    macs, values = np.zeros(0), np.zeros(0)
-    for _, batch in groupby(known, key=lambda one: _rounds(one)):
-        together = list(batch)
-        if len(values) >= _FEWEST:
-            mean = float(values.mean())
-            for one in together:
-                yield one, (mean, _line(macs, values, one.counts.macs))
-        macs = np.append(macs, [float(one.counts.macs) for one in together])
-        values = np.append(values, [one.value(name) for one in together])
+    known: Sequence[Candidate], name: ObjectiveName
+) -> tuple[list[Candidate], NDArray[np.float64]]:
+    """Those that were predicted, and (n, 2) what a constant and a line through the multiply-adds
+    say of them, fitted to all before them that did not share their rounds."""
+    macs = np.array([float(one.counts.macs) for one in known])
+    macs -= macs.mean() if len(macs) else 0.0
+    values = np.array([one.value(name) for one in known])
+    terms = np.stack([macs, values, macs**2, macs * values])
+    sums = np.concatenate([np.zeros((4, 1)), terms.cumsum(axis=1)], axis=1)
+    starts = [start for start, batch in _batches(known) for _ in range(batch)]
+    rows = [
+        row for row, one in enumerate(known) if name in one.predicted and starts[row] >= _FEWEST
+    ]
+    before = np.array([starts[row] for row in rows], int)
+    x, y, xx, xy = sums[:, before] / np.maximum(before, 1)
+    spread = xx - x**2
+    slope = np.divide(xy - x * y, spread, out=np.zeros_like(x), where=spread > 1e-9 * xx)
+    return [known[row] for row in rows], np.column_stack([y, y + slope * (macs[rows] - x)])
+
+
+def _batches(known: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
+    """First row and number of the networks that were evaluated together."""
+    start = 0
+    for _, batch in groupby(known, key=_rounds):
+        length = len(list(batch))
+        yield start, length
+        start += length
 
 
 def _rounds(candidate: Candidate) -> str:
-    """What names the networks that were evaluated together; a network alone where nothing does."""
+    """What names the networks of a batch; a network alone where nothing does."""
     batch = "" if candidate.latency is None else candidate.latency.batch
     return batch or f"trial {candidate.number}"
 
 
-def _line(macs: np.ndarray, values: np.ndarray, at: float) -> float:
-    centred = macs - macs.mean()
-    spread = float(centred @ centred)
-    slope = float(centred @ values) / spread if spread else 0.0
-    return float(values.mean()) + slope * (at - float(macs.mean()))
-
-
 def _noise(candidate: Candidate, name: ObjectiveName, quality_noise: float) -> float:
-    """Standard deviation of what was found around the truth; NaN where it is not known."""
+    """Standard deviation of what was found around the truth; 0 of what is exact."""
     if name == "latency" and candidate.latency is not None:
         low, high = candidate.latency.ci95
         return (high - low) / 2 / NORMAL_95
     if name == "quality":
         # `noise` is what two values differ by from luck alone, 19 times of 20.
-        return quality_noise / NORMAL_95 / math.sqrt(2) if quality_noise else math.nan
+        return quality_noise / NORMAL_95 / math.sqrt(2)
     return 0.0
 
 
@@ -129,10 +135,7 @@ def prediction_sentence(check: PredictionCheck) -> str:
     """One objective, in words."""
     one = check.term
     unit = " percentage points" if one.is_accuracy else ""
-    shown = [
-        f"{error:.2g}{unit}" if one.name == "quality" else format_share(error)
-        for error in (check.error, check.constant, check.macs)
-    ]
+    shown = [f"{check.format(each)}{unit}" for each in (check.error, check.constant, check.macs)]
     return (
         f"The {one.in_text} of {check.networks:,} networks was predicted before it was known, with "
         f"a mean error of {shown[0]}. The mean of what was known by then errs by {shown[1]}, a "

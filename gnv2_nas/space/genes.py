@@ -82,12 +82,11 @@ def is_removal(values: Mapping[str, tuple[Value, Value]]) -> bool:
 
 def _places(places: Sequence[str]) -> str:
     """ "block12" → "block 12"; several → "blocks 6, 7"."""
-    numbers = [re.findall(r"\d+", place) for place in places]
-    if not any(places):
-        return ""
-    kind = places[0].rstrip("0123456789")
-    plural = "s" if len(places) > 1 else ""
-    return f"{kind}{plural} {', '.join(number for (number,) in numbers)}"
+    spaced = [re.sub(r"(?<=[a-z])(?=\d+$)", " ", place) for place in places]
+    if len(spaced) == 1:
+        return spaced[0]
+    kind = spaced[0].partition(" ")[0]
+    return f"{kind}s {', '.join(place.removeprefix(kind).strip() for place in spaced)}"
 
 
 def _shown(value: Value) -> str:

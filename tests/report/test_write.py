@@ -14,10 +14,18 @@ from msgspec.structs import replace
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.report import ReportFiles, report_files, write_report
+from gnv2_nas.report.write import write
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import StudyRecord
 from tests.confined import run_python
-from tests.report.studies import candidate, found_architecture, stock, study, typical
+from tests.report.studies import (
+    candidate,
+    found_architecture,
+    searched,
+    stock,
+    study,
+    typical,
+)
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&ü../../etc{{ 7*7 }}"
 
@@ -35,6 +43,8 @@ def body(files: ReportFiles) -> str:
         study([]),
         study([stock()]),
         typical(40, budgets=("1MFLOPs",)),
+        searched(),
+        searched(objectives=("latency",)),
         typical(40, objectives=("quality",)),
         typical(40, objectives=("latency", "macs")),
         typical(40, objectives=("quality", "latency", "macs")),
@@ -59,6 +69,36 @@ def test_json_carries_architectures_that_read_back(tmp_path: Path) -> None:
         assert Architecture.from_json(json.dumps(row["architecture"])) == one.architecture
         assert row["genotype"] == one.params
         assert row["macs"] == one.counts.macs
+
+
+PARTS = ("What each part costs", "Hypervolume:", "The models of the search", "random design")
+
+
+def test_a_search_on_models_shows_how_it_went(tmp_path: Path) -> None:
+    record = searched()
+    members = {one.number for one in front(record)}
+    text = body(write(record, tmp_path, confirmed=members))
+    for part in (*PARTS, "The front is confirmed", "removing it saves", "cannot be told"):
+        assert part in text
+
+
+def test_an_older_study_has_a_page_without_what_it_does_not_know(tmp_path: Path) -> None:
+    text = body(write_report(typical(40), tmp_path))
+    assert [part for part in PARTS if part in text] == ["Hypervolume:"]
+    assert "confirmed" not in text
+
+
+def test_csv_and_json_carry_origins_predictions_and_changes(tmp_path: Path) -> None:
+    record = searched()
+    files = write_report(record, tmp_path)
+    frame, written = pd.read_csv(files.csv), json.loads(files.json.read_text())
+    assert set(frame["origin"]) == {"stock", "random", "model", "change"}
+    predicted = frame[frame["predicted_latency_ms"].notna()]
+    assert set(predicted["origin"]) == {"model"}
+    change = written["changes"][0]
+    assert change["change"] == "DFC in blocks 6, 7: removed"
+    assert change["latency_ms"]["low"] < change["latency_ms"]["difference"] < 0
+    assert {change["of"], change["trial"]} < {one.number for one in record.candidates}
 
 
 def test_json_has_null_where_nothing_was_measured(tmp_path: Path) -> None:
@@ -93,6 +133,12 @@ def test_everything_typed_is_escaped(tmp_path: Path) -> None:
     record = typical(10, name=NASTY)
     settings = replace(record.settings, space=NASTY, device=NASTY, quality=NASTY)
     record = replace(record, settings=settings, command=NASTY, sampler=NASTY)
+    genes = {"width": 1.0, NASTY: 1}
+    asked = [
+        replace(one, params={**genes, NASTY: n}, origin="change")
+        for n, one in enumerate(record.candidates)
+    ]
+    record = replace(record, candidates=tuple(asked))
     text = write_report(record, tmp_path).html.read_text()
     assert "<script>alert" not in text
     assert "<img" not in text
@@ -101,7 +147,7 @@ def test_everything_typed_is_escaped(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_candidates(tmp_path: Path) -> None:
-    record = typical(10_000)
+    record = searched(10_000)
     start = time.process_time()
     files = write_report(record, tmp_path)
     assert time.process_time() - start < 40
