@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import subprocess
@@ -25,11 +26,31 @@ IN_FRESH_PROCESS = """
 import importlib, json, sys
 from gnv2_nas.arch import Architecture
 from gnv2_nas.quality import get_estimator
-module, contract, spec, texts = sys.argv[1:]
+module, contract, specs, texts = sys.argv[1:]
 context = getattr(importlib.import_module(module), contract).context()
-estimator = get_estimator(spec, context)
-print(json.dumps([estimator.score(Architecture.from_json(text)) for text in json.loads(texts)]))
+networks = [Architecture.from_json(text) for text in json.loads(texts)]
+scores = {}
+for spec in json.loads(specs):
+    estimator = get_estimator(spec, context)
+    scores[spec] = [estimator.score(network) for network in networks]
+print(json.dumps(scores))
 """
+
+
+@functools.cache
+def scores_of_fresh_process(
+    contract: type[EstimatorContract], specs: tuple[str, ...]
+) -> dict[str, list[float]]:
+    """Of the contract's networks by each of the estimators; a process starts once for all."""
+    texts = json.dumps([arch.to_json() for arch in contract.networks.values()])
+    command = [
+        sys.executable, "-c", IN_FRESH_PROCESS,
+        contract.__module__, contract.__name__, json.dumps(specs), texts,
+    ]  # fmt: skip
+    fresh = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert fresh.returncode == 0, fresh.stderr
+    scores: dict[str, list[float]] = json.loads(fresh.stdout)
+    return scores
 
 
 class EstimatorContract(ABC):
@@ -39,6 +60,8 @@ class EstimatorContract(ABC):
     """At least two that it can score."""
     tolerance = 1e-6
     """Relative difference of the score of one network in two processes."""
+    together: tuple[str, ...] = ()
+    """Estimators, `spec` among them, that share one fresh process."""
 
     @pytest.fixture
     @abstractmethod
@@ -78,18 +101,11 @@ class EstimatorContract(ABC):
             assert not estimator.info.is_accuracy or 0 <= score <= 100
 
     def test_the_same_network_has_the_same_score_in_every_process(self, spec):
-        texts = json.dumps([arch.to_json() for arch in self.networks.values()])
-        contract = type(self)
-        command = [
-            sys.executable, "-c", IN_FRESH_PROCESS,
-            contract.__module__, contract.__name__, spec, texts,
-        ]  # fmt: skip
-        fresh = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
-        assert fresh.returncode == 0, fresh.stderr
+        fresh = scores_of_fresh_process(type(self), self.together or (spec,))[spec]
         # In another order, and after one another, too.
         estimator = get_estimator(spec, self.context())
         here = [estimator.score(arch) for arch in reversed(self.networks.values())]
-        assert here[::-1] == pytest.approx(json.loads(fresh.stdout), rel=self.tolerance)
+        assert here[::-1] == pytest.approx(fresh, rel=self.tolerance)
 
     def test_random_numbers_of_others_neither_count_nor_change(self, spec):
         torch.manual_seed(1)

@@ -32,6 +32,8 @@ SHUT = Architecture(
 
 
 class TestDataFree(EstimatorContract):
+    together = tuple(DATA_FREE)
+
     @pytest.fixture(params=DATA_FREE)
     def spec(self, request: pytest.FixtureRequest) -> str:
         name: str = request.param
