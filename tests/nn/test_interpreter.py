@@ -22,7 +22,7 @@ def training_model(arch: Architecture) -> Network:
     return model
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(architectures())
 def test_evaluation_with_folded_statistics(arch: Architecture) -> None:
     model, images = random_model(arch), random_images(arch, 2)
@@ -32,7 +32,7 @@ def test_evaluation_with_folded_statistics(arch: Architecture) -> None:
         assert difference(found, model(images)) < 1e-4
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(architectures())
 def test_training_is_the_same_to_the_last_bit_gradients_included(arch: Architecture) -> None:
     model, images = training_model(arch), random_images(arch)

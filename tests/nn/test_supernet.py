@@ -51,7 +51,7 @@ def test_taken_out_it_gives_the_same_logits(arch: Architecture) -> None:
         assert difference(model(images), SUPERNET(images, arch)) < 1e-6
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(narrow_networks())
 def test_every_weight_of_a_network_is_a_shared_weight_of_its_own(arch: Architecture) -> None:
     """No shared weight serves twice in one network: as many get a gradient as the network has."""
