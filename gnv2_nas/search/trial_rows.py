@@ -90,25 +90,16 @@ class _Distributions(dict[str, BaseDistribution]):
 def _whole_trials(
     connection: Connection, rows: Sequence[Any], distributions: _Distributions
 ) -> list[FrozenTrial]:
-    first, last = rows[0].trial_id, rows[-1].trial_id
-
-    def parts(table: Table, order: str, *names: str) -> dict[int, list[tuple[Any, ...]]]:
-        """Trial → its rows, in the order they were written or numbered."""
-        query = select(table.c.trial_id, table.c[order], *(table.c[name] for name in names))
-        found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-        # By range and not by list: other studies' trials in between are few, and no use is made
-        # of them.
-        within = table.c.trial_id.between(first, last)
-        for row in connection.execute(query.where(within)).all():
-            found[row[0]].append(row[1:])
-        for each in found.values():
-            each.sort()
-        return found
-
-    params = parts(PARAMS, "param_id", "param_name", "param_value", "distribution_json")
-    values = parts(VALUES, "objective", "value")
-    user = parts(USER_ATTRIBUTES, "trial_user_attribute_id", "key", "value_json")
-    system = parts(SYSTEM_ATTRIBUTES, "trial_system_attribute_id", "key", "value_json")
+    # By range and not by list: trials of other studies in between are few, and are left aside.
+    within = (rows[0].trial_id, rows[-1].trial_id)
+    params = _parts(
+        connection, within, PARAMS, "param_id", "param_name", "param_value", "distribution_json"
+    )
+    values = _parts(connection, within, VALUES, "objective", "value")
+    user, system = (
+        _parts(connection, within, table, table.primary_key.columns.keys()[0], "key", "value_json")
+        for table in (USER_ATTRIBUTES, SYSTEM_ATTRIBUTES)
+    )
     trials = []
     for row in rows:
         # Names are the same in every trial, and so is their memory.
@@ -133,6 +124,19 @@ def _whole_trials(
             )
         )
     return trials
+
+
+def _parts(
+    connection: Connection, within: tuple[int, int], table: Table, order: str, *names: str
+) -> dict[int, list[Any]]:
+    """Trial → its rows of a table: the column `order`, by which they are sorted, and `names`."""
+    query = select(table.c.trial_id, table.c[order], *(table.c[name] for name in names))
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(query.where(table.c.trial_id.between(*within))).all():
+        found[row[0]].append(row[1:])
+    for each in found.values():
+        each.sort()
+    return found
 
 
 # Optuna's trials speak of local time, its tables of UTC, neither with a time zone.

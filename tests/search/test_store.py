@@ -15,7 +15,8 @@ from tests.search.spaces import AT_32, SIX, WITH_STOCK
 
 
 def test_a_study_comes_back_as_it_was(folder):
-    store = searched(folder, budgets=("1MFLOPs", "2Mparams"), command="gnv2-nas search").store
+    asked = {"budgets": ("1MFLOPs", "2Mparams"), "command": "gnv2-nas search", "sampler": "nsga2"}
+    store = searched(folder, **asked).store
     record = open_study(STORAGE, "demo").record()
     assert record == store.record()
     assert msgspec.json.decode(msgspec.json.encode(record), type=StudyRecord) == record
@@ -77,10 +78,11 @@ def test_stock_networks_of_the_space_are_baselines_with_a_genotype(folder):
     ],
 )
 def test_going_on_with_other_settings_is_refused(folder, changed, message):
-    searched(folder, trials=1, budgets=("1MFLOPs",))
+    asked = {"budgets": ("1MFLOPs",), "sampler": "nsga2"}
+    searched(folder, trials=1, **asked)
     before = open_study(STORAGE, "demo").record()
     with pytest.raises(StudyError) as caught:
-        session(folder, **{"budgets": ("1MFLOPs",)} | changed)
+        session(folder, **asked | changed)
     assert f"study 'demo' was made with {message}" in str(caught.value)
     assert "choose another --study" in str(caught.value)
     assert open_study(STORAGE, "demo").record() == before
