@@ -50,7 +50,7 @@ def fit_with_progress(request: LatencyFitRequest) -> Fit:
             bar(share)
             log.now_and_then(share)
 
-        return run_latency_fit(checked, device, progress)
+        return run_latency_fit(checked, device, progress, waiting=say)
 
     try:
         return with_progress(f"measuring {wanted - before} networks", fit)

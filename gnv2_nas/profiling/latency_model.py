@@ -39,6 +39,10 @@ LEAST_SCALE = 0.003
 """Of features: a kind of work whose share hardly changed was not learnt about, and a network that
 has more of it is predicted with an error bar that says so."""
 
+MOST_PENALTY = 100.0
+"""What a device makes of the features is not believed to be less than about the noise: a few alike
+networks must not make the model sure of all others."""
+
 
 class PredictedLatency(msgspec.Struct, frozen=True):
     """What a model expects of one network. Never a measurement."""
@@ -186,7 +190,13 @@ def reference_ms(measurements: Sequence[Measurement]) -> float:
 
 
 def _fitted(features: Matrix, measured: Vector, weights: Vector) -> Ridge:
-    return fit_ridge(features, measured - features[:, 0], weights, least_scale=LEAST_SCALE)
+    return fit_ridge(
+        features,
+        measured - features[:, 0],
+        weights,
+        least_scale=LEAST_SCALE,
+        most_penalty=MOST_PENALTY,
+    )
 
 
 def _weights(features: Matrix, measured: Vector, errors: Vector) -> Vector:

@@ -8,6 +8,7 @@ leave-one-out errors are as large as they say.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,7 @@ def fit_ridge(
     weights: Vector | None = None,
     *,
     least_scale: float = 0.0,
+    most_penalty: float = math.inf,
 ) -> Ridge:
     """The regression of (n,) outcomes on (n, d) features with the best leave-one-out error.
 
@@ -61,6 +63,8 @@ def fit_ridge(
         least_scale: a feature that varied less, or never, is divided by this: a row in which it
             does vary is then predicted with a wide error bar. With 0 one that never changed
             counts 0 for good.
+        most_penalty: a larger one is not tried. The larger it is, the surer is the regression
+            that features make no difference, of rows unlike all the others, too.
     """
     weight = np.ones(len(outcomes)) if weights is None else weights / weights.mean()
     root = np.sqrt(weight)
@@ -74,7 +78,8 @@ def fit_ridge(
     rows = _standardised(features, centre, scale) * root[:, None]
     centred = (outcomes - intercept) * root
     u, s, vt = np.linalg.svd(rows, full_matrices=False)
-    penalty, noise = _best_penalty(u, s, centred, weight / len(outcomes))
+    tried = PENALTIES[most_penalty >= PENALTIES]
+    penalty, noise = _best_penalty(u, s, centred, weight / len(outcomes), tried)
     shrunk = s / (s**2 + penalty)
     return Ridge(
         centre=centre,
@@ -92,7 +97,9 @@ def _standardised(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
     return result
 
 
-def _best_penalty(u: Matrix, s: Vector, centred: Vector, of_mean: Vector) -> tuple[float, float]:
+def _best_penalty(
+    u: Matrix, s: Vector, centred: Vector, of_mean: Vector, tried: Vector
+) -> tuple[float, float]:
     """The penalty of the least leave-one-out error, and the noise it leaves.
 
     Args:
@@ -100,10 +107,11 @@ def _best_penalty(u: Matrix, s: Vector, centred: Vector, of_mean: Vector) -> tup
         s: singular values.
         centred: weighted outcomes less the intercept.
         of_mean: the share that each outcome has in the intercept.
+        tried: penalties.
     """
-    best = (np.inf, float(PENALTIES[-1]), 0.0)
+    best = (np.inf, float(tried[-1]), 0.0)
     projected = u.T @ centred
-    for penalty in PENALTIES:
+    for penalty in tried:
         kept = s**2 / (s**2 + penalty)
         residuals = centred - u @ (kept * projected)
         # 1 less the leverage of each outcome.

@@ -20,6 +20,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import Device, read_profile
+from gnv2_nas.profiling.device_lock import Waiting, silent
 from gnv2_nas.profiling.latency_correction import correct_latency_model
 from gnv2_nas.profiling.latency_file import (
     FittedOn,
@@ -108,7 +109,10 @@ def _checked_correction(request: LatencyFitRequest) -> CheckedLatencyFit:
 
 
 def run_latency_fit(
-    checked: CheckedLatencyFit, device: Device, progress: Progress = lambda _: None
+    checked: CheckedLatencyFit,
+    device: Device,
+    progress: Progress = lambda _: None,
+    waiting: Waiting = silent,
 ) -> tuple[LatencyModel, FittedOn, Path]:
     """Measure what is not measured yet, fit, and write the model to `profiles/`.
 
@@ -116,13 +120,14 @@ def run_latency_fit(
         checked: what to fit.
         device: calibrated.
         progress: called with the share of the missing measurements that are taken.
+        waiting: told what is waited for, when another process measures or scores.
 
     Raises:
         MeasurementError: the runtime refused a network, or a correction is no better than none.
         StorageError: the disk refused; measurements already there are kept.
     """
     architectures = checked.architectures
-    measurements = measure_missing(checked, device, progress)
+    measurements = measure_missing(checked, device, progress, waiting)
     if checked.base is None:
         model = fit_latency_model(architectures, measurements, held_out=checked.held_out)
     else:
@@ -144,7 +149,7 @@ def run_latency_fit(
 
 
 def measure_missing(
-    checked: CheckedLatencyFit, device: Device, progress: Progress
+    checked: CheckedLatencyFit, device: Device, progress: Progress, waiting: Waiting
 ) -> list[Measurement]:
     """One measurement for each network: from the journal where it is there, else taken now."""
     request, found = checked.request, known_measurements(device)
@@ -161,6 +166,7 @@ def measure_missing(
             seconds_per_network=request.seconds_per_network,
             seed=request.seed + start,
             progress=batch_progress,
+            waiting=waiting,
         )
         journal.append(taken)
         found |= {each.architecture: each for each in taken}

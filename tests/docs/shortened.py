@@ -1,8 +1,8 @@
 """`gnv2-nas` and Python blocks as the documentation tests run them: the same work, less of it.
 
 A measurement ends after three rounds, two stock networks stand for all of them, a search ends
-after five trials and a training after a few steps. The options are appended: of an option given
-twice the last one counts.
+after five trials, a training after a few steps, and AZ-NAS ranks among eight networks. The options
+are appended: of an option given twice the last one counts.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import runpy
 import sys
 
 ROUNDS = 3
+REFERENCES = 8
 STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
 SHORTER = {
     ("search",): ["--trials", "5", "--timeout", "1m"],
     ("train",): ["--epochs", "0.05"],
+    ("devices", "fit"): ["--networks", "10", "--space", "tiny", "--seconds-per-network", "0.05"],
     ("quality", "check"): ["--networks", "2", "--seeds", "1", "--epochs", "0.05"],
     ("quality", "fit"): ["--networks", "20"],
 }
@@ -31,6 +33,7 @@ def shorten() -> None:
     importlib.import_module("gnv2_nas.search.networks")  # goes on knowing every preset
     for name in ("gnv2_nas.search.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK
+    importlib.import_module("gnv2_nas.quality.az_nas")._REFERENCES = REFERENCES
 
 
 def command_line(arguments: list[str]) -> None:
@@ -44,10 +47,10 @@ def command_line(arguments: list[str]) -> None:
     main()
 
 
-if __name__ == "__main__":
-    shorten()
-    if sys.argv[1] == "gnv2-nas":
-        command_line(sys.argv[2:])
+def run(arguments: list[str]) -> None:
+    """`gnv2-nas …`, or a Python file."""
+    if arguments[0] == "gnv2-nas":
+        command_line(arguments[1:])
     else:
-        sys.path[0] = ""
-        runpy.run_path(sys.argv[1], run_name="__main__")
+        sys.argv, sys.path[0] = arguments, ""
+        runpy.run_path(arguments[0], run_name="__main__")
