@@ -48,7 +48,7 @@ class TestLiteRt(RuntimeContract):
 
 class TestLiteRtAtHalfPrecision(RuntimeContract):
     networks = TINY
-    trained = TINY
+    few = TINY
     random_count = 3
 
     @pytest.fixture

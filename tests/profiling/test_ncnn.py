@@ -17,7 +17,7 @@ class TestNcnn(RuntimeContract):
 
 
 class TestNcnnFp16(RuntimeContract):
-    networks = trained = TINY
+    networks = few = TINY
     random_count = 2
 
     @pytest.fixture
@@ -26,7 +26,7 @@ class TestNcnnFp16(RuntimeContract):
 
 
 class TestNcnnBf16(RuntimeContract):
-    networks = trained = TINY
+    networks = few = TINY
     random_count = 2
 
     @pytest.fixture

@@ -25,6 +25,7 @@ from gnv2_nas.profiling.quantization import random_images
 from gnv2_nas.profiling.runtime import get_runtime
 from tests.profiling.networks import tiny_ghost
 from tests.profiling.runtime_contract import (
+    FEW,
     NETWORKS,
     SMALL_PRESETS,
     RuntimeContract,
@@ -44,6 +45,7 @@ class TestOnnxRuntime(RuntimeContract):
 
 
 class TestOnnxRuntimeInt8(RuntimeContract):
+    networks = FEW
     random_count = 4
 
     @pytest.fixture

@@ -14,11 +14,11 @@ from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.profiling.openvino_runtime import OpenVino
 from gnv2_nas.profiling.runtime import RUNTIMES, get_runtime
 from tests.networks import difference, random_model
-from tests.profiling.runtime_contract import TINY, TRAINED, RuntimeContract
+from tests.profiling.runtime_contract import FEW, TINY, RuntimeContract
 
 
 class TestOpenVino(RuntimeContract):
-    networks = TRAINED
+    networks = FEW
     random_count = 6
 
     @pytest.fixture
@@ -27,7 +27,7 @@ class TestOpenVino(RuntimeContract):
 
 
 class TestOpenVinoInt8(RuntimeContract):
-    networks = trained = TINY
+    networks = few = TINY
     random_count = 0
 
     @pytest.fixture

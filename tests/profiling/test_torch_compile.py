@@ -20,7 +20,7 @@ FEW = {"hardly any": HARDLY_ANY}
 
 
 class TestTorchCompile(RuntimeContract):
-    networks = trained = FEW
+    networks = few = FEW
     random_count = 0
     layered = False
 

@@ -65,7 +65,7 @@ class TestChannelsLast(RuntimeContract):
 
 
 class TestBFloat16(RuntimeContract):
-    networks = trained = SOME
+    networks = few = SOME
     random_count = 2
 
     @pytest.fixture

@@ -1,0 +1,25 @@
+"""What a file computes is compared with the torch module before anything is timed."""
+
+from __future__ import annotations
+
+import pytest
+
+from gnv2_nas.errors import MeasurementError
+from gnv2_nas.profiling.parity import check_parity
+from gnv2_nas.profiling.runtime import get_runtime
+from tests.networks import random_model
+from tests.profiling.networks import tiny_ghost
+
+
+def test_a_file_with_other_weights_is_refused():
+    runtime, arch = get_runtime("onnxruntime"), tiny_ghost()
+    session = runtime.load(runtime.write(arch, random_model(arch)), threads=1)
+    with pytest.raises(MeasurementError, match=f"does not compute network {arch.id}"):
+        check_parity(arch, session, runtime)
+
+
+def test_logits_of_another_shape_are_refused():
+    runtime, arch = get_runtime("onnxruntime"), tiny_ghost()
+    session = runtime.load(runtime.write(arch.replace(num_classes=7)), threads=1)
+    with pytest.raises(MeasurementError, match=r"shape \(1, 7\) .* torch \(1, 5\)"):
+        check_parity(arch, session, runtime)
