@@ -16,12 +16,8 @@ from gnv2_nas.graph import count
 from gnv2_nas.profiling.latency_file import FittedOn, differences, load_device_model
 from gnv2_nas.profiling.latency_model import LatencyModel, PredictedLatency
 from gnv2_nas.profiling.record import NORMAL_95
-from gnv2_nas.search.latency_fit import (
-    LatencyFitRequest,
-    check_latency_fit,
-    known_measurements,
-    run_latency_fit,
-)
+from gnv2_nas.search.latency_fit import known_measurements, run_latency_fit
+from gnv2_nas.search.latency_request import LatencyFitRequest, check_latency_fit
 from gnv2_nas.units import format_duration
 
 Fit = tuple[LatencyModel, FittedOn, Path]

@@ -1,111 +1,27 @@
-"""Fitting a latency model to a device: which networks to measure, and going on when interrupted.
+"""Fitting a latency model to a device, and going on when interrupted.
 
-Networks are drawn from a space in an order that depends on the seed alone, and every measurement
-goes to the device's journal at once. So the same command after a kill, or with more networks, finds
-there what was measured already.
+Networks are drawn in an order that depends on the seed alone, and every measurement goes to the
+device's journal at once. So the same command after a kill, or with more networks, finds there what
+was measured already.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-import msgspec
-
-from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import InputError
-from gnv2_nas.files import check_writable
 from gnv2_nas.profiling import journal
-from gnv2_nas.profiling.device import Device, read_profile
+from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.device_lock import Waiting, silent
 from gnv2_nas.profiling.latency_correction import correct_latency_model
-from gnv2_nas.profiling.latency_file import (
-    FittedOn,
-    latency_path,
-    load_latency_model,
-    save_latency_model,
-)
-from gnv2_nas.profiling.latency_model import LatencyModel, check_enough, fit_latency_model
+from gnv2_nas.profiling.latency_file import FittedOn, latency_path, save_latency_model
+from gnv2_nas.profiling.latency_model import LatencyModel, fit_latency_model
 from gnv2_nas.profiling.protocol import Progress, measure
 from gnv2_nas.profiling.record import Fingerprint, Measurement
-from gnv2_nas.search import defaults
-from gnv2_nas.space import SearchSpace, Value, load_space
+from gnv2_nas.search.latency_request import CheckedLatencyFit
 
-NETWORKS = 120
-NETWORKS_TO_CORRECT = 20
 BATCH = 15
 """Networks that share rounds, and that a kill can lose at most."""
-DRAWS_PER_NETWORK = 10
-"""After so many a space is taken to have no more networks."""
-
-
-class LatencyFitRequest(msgspec.Struct, frozen=True):
-    """What `gnv2-nas devices fit` is asked for."""
-
-    device: str
-    space: str = ""
-    """Name or path; "" is that of `correct`, or the default."""
-    networks: int | None = None
-    held_out: int | None = None
-    """Networks that give the error; a quarter of them without."""
-    seconds_per_network: float = 1.5
-    seed: int = 0
-    correct: Path | None = None
-    """File of another device's model, to be corrected instead of fitting one anew."""
-
-
-class CheckedLatencyFit(msgspec.Struct, frozen=True):
-    """A request that can be carried out."""
-
-    request: LatencyFitRequest
-    space: SearchSpace
-    architectures: list[Architecture]
-    """To measure, in the order that they were drawn in."""
-    held_out: int
-    """0 for a correction: there each network is left out once."""
-    base: LatencyModel | None = None
-    """To correct; without one a model is fitted anew."""
-    base_device: str = ""
-
-
-def check_latency_fit(request: LatencyFitRequest) -> CheckedLatencyFit:
-    """
-    Raises:
-        InputError: device, space, file or a number; the message says which.
-        OutputError: `profiles/` cannot be written to.
-    """
-    read_profile(request.device)
-    if not request.seconds_per_network > 0:
-        raise InputError(
-            f"--seconds-per-network must be positive, but got {request.seconds_per_network:g}"
-        )
-    check_writable(journal.FOLDER)
-    return _checked_fit(request) if request.correct is None else _checked_correction(request)
-
-
-def _checked_fit(request: LatencyFitRequest) -> CheckedLatencyFit:
-    wanted = NETWORKS if request.networks is None else request.networks
-    held_out = max(wanted // 4, 1) if request.held_out is None else request.held_out
-    if held_out < 1:
-        raise InputError(f"--held-out must be 1 or more, but got {held_out}")
-    space = load_space(request.space or defaults.SPACE)
-    architectures = draw_balanced(space, wanted, request.seed)
-    check_enough(len(architectures) - held_out)
-    return CheckedLatencyFit(request, space, architectures, held_out)
-
-
-def _checked_correction(request: LatencyFitRequest) -> CheckedLatencyFit:
-    if request.held_out is not None:
-        raise InputError("--held-out does not go with --from: each network is left out once")
-    base, fitted_on = load_latency_model(cast(Path, request.correct))
-    wanted = NETWORKS_TO_CORRECT if request.networks is None else request.networks
-    space = load_space(request.space or fitted_on.space)
-    architectures = draw_balanced(space, wanted, request.seed)
-    check_enough(len(architectures))
-    return CheckedLatencyFit(request, space, architectures, 0, base, fitted_on.device)
 
 
 def run_latency_fit(
@@ -198,28 +114,3 @@ def _alike(measurement: Measurement, device: Device, here: Fingerprint) -> bool:
 def _width(measurement: Measurement) -> float:
     low, high = measurement.ratio_ci95
     return high / low
-
-
-def draw_balanced(space: SearchSpace, networks: int, seed: int) -> list[Architecture]:
-    """Distinct networks in which every choice of every gene comes about equally often.
-
-    More networks begin with the same ones. Fewer come back where the space has no more.
-    """
-    found: dict[str, Architecture] = {}
-    columns = [
-        _balanced(gene.choices, random.Random(f"{seed} {gene.name}")) for gene in space.genes
-    ]
-    names = [gene.name for gene in space.genes]
-    for _ in range(DRAWS_PER_NETWORK * networks):
-        params = {name: next(column) for name, column in zip(names, columns, strict=True)}
-        arch = space.decode(params)
-        found.setdefault(arch.id, arch)
-        if len(found) == networks:
-            break
-    return list(found.values())
-
-
-def _balanced(choices: Sequence[Value], rng: random.Random) -> Iterator[Value]:
-    """All choices in random order, again and again."""
-    while True:
-        yield from rng.sample(choices, len(choices))

@@ -13,7 +13,7 @@ from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import Op, lower, op_activation_bytes, op_macs
 from gnv2_nas.profiling import Fingerprint, Measurement
 from gnv2_nas.profiling.record import NORMAL_95, REFERENCE
-from gnv2_nas.search.latency_fit import draw_balanced
+from gnv2_nas.search.balanced import draw_balanced
 from gnv2_nas.space import load_space
 
 REFERENCE_MS = 8.0

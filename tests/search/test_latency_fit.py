@@ -15,13 +15,9 @@ import pytest
 from gnv2_nas.errors import InputError
 from gnv2_nas.profiling import journal, open_device
 from gnv2_nas.profiling.latency_file import load_device_model
-from gnv2_nas.search.latency_fit import (
-    LatencyFitRequest,
-    check_latency_fit,
-    draw_balanced,
-    known_measurements,
-    run_latency_fit,
-)
+from gnv2_nas.search.balanced import draw_balanced
+from gnv2_nas.search.latency_fit import known_measurements, run_latency_fit
+from gnv2_nas.search.latency_request import LatencyFitRequest, check_latency_fit
 from gnv2_nas.space import load_space
 from tests.search.spaces import SIX, SMALL, space_of, write_space
 
@@ -30,12 +26,13 @@ KILLED = """
 import os, signal
 from gnv2_nas.profiling import journal, open_device
 from gnv2_nas.search import latency_fit
+from gnv2_nas.search.latency_request import check_latency_fit
 from tests.search.test_latency_fit import REQUEST
 latency_fit.BATCH = 3
 def progress(share):
     if len(journal.read("cpu")) >= 3:
         os.kill(os.getpid(), signal.SIGKILL)
-latency_fit.run_latency_fit(latency_fit.check_latency_fit(REQUEST), open_device("cpu"), progress)
+latency_fit.run_latency_fit(check_latency_fit(REQUEST), open_device("cpu"), progress)
 """
 
 
