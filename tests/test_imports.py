@@ -57,7 +57,7 @@ HOMES = {
     "yaml": {"documents"},
     "PIL": {"quality"},
     "sklearn": {"quality"},
-    "scipy": {"quality"},
+    "scipy": {"quality", "regression"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storag
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
+    from gnv2_nas.cli.progress import SearchProgress
     from gnv2_nas.search.request import CheckedRequest
     from gnv2_nas.search.session import SearchSession
 
@@ -40,7 +42,9 @@ def search(
     objectives: Annotated[
         str, typer.Option(help="Comma-separated: quality, latency, macs, params, memory.")
     ] = defaults.OBJECTIVES,
-    sampler: Annotated[str, typer.Option(help="nsga2, tpe or random.")] = defaults.SAMPLER,
+    sampler: Annotated[str, typer.Option(help="predictor, nsga2, tpe, gp or random.")] = (
+        defaults.SAMPLER
+    ),
     trials: Annotated[
         int, typer.Option(help="Networks the study shall have in the end, stock not counted.")
     ] = defaults.TRIALS,
@@ -48,6 +52,16 @@ def search(
         str, typer.Option(help="Time for this run: 90s, 10m, 1.5h.")
     ] = defaults.TIMEOUT,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = defaults.SEED,
+    workers: Annotated[
+        int, typer.Option(help="Processes that score networks; only one measures at a time.")
+    ] = defaults.WORKERS,
+    stop_when_flat: Annotated[
+        bool, typer.Option("--stop-when-flat", help="End when the front has stopped growing.")
+    ] = False,
+    changes: Annotated[
+        int,
+        typer.Option(help="Single changes to the recommended network to try in the end; 0: none."),
+    ] = defaults.CHANGES,
     study: Annotated[str, typer.Option(help="Name; the same name goes on where it stopped.")] = "",
     storage: Storage = defaults.STORAGE,
     reports: ReportFolder = REPORTS,
@@ -73,6 +87,9 @@ def search(
         trials=trials,
         timeout=parse_duration(timeout, "--timeout"),
         seed=seed,
+        workers=workers,
+        stop_when_flat=stop_when_flat,
+        changes=changes,
         study=study,
         storage=storage,
         reports=reports,
@@ -100,14 +117,28 @@ def _run(checked: CheckedRequest, *, json: bool) -> None:
     for corner in session.corners():
         measured = "" if corner.latency is None else f", {corner.latency.ms:.2f} ms"
         say(f"{corner.name:>8}: {size_line(corner.architecture)}{measured}")
-    with SearchProgress() as progress:
+    with closing(session), SearchProgress() as progress:
         try:
-            ended, interrupted = session.loop(progress.show).run(), False
+            ended, interrupted = _searched(session, progress), False
         except KeyboardInterrupt:
             ended, interrupted = "interrupted; the same command goes on from here", True
     _conclude(checked, session, ended, json=json)
     if interrupted:
         raise KeyboardInterrupt
+
+
+def _searched(session: SearchSession, progress: SearchProgress) -> str:
+    """Search, then measure the front side by side and ask what its best compromise is made of."""
+    from gnv2_nas.report.knee import knee
+    from gnv2_nas.search.finish import finish
+
+    objectives = session.checked.settings.objectives
+    loop = session.loop(progress.show)
+    ended = loop.run()
+    finish(loop, lambda front: knee(front, objectives), session.checked.request.changes)
+    for failure in loop.failed:
+        say(f"not scored: {failure.reason}")
+    return ended
 
 
 def _opened(checked: CheckedRequest) -> SearchSession:

@@ -2,46 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.calibration import ensure_calibrated
 from gnv2_nas.profiling.device import Device
+from gnv2_nas.profiling.device_lock import Waiting, scoring, silent
 from gnv2_nas.profiling.protocol import measure
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality.estimator import QualityEstimator
 from gnv2_nas.search.budgets import excesses, violations
-from gnv2_nas.search.records import Candidate, Settings
+from gnv2_nas.search.records import Candidate, Origin, Prediction, Settings
+from gnv2_nas.search.workers import WorkerError, Workers
 from gnv2_nas.space import Value
 
 PRECISION = 0.03
 """Interval half-width asked of a search's measurements: ranking needs no better."""
 SECONDS_PER_NETWORK = 1.0
 
+Score = float | WorkerError | None
+
 
 class Evaluator:
-    """Evaluates networks for one study; latencies are taken in one batch."""
+    """Evaluates networks for one study; latencies are taken in one batch.
+
+    Args:
+        workers: processes that score; None to score in this one.
+        waiting: told what is waited for, when another process uses the machine.
+    """
 
     def __init__(
-        self, settings: Settings, estimator: QualityEstimator, device: Device, seed: int
+        self,
+        settings: Settings,
+        estimator: QualityEstimator,
+        device: Device,
+        seed: int,
+        workers: Workers | None = None,
+        waiting: Waiting = silent,
     ) -> None:
         self.settings = settings
         self.estimator = estimator
         self.device = device
         self.seed = seed
+        self.workers = workers
+        self.waiting = waiting
         self.reference_ms: float | None = None
-        self.scores = "quality" in settings.objectives
+        self.scores_quality = "quality" in settings.objectives
 
-    def score(self, arch: Architecture) -> float | None:
-        """Quality by the study's estimator; None when no objective asks for it, or when scores
-        of this network's family do not compare with the others."""
-        if not self.scores or not self.estimator.info.compares(arch):
-            return None
-        return self.estimator.score(arch)
+    def scores(
+        self,
+        architectures: Sequence[Architecture],
+        observe: Callable[[int], None] = lambda _: None,
+    ) -> list[Score]:
+        """Quality of each network by the study's estimator.
 
-    def measure(self, architectures: Sequence[Architecture]) -> list[Measurement | None]:
+        None when no objective asks for it, or when scores of the network's family do not compare
+        with the others; a `WorkerError` where no worker could score it.
+
+        Args:
+            observe: told how many are scored, as they are.
+        """
+        asked = [
+            self.scores_quality and self.estimator.info.compares(arch) for arch in architectures
+        ]
+        wanted = [arch for arch, ask in zip(architectures, asked, strict=True) if ask]
+        if self.workers is not None:
+            found: list[Score] = list(self.workers.scores(wanted))
+        else:
+            found = []
+            for arch in wanted:
+                with scoring(self.waiting):
+                    found.append(self.estimator.score(arch))
+                observe(len(found))
+        left = iter(found)
+        return [next(left) if ask else None for ask in asked]
+
+    def measure(
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        precision: float = PRECISION,
+        seconds_per_network: float = SECONDS_PER_NETWORK,
+    ) -> list[Measurement | None]:
         """Latencies in shared rounds; None each when neither objective nor budget asks."""
         if not self.settings.measures:
             return [None] * len(architectures)
@@ -49,10 +93,11 @@ class Evaluator:
         measurements = measure(
             architectures,
             self.device,
-            precision=PRECISION,
-            seconds_per_network=SECONDS_PER_NETWORK,
+            precision=precision,
+            seconds_per_network=seconds_per_network,
             seed=self.seed,
             reference_ms=self.reference_ms,
+            waiting=self.waiting,
         )
         if self.reference_ms is None and measurements:
             # One value for the whole study: otherwise a slow minute would move every budget.
@@ -65,9 +110,12 @@ class Evaluator:
         arch: Architecture,
         counts: Counts,
         latency: Measurement | None,
+        quality: float | None,
         *,
         baseline: str = "",
         params: dict[str, Value] | None = None,
+        origin: Origin = "",
+        predicted: dict[str, Prediction] | None = None,
     ) -> Candidate:
         """What is known of a network, put together; its number is the store's to give."""
         return Candidate(
@@ -76,7 +124,9 @@ class Evaluator:
             params=params or {},
             baseline=baseline,
             counts=counts,
-            quality=self.score(arch),
+            quality=quality,
             latency=latency,
             violations=violations(excesses(self.settings.budgets, counts, latency)),
+            origin=origin,
+            predicted=predicted or {},
         )

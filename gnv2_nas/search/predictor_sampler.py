@@ -178,6 +178,6 @@ class PredictorSampler(BaseSampler):
 def _planned(plan: Plan, signs: Sequence[float]) -> list[_Planned]:
     means = plan.means * signs
     return [
-        _Planned(levels, Expectation(tuple(mean), tuple(std)))
+        _Planned(levels, Expectation(tuple(mean.tolist()), tuple(std.tolist())))
         for levels, mean, std in zip(plan.levels, means, plan.stds, strict=True)
     ]

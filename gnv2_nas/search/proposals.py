@@ -8,7 +8,7 @@ constraint, and repaired after a few misses in a row: the loop ends whatever the
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import msgspec
@@ -19,7 +19,8 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.search.budgets import Params, excesses, find_feasible, violations
 from gnv2_nas.search.objectives import DIRECTIONS
-from gnv2_nas.search.records import Budget, Candidate, ObjectiveName
+from gnv2_nas.search.predictor_sampler import PredictorSampler
+from gnv2_nas.search.records import Budget, Candidate, ObjectiveName, Origin, Prediction
 from gnv2_nas.space import SearchSpace
 
 MISSES_BEFORE_REPAIR = 8
@@ -32,14 +33,16 @@ class Proposal(msgspec.Struct, frozen=True):
     trial: Trial
     architecture: Architecture
     counts: Counts
+    origin: Origin = "sampler"
+    predicted: Mapping[str, Prediction] = {}
 
 
 class Proposals:
     """Asks the sampler and tells it what became of its proposals.
 
     Args:
-        past: finished trials to go on from, as the store has them.
-        seen: ids of every network already evaluated, baselines included.
+        seen: ids of every network already evaluated, baselines included; kept up to date, so
+            that others may look at it, too.
     """
 
     def __init__(
@@ -49,20 +52,29 @@ class Proposals:
         objectives: Sequence[ObjectiveName],
         sampler: optuna.samplers.BaseSampler,
         seed: int,
-        past: Sequence[FrozenTrial] = (),
-        seen: Sequence[str] = (),
+        seen: set[str] | None = None,
     ) -> None:
         self.space = space
         self.budgets = budgets
         self.objectives = objectives
-        self.rng = random.Random(f"{seed}/{len(seen)}")
-        self.seen = set(seen)
+        self.seen = set() if seen is None else seen
+        self.rng = random.Random(f"{seed}/{len(self.seen)}")
         self.proposed = self.rejected = self.duplicates = 0
+        self._sampler = sampler
+        # Its initial design is not meant to learn from what is turned down.
+        self._patience = 1 if isinstance(sampler, PredictorSampler) else MISSES_BEFORE_REPAIR
+        self._numbers: dict[int, int] = {}
         self._study = optuna.create_study(
             directions=[DIRECTIONS[name] for name in objectives], sampler=sampler
         )
-        # A trial without parameters would empty the intersection that samplers search in.
-        self._study.add_trials([trial for trial in past if trial.params])
+
+    def learn(self, trials: Iterable[FrozenTrial]) -> None:
+        """Take over finished trials of the store, of an earlier run or of another process."""
+        for trial in trials:
+            # A trial without parameters would empty the intersection that samplers search in.
+            if trial.params:
+                self._study.add_trial(trial)
+                self._numbers[trial.number] = len(self._study.get_trials(deepcopy=False)) - 1
 
     def ask(self) -> Proposal | None:
         """The next network to evaluate, or None when the space seems to have no new one."""
@@ -76,27 +88,58 @@ class Proposals:
             self._turn_down(proposal)
             self.rejected += broken
             self.duplicates += not broken
-            if miss % MISSES_BEFORE_REPAIR == 0:
+            if miss % self._patience == 0:
                 self._study.enqueue_trial(self._repair(dict(proposal.trial.params), broken))
         return None
 
-    def ask_for(self, params: Params) -> Proposal:
+    def ask_for(self, params: Params, origin: Origin) -> Proposal:
         """A trial of a given genotype, evaluated by the caller's own decision."""
         self._study.enqueue_trial(params)
-        return self._ask()
+        return msgspec.structs.replace(self._ask(), origin=origin, predicted={})
 
     def _ask(self) -> Proposal:
         trial = self._study.ask()
         architecture = self.space.suggest(trial)
-        return Proposal(trial, architecture, count(architecture))
+        origin, predicted = self._where_from(trial)
+        return Proposal(trial, architecture, count(architecture), origin, predicted)
+
+    def _where_from(self, trial: Trial) -> tuple[Origin, dict[str, Prediction]]:
+        if isinstance(self._sampler, optuna.samplers.RandomSampler):
+            return "random", {}
+        if not isinstance(self._sampler, PredictorSampler):
+            return "sampler", {}
+        expected = self._sampler.expected(trial.number)
+        if expected is None:
+            return "random", {}
+        outcomes = zip(self.objectives, expected.means, expected.stds, strict=True)
+        # A deviation of 0 is arithmetic, not a prediction.
+        return "model", {name: Prediction(mean, std) for name, mean, std in outcomes if std}
 
     def tell(self, proposal: Proposal, candidate: Candidate) -> FrozenTrial:
         """Hand the sampler what became of a proposal; returns the finished trial to store."""
         excess = excesses(self.budgets, candidate.counts, candidate.latency)
         for text, value in excess.items():
             proposal.trial.set_constraint(text, value)
-        self._study.tell(proposal.trial, [candidate.value(name) for name in self.objectives])
+        self._study.tell(proposal.trial, self._values(candidate))
         return self._study.get_trials(deepcopy=False)[proposal.trial.number]
+
+    def tell_failed(self, proposal: Proposal) -> None:
+        """Nothing is known of the network: it could not be scored."""
+        self._study.tell(proposal.trial, state=TrialState.FAIL)
+
+    def stored_as(self, proposal: Proposal, number: int) -> None:
+        """Say which number a proposal has in the store."""
+        self._numbers[number] = proposal.trial.number
+
+    def correct(self, candidate: Candidate) -> None:
+        """A finished trial was measured again: the models shall know."""
+        number = self._numbers.get(candidate.number)
+        if number is not None and isinstance(self._sampler, PredictorSampler):
+            excess = excesses(self.budgets, candidate.counts, candidate.latency)
+            self._sampler.correct(number, self._values(candidate), excess)
+
+    def _values(self, candidate: Candidate) -> list[float]:
+        return [candidate.value(name) for name in self.objectives]
 
     def _turn_down(self, proposal: Proposal) -> None:
         """Pruned with its constraints: TPE learns from by how much a budget is broken."""

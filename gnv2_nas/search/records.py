@@ -127,6 +127,8 @@ class StudyRecord(msgspec.Struct, frozen=True):
     """What the quality estimator said of itself; None where that was not kept."""
     space_source: str = ""
     """The space as it was asked for, a name or a file; "" where that was not kept."""
+    confirmed: frozenset[int] = frozenset()
+    """Numbers of the trials that were measured side by side in the end, as the front."""
 
     @property
     def quality_info(self) -> EstimatorInfo:

@@ -47,6 +47,12 @@ class SearchRequest(msgspec.Struct, frozen=True):
     timeout: float = parse_duration(defaults.TIMEOUT)
     """Seconds."""
     seed: int = defaults.SEED
+    workers: int = defaults.WORKERS
+    """Processes that score; 1 scores in the search's own."""
+    stop_when_flat: bool = False
+    """End when the front has not grown for a while."""
+    changes: int = defaults.CHANGES
+    """Networks one change away from the recommended one, evaluated in the end."""
     study: str = ""
     """Name; "" makes one from space, budgets and device."""
     storage: str = defaults.STORAGE
@@ -76,6 +82,10 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         raise InputError(f"--timeout: `timeout > 0` must hold, but got {request.timeout:g} s")
     if request.seed < 0:
         raise InputError(f"--seed: `seed >= 0` must hold, but got {request.seed}")
+    if request.workers < 1:
+        raise InputError(f"--workers: `workers >= 1` must hold, but got {request.workers}")
+    if request.changes < 0:
+        raise InputError(f"--changes: `changes >= 0` must hold, but got {request.changes}")
     budgets = parse_budgets(request.budgets)
     objectives = parse_objectives(request.objectives)
     estimator = check_estimator(request.quality)

@@ -9,7 +9,9 @@ from gnv2_nas.errors import UnknownNameError
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-SAMPLERS = ("nsga2", "random", "tpe")
+    from gnv2_nas.search.sampling.knowledge import Knowledge
+
+SAMPLERS = ("predictor", "nsga2", "tpe", "gp", "random")
 
 
 def check_sampler(name: str) -> str:
@@ -19,12 +21,22 @@ def check_sampler(name: str) -> str:
     return name
 
 
-def make_sampler(name: str, seed: int) -> BaseSampler:
-    """A fresh Optuna sampler."""
+def make_sampler(name: str, seed: int, knowledge: Knowledge | None = None) -> BaseSampler:
+    """A fresh sampler.
+
+    Args:
+        knowledge: what is known of genotypes; `predictor` makes use of it, Optuna's own cannot.
+    """
     from optuna import samplers
 
-    if check_sampler(name) == "nsga2":
+    if check_sampler(name) == "predictor":
+        from gnv2_nas.search.predictor_sampler import PredictorSampler
+
+        return PredictorSampler(seed=seed, knowledge=knowledge)
+    if name == "nsga2":
         return samplers.NSGAIISampler(seed=seed, population_size=24)
     if name == "tpe":
         return samplers.TPESampler(seed=seed, constant_liar=True)
+    if name == "gp":
+        return samplers.GPSampler(seed=seed)
     return samplers.RandomSampler(seed=seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -13,20 +14,27 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.profiling.device import open_device
+from gnv2_nas.profiling.device_lock import Waiting, silent
 from gnv2_nas.profiling.record import Measurement
-from gnv2_nas.quality import EstimatorInfo, QualityContext, check_estimator, get_estimator
-from gnv2_nas.quality.data import Dataset, load_dataset
+from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.budgets import corner_networks
 from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.graph_knowledge import GraphKnowledge
 from gnv2_nas.search.loop import Observer, SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
+from gnv2_nas.search.scorer import load_images, make_estimator, make_scorer
 from gnv2_nas.search.sqlite_file import without_password
-from gnv2_nas.search.store import Provenance, candidate_of, open_or_create
+from gnv2_nas.search.store import open_or_create
+from gnv2_nas.search.study_format import Provenance
+from gnv2_nas.search.workers import Workers
 
 SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
 """Packages whose version can change what a study finds."""
+
+SECONDS_A_SCORE = 3600.0
+"""A worker that takes longer for one network is taken to hang."""
 
 HOPELESS = 0.7
 """A latency budget below this share of the smallest network's time ends the search at once.
@@ -48,29 +56,48 @@ class SearchSession:
     """An opened study with everything it needs to go on."""
 
     def __init__(
-        self, checked: CheckedRequest, progress: Callable[[float], None] | None = None
+        self,
+        checked: CheckedRequest,
+        progress: Callable[[float], None] | None = None,
+        waiting: Waiting = silent,
     ) -> None:
         """Read the images that the estimator needs, if it does, and open the study.
 
         Args:
             checked: what is asked for.
             progress: is told the share of the images that are read, 0 to 1.
+            waiting: is told what is waited for, when another process uses the machine.
         """
         request, settings = checked.request, checked.settings
-        self.dataset = _images(checked, progress)
+        self.dataset = load_images(settings, checked.space, progress)
         if self.dataset is not None:
             settings = msgspec.structs.replace(settings, data_hash=self.dataset.content_hash)
             checked = msgspec.structs.replace(checked, settings=settings)
         # Its lines about new studies would stand between those of the progress.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.checked = checked
-        context = QualityContext(checked.space, self.dataset, request.seed)
-        estimator, device = get_estimator(settings.quality, context), open_device(settings.device)
+        estimator = make_estimator(settings, checked.space, self.dataset, request.seed)
         self.store, self.resumed = open_or_create(
             request.storage, checked.study, settings, _provenance(checked, estimator.info)
         )
-        self.evaluator = Evaluator(settings, estimator, device, request.seed)
+        self.workers = self._started_workers()
+        self.evaluator = Evaluator(
+            settings, estimator, open_device(settings.device), request.seed, self.workers, waiting
+        )
         self.evaluator.reference_ms = self.store.provenance.reference_ms
+
+    def _started_workers(self) -> Workers | None:
+        checked = self.checked
+        request, settings = checked.request, checked.settings
+        if request.workers == 1 or "quality" not in settings.objectives:
+            return None
+        scorer = partial(make_scorer, settings, request.space, request.seed)
+        return Workers(request.workers, scorer, SECONDS_A_SCORE)
+
+    def close(self) -> None:
+        """End the workers, if there are any."""
+        if self.workers is not None:
+            self.workers.close()
 
     def corners(self) -> list[Corner]:
         """The corner networks against the budgets; measured when a budget is a latency.
@@ -100,35 +127,35 @@ class SearchSession:
     def loop(self, observer: Observer = lambda _: None) -> SearchLoop:
         """The search itself, ready to run."""
         request, settings = self.checked.request, self.checked.settings
-        past = self.store.trials()
-        candidates = [candidate_of(trial) for trial in past]
+        space, past, candidates = self.checked.space, self.store.trials(), self.store.candidates()
+        seen = {candidate.architecture.id for candidate in candidates}
         proposals = Proposals(
-            self.checked.space,
+            space,
             settings.budgets,
             settings.objectives,
             # Going on with the seed of the beginning would propose the same networks again.
-            make_sampler(request.sampler, request.seed + len(past)),
+            make_sampler(
+                request.sampler,
+                request.seed + len(past),
+                GraphKnowledge(space, settings.budgets, settings.objectives, seen),
+            ),
             request.seed,
-            past=past,
-            seen=[candidate.architecture.id for candidate in candidates],
+            seen,
         )
+        proposals.learn(past)
+        for candidate in candidates:
+            proposals.correct(candidate)
         return SearchLoop(
-            self.checked.space,
+            space,
             self.store,
             self.evaluator,
             proposals,
             past=candidates,
             trials=request.trials,
             timeout=request.timeout,
+            stop_when_flat=request.stop_when_flat,
             observer=observer,
         )
-
-
-def _images(checked: CheckedRequest, progress: Callable[[float], None] | None) -> Dataset | None:
-    settings = checked.settings
-    if not (settings.data and check_estimator(settings.quality).needs_data):
-        return None
-    return load_dataset(settings.data, max(checked.space.resolutions), progress=progress)
 
 
 def _provenance(checked: CheckedRequest, estimator: EstimatorInfo) -> Provenance:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import optuna
 
 from gnv2_nas.search.budgets import excesses, parse_budgets, violations
+from gnv2_nas.search.graph_knowledge import GraphKnowledge
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.records import Candidate
 from gnv2_nas.search.sampler import make_sampler
@@ -18,11 +21,15 @@ def proposals(
     sampler: str | optuna.samplers.BaseSampler = "nsga2",
     *budgets: str,
     seed: int = 0,
-    **going_on: object,
+    past: Sequence[optuna.trial.FrozenTrial] = (),
+    seen: Sequence[str] = (),
 ) -> Proposals:
+    known, kept = set(seen), parse_budgets(budgets)
     if isinstance(sampler, str):
-        sampler = make_sampler(sampler, seed)
-    return Proposals(space, parse_budgets(budgets), OBJECTIVES, sampler, seed, **going_on)
+        sampler = make_sampler(sampler, seed, GraphKnowledge(space, kept, OBJECTIVES, known))
+    asked = Proposals(space, kept, OBJECTIVES, sampler, seed, known)
+    asked.learn(past)
+    return asked
 
 
 def answer(asked: Proposals, proposal: Proposal) -> optuna.trial.FrozenTrial:

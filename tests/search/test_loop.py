@@ -81,7 +81,7 @@ def test_the_status_counts_up_to_what_is_stored(folder):
     assert [each.evaluated for each in seen] == sorted(each.evaluated for each in seen)
     assert {each.wanted for each in seen} == {20}
     last = seen[-1]
-    assert last.evaluated == last.feasible == 19  # the twentieth is being scored
+    assert last.evaluated == last.feasible == 20
     assert (last.proposed, last.rejected) == (record.proposed, record.rejected)
     assert last.rejected > 0
     assert seen[0].seconds_left is None
