@@ -2,9 +2,9 @@
 
 The blocks of a page share one working directory, so a search and the report on it may follow each
 other, and Python blocks keep the imports of those before them. Commands run shortened (see
-`shortened.py`). Of `make TARGET` it is checked that the target exists. Lines that fetch, enter or
-set up a checkout or an environment are left out: SET_UP. A checkpoint such as `ghostnetv2-1.0.pth`
-that a page mentions is there, with random weights.
+`shortened.py`), as forks of one process (see `warm.py`). Of `make TARGET` it is checked that the
+target exists. Lines that fetch, enter or set up a checkout or an environment are left out: SET_UP.
+A checkpoint such as `ghostnetv2-1.0.pth` that a page mentions is there, with random weights.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 import gnv2_nas as gn
+from gnv2_nas.profiling import huge_pages
 from tests.docs.pages import CONSOLE, PAGES, PYTHON, ROOT, SHELL, Block, blocks, outside_blocks
 
 SET_UP = re.compile(
@@ -28,18 +31,35 @@ SET_UP = re.compile(
 CHECKPOINT = re.compile(r"\b(ghostnet[\w.-]*?)\.pth\b")
 IMPORT = re.compile(r"^(?:import|from) .*$", re.MULTILINE)
 COMMAND = re.compile(r"^\s*(\$ )?(gnv2-nas|make) [\w-]", re.MULTILINE)
-SHORTENED = Path(__file__).with_name("shortened.py")
+ASK = Path(__file__).with_name("ask.py")
+RUN_PYTHON = "run-python"
 
 
-@pytest.fixture
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """PATH leads to stand-ins of `gnv2-nas` and `make`, and to the tools of this environment."""
     folder = tmp_path_factory.mktemp("bin")
-    _script(folder / "gnv2-nas", f'exec "{sys.executable}" "{SHORTENED}" gnv2-nas "$@"')
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket has 100 characters at most
+        environment = _environment(folder, f"{short}/socket")
+        command = [sys.executable, "-m", "tests.docs.warm", f"{short}/socket"]
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        ) as warm:
+            assert warm.stdout is not None
+            assert warm.stdout.readline(), "the process that runs the commands did not start"
+            yield environment
+            warm.kill()
+
+
+def _environment(folder: Path, socket: str) -> dict[str, str]:
+    ask = f'exec "{sys.executable}" -I -S "{ASK}" "{socket}"'
+    _script(folder / "gnv2-nas", f'{ask} gnv2-nas "$@"')
+    _script(folder / RUN_PYTHON, f'{ask} "$@"')
     real_make = shutil.which("make") or "make"
     _script(folder / "make", f'exec "{real_make}" -n -C "{ROOT}" "$@" >/dev/null')
     path = [str(folder), str(Path(sys.executable).parent), os.environ["PATH"]]
-    return {**os.environ, "PATH": os.pathsep.join(path), "COLUMNS": "200"}
+    # With huge pages from the beginning, for which a measurement starts itself anew.
+    return {**huge_pages.environment(), "PATH": os.pathsep.join(path), "COLUMNS": "200"}
 
 
 def _script(path: Path, line: str) -> None:
@@ -69,7 +89,7 @@ def _command(block: Block, imports: list[str], folder: Path) -> list[str]:
         script = folder / f"block_{block.line}.py"
         script.write_text("\n".join([*imports, block.text]))
         imports += IMPORT.findall(block.text)
-        return [sys.executable, str(SHORTENED), str(script)]
+        return [RUN_PYTHON, str(script)]
     lines = [line for line in block.commands().splitlines() if not SET_UP.match(line)]
     return ["bash", "-euo", "pipefail", "-c", "\n".join(lines)] if lines else []
 
