@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -37,7 +37,6 @@ def page(
     recommendation: Recommendation,
     trust: TrustBox | None,
     changes: Sequence[MeasuredChange],
-    confirmed: Set[int],
 ) -> str:
     """The HTML of the report."""
     recommended = recommendation.recommended
@@ -59,7 +58,7 @@ def page(
         "close_scores": _close_scores(record, members),
         "front_figure": figure_json(_front_figure(info)) if info.groups.drawn else None,
         "size_figure": figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
-        "confirmation": confirmation_sentence(members, confirmed),
+        "confirmation": confirmation_sentence(members, record.confirmed),
         "parts": part_costs(record, changes, members, recommended),
         "beyond": format_share(BEYOND),
         "has_design": convergence is not None and convergence.random is not None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,8 @@ from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 
-def write(record: StudyRecord, folder: Path, confirmed: Set[int] = frozenset()) -> ReportFiles:
+def write(record: StudyRecord, folder: Path) -> ReportFiles:
     """Write page, JSON and CSV of `record`; all are made before the first is written.
-
-    Args:
-        record: the study.
-        folder: where the files go.
-        confirmed: trials whose latency was measured again, see `confirmation`.
 
     Raises:
         StorageError: the disk refused; a file that was there before stays as it was.
@@ -39,7 +34,7 @@ def write(record: StudyRecord, folder: Path, confirmed: Set[int] = frozenset()) 
     panel = trust_of(record)
     changes = measured_changes(record)
     trust = trust_box(record, panel)
-    html = page(record, frame, members, recommendation, trust, changes, confirmed)
+    html = page(record, frame, members, recommendation, trust, changes)
     json = _json(record, rows, members, recommendation, trust_sentence(record, panel), changes)
     csv = frame.to_csv(index=False)
     for path, content in ((files.html, html), (files.json, json), (files.csv, csv)):

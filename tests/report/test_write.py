@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.report import ReportFiles, report_files, write_report
-from gnv2_nas.report.write import write
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import StudyRecord
 from tests.confined import run_python
@@ -76,8 +75,8 @@ PARTS = ("What each part costs", "Hypervolume:", "The models of the search", "ra
 
 def test_a_search_on_models_shows_how_it_went(tmp_path: Path) -> None:
     record = searched()
-    members = {one.number for one in front(record)}
-    text = body(write(record, tmp_path, confirmed=members))
+    members = frozenset(one.number for one in front(record))
+    text = body(write_report(replace(record, confirmed=members), tmp_path))
     for part in (*PARTS, "The front is confirmed", "removing it saves", "cannot be told"):
         assert part in text
 
