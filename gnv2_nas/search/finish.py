@@ -65,7 +65,9 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> se
         Numbers of the trials that were measured in those rounds.
     """
     space, proposals = loop.space, loop.proposals
-    params = space.encode(recommended.architecture)
+    # Its own genotype before another of the same network: else its dead genes would differ as well,
+    # and nobody could tell from the study which one thing was changed.
+    params = dict(recommended.params) or space.encode(recommended.architecture)
     if params is None or limit < 1:
         return set()
     new = [
