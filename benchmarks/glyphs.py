@@ -1,10 +1,10 @@
 """`python -m benchmarks.glyphs DIR`: a real data set of 64 x 64 pixels, from fonts on npm.
 
 Letters and digits as 170 typefaces draw them, from the packages `@fontsource/…`: print,
-handwriting, blackletter, pixels. Each stands between two others on a coloured ground, turned,
-blurred, of any size; the label is the letter, upper or lower case. Whole typefaces are held out, so
-no shape is asked for that was learnt. For benchmarks only; the typefaces are under OFL-1.1,
-Apache-2.0 or MIT, as each package says.
+handwriting, blackletter, pixels. Each is on a coloured ground, turned, slanted, blurred, of any
+size; the label is the letter, upper or lower case. Whole typefaces are held out, so no shape is
+asked for that was learnt. For benchmarks only; the typefaces are under OFL-1.1, Apache-2.0 or MIT,
+as each package says.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             target = _file(options.folder / side, package.name, character, number)
             target.parent.mkdir(parents=True, exist_ok=True)
             rng = random.Random(f"{package.name} {character} {number}")
-            drawn = picture(font, character, CHARACTERS, rng)
+            drawn = picture(font, character, rng)
             drawn.save(target, quality=QUALITY)
             counts[side] += 1
     print(f"{counts['train']} train, {counts['val']} val")
