@@ -59,7 +59,9 @@ $(VENV)/.locked: requirements.lock
 	  "name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing the locked dependencies into $(VENV) (1.6 GB with PyTorch; this takes minutes)."
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(PIP) install --requirement requirements.lock
+	@$(PIP) install --no-compile --requirement requirements.lock
+	@# On every core, where pip has one. Some packages ship templates that are no Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 # Its packages do not go together with ours: see docs/runtimes.md.
