@@ -145,7 +145,7 @@ def _print_predictions(
     predictions: Mapping[str, PredictedLatency],
     model: LatencyModel,
 ) -> None:
-    typical = (model.correction or model.ridge).noise
+    typical = model.error.error * math.sqrt(math.pi / 2)  # standard deviation of normal errors
     rows = []
     for name, predicted in predictions.items():
         counts = count(networks[name])
