@@ -10,10 +10,12 @@ from gnv2_nas.search.budgets import excesses, parse_budgets, violations
 from gnv2_nas.search.graph_knowledge import GraphKnowledge
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.records import Candidate
-from gnv2_nas.search.sampler import make_sampler
+from gnv2_nas.search.sampler import SAMPLERS, make_sampler
 from gnv2_nas.space import SearchSpace
 
 OBJECTIVES = ("quality", "macs")
+QUICK_SAMPLERS = tuple(name for name in SAMPLERS if name != "gp")
+"""Optuna's Gaussian process takes seconds for each proposal."""
 
 
 def proposals(

@@ -10,7 +10,7 @@ import torch
 from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.nn import build_model
 from gnv2_nas.search.pareto import front
-from gnv2_nas.search.sampler import SAMPLERS
+from tests.search.asking import QUICK_SAMPLERS
 from tests.search.searching import searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
 
@@ -27,7 +27,7 @@ def found(record):
     return [each for each in record.candidates if not each.baseline]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", QUICK_SAMPLERS)
 def test_going_on_evaluates_what_is_missing_and_nothing_twice(folder, sampler):
     first = searched(folder, trials=5, sampler=sampler).store.record()
     assert len(found(first)) == 5

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.graph import count
-from gnv2_nas.search.sampler import SAMPLERS
-from tests.search.asking import answer, ask, proposals
+from tests.search.asking import QUICK_SAMPLERS, answer, ask, proposals
 from tests.search.spaces import genotypes, space_of
 
 
@@ -14,7 +13,7 @@ def counts_of(space):
     return [count(space.decode(params)) for params in genotypes(space)]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", QUICK_SAMPLERS)
 def test_every_network_of_a_small_space_is_proposed_once(six, sampler):
     found = ask(proposals(six, sampler), 6)
     every = {six.decode(params).id for params in genotypes(six)}
@@ -44,7 +43,7 @@ axes:
     assert len(ask(proposals(space), 100)) == 2
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", QUICK_SAMPLERS)
 def test_proposals_keep_the_budgets_and_never_repeat(small, sampler):
     known = counts_of(small)
     macs = sorted(each.macs for each in known)[len(known) // 3]
@@ -62,7 +61,7 @@ def test_proposals_keep_the_budgets_and_never_repeat(small, sampler):
     assert asked.proposed == 20 + asked.rejected + asked.duplicates
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", QUICK_SAMPLERS)
 def test_a_budget_that_only_the_smallest_networks_keep_is_met(small, sampler):
     limit = sorted({each.macs for each in counts_of(small)})[2]
     found = ask(proposals(small, sampler, f"{limit}FLOPs", seed=1), 2)

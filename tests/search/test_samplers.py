@@ -9,8 +9,8 @@ from optuna.trial import create_trial
 from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.graph import count
 from gnv2_nas.search import defaults
-from gnv2_nas.search.sampler import SAMPLERS, check_sampler, make_sampler
-from tests.search.asking import answer, ask, proposals
+from gnv2_nas.search.sampler import check_sampler, make_sampler
+from tests.search.asking import QUICK_SAMPLERS, answer, ask, proposals
 from tests.search.spaces import genotypes
 
 
@@ -18,14 +18,14 @@ def ids(found):
     return [each.architecture.id for each in found]
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", QUICK_SAMPLERS)
 def test_the_seed_decides_the_proposals(small, name):
     one, same, other = (ids(ask(proposals(small, name, seed=seed), 14)) for seed in (1, 1, 2))
     assert one == same
     assert one != other
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", QUICK_SAMPLERS)
 def test_it_goes_on_from_finished_trials(small, name):
     asked = proposals(small, name, "0.5MFLOPs")
     past = [answer(asked, asked.ask()) for _ in range(26)]
@@ -70,6 +70,10 @@ def test_after_a_break_every_gene_is_still_bred(small):
     assert ask(proposals(small, watched, past=past), 3)
     assert all(names == {gene.name for gene in small.genes} for names in watched.bred)
     assert watched.bred
+
+
+def test_a_gaussian_process_of_optuna_can_be_had(six):
+    assert len(set(ids(ask(proposals(six, "gp"), 12)))) == 12
 
 
 def test_an_unknown_sampler_is_answered_with_the_known_ones():
