@@ -41,6 +41,10 @@ class GaussianProcess:
     """(n,) inverse covariance times the standardised outcomes."""
     outcomes: Vector
     """(n,)"""
+    some: Groups | slice
+    """Outcomes, at most `FITTED_TO`, that stand for all where all would take too long."""
+    some_factor: Matrix
+    """Cholesky factor of the covariance of those."""
 
     @property
     def centre(self) -> float:
@@ -66,11 +70,15 @@ class GaussianProcess:
         return self._mean(self._covariances(features * self.scales))
 
     def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
-        """(m,) expected values and their standard deviations, noise of an outcome left out."""
+        """(m,) expected values and their standard deviations, noise of an outcome left out.
+
+        The deviations are those that `FITTED_TO` outcomes leave: exact for as many, a little too
+        large for more. All would cost their number squared for each row.
+        """
         rows = features * self.scales
         covariances = self._covariances(rows)
         own = add_interactions((rows**2).sum(axis=1), self.components)
-        variances = own - (self._explained(covariances) ** 2).sum(axis=0)
+        variances = own - (_solved(self.some_factor, covariances[:, self.some].T) ** 2).sum(axis=0)
         return self._mean(covariances), np.sqrt(np.maximum(variances, 0)) * self.spread
 
     def leave_one_out(self) -> tuple[Vector, Vector]:
@@ -88,7 +96,7 @@ class GaussianProcess:
         """(s, m) drawn functions at (m, d) features, made from (s, m) normal numbers."""
         rows = features * self.scales
         covariances = self._covariances(rows)
-        explained = self._explained(covariances)
+        explained = _solved(self.factor, covariances.T)
         left = add_interactions(rows @ rows.T, self.components) - explained.T @ explained
         result: Matrix = self._mean(covariances) + normal @ _root(left) * self.spread
         return result
@@ -99,12 +107,6 @@ class GaussianProcess:
     def _mean(self, covariances: Matrix) -> Vector:
         result: Vector = covariances @ self.weights * self.spread + self.centre
         return result
-
-    def _explained(self, covariances: Matrix) -> Matrix:
-        solved: Matrix = solve_triangular(
-            self.factor, covariances.T, lower=True, check_finite=False
-        )
-        return solved
 
 
 def fit_gaussian_process(
@@ -131,9 +133,19 @@ def fit_gaussian_process(
     covariance = add_interactions(rows @ rows.T, components)
     covariance[np.diag_indices_from(covariance)] += components.noise
     factor = cholesky(covariance, lower=True, check_finite=False)
-    whitened = solve_triangular(factor, standardised, lower=True, check_finite=False)
-    weights = solve_triangular(factor, whitened, lower=True, trans=1, check_finite=False)
-    return GaussianProcess(scales, rows, components, factor, weights, outcomes)
+    weights = solve_triangular(
+        factor, _solved(factor, standardised), lower=True, trans=1, check_finite=False
+    )
+    some_factor = factor
+    if len(outcomes) > FITTED_TO:
+        some_factor = cholesky(covariance[chosen][:, chosen], lower=True, check_finite=False)
+    return GaussianProcess(scales, rows, components, factor, weights, outcomes, chosen, some_factor)
+
+
+def _solved(factor: Matrix, columns: Matrix) -> Matrix:
+    """L⁻¹ · columns."""
+    solved: Matrix = solve_triangular(factor, columns, lower=True, check_finite=False)
+    return solved
 
 
 def _spread(outcomes: Vector) -> float:

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.search.sampling.design import initial_design
 from gnv2_nas.search.sampling.grid import Grid, Parameter, Row
-from gnv2_nas.search.sampling.history import Corrections, read_history
+from gnv2_nas.search.sampling.history import Corrections, HistoryReader
 from gnv2_nas.search.sampling.knowledge import Knowledge
 from gnv2_nas.search.sampling.planner import Plan, Planner
 
@@ -155,18 +155,20 @@ class PredictorSampler(BaseSampler):
         if self._planner is None or self._planner.grid.distributions != search_space:
             grid = Grid(search_space)
             self._planner = Planner(grid, self._rng, self.knowledge)
+            self._reader = HistoryReader(grid)
             design = initial_design(grid, self.startup_trials, self._rng)
             self._queue = [_Planned(levels) for levels in design]
         return self._planner
 
     def _next(self, study: Study, planner: Planner, others: Sequence[FrozenTrial]) -> _Planned:
-        history = read_history(study, planner.grid, others, self._corrections)
+        seen = self._reader.seen(others)
         if len(others) >= self.startup_trials and not any(each.expectation for each in self._queue):
             self._queue = []
         while self._queue:
             planned = self._queue.pop(0)
-            if planned.levels.tobytes() not in history.seen:
+            if planned.levels.tobytes() not in seen:
                 return planned
+        history = self._reader.read(study, others, self._corrections)
         if np.all(np.isfinite(history.losses), axis=1).sum() >= FEWEST_FOR_A_MODEL:
             self._queue = _planned(planner.plan(history, self.batch_size), history.signs)
             if self._queue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.regression import Matrix
-from gnv2_nas.search.sampling.grid import Grid, Levels
+from gnv2_nas.search.sampling.grid import Grid, Levels, Row
 
 Corrections = dict[int, tuple[Sequence[float], Mapping[str, float]]]
 """Number of a trial → values and constraints that are better than those it was told with."""
@@ -48,30 +48,73 @@ class History:
         result: NDArray[np.bool_] = kept & np.all(np.isfinite(self.losses), axis=1)
         return result
 
+    def most_telling(self, count: int) -> History:
+        """At most `count` of the trials: the best in some objective or all, the last, and others."""
+        if len(self.levels) <= count:
+            return self
+        finite = np.nan_to_num(self.losses, nan=np.inf)
+        ranks = finite.argsort(axis=0).argsort(axis=0) / len(finite)
+        # Low for the ends and for the middle of a front alike.
+        merit = np.minimum(ranks.min(axis=1), ranks.mean(axis=1)) + ~self.feasible
+        best = np.argsort(merit, kind="stable")[: count // 2]
+        last = np.arange(len(finite) - count // 4, len(finite))
+        others = np.linspace(0, len(finite) - 1, count - count // 2 - count // 4).astype(np.intp)
+        chosen = np.unique(np.concatenate([best, last, others]))
+        return replace(
+            self,
+            levels=self.levels[chosen],
+            losses=self.losses[chosen],
+            constraints=self.constraints[chosen],
+        )
 
-def read_history(
-    study: Study, grid: Grid, trials: Sequence[FrozenTrial], corrections: Corrections
-) -> History:
-    """The trials that have every parameter of the grid, in the order of their numbers."""
-    known = [trial for trial in trials if grid.distributions.keys() <= trial.params.keys()]
-    finished = [trial for trial in known if _has_outcome(trial)]
-    signs = [1 if each is StudyDirection.MINIMIZE else -1 for each in study.directions]
-    keys = sorted({key for trial in finished for key in trial.constraints})
-    outcomes = [_outcome(trial, corrections, len(signs)) for trial in finished]
-    losses = [np.multiply(signs, values) for values, _ in outcomes]
-    constraints = [[kept.get(key, np.nan) for key in keys] for _, kept in outcomes]
-    levels = grid.levels([trial.params for trial in known])
-    rows = {id(trial): row for trial, row in zip(known, levels, strict=True)}
-    running = [rows[id(trial)] for trial in known if not trial.state.is_finished()]
-    return History(
-        levels=_rows([rows[id(trial)] for trial in finished], len(grid)),
-        losses=np.array(losses, dtype=np.float64).reshape(len(finished), len(signs)),
-        constraints=np.array(constraints, dtype=np.float64).reshape(len(finished), len(keys)),
-        running=_rows(running, len(grid)),
-        signs=signs,
-        constraint_keys=keys,
-        seen=frozenset(row.tobytes() for row in levels),
-    )
+
+class HistoryReader:
+    """Reads a study again and again; the parameters of a trial are looked at once."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._rows: dict[int, Row | None] = {}
+        self._seen: set[bytes] = set()
+
+    def seen(self, trials: Sequence[FrozenTrial]) -> set[bytes]:
+        """Every genotype that was asked for, whatever became of it."""
+        for trial in trials:
+            self._row(trial)
+        return self._seen
+
+    def read(
+        self, study: Study, trials: Sequence[FrozenTrial], corrections: Corrections
+    ) -> History:
+        """The trials that have every parameter of the grid, in the order of their numbers."""
+        known = [trial for trial in trials if self._row(trial) is not None]
+        finished = [trial for trial in known if _has_outcome(trial)]
+        signs = [1 if each is StudyDirection.MINIMIZE else -1 for each in study.directions]
+        kept = [_outcome(trial, corrections, len(signs)) for trial in finished]
+        keys = sorted({key for _, constraints in kept for key in constraints})
+        losses = [np.multiply(signs, values) for values, _ in kept]
+        constraints = [[each.get(key, np.nan) for key in keys] for _, each in kept]
+        return History(
+            levels=self._table(finished),
+            losses=np.array(losses, dtype=np.float64).reshape(len(finished), len(signs)),
+            constraints=np.array(constraints, dtype=np.float64).reshape(len(finished), len(keys)),
+            running=self._table([trial for trial in known if not trial.state.is_finished()]),
+            signs=signs,
+            constraint_keys=keys,
+            seen=frozenset(self._seen),
+        )
+
+    def _row(self, trial: FrozenTrial) -> Row | None:
+        """The levels of a trial; None when it lacks a parameter of the grid."""
+        row = self._rows.get(trial.number)
+        if row is None and self._grid.distributions.keys() <= trial.params.keys():
+            row = self._grid.levels([trial.params])[0]
+            self._rows[trial.number] = row
+            self._seen.add(row.tobytes())
+        return row
+
+    def _table(self, trials: Sequence[FrozenTrial]) -> Levels:
+        rows = [self._rows[trial.number] for trial in trials]
+        return np.array(rows, dtype=np.intp).reshape(len(trials), len(self._grid))
 
 
 def _has_outcome(trial: FrozenTrial) -> bool:
@@ -88,7 +131,3 @@ def _outcome(
     # A pruned trial may hold an intermediate value, which is not that of a finished one.
     complete = trial.state is TrialState.COMPLETE
     return list(trial.values) if complete else [np.nan] * objectives, trial.constraints
-
-
-def _rows(rows: Sequence[NDArray[np.intp]], width: int) -> Levels:
-    return np.array(rows, dtype=np.intp).reshape(len(rows), width)

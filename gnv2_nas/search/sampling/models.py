@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.regression import Matrix, Vector
 from gnv2_nas.regression.gaussian_process import GaussianProcess, fit_gaussian_process
-from gnv2_nas.regression.variance_components import Groups
+from gnv2_nas.regression.variance_components import Components, Groups
 from gnv2_nas.search.sampling.knowledge import Columns
 
 WORTH_A_LOGARITHM = 1.5
@@ -32,7 +32,10 @@ class OutcomeModel:
     """Of each outcome given the others, summed: how well it predicts what it did not see."""
 
     def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
-        """(m,) medians of the outcome and its standard deviations, noise left out."""
+        """(m,) medians of the outcome and its standard deviations, noise left out.
+
+        Deviations are at most a little too large, see `GaussianProcess.mean_and_std`.
+        """
         mean, std = self.process.mean_and_std(features)
         if not self.sign:
             return mean, std
@@ -56,13 +59,21 @@ class OutcomeModel:
         return self.process.noise
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a fit goes on from: as much of an earlier one as is small."""
+
+    components: Components
+    sign: float
+
+
 def fit_outcome_model(
-    features: Matrix, groups: Groups, outcomes: Vector, before: OutcomeModel | None = None
+    features: Matrix, groups: Groups, outcomes: Vector, before: Before | None = None
 ) -> OutcomeModel:
     """The model of (n,) finite outcomes, in the scale that predicts them better.
 
     Args:
-        before: the model of fewer of these outcomes, to go on from.
+        before: of the model of fewer of these outcomes.
     """
     outcomes = _without_outliers(outcomes)
     sign = _common_sign(outcomes)
@@ -79,11 +90,11 @@ def _fit_on_scale(
     groups: Groups,
     outcomes: Vector,
     sign: float,
-    before: OutcomeModel | None,
+    before: Before | None,
 ) -> OutcomeModel:
     values = np.log(np.abs(outcomes)) if sign else outcomes
     same = before is not None and bool(before.sign) == bool(sign)
-    start = before.process.components if before is not None and same else None
+    start = before.components if before is not None and same else None
     process = fit_gaussian_process(features, groups, values, start)
     residuals, deviations = process.leave_one_out()
     density = -0.5 * float(((residuals / deviations) ** 2 + 2 * np.log(deviations)).sum())
@@ -120,23 +131,27 @@ class OutcomeModels:
     def __init__(self, groups: Groups, views: Sequence[Columns]) -> None:
         self._views = views
         self._groups = [np.unique(groups[view], return_inverse=True)[1] for view in views]
-        self._models: list[list[OutcomeModel | None]] = []
+        self._before: list[list[Before | None]] = []
         self._chosen: list[tuple[Columns, OutcomeModel]] = []
 
     def fit(self, features: Matrix, outcomes: Matrix) -> None:
         """Fit to (n, o) outcomes at (n, d) features; NaN is unknown, but in each column of two."""
-        if len(self._models) != outcomes.shape[1]:
-            self._models = [[None] * len(self._views) for _ in outcomes.T]
+        if len(self._before) != outcomes.shape[1]:
+            self._before = [[None] * len(self._views) for _ in outcomes.T]
         self._chosen = []
-        for column, before in zip(outcomes.T, self._models, strict=True):
+        for column, before in zip(outcomes.T, self._before, strict=True):
             known = np.isfinite(column)
             fits = [
                 fit_outcome_model(features[known][:, view], groups, column[known], earlier)
                 for view, groups, earlier in zip(self._views, self._groups, before, strict=True)
             ]
-            before[:] = fits
+            before[:] = [Before(each.process.components, each.sign) for each in fits]
             best = max(range(len(fits)), key=lambda view: fits[view].log_density)
             self._chosen.append((self._views[best], fits[best]))
+
+    def forget(self) -> None:
+        """Let go of all that grows with the outcomes; what the next fit goes on from is kept."""
+        self._chosen = []
 
     def fitted(self, outcomes: Matrix) -> Matrix:
         """(n, o) outcomes that the models were fitted to, without their noise."""

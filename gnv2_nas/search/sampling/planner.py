@@ -17,6 +17,8 @@ from gnv2_nas.search.sampling.stage import Stage
 
 NEWCOMERS = 128
 """Candidates that no trial had a part in, in each batch."""
+MOST_FITTED = 1000
+"""Trials that models are fitted to: the time for it is cubic in their number."""
 ON_PARAMETERS = Evolution(generations=20, children=256)
 ON_KNOWLEDGE = Evolution(generations=6, children=96)
 """Fewer, since each costs about a millisecond to describe."""
@@ -54,8 +56,9 @@ class Planner:
         """At most `count` genotypes that were never asked for."""
         newcomers = initial_design(self.grid, NEWCOMERS, self.rng)
         candidates = np.vstack([history.levels, newcomers])
+        fitted_to = history.most_telling(MOST_FITTED)
         for stage in self._stages:
-            stage.fit(history)
+            stage.fit(fitted_to)
             candidates = stage.evolved(candidates, self.rng)
         fresh = [row.tobytes() not in history.seen for row in candidates]
         candidates = candidates[fresh]
@@ -63,6 +66,8 @@ class Planner:
         if len(candidates):
             candidates = candidates[choose(self._stages[-1], candidates, count, self.rng)]
         means, stds = self._stages[-1].losses(candidates)
+        for stage in self._stages:
+            stage.forget()
         if self._remembered:
             self._remembered.forget_all_but(history.levels)
         return Plan(candidates, means, stds)

@@ -33,6 +33,11 @@ class Stage:
         self._models.fit(self.knowledge.describe(history.levels).features, history.outcomes)
         self.__dict__.pop("known", None)
 
+    def forget(self) -> None:
+        """Let go of all that grows with the history."""
+        self._models.forget()
+        self.__dict__.pop("known", None)
+
     @cached_property
     def known(self) -> Matrix:
         """(n, k) losses of the feasible trials, without their noise; of all if none is feasible."""
