@@ -49,7 +49,7 @@ class History:
         return result
 
     def most_telling(self, count: int) -> History:
-        """At most `count` of the trials: the best in some objective or all, the last, and others."""
+        """At most `count` of the trials: the best in one objective or all, the last, and others."""
         if len(self.levels) <= count:
             return self
         finite = np.nan_to_num(self.losses, nan=np.inf)
