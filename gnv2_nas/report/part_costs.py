@@ -10,7 +10,6 @@ from gnv2_nas.report.terms import Term, format_accuracy, format_score, term
 from gnv2_nas.report.wording import best_word, reference
 from gnv2_nas.search.effects import Effect, MeasuredChange
 from gnv2_nas.search.records import Candidate, StudyRecord
-from gnv2_nas.space import is_removal
 
 _TOLD = 3
 """Changes that are told in sentences; the table has all."""
@@ -81,7 +80,7 @@ def _tells(change: MeasuredChange) -> bool:
 def change_sentence(change: MeasuredChange, quality: Term) -> str:
     """ "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.21 of the Zen-score."."""
     subject, _, values = change.text.partition(": ")
-    lead = "removing it" if is_removal(change.values) else values
+    lead = "removing it" if change.removes else values
     parts = [_latency_words(change.latency)] if change.latency else [_macs_words(change)]
     if change.quality is not None:
         parts.append(_quality_words(change.quality, quality))

@@ -49,6 +49,11 @@ class MeasuredChange(msgspec.Struct, frozen=True):
     def text(self) -> str:
         return describe_change(self.values)
 
+    @property
+    def removes(self) -> bool:
+        """Whether a part is left out."""
+        return is_removal(self.values)
+
 
 def measured_changes(record: StudyRecord) -> list[MeasuredChange]:
     """All one-change neighbours of the network whose parts were asked about, best known first.
