@@ -1,12 +1,16 @@
 """In CI nothing is left out unnoticed: a skipped test fails there. Expected failures stay.
 
 Torch runs on one thread. Ctrl-C works, also where a shell started the tests in the background.
+Each test process has a temporary folder of its own, and with it a device lock of its own: what
+one measures does not wait for what the others do.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator
 
 import pytest
@@ -20,6 +24,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background jobs start with SIGINT ignored, and their children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # `tmp_path` stays where it was, so that it can be looked at after a failure.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    before = os.environ.get("TMPDIR")
+    folder = tempfile.mkdtemp(prefix="gnv2-nas-tests-")
+    _set_temporary_folder(folder)
+
+    def restore() -> None:
+        _set_temporary_folder(before)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    config.add_cleanup(restore)
+
+
+def _set_temporary_folder(folder: str | None) -> None:
+    """Of this process and of those that it starts; None for the usual one."""
+    if folder is None:
+        os.environ.pop("TMPDIR", None)
+    else:
+        os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # what was found before is forgotten
 
 
 @pytest.hookimpl(wrapper=True)
