@@ -16,7 +16,7 @@ ROUNDS = 3
 REFERENCES = 8
 STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
 SHORTER = {
-    ("search",): ["--trials", "5", "--timeout", "1m"],
+    ("search",): ["--trials", "5", "--timeout", "1m", "--changes", "1"],
     ("train",): ["--epochs", "0.05"],
     ("devices", "fit"): ["--networks", "10", "--space", "tiny", "--seconds-per-network", "0.05"],
     ("quality", "check"): ["--networks", "2", "--seeds", "1", "--epochs", "0.05"],
