@@ -69,26 +69,11 @@ def _breed(grid: Grid, parents: Levels, count: int, rng: np.random.Generator) ->
 
 def mutated(grid: Grid, levels: Levels, rng: np.random.Generator) -> Levels:
     """(n, p) another level for every parameter: a neighbouring one, or any."""
-    # Neither the level itself: one of the others, all equally likely.
     others = (levels + rng.integers(1, np.maximum(grid.sizes, 2), size=levels.shape)) % grid.sizes
-    result = others
-    for column, parameter in enumerate(grid.parameters):
-        if parameter.ordered:
-            steps = rng.random(len(levels)) < STEP
-            result[steps, column] = _neighbours(parameter.order, levels[steps, column], rng)
+    below_or_above = rng.integers(2, size=levels.shape)
+    neighbours = grid.neighbours[np.arange(len(grid)), levels, below_or_above]
+    result: Levels = np.where(rng.random(levels.shape) < STEP * grid.ordered, neighbours, others)
     return result
-
-
-def _neighbours(
-    order: NDArray[np.intp], levels: NDArray[np.intp], rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """The level next below or above in the order of values."""
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    moved = place[levels] + rng.choice([-1, 1], size=len(levels))
-    # At an end there is one neighbour only.
-    moved = np.where(moved < 0, 1, np.where(moved >= len(order), len(order) - 2, moved))
-    return order[moved]
 
 
 def _new(children: Levels, known: Levels) -> Levels:

@@ -40,18 +40,23 @@ class Parameter:
         self.name = name
         self.values = _values(distribution)
         self.ordered = _ordered(self.values)
-        self._levels = {_key(value): level for level, value in enumerate(self.values)}
+        self._choices = distribution if isinstance(distribution, CategoricalDistribution) else None
         self._nearest = _sorted_places(self.values) if self.ordered else None
+        if self._choices is None:
+            self._numbers = np.array(self.values, dtype=np.float64)
+        else:
+            places = [_place(self._choices, value) for value in self.values]
+            self._levels = {place: level for level, place in enumerate(places)}
 
     def level(self, value: Any) -> int:
-        """The level of a value; of a number between two, that of the nearer."""
-        known = self._levels.get(_key(value))
-        if known is None and self.ordered:
-            numbers = np.array(self.values, dtype=np.float64)
-            return int(np.abs(numbers - float(value)).argmin())
-        if known is None:
-            raise ValueError(f"{self.name} must be one of {self.values}, but got {value!r}")
-        return known
+        """The level of a value; of a number between two, that of the nearer.
+
+        Raises:
+            ValueError: it is none of the choices.
+        """
+        if self._choices is None:
+            return int(np.abs(self._numbers - float(value)).argmin())
+        return self._levels[_place(self._choices, value)]
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
@@ -82,6 +87,23 @@ class Grid:
     def __len__(self) -> int:
         return len(self.parameters)
 
+    @cached_property
+    def ordered(self) -> NDArray[np.bool_]:
+        """(p,) whether the values of each parameter have an order."""
+        return np.array([each.ordered for each in self.parameters], dtype=np.bool_)
+
+    @cached_property
+    def neighbours(self) -> NDArray[np.intp]:
+        """(p, most levels, 2) level next below and above each, by value; at an end the one there
+        is."""
+        table = np.zeros((len(self), self.sizes.max(initial=1), 2), dtype=np.intp)
+        for number, parameter in enumerate(self.parameters):
+            order, last = parameter.order, len(parameter.values) - 1
+            places = np.arange(last + 1)
+            below, above = np.abs(places - 1), last - np.abs(last - places - 1)
+            table[number, order] = order[np.minimum(np.column_stack([below, above]), last)]
+        return table
+
     def levels(self, params: Sequence[Mapping[str, Any]]) -> Levels:
         """(n, p) levels of n genotypes."""
         rows = [[each.level(one[each.name]) for each in self.parameters] for one in params]
@@ -106,7 +128,11 @@ class Grid:
 
 def _values(distribution: BaseDistribution) -> tuple[Any, ...]:
     if isinstance(distribution, CategoricalDistribution):
-        return tuple(distribution.choices)
+        return tuple(
+            choice
+            for place, choice in enumerate(distribution.choices)
+            if _place(distribution, choice) == place
+        )
     if isinstance(distribution, IntDistribution):
         return tuple(_integers(distribution))
     if isinstance(distribution, FloatDistribution):
@@ -122,8 +148,9 @@ def _integers(distribution: IntDistribution) -> list[int]:
         numbers = np.geomspace(low, high, MOST_LEVELS)
     else:
         numbers = np.linspace(low, high, MOST_LEVELS)
-    places = np.round((numbers - low) / step).astype(int)
-    return [low + int(place) * step for place in np.unique(places)]
+    places = np.unique(np.round((numbers - low) / step))
+    # Of numbers beyond 2⁵³ the largest may be rounded upwards.
+    return [min(low + int(place) * step, high) for place in places]
 
 
 def _floats(distribution: FloatDistribution) -> list[float]:
@@ -134,7 +161,8 @@ def _floats(distribution: FloatDistribution) -> list[float]:
         return [float(value) for value in np.linspace(low, high, MOST_LEVELS)]
     last = round((high - low) / step)
     places = np.unique(np.round(np.linspace(0, last, min(last + 1, MOST_LEVELS))))
-    return [float(low + place * step) for place in places]
+    # 0.1 + 2 · 0.1 is more than 0.3.
+    return [float(min(low + place * step, high)) for place in places]
 
 
 def _ordered(values: Sequence[Any]) -> bool:
@@ -163,6 +191,6 @@ def _hats(count: int) -> Matrix:
     return result
 
 
-def _key(value: Any) -> Any:
-    """What tells a value from others: 1 and True are two choices."""
-    return (isinstance(value, bool), value)
+def _place(distribution: CategoricalDistribution, choice: Any) -> int:
+    """Where Optuna says that a choice is: of equal ones, as 1 and True are, the first."""
+    return int(distribution.to_internal_repr(choice))

@@ -17,7 +17,7 @@ from gnv2_nas.search.sampling.stage import Stage
 
 NEWCOMERS = 128
 """Candidates that no trial had a part in, in each batch."""
-MOST_FITTED = 1000
+MOST_FITTED = 512
 """Trials that models are fitted to: the time for it is cubic in their number."""
 ON_PARAMETERS = Evolution(generations=20, children=256)
 ON_KNOWLEDGE = Evolution(generations=6, children=96)
