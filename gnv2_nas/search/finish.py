@@ -7,31 +7,59 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gnv2_nas.profiling.protocol import NETWORKS_AT_ONCE
+from gnv2_nas.search.budgets import Params
+from gnv2_nas.search.effects import change_between
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.neighbours import choose_changes, one_change_neighbours
 from gnv2_nas.search.records import Candidate
 
 ROUNDS = 2
 """What is measured again may leave the front, and others come in its place: so often at most."""
-THOROUGHLY: dict[str, Any] = {"precision": 0.01, "seconds_per_network": 1.5}
+THOROUGHLY: dict[str, Any] = {"precision": 0.02, "seconds_per_network": 1.5}
 
 
-def finish(
-    loop: SearchLoop, recommend: Callable[[Sequence[Candidate]], Candidate | None], changes: int
-) -> None:
+Recommend = Callable[[Sequence[Candidate]], Candidate | None]
+"""Picks the recommended network of a front."""
+
+
+def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> bool:
     """Confirm the front, then try changes to its recommended network, and keep what came of it.
 
+    What an earlier run has done is not done again.
+
     Args:
-        recommend: picks the recommended network of a front.
         changes: how many networks to try that differ from it in one thing.
+
+    Returns:
+        Whether there was time enough for the changes.
     """
-    if not loop.front:
-        return
-    confirmed = confirm_front(loop)
+    confirmed = set(loop.store.confirmed())
+    if not {each.number for each in loop.front} <= confirmed:
+        confirmed = confirm_front(loop)
+        loop.store.save_confirmed(sorted(confirmed))
+    if loop.elapsed >= loop.timeout:
+        return changes == 0
+    if base := changeable(loop, recommend):
+        confirmed |= evaluate_changes(loop, base, changes)
+        loop.store.save_confirmed(sorted(confirmed))
+    return True
+
+
+def changeable(loop: SearchLoop, recommend: Recommend) -> Candidate | None:
+    """The recommended network, or the best of the front that the space can change.
+
+    A stock network may lie outside the space.
+    """
     recommended = recommend(loop.front)
-    if recommended is not None:
-        confirmed |= evaluate_changes(loop, recommended, changes)
-    loop.store.save_confirmed(sorted(confirmed))
+    if recommended is None or _genotype(loop, recommended):
+        return recommended
+    return recommend([each for each in loop.front if _genotype(loop, each)])
+
+
+def _genotype(loop: SearchLoop, candidate: Candidate) -> Params | None:
+    # Its own before another of the same network: else its dead genes would differ as well, and
+    # nobody could tell from the study which one thing was changed.
+    return dict(candidate.params) or loop.space.encode(candidate.architecture)
 
 
 def confirm_front(loop: SearchLoop) -> set[int]:
@@ -65,9 +93,8 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> se
         Numbers of the trials that were measured in those rounds.
     """
     space, proposals = loop.space, loop.proposals
-    # Its own genotype before another of the same network: else its dead genes would differ as well,
-    # and nobody could tell from the study which one thing was changed.
-    params = dict(recommended.params) or space.encode(recommended.architecture)
+    params = _genotype(loop, recommended)
+    limit -= _tried_already(loop, recommended)
     if params is None or limit < 1:
         return set()
     new = [
@@ -87,3 +114,9 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> se
     beside = [recommended, *others][: max(NETWORKS_AT_ONCE - len(batch), 1)]
     loop.evaluate(batch, beside=beside if loop.store.settings.measures else [], **THOROUGHLY)
     return {each.number for each in beside} | (set(loop.candidates) - before)
+
+
+def _tried_already(loop: SearchLoop, base: Candidate) -> int:
+    """Changes to `base` that an earlier run, or another process, has evaluated."""
+    changes = [each for each in loop.candidates.values() if each.origin == "change"]
+    return sum(change_between(base, each) is not None for each in changes)
