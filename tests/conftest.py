@@ -12,6 +12,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -28,9 +29,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     # `tmp_path` stays where it was, so that it can be looked at after a failure.
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    root = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     before = os.environ.get("TMPDIR")
-    folder = tempfile.mkdtemp(prefix="gnv2-nas-tests-")
+    folder = tempfile.mkdtemp(prefix="gnv2-nas-tests-", dir=root)
+    Path(folder).chmod(0o711)  # PostgreSQL runs as another user, in a folder within
     _set_temporary_folder(folder)
 
     def restore() -> None:

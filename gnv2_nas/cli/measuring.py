@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from gnv2_nas.cli.console import stderr
+from gnv2_nas.cli.console import say, stderr
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
@@ -30,7 +30,7 @@ def calibrate(device: Device) -> None:
     if device.calibration is None:
         with_progress(
             f"calibrating device {device.name}, once",
-            lambda progress: ensure_calibrated(device, progress),
+            lambda progress: ensure_calibrated(device, progress, waiting=say),
         )
 
 
@@ -44,7 +44,7 @@ def measure_with_progress(
     how = THOROUGH if to_compare else {}
     return with_progress(
         "measuring in shared rounds",
-        lambda progress: measure(architectures, device, progress=progress, **how),
+        lambda progress: measure(architectures, device, progress=progress, waiting=say, **how),
     )
 
 

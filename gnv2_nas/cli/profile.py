@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, stderr
+from gnv2_nas.cli.console import print_json, say, stderr
 from gnv2_nas.cli.options import DeviceName, Json, Storage
 from gnv2_nas.errors import InputError
 from gnv2_nas.search import defaults
@@ -134,5 +134,5 @@ def _layers(networks: dict[str, Architecture], device: str, *, json: bool) -> No
     from gnv2_nas.profiling.layers import profile_layers
 
     opened = open_device(device)
-    tables = {name: profile_layers(arch, opened) for name, arch in networks.items()}
+    tables = {name: profile_layers(arch, opened, waiting=say) for name, arch in networks.items()}
     return print_layers(tables, json=json)

@@ -49,7 +49,11 @@ def search(
         int, typer.Option(help="Networks the study shall have in the end, stock not counted.")
     ] = defaults.TRIALS,
     timeout: Annotated[
-        str, typer.Option(help="Time for this run: 90s, 10m, 1.5h.")
+        str,
+        typer.Option(
+            help="Time for this run: 90s, 10m, 1.5h. Up to a fifth of it, a minute at most, is "
+            "kept for measuring the front in the end."
+        ),
     ] = defaults.TIMEOUT,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = defaults.SEED,
     workers: Annotated[
@@ -135,7 +139,9 @@ def _searched(session: SearchSession, progress: SearchProgress) -> str:
     objectives = session.checked.settings.objectives
     loop = session.loop(progress.show)
     ended = loop.run()
-    finish(loop, lambda front: knee(front, objectives), session.checked.request.changes)
+    changes = session.checked.request.changes
+    if not finish(loop, lambda front: knee(front, objectives), changes):
+        say("no time was left to try changes to the recommended network: --timeout gives more")
     for failure in loop.failed:
         say(f"not scored: {failure.reason}")
     return ended
@@ -146,9 +152,9 @@ def _opened(checked: CheckedRequest) -> SearchSession:
     from gnv2_nas.search.session import SearchSession
 
     if not checked.settings.data:
-        return SearchSession(checked)
+        return SearchSession(checked, waiting=say)
     what = f"reading the images of {checked.settings.data}"
-    return with_progress(what, lambda progress: SearchSession(checked, progress))
+    return with_progress(what, lambda progress: SearchSession(checked, progress, say))
 
 
 def _told(session: SearchSession) -> list[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
@@ -89,16 +92,17 @@ class Evaluator:
         """Latencies in shared rounds; None each when neither objective nor budget asks."""
         if not self.settings.measures:
             return [None] * len(architectures)
-        ensure_calibrated(self.device)
-        measurements = measure(
-            architectures,
-            self.device,
-            precision=precision,
-            seconds_per_network=seconds_per_network,
-            seed=self.seed,
-            reference_ms=self.reference_ms,
-            waiting=self.waiting,
-        )
+        with nullcontext() if self.workers is None else self.workers.paused():
+            ensure_calibrated(self.device, waiting=self.waiting)
+            measurements = measure(
+                architectures,
+                self.device,
+                precision=precision,
+                seconds_per_network=seconds_per_network,
+                seed=self.seed,
+                reference_ms=self.reference_ms,
+                waiting=self.waiting,
+            )
         if self.reference_ms is None and measurements:
             # One value for the whole study: otherwise a slow minute would move every budget.
             self.reference_ms = measurements[0].ms / measurements[0].ratio
@@ -130,3 +134,13 @@ class Evaluator:
             origin=origin,
             predicted=predicted or {},
         )
+
+
+def in_milliseconds_of(reference_ms: float, latency: Measurement) -> Measurement:
+    """The same ratio, where the reference network is said to take `reference_ms`."""
+    low, high = latency.ratio_ci95
+    return msgspec.structs.replace(
+        latency,
+        ms=latency.ratio * reference_ms,
+        ci95=(low * reference_ms, high * reference_ms),
+    )

@@ -112,7 +112,10 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> se
     before = set(loop.candidates)
     others = [each for each in loop.front if each.number != recommended.number]
     beside = [recommended, *others][: max(NETWORKS_AT_ONCE - len(batch), 1)]
-    loop.evaluate(batch, beside=beside if loop.store.settings.measures else [], **THOROUGHLY)
+    if not loop.store.settings.measures:
+        loop.evaluate(batch)
+        return set()
+    loop.evaluate(batch, beside=beside, **THOROUGHLY)
     return {each.number for each in beside} | (set(loop.candidates) - before)
 
 

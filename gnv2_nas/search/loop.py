@@ -14,7 +14,7 @@ from gnv2_nas.profiling import Measurement
 from gnv2_nas.profiling.pooling import pooled
 from gnv2_nas.search.baselines import stock_networks
 from gnv2_nas.search.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
-from gnv2_nas.search.evaluate import Evaluator, Score
+from gnv2_nas.search.evaluate import Evaluator, Score, in_milliseconds_of
 from gnv2_nas.search.pareto import front_of
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.records import Candidate, Origin
@@ -27,6 +27,8 @@ from gnv2_nas.space import SearchSpace
 
 BATCH = 8
 """Networks that share the rounds of a measurement; so many evaluations a kill can cost."""
+FINISHING = 0.2, 60.0
+"""Share of the time, and seconds, that are kept for measuring the front in the end, at most."""
 NOT_OF_THE_SEARCH: frozenset[Origin] = frozenset({"stock", "change"})
 """Evaluated beside the search: not among the networks that were asked for."""
 
@@ -83,6 +85,10 @@ class SearchLoop:
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
         self.front = front_of(past, store.settings.objectives)
         self.failed: list[WorkerError] = []
+        self._failed_in_a_row: list[WorkerError] = []
+        share, seconds = FINISHING if store.settings.measures else (0.0, 0.0)
+        self._for_finishing = min(share * timeout, seconds)
+        self._has_reference = False
         self._before = store.progress
         self._evaluated_before = self.evaluated
         self._started = time.monotonic()
@@ -91,8 +97,10 @@ class SearchLoop:
         """Evaluate until the trials, the time or the space run out; returns which, in words."""
         self._evaluate_baselines()
         while self.evaluated < self.trials:
-            if self.elapsed >= self.timeout:
+            if self.elapsed >= self.timeout - self._for_finishing:
                 return "time is up"
+            if len(self._failed_in_a_row) >= BATCH:
+                return f"networks can no longer be scored: {self._failed_in_a_row[-1].reason}"
             if self.stop_when_flat and self._is_flat():
                 return f"the front grew by less than {TOLERANCE:.1%} in {PATIENCE} networks"
             self.report("proposing")
@@ -180,8 +188,10 @@ class SearchLoop:
         for proposal, score, latency in zip(batch, scores, latencies[: len(batch)], strict=True):
             if isinstance(score, WorkerError):
                 self.failed.append(score)
+                self._failed_in_a_row.append(score)
                 self.proposals.tell_failed(proposal)
                 continue
+            self._failed_in_a_row.clear()
             candidate = self.evaluator.candidate(
                 proposal.architecture,
                 proposal.counts,
@@ -204,8 +214,7 @@ class SearchLoop:
     def measure(self, networks: Sequence[Architecture], **options: Any) -> list[Measurement | None]:
         """As the evaluator does; what it finds out about the reference is kept."""
         latencies = self.evaluator.measure(networks, **options)
-        self._save_reference(latencies)
-        return latencies
+        return self._in_one_reference(latencies) if not self._has_reference else latencies
 
     def correct(self, candidate: Candidate, latency: Measurement) -> None:
         """Keep a later latency of a finished trial, and tell the models."""
@@ -234,17 +243,22 @@ class SearchLoop:
             self.evaluated += 1
             self.feasible += candidate.feasible
 
-    def _save_reference(self, latencies: Sequence[Measurement | None]) -> None:
-        """The first measurement of a study decides what its milliseconds are expressed in."""
-        provenance, first = self.store.provenance, latencies[0]
-        if provenance.fingerprint is None and first is not None:
-            self.store.save_provenance(
-                msgspec.structs.replace(
-                    provenance,
-                    reference_ms=self.evaluator.reference_ms,
-                    fingerprint=first.fingerprint,
-                )
-            )
+    def _in_one_reference(
+        self, latencies: Sequence[Measurement | None]
+    ) -> list[Measurement | None]:
+        """The first measurement of a study decides what its milliseconds are expressed in.
+
+        Another process may have been first while this one measured: then that one's is taken.
+        """
+        first = next((each for each in latencies if each is not None), None)
+        if first is None:
+            return list(latencies)
+        kept = self.store.keep_reference(self.evaluator.reference_ms, first.fingerprint)
+        self._has_reference = True
+        if kept.reference_ms is None:
+            return list(latencies)
+        self.evaluator.reference_ms = kept.reference_ms
+        return [each and in_milliseconds_of(kept.reference_ms, each) for each in latencies]
 
     @property
     def elapsed(self) -> float:

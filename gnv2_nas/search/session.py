@@ -80,19 +80,19 @@ class SearchSession:
         self.store, self.resumed = open_or_create(
             request.storage, checked.study, settings, _provenance(checked, estimator.info)
         )
-        self.workers = self._started_workers()
+        self.workers = self._started_workers(waiting)
         self.evaluator = Evaluator(
             settings, estimator, open_device(settings.device), request.seed, self.workers, waiting
         )
         self.evaluator.reference_ms = self.store.provenance.reference_ms
 
-    def _started_workers(self) -> Workers | None:
+    def _started_workers(self, waiting: Waiting) -> Workers | None:
         checked = self.checked
         request, settings = checked.request, checked.settings
         if request.workers == 1 or "quality" not in settings.objectives:
             return None
         scorer = partial(make_scorer, settings, request.space, request.seed)
-        return Workers(request.workers, scorer, SECONDS_A_SCORE)
+        return Workers(request.workers, scorer, SECONDS_A_SCORE, waiting=waiting)
 
     def close(self) -> None:
         """End the workers, if there are any."""

@@ -10,7 +10,7 @@ import msgspec
 from optuna.trial import FrozenTrial
 
 from gnv2_nas.errors import StudyError
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.profiling.record import Fingerprint, Measurement
 from gnv2_nas.search import attributes
 from gnv2_nas.search.known_trials import KnownTrials
 from gnv2_nas.search.records import Candidate, Settings, StudyRecord
@@ -63,9 +63,24 @@ class Store:
         """The user attributes of the study, another program's included."""
         return self._read(lambda transaction: transaction.attributes())
 
-    def save_provenance(self, provenance: Provenance) -> None:
-        plain = msgspec.to_builtins(provenance)
-        self._write(lambda transaction: transaction.set_attribute(attributes.PROVENANCE, plain))
+    def keep_reference(self, reference_ms: float | None, fingerprint: Fingerprint) -> Provenance:
+        """Keep what milliseconds are expressed in, unless another process was first.
+
+        Returns:
+            What is kept now, for all processes.
+        """
+
+        def keep(transaction: StudyTransaction) -> Provenance:
+            kept = transaction.attributes()[attributes.PROVENANCE]
+            provenance = msgspec.convert(kept, Provenance)
+            if provenance.fingerprint is None:
+                provenance = msgspec.structs.replace(
+                    provenance, reference_ms=reference_ms, fingerprint=fingerprint
+                )
+                transaction.set_attribute(attributes.PROVENANCE, msgspec.to_builtins(provenance))
+            return provenance
+
+        return self._write(keep)
 
     def save_progress(self, progress: Progress) -> None:
         """Keep the totals: what `progress` was at first, and what this process did since.
@@ -104,6 +119,10 @@ class Store:
     def save_confirmed(self, numbers: Sequence[int]) -> None:
         """Keep which trials were measured side by side in the end."""
         self._write(lambda each: each.set_attribute(attributes.CONFIRMED, list(numbers)))
+
+    def confirmed(self) -> frozenset[int]:
+        """Numbers of those trials."""
+        return frozenset(self.attributes().get(attributes.CONFIRMED, ()))
 
     def append(self, candidate: Candidate, trial: FrozenTrial | None) -> int:
         """Keep a finished trial, in one transaction.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna
 import pytest
 
 from gnv2_nas.arch import Preprocessing
@@ -111,9 +112,9 @@ def test_going_on_with_other_images_is_refused(folder):
 
 
 def test_studies_from_before_there_were_images_go_on(folder):
-    opened = searched(folder, trials=1)
+    searched(folder, trials=1)
     added = ("quality_hash", "data", "data_hash")
-    study = opened.store._study
+    study = optuna.load_study(study_name="demo", storage=STORAGE)
     settings = study.user_attrs[attributes.SETTINGS]
     old = {key: value for key, value in settings.items() if key not in added}
     study.set_user_attr(attributes.SETTINGS, old)

@@ -155,9 +155,17 @@ class TestStore:
         assert store.record().rejected == 3
 
     def test_what_is_known_of_the_beginning_is_kept_by_who_comes_second(self, storage, store, name):
-        measured = msgspec.structs.replace(PROVENANCE, reference_ms=7.5)
-        store.save_provenance(measured)
-        assert opened(storage, name).provenance == measured
+        fingerprint = latency(0).fingerprint
+        kept = store.keep_reference(7.5, fingerprint)
+        measured = msgspec.structs.replace(PROVENANCE, reference_ms=7.5, fingerprint=fingerprint)
+        assert kept == opened(storage, name).provenance == measured
+
+    def test_who_measures_second_is_told_what_the_first_one_found(self, store, other):
+        assert store.provenance.reference_ms is other.provenance.reference_ms is None
+        fingerprint = latency(0).fingerprint
+        store.keep_reference(7.5, fingerprint)
+        assert other.keep_reference(8.5, fingerprint).reference_ms == 7.5
+        assert store.provenance.reference_ms == 7.5
 
     def test_an_empty_study_made_anew_with_other_settings_refuses_the_first(
         self, storage, store, name
