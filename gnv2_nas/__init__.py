@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gnv2_nas.graph import Counts, Graph, count, lower, onnx_bytes
     from gnv2_nas.nn import build_model, load_weights
     from gnv2_nas.profiling import Measurement, measure
+    from gnv2_nas.search.predictor_sampler import PredictorSampler
     from gnv2_nas.space import SearchSpace, list_spaces, load_space
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ _HOMES = {
     "Counts": "graph",
     "Graph": "graph",
     "Measurement": "profiling",
+    "PredictorSampler": "search.predictor_sampler",
     "SearchSpace": "space",
     "build_model": "nn",
     "count": "graph",
@@ -40,6 +42,7 @@ __all__ = [
     "Counts",
     "Graph",
     "Measurement",
+    "PredictorSampler",
     "SearchSpace",
     "build_model",
     "count",

@@ -149,8 +149,9 @@ def _solved(factor: Matrix, columns: Matrix) -> Matrix:
 
 
 def _spread(outcomes: Vector) -> float:
-    """Their standard deviation; 1 when all are the same."""
-    return float(outcomes.std()) or 1.0
+    """Their standard deviation; 1 when all are the same but for rounding."""
+    spread = float(outcomes.std())
+    return spread if spread > 1e-12 * float(np.abs(outcomes).max()) else 1.0
 
 
 def _sizes(features: Matrix, groups: Groups) -> Vector:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
+
 import numpy as np
 
 from gnv2_nas.search.sampling.grid import Grid, Levels
+
+ENUMERATED = 100_000
+"""A space of so many genotypes is listed to find one that is left."""
+
+DRAWN = 64
+"""Genotypes drawn beyond those wanted where a space is too large to be listed."""
 
 
 def initial_design(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
@@ -20,6 +29,20 @@ def initial_design(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
     rows = np.column_stack(columns) if columns else np.empty((balanced, 0), dtype=np.intp)
     rows = np.vstack([rows, _tilted(grid, count // 2, rng)])
     return rows[rng.permutation(count)]
+
+
+def untried(grid: Grid, seen: Collection[bytes], count: int, rng: np.random.Generator) -> Levels:
+    """At most `count` genotypes of which `seen` has not the bytes; fewer when fewer are left."""
+    size = math.prod(int(each) for each in grid.sizes)
+    if size <= ENUMERATED:
+        rows = np.column_stack(np.unravel_index(rng.permutation(size), grid.sizes))
+    else:
+        rows = initial_design(grid, count + DRAWN, rng)
+    fresh: dict[bytes, int] = {}
+    for number, row in enumerate(rows):
+        if len(fresh) < count and row.tobytes() not in seen:
+            fresh.setdefault(row.tobytes(), number)
+    return rows[list(fresh.values())]
 
 
 def _balanced(size: int, count: int, rng: np.random.Generator) -> Levels:

@@ -13,6 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from gnv2_nas.regression import Matrix
 from gnv2_nas.search.sampling.grid import Grid, Levels, Row
 
+LARGEST = 1e100
+"""Outcomes beyond it are as good as infinite: their squares would be."""
+
 Corrections = dict[int, tuple[Sequence[float], Mapping[str, float]]]
 """Number of a trial → values and constraints that are better than those it was told with."""
 
@@ -60,11 +63,16 @@ class History:
         last = np.arange(len(finite) - count // 4, len(finite))
         others = np.linspace(0, len(finite) - 1, count - count // 2 - count // 4).astype(np.intp)
         chosen = np.unique(np.concatenate([best, last, others]))
+        # A constraint that none of them set has nothing to be modelled on.
+        known = np.isfinite(self.constraints[chosen]).any(axis=0)
         return replace(
             self,
             levels=self.levels[chosen],
             losses=self.losses[chosen],
-            constraints=self.constraints[chosen],
+            constraints=self.constraints[chosen][:, known],
+            constraint_keys=[
+                self.constraint_keys[column] for column in np.flatnonzero(known).tolist()
+            ],
         )
 
 
@@ -83,9 +91,20 @@ class HistoryReader:
         return self._seen
 
     def read(
-        self, study: Study, trials: Sequence[FrozenTrial], corrections: Corrections
+        self,
+        study: Study,
+        trials: Sequence[FrozenTrial],
+        corrections: Corrections,
+        asked: Mapping[int, Row],
     ) -> History:
-        """The trials that have every parameter of the grid, in the order of their numbers."""
+        """The trials that have every parameter of the grid, in the order of their numbers.
+
+        Args:
+            study: for its directions.
+            trials: all of the study.
+            corrections: of finished trials.
+            asked: number of a trial → the genotype proposed for it, perhaps not yet suggested.
+        """
         known = [trial for trial in trials if self._row(trial) is not None]
         finished = [trial for trial in known if _has_outcome(trial)]
         signs = [1 if each is StudyDirection.MINIMIZE else -1 for each in study.directions]
@@ -93,28 +112,61 @@ class HistoryReader:
         keys = sorted({key for _, constraints in kept for key in constraints})
         losses = [np.multiply(signs, values) for values, _ in kept]
         constraints = [[each.get(key, np.nan) for key in keys] for _, each in kept]
+        running = {
+            trial.number: self._rows[trial.number]
+            for trial in known
+            if not trial.state.is_finished()
+        }
         return History(
-            levels=self._table(finished),
-            losses=np.array(losses, dtype=np.float64).reshape(len(finished), len(signs)),
-            constraints=np.array(constraints, dtype=np.float64).reshape(len(finished), len(keys)),
-            running=self._table([trial for trial in known if not trial.state.is_finished()]),
+            levels=self._table([self._rows[each.number] for each in finished]),
+            losses=_finite(np.array(losses, dtype=np.float64).reshape(-1, len(signs))),
+            constraints=_finite(
+                np.array(constraints, dtype=np.float64).reshape(len(finished), len(keys)), 0.0
+            ),
+            running=self._table(list({**asked, **running}.values())),
             signs=signs,
             constraint_keys=keys,
-            seen=frozenset(self._seen),
+            seen=frozenset(self._seen) | {row.tobytes() for row in asked.values()},
         )
 
     def _row(self, trial: FrozenTrial) -> Row | None:
         """The levels of a trial; None when it lacks a parameter of the grid."""
-        row = self._rows.get(trial.number)
-        if row is None and self._grid.distributions.keys() <= trial.params.keys():
-            row = self._grid.levels([trial.params])[0]
+        if trial.number not in self._rows:
+            row = self._levels(trial)
+            if row is None and not trial.state.is_finished():
+                return None
             self._rows[trial.number] = row
-            self._seen.add(row.tobytes())
+            if row is not None:
+                self._seen.add(row.tobytes())
+        return self._rows[trial.number]
+
+    def _levels(self, trial: FrozenTrial) -> Row | None:
+        # A failed or a running trial may have had another range under the same name.
+        wanted = self._grid.distributions.items()
+        if any(trial.distributions.get(name) != each for name, each in wanted):
+            return None
+        row: Row = self._grid.levels([trial.params])[0]
         return row
 
-    def _table(self, trials: Sequence[FrozenTrial]) -> Levels:
-        rows = [self._rows[trial.number] for trial in trials]
-        return np.array(rows, dtype=np.intp).reshape(len(trials), len(self._grid))
+    def _table(self, rows: Sequence[Row | None]) -> Levels:
+        return np.array(rows, dtype=np.intp).reshape(len(rows), len(self._grid))
+
+
+def _finite(columns: Matrix, *always: float) -> Matrix:
+    """Infinite outcomes as ones that are beyond all others by as much as those differ.
+
+    Args:
+        columns: (n, o), NaN where nothing is known.
+        always: what counts as an outcome of every column.
+    """
+    result = columns.copy()
+    for column in result.T:
+        numbers = [*column[np.abs(column) <= LARGEST], *always] or [0.0]
+        low, high = min(numbers), max(numbers)
+        beyond = (high - low) or 1.0
+        column[column > LARGEST] = high + beyond
+        column[column < -LARGEST] = low - beyond
+    return result
 
 
 def _has_outcome(trial: FrozenTrial) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from gnv2_nas.regression import Matrix
 from gnv2_nas.search.sampling.choice import choose
-from gnv2_nas.search.sampling.design import initial_design
+from gnv2_nas.search.sampling.design import initial_design, untried
 from gnv2_nas.search.sampling.evolution import Evolution
 from gnv2_nas.search.sampling.grid import Grid, Levels
 from gnv2_nas.search.sampling.history import History
@@ -60,9 +61,12 @@ class Planner:
         for stage in self._stages:
             stage.fit(fitted_to)
             candidates = stage.evolved(candidates, self.rng)
-        fresh = [row.tobytes() not in history.seen for row in candidates]
-        candidates = candidates[fresh]
-        candidates = candidates[self._stages[-1].knowledge.is_new(candidates)]
+        candidates = self._new(candidates, history.seen)
+        if len(candidates) < count:
+            # Nearly all that is good was tried: of the rest, what the models think best.
+            known = history.seen.union(row.tobytes() for row in candidates)
+            rest = untried(self.grid, known, NEWCOMERS, self.rng)
+            candidates = np.vstack([candidates, self._new(rest, known)])
         if len(candidates):
             candidates = candidates[choose(self._stages[-1], candidates, count, self.rng)]
         means, stds = self._stages[-1].losses(candidates)
@@ -71,3 +75,8 @@ class Planner:
         if self._remembered:
             self._remembered.forget_all_but(history.levels)
         return Plan(candidates, means, stds)
+
+    def _new(self, candidates: Levels, seen: Collection[bytes]) -> Levels:
+        fresh = [row.tobytes() not in seen for row in candidates]
+        candidates = candidates[fresh]
+        return candidates[self._stages[-1].knowledge.is_new(candidates)]
