@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from benchmarks.killing import Outcome, killed
 from gnv2_nas.arch import list_presets
 from gnv2_nas.search.interrupts import interrupts_wait
 from gnv2_nas.search.store import open_study
 from tests.confined import run
+from tests.search.forks import Forks
+from tests.search.forks import forks as starting_forks
 from tests.search.searching import STORAGE, searched
 from tests.search.spaces import SMALL, write_space
+from tests.search.waiting import state
 
 COMMAND = str(Path(sys.executable).parent / "gnv2-nas")
 STOCK = len(list_presets())
@@ -68,23 +77,39 @@ def whole_trials() -> list[str]:
     return [each.architecture.id for each in record.candidates]
 
 
-def test_killed_at_any_moment_it_goes_on_where_it_was(folder):
-    kept: list[str] = []
-    for trials in (2, STOCK + 3, STOCK + 12):
-        code, _, _ = stop_at(folder, trials, signal.SIGKILL)
-        assert code == -signal.SIGKILL
-        after = whole_trials()
-        assert len(after) >= trials
-        assert after[: len(kept)] == kept
-        kept = after
-    total = len(kept) - STOCK + 4
-    ended = subprocess.run(
-        search(folder, total), cwd=folder, capture_output=True, text=True, check=True
-    )
-    assert f"going on with {len(kept)} finished trials" in ended.stderr
-    final = whole_trials()
-    assert final[: len(kept)] == kept
-    assert len(final) == len(set(final)) == total + STOCK
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with starting_forks() as ready:
+        yield ready
+
+
+class Forked:
+    """A search in a fork, for `killed`."""
+
+    def __init__(self, forks: Forks, arguments: Sequence[str], folder: Path) -> None:
+        self.forks, self.fork = forks, forks.start(*arguments, cwd=folder)
+
+    def begun(self) -> bool:
+        return self.ended() or self.fork.err.stat().st_size > 0
+
+    def ended(self) -> bool:
+        return state(self.fork.pid) == ""
+
+    def kill(self) -> None:
+        os.kill(self.fork.pid, signal.SIGKILL)
+        self.forks.wait(self.fork)
+
+    def wait(self) -> None:
+        assert self.forks.wait(self.fork) == 0, self.fork.err.read_text()
+
+
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_twice(folder, forks):
+    def start(arguments, folder):
+        return Forked(forks, arguments, folder)
+
+    outcome = killed(folder, start, trials=40, kills=6, rng=random.Random(7))
+    assert outcome == Outcome(outcome.kills, 0, 0, "ok", trials=40, wanted=40)
+    assert outcome.kills >= 3
 
 
 def test_interrupted_it_says_how_to_go_on_and_reports_what_there_is(folder):

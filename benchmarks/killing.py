@@ -1,0 +1,198 @@
+"""A search that is killed again and again: is anything lost, or stored twice?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rich.table import Table
+
+from benchmarks.table import table
+from gnv2_nas.search.records import Candidate
+from gnv2_nas.search.store import open_study
+
+TRIALS = 200
+KILLS = 30
+SEED = 0
+LATEST_AFTER = 0.3
+"""Seconds between the trial that a kill waits for and the kill, at most."""
+ROOM = 10
+"""Trials before the end that no kill waits for: it shall find the search running."""
+SETTINGS = (
+    "search", "--space", "tiny", "--quality", "params", "--objectives", "quality,macs",
+    "--changes", "0", "--study", "killed", "--timeout", "1h",
+)  # fmt: skip
+
+Digests = Mapping[int, str]
+"""Number of a finished trial → digest of all its rows."""
+
+
+class Search(Protocol):
+    """A search that was started."""
+
+    def begun(self) -> bool:
+        """Whether it has said its first word, or has ended."""
+
+    def ended(self) -> bool: ...
+
+    def kill(self) -> None:
+        """SIGKILL, if it runs still, and wait for the end."""
+
+    def wait(self) -> None:
+        """For its end; it must have done its work."""
+
+
+Start = Callable[[Sequence[str], Path], Search]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was there after all the kills."""
+
+    kills: int
+    """Those that found it running."""
+    lost: int
+    """Trials that were seen finished, and were not there later or not the same."""
+    twice: int
+    integrity: str
+    """What SQLite says of its file."""
+    trials: int
+    """Networks that `--trials` counts, in the end."""
+    wanted: int
+
+
+def run() -> Table:
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        outcome = killed(Path(folder), _started, TRIALS, KILLS, random.Random(SEED))
+        seconds = time.perf_counter() - start
+    title = f"A search of {outcome.wanted} trials, {outcome.kills} times SIGKILL, {seconds:.0f} s"
+    rows = [
+        ("finished trials lost", str(outcome.lost)),
+        ("networks stored twice", str(outcome.twice)),
+        ("PRAGMA integrity_check", outcome.integrity),
+        ("trials in the end", str(outcome.trials)),
+    ]
+    return table(title, ("", "found"), rows)
+
+
+def killed(folder: Path, start: Start, trials: int, kills: int, rng: random.Random) -> Outcome:
+    """Search, killed at random instants, then to the end.
+
+    A kill waits for a random number of trials and a little longer: so that it comes while networks
+    are proposed, scored or stored, or while the study is opened, and all of the search gets some.
+    """
+    search = (*SETTINGS, "--trials", str(trials))
+    seen: dict[int, str] = {}
+    lost: set[int] = set()
+    done = 0
+    for wanted in sorted(rng.randrange(trials - ROOM) for _ in range(kills)):
+        running = start(search, folder)
+        while not running.ended() and not (running.begun() and _count(folder) >= wanted):
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, LATEST_AFTER))
+        before = digests(folder)
+        done += not running.ended()
+        running.kill()
+        lost |= _missing(seen | before, digests(folder))
+        seen |= before
+    start(search, folder).wait()
+    lost |= _missing(seen, digests(folder))
+    candidates = open_study(f"sqlite:///{folder}/studies.db", "killed").candidates()
+    with closing(_connected(folder)) as database:
+        (integrity,) = database.execute("PRAGMA integrity_check").fetchone()
+    return Outcome(
+        done, len(lost), _twice(candidates), integrity, sum(map(_counts, candidates)), trials
+    )
+
+
+def _missing(before: Digests, after: Digests) -> set[int]:
+    return {number for number, digest in before.items() if after.get(number) != digest}
+
+
+def _twice(candidates: Sequence[Candidate]) -> int:
+    networks = Counter(each.architecture.id for each in candidates)
+    return len(candidates) - len(networks)
+
+
+def _counts(candidate: Candidate) -> bool:
+    return not candidate.baseline
+
+
+def _connected(folder: Path) -> sqlite3.Connection:
+    # Not for reading alone: what a killed process left half written is rolled back first.
+    return sqlite3.connect(f"file:{folder}/studies.db?mode=rw", uri=True)
+
+
+def _count(folder: Path) -> int:
+    return len(digests(folder))
+
+
+def digests(folder: Path) -> Digests:
+    """Of all trials that are in the database now, read by another program."""
+    rows: dict[int, list[object]] = {}
+    try:
+        with closing(_connected(folder)) as database:
+            for number, *row in database.execute(ROWS):
+                rows.setdefault(number, []).append(row)
+    except sqlite3.OperationalError as error:
+        if not any(words in str(error) for words in NOT_THERE_YET):
+            raise
+    return {
+        number: hashlib.sha256(json.dumps(found, default=str).encode()).hexdigest()
+        for number, found in rows.items()
+    }
+
+
+NOT_THERE_YET = ("unable to open", "no such table")
+ROWS = """
+SELECT number, state, datetime_complete, 'param' AS part, param_name AS name, param_value AS value
+  FROM trials LEFT JOIN trial_params USING (trial_id)
+UNION ALL SELECT number, state, datetime_complete, 'value', objective, value
+  FROM trials JOIN trial_values USING (trial_id)
+UNION ALL SELECT number, state, datetime_complete, 'attribute', key, value_json
+  FROM trials JOIN trial_user_attributes USING (trial_id)
+ORDER BY number, part, name
+"""
+
+
+class _Process:
+    """The installed command."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+        command = Path(sys.executable).with_name("gnv2-nas")
+        self._messages = folder / "messages.txt"
+        with self._messages.open("w") as messages:
+            self._process = subprocess.Popen(
+                [command, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=messages
+            )
+
+    def begun(self) -> bool:
+        return self.ended() or self._messages.stat().st_size > 0
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def wait(self) -> None:
+        if self._process.wait() != 0:
+            raise RuntimeError(self._messages.read_text())
+
+
+def _started(arguments: Sequence[str], folder: Path) -> Search:
+    return _Process(arguments, folder)

@@ -1,0 +1,88 @@
+"""Where the time of a search goes: `python -m benchmarks.shares --trials 60`, 200 without."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.stopwatch import Stopwatch
+from benchmarks.table import machine, table
+from gnv2_nas.profiling import huge_pages, journal, protocol
+from gnv2_nas.profiling.calibration import ensure_calibrated
+from gnv2_nas.report import write_report
+from gnv2_nas.report.knee import knee
+from gnv2_nas.search import loop
+from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.finish import finish
+from gnv2_nas.search.proposals import Proposals
+from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request
+from gnv2_nas.search.session import SearchSession
+from gnv2_nas.search.store import Store
+
+TRIALS = 200
+HOURS = 4 * 3600.0
+OPENING = "loading sessions"
+PARTS: dict[str, tuple[Any, str]] = {
+    "scoring": (Evaluator, "scores"),
+    "timing, with loading": (protocol._Batch, "collect"),
+    OPENING: (protocol._Batch, "_open_session"),
+    "writing and checking files": (protocol._Batch, "__init__"),
+    "proposing": (Proposals, "ask"),
+    "telling the sampler": (Proposals, "tell"),
+    "choosing second looks": (loop, "second_looks"),
+    "storing": (Store, "_write"),
+    "reading the study": (Store, "_read"),
+    "keeping raw samples": (journal, "append"),
+}
+
+
+def run(trials: int = TRIALS) -> Table:
+    spent, total = _searched(trials)
+    inference = spent.pop("timing, with loading") - spent[OPENING]
+    spent = {"inference": inference, **spent}
+    spent["other"] = total - sum(spent.values())
+    rows = [(name, f"{seconds:.1f} s", f"{seconds / total:.1%}") for name, seconds in spent.items()]
+    wanted = spent["inference"] + spent["scoring"]
+    rows.append(("inference and scoring", f"{wanted:.1f} s", f"{wanted / total:.1%}"))
+    title = f"A search of {trials} trials with its report, {total:.0f} s; promised: 70 % and more"
+    return table(title, ("", "wall time", "share"), rows)
+
+
+def _searched(trials: int) -> tuple[dict[str, float], float]:
+    """Seconds in each part, and in all, of a search with the default settings."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            return _timed(check_request(SearchRequest(trials=trials, timeout=HOURS)))
+        finally:
+            os.chdir(before)
+
+
+def _timed(checked: CheckedRequest) -> tuple[dict[str, float], float]:
+    session = SearchSession(checked)
+    ensure_calibrated(session.evaluator.device)  # once for a machine, so not of a search
+    objectives = checked.settings.objectives
+    start = time.perf_counter()
+    with Stopwatch(PARTS) as spent:
+        searching = session.loop()
+        searching.run()
+        finish(searching, lambda front: knee(front, objectives), checked.request.changes)
+        write_report(session.store.record(), checked.request.reports)
+    return spent, time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    huge_pages.restart()  # as the command line does
+    options = argparse.ArgumentParser(prog="python -m benchmarks.shares")
+    options.add_argument("--trials", type=int, default=TRIALS)
+    console = Console(highlight=False)
+    console.print(machine(), markup=False)
+    console.print(run(options.parse_args().trials))

@@ -1,0 +1,115 @@
+"""`gnv2-nas` in forks of one process that has imported everything heavy.
+
+To start takes most of the time of a short search; to be killed at any moment it must have started
+often. Each fork is a process of its own in all that matters to a kill: memory, files, locks.
+`python -m tests.search.forks` is that process; it takes a command a line, as JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gnv2_nas.profiling import huge_pages
+
+ROOT = Path(__file__).parents[2]
+HEAVY = (
+    "torch", "optuna", "sqlalchemy.dialects.sqlite", "scipy.optimize", "pandas",
+    "plotly.graph_objects", "gnv2_nas.search.session", "gnv2_nas.report", "gnv2_nas.cli.search",
+)  # fmt: skip
+"""Not onnxruntime: it starts a thread when it is imported, and a fork has one thread alone."""
+
+
+class Fork(NamedTuple):
+    """A command that was started."""
+
+    pid: int
+    out: Path
+    err: Path
+
+
+class Forks:
+    """Starts commands, and waits for them."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def start(self, *arguments: object, cwd: Path) -> Fork:
+        """`gnv2-nas ARGUMENTS`; what it prints goes to files beside its working directory."""
+        name = f"{cwd.name}-{len(list(cwd.parent.glob('*.out')))}"
+        out, err = cwd.parent / f"{name}.out", cwd.parent / f"{name}.err"
+        out.touch()
+        pid = self._ask(arguments=[*map(str, arguments)], cwd=str(cwd), out=str(out), err=str(err))
+        return Fork(pid, out, err)
+
+    def wait(self, fork: Fork) -> int:
+        """The exit code; negative for the signal that ended it."""
+        return self._ask(wait=fork.pid)
+
+    def run(self, *arguments: object, cwd: Path) -> tuple[int, str, str]:
+        """Exit code, output and messages of a command."""
+        fork = self.start(*arguments, cwd=cwd)
+        code = self.wait(fork)
+        return code, fork.out.read_text(), fork.err.read_text()
+
+    def _ask(self, **question: Any) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+@contextmanager
+def forks() -> Iterator[Forks]:
+    """The process, for as long as the block."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.search.forks"], cwd=ROOT, text=True,
+        env=dict(huge_pages.environment()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        yield Forks(process)
+        process.kill()
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "wait" in asked:
+            answer = os.waitstatus_to_exitcode(os.waitpid(asked["wait"], 0)[1])
+        else:
+            answer = os.fork()
+            if answer == 0:
+                _become(**asked)
+        print(answer, flush=True)
+
+
+def _become(arguments: list[str], cwd: str, out: str, err: str) -> None:
+    """Be the command; never returns."""
+    from gnv2_nas.cli import main
+
+    os.chdir(cwd)
+    for standard, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), standard)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = ["gnv2-nas", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `gnv2-nas` does before torch is loaded
+    for name in HEAVY:
+        importlib.import_module(name)
+    _serve()
