@@ -158,16 +158,16 @@ def test_corrected_values_are_those_that_models_see():
 
 
 def test_corrected_constraints_are_those_that_models_see():
-    def share_of_threes(correct):
+    def share_of(level):
         study = study_with(startup_trials=20)
         for trial in (study.ask(FOURS) for _ in range(20)):
             trial.set_constraint("budget", 1.0)
             study.tell(trial, -trial.params["x1"])
-        if correct:
-            for trial in study.trials:
-                value = 1.0 if trial.params["x0"] != 3 else -1.0
-                study.sampler.correct(trial.number, [-trial.params["x1"]], {"budget": value})
+        for trial in study.trials:
+            value = 1.0 if trial.params["x0"] != level else -1.0
+            study.sampler.correct(trial.number, [-trial.params["x1"]], {"budget": value})
         trials = [study.ask(FOURS) for _ in range(8)]
-        return sum(each.params["x0"] == 3 for each in trials) / 8
+        return sum(each.params["x0"] == level for each in trials) / 8
 
-    assert share_of_threes(correct=True) > 0.7 > share_of_threes(correct=False)
+    assert share_of(3) > 0.7
+    assert share_of(0) > 0.7

@@ -12,6 +12,8 @@ from gnv2_nas.search.sampling.stage import Stage
 
 DIRECTIONS = 128
 DRAWS = 48
+TIE = 1e-6
+"""Weight of a candidate's own hypervolume: decides among those that promise no gain."""
 
 
 def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generator) -> list[int]:
@@ -23,7 +25,8 @@ def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generato
     evaluated already counts as chosen.
 
     Returns:
-        Positions among the (m, p) candidates, at most `count`; those without any gain come last.
+        Positions among the (m, p) candidates, at most `count`; those without any gain come
+        last, the nearest to a gain first.
     """
     running = stage.history.running
     losses, feasible = stage.draws(np.vstack([candidates, running]), DRAWS, rng)
@@ -32,9 +35,10 @@ def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generato
     known = _volumes(extent.improvements(stage.front), directions).max(axis=0, initial=0.0)
     volumes, taken = np.split(volumes, [len(candidates)], axis=1)
     best = np.maximum(taken.max(axis=1, initial=0.0), known)
+    own = TIE * volumes.mean(axis=(0, 2))
     chosen: list[int] = []
     for _ in range(min(count, len(candidates))):
-        gains = np.maximum(volumes - best[:, None, :], 0).mean(axis=(0, 2))
+        gains = np.maximum(volumes - best[:, None, :], 0).mean(axis=(0, 2)) + own
         gains[chosen] = -1
         number = int(gains.argmax())
         chosen.append(number)

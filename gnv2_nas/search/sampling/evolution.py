@@ -15,6 +15,8 @@ Fitness = Callable[[Levels], NDArray[np.float64]]
 
 ELITE = 4
 """Candidates kept in each direction."""
+FEWEST = 48
+"""Candidates kept where directions are few."""
 STEP = 0.5
 """Share of the changes of an ordered parameter that go to a neighbouring value."""
 CROSSED = 0.7
@@ -49,7 +51,7 @@ class Evolution:
 
 def _elite(scores: NDArray[np.float64]) -> NDArray[np.intp]:
     """Rows that are among the best in some direction, forbidden ones left out if any is allowed."""
-    count = min(ELITE, len(scores))
+    count = min(max(ELITE, FEWEST // scores.shape[1]), len(scores))
     best = np.argpartition(-scores, count - 1, axis=0)[:count]
     return np.unique(best)
 

@@ -37,7 +37,7 @@ class History:
     constraint_keys: Sequence[str]
     """(c,)"""
     seen: frozenset[bytes]
-    """Every genotype that was asked for, whatever became of it."""
+    """Every genotype that need not be asked for again, whatever became of it."""
 
     @property
     def outcomes(self) -> Matrix:
@@ -82,13 +82,18 @@ class HistoryReader:
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._rows: dict[int, Row | None] = {}
-        self._seen: set[bytes] = set()
+        self._tried: set[bytes] = set()
 
-    def seen(self, trials: Sequence[FrozenTrial]) -> set[bytes]:
-        """Every genotype that was asked for, whatever became of it."""
+    def seen(self, trials: Sequence[FrozenTrial]) -> frozenset[bytes]:
+        """Every genotype that was asked for, whatever became of it.
+
+        One that left parameters open, which only some trials have, may be asked for again.
+        """
+        rows = [self._row(trial) for trial in trials if not trial.state.is_finished()]
+        running = {row.tobytes() for row in rows if row is not None}
         for trial in trials:
             self._row(trial)
-        return self._seen
+        return frozenset(self._tried | running)
 
     def read(
         self,
@@ -110,35 +115,40 @@ class HistoryReader:
         signs = [1 if each is StudyDirection.MINIMIZE else -1 for each in study.directions]
         kept = [_outcome(trial, corrections, len(signs)) for trial in finished]
         keys = sorted({key for _, constraints in kept for key in constraints})
-        losses = [np.multiply(signs, values) for values, _ in kept]
-        constraints = [[each.get(key, np.nan) for key in keys] for _, each in kept]
+        losses = np.array([np.multiply(signs, values) for values, _ in kept], dtype=np.float64)
+        losses = _finite(losses.reshape(-1, len(signs)))
+        table = [[each.get(key, np.nan) for key in keys] for _, each in kept]
+        constraints = np.array(table, dtype=np.float64).reshape(len(finished), len(keys))
         running = {
-            trial.number: self._rows[trial.number]
-            for trial in known
-            if not trial.state.is_finished()
+            trial.number: self._row(trial) for trial in known if not trial.state.is_finished()
         }
         return History(
             levels=self._table([self._rows[each.number] for each in finished]),
-            losses=_finite(np.array(losses, dtype=np.float64).reshape(-1, len(signs))),
-            constraints=_finite(
-                np.array(constraints, dtype=np.float64).reshape(len(finished), len(keys)), 0.0
-            ),
+            losses=losses,
+            constraints=_kept_where_unset(_finite(constraints, 0.0), np.isfinite(losses[:, 0])),
             running=self._table(list({**asked, **running}.values())),
             signs=signs,
             constraint_keys=keys,
-            seen=frozenset(self._seen) | {row.tobytes() for row in asked.values()},
+            seen=self.seen(trials) | {row.tobytes() for row in asked.values()},
         )
 
     def _row(self, trial: FrozenTrial) -> Row | None:
         """The levels of a trial; None when it lacks a parameter of the grid."""
         if trial.number not in self._rows:
             row = self._levels(trial)
-            if row is None and not trial.state.is_finished():
-                return None
+            if not trial.state.is_finished():
+                return row
             self._rows[trial.number] = row
-            if row is not None:
-                self._seen.add(row.tobytes())
+            if row is not None and not self._has_more(trial):
+                self._tried.add(row.tobytes())
         return self._rows[trial.number]
+
+    def _has_more(self, trial: FrozenTrial) -> bool:
+        """Whether a trial had parameters that the grid does not know."""
+        return any(
+            name not in self._grid.distributions and not each.single()
+            for name, each in trial.distributions.items()
+        )
 
     def _levels(self, trial: FrozenTrial) -> Row | None:
         # A failed or a running trial may have had another range under the same name.
@@ -150,6 +160,21 @@ class HistoryReader:
 
     def _table(self, rows: Sequence[Row | None]) -> Levels:
         return np.array(rows, dtype=np.intp).reshape(len(rows), len(self._grid))
+
+
+def _kept_where_unset(constraints: Matrix, complete: NDArray[np.bool_]) -> Matrix:
+    """A constraint that is set only where it is broken is kept by as much where it is not set.
+
+    Args:
+        constraints: (n, c), NaN where none was set.
+        complete: (n,) whether a trial was not pruned, perhaps before all constraints were known.
+    """
+    result = constraints.copy()
+    for column in result.T:
+        known = column[~np.isnan(column)]
+        if np.all(known > 0):
+            column[np.isnan(column) & complete] = -known.mean()
+    return result
 
 
 def _finite(columns: Matrix, *always: float) -> Matrix:

@@ -62,11 +62,10 @@ class Planner:
             stage.fit(fitted_to)
             candidates = stage.evolved(candidates, self.rng)
         candidates = self._new(candidates, history.seen)
-        if len(candidates) < count:
-            # Nearly all that is good was tried: of the rest, what the models think best.
-            known = history.seen.union(row.tobytes() for row in candidates)
-            rest = untried(self.grid, known, NEWCOMERS, self.rng)
-            candidates = np.vstack([candidates, self._new(rest, known)])
+        if not len(candidates):
+            # All that is good was tried: of the rest, what the models think best.
+            candidates = untried(self.grid, history.seen, NEWCOMERS, self.rng)
+            candidates = self._new(candidates, history.seen)
         if len(candidates):
             candidates = candidates[choose(self._stages[-1], candidates, count, self.rng)]
         means, stds = self._stages[-1].losses(candidates)

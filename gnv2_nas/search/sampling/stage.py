@@ -77,7 +77,8 @@ class Stage:
     def evolved(self, first: Levels, rng: np.random.Generator) -> Levels:
         """Candidates that are hoped to be among the best in some direction."""
         objectives, extent = self.history.losses.shape[1], self.extent
-        drawn = draw_directions(DIRECTIONS, objectives, rng)
+        # With one objective there is one direction only.
+        drawn = draw_directions(DIRECTIONS if objectives > 1 else 0, objectives, rng)
         # Towards the ends of the front, too.
         directions = np.vstack([drawn, np.eye(objectives) + 1e-3])
 
