@@ -28,7 +28,7 @@ from gnv2_nas.search.sampling.knowledge import Knowledge
 from gnv2_nas.search.sampling.planner import Plan, Planner
 
 STARTUP_TRIALS = 20
-BATCH_SIZE = 8
+BATCH_SIZE = 4
 FEWEST_FOR_A_MODEL = 2
 _FIXED = "fixed_params"
 """System attribute of a trial whose parameters were given by `study.enqueue_trial`."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from gnv2_nas.search.sampling.knowledge import Knowledge
 
+BATCH_SIZE = 8
+"""As many as share the rounds of a measurement: there is no news before those are told."""
 SAMPLERS = ("predictor", "nsga2", "tpe", "gp", "random")
 
 
@@ -32,7 +34,7 @@ def make_sampler(name: str, seed: int, knowledge: Knowledge | None = None) -> Ba
     if check_sampler(name) == "predictor":
         from gnv2_nas.search.predictor_sampler import PredictorSampler
 
-        return PredictorSampler(seed=seed, knowledge=knowledge)
+        return PredictorSampler(seed=seed, batch_size=BATCH_SIZE, knowledge=knowledge)
     if name == "nsga2":
         return samplers.NSGAIISampler(seed=seed, population_size=24)
     if name == "tpe":
