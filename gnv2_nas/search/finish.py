@@ -39,7 +39,7 @@ def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> bool:
         loop.store.save_confirmed(sorted(confirmed))
     if loop.elapsed >= loop.timeout:
         return changes == 0
-    if base := changeable(loop, recommend):
+    if _tried_last(loop) < changes and (base := changeable(loop, recommend)):
         confirmed |= evaluate_changes(loop, base, changes)
         loop.store.save_confirmed(sorted(confirmed))
     return True
@@ -117,6 +117,12 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> se
         return set()
     loop.evaluate(batch, beside=beside, **THOROUGHLY)
     return {each.number for each in beside} | (set(loop.candidates) - before)
+
+
+def _tried_last(loop: SearchLoop) -> int:
+    """Changes evaluated since the newest network of the search itself."""
+    origins = [loop.candidates[number].origin for number in sorted(loop.candidates)]
+    return next((n for n, origin in enumerate(reversed(origins)) if origin != "change"), 0)
 
 
 def _tried_already(loop: SearchLoop, base: Candidate) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 
 import pytest
@@ -9,10 +10,16 @@ import torch
 
 from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.nn import build_model
+from gnv2_nas.search.convergence import FEWEST
+from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.loop import BATCH
 from gnv2_nas.search.pareto import front
+from gnv2_nas.search.store import open_study
+from gnv2_nas.search.workers import WorkerError
 from tests.search.asking import QUICK_SAMPLERS
-from tests.search.searching import searched, session
+from tests.search.searching import STORAGE, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
+from tests.search.stored import latency
 
 with warnings.catch_warnings():
     # It scripts functions at import, which newer torch calls deprecated.
@@ -70,6 +77,16 @@ def test_time_that_is_up_ends_the_search_and_keeps_what_there_is(folder):
     assert len(opened.store.record().candidates) == STOCK
 
 
+def test_a_front_that_no_longer_grows_ends_the_search_if_asked(folder):
+    opened = session(folder, trials=280, sampler="random", stop_when_flat=True)
+    assert opened.loop().run() == "the front grew by less than 0.5% in 64 networks"
+    number = len(opened.store.record().candidates)
+    assert FEWEST <= number < 280
+    # Not asked, it goes on.
+    again = session(folder, trials=number - STOCK + 1, sampler="random")
+    assert again.loop().run() == "all trials are done"
+
+
 def test_the_status_counts_up_to_what_is_stored(folder):
     budgets = ("0.4MFLOPs",)
     searched(folder, trials=4, budgets=budgets)
@@ -88,6 +105,42 @@ def test_the_status_counts_up_to_what_is_stored(folder):
     assert last.seconds_left >= 0
     assert last.best.quality == max(each.quality for each in record.candidates if each.feasible)
     assert 1 <= last.front <= len(record.candidates)
+
+
+class Unscored(Evaluator):
+    """Every worker dies."""
+
+    def scores(self, architectures, observe=lambda _: None):  # noqa: ARG002
+        return [WorkerError("out of memory")] * len(architectures)
+
+
+def test_a_search_that_can_no_longer_score_ends(folder):
+    opened = session(folder, trials=50)
+    opened.evaluator.__class__ = Unscored
+    loop = opened.loop()
+    assert loop.run() == "networks can no longer be scored: out of memory"
+    assert len(loop.failed) == BATCH
+    assert not found(opened.store.record())
+
+
+class Measured(Evaluator):
+    """Has a latency for every network."""
+
+    def measure(self, architectures, **_):
+        self.reference_ms = 10.0
+        return [latency(number) for number in range(len(architectures))]
+
+
+def test_milliseconds_are_those_of_who_measured_first(folder):
+    opened = session(folder)
+    opened.evaluator.__class__ = Measured
+    loop = opened.loop()
+    another = open_study(STORAGE, "demo")
+    another.keep_reference(7.5, latency(0).fingerprint)
+    (measured,) = loop.measure([opened.checked.space.sample(random.Random(0))])
+    assert opened.evaluator.reference_ms == 7.5
+    assert measured.ms == pytest.approx(measured.ratio * 7.5)
+    assert measured.ci95 == pytest.approx([end * 7.5 for end in measured.ratio_ci95])
 
 
 def test_an_impossible_latency_ends_before_the_first_trial_and_locks_no_name(folder):

@@ -1,0 +1,54 @@
+"""What is done after the search: changes to the recommended network, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from gnv2_nas.report.knee import knee
+from gnv2_nas.search.effects import change_between
+from gnv2_nas.search.finish import finish
+from tests.search.searching import session
+
+OBJECTIVES = ("quality", "macs")
+
+
+def finished(folder, changes=4, **asked):
+    """A search with its end; returns its candidates, and whether there was time."""
+    opened = session(folder, trials=6, **asked)
+    loop = opened.loop()
+    loop.run()
+    in_time = finish(loop, lambda front: knee(front, OBJECTIVES), changes)
+    return opened.store.candidates(), in_time
+
+
+def changed(candidates):
+    return [each for each in candidates if each.origin == "change"]
+
+
+def test_changes_are_made_to_the_best_network_that_the_space_can_change(folder):
+    candidates, in_time = finished(folder)
+    assert in_time
+    # Stock networks outside the space are ten times as large, and one is the best compromise.
+    assert knee([each for each in candidates if each.feasible], OBJECTIVES).baseline
+    bases = [
+        each
+        for each in candidates
+        if all(change_between(each, one) is not None for one in changed(candidates))
+    ]
+    assert len(changed(candidates)) == 4
+    assert any(each.origin != "change" and each.params for each in bases)
+
+
+def test_changes_are_tried_once(folder):
+    first, _ = finished(folder)
+    # One of them may be the recommended network now: no reason to go on and on.
+    assert finished(folder)[0] == first
+    # Unless more are asked for.
+    assert len(changed(finished(folder, changes=6)[0])) >= 6
+
+
+@pytest.mark.parametrize(("changes", "enough"), [(4, False), (0, True)])
+def test_no_changes_without_time(folder, changes, enough):
+    candidates, in_time = finished(folder, changes, timeout=1e-6)
+    assert in_time == enough
+    assert not changed(candidates)
