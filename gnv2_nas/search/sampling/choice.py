@@ -13,7 +13,8 @@ from gnv2_nas.search.sampling.stage import Stage
 DIRECTIONS = 128
 DRAWS = 48
 TIE = 1e-6
-"""Weight of a candidate's own hypervolume: decides among those that promise no gain."""
+"""Weight of a candidate's own hypervolume and of its chance to be feasible: they decide among those
+that promise no gain."""
 
 
 def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generator) -> list[int]:
@@ -26,7 +27,7 @@ def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generato
 
     Returns:
         Positions among the (m, p) candidates, at most `count`; those without any gain come
-        last, the nearest to a gain first.
+        last, the likeliest to be feasible first.
     """
     running = stage.history.running
     losses, feasible = stage.draws(np.vstack([candidates, running]), DRAWS, rng)
@@ -35,7 +36,7 @@ def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generato
     known = _volumes(extent.improvements(stage.front), directions).max(axis=0, initial=0.0)
     volumes, taken = np.split(volumes, [len(candidates)], axis=1)
     best = np.maximum(taken.max(axis=1, initial=0.0), known)
-    own = TIE * volumes.mean(axis=(0, 2))
+    own = TIE * (volumes.mean(axis=(0, 2)) + feasible[:, : len(candidates)].mean(axis=0))
     chosen: list[int] = []
     for _ in range(min(count, len(candidates))):
         gains = np.maximum(volumes - best[:, None, :], 0).mean(axis=(0, 2)) + own

@@ -87,8 +87,8 @@ class RememberedKnowledge:
         unknown = {row.tobytes(): row for row in levels if row.tobytes() not in self._rows}
         if unknown:
             self._learn(unknown)
-        table = np.array([self._rows[row.tobytes()] for row in levels])
-        table = table.reshape(len(levels), -1)
+        width = len(self.groups) + len(self._values) + len(self._constraints)
+        table = np.array([self._rows[row.tobytes()] for row in levels]).reshape(-1, width)
         features, exact = np.split(table, [len(self.groups)], axis=1)
         values, constraints = np.split(exact, [len(self._values)], axis=1)
         return Description(
