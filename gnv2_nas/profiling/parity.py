@@ -54,7 +54,11 @@ def _channels_last(model: Any) -> Any:
 
 
 def check_parity(
-    arch: Architecture, session: Session, runtime: Runtime, model: Any = None
+    arch: Architecture,
+    session: Session,
+    runtime: Runtime,
+    model: Any = None,
+    expected: NDArray[np.float32] | None = None,
 ) -> float:
     """How far the session's logits are from the torch module's.
 
@@ -64,12 +68,14 @@ def check_parity(
         runtime: that loaded it; its precision decides what is allowed.
         model: the module in evaluation mode whose weights the file has; without one, those made
             for timing.
+        expected: `expected_logits(arch, model)`, where they are known already.
 
     Raises:
         MeasurementError: farther than `LIMITS` allows.
     """
     found = session.logits()
-    expected = expected_logits(arch, model)
+    if expected is None:
+        expected = expected_logits(arch, model)
     if found.shape != expected.shape:
         raise MeasurementError(
             f"{runtime.version()} gives logits of shape {found.shape} for network {arch.id}, "
