@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.table import Table
 
@@ -136,20 +136,26 @@ def _connected(folder: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{folder}/studies.db?mode=rw", uri=True)
 
 
-def _count(folder: Path) -> int:
-    return len(digests(folder))
-
-
-def digests(folder: Path) -> Digests:
-    """Of all trials that are in the database now, read by another program."""
-    rows: dict[int, list[object]] = {}
+def _rows(folder: Path, question: str) -> list[tuple[Any, ...]]:
+    """What is in the database now, read by another program; [] while there is none."""
     try:
         with closing(_connected(folder)) as database:
-            for number, *row in database.execute(ROWS):
-                rows.setdefault(number, []).append(row)
+            return database.execute(question).fetchall()
     except sqlite3.OperationalError as error:
         if not any(words in str(error) for words in NOT_THERE_YET):
             raise
+        return []
+
+
+def _count(folder: Path) -> int:
+    return sum(number for (number,) in _rows(folder, "SELECT count(*) FROM trials"))
+
+
+def digests(folder: Path) -> Digests:
+    """Of all trials that are stored."""
+    rows: dict[int, list[object]] = {}
+    for number, *row in _rows(folder, ROWS):
+        rows.setdefault(number, []).append(row)
     return {
         number: hashlib.sha256(json.dumps(found, default=str).encode()).hexdigest()
         for number, found in rows.items()
