@@ -1,0 +1,72 @@
+"""The front measured again, and changes beside it: on the real runtime, as briefly as possible."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from gnv2_nas.profiling.record import PANEL, Calibration
+from gnv2_nas.search import finish
+from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.finish import confirm_front, evaluate_changes
+from tests.search.searching import session
+
+BRIEFLY = {"precision": 0.5, "seconds_per_network": 0.02}
+
+
+@pytest.fixture
+def loop(folder, monkeypatch):
+    """A search of three measured networks that has ended."""
+    monkeypatch.setattr(finish, "THOROUGHLY", BRIEFLY)
+    measure = Evaluator.measure
+    monkeypatch.setattr(
+        Evaluator, "measure", lambda self, networks, **_: measure(self, networks, **BRIEFLY)
+    )
+    opened = session(folder, trials=3, objectives="quality,latency")
+    # What a calibration would find in half a minute.
+    opened.evaluator.device.calibration = Calibration(
+        key="", reference_ms=20.0, log_ratios=dict.fromkeys(PANEL, 0.0), session_spread=0.01,
+        sessions=2, rounds=10, taken_at="2026-01-31",
+    )  # fmt: skip
+    ended = opened.loop()
+    ended.run()
+    return ended
+
+
+def test_the_front_and_changes_are_measured_side_by_side(loop):
+    before = dict(loop.candidates)
+    done = confirm_front(loop)
+    assert {each.number for each in loop.front} <= done
+    for number in done:
+        old, new = before[number].latency, loop.candidates[number].latency
+        # Replaced, not pooled: a front that was lucky is not believed any more.
+        assert new.taken_at >= old.taken_at
+        assert new.ms != old.ms
+        assert new.batch not in old.batch
+    untouched = before.keys() - done
+    assert all(loop.candidates[number] == before[number] for number in untouched)
+    # The study says the same.
+    stored = {each.number: each.latency.ms for each in loop.store.candidates()}
+    assert stored == {number: each.latency.ms for number, each in loop.candidates.items()}
+
+    found = [each for each in loop.candidates.values() if each.params]
+    base = max(found, key=lambda each: each.quality)
+    together = evaluate_changes(loop, base, 2)
+    changes = [each for each in loop.candidates.values() if each.origin == "change"]
+    assert len(changes) == 2
+    assert {each.number for each in changes} | {base.number} <= together
+    assert len({loop.candidates[number].latency.batch for number in together}) == 1
+    for change in changes:
+        differing = [name for name in change.params if change.params[name] != base.params[name]]
+        assert differing
+        assert change.architecture != base.architecture
+
+
+def test_what_is_not_measured_needs_no_confirming(folder):
+    opened = session(folder, trials=4)
+    ended = opened.loop()
+    ended.run()
+    before = msgspec.json.encode(list(ended.candidates.values()))
+    assert ended.front
+    assert confirm_front(ended) == set()
+    assert msgspec.json.encode(list(ended.candidates.values())) == before
