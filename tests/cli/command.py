@@ -41,7 +41,7 @@ def gnv2_nas(
     if ordinary or largest_file is not None:
         program = confined.confined(program, largest_file)
     done = subprocess.run(
-        program, cwd=cwd, env=_ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+        program, cwd=cwd, env=_ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
     )
     lines = done.stderr.splitlines(keepends=True)
     imports = [line.rpartition("|")[2].strip() for line in lines if line.startswith(_IMPORTED)]

@@ -14,7 +14,9 @@ from gnv2_nas.search.store import open_study
 from tests.cli.command import Answer, gnv2_nas
 from tests.search.spaces import SMALL, write_space
 
-SEARCH = ("search", "--space", "small.yaml", "--budget", "0.9MFLOPs", "--study", "demo")
+SEARCH = (
+    "search", "--space", "small.yaml", "--budget", "0.9MFLOPs", "--study", "demo", "--changes", "1",
+)  # fmt: skip
 
 
 class Flow(NamedTuple):

@@ -91,7 +91,8 @@ def test_a_space_of_one_network(tmp_path):
 def test_a_genotype_can_be_asked_for(small):
     asked = proposals(small)
     params = small.centre()
-    proposal = asked.ask_for(params)
+    proposal = asked.ask_for(params, "change")
+    assert proposal.origin == "change"
     assert proposal.architecture == small.decode(params)
     assert proposal.trial.params == params
 
