@@ -46,6 +46,7 @@ class Forks:
         name = f"{cwd.name}-{len(list(cwd.parent.glob('*.out')))}"
         out, err = cwd.parent / f"{name}.out", cwd.parent / f"{name}.err"
         out.touch()
+        err.touch()
         pid = self._ask(arguments=[*map(str, arguments)], cwd=str(cwd), out=str(out), err=str(err))
         return Fork(pid, out, err)
 
