@@ -72,8 +72,8 @@ def test_after_a_break_every_gene_is_still_bred(small):
     assert watched.bred
 
 
-def test_a_gaussian_process_of_optuna_can_be_had(six):
-    assert len(set(ids(ask(proposals(six, "gp"), 6)))) == 6
+def test_a_gaussian_process_of_optuna_can_be_had(small):
+    assert len(set(ids(ask(proposals(small, "gp"), 12)))) == 12
 
 
 def test_an_unknown_sampler_is_answered_with_the_known_ones():
