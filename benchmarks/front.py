@@ -25,7 +25,7 @@ from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import Candidate, StudyRecord
 from gnv2_nas.search.request import SearchRequest, check_request
 from gnv2_nas.search.session import SearchSession
-from gnv2_nas.search.store import open_study
+from gnv2_nas.search.storage.store import open_study
 
 SECONDS_PER_NETWORK = 3.0
 PROMISED = 0.9

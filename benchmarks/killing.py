@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.table import table
 from gnv2_nas.search.records import Candidate
-from gnv2_nas.search.store import open_study
+from gnv2_nas.search.storage.store import open_study
 
 TRIALS = 200
 KILLS = 30

@@ -24,7 +24,7 @@ from gnv2_nas.search.finish import finish
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request
 from gnv2_nas.search.session import SearchSession
-from gnv2_nas.search.store import Store
+from gnv2_nas.search.storage.store import Store
 
 TRIALS = 200
 HOURS = 4 * 3600.0

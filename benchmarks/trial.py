@@ -17,7 +17,7 @@ from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import SearchRequest, check_request
 from gnv2_nas.search.session import SearchSession
-from gnv2_nas.search.store import Store
+from gnv2_nas.search.storage.store import Store
 
 TRIALS = 24
 PARTS: dict[str, tuple[type, str]] = {

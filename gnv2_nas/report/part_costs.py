@@ -51,7 +51,7 @@ def part_costs(
     ]
     titles = ("latency, ms", quality.column_title)
     on_front = {one.number for one in members}
-    then = "" if recommended is base else f", the {best_word(record)} when they were chosen"
+    then = "" if recommended is base else f", the {best_word(record)} {_of_what(recommended)}"
     return PartCosts(
         lead=(
             f"{reference(record, base)}{then}, with one thing changed at a time and all else the "
@@ -148,3 +148,9 @@ def _signed(amount: float, size: Callable[[float], str]) -> str:
 def _more_macs(change: MeasuredChange) -> float:
     """Millions of multiply-adds more than before."""
     return (change.changed.counts.macs - change.base.counts.macs) / 1e6
+
+
+def _of_what(recommended: Candidate | None) -> str:
+    """Why the changes are not those of the recommended network."""
+    outside = recommended is not None and not recommended.params
+    return "of those inside the space" if outside else "when they were chosen"

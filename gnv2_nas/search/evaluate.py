@@ -18,7 +18,7 @@ from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality.estimator import QualityEstimator
 from gnv2_nas.search.budgets import excesses, violations
 from gnv2_nas.search.records import Candidate, Origin, Prediction, Settings
-from gnv2_nas.search.workers import WorkerError, Workers
+from gnv2_nas.search.working.workers import WorkerError, Workers
 from gnv2_nas.space import Value
 
 PRECISION = 0.03

@@ -18,11 +18,11 @@ from gnv2_nas.search.evaluate import Evaluator, Score, in_milliseconds_of
 from gnv2_nas.search.pareto import front_of
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.records import Candidate, Origin
-from gnv2_nas.search.remeasured import with_latency
 from gnv2_nas.search.second_looks import second_looks
-from gnv2_nas.search.stored_study import Store
-from gnv2_nas.search.study_format import Progress, candidate_of
-from gnv2_nas.search.workers import WorkerError
+from gnv2_nas.search.storage.remeasured import with_latency
+from gnv2_nas.search.storage.stored_study import Store
+from gnv2_nas.search.storage.study_format import Progress, candidate_of
+from gnv2_nas.search.working.workers import WorkerError
 from gnv2_nas.space import SearchSpace
 
 BATCH = 8

@@ -26,7 +26,7 @@ from gnv2_nas.search.budgets import find_feasible, parse_budgets
 from gnv2_nas.search.objectives import parse_objectives
 from gnv2_nas.search.records import Settings
 from gnv2_nas.search.sampler import check_sampler
-from gnv2_nas.search.sqlite_file import check_database
+from gnv2_nas.search.storage.sqlite_file import check_database
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
 

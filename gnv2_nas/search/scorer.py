@@ -8,7 +8,7 @@ from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.data import Dataset, classes_of, load_dataset
 from gnv2_nas.quality.estimator import QualityEstimator, check_estimator
 from gnv2_nas.search.records import Settings
-from gnv2_nas.search.worker_process import Scorer
+from gnv2_nas.search.working.worker_process import Scorer
 from gnv2_nas.space import SearchSpace, load_space
 
 

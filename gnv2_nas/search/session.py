@@ -25,10 +25,10 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
 from gnv2_nas.search.scorer import load_images, make_estimator, make_scorer
-from gnv2_nas.search.sqlite_file import without_password
-from gnv2_nas.search.store import open_or_create
-from gnv2_nas.search.study_format import Provenance
-from gnv2_nas.search.workers import Workers
+from gnv2_nas.search.storage.sqlite_file import without_password
+from gnv2_nas.search.storage.store import open_or_create
+from gnv2_nas.search.storage.study_format import Provenance
+from gnv2_nas.search.working.workers import Workers
 
 SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
 """Packages whose version can change what a study finds."""

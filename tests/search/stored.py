@@ -15,8 +15,8 @@ from gnv2_nas.graph import count
 from gnv2_nas.profiling.record import Fingerprint, Measurement
 from gnv2_nas.search.budgets import excesses, parse_budgets, violations
 from gnv2_nas.search.records import Candidate, Prediction, Settings
-from gnv2_nas.search.retries import Patience
-from gnv2_nas.search.store import Provenance, Store, open_or_create
+from gnv2_nas.search.storage.retries import Patience
+from gnv2_nas.search.storage.store import Provenance, Store, open_or_create
 
 STOCK = preset("ghostnetv2-1.0")
 COUNTS = count(STOCK)

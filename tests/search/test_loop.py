@@ -14,8 +14,8 @@ from gnv2_nas.search.convergence import FEWEST
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
 from gnv2_nas.search.pareto import front
-from gnv2_nas.search.store import open_study
-from gnv2_nas.search.workers import WorkerError
+from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.working.workers import WorkerError
 from tests.search.asking import QUICK_SAMPLERS
 from tests.search.searching import STORAGE, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes

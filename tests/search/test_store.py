@@ -9,7 +9,7 @@ import pytest
 from gnv2_nas.errors import StudyError, UnknownNameError
 from gnv2_nas.search import attributes
 from gnv2_nas.search.records import StudyRecord
-from gnv2_nas.search.store import open_study, study_names
+from gnv2_nas.search.storage.store import open_study, study_names
 from tests.search.searching import STORAGE, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK
 

@@ -9,10 +9,10 @@ import optuna
 import pytest
 
 from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
-from gnv2_nas.search.database import open_database
-from gnv2_nas.search.optuna_tables import REVISION
-from gnv2_nas.search.store import Progress, Store, candidate_of, open_study, study_names
-from gnv2_nas.search.study_access import PublicStudy
+from gnv2_nas.search.storage.database import open_database
+from gnv2_nas.search.storage.optuna_tables import REVISION
+from gnv2_nas.search.storage.store import Progress, Store, candidate_of, open_study, study_names
+from gnv2_nas.search.storage.study_access import PublicStudy
 from tests.search.stored import (
     PROVENANCE,
     SETTINGS,

@@ -17,9 +17,9 @@ from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.profiling import device_lock
 from gnv2_nas.profiling.device_lock import Turn, measuring, scoring
 from gnv2_nas.profiling.fingerprint import usable_cores
-from gnv2_nas.search import worker_supervisor
-from gnv2_nas.search.worker_supervisor import SHORTEST_TURN
-from gnv2_nas.search.workers import WorkerError, Workers
+from gnv2_nas.search.working import worker_supervisor
+from gnv2_nas.search.working.worker_supervisor import SHORTEST_TURN
+from gnv2_nas.search.working.workers import WorkerError, Workers
 from tests.search import scorers
 from tests.search.scorers import Script, attempts, network
 from tests.search.waiting import PATIENCE, all_gone, all_stopped, until

@@ -22,7 +22,7 @@ SPINNING = """
 import sys
 from functools import partial
 from pathlib import Path
-from gnv2_nas.search.workers import Workers
+from gnv2_nas.search.working.workers import Workers
 from tests.search import scorers
 folder = Path(sys.argv[1])
 make = partial(scorers.scripted, folder, {1: ["spin"], 2: ["spin"]})
@@ -47,7 +47,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from gnv2_nas.profiling.device_lock import measuring
-from gnv2_nas.search.workers import Workers
+from gnv2_nas.search.working.workers import Workers
 from tests.search import scorers
 from tests.search.waiting import state, until
 mine, *others = map(Path, sys.argv[1:])

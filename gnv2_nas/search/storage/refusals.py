@@ -6,7 +6,7 @@ import msgspec
 import optuna
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from gnv2_nas.search.sqlite_file import without_password
+from gnv2_nas.search.storage.sqlite_file import without_password
 
 DATABASE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 """What SQLAlchemy raises, and what Optuna makes of it."""

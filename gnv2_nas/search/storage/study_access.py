@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import optuna
 from optuna.trial import FrozenTrial
 
-from gnv2_nas.search.optuna_tables import REVISION
-from gnv2_nas.search.trial_rows import FINISHED
+from gnv2_nas.search.storage.optuna_tables import REVISION
+from gnv2_nas.search.storage.trial_rows import FINISHED
 
 
 class Last(NamedTuple):
@@ -58,7 +58,7 @@ class StudyAccess(Protocol):
 
 def study_access(storage: optuna.storages.RDBStorage, name: str) -> StudyAccess:
     """The quick way where the tables are of the revision it knows, else Optuna's own."""
-    from gnv2_nas.search.table_study import TableStudy
+    from gnv2_nas.search.storage.table_study import TableStudy
 
     study_id = storage.get_study_id_from_name(name)
     if storage.get_current_version() == REVISION:

@@ -13,15 +13,20 @@ import optuna
 
 from gnv2_nas.errors import StudyError, UnknownNameError
 from gnv2_nas.search import attributes
-from gnv2_nas.search.database import open_database, opening
 from gnv2_nas.search.objectives import DIRECTIONS
 from gnv2_nas.search.records import Settings
-from gnv2_nas.search.retries import PATIENCE, Patience
-from gnv2_nas.search.same_settings import check_same
-from gnv2_nas.search.sqlite_file import check_database, without_password
-from gnv2_nas.search.stored_study import Store
-from gnv2_nas.search.study_access import NONE_YET, StudyAccess, StudyTransaction, study_access
-from gnv2_nas.search.study_format import Progress, Provenance, candidate_of
+from gnv2_nas.search.storage.database import open_database, opening
+from gnv2_nas.search.storage.retries import PATIENCE, Patience
+from gnv2_nas.search.storage.same_settings import check_same
+from gnv2_nas.search.storage.sqlite_file import check_database, without_password
+from gnv2_nas.search.storage.stored_study import Store
+from gnv2_nas.search.storage.study_access import (
+    NONE_YET,
+    StudyAccess,
+    StudyTransaction,
+    study_access,
+)
+from gnv2_nas.search.storage.study_format import Progress, Provenance, candidate_of
 
 __all__ = [
     "Patience", "Progress", "Provenance", "Store", "candidate_of", "open_or_create", "open_study",

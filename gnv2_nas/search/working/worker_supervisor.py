@@ -18,8 +18,8 @@ from multiprocessing.connection import Pipe, wait
 
 from gnv2_nas.profiling.device_lock import SECONDS_BETWEEN_ATTEMPTS, Turn, Waiting
 from gnv2_nas.profiling.fingerprint import usable_cores
-from gnv2_nas.search.worker_handle import Worker
-from gnv2_nas.search.worker_task import Task
+from gnv2_nas.search.working.worker_handle import Worker
+from gnv2_nas.search.working.worker_task import Task
 
 SHORTEST_TURN = 1.0
 """Seconds of scoring before others that wait to measure are let in: stopping and going on again

@@ -14,9 +14,9 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
 from gnv2_nas.errors import InputError, StorageError, StudyError
-from gnv2_nas.search.interrupts import interrupts_wait
-from gnv2_nas.search.refusals import DATABASE_ERRORS, refusal_of
-from gnv2_nas.search.sqlite_file import without_password
+from gnv2_nas.search.storage.interrupts import interrupts_wait
+from gnv2_nas.search.storage.refusals import DATABASE_ERRORS, refusal_of
+from gnv2_nas.search.storage.sqlite_file import without_password
 
 LOCK_SECONDS = 5
 """How long SQLite itself waits for a lock; `Patience` decides how often."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gnv2_nas.errors import InputError, RunError
-from gnv2_nas.search.worker_process import Answer
+from gnv2_nas.search.working.worker_process import Answer
 
 ATTEMPTS = 2
 

@@ -12,12 +12,12 @@ from optuna.trial import FrozenTrial
 from gnv2_nas.errors import StudyError
 from gnv2_nas.profiling.record import Fingerprint, Measurement
 from gnv2_nas.search import attributes
-from gnv2_nas.search.known_trials import KnownTrials
 from gnv2_nas.search.records import Candidate, Settings, StudyRecord
-from gnv2_nas.search.remeasured import latencies_of, with_latency
-from gnv2_nas.search.retries import PATIENCE, Patience, persist
-from gnv2_nas.search.study_access import Last, StudyAccess, StudyTransaction
-from gnv2_nas.search.study_format import (
+from gnv2_nas.search.storage.known_trials import KnownTrials
+from gnv2_nas.search.storage.remeasured import latencies_of, with_latency
+from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
+from gnv2_nas.search.storage.study_access import Last, StudyAccess, StudyTransaction
+from gnv2_nas.search.storage.study_format import (
     Progress,
     Provenance,
     candidate_of,

@@ -18,9 +18,9 @@ from typing import Self
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.profiling.device_lock import Waiting, held, silent
-from gnv2_nas.search.worker_process import Scorer
-from gnv2_nas.search.worker_supervisor import Supervisor
-from gnv2_nas.search.worker_task import Task, WorkerError
+from gnv2_nas.search.working.worker_process import Scorer
+from gnv2_nas.search.working.worker_supervisor import Supervisor
+from gnv2_nas.search.working.worker_task import Task, WorkerError
 
 __all__ = ["SETUP_TIMEOUT", "Scorer", "WorkerError", "Workers"]
 

@@ -17,7 +17,13 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Table, insert, select
 
-from gnv2_nas.search.optuna_tables import PARAMS, SYSTEM_ATTRIBUTES, TRIALS, USER_ATTRIBUTES, VALUES
+from gnv2_nas.search.storage.optuna_tables import (
+    PARAMS,
+    SYSTEM_ATTRIBUTES,
+    TRIALS,
+    USER_ATTRIBUTES,
+    VALUES,
+)
 
 CHUNK = 500
 """Trials read at once: what is held twice in memory."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gnv2_nas.errors import StudyError
 from gnv2_nas.search.records import Settings
-from gnv2_nas.search.study_format import Provenance
+from gnv2_nas.search.storage.study_format import Provenance
 
 
 def check_same(

@@ -12,7 +12,7 @@ from multiprocessing.connection import Pipe
 import msgspec
 
 from gnv2_nas.errors import RunError
-from gnv2_nas.search.worker_process import Answer
+from gnv2_nas.search.working.worker_process import Answer
 
 SECONDS_TO_EXIT = 1.0
 """Between closing its connection and being gone."""
@@ -21,7 +21,7 @@ SECONDS_TO_EXIT = 1.0
 # in environment and process group.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; "
-    "from gnv2_nas.search.worker_process import main; main(int(sys.argv[1]))"
+    "from gnv2_nas.search.working.worker_process import main; main(int(sys.argv[1]))"
 )
 
 

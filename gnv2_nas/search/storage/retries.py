@@ -10,8 +10,8 @@ from typing import TypeVar
 import msgspec
 
 from gnv2_nas.errors import StorageError
-from gnv2_nas.search.interrupts import interrupts_wait
-from gnv2_nas.search.refusals import DATABASE_ERRORS, Refusal, is_temporary, refusal_of
+from gnv2_nas.search.storage.interrupts import interrupts_wait
+from gnv2_nas.search.storage.refusals import DATABASE_ERRORS, Refusal, is_temporary, refusal_of
 
 Answer = TypeVar("Answer")
 
