@@ -10,7 +10,7 @@ from gnv2_nas.cli.console import say, stderr
 from gnv2_nas.units import format_duration
 
 if TYPE_CHECKING:
-    from gnv2_nas.search.loop import Status
+    from gnv2_nas.search.status import Status
 
 LOG_EVERY_SECONDS = 10.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from gnv2_nas.search.pareto import front_of
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.records import Candidate, Origin
 from gnv2_nas.search.second_looks import second_looks
+from gnv2_nas.search.status import Observer, Status
 from gnv2_nas.search.storage.remeasured import with_latency
 from gnv2_nas.search.storage.stored_study import Store
 from gnv2_nas.search.storage.study_format import Progress, candidate_of
@@ -31,27 +32,6 @@ FINISHING = 0.2, 60.0
 """Share of the time, and seconds, that are kept for measuring the front in the end, at most."""
 NOT_OF_THE_SEARCH: frozenset[Origin] = frozenset({"stock", "change"})
 """Evaluated beside the search: not among the networks that were asked for."""
-
-
-class Status(msgspec.Struct, frozen=True):
-    """Where a search stands, for a progress line."""
-
-    evaluated: int
-    wanted: int
-    proposed: int
-    rejected: int
-    feasible: int
-    """Of the evaluated."""
-    front: int
-    best: Candidate | None
-    """Best of the front in the first objective."""
-    seconds: float
-    seconds_left: float | None
-    """Until the trials or the time run out, whichever comes first; None while unknown."""
-    doing: str
-
-
-Observer = Callable[[Status], None]
 
 
 class SearchLoop:

@@ -20,11 +20,12 @@ from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.budgets import corner_networks
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.graph_knowledge import GraphKnowledge
-from gnv2_nas.search.loop import Observer, SearchLoop
+from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
 from gnv2_nas.search.scorer import load_images, make_estimator, make_scorer
+from gnv2_nas.search.status import Observer
 from gnv2_nas.search.storage.sqlite_file import without_password
 from gnv2_nas.search.storage.store import open_or_create
 from gnv2_nas.search.storage.study_format import Provenance
