@@ -6,12 +6,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-REGISTRY = "https://registry.npmjs.org"
 _AT_ONCE = 50
 """Packages that one call of npm fetches."""
 
@@ -37,10 +35,11 @@ def default_folder() -> Path:
 
 
 def fetch(packages: Sequence[Package], folder: Path) -> list[Path]:
-    """The files of packages: from the folder if they are there, else from the registry.
+    """The files of packages: from the folder if they are there, else by npm.
 
     Raises:
-        SystemExit: what came is not the package that the benchmark was made with.
+        SystemExit: npm is not there, or what came is not the package that the benchmark was
+            made with.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [package for package in packages if not (folder / package.file).exists()]
@@ -61,16 +60,8 @@ def _check(package: Package, path: Path) -> None:
 
 def _download(packages: Sequence[Package], folder: Path) -> None:
     npm = shutil.which("npm")
-    if npm:
-        names = [f"{package.name}@{package.version}" for package in packages]
-        command = [npm, "pack", "--silent", *names, "--pack-destination", str(folder)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return
-    registry = os.environ.get("NPM_CONFIG_REGISTRY", REGISTRY).rstrip("/")
-    for package in packages:
-        short = package.name.rpartition("/")[2]
-        url = f"{registry}/{package.name}/-/{short}-{package.version}.tgz"
-        aside = folder / f"{package.file}.part"
-        with urllib.request.urlopen(url) as answer:  # noqa: S310
-            aside.write_bytes(answer.read())
-        aside.replace(folder / package.file)
+    if npm is None:
+        raise SystemExit("error: npm fetches the packages, but is not there: install Node.js")
+    names = [f"{package.name}@{package.version}" for package in packages]
+    command = [npm, "pack", "--silent", *names, "--pack-destination", str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
