@@ -40,9 +40,26 @@ def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> bool:
     if loop.elapsed >= loop.timeout:
         return changes == 0
     if _tried_last(loop) < changes and (base := changeable(loop, recommend)):
-        confirmed |= evaluate_changes(loop, base, changes)
+        together = evaluate_changes(loop, base, changes)
+        confirmed = _with_the_returned(loop, confirmed | together, together)
         loop.store.save_confirmed(sorted(confirmed))
     return True
+
+
+def _with_the_returned(loop: SearchLoop, confirmed: set[int], together: set[int]) -> set[int]:
+    """`confirmed`, and those who came back to the front when it was measured with the changes.
+
+    They are measured side by side with all of those, so that what was compared stays comparable.
+    """
+    for _ in range(ROUNDS):
+        on_front = {each.number for each in loop.front}
+        measures = loop.store.settings.measures and loop.elapsed < loop.timeout
+        if on_front <= confirmed or not measures:
+            break
+        numbers = [*on_front, *sorted(together - on_front)][:NETWORKS_AT_ONCE]
+        loop.evaluate([], beside=[loop.candidates[number] for number in numbers], **THOROUGHLY)
+        confirmed = confirmed | set(numbers)
+    return confirmed
 
 
 def changeable(loop: SearchLoop, recommend: Recommend) -> Candidate | None:

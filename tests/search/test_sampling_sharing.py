@@ -60,10 +60,10 @@ def test_threads_share_the_design_and_never_try_the_same():
     trials = study.trials
     assert len(set(genotypes(trials))) == 48
     assert study.best_value <= 2
-    # A design made anew for each trial would be random: some level hardly there.
+    # A design made anew for each trial would be random: some level not there at all. Which trials
+    # come before the first that is known to the sampler is up to the threads.
     for name in FOURS:
-        levels = [each.params[name] for each in trials[:16]]
-        assert min(levels.count(level) for level in range(4)) >= 2
+        assert {each.params[name] for each in trials[:16]} == {0, 1, 2, 3}
 
 
 def test_trials_asked_for_together_differ_before_their_parameters_are_suggested():

@@ -67,8 +67,8 @@ with Workers(2, make, 60) as workers:
                 log.write(f"{mine.name} begins\\n")
             for folder in (mine, *others):
                 states = [state(pid) for n in (1, 2) for pid in scorers.attempts(folder, n)]
-                # Workers of a search that is done are idle or gone.
-                allowed = {"T", "S", ""} if (folder / "enough").exists() else {"T"}
+                # Workers of a search that is done are idle, about to be, or gone.
+                allowed = {"T", "S", "R", ""} if (folder / "enough").exists() else {"T"}
                 assert allowed.issuperset(states), f"computing beside a measurement: {states}"
             with Path("measured").open("a") as log:
                 log.write(f"{mine.name} ends\\n")
