@@ -39,7 +39,7 @@ class Ridge:
 
     def predict(self, features: Matrix) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the outcome for each row of (n, d) features."""
-        rows = _standardised(features, self.centre, self.scale)
+        rows = standardised(features, self.centre, self.scale)
         unknown = (rows**2).sum(axis=1) - ((rows @ self.known.T) ** 2).sum(axis=1)
         spread = np.sqrt(1 + np.maximum(unknown, 0) / self.penalty)
         return rows @ self.weights + self.intercept, self.noise * spread
@@ -75,7 +75,7 @@ def fit_ridge(
     scale = np.maximum(np.sqrt((weight[:, None] * deviations**2).mean(axis=0)), least_scale)
     scale[scale < 1e-9] = np.inf
     intercept = float((weight * outcomes).mean())
-    rows = _standardised(features, centre, scale) * root[:, None]
+    rows = standardised(features, centre, scale) * root[:, None]
     centred = (outcomes - intercept) * root
     u, s, vt = np.linalg.svd(rows, full_matrices=False)
     tried = PENALTIES[most_penalty >= PENALTIES]
@@ -92,7 +92,8 @@ def fit_ridge(
     )
 
 
-def _standardised(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
+def standardised(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
+    """Features in deviations from their mean; NaN, and an infinite scale, stand for the mean."""
     result: Matrix = np.nan_to_num((features - centre) / scale)
     return result
 

@@ -19,6 +19,7 @@ from gnv2_nas.graph import Counts, Graph, count_graph, lower
 from gnv2_nas.profiling.latency_features import feature_names, latency_features
 from gnv2_nas.quality.predictor_features import features as block_features
 from gnv2_nas.regression import Matrix, Vector
+from gnv2_nas.regression.ridge import standardised
 from gnv2_nas.regression.variance_components import Groups
 from gnv2_nas.search.budgets import excesses
 from gnv2_nas.search.records import Budget, ObjectiveName
@@ -82,9 +83,7 @@ class GraphKnowledge:
 
     def _standardised(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
         # What a network does not have takes the mean, as in the accuracy predictor.
-        rows = (self._raw(networks, graphs) - self._mean) / self._spread
-        result: Matrix = np.nan_to_num(rows)
-        return result
+        return standardised(self._raw(networks, graphs), self._mean, self._spread)
 
     def _raw(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
         costs = latency_features(graphs)

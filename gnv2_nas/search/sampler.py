@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gnv2_nas.errors import UnknownNameError
@@ -23,18 +24,22 @@ def check_sampler(name: str) -> str:
     return name
 
 
-def make_sampler(name: str, seed: int, knowledge: Knowledge | None = None) -> BaseSampler:
+def make_sampler(
+    name: str, seed: int, knowledge: Callable[[], Knowledge] | None = None
+) -> BaseSampler:
     """A fresh sampler.
 
     Args:
-        knowledge: what is known of genotypes; `predictor` makes use of it, Optuna's own cannot.
+        knowledge: makes what is known of genotypes, for `predictor`; Optuna's own cannot use it.
     """
     from optuna import samplers
 
     if check_sampler(name) == "predictor":
         from gnv2_nas.search.predictor_sampler import PredictorSampler
 
-        return PredictorSampler(seed=seed, batch_size=BATCH_SIZE, knowledge=knowledge)
+        return PredictorSampler(
+            seed=seed, batch_size=BATCH_SIZE, knowledge=knowledge and knowledge()
+        )
     if name == "nsga2":
         return samplers.NSGAIISampler(seed=seed, population_size=24)
     if name == "tpe":

@@ -138,7 +138,7 @@ class SearchSession:
             make_sampler(
                 request.sampler,
                 request.seed + len(past),
-                GraphKnowledge(space, settings.budgets, settings.objectives, seen),
+                partial(GraphKnowledge, space, settings.budgets, settings.objectives, seen),
             ),
             request.seed,
             seen,

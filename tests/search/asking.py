@@ -28,7 +28,9 @@ def proposals(
 ) -> Proposals:
     known, kept = set(seen), parse_budgets(budgets)
     if isinstance(sampler, str):
-        sampler = make_sampler(sampler, seed, GraphKnowledge(space, kept, OBJECTIVES, known))
+        sampler = make_sampler(
+            sampler, seed, lambda: GraphKnowledge(space, kept, OBJECTIVES, known)
+        )
     asked = Proposals(space, kept, OBJECTIVES, sampler, seed, known)
     asked.learn(past)
     return asked

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,15 +29,14 @@ class Stage:
     def fit(self, history: History) -> None:
         self.history = history
         self._models.fit(self.knowledge.describe(history.levels).features, history.outcomes)
-        self.__dict__.pop("known", None)
+        self.known = self._known()
 
     def forget(self) -> None:
         """Let go of all that grows with the history."""
         self._models.forget()
-        self.__dict__.pop("known", None)
+        del self.known
 
-    @cached_property
-    def known(self) -> Matrix:
+    def _known(self) -> Matrix:
         """(n, k) losses of the feasible trials, without their noise; of all if none is feasible."""
         objectives = self.history.losses.shape[1]
         fitted = self._models.fitted(self.history.outcomes)[:, :objectives]
