@@ -185,10 +185,13 @@ class SearchLoop:
         later = latencies[len(batch) :]
         for candidate, latency in zip(again, later[: len(again)], strict=True):
             if latency is not None and candidate.latency is not None:
-                self.correct(candidate, pooled(candidate.latency, latency))
+                self._correct(candidate, pooled(candidate.latency, latency))
         for candidate, latency in zip(beside, later[len(again) :], strict=True):
             if latency is not None:
-                self.correct(candidate, latency)
+                self._correct(candidate, latency)
+        if later:
+            # Some may have left the front, so that others are on it again.
+            self.front = front_of(list(self.candidates.values()), self.store.settings.objectives)
         self.report("keeping")
 
     def measure(self, networks: Sequence[Architecture], **options: Any) -> list[Measurement | None]:
@@ -196,15 +199,13 @@ class SearchLoop:
         latencies = self.evaluator.measure(networks, **options)
         return self._in_one_reference(latencies) if not self._has_reference else latencies
 
-    def correct(self, candidate: Candidate, latency: Measurement) -> None:
+    def _correct(self, candidate: Candidate, latency: Measurement) -> None:
         """Keep a later latency of a finished trial, and tell the models."""
         self.store.save_remeasured(candidate.number, latency)
         corrected = with_latency(candidate, latency, self.store.settings.budgets)
         self.proposals.correct(corrected)
         self.feasible += _searched(candidate) * (corrected.feasible - candidate.feasible)
         self.candidates[candidate.number] = corrected
-        # It may have left the front, so that others are on it again.
-        self.front = front_of(list(self.candidates.values()), self.store.settings.objectives)
 
     def _finish(self, candidate: Candidate, proposal: Proposal | None) -> None:
         trial = None if proposal is None else self.proposals.tell(proposal, candidate)
