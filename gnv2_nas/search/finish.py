@@ -14,7 +14,8 @@ from gnv2_nas.search.neighbours import choose_changes, one_change_neighbours
 from gnv2_nas.search.records import Candidate
 
 ROUNDS = 2
-"""What is measured again may leave the front, and others come in its place: so often at most."""
+"""What is measured again may leave the front, and others come in its place: so often even when the
+time is up, and until every member was measured again while there is time."""
 THOROUGHLY: dict[str, Any] = {"precision": 0.02, "seconds_per_network": 1.5}
 
 
@@ -90,14 +91,20 @@ def confirm_front(loop: SearchLoop) -> set[int]:
         Numbers of the trials that were measured again.
     """
     done: set[int] = set()
-    for _ in range(ROUNDS if loop.store.settings.measures else 0):
-        if all(candidate.number in done for candidate in loop.front):
+    if not loop.store.settings.measures:
+        return done
+    rounds = 0
+    # Ends: each round confirms one network more, at least.
+    while new := [candidate for candidate in loop.front if candidate.number not in done]:
+        if rounds >= ROUNDS and loop.elapsed >= loop.timeout:
             break
         # All of them, the confirmed included: they are compared with each other.
-        members = loop.front[:NETWORKS_AT_ONCE]
+        old = [candidate for candidate in loop.front if candidate.number in done]
+        members = [*new, *old][:NETWORKS_AT_ONCE]
         loop.report(f"measuring the {len(members)} networks of the front side by side")
         loop.evaluate([], beside=members, **THOROUGHLY)
         done |= {candidate.number for candidate in members}
+        rounds += 1
     return done
 
 
