@@ -114,8 +114,6 @@ def test_networks_are_compared(flow):
     comparison = found["comparisons"][names[1]]
     assert comparison["verdict"] == "FASTER"
     assert comparison["ci95"][0] < comparison["ratio"] < comparison["ci95"][1] < 1
-    printed = flow.run("profile", *names, "--compare").out
-    assert "FASTER" in printed
 
 
 def test_a_latency_budget_is_judged(flow):

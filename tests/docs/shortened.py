@@ -1,8 +1,8 @@
 """`gnv2-nas` and Python blocks as the documentation tests run them: the same work, less of it.
 
 A measurement ends after three rounds, two stock networks stand for all of them, a search ends
-after five trials, a training after a few steps, and AZ-NAS ranks among eight networks. The options
-are appended: of an option given twice the last one counts.
+after five trials, a training after a few steps, AZ-NAS ranks among eight networks, and there are
+fewer digits. The options are appended: of an option given twice the last one counts.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import importlib
 import runpy
 import sys
 
+from sklearn.utils import Bunch
+
 ROUNDS = 3
 REFERENCES = 8
+DIGITS = 400
 STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
 SHORTER = {
-    ("search",): ["--trials", "5", "--timeout", "1m", "--changes", "1"],
+    ("search",): ["--trials", "5", "--timeout", "1m", "--changes", "0"],
     ("train",): ["--epochs", "0.05"],
     ("devices", "fit"): ["--networks", "10", "--space", "tiny", "--seconds-per-network", "0.05"],
     ("quality", "check"): ["--networks", "2", "--seeds", "1", "--epochs", "0.05"],
@@ -34,6 +37,15 @@ def shorten() -> None:
     for name in ("gnv2_nas.search.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK
     importlib.import_module("gnv2_nas.quality.az_nas")._REFERENCES = REFERENCES
+    _fewer_digits()
+
+
+def _fewer_digits() -> None:
+    from sklearn import datasets
+
+    all_of_them = datasets.load_digits()
+    few = {key: all_of_them[key][:DIGITS] for key in ("images", "target")}
+    datasets.load_digits = lambda: Bunch(**few)
 
 
 def command_line(arguments: list[str]) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gnv2_nas.profiling.record import PANEL, Calibration
 from gnv2_nas.search import finish
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.finish import confirm_front, evaluate_changes
-from tests.search.searching import session
+from tests.search.searching import calibrated, session
 
 BRIEFLY = {"precision": 0.5, "seconds_per_network": 0.02}
 
@@ -22,12 +21,7 @@ def loop(folder, monkeypatch):
     monkeypatch.setattr(
         Evaluator, "measure", lambda self, networks, **_: measure(self, networks, **BRIEFLY)
     )
-    opened = session(folder, trials=3, objectives="quality,latency")
-    # What a calibration would find in half a minute.
-    opened.evaluator.device.calibration = Calibration(
-        key="", reference_ms=20.0, log_ratios=dict.fromkeys(PANEL, 0.0), session_spread=0.01,
-        sessions=2, rounds=10, taken_at="2026-01-31",
-    )  # fmt: skip
+    opened = calibrated(session(folder, trials=3, objectives="quality,latency"))
     ended = opened.loop()
     ended.run()
     return ended

@@ -17,7 +17,7 @@ from gnv2_nas.search.pareto import front
 from gnv2_nas.search.storage.store import open_study
 from gnv2_nas.search.working.workers import WorkerError
 from tests.search.asking import QUICK_SAMPLERS
-from tests.search.searching import STORAGE, searched, session
+from tests.search.searching import STORAGE, calibrated, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
 from tests.search.stored import latency
 
@@ -144,7 +144,7 @@ def test_milliseconds_are_those_of_who_measured_first(folder):
 
 
 def test_an_impossible_latency_ends_before_the_first_trial_and_locks_no_name(folder):
-    opened = session(folder, budgets=("1us",), objectives="quality,latency")
+    opened = calibrated(session(folder, budgets=("1us",), objectives="quality,latency"))
     with pytest.raises(InfeasibleBudgetError) as caught:
         opened.corners()
     message = str(caught.value)

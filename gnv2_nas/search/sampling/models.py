@@ -31,6 +31,11 @@ class OutcomeModel:
     log_density: float
     """Of each outcome given the others, summed: how well it predicts what it did not see."""
 
+    def mean(self, features: Matrix) -> Vector:
+        """(m,) medians of the outcome."""
+        mean = self.process.mean(features)
+        return self.sign * np.exp(mean) if self.sign else mean
+
     def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
         """(m,) medians of the outcome and its standard deviations, noise left out.
 
@@ -52,11 +57,6 @@ class OutcomeModel:
         """(n,) outcomes that it was fitted to, without their noise."""
         fitted = self.process.fitted
         return self.sign * np.exp(fitted) if self.sign else fitted
-
-    @property
-    def noise(self) -> float:
-        """Of an outcome; relative to its size where the logarithm is modelled."""
-        return self.process.noise
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,10 @@ class OutcomeModels:
         for column, (_, model) in enumerate(self._chosen):
             result[np.isfinite(outcomes[:, column]), column] = model.fitted
         return result
+
+    def mean(self, features: Matrix) -> Matrix:
+        """(m, o)"""
+        return np.column_stack([model.mean(features[:, view]) for view, model in self._chosen])
 
     def mean_and_std(self, features: Matrix) -> tuple[Matrix, Matrix]:
         """(m, o) each."""

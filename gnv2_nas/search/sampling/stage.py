@@ -15,8 +15,6 @@ from gnv2_nas.search.sampling.knowledge import Description, LevelKnowledge
 from gnv2_nas.search.sampling.models import OutcomeModels
 
 DIRECTIONS = 48
-OPTIMISM = 0.3
-"""Standard deviations that candidates are evolved to be better than expected."""
 
 
 class Stage:
@@ -55,8 +53,12 @@ class Stage:
 
     def losses(self, levels: Levels) -> tuple[Matrix, Matrix]:
         """(m, k) expected losses and their standard deviations."""
-        means, stds = self._outcomes(levels)
+        description = self.knowledge.describe(levels)
+        means, stds = self._models.mean_and_std(description.features)
+        exact = self._exact(description)
+        unknown = np.isnan(exact)
         objectives = self.history.losses.shape[1]
+        means, stds = np.where(unknown, means, exact), np.where(unknown, stds, 0)
         return means[:, :objectives], stds[:, :objectives]
 
     def draws(
@@ -72,7 +74,10 @@ class Stage:
         return drawn[:, :, :objectives], feasible
 
     def evolved(self, first: Levels, rng: np.random.Generator) -> Levels:
-        """Candidates that are hoped to be among the best in some direction."""
+        """Candidates that are expected to be among the best in some direction.
+
+        Luck plays its part when some of them are chosen, not here: it takes twice the time.
+        """
         objectives, extent = self.history.losses.shape[1], self.extent
         # With one objective there is one direction only.
         drawn = draw_directions(DIRECTIONS if objectives > 1 else 0, objectives, rng)
@@ -80,21 +85,15 @@ class Stage:
         directions = np.vstack([drawn, np.eye(objectives) + 1e-3])
 
         def fitness(levels: Levels) -> NDArray[np.float64]:
-            means, stds = self._outcomes(levels)
-            hoped = means - OPTIMISM * stds
-            excess = np.maximum(hoped[:, objectives:], 0).sum(axis=1)[:, None]
-            reached = reach(extent.improvements(hoped[:, :objectives]), directions)
+            description = self.knowledge.describe(levels)
+            exact = self._exact(description)
+            means = np.where(np.isnan(exact), self._models.mean(description.features), exact)
+            excess = np.maximum(means[:, objectives:], 0).sum(axis=1)[:, None]
+            reached = reach(extent.improvements(means[:, :objectives]), directions)
             # Whoever breaks a constraint ranks below all who do not, by how far.
             return np.where(excess > 0, -1e6 * (1 + excess), reached)
 
         return self.evolution.run(self.grid, first, fitness, rng)
-
-    def _outcomes(self, levels: Levels) -> tuple[Matrix, Matrix]:
-        description = self.knowledge.describe(levels)
-        means, stds = self._models.mean_and_std(description.features)
-        exact = self._exact(description)
-        unknown = np.isnan(exact)
-        return np.where(unknown, means, exact), np.where(unknown, stds, 0)
 
     def _exact(self, description: Description) -> Matrix:
         """(m, k + c) outcomes, NaN where they are not known exactly."""
