@@ -15,11 +15,11 @@ from gnv2_nas.profiling.latency_errors import LatencyError
 from gnv2_nas.profiling.latency_features import feature_names
 from gnv2_nas.profiling.latency_model import LatencyModel
 from gnv2_nas.profiling.record import Fingerprint
+from gnv2_nas.regression.model_file import damaged, read_record, stored_ridge
 from gnv2_nas.regression.ridge import Ridge
 from gnv2_nas.regression.ridge_record import RidgeRecord
 
-_LARGEST = 16 << 20
-"""Bytes; a model has half of one."""
+_WHAT = "a latency model that gnv2-nas devices fit wrote"
 
 
 class FittedOn(msgspec.Struct, frozen=True):
@@ -82,16 +82,16 @@ def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
     Raises:
         InputError: not there, not a latency model, of another version, or damaged.
     """
-    record = _read(path)
+    record = read_record(path, _Record, _WHAT, InputError)
     if record.features != feature_names() or not record.errors:
         raise InputError(
             f"{path}: a latency model of other features, from another version of gnv2-nas; fit it "
             f"again: gnv2-nas devices fit {record.fitted_on.device}"
         )
     if not (record.reference_ms > 0 and record.networks > 0):
-        raise _damaged(path)
+        raise InputError(damaged(path))
     model = LatencyModel(
-        ridge=_ridge(path, record.ridge, len(record.features)),
+        ridge=stored_ridge(path, record.ridge, len(record.features), InputError),
         correction=_correction(path, record.correction),
         reference_ms=record.reference_ms,
         networks=record.networks,
@@ -137,33 +137,9 @@ def differences(fitted_on: FittedOn, here: Fingerprint) -> list[str]:
     ]
 
 
-def _read(path: Path) -> _Record:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"{path}: too large for a latency model")
-        return msgspec.json.decode(path.read_bytes(), type=_Record)
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not a latency model that gnv2-nas devices fit wrote: {error}"
-        ) from None
-
-
 def _correction(path: Path, stored: RidgeRecord | None) -> Ridge | None:
     if stored is None:
         return None
     from gnv2_nas.profiling.latency_correction import GROUPS
 
-    return _ridge(path, stored, 1 + len(GROUPS))
-
-
-def _ridge(path: Path, stored: RidgeRecord, features: int) -> Ridge:
-    try:
-        return stored.ridge(features)
-    except ValueError:
-        raise _damaged(path) from None
-
-
-def _damaged(path: Path) -> InputError:
-    return InputError(f"{path}: damaged, its numbers do not fit together; fit it again")
+    return stored_ridge(path, stored, 1 + len(GROUPS), InputError)

@@ -13,11 +13,10 @@ from gnv2_nas.files import write_atomically
 from gnv2_nas.quality.cross_validation import HeldOutError
 from gnv2_nas.quality.predictor import Predictor
 from gnv2_nas.quality.predictor_features import column_names
-from gnv2_nas.regression.ridge import Ridge
+from gnv2_nas.regression.model_file import read_record, stored_ridge
 from gnv2_nas.regression.ridge_record import RidgeRecord
 
-_LARGEST = 64 << 20
-"""Bytes; a predictor of the largest space has one."""
+_WHAT = "an accuracy predictor that gnv2-nas quality fit wrote"
 
 
 class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas accuracy predictor", tag_field="type"):
@@ -59,7 +58,7 @@ def load_predictor(path: Path) -> Predictor:
     Raises:
         CheckpointError: not a predictor, of another version, or damaged.
     """
-    record = _read(path)
+    record = read_record(path, _Record, _WHAT, CheckpointError)
     if record.columns != column_names(record.envelope) or not record.errors:
         raise CheckpointError(
             f"{path}: a predictor of other features, from another version of gnv2-nas; fit it again"
@@ -68,30 +67,8 @@ def load_predictor(path: Path) -> Predictor:
         space=record.space,
         space_hash=record.space_hash,
         envelope=record.envelope,
-        ridge=_ridge(path, record.ridge, len(record.columns)),
+        ridge=stored_ridge(path, record.ridge, len(record.columns), CheckpointError),
         source=record.source,
         networks=record.networks,
         errors=record.errors,
     )
-
-
-def _read(path: Path) -> _Record:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise CheckpointError(f"{path}: too large for an accuracy predictor")
-        return msgspec.json.decode(path.read_bytes(), type=_Record)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path}: not an accuracy predictor that gnv2-nas quality fit wrote: {error}"
-        ) from None
-
-
-def _ridge(path: Path, stored: RidgeRecord, columns: int) -> Ridge:
-    try:
-        return stored.ridge(columns)
-    except ValueError:
-        raise CheckpointError(
-            f"{path}: damaged, its numbers do not fit together; fit it again"
-        ) from None

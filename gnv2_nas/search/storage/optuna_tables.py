@@ -28,14 +28,6 @@ METADATA = MetaData()
 
 STUDIES = Table("studies", METADATA, Column("study_id", Integer, primary_key=True))
 
-STUDY_ATTRIBUTES = Table(
-    "study_user_attributes",
-    METADATA,
-    Column("study_user_attribute_id", Integer, primary_key=True),
-    Column("study_id", Integer, ForeignKey("studies.study_id")),
-    Column("key", String(512)),
-    Column("value_json", Text),
-)
 TRIALS = Table(
     "trials",
     METADATA,
@@ -64,19 +56,20 @@ VALUES = Table(
     Column("value", Float(53)),
     Column("value_type", Enum("FINITE", "INF_POS", "INF_NEG", name="trialvaluetype")),
 )
-USER_ATTRIBUTES = Table(
-    "trial_user_attributes",
-    METADATA,
-    Column("trial_user_attribute_id", Integer, primary_key=True),
-    Column("trial_id", Integer, ForeignKey("trials.trial_id")),
-    Column("key", String(512)),
-    Column("value_json", Text),
-)
-SYSTEM_ATTRIBUTES = Table(
-    "trial_system_attributes",
-    METADATA,
-    Column("trial_system_attribute_id", Integer, primary_key=True),
-    Column("trial_id", Integer, ForeignKey("trials.trial_id")),
-    Column("key", String(512)),
-    Column("value_json", Text),
-)
+
+
+def _attributes(name: str, owner: Column[int]) -> Table:
+    """A table `<name>s` of JSON by key, of a study or a trial."""
+    return Table(
+        f"{name}s",
+        METADATA,
+        Column(f"{name}_id", Integer, primary_key=True),
+        Column(owner.name, Integer, ForeignKey(owner)),
+        Column("key", String(512)),
+        Column("value_json", Text),
+    )
+
+
+STUDY_ATTRIBUTES = _attributes("study_user_attribute", STUDIES.c.study_id)
+USER_ATTRIBUTES = _attributes("trial_user_attribute", TRIALS.c.trial_id)
+SYSTEM_ATTRIBUTES = _attributes("trial_system_attribute", TRIALS.c.trial_id)
