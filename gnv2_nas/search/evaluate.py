@@ -72,7 +72,7 @@ class Evaluator:
         ]
         wanted = [arch for arch, ask in zip(architectures, asked, strict=True) if ask]
         if self.workers is not None:
-            found: list[Score] = list(self.workers.scores(wanted))
+            found: list[Score] = list(self.workers.scores(wanted, observe))
         else:
             found = []
             for arch in wanted:

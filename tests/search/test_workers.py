@@ -57,7 +57,10 @@ def tried(folder: Path, *numbers: int) -> list[int]:
 def test_scores_come_in_the_order_of_their_networks_however_many_workers(here, count):
     numbers = [5, 1, 4, 2, 8, 3, 7]
     with following(here, {}, count) as workers:
-        assert workers.scores([network(number) for number in numbers]) == numbers
+        counted: list[int] = []
+        asked = [network(number) for number in numbers]
+        assert workers.scores(asked, counted.append) == numbers
+        assert counted == list(range(1, len(numbers) + 1))
         assert workers.scores([network(9)]) == [9]
         assert workers.scores([]) == []
     processes = set(tried(here, 9, *numbers))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from concurrent.futures import Future, as_completed
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -71,8 +71,15 @@ class Workers:
         self._supervisor.call(partial(self._supervisor.add, task))
         return task.future
 
-    def scores(self, architectures: Sequence[Architecture]) -> list[float | WorkerError]:
+    def scores(
+        self,
+        architectures: Sequence[Architecture],
+        observe: Callable[[int], None] = lambda _: None,
+    ) -> list[float | WorkerError]:
         """The scores of networks, in their order.
+
+        Args:
+            observe: told how many are scored, as they are.
 
         Raises:
             InputError: the scorer raised one: asking again will not help.
@@ -84,9 +91,10 @@ class Workers:
             raise RuntimeError(f"scores() within {use}() might wait for itself: end {use} first")
         futures = [self.submit(architecture) for architecture in architectures]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            failed = [future for future in futures if future.done() and future.exception()]
-            return [future.result() for future in failed or futures]
+            for count, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                observe(count)
+            return [future.result() for future in futures]
         finally:
             for future in futures:
                 future.cancel()
