@@ -121,7 +121,7 @@ def _with_metadata(
     artefact: Artefact, preprocessing: Preprocessing | None, training: TrainingRecord | None
 ) -> Artefact:
     """An ONNX file that says what the card says; other files as they are."""
-    from gnv2_nas.graph.checkpoint import PREPROCESSING_KEY, TRAINING_KEY
+    from gnv2_nas.graph.checkpoint_contents import PREPROCESSING_KEY, TRAINING_KEY
     from gnv2_nas.graph.onnx_wire import with_metadata
 
     known = {PREPROCESSING_KEY: preprocessing, TRAINING_KEY: training}

@@ -11,7 +11,8 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files import check_output
-from gnv2_nas.graph.checkpoint import check_checkpoint, read_contents
+from gnv2_nas.graph.checkpoint import check_checkpoint
+from gnv2_nas.graph.checkpoint_contents import read_contents
 from gnv2_nas.graph.supernet_record import read_record
 from gnv2_nas.quality.data import classes_of
 from gnv2_nas.report.naming import file_stem

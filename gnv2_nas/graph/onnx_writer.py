@@ -14,7 +14,7 @@ import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
+from gnv2_nas.graph.checkpoint_contents import ARCHITECTURE_KEY
 from gnv2_nas.graph.late_concats import with_late_concats
 from gnv2_nas.graph.nearest import floors_alike, nearest_sources
 from gnv2_nas.graph.onnx_wire import Constant, serialized

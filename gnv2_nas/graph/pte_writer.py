@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
+from gnv2_nas.graph.checkpoint_contents import ARCHITECTURE_KEY
 from gnv2_nas.graph.flat_reader import root_table
 from gnv2_nas.graph.flat_tables import FlatTables, Slot, reference, u32
 from gnv2_nas.graph.prepared import prepared

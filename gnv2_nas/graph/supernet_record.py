@@ -8,7 +8,7 @@ import msgspec
 
 from gnv2_nas.arch import Envelope, Preprocessing
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.graph.checkpoint import read_contents
+from gnv2_nas.graph.checkpoint_contents import read_contents
 
 
 class SupernetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

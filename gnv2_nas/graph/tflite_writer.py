@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
+from gnv2_nas.graph.checkpoint_contents import ARCHITECTURE_KEY
 from gnv2_nas.graph.prepared import prepared
 from gnv2_nas.graph.tflite_model import TfliteModel, nhwc
 from gnv2_nas.graph.tflite_operators import OPERATORS

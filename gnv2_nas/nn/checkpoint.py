@@ -16,17 +16,16 @@ from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files import write_atomically
 from gnv2_nas.graph import lower
-from gnv2_nas.graph.checkpoint import (
+from gnv2_nas.graph.checkpoint import architecture_of, check_checkpoint
+from gnv2_nas.graph.checkpoint_contents import (
     ARCHITECTURE_KEY,
     PREPROCESSING_KEY,
     TRAINING_KEY,
     Contents,
-    architecture_of,
-    check_checkpoint,
     read_contents,
-    unwrapped,
 )
 from gnv2_nas.graph.fit import check_tensors, tensor_infos
+from gnv2_nas.graph.torch_contents import unwrapped
 from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.graph.weights import centre_crop
 from gnv2_nas.nn.network import Network

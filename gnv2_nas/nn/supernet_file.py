@@ -13,7 +13,7 @@ from torch import Tensor
 from gnv2_nas.arch import Envelope
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files import write_atomically
-from gnv2_nas.graph.checkpoint import SUPERNET_KEY
+from gnv2_nas.graph.checkpoint_contents import SUPERNET_KEY
 from gnv2_nas.graph.supernet_record import SupernetRecord, read_record
 from gnv2_nas.nn.supernet import Supernet
 

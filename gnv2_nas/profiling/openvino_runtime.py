@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, MeasurementError
 from gnv2_nas.graph import lower, onnx_bytes
-from gnv2_nas.graph.checkpoint import ARCHITECTURE_KEY
+from gnv2_nas.graph.checkpoint_contents import ARCHITECTURE_KEY
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.runtime import (
     LAYOUT,

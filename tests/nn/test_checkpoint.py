@@ -19,10 +19,10 @@ from gnv2_nas.errors import CheckpointError, StorageError
 from gnv2_nas.graph.checkpoint import (
     check_checkpoint,
     read_architecture,
-    read_contents,
     read_preprocessing,
     read_training,
 )
+from gnv2_nas.graph.checkpoint_contents import read_contents
 from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.nn import build_model, load_weights, read_checkpoint, save_weights
 from tests.networks import difference, random_image, random_model
