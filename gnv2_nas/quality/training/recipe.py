@@ -133,7 +133,7 @@ def default_recipe(
     """
     images = len(dataset.train)
     batch = batch_size or _batch_size(images, supernet=supernet)
-    usual = (10.0 if supernet else 12.0) * (0.5 if inherited else 1.0)
+    usual = (7.0 if supernet else 12.0) * (0.5 if inherited else 1.0)
     length = _steps(images, batch, epochs, steps, usual)
     rate = PAPER_LEARNING_RATE * math.sqrt(batch / PAPER_BATCH_SIZE) * (0.25 if inherited else 1.0)
     recipe = Recipe(
@@ -148,9 +148,9 @@ def default_recipe(
 
 def _batch_size(images: int, *, supernet: bool) -> int:
     """The power of two next below the square root of the images, which for ImageNet is the papers'
-    1024; twice that for a supernet, much of whose step takes as long for a few images as for many.
-    At least 16, at most a quarter of the images."""
-    usual = max(math.sqrt(images), 16) * (2 if supernet else 1)
+    1024. At least 16, at most a quarter of the images; of a supernet at least 64, below which much
+    of a step takes as long for fewer."""
+    usual = max(math.sqrt(images), 64 if supernet else 16)
     wanted = min(usual, PAPER_BATCH_SIZE, max(images / 4, 2))
     return int(2 ** math.floor(math.log2(wanted)))
 

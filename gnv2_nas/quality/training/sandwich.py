@@ -19,8 +19,8 @@ class Sandwich:
 
     One resolution is drawn for each step and shared by its networks, largest and smallest
     included: the largest network at the largest resolution in every step would cost most of the
-    time, and networks of one step can learn from each other only on the same images. The
-    fewer pixels, the more often: each resolution gets about as much time as any other.
+    time, and networks of one step can learn from each other only on the same images. All
+    resolutions are as likely, though some take longer: one that is trained less is ranked too low.
 
     Everything is a function of seed and step, the same in every process.
     """
@@ -32,9 +32,7 @@ class Sandwich:
 
     def resolution(self, step: int) -> int:
         """Pixels of the images of that step."""
-        resolutions = self._space.resolutions
-        weights = [1 / side**2 for side in resolutions]
-        return self._random("resolution", step).choices(resolutions, weights)[0]
+        return self._random("resolution", step).choice(self._space.resolutions)
 
     def networks(self, step: int) -> list[Architecture]:
         """The networks of that step, the largest first."""

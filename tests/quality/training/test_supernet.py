@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,10 @@ def test_a_step_has_the_largest_the_smallest_and_random_networks_of_one_resoluti
 def test_steps_and_seeds_differ_and_every_resolution_has_its_turn():
     space = load_space("tiny")
     sandwich, other = Sandwich(space, RECIPE, seed=0), Sandwich(space, RECIPE, seed=1)
-    assert {sandwich.resolution(step) for step in range(30)} == set(space.resolutions)
+    drawn = Counter(sandwich.resolution(step) for step in range(900))
+    assert set(drawn) == set(space.resolutions)
+    # Networks trained alone all get the same number of steps, whatever their resolution.
+    assert max(drawn.values()) < 1.2 * min(drawn.values())
     between = [tuple(sandwich.networks(step)[1:-1]) for step in range(10)]
     assert len(set(between)) == 10
     assert between != [tuple(other.networks(step)[1:-1]) for step in range(10)]
