@@ -32,9 +32,10 @@ def search(
         str,
         typer.Option(
             help="What to maximise: an accuracy (supernet:FILE, train, predictor:FILE) or a score "
-            "without data (zen, naswot, synflow, az-nas, params, macs)."
+            "without data (zen, naswot, synflow, az-nas, params, macs).",
+            show_default=f"{defaults.QUALITY}, or what gnv2-nas quality check found to be better",
         ),
-    ] = defaults.QUALITY,
+    ] = "",
     data: Annotated[
         str,
         typer.Option(help="Your images: a folder of class folders, or digits. Gives the classes."),
@@ -100,6 +101,11 @@ def search(
         command=shlex.join(["gnv2-nas", *sys.argv[1:]]),
     )
     checked = check_request(asked)
+    if checked.settings.quality not in (quality, defaults.QUALITY):
+        say(
+            f"score: {checked.settings.quality}, best of the data-free ones on this space by "
+            "trained networks: gnv2-nas quality check"
+        )
     _run(checked, json=json)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.quality.trust import TrustPanel, find_trust
+from gnv2_nas.quality.trust import BETTER, TrustPanel, find_trust, verdict
+from gnv2_nas.search import defaults
 from gnv2_nas.search.records import StudyRecord
-from gnv2_nas.space import load_space
+from gnv2_nas.space import SearchSpace, load_space
 
 
 def trust_of(record: StudyRecord) -> TrustPanel | None:
@@ -20,3 +21,11 @@ def trust_of(record: StudyRecord) -> TrustPanel | None:
         space = space.with_classes(record.candidates[0].architecture.num_classes)
     panel = find_trust(space) if space.content_hash == settings.space_hash else None
     return panel and panel.known_for(settings.quality, settings.quality_hash)
+
+
+def default_quality(space: SearchSpace) -> str:
+    """The data-free score that trained networks of the space speak for; the usual one where
+    nobody has asked them, or none of its scores is better than the parameter count."""
+    panel = find_trust(space)
+    favoured = panel and panel.of(panel.best_data_free())
+    return favoured.spec if favoured and verdict(favoured) == BETTER else defaults.QUALITY

@@ -23,6 +23,7 @@ from gnv2_nas.quality.estimator import check_has_images
 from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.search import defaults
 from gnv2_nas.search.budgets import find_feasible, parse_budgets
+from gnv2_nas.search.evidence import default_quality
 from gnv2_nas.search.objectives import parse_objectives
 from gnv2_nas.search.records import Settings
 from gnv2_nas.search.sampler import check_sampler
@@ -37,7 +38,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     budgets: tuple[str, ...] = ()
     space: str = defaults.SPACE
     device: str = defaults.DEVICE
-    quality: str = defaults.QUALITY
+    quality: str = ""
+    """NAME or NAME:FILE; "" for what the evidence on the space favours (`default_quality`)."""
     data: str = ""
     """A folder of class folders, or "digits"; "" for none."""
     objectives: str = defaults.OBJECTIVES
@@ -62,7 +64,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
 
 class CheckedRequest(msgspec.Struct, frozen=True):
-    """A request that has passed every cheap check."""
+    """A request that has passed every cheap check; its quality is named."""
 
     request: SearchRequest
     space: SearchSpace
@@ -88,9 +90,11 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         raise InputError(f"--changes: `changes >= 0` must hold, but got {request.changes}")
     budgets = parse_budgets(request.budgets)
     objectives = parse_objectives(request.objectives)
+    space = load_space(request.space)
+    if not request.quality:
+        request = msgspec.structs.replace(request, quality=default_quality(space))
     estimator = check_estimator(request.quality)
     check_sampler(request.sampler)
-    space = load_space(request.space)
     data = _checked_data(request.data, estimator)
     if data:
         space = space.with_classes(len(classes_of(data)))

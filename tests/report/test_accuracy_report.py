@@ -10,13 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.quality.rank_agreement import RankAgreement
-from gnv2_nas.quality.trust import EstimatorTrust, TrustNetwork, TrustPanel, save_trust
+from gnv2_nas.quality.trust import save_trust
 from gnv2_nas.report import write_report
 from gnv2_nas.report.terms import term
 from gnv2_nas.report.trust_figure import _trust_figure, _trust_info
 from gnv2_nas.search.records import StudyRecord
 from gnv2_nas.space import load_space
+from tests.report.panels import panel, trust
 from tests.report.studies import candidate, found_architecture, stock, study
 
 SPEC = "supernet:supernet.safetensors"
@@ -41,26 +41,6 @@ def accuracies() -> StudyRecord:
     outside, *found = record.candidates
     candidates = (replace(outside, quality=None), *found)
     return replace(record, settings=settings, candidates=candidates, estimator=INFO)
-
-
-def trust(spec: str, band: float, gain: tuple[float, float, float] | None = None) -> EstimatorTrust:
-    info = ESTIMATORS[spec.partition(":")[0]]
-    return EstimatorTrust(
-        spec=spec, title=info.title, is_accuracy=info.is_accuracy, needs_data=info.needs_data,
-        scores=(), seconds=0.3, overall=RankAgreement(band + 0.1, band - 0.1, band + 0.15, 12),
-        band=RankAgreement(band, band - 0.2, band + 0.1, 6), gain_overall=None,
-        gain_band=None if gain is None else RankAgreement(*gain, 6),
-    )  # fmt: skip
-
-
-def panel(*estimators: EstimatorTrust) -> TrustPanel:
-    network = TrustNetwork(found_architecture(1), 100, 10, True, (90.0, 91.0))
-    return TrustPanel(
-        space="ghostnetv2", space_hash=SPACE.content_hash, num_classes=1000, data="pets",
-        data_hash="0123456789ab", band=(80.0, 120.0), networks=(network,),
-        estimators=(trust("params", 0.3), *estimators), ceiling=None, ceiling_band=None,
-        training="400 steps", seconds=10.0,
-    )  # fmt: skip
 
 
 def text_of(record: StudyRecord, folder: Path) -> str:
