@@ -118,9 +118,8 @@ def test_networks_are_compared(flow):
 
 def test_a_latency_budget_is_judged(flow):
     best = next(each for each in flow.record().candidates if not each.baseline)
-    for budget, verdict in (("100s", "met"), ("0.0001ms", "broken")):
-        answer = flow.run("profile", f"demo:{best.number}", "--budget", budget, "--json")
-        assert json.loads(answer.out)[0]["budget"] == verdict
+    answer = flow.run("profile", f"demo:{best.number}", "--budget", "0.0001ms", "--json")
+    assert json.loads(answer.out)[0]["budget"] == "broken"
 
 
 FILES = {"openvino": [".bin", ".xml"], "ncnn": [".bin", ".param"], "tflite": [".tflite"]}
