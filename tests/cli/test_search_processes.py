@@ -86,7 +86,8 @@ def test_two_searches_on_one_study_share_the_work(ready, folder):
     both = [ready.start(*command, cwd=folder), ready.start(*command, cwd=folder)]
     assert [ready.wait(each) for each in both] == [0, 0]
     candidates = found(folder)
-    assert 40 <= sum(not each.baseline for each in candidates) < 40 + 8
+    # Both may have begun their last batch of 8 before they heard of the other's.
+    assert 40 <= sum(not each.baseline for each in candidates) <= 40 + 8
     assert max(Counter(each.architecture.id for each in candidates).values()) == 1
     labels = [each.baseline for each in candidates if each.baseline]
     assert sorted(labels) == AT_32

@@ -69,7 +69,8 @@ def test_wheel_carries_code_spaces_profiles_and_licence(wheel: Path):
         for path in (ROOT / "gnv2_nas").glob(pattern)
     }
     for kind in ("search_spaces", "profiles"):
-        wanted |= {f"gnv2_nas/{kind}/{path.name}" for path in (ROOT / kind).glob("*.yaml")}
+        for pattern in ("*.yaml", "*.trust.json"):
+            wanted |= {f"gnv2_nas/{kind}/{path.name}" for path in (ROOT / kind).glob(pattern)}
     package = {name for name in names if name.startswith("gnv2_nas/")}
     assert package == wanted
     others = {name.split("/", 1)[1] for name in names - package}

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.errors import BudgetError, InputError
+from gnv2_nas.files import built_in_folder
 from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
@@ -194,8 +195,26 @@ def test_of_another_file_of_the_same_name_nothing_is_known(by_macs):
     assert panel.known_for("params", "") == panel
 
 
-def test_it_is_found_by_what_the_space_is(by_macs, space, tmp_path, monkeypatch):
+@pytest.fixture
+def nothing_built_in(tmp_path, monkeypatch):
+    """An empty working directory, and no panel in the package."""
+    monkeypatch.setattr("gnv2_nas.quality.trust.built_in_folder", lambda _: tmp_path / "none")
     monkeypatch.chdir(tmp_path)
+
+
+def test_what_ships_with_a_space_is_about_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = sorted(built_in_folder("search_spaces").glob("*.trust.json"))
+    assert shipped
+    for path in shipped:
+        panel = find_trust(load_space(path.name.removesuffix(".trust.json")))
+        assert panel is not None
+        assert all(count(each.architecture).macs == each.macs for each in panel.networks)
+        assert any(each.band for each in panel.estimators)
+
+
+@pytest.mark.usefixtures("nothing_built_in")
+def test_it_is_found_by_what_the_space_is(by_macs, space):
     assert find_trust(space) is None
     save_trust(by_macs)
     assert find_trust(space) == by_macs
@@ -206,8 +225,8 @@ def test_it_is_found_by_what_the_space_is(by_macs, space, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"space": "tiny"}', "\x80\x04", "[" * 100_000])
-def test_a_file_that_is_no_panel_is_passed_over(content, space, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("nothing_built_in")
+def test_a_file_that_is_no_panel_is_passed_over(content, space):
     trust_path("tiny").parent.mkdir()
     trust_path("tiny").write_text(content)
     assert find_trust(space) is None
