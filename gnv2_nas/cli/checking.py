@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnv2_nas.cli.console import say, stderr
+from gnv2_nas.cli.console import say
+from gnv2_nas.cli.live import LiveLine, is_live
 from gnv2_nas.cli.measuring import with_progress
 from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
 from gnv2_nas.units import format_duration, format_quantity
@@ -31,12 +32,12 @@ def check_with_progress(checked: CheckedTrustRequest) -> TrustPanel:
     )
     for line in (*plan.dataset.report.lines(), *_plan_lines(plan)):
         say(line)
-    with stderr().status("") as live:
+    with LiveLine() as live:
         shown = _Shown()
 
         def show(progress: TrustProgress) -> None:
-            if stderr().is_terminal:
-                live.update(progress_line(progress))
+            if is_live():
+                live.show(progress_line(progress))
             else:
                 shown.now_and_then(progress_line(progress))
 

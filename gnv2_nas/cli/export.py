@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli.console import say, stderr
+from gnv2_nas.cli.console import say
+from gnv2_nas.cli.live import LiveLine
 from gnv2_nas.cli.options import Storage
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.files import check_output, write_atomically
@@ -102,7 +103,7 @@ def _export(
     model = None if weights is None else _trained(arch, weights)
     preprocessing = None if weights is None else read_preprocessing(weights)
     training = None if weights is None else read_training(weights)
-    with stderr().status(f"writing for {runtime.name}"):
+    with LiveLine(f"writing for {runtime.name}"):
         artefact = _with_metadata(runtime.write(arch, model), preprocessing, training)
         apart = check_parity(arch, runtime.load(artefact, 1), runtime, model)
     files = _write(artefact, arch, output)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.cli.console import print_json, print_table, say, stderr
+from gnv2_nas.cli.console import print_json, print_table, say
+from gnv2_nas.cli.live import is_live
 from gnv2_nas.cli.measuring import calibrated_device, with_progress
 from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
 from gnv2_nas.graph import count
@@ -64,7 +65,7 @@ class _LogLines:
 
     def now_and_then(self, share: float) -> None:
         now = time.monotonic()
-        if stderr().is_terminal or now - self._last < LOG_EVERY_SECONDS or share <= 0:
+        if is_live() or now - self._last < LOG_EVERY_SECONDS or share <= 0:
             return
         self._last = now
         left = format_duration((now - self._started) * (1 - share) / share)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from gnv2_nas.cli.console import say, stderr
+from gnv2_nas.cli.console import say
+from gnv2_nas.cli.live import LiveBar, is_live
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
@@ -50,16 +51,8 @@ def measure_with_progress(
 
 def with_progress(what: str, work: Callable[[Callable[[float], None]], _Result]) -> _Result:
     """Run `work` under a bar that it moves from 0 to 1."""
-    from rich.progress import Progress
-
-    if not stderr().is_terminal:
+    if not is_live():
         # A bar in a log would be an empty line.
         return work(lambda _: None)
-    # A refreshing thread would be measured with the networks.
-    with Progress(console=stderr(), transient=True, auto_refresh=False) as bar:
-        task = bar.add_task(what, total=1.0)
-
-        def show(done: float) -> None:
-            bar.update(task, completed=done, refresh=True)
-
-        return work(show)
+    with LiveBar(what) as bar:
+        return work(bar.show)

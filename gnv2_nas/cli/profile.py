@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, say, stderr
+from gnv2_nas.cli.console import print_json, say
+from gnv2_nas.cli.live import LiveLine
 from gnv2_nas.cli.options import DeviceName, Json, Storage
 from gnv2_nas.errors import InputError
 from gnv2_nas.search import defaults
@@ -87,7 +88,7 @@ def _table(
     from gnv2_nas.cli.profile_tables import explain, network_json, print_networks
 
     measurements = _measured(networks, device)
-    with stderr().status("counting with fvcore"):
+    with LiveLine("counting with fvcore"):
         from gnv2_nas.nn.reference_count import fvcore_total
 
         totals = [fvcore_total(arch) for arch in networks.values()]

@@ -6,7 +6,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from gnv2_nas.cli.console import say, stderr
+from gnv2_nas.cli.console import say
+from gnv2_nas.cli.live import LiveLine, is_live
 from gnv2_nas.units import format_duration
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class SearchProgress:
     """Shows the status of a search."""
 
     def __init__(self) -> None:
-        self._live = stderr().status("starting") if stderr().is_terminal else None
+        self._live = LiveLine("starting") if is_live() else None
         self._logged = float("-inf")
 
     def __enter__(self) -> Self:
@@ -39,7 +40,7 @@ class SearchProgress:
     def show(self, status: Status) -> None:
         line = status_line(status)
         if self._live is not None:
-            self._live.update(line)
+            self._live.show(line)
         elif time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
             say(line)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, print_table, readable, stdout
+from gnv2_nas.cli.console import print_json, print_line, print_table, readable
 from gnv2_nas.cli.options import Json
 
 
@@ -59,9 +59,9 @@ def _show(name: str, json: bool) -> None:
             {"name": space.name, "description": space.description, "base": space.base,
              "size": str(space.size), "genes": genes}
         )  # fmt: skip
-    stdout().print(f"{space.name}: {space.description}", markup=False)
-    stdout().print(f"base {space.base}, {len(genes)} genes, {space.size:.1e} genotypes")
+    print_line(f"{space.name}: {space.description}")
+    print_line(f"base {space.base}, {len(genes)} genes, {space.size:.1e} genotypes")
     for corner, arch in corner_networks(space).items():
-        stdout().print(f"{corner:>8}: {size_line(arch)}")
+        print_line(f"{corner:>8}: {size_line(arch)}")
     rows = [(gene, ", ".join(map(str, choices))) for gene, choices in genes.items()]
     return print_table(("gene", "choices, small to large"), rows, left=2)

@@ -6,7 +6,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from gnv2_nas.cli.console import say, stderr
+from gnv2_nas.cli.console import say
+from gnv2_nas.cli.live import LiveBar, is_live
 from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
 from gnv2_nas.units import format_duration
 
@@ -20,20 +21,12 @@ class TrainingProgress:
     """Shows where a training stands."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        # A refreshing thread would take time from a training on one core.
-        self._bar = Progress(
-            BarColumn(), TextColumn("{task.description}", markup=False),
-            console=stderr(), transient=True, auto_refresh=False,
-        )  # fmt: skip
-        self._task = self._bar.add_task("starting", total=None)
+        self._bar = LiveBar("starting", None, bar_first=True)
         self._shown = float("-inf")
         self._accuracies: tuple[float, ...] = ()
 
     def __enter__(self) -> Self:
-        if stderr().is_terminal:
-            self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
@@ -42,8 +35,7 @@ class TrainingProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if stderr().is_terminal:
-            self._bar.stop()
+        self._bar.__exit__(kind, error, trace)
 
     def show(self, point: TrainingPoint) -> None:
         if point.accuracy is not None:
@@ -51,7 +43,7 @@ class TrainingProgress:
             self._accuracies = tuple(each for each in found if each is not None)
         if point.note:
             say(f"step {point.step}: {point.note}")
-        live = stderr().is_terminal
+        live = is_live()
         every = _LIVE_EVERY_SECONDS if live else LOG_EVERY_SECONDS
         last = point.step == point.steps
         if time.monotonic() - self._shown < every and not last:
@@ -59,9 +51,7 @@ class TrainingProgress:
         self._shown = time.monotonic()
         line = training_line(point, self._accuracies)
         if live:
-            self._bar.update(
-                self._task, completed=point.step, total=point.steps, description=line, refresh=True
-            )
+            self._bar.show(point.step, line, point.steps)
         else:
             say(line)
 

@@ -7,6 +7,7 @@ live, by the luck of which pages the kernel had left. With 2 MiB pages that is g
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -38,7 +39,8 @@ def restart() -> None:
     """Start this process anew with huge pages, unless it has them or cannot."""
     wanted = environment()
     if wanted is not os.environ:
-        sys.stdout.flush()
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stdout.flush()  # None or broken where nobody reads it
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(wanted))  # noqa: S606
 
 

@@ -76,6 +76,9 @@ class SearchSession:
             checked = msgspec.structs.replace(checked, settings=settings)
         # Its lines about new studies would stand between those of the progress.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # What remains is said the way the program says everything.
+        optuna.logging.disable_default_handler()
+        optuna.logging.enable_propagation()
         self.checked = checked
         estimator = make_estimator(settings, checked.space, self.dataset, request.seed)
         self.store, self.resumed = open_or_create(

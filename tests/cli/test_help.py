@@ -104,7 +104,7 @@ def test_an_output_that_takes_no_more_is_one_line(tmp_path, arguments):
             check=False,
         )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "error: cannot go on: No space left on device\n"
+    assert done.stderr == "error: standard output takes no more: No space left on device\n"
 
 
 def test_presets_are_exported_by_name(tmp_path):
