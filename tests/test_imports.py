@@ -29,6 +29,7 @@ ROOMS = {
 SHARED = {
     "errors": set(),
     "units": {"errors"},
+    "commands": set(),
     "files": {"errors"},
     "documents": {"errors", "files"},
     "regression": set(),

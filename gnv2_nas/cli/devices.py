@@ -89,7 +89,7 @@ def fit(
         seed=seed,
         correct=correct,
     )
-    return print_fit(*fit_with_progress(request), json=json)
+    return print_fit(name, *fit_with_progress(request), json=json)
 
 
 def _state(profile: DeviceProfile) -> str:

@@ -13,6 +13,7 @@ from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.cli.live import is_live
 from gnv2_nas.cli.measuring import calibrated_device, with_progress
 from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
+from gnv2_nas.commands import command
 from gnv2_nas.graph import count
 from gnv2_nas.profiling.latency_file import FittedOn, differences, load_device_model
 from gnv2_nas.profiling.latency_model import LatencyModel, PredictedLatency
@@ -72,8 +73,10 @@ class _LogLines:
         say(f"measuring {self._networks} networks: {share:.0%} · {left} left")
 
 
-def print_fit(model: LatencyModel, fitted_on: FittedOn, path: Path, *, json: bool) -> None:
-    """The errors of a model that was fitted, and where it lies."""
+def print_fit(
+    name: str, model: LatencyModel, fitted_on: FittedOn, path: Path, *, json: bool
+) -> None:
+    """The errors of a model that was fitted to the device of a name or path, and where it lies."""
     if json:
         return print_json(model_json(model, fitted_on) | {"file": str(path)})
     _print_errors(model)
@@ -82,7 +85,7 @@ def print_fit(model: LatencyModel, fitted_on: FittedOn, path: Path, *, json: boo
     say(f"{kind} {model.networks} networks of space {fitted_on.space}, device {fitted_on.device}")
     say(f"errors: of {model.held_out} networks, each predicted by a model that had not seen it;")
     say("noise floor: what a perfect model would seem to be off by, the measurements being noisy.")
-    say(f"kept in {path}; next: gnv2-nas profile --predict --device {fitted_on.device}")
+    say(f"kept in {path}; next: {command('profile --predict', options=[('--device', name)])}")
     return None
 
 
@@ -118,7 +121,7 @@ def predict(networks: Mapping[str, Architecture], device: str, *, json: bool) ->
     opened = open_device(device)
     model, fitted_on = load_device_model(opened)
     predictions = dict(zip(networks, model.predict(list(networks.values())), strict=True))
-    elsewhere = differences(fitted_on, opened.fingerprint())
+    elsewhere = differences(fitted_on, opened.fingerprint(), opened.profile.threads)
     if json:
         rows = [_json(name, networks[name], each) for name, each in predictions.items()]
         answer = {"predictions": rows, "model": model_json(model, fitted_on)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storage
+from gnv2_nas.commands import PROGRAM, command_line
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def search(
         study=study,
         storage=storage,
         reports=reports,
-        command=shlex.join(["gnv2-nas", *sys.argv[1:]]),
+        command=command_line([PROGRAM, *sys.argv[1:]]),
     )
     checked = check_request(asked)
     if checked.settings.quality not in (quality, defaults.QUALITY):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.training_request import CheckedRequest
+from gnv2_nas.commands import command
 from gnv2_nas.files import write_atomically
 from gnv2_nas.quality.wilson import wilson_interval
 from gnv2_nas.space import SearchSpace
@@ -62,11 +62,12 @@ class Summary:
         """What the weights are good for."""
         output, request = str(self.checked.output), self.checked.request
         if not self.is_supernet:
-            return shlex.join(["gnv2-nas", "export", output, "--format", "onnx"])
-        return shlex.join(
-            ["gnv2-nas", "search", "--data", request.data, "--space", request.space,
-             "--quality", f"supernet:{output}"]
-        )  # fmt: skip
+            return command("export", output, options=[("--format", "onnx")])
+        quality = f"supernet:{output}"
+        return command(
+            "search",
+            options=[("--data", request.data), ("--space", request.space), ("--quality", quality)],
+        )
 
 
 def conclude(summary: Summary, *, json: bool) -> None:

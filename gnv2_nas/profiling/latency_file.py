@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from gnv2_nas.commands import command
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import write_atomically
 from gnv2_nas.profiling.device import Device
@@ -86,7 +87,7 @@ def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
     if record.features != feature_names() or not record.errors:
         raise InputError(
             f"{path}: a latency model of other features, from another version of gnv2-nas; fit it "
-            f"again: gnv2-nas devices fit {record.fitted_on.device}"
+            f"again: {command('devices fit', record.fitted_on.device)}"
         )
     if not (record.reference_ms > 0 and record.networks > 0):
         raise InputError(damaged(path))
@@ -109,7 +110,7 @@ def load_device_model(device: Device, folder: Path = FOLDER) -> tuple[LatencyMod
         InputError: there is none, or it was fitted with another profile; see also
             `load_latency_model`.
     """
-    path, again = latency_path(device.name, folder), f"gnv2-nas devices fit {device.name}"
+    path, again = latency_path(device.name, folder), command("devices fit", device.name)
     if not path.exists():
         raise InputError(f"device {device.name!r} has no latency model ({path}); make one: {again}")
     model, fitted_on = load_latency_model(path)
@@ -121,12 +122,13 @@ def load_device_model(device: Device, folder: Path = FOLDER) -> tuple[LatencyMod
     return model, fitted_on
 
 
-def differences(fitted_on: FittedOn, here: Fingerprint) -> list[str]:
+def differences(fitted_on: FittedOn, here: Fingerprint, threads: int) -> list[str]:
     """In what way this machine is not the one that the model was fitted on, in words."""
     there = fitted_on.fingerprint
     compared = {
         "processor": (there.cpu, here.cpu),
-        "cores": (there.cores, here.cores),
+        # Cores beyond the threads change nothing.
+        "cores for its threads": (min(there.cores, threads), min(here.cores, threads)),
         "runtime": (there.runtime, here.runtime),
         "huge pages": (there.huge_pages, here.huge_pages),
     }

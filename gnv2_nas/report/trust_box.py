@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Literal
 
 import msgspec
 from markupsafe import Markup
 
+from gnv2_nas.commands import command
 from gnv2_nas.quality import estimator_name
 from gnv2_nas.quality.trust import BASELINE, BETTER, TrustPanel, verdict
 from gnv2_nas.quality.trust_report import TRUST_COLUMNS, TrustRow, trust_caption, trust_rows
@@ -87,13 +87,12 @@ def _advice(record: StudyRecord) -> str:
 def _command(record: StudyRecord) -> str:
     settings = record.settings
     space = record.space_source or settings.space
-    command = ["gnv2-nas", "quality", "check", "--data", settings.data or "DIR", "--space", space]
+    options = [("--data", settings.data or "DIR"), ("--space", space)]
     macs = [budget.text for budget in settings.budgets if budget.metric == "macs"]
-    for budget in macs:
-        command += ["--budget", budget]
+    options += [("--budget", budget) for budget in macs]
     name, _, file = settings.quality.partition(":")
     if name == "supernet":
-        command += ["--supernet", file]
+        options.append(("--supernet", file))
     elif record.quality_info.is_accuracy:
-        command += ["--quality", settings.quality]
-    return shlex.join(command)
+        options.append(("--quality", settings.quality))
+    return command("quality check", options=options)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
+from gnv2_nas.commands import command
 from gnv2_nas.report.comparison import Comparison, latency_ratio, latency_ratio_interval
 from gnv2_nas.report.terms import Term, format_share, term
+from gnv2_nas.search.defaults import STORAGE
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
 
 STOCK_TITLE = "stock GhostNetV2 1.0"
@@ -21,13 +22,15 @@ def next_command(record: StudyRecord, candidate: Candidate) -> str:
     """What to type to go on with a network. With images at hand it is trained; without, its file
     can be timed untrained."""
     name, settings = reference(record, candidate), record.settings
+    elsewhere = record.storage not in ("", STORAGE)
+    storage = [("--storage", record.storage)] if elsewhere else []
     if not settings.data:
-        return shlex.join(["gnv2-nas", "export", name, "--format", "onnx"])
-    command = ["gnv2-nas", "train", name, "--data", settings.data]
+        return command("export", name, options=[("--format", "onnx"), *storage])
+    options = [("--data", settings.data)]
     estimator, _, file = settings.quality.partition(":")
     if estimator == "supernet" and not candidate.baseline:
-        command += ["--from-supernet", file]
-    return shlex.join(command)
+        options.append(("--from-supernet", file))
+    return command("train", name, options=[*options, *storage])
 
 
 def terms_of(record: StudyRecord) -> list[Term]:

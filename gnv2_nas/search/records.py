@@ -129,6 +129,8 @@ class StudyRecord(msgspec.Struct, frozen=True):
     """The space as it was asked for, a name or a file; "" where that was not kept."""
     confirmed: frozenset[int] = frozenset()
     """Numbers of the trials that were measured side by side in the end, as the front."""
+    storage: str = ""
+    """URL of the database, passwords masked; "" where that is not known."""
 
     @property
     def quality_info(self) -> EstimatorInfo:

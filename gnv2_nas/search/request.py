@@ -88,6 +88,7 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         raise InputError(f"--workers: `workers >= 1` must hold, but got {request.workers}")
     if request.changes < 0:
         raise InputError(f"--changes: `changes >= 0` must hold, but got {request.changes}")
+    check_study_name(request.study)
     budgets = parse_budgets(request.budgets)
     objectives = parse_objectives(request.objectives)
     space = load_space(request.space)
@@ -118,7 +119,22 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     )
     if settings.measures:
         check_writable(journal.FOLDER)
-    return CheckedRequest(request, space, settings, request.study or default_study_name(settings))
+    study = request.study or default_study_name(settings)
+    check_study_name(study)
+    return CheckedRequest(request, space, settings, study)
+
+
+def check_study_name(name: str) -> None:
+    """Refuse a name that no command could refer to later.
+
+    Raises:
+        InputError: it has characters that a terminal does not show.
+    """
+    if not name.isprintable():
+        raise InputError(
+            f"study {name!r}: a name takes printable characters only, because commands refer to "
+            "the study by it; choose another with --study"
+        )
 
 
 def _checked_data(data: str, estimator: EstimatorInfo) -> str:

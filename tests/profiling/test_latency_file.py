@@ -138,9 +138,18 @@ def test_a_model_of_another_profile_is_refused(kept):
 
 
 def test_another_machine_is_told_in_words(fitted_on):
-    assert differences(fitted_on, msgspec.structs.replace(HERE, load=3.0, python="3.12.1")) == []
+    assert differences(fitted_on, msgspec.structs.replace(HERE, load=3.0, python="3.12.1"), 1) == []
     other = msgspec.structs.replace(HERE, cpu="Cortex-A76", runtime="onnxruntime 1.32")
-    assert differences(fitted_on, other) == [
+    assert differences(fitted_on, other, 1) == [
         "processor: fitted on Paper, here Cortex-A76",
         "runtime: fitted on onnxruntime 1.31, here onnxruntime 1.32",
     ]
+
+
+def test_cores_count_only_where_the_threads_would_use_them(fitted_on):
+    there = msgspec.structs.replace(fitted_on.fingerprint, cores=8)
+    fitted_on = msgspec.structs.replace(fitted_on, fingerprint=there)
+    here = msgspec.structs.replace(there, cores=2)
+    for threads in (1, 2):
+        assert differences(fitted_on, here, threads) == []
+    assert differences(fitted_on, here, 4) == ["cores for its threads: fitted on 4, here 2"]

@@ -193,7 +193,8 @@ class TestStore:
         """The way taken when the tables are of a revision that is not known here."""
         database = open_database(storage)
         assert database.get_current_version() == REVISION
-        slow = Store(PublicStudy(database, database.get_study_id_from_name(name)), name)
+        access = PublicStudy(database, database.get_study_id_from_name(name))
+        slow = Store(access, name, storage=storage)
         append(store, 0)
         assert append(slow, 1, 2) == [1, 2]
         slow.save_progress(Progress(3))

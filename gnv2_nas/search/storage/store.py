@@ -69,7 +69,7 @@ def open_or_create(
         access = study_access(database, name)
         alike = [direction.name.lower() for direction in study.directions] == directions
         begun = _begin(access, settings, provenance) if alike else _holds_nothing(access)
-    store = Store(access, name, patience)
+    store = Store(access, name, patience, storage)
     if not begun:
         _check_format(store, storage)
         check_same(name, (store.settings, store.provenance), (settings, provenance))
@@ -132,7 +132,7 @@ def open_study(storage: str, name: str, patience: Patience = PATIENCE) -> Store:
     if database is None or name not in names:
         raise UnknownNameError("study", name, names or ["none yet; make one with gnv2-nas search"])
     with opening():
-        store = Store(study_access(database, name), name, patience)
+        store = Store(study_access(database, name), name, patience, storage)
     _check_format(store, storage)
     return store
 

@@ -16,6 +16,7 @@ from gnv2_nas.search.records import Candidate, Settings, StudyRecord
 from gnv2_nas.search.storage.known_trials import KnownTrials
 from gnv2_nas.search.storage.remeasured import latencies_of, with_latency
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
+from gnv2_nas.search.storage.sqlite_file import without_password
 from gnv2_nas.search.storage.study_access import Last, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.study_format import (
     Progress,
@@ -36,8 +37,10 @@ class Store:
     `StorageError` when that does not help.
     """
 
-    def __init__(self, access: StudyAccess, name: str, patience: Patience = PATIENCE) -> None:
-        self.name = name
+    def __init__(
+        self, access: StudyAccess, name: str, patience: Patience = PATIENCE, storage: str = ""
+    ) -> None:
+        self.name, self._storage = name, storage
         self._access, self._patience = access, patience
         self._known = KnownTrials()
         self._reported: Progress | None = None
@@ -211,6 +214,7 @@ class Store:
             estimator=provenance.estimator,
             space_source=provenance.space_source,
             confirmed=frozenset(kept.get(attributes.CONFIRMED, ())),
+            storage=without_password(self._storage),
         )
 
     def _read(self, action: Callable[[StudyTransaction], Answer]) -> Answer:
