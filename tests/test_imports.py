@@ -30,6 +30,7 @@ SHARED = {
     "errors": set(),
     "units": {"errors"},
     "commands": set(),
+    "cores": set(),
     "files": {"errors"},
     "documents": {"errors", "files"},
     "regression": set(),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, readable
+from gnv2_nas.cli.measuring import say_shortage
 from gnv2_nas.cli.options import Json
 from gnv2_nas.profiling.device import DeviceProfile
 from gnv2_nas.profiling.runtime import RUNTIMES
@@ -35,6 +36,8 @@ def list_devices(json: Json = False) -> None:
     from gnv2_nas.profiling.device import list_devices, read_profile
 
     profiles = dict(readable(list_devices(), lambda name: (name, read_profile(name))))
+    for name, profile in profiles.items():
+        say_shortage(name, profile)
     if json:
         return print_json(profiles)
     rows = [

@@ -10,7 +10,7 @@ from gnv2_nas.cli.live import LiveBar, is_live
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
-    from gnv2_nas.profiling import Device, Measurement
+    from gnv2_nas.profiling import Device, DeviceProfile, Measurement
 
 _Result = TypeVar("_Result")
 
@@ -28,10 +28,20 @@ def calibrate(device: Device) -> None:
     """Calibrate a device on this machine: once, then from its file."""
     from gnv2_nas.profiling.calibration import ensure_calibrated
 
+    say_shortage(device.name, device.profile)
     if device.calibration is None:
         with_progress(
             f"calibrating device {device.name}, once",
             lambda progress: ensure_calibrated(device, progress, waiting=say),
+        )
+
+
+def say_shortage(name: str, profile: DeviceProfile) -> None:
+    """A line where a device asks for more cores than this process may use."""
+    if short := profile.shortage():
+        say(
+            f"device {name}: {short}; latencies are those of threads that wait for each other: "
+            "lower threads in its profile, or allow more cores"
         )
 
 

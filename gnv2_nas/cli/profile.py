@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,10 +57,11 @@ def profile(
         raise InputError("--predict does not go with --layers, --compare or --budget: leave it out")
     read_profile(device)
     found: dict[str, Architecture] = {}
+    seen: Counter[str] = Counter()
     for name in networks or list_presets():
         # The same network twice is measured twice: how far apart the two are is worth knowing.
-        again = sum(label.split(" ")[0] == name for label in found)
-        found[f"{name} ({again + 1})" if again else name] = find_network(name, storage)
+        seen[name] += 1
+        found[f"{name} ({seen[name]})" if seen[name] > 1 else name] = find_network(name, storage)
     if predict:
         from gnv2_nas.cli.latency import predict as print_predictions
 
@@ -130,10 +132,12 @@ def _measured(
 
 
 def _layers(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
+    from gnv2_nas.cli.measuring import say_shortage
     from gnv2_nas.cli.profile_tables import print_layers
     from gnv2_nas.profiling.device import open_device
     from gnv2_nas.profiling.layers import profile_layers
 
     opened = open_device(device)
+    say_shortage(opened.name, opened.profile)
     tables = {name: profile_layers(arch, opened, waiting=say) for name, arch in networks.items()}
     return print_layers(tables, json=json)

@@ -115,6 +115,8 @@ def _path(device: Device, folder: Path) -> Path:
 
 def _key(device: Device) -> str:
     machine = device.fingerprint()
-    parts = [machine.cpu, machine.cores, machine.runtime, machine.huge_pages]
+    # Cores beyond the threads change nothing: a calibration holds under `taskset`, too.
+    cores = min(machine.cores, device.profile.threads)
+    parts = [machine.cpu, cores, machine.runtime, machine.huge_pages]
     parts.append(device.profile.content_hash)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

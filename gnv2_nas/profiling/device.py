@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from gnv2_nas.arch import Architecture, preset
+from gnv2_nas.cores import shortage
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
 from gnv2_nas.files import find_named, list_named
@@ -56,6 +57,10 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         default = msgspec.structs.asdict(DeviceProfile(self.description))
         decided = set(msgspec.structs.asdict(self).items()) - set(default.items())
         return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
+
+    def shortage(self) -> str:
+        """ "8 threads on 2 cores, …" where this process cannot have the cores; "" where it can."""
+        return shortage(self.threads) if self.processor == "cpu" else ""
 
 
 class Ready(msgspec.Struct):

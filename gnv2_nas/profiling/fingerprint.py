@@ -6,6 +6,7 @@ import os
 import platform
 from pathlib import Path
 
+from gnv2_nas.cores import usable_cores
 from gnv2_nas.profiling import huge_pages
 from gnv2_nas.profiling.record import Fingerprint
 
@@ -34,13 +35,6 @@ def _cpu_model() -> str:
             if line.startswith(("model name", "Model")):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory_bytes() -> int:

@@ -37,6 +37,8 @@ def _cause(visits: Visits, estimates: Estimates, row: int, device: Device) -> st
     waited = preempted_share(visits.wall[row], visits.busy[row])
     if device.clock != "device" and device.profile.threads == 1 and waited > PREEMPTED:
         return f"{waited:.0%} of the calls waited for the processor (preemption)"
+    if short := device.profile.shortage():
+        return f"{short}: they wait for each other"
     known = device.calibration
     slowed = 1.0 if known is None else estimates.reference_seconds * 1e3 / known.reference_ms
     if slowed > THROTTLED:

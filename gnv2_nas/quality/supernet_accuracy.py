@@ -25,6 +25,7 @@ from gnv2_nas.quality.estimator import QualityContext
 from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.quality.prepared_images import PreparedImages, drawn
 from gnv2_nas.quality.training.distributed import choose_device
+from gnv2_nas.quality.training.threads import usable_threads
 
 CALIBRATION_IMAGES = 512
 """For batch norm's statistics: four batches already rank networks as the whole training set."""
@@ -61,6 +62,7 @@ class SupernetAccuracy:
         self._labels = self._held_out.labels.to(self.device)
         self.info: EstimatorInfo = _info(record, data, len(self._labels))
 
+    @usable_threads()
     @torch.no_grad()
     def score(self, arch: Architecture) -> float:
         """Accuracy on the held-out images, per cent, after recalibration.
@@ -78,6 +80,7 @@ class SupernetAccuracy:
         right = (torch.cat(answers) == self._labels).sum().item()
         return 100 * right / len(self._labels)
 
+    @usable_threads()
     @torch.no_grad()
     def extract(self, arch: Architecture) -> Network:
         """The network as a plain module with its own copy of the weights, recalibrated.

@@ -105,10 +105,14 @@ def known_measurements(device: Device) -> dict[str, Measurement]:
 def _alike(measurement: Measurement, device: Device, here: Fingerprint) -> bool:
     profile, there = device.profile, measurement.fingerprint
     taken = (measurement.runtime, measurement.threads, measurement.precision, measurement.clock)
-    machine = (there.cpu, there.cores, there.runtime, there.huge_pages)
-    return taken == (
+    # Cores beyond the threads change nothing.
+    machines = [
+        (each.cpu, min(each.cores, profile.threads), each.runtime, each.huge_pages)
+        for each in (there, here)
+    ]
+    return machines[0] == machines[1] and taken == (
         profile.runtime, profile.threads, profile.precision, device.clock
-    ) and machine == (here.cpu, here.cores, here.runtime, here.huge_pages)  # fmt: skip
+    )  # fmt: skip
 
 
 def _width(measurement: Measurement) -> float:

@@ -67,6 +67,17 @@ def test_another_profile_or_machine_is_calibrated_anew(kept, here):
     assert open_device("cpu").calibration is None
 
 
+def test_cores_count_only_where_the_threads_would_use_them(monkeypatch):
+    def keys(threads: int) -> set[str]:
+        device, found = Device("x", DeviceProfile("x", threads=threads)), set()
+        for cores in (1, 2, 64):
+            monkeypatch.setattr("gnv2_nas.profiling.fingerprint.usable_cores", lambda n=cores: n)
+            found.add(calibration._key(device))
+        return found
+
+    assert [len(keys(threads)) for threads in (1, 2, 8)] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'{"key": "x"}', b"\xff"])
 def test_a_damaged_file_is_as_good_as_none(kept, here, text):
     (here / "cpu.calibration.json").write_bytes(text)

@@ -6,7 +6,6 @@ list is kept, and its images are decoded again whenever they are asked for.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gnv2_nas.cores import usable_cores
 from gnv2_nas.errors import StorageError
 from gnv2_nas.quality.data.cache import Cache, Findings
 from gnv2_nas.quality.data.decoding import Decoded, decode, quiet_pillow
@@ -50,7 +50,7 @@ def decoded_images(
     Args:
         names: paths below `root`.
         side: S, pixels.
-        workers: threads; None means one for each core.
+        workers: threads; None means one for each core that the process may use.
         stored_bytes: size of the decoded set up to which it is kept whole.
         progress: is told the share of the files that are done, in 0..1.
     """
@@ -72,7 +72,7 @@ def decoded_images(
 
 def decode_files(paths: Sequence[Path], side: int, workers: int | None = None) -> list[Decoded]:
     """Decode some files by several threads; Pillow computes without Python's lock."""
-    with quiet_pillow(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with quiet_pillow(), ThreadPoolExecutor(workers or usable_cores()) as pool:
         return list(pool.map(lambda path: decode(path, side), paths))
 
 
