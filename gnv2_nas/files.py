@@ -11,9 +11,13 @@ import errno
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from gnv2_nas.errors import OutputError, StorageError, UnknownNameError
+from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameError
+
+SUFFIXES = (".yaml", ".yml")
+"""Of files that are found by name."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -24,30 +28,63 @@ def built_in_folder(kind: str) -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / kind
 
 
-def list_named(kind: str, suffix: str = ".yaml") -> dict[str, Path]:
+def list_named(kind: str) -> dict[str, Path]:
     """Name → file of every `kind` ("search_spaces", "profiles") in reach, sorted by name."""
-    found: dict[str, Path] = {}
-    for folder in (built_in_folder(kind), Path(kind)):
-        if folder.is_dir():
-            found |= {path.stem: path for path in sorted(folder.glob(f"*{suffix}"))}
-    return dict(sorted(found.items()))
+    return {name: files[0] for name, files in _named(kind).items()}
 
 
-def find_named(kind: str, what: str, name_or_path: str, suffix: str = ".yaml") -> Path:
+def find_named(kind: str, what: str, name_or_path: str) -> Path:
     """The file `name_or_path` means: a path when it looks like one, else a name.
+
+    The suffix is .yaml or .yml, in any case, and may be left out of a path or added to a name.
 
     Raises:
         UnknownNameError: neither; the message lists the names that are there.
+        InputError: two files of one folder have that name.
     """
-    path = Path(name_or_path)
-    if path.suffix in (suffix, ".yml") or len(path.parts) > 1:
-        if _is_file(path):
-            return path
-        raise UnknownNameError(f"{what} file", name_or_path, list_named(kind, suffix))
-    known = list_named(kind, suffix)
-    if name_or_path not in known:
-        raise UnknownNameError(what, name_or_path, known)
-    return known[name_or_path]
+    asked, known = name_or_path.strip(), _named(kind)
+    path = _from_home(Path(asked))
+    suffixed = path.suffix.lower() in SUFFIXES
+    if not suffixed and len(path.parts) < 2:
+        if asked not in known:
+            raise UnknownNameError(what, name_or_path, known)
+        return _only(what, asked, known[asked])
+    if _is_file(path):
+        return path
+    bare = path.with_suffix("") if suffixed else path
+    found = [each for suffix in SUFFIXES if _is_file(each := Path(f"{bare}{suffix}"))]
+    if not found and len(path.parts) == 1:
+        found = known.get(path.stem, [])
+    if not found:
+        raise UnknownNameError(f"{what} file", name_or_path, known)
+    return _only(what, name_or_path, found)
+
+
+def _named(kind: str) -> dict[str, list[Path]]:
+    """Name → files of that name in the first folder that has any."""
+    found: dict[str, list[Path]] = {}
+    for folder in (built_in_folder(kind), Path(kind)):
+        here: dict[str, list[Path]] = {}
+        for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+            if path.suffix.lower() in SUFFIXES:
+                here.setdefault(path.stem, []).append(path)
+        found |= here
+    return dict(sorted(found.items()))
+
+
+def _only(what: str, name: str, files: Sequence[Path]) -> Path:
+    if len(files) > 1:
+        both = " and ".join(repr(str(file)) for file in files)
+        raise InputError(f"{what} {name!r} may be {both}; name one of them with its suffix")
+    return files[0]
+
+
+def _from_home(path: Path) -> Path:
+    """`path` with "~" replaced, which a shell does not do behind an equals sign."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user, or one without a home
+        return path
 
 
 def _is_file(path: Path) -> bool:

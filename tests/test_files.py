@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gnv2_nas.errors import OutputError, StorageError, UnknownNameError
+from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameError
 from gnv2_nas.files import check_writable, find_named, list_named, write_atomically
 from tests.confined import run_python
 
@@ -24,7 +24,7 @@ except StorageError as error:
 CHECK = """
 import sys
 from pathlib import Path
-from gnv2_nas.errors import OutputError
+from gnv2_nas.errors import InputError, OutputError
 from gnv2_nas.files import check_writable
 try:
     check_writable(Path(sys.argv[1]))
@@ -145,6 +145,65 @@ def test_named_files_of_the_working_directory_win(tmp_path, monkeypatch):
     assert set(list_named("profiles")) >= {"cpu", "board"}
     assert "notes" not in list_named("profiles")
     assert list(list_named("profiles")) == sorted(list_named("profiles"))
+
+
+def write(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(exist_ok=True, parents=True)
+        Path(name).write_text("mine")
+
+
+@pytest.mark.parametrize("suffix", [".yml", ".YAML", ".Yml"])
+def test_the_other_suffix_is_found_and_wins_over_what_is_built_in(tmp_path, monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    write(f"profiles/board{suffix}", f"profiles/cpu{suffix}", f"boards/mine{suffix}")
+    assert {"board", "cpu"} <= list_named("profiles").keys()
+    for name in ("board", "cpu"):
+        assert find_named("profiles", "device", name) == Path(f"profiles/{name}{suffix}")
+    assert find_named("profiles", "device", f"boards/mine{suffix}") == Path(f"boards/mine{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("board.yaml", "profiles/board.yml"), ("board.yml", "profiles/board.yml"),
+        ("board.YML", "profiles/board.yml"), (" board ", "profiles/board.yml"),
+        ("profiles/board", "profiles/board.yml"), ("profiles/board.yaml", "profiles/board.yml"),
+        ("./profiles/board.yml ", "profiles/board.yml"), ("here.yml", "here.yaml"),
+        ("v1.2", "profiles/v1.2.yaml"), ("~/home.yaml", "at/home.yaml"),
+        ("~/home", "at/home.yaml"),
+    ],
+)  # fmt: skip
+def test_what_is_meant_is_found(tmp_path, monkeypatch, name, found):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "at")
+    write("profiles/board.yml", "profiles/v1.2.yaml", "here.yaml", "at/home.yaml")
+    assert find_named("profiles", "device", name) == Path(found)
+
+
+def test_a_built_in_name_may_have_its_suffix(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_named("profiles", "device", "cpu.yaml").name == "cpu.yaml"
+    write("cpu.yaml")
+    assert find_named("profiles", "device", "cpu.yaml") == Path("cpu.yaml")
+
+
+@pytest.mark.parametrize("name", ["board", "profiles/board", "board.yaml"])
+def test_two_files_of_one_name_are_not_chosen_between(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write("profiles/board.yaml", "profiles/board.yml")
+    with pytest.raises(InputError, match=r"may be 'profiles/board.yaml' and 'profiles/board.yml'"):
+        find_named("profiles", "device", name)
+    for suffix in ("yaml", "yml"):
+        path = f"profiles/board.{suffix}"
+        assert find_named("profiles", "device", path) == Path(path)
+    assert "board" in list_named("profiles")
+
+
+def test_a_home_that_is_not_there_is_an_unknown_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownNameError, match=r"unknown device file '~nobody_here/x.yaml'"):
+        find_named("profiles", "device", "~nobody_here/x.yaml")
 
 
 def test_a_name_is_never_taken_for_a_file_without_suffix(tmp_path, monkeypatch):
