@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gnv2_nas.cli import app
+from gnv2_nas.cli.profile import _found
 from gnv2_nas.commands import command, command_line, quoted
 from gnv2_nas.errors import InputError
 from gnv2_nas.report.wording import next_command
@@ -70,6 +71,13 @@ def test_a_name_that_no_terminal_shows_is_refused_before_anything_is_made(
         check_request(SearchRequest(study=name))
     assert str(caught.value).isprintable()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_named_twice_is_two_whatever_the_study_is_called(monkeypatch):
+    monkeypatch.setattr("gnv2_nas.search.networks.find_network", lambda name, _: name)
+    found = _found(["a b:1", "demo:1", "a b:1", "a b:1", "a:1"], "")
+    assert list(found) == ["a b:1", "demo:1", "a b:1 (2)", "a b:1 (3)", "a:1"]
+    assert list(found.values()) == ["a b:1", "demo:1", "a b:1", "a b:1", "a:1"]
 
 
 def test_a_plain_command_reads_as_it_always_did():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,7 +49,6 @@ def profile(
     """
     from gnv2_nas.arch import list_presets
     from gnv2_nas.profiling.device import read_profile
-    from gnv2_nas.search.networks import find_network
 
     limit_ms = _limit(budget)
     if compare and len(networks or ()) < 2:
@@ -56,12 +56,7 @@ def profile(
     if predict and (layers or compare or budget):
         raise InputError("--predict does not go with --layers, --compare or --budget: leave it out")
     read_profile(device)
-    found: dict[str, Architecture] = {}
-    seen: Counter[str] = Counter()
-    for name in networks or list_presets():
-        # The same network twice is measured twice: how far apart the two are is worth knowing.
-        seen[name] += 1
-        found[f"{name} ({seen[name]})" if seen[name] > 1 else name] = find_network(name, storage)
+    found = _found(networks or list_presets(), storage)
     if predict:
         from gnv2_nas.cli.latency import predict as print_predictions
 
@@ -71,6 +66,19 @@ def profile(
     if compare:
         return _compare(found, device, json=json)
     return _table(found, device, limit_ms, json=json)
+
+
+def _found(names: Sequence[str], storage: str) -> dict[str, Architecture]:
+    """Label → network. The same network twice is measured twice: how far apart the two are is worth
+    knowing."""
+    from gnv2_nas.search.networks import find_network
+
+    found: dict[str, Architecture] = {}
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        found[f"{name} ({seen[name]})" if seen[name] > 1 else name] = find_network(name, storage)
+    return found
 
 
 def _limit(budget: str) -> float | None:

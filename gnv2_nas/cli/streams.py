@@ -102,8 +102,8 @@ def _occupy_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest number that is free, which is this one.
-            os.open(os.devnull, os.O_RDWR)
+            # The lowest number that is free, which is this one. Workers inherit it.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:
