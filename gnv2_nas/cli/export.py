@@ -10,16 +10,17 @@ import typer
 from gnv2_nas.cli.console import say
 from gnv2_nas.cli.live import LiveLine
 from gnv2_nas.cli.options import Storage
+from gnv2_nas.cli.weights import WeightsFrom, weighed
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.files import check_output, write_atomically
-from gnv2_nas.graph.checkpoint import check_checkpoint
+from gnv2_nas.graph.state_dicts import AVERAGE
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture, Preprocessing
     from gnv2_nas.graph.training_record import TrainingRecord
     from gnv2_nas.nn import Network
-    from gnv2_nas.profiling.runtime import Artefact, Precision, Runtime
+    from gnv2_nas.profiling.runtime import Artefact, CalibrationImages, Precision, Runtime
 
 RUNTIME_OF = {
     "onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "tflite": "litert",
@@ -51,13 +52,17 @@ def export(
             "weights, without."
         ),
     ] = None,
+    weights_from: WeightsFrom = AVERAGE,
     output: Annotated[
         Path | None, typer.Option(help="File to write; by default the network's id.")
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32, or int8 for onnx and openvino.")] = "fp32",
     calibration_images: Annotated[
         Path | None,
-        typer.Option(help="For int8: .npy of float32 images (N, 3, H, W), prepared as for use."),
+        typer.Option(
+            help="For int8: a folder of images, or .npy of images: pixels 0 to 255, or float32 "
+            "prepared as for use."
+        ),
     ] = None,
     storage: Storage = defaults.STORAGE,
 ) -> None:
@@ -83,15 +88,22 @@ def export(
         return
     if weights is None and is_weights(network):
         weights = Path(network)
+    if weights is None and weights_from != AVERAGE:
+        raise InputError("--weights-from chooses within a checkpoint; give --weights too")
     if weights is not None:
-        check_checkpoint(weights, arch)
-    _export(arch, weights, output, _runtime(format, precision, calibration_images))
+        arch = weighed(arch, weights, weights_from)
+    images = _images(calibration_images, precision, arch, weights)
+    _export(arch, weights, weights_from, output, _runtime(format, precision, images))
     if precision == "int8" and calibration_images is None:
         say("calibrated on noise, which is enough for timing; give --calibration-images for use")
 
 
 def _export(
-    arch: Architecture, weights: Path | None, output: Path | None, runtime: Runtime
+    arch: Architecture,
+    weights: Path | None,
+    weights_from: str,
+    output: Path | None,
+    runtime: Runtime,
 ) -> None:
     from gnv2_nas.graph.checkpoint import read_preprocessing, read_training
     from gnv2_nas.profiling.parity import check_parity
@@ -100,7 +112,7 @@ def _export(
 
     card = card_path(output or Path(arch.id))
     check_card(card)
-    model = None if weights is None else _trained(arch, weights)
+    model = None if weights is None else _trained(arch, weights, weights_from)
     preprocessing = None if weights is None else read_preprocessing(weights)
     training = None if weights is None else read_training(weights)
     with LiveLine(f"writing for {runtime.name}"):
@@ -133,17 +145,33 @@ def _with_metadata(
     }
 
 
-def _runtime(format: str, precision: str, images: Path | None) -> Runtime:  # noqa: A002
+def _runtime(
+    format: str,  # noqa: A002
+    precision: str,
+    images: CalibrationImages,
+) -> Runtime:
     from gnv2_nas.profiling.runtime import get_runtime
 
     asked: Precision = "int8" if precision == "int8" else "fp32"
-    return get_runtime(RUNTIME_OF[format], asked, calibration_images=str(images or ""))
+    return get_runtime(RUNTIME_OF[format], asked, calibration_images=images)
 
 
-def _trained(arch: Architecture, weights: Path) -> Network:
+def _trained(arch: Architecture, weights: Path, weights_from: str) -> Network:
     from gnv2_nas.cli.weights import trained
 
-    return trained(arch, weights).eval()
+    return trained(arch, weights, weights_from).eval()
+
+
+def _images(
+    source: Path | None, precision: str, arch: Architecture, weights: Path | None
+) -> CalibrationImages:
+    if source is None or precision != "int8":
+        return str(source or "")
+    from gnv2_nas.cli.calibration_images import calibration_images
+    from gnv2_nas.graph.checkpoint import read_preprocessing
+
+    preprocessing = None if weights is None else read_preprocessing(weights)
+    return calibration_images(source, arch.resolution, preprocessing)
 
 
 def _write(artefact: Artefact, arch: Architecture, output: Path | None) -> tuple[Path, ...]:

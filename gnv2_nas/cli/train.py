@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.cli.options import Json, Storage
+from gnv2_nas.cli.weights import WeightsFrom
+from gnv2_nas.graph.state_dicts import AVERAGE
 from gnv2_nas.search import defaults
 
 
@@ -33,6 +35,7 @@ def train(
     weights: Annotated[
         Path | None, typer.Option(help="Begin with this checkpoint (.safetensors or .pth).")
     ] = None,
+    weights_from: WeightsFrom = AVERAGE,
     epochs: Annotated[
         float | None, typer.Option(help="How often every image is seen; by default by their number")
     ] = None,
@@ -63,6 +66,7 @@ def train(
         space=space,
         from_supernet=from_supernet,
         weights=weights,
+        weights_from=weights_from,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,

@@ -78,9 +78,13 @@ def _initial(checked: CheckedRequest, dataset: Dataset) -> Mapping[str, Any] | N
         return _from_supernet(checked.request.from_supernet, checked.subject, dataset)
     if checked.weights is None:
         return None
-    from gnv2_nas.nn import read_checkpoint
+    from gnv2_nas.nn import read_weights
 
-    return read_checkpoint(checked.weights)
+    if checked.weights_note:
+        _tell(f"weights: of {checked.weights.name} {checked.weights_note}")
+    return read_weights(
+        checked.weights, checked.subject, checked.request.weights_from, any_classes=True
+    )
 
 
 def _from_supernet(path: Path, arch: Architecture, dataset: Dataset) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files import check_output
 from gnv2_nas.graph.checkpoint import check_checkpoint
-from gnv2_nas.graph.checkpoint_contents import read_contents
+from gnv2_nas.graph.state_dicts import AVERAGE
 from gnv2_nas.graph.supernet_record import read_record
 from gnv2_nas.quality.data import classes_of
 from gnv2_nas.report.naming import file_stem
@@ -36,6 +36,7 @@ class TrainRequest(msgspec.Struct, frozen=True):
     space: str = ""
     from_supernet: Path | None = None
     weights: Path | None = None
+    weights_from: str = AVERAGE
     epochs: float | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -54,6 +55,8 @@ class CheckedRequest(msgspec.Struct, frozen=True):
     weights: Path | None
     """Checkpoint to begin with, of one network."""
     output: Path
+    weights_note: str = ""
+    """Which of the dicts in the checkpoint is read; "" where there is nothing to say."""
 
     @property
     def side(self) -> int:
@@ -81,13 +84,16 @@ def check_request(request: TrainRequest) -> CheckedRequest:
     weights = request.weights
     if weights is None and request.from_supernet is None and is_weights(request.network):
         weights = Path(request.network)
+    note = ""
+    if weights is None and request.weights_from != AVERAGE:
+        raise InputError("--weights-from chooses within a checkpoint; give --weights too")
     if weights is not None and isinstance(subject, Architecture):
-        check_weights(weights, subject)
+        note = check_checkpoint(weights, subject, request.weights_from, any_classes=True).note
     if request.from_supernet is not None and isinstance(subject, Architecture):
         _check_contains(request.from_supernet, subject)
     output = request.output or Path(f"{_stem(request.network)}.safetensors")
     _check_output(output, weights, request.from_supernet)
-    return CheckedRequest(request, subject, weights, output)
+    return CheckedRequest(request, subject, weights, output, note)
 
 
 def _check_options(request: TrainRequest) -> None:
@@ -129,18 +135,6 @@ def _subject(request: TrainRequest, classes: int) -> Architecture | SearchSpace:
         return space
     arch = find_network(request.network, request.storage).replace(num_classes=classes)
     return arch if request.resolution is None else arch.replace(resolution=request.resolution)
-
-
-def check_weights(path: Path, arch: Architecture) -> None:
-    """Prove that a checkpoint fits `arch`; the number of classes may differ.
-
-    Raises:
-        CheckpointError: it does not.
-    """
-    classifier = read_contents(path).tensors.get("classifier.bias")
-    shape: tuple[int, ...] = getattr(classifier, "shape", ())
-    (classes,) = shape if len(shape) == 1 and shape[0] > 0 else (arch.num_classes,)
-    check_checkpoint(path, arch.replace(num_classes=classes))
 
 
 def _check_contains(path: Path, arch: Architecture) -> None:

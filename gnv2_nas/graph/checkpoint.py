@@ -6,38 +6,46 @@ All of it without torch, so that a wrong file is refused at once.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.checkpoint_contents import Contents, read_contents, safetensors_contents
-from gnv2_nas.graph.fit import check_architecture, check_tensors
+from gnv2_nas.graph.file_metadata import check_classes, checked_metadata
+from gnv2_nas.graph.fit import Fitting, check_architecture, check_tensors, fitting_weights
 from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.state_dicts import AVERAGE
 from gnv2_nas.graph.training_record import TrainingRecord
 
-T = TypeVar("T")
 
+def check_checkpoint(
+    path: Path, arch: Architecture, wanted: str = AVERAGE, *, any_classes: bool = False
+) -> Fitting:
+    """The weights in a checkpoint file that fit `arch`, by shape and place alone.
 
-def check_checkpoint(path: Path, arch: Architecture) -> Contents:
-    """The contents of a checkpoint file that fits `arch`.
+    Args:
+        path: of the file.
+        arch: the network.
+        wanted: "average" or "raw", where the file has both; or the name of one of its dicts.
+        any_classes: take `arch` for as many classes as the weights have.
 
     Raises:
         CheckpointError: no such file, not a checkpoint, damaged, holds code, or does not fit;
             one line that names everything that does not fit.
     """
-    contents = read_contents(path)
-    source = repr(str(path))
+    contents, source = read_contents(path), repr(str(path))
     if contents.supernet:
         raise CheckpointError(
             f"{source} is a supernet, not the weights of one network; take a network out of it "
             "with gnv2-nas train NETWORK --from-supernet FILE"
         )
-    if contents.architecture:
-        check_architecture(_parsed(contents.architecture, source), arch, source)
-    check_tensors(lower(arch), contents.tensors, source)
-    return contents
+    said = checked_metadata(contents, source)
+    fitting = fitting_weights(contents.loaded, arch, source, wanted, any_classes=any_classes)
+    if said.architecture is not None:
+        check_architecture(said.architecture, fitting.arch, source)
+    if said.preprocessing is not None:
+        check_classes(said.preprocessing.classes, fitting.arch.num_classes, source)
+    return fitting
 
 
 def read_architecture(path: Path) -> Architecture:
@@ -51,29 +59,25 @@ def read_architecture(path: Path) -> Architecture:
         raise CheckpointError(
             f"{source} is a supernet: it holds every network of a space, and none is named"
         )
-    if not contents.architecture:
-        raise CheckpointError(f"{source} does not say which network it is of")
-    return _parsed(contents.architecture, source)
+    return _named(contents, source)
 
 
 def read_preprocessing(path: Path) -> Preprocessing | None:
     """How an image becomes the input of the weights in a file; None where it does not say.
 
     Raises:
-        CheckpointError: see `read_contents`; or what it says cannot be read.
+        CheckpointError: see `read_contents`; or what it says of itself is wrong.
     """
-    text = read_contents(path).preprocessing
-    return _from_metadata(Preprocessing.from_json, text, path) if text else None
+    return checked_metadata(read_contents(path), repr(str(path))).preprocessing
 
 
 def read_training(path: Path) -> TrainingRecord | None:
     """How the weights in a file came about; None where it does not say.
 
     Raises:
-        CheckpointError: see `read_contents`; or what it says cannot be read.
+        CheckpointError: see `read_contents`; or what it says of itself is wrong.
     """
-    text = read_contents(path).training
-    return _from_metadata(TrainingRecord.from_json, text, path) if text else None
+    return checked_metadata(read_contents(path), repr(str(path))).training
 
 
 def architecture_of(content: bytes, source: str) -> Architecture:
@@ -88,19 +92,13 @@ def architecture_of(content: bytes, source: str) -> Architecture:
         contents = safetensors_contents(io.BytesIO(content), len(content))
     except CheckpointError as error:
         raise CheckpointError(f"{source} {error}") from None
-    if not contents.architecture:
-        raise CheckpointError(f"{source} does not say which network it is of")
-    arch = _parsed(contents.architecture, source)
-    check_tensors(lower(arch), contents.tensors, source)
+    arch = _named(contents, source)
+    check_tensors(lower(arch), contents.loaded, source)
     return arch
 
 
-def _parsed(text: str, source: str | Path) -> Architecture:
-    return _from_metadata(Architecture.from_json, text, source)
-
-
-def _from_metadata(read: Callable[[str], T], text: str, source: str | Path) -> T:
-    try:
-        return read(text)
-    except Exception as error:
-        raise CheckpointError(f"{source}: its metadata holds {error}") from None
+def _named(contents: Contents, source: str) -> Architecture:
+    arch = checked_metadata(contents, source).architecture
+    if arch is None:
+        raise CheckpointError(f"{source} does not say which network it is of")
+    return arch

@@ -6,17 +6,16 @@ name, and each has its table of contents in a place of its own.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Annotated, Any, Literal
 
 import msgspec
 
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.graph.pickle_scan import TensorInfo
-from gnv2_nas.graph.torch_contents import MAX_INDEX_BYTES, legacy_object, unwrapped, zip_object
+from gnv2_nas.graph.pickle_calls import Storage, TensorInfo
+from gnv2_nas.graph.torch_contents import TorchFile
 
 ARCHITECTURE_KEY = "architecture"
 """In the metadata of our own safetensors files: the network as JSON."""
@@ -41,11 +40,16 @@ _SAFETENSORS_TYPES = {
 }
 
 
+_Length = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+MAX_HEADER_BYTES = 100_000_000
+
+
 class Contents(msgspec.Struct, frozen=True):
     """The table of contents of a checkpoint file."""
 
     format: Literal["safetensors", "torch"]
-    tensors: Mapping[str, TensorInfo]
+    loaded: Any
+    """What was saved, mostly a mapping; its tensors as `TensorInfo`."""
     architecture: str = ""
     """JSON of the network the weights belong to; "" where the file does not say."""
     preprocessing: str = ""
@@ -87,11 +91,22 @@ def _check_file(path: Path) -> None:
 def _contents(file: IO[bytes], size: int) -> Contents:
     start = file.read(9)
     file.seek(0)
-    if start[:4] == b"PK\x03\x04":
-        return Contents("torch", unwrapped(zip_object(file)))
-    if start[8:] == b"{":
+    if is_safetensors(start):
         return safetensors_contents(file, size)
-    return Contents("torch", unwrapped(legacy_object(file, size)))
+    return Contents("torch", TorchFile(file, size).loaded)
+
+
+def is_safetensors(start: bytes) -> bool:
+    """Whether a file that begins with these nine bytes may be one."""
+    return start[8:9] == b"{" and start[:4] != b"PK\x03\x04"
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """Of one tensor in a safetensors header."""
+
+    dtype: Annotated[str, msgspec.Meta(max_length=16)]
+    shape: Annotated[tuple[_Length, ...], msgspec.Meta(max_length=64)]
+    data_offsets: tuple[_Length, _Length]
 
 
 def safetensors_contents(file: IO[bytes], size: int) -> Contents:
@@ -99,28 +114,38 @@ def safetensors_contents(file: IO[bytes], size: int) -> Contents:
     length = int.from_bytes(file.read(8), "little")
     if length > size - 8:
         raise CheckpointError("is truncated, or not a checkpoint; get it again")
+    if length > MAX_HEADER_BYTES:
+        raise CheckpointError("has a safetensors header of over 100 MB, which no weights need")
     try:
-        header = json.loads(file.read(min(length, MAX_INDEX_BYTES)))
-        metadata = header.pop("__metadata__", {})
-        tensors = {key: _safetensors_info(entry) for key, entry in header.items()}
-        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-        said = [
-            str(metadata.get(key, ""))
-            for key in (ARCHITECTURE_KEY, PREPROCESSING_KEY, TRAINING_KEY, SUPERNET_KEY)
-        ]
+        header = msgspec.json.decode(file.read(length), type=dict[str, msgspec.Raw])
+        metadata = msgspec.json.decode(header.pop("__metadata__", b"{}"), type=dict[str, str])
+        entries = {key: msgspec.json.decode(raw, type=_Entry) for key, raw in header.items()}
+        tensors = {key: _safetensors_info(key, entry) for key, entry in entries.items()}
+        end = _end(entry.data_offsets for entry in entries.values())
     except Exception as error:
         raise CheckpointError(
             f"has a damaged safetensors header ({type(error).__name__})"
         ) from None
     if 8 + length + end != size:
         raise CheckpointError(f"is truncated: {8 + length + end} bytes expected, {size} found")
-    return Contents("safetensors", unwrapped(tensors), *said)
+    keys = (ARCHITECTURE_KEY, PREPROCESSING_KEY, TRAINING_KEY, SUPERNET_KEY)
+    return Contents("safetensors", tensors, *(metadata.get(key, "") for key in keys))
 
 
-def _safetensors_info(entry: dict[str, Any]) -> TensorInfo:
-    dtype, width = _SAFETENSORS_TYPES.get(entry["dtype"], (entry["dtype"], 0))
-    shape = tuple(map(int, entry["shape"]))
-    begin, end = entry["data_offsets"]
-    if width and end - begin != math.prod(shape) * width:
+def _end(offsets: Iterable[tuple[int, int]]) -> int:
+    """Where the last of the values ends; each must begin where another one ends."""
+    end = 0
+    for begin, after in sorted(offsets):
+        if begin != end:
+            raise ValueError("values overlap, or leave a gap")
+        end = after
+    return end
+
+
+def _safetensors_info(key: str, entry: _Entry) -> TensorInfo:
+    dtype, width = _SAFETENSORS_TYPES.get(entry.dtype, (entry.dtype, 0))
+    begin, end = entry.data_offsets
+    if end < begin or (width and end - begin != math.prod(entry.shape) * width):
         raise ValueError("offsets do not match the shape")
-    return TensorInfo(dtype, shape)
+    storage = Storage(key, dtype, end - begin, math.prod(entry.shape))
+    return TensorInfo(dtype, entry.shape, storage)

@@ -5,43 +5,138 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError
+from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph
-from gnv2_nas.graph.pickle_scan import TensorInfo
-from gnv2_nas.graph.weight_shapes import clipped_axes, expected_shapes, optional_shapes
+from gnv2_nas.graph.pickle_calls import TensorInfo
+from gnv2_nas.graph.state_dicts import AVERAGE, StateDict, choose, find_state_dicts
+from gnv2_nas.graph.weight_shapes import (
+    clipped_axes,
+    expected_shapes,
+    is_bookkeeping,
+    optional_shapes,
+)
 
+_MOST_CLASSES = 1_000_000
 _NAMED = 8
 """How many keys of a kind a message names before it only counts them."""
 _LONGEST_KEY = 100
 _FLOATS = frozenset({"float64", "float32", "float16", "bfloat16"})
 
 
-def check_tensors(graph: Graph, tensors: Mapping[str, Any], source: str) -> None:
-    """Raise CheckpointError unless `tensors` are exactly the weights of `graph`.
+class Fitting(msgspec.Struct, frozen=True):
+    """The weights of a network, found in a checkpoint."""
+
+    arch: Architecture
+    """The network they are of."""
+    tensors: Mapping[str, Any]
+    """Every key of its state dict and no other."""
+    note: str = ""
+    """Which of the dicts in the checkpoint they are; "" where there is nothing to say."""
+
+
+def fitting_weights(
+    loaded: Any,
+    arch: Architecture,
+    source: str,
+    wanted: str = AVERAGE,
+    *,
+    any_classes: bool = False,
+) -> Fitting:
+    """The one dict of tensors in what a checkpoint held that fits `arch`.
 
     Depthwise kernels may be larger where the architecture clipped its own (see
-    `weight_shapes.clipped_axes`); batch norm's `num_batches_tracked` may be left out.
+    `weight_shapes.clipped_axes`); what only counts something is left out.
+
+    Args:
+        loaded: a mapping, tensors in it as `TensorInfo` or torch's own.
+        arch: the network.
+        source: where it comes from, for the message.
+        wanted: see `state_dicts.choose`.
+        any_classes: take `arch` for as many classes as the weights have.
+
+    Raises:
+        CheckpointError: none fits, every difference is named; or more than one does.
+    """
+    graph = lower(arch)
+    expected, optional = expected_shapes(graph), optional_shapes(graph)
+    try:
+        states = find_state_dicts(loaded, expected)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source} {error}") from None
+    fitting: list[tuple[StateDict, Architecture]] = []
+    problems: list[str] = []
+    for state in states:
+        infos = tensor_infos(state.tensors)
+        classes, problem = _classes(infos), _differences(graph, infos)
+        if not problem:
+            fitting.append((state, arch))
+        elif 0 < classes != arch.num_classes:
+            own = arch.replace(num_classes=classes)
+            if not _differences(lower(own), infos):
+                if any_classes:
+                    fitting.append((state, own))
+                problem = (
+                    f"it is for {classes} classes, the network for {arch.num_classes}; "
+                    f"use the network with arch.replace(num_classes={classes})"
+                )
+        problems.append(problem)
+    if not fitting:
+        raise CheckpointError(f"{source} does not fit the network: {problems[0]}")
+    try:
+        choice = choose([state for state, _ in fitting], wanted)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source} {error}") from None
+    own = next(own for state, own in fitting if state is choice.state)
+    known = expected | optional
+    tensors = {key: value for key, value in choice.state.tensors.items() if key in known}
+    return Fitting(own, tensors, choice.note)
+
+
+def check_tensors(graph: Graph, tensors: Mapping[str, Any], source: str) -> None:
+    """Raise CheckpointError unless `tensors` are exactly the weights of `graph`.
 
     Args:
         graph: the network.
         tensors: key → `TensorInfo`; anything else is reported as no tensor.
         source: where they come from, for the message.
     """
+    if problem := _differences(graph, tensors):
+        raise CheckpointError(f"{source} does not fit the network: {problem}")
+
+
+def _differences(graph: Graph, tensors: Mapping[str, Any]) -> str:
+    """Everything that does not fit, in one line; "" when all does."""
     expected, optional, axes = expected_shapes(graph), optional_shapes(graph), clipped_axes(graph)
+    known = expected | optional
     differences = {
         "missing": [_shown(key) for key in expected if key not in tensors],
-        "unexpected": [_shown(key) for key in tensors if key not in expected | optional],
+        "unexpected": [
+            _shown(key)
+            for key, value in tensors.items()
+            if key not in known
+            and not (isinstance(value, TensorInfo) and is_bookkeeping(key, value.shape))
+        ],
         "wrong": [
             f"{key} {difference}"
-            for key, shape in (expected | optional).items()
+            for key, shape in known.items()
             if key in tensors
             and (difference := _difference(tensors[key], shape, axes.get(key, ()), key in optional))
         ],
     }
-    texts = [f"{len(keys)} {kind} ({_listed(keys)})" for kind, keys in differences.items() if keys]
-    if texts:
-        raise CheckpointError(f"{source} does not fit the network: {'; '.join(texts)}")
+    return "; ".join(
+        f"{len(keys)} {kind} ({_listed(keys)})" for kind, keys in differences.items() if keys
+    )
+
+
+def _classes(tensors: Mapping[str, Any]) -> int:
+    """Of the classifier; 0 where there is none."""
+    bias = tensors.get("classifier.bias")
+    shape = bias.shape if isinstance(bias, TensorInfo) else ()
+    return shape[0] if len(shape) == 1 and shape[0] <= _MOST_CLASSES else 0
 
 
 def check_architecture(found: Architecture, wanted: Architecture, source: str) -> None:
@@ -61,7 +156,7 @@ def tensor_infos(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """Key → `TensorInfo` of torch tensors in memory; what is no tensor stays as it is."""
     return {
         key: TensorInfo(str(value.dtype).removeprefix("torch."), tuple(value.shape))
-        if hasattr(value, "dtype") and hasattr(value, "shape")
+        if hasattr(value, "data_ptr") and hasattr(value, "shape")
         else value
         for key, value in state_dict.items()
     }

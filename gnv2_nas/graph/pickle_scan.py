@@ -2,7 +2,11 @@
 
 A pickle is a program for a small stack machine, and some of its instructions call any function
 of any module. Here the program runs on stand-ins: a global is only its name, and a call is one
-of the few that rebuild tensors, whose shape is noted, or it is refused. Needs no torch.
+of the few that rebuild tensors, whose place is noted, or that make harmless values, which are
+read past. Nothing is imported or called. Needs no torch.
+
+The work is bounded, because a few bytes can ask for much of it: instructions are counted, no
+call copies what it is given, and only text, whose hashes nobody can choose, is a key.
 """
 
 from __future__ import annotations
@@ -11,75 +15,25 @@ import pickletools
 from collections.abc import Callable
 from typing import IO, Any
 
-import msgspec
-
 from gnv2_nas.errors import CheckpointError
+from gnv2_nas.graph.harmless import is_harmless
+from gnv2_nas.graph.pickle_calls import (
+    CALLS,
+    MAX_VALUES,
+    STORAGES,
+    TYPES,
+    Global,
+    Storage,
+    check,
+    new_dict,
+    pairs_of,
+)
 
-
-class TensorInfo(msgspec.Struct, frozen=True):
-    """What a file says of one tensor before its values are read."""
-
-    dtype: str
-    """As torch names it: "float32", "int64" …"""
-    shape: tuple[int, ...]
-
-
-class Storage(msgspec.Struct, frozen=True):
-    """A stretch of numbers that tensors are views of."""
-
-    dtype: str
-    size: int
-    """Bytes."""
-
-
-class Global(msgspec.Struct, frozen=True):
-    """The name of a global, "module.name"; never looked up."""
-
-    name: str
-
-
-_STORAGES = {
-    "torch.DoubleStorage": ("float64", 8),
-    "torch.FloatStorage": ("float32", 4),
-    "torch.HalfStorage": ("float16", 2),
-    "torch.BFloat16Storage": ("bfloat16", 2),
-    "torch.LongStorage": ("int64", 8),
-    "torch.IntStorage": ("int32", 4),
-    "torch.ShortStorage": ("int16", 2),
-    "torch.CharStorage": ("int8", 1),
-    "torch.ByteStorage": ("uint8", 1),
-    "torch.BoolStorage": ("bool", 1),
-}
-
-
-def _tensor(storage: Storage, _offset: int, shape: tuple[int, ...], *_: Any) -> TensorInfo:
-    return TensorInfo(storage.dtype, tuple(map(int, shape)))
-
-
-def _first(value: Any, *_: Any) -> Any:
-    return value
-
-
-def _of_type(rebuild: Global, _type: Global, arguments: tuple[Any, ...], *_: Any) -> Any:
-    return _CALLS[rebuild.name](*arguments)
-
-
-# Every call that a file of tensors needs. torch's own weights-only loader allows the same ones;
-# argparse.Namespace, a bag of values that training scripts like to add, is read past.
-_CALLS: dict[str, Callable[..., Any]] = {
-    "argparse.Namespace": lambda *_: None,
-    "collections.OrderedDict": dict,
-    "torch.Size": tuple,
-    "torch.device": lambda *_: None,
-    "torch._tensor._rebuild_from_type_v2": _of_type,
-    "torch._utils._rebuild_parameter": _first,
-    "torch._utils._rebuild_parameter_with_state": _first,
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-}
-_ALLOWED = frozenset({*_CALLS, *_STORAGES, "torch.Tensor", "torch.nn.parameter.Parameter"})
-_MARK = object()
-_KEY_TYPES = (str, bytes, int, float, type(None))
+MAX_INSTRUCTIONS = 1_000_000
+"""Of one pickle. GhostNetV2 with an average and the state of AdamW takes 92,000."""
+_MOST_ARGUMENTS = 16
+_SHOWN = 100
+"""Characters of a name in a message."""
 
 
 class PickleScan:
@@ -89,6 +43,8 @@ class PickleScan:
         self.storages: dict[str, Storage] = {}
         """Every storage named so far, by its key."""
         self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        """The stacks under the marks."""
         self.memo: dict[int, Any] = {}
         self._stream = stream
 
@@ -96,11 +52,16 @@ class PickleScan:
         """The object of the next pickle, tensors as `TensorInfo`.
 
         Raises:
-            CheckpointError: it names code; "holds code (global 'os.system')".
+            CheckpointError: it names code; "holds code (global 'os.system')". Or it is too long.
             Exception: of many types, when the pickle is damaged or is none.
         """
-        self.stack, self.memo = [], {}
-        for opcode, argument, _ in pickletools.genops(self._stream):
+        self.stack, self.below, self.memo = [], [], {}
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(self._stream)):
+            if number == MAX_INSTRUCTIONS:
+                raise CheckpointError(
+                    f"takes more than {MAX_INSTRUCTIONS:,} instructions to describe, which no "
+                    "weights do; save model.state_dict() alone"
+                )
             if opcode.name in _LITERALS:
                 self.stack.append(argument)
             elif opcode.name not in _SILENT:
@@ -108,9 +69,7 @@ class PickleScan:
         return self.stack.pop()
 
     def pop_to_mark(self) -> list[Any]:
-        start = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
-        items = self.stack[start + 1 :]
-        del self.stack[start:]
+        items, self.stack = self.stack, self.below.pop()
         return items
 
 
@@ -126,34 +85,41 @@ def _push_tuple(size: int) -> Callable[[PickleScan, Any], None]:
 
 
 def _push_marked(make: Callable[[list[Any]], Any]) -> Callable[[PickleScan, Any], None]:
-    return lambda scan, _: scan.stack.append(make(scan.pop_to_mark()))
+    def step(scan: PickleScan, _: Any) -> None:
+        items = scan.pop_to_mark()
+        scan.stack.append(make(items))
+
+    return step
+
+
+def _mark(scan: PickleScan, _: Any) -> None:
+    scan.below.append(scan.stack)
+    scan.stack = []
 
 
 def _append(scan: PickleScan, _: Any) -> None:
     item = scan.stack.pop()
-    scan.stack[-1].append(item)
+    _put_into(scan.stack[-1], [item])
 
 
 def _extend(scan: PickleScan, _: Any) -> None:
     items = scan.pop_to_mark()
-    scan.stack[-1].extend(items)
+    _put_into(scan.stack[-1], items)
+
+
+def _put_into(target: Any, items: list[Any]) -> None:
+    if isinstance(target, list):
+        target.extend(items)
 
 
 def _set_item(scan: PickleScan, _: Any) -> None:
     value, key = scan.stack.pop(), scan.stack.pop()
-    scan.stack[-1].update(_pairs([key, value]))
+    scan.stack[-1].update(pairs_of([key, value]))
 
 
 def _set_items(scan: PickleScan, _: Any) -> None:
     items = scan.pop_to_mark()
-    scan.stack[-1].update(_pairs(items))
-
-
-def _pairs(items: list[Any]) -> dict[Any, Any]:
-    # Hashing nested tuples can take time exponential in the length of the file.
-    if not all(isinstance(key, _KEY_TYPES) for key in items[::2]):
-        raise TypeError("a key is neither text nor a number")
-    return dict(zip(items[::2], items[1::2], strict=True))
+    scan.stack[-1].update(pairs_of(items))
 
 
 def _put(scan: PickleScan, number: int | None) -> None:
@@ -166,24 +132,41 @@ def _get(scan: PickleScan, number: int) -> None:
 
 def _global(scan: PickleScan, module_and_name: str) -> None:
     name = module_and_name.replace(" ", ".", 1)
-    if name not in _ALLOWED:
-        raise CheckpointError(f"holds code (global {name!r})")
+    if not (name in CALLS or name in STORAGES or name in TYPES or is_harmless(name)):
+        raise CheckpointError(
+            f"holds code (global {name[:_SHOWN]!r}), not only tensors; "
+            "save model.state_dict() alone"
+        )
     scan.stack.append(Global(name))
 
 
 def _global_of_stack(scan: PickleScan, _: Any) -> None:
     name, module = scan.stack.pop(), scan.stack.pop()
+    check(type(name) is str and type(module) is str)
     _global(scan, f"{module} {name}")
 
 
-def _global_of_mark(scan: PickleScan, module_and_name: str) -> None:
-    _global(scan, module_and_name)
-    raise TypeError("no file of tensors makes objects this way")
+def _object_of_mark(scan: PickleScan, module_and_name: str | None) -> None:
+    items = scan.pop_to_mark()
+    if module_and_name is not None:
+        _global(scan, module_and_name)
+        items.insert(0, scan.stack.pop())
+    scan.stack.append(_called(items[0], items[1:]))
 
 
 def _call(scan: PickleScan, _: Any) -> None:
     arguments, function = scan.stack.pop(), scan.stack.pop()
-    scan.stack.append(_CALLS[function.name](*arguments))
+    scan.stack.append(_called(function, arguments))
+
+
+def _call_with_names(scan: PickleScan, _: Any) -> None:
+    scan.stack.pop()
+    _call(scan, None)
+
+
+def _called(function: Global, arguments: Any) -> Any:
+    make: Callable[..., Any] = CALLS.get(function.name, new_dict)
+    return make(*arguments[:_MOST_ARGUMENTS])
 
 
 def _set_state(scan: PickleScan, _: Any) -> None:
@@ -191,10 +174,18 @@ def _set_state(scan: PickleScan, _: Any) -> None:
 
 
 def _storage(scan: PickleScan, _: Any) -> None:
-    _, kind, key, _, count = scan.stack.pop()[:5]
-    dtype, size = _STORAGES[kind.name]
-    scan.storages[key] = Storage(dtype, size * int(count))
-    scan.stack.append(scan.storages[key])
+    word, kind, key, _, count, *view = scan.stack.pop()
+    check(word == "storage" and type(key) is str and type(count) is int)
+    check(0 <= count <= MAX_VALUES and len(view) <= 1)
+    if view and view[0] is not None:
+        raise CheckpointError(
+            "holds views of storages, as torch before 0.4 wrote them; load and save it again with "
+            "a newer one"
+        )
+    dtype, size = STORAGES[kind.name]
+    stored = scan.storages.setdefault(key, Storage(key, dtype, size * count, count))
+    check(stored.dtype == dtype and stored.count == count)
+    scan.stack.append(stored)
 
 
 _SILENT = frozenset({"PROTO", "FRAME", "STOP"})
@@ -203,12 +194,13 @@ _LITERALS = frozenset(
         "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
         "NONE", "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE",
         "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
+        "BYTEARRAY8",
     }
 )  # fmt: skip
 _STEPS: dict[str, Callable[[PickleScan, Any], None]] = {
     "NEWTRUE": _push(lambda: True),
     "NEWFALSE": _push(lambda: False),
-    "MARK": _push(lambda: _MARK),
+    "MARK": _mark,
     "EMPTY_TUPLE": _push(tuple),
     "EMPTY_LIST": _push(list),
     "EMPTY_SET": _push(list),
@@ -218,7 +210,8 @@ _STEPS: dict[str, Callable[[PickleScan, Any], None]] = {
     "TUPLE2": _push_tuple(2),
     "TUPLE3": _push_tuple(3),
     "LIST": _push_marked(list),
-    "DICT": _push_marked(_pairs),
+    "FROZENSET": _push_marked(list),
+    "DICT": _push_marked(pairs_of),
     "APPEND": _append,
     "APPENDS": _extend,
     "ADDITEMS": _extend,
@@ -233,9 +226,11 @@ _STEPS: dict[str, Callable[[PickleScan, Any], None]] = {
     "LONG_BINGET": _get,
     "GLOBAL": _global,
     "STACK_GLOBAL": _global_of_stack,
-    "INST": _global_of_mark,
+    "INST": _object_of_mark,
+    "OBJ": _object_of_mark,
     "REDUCE": _call,
     "NEWOBJ": _call,
+    "NEWOBJ_EX": _call_with_names,
     "BUILD": _set_state,
     "BINPERSID": _storage,
 }

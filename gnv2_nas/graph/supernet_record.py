@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from gnv2_nas.arch import Envelope, Preprocessing
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.checkpoint_contents import read_contents
+from gnv2_nas.graph.training_record import Count, Digest, Text
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class SupernetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which networks a supernet holds, and how its weights came about."""
 
-    space: str
+    space: Text
     """Name of the search space."""
-    space_hash: str
+    space_hash: Digest
     """`SearchSpace.content_hash`."""
     envelope: Envelope
     preprocessing: Preprocessing
-    data: str
+    data: Text
     """Name of the images it was trained on."""
-    data_hash: str
-    steps: int
-    seconds: float
+    data_hash: Digest
+    steps: Count
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
     """Of training."""
-    largest_accuracy: float
+    largest_accuracy: Share
     """Held-out accuracy of the largest network, 0..1."""
-    smallest_accuracy: float
+    smallest_accuracy: Share
 
     def to_json(self) -> str:
         """JSON: fields in declaration order, no white space."""
@@ -41,14 +45,14 @@ def read_record(path: Path) -> SupernetRecord:
     Raises:
         CheckpointError: no such file, damaged, or no supernet.
     """
+    from gnv2_nas.graph.file_metadata import checked_metadata
+
     contents, source = read_contents(path), repr(str(path))
     if not contents.supernet:
         found = "the weights of one network" if contents.architecture else "no supernet's file"
         raise CheckpointError(
             f"{source} is {found}; a supernet is needed: gnv2-nas train supernet writes one"
         )
-    try:
-        return msgspec.json.decode(contents.supernet, type=SupernetRecord)
-    except Exception as error:
-        # Whatever its parts make of a damaged record, the answer is one line.
-        raise CheckpointError(f"{source}: its record cannot be read: {error}") from None
+    record = checked_metadata(contents, source).supernet
+    assert record is not None  # noqa: S101 - the text is there
+    return record

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import math
+from typing import Annotated
+
 import msgspec
+
+from gnv2_nas.errors import CheckpointError
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8,64}\Z")]
 
 
 class TrainingRecord(msgspec.Struct, frozen=True):
-    """The training that a network's weights went through, and what came of it."""
+    """The training that a network's weights went through, and what came of it.
 
-    data: str
+    Raises:
+        CheckpointError: there are more right answers than images.
+    """
+
+    data: Text
     """Name of the data set."""
-    data_hash: str
+    data_hash: Digest
     """Of its images, labels and split."""
-    train_images: int
-    held_out_images: int
-    correct: int
+    train_images: Count
+    held_out_images: Count
+    correct: Annotated[int, msgspec.Meta(ge=0)]
     """Held-out images that the network classified right."""
-    epochs: float
-    seed: int
+    epochs: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+    seed: Annotated[int, msgspec.Meta(ge=0)]
+
+    def __post_init__(self) -> None:
+        if self.correct > self.held_out_images:
+            raise CheckpointError(
+                f"{self.correct} right answers on {self.held_out_images} held-out images; "
+                "there can be no more than images"
+            )
+        if not math.isfinite(self.epochs):
+            raise CheckpointError(f"{self.epochs} epochs; a number is needed")
 
     @property
     def accuracy(self) -> float:
@@ -32,6 +54,7 @@ class TrainingRecord(msgspec.Struct, frozen=True):
         """The inverse of `to_json`.
 
         Raises:
-            msgspec.MsgspecError: not JSON, a field is missing or of a wrong type.
+            msgspec.MsgspecError: not JSON, a field is missing or of a wrong type or size.
+            CheckpointError: the fields do not go together.
         """
         return msgspec.json.decode(text, type=cls)

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from gnv2_nas.graph.op import Graph, Op
 
+_COUNTERS = frozenset(
+    {
+        "num_batches_tracked",
+        # thop, ptflops and their like, beside every module
+        "total_ops", "total_params", "total_flops", "total_macs", "total_memory", "__flops__",
+        "__params__", "__macs__", "flops", "params", "macs", "ops",
+        # averages of weights
+        "n_averaged", "num_updates", "num_averaged", "initted", "step", "decay",
+    }
+)  # fmt: skip
+
 
 def kernel_shape(op: Op) -> tuple[int, ...]:
     """Shape of the weight tensor of a convolution or linear layer in the torch module."""
@@ -33,6 +44,11 @@ def expected_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
 def optional_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     """Key → shape of tensors a state dict may hold and no computation reads."""
     return {f"{op.norm}.num_batches_tracked": () for op in graph.ops if op.norm}
+
+
+def is_bookkeeping(key: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor counts something that no computation reads: operations, steps, updates."""
+    return max((1, *shape)) == 1 and key.rpartition(".")[2] in _COUNTERS
 
 
 def clipped_axes(graph: Graph) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,7 @@ from gnv2_nas.nn.checkpoint import (
     network_bytes,
     network_from_bytes,
     read_checkpoint,
+    read_weights,
     save_weights,
 )
 from gnv2_nas.nn.folding import folded
@@ -36,6 +37,7 @@ __all__ = [
     "network_bytes",
     "network_from_bytes",
     "read_checkpoint",
+    "read_weights",
     "recalibrate",
     "run_graph",
     "save_supernet",

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors import torch as safetensors_torch
 from torch import Tensor
 
-from gnv2_nas.arch import Preprocessing
+from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files import write_atomically
-from gnv2_nas.graph import lower
-from gnv2_nas.graph.checkpoint import architecture_of, check_checkpoint
+from gnv2_nas.graph.checkpoint import architecture_of, check_checkpoint, read_architecture
 from gnv2_nas.graph.checkpoint_contents import (
     ARCHITECTURE_KEY,
     PREPROCESSING_KEY,
     TRAINING_KEY,
-    Contents,
-    read_contents,
+    is_safetensors,
 )
-from gnv2_nas.graph.fit import check_tensors, tensor_infos
-from gnv2_nas.graph.torch_contents import unwrapped
+from gnv2_nas.graph.fit import fitting_weights
+from gnv2_nas.graph.pickle_calls import TensorInfo
+from gnv2_nas.graph.state_dicts import AVERAGE
+from gnv2_nas.graph.torch_contents import TorchFile
 from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.graph.weights import centre_crop
 from gnv2_nas.nn.network import Network
@@ -33,15 +33,17 @@ from gnv2_nas.nn.network import Network
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
 
-def load_weights(model: Network, source: Source) -> Network:
+def load_weights(model: Network, source: Source, weights_from: str = AVERAGE) -> Network:
     """Put public or our own weights into `model`, in place; strict.
 
     Args:
         model: the network, of `build_model`.
         source: a checkpoint file (safetensors, or torch's, told apart by content) or a state
-            dict. Wrapping in "state_dict" or "model", "module." before every key and other
+            dict, alone or within another dict, with any prefix before its keys. Other
             floating-point types are accepted; so are the kernels of the same network made for
             larger images, where this one's see only padding.
+        weights_from: "average" or "raw", where `source` holds both; or the name of one of its
+            dicts.
 
     Returns:
         The same model.
@@ -51,27 +53,45 @@ def load_weights(model: Network, source: Source) -> Network:
             unexpected, shapes or types wrong (all are named), or values not finite. The model is
             then as it was.
     """
-    if isinstance(source, Mapping):
-        name, tensors = "the state dict", _unwrapped(source)
-        check_tensors(lower(model.architecture), tensor_infos(tensors), name)
-    else:
-        path = Path(source)
-        name = repr(str(path))
-        tensors = _tensors(path, check_checkpoint(path, model.architecture))
-        # The contents were read without torch; what torch read is checked by the same rule.
-        check_tensors(lower(model.architecture), tensor_infos(tensors), name)
+    name = "the state dict" if isinstance(source, Mapping) else repr(str(Path(source)))
+    tensors = read_weights(source, model.architecture, weights_from)
     model.load_state_dict(_fitted(model, tensors, name), strict=True)
     return model
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a checkpoint file, unwrapped, on the CPU, as it was stored.
+def read_weights(
+    source: Source, arch: Architecture, weights_from: str = AVERAGE, *, any_classes: bool = False
+) -> dict[str, Tensor]:
+    """The state dict of `arch` in a checkpoint file, or in what one holds, as it was stored.
+
+    Args:
+        source, weights_from: see `load_weights`.
+        any_classes: take `arch` for as many classes as the weights have.
 
     Raises:
-        CheckpointError: the file is missing, damaged or holds code.
+        CheckpointError: see `load_weights`.
     """
-    file = Path(path)
-    return _tensors(file, read_contents(file))
+    if isinstance(source, Mapping):
+        found = fitting_weights(
+            source, arch, "the state dict", weights_from, any_classes=any_classes
+        )
+        return dict(found.tensors)
+    path = Path(source)
+    found = check_checkpoint(path, arch, weights_from, any_classes=any_classes)
+    try:
+        return _values(path, found.tensors)
+    except Exception as error:
+        # Whatever a reader makes of a damaged file, the answer is one line.
+        raise CheckpointError(f"{str(path)!r} cannot be read: {_first_line(error)}") from None
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The state dict in a checkpoint file of our own, which says what network it is of.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds code or does not say it.
+    """
+    return read_weights(path, read_architecture(Path(path)))
 
 
 def save_weights(
@@ -124,24 +144,25 @@ def _stored(model: Network) -> dict[str, Tensor]:
     return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
 
 
-def _unwrapped(source: Mapping[str, Any]) -> dict[str, Tensor]:
-    try:
-        return unwrapped(source)
-    except CheckpointError as error:
-        raise CheckpointError(f"the mapping {error}") from None
+def _values(path: Path, infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+    """What was described, read as numbers: nothing in the file is unpickled."""
+    storages = {key: info.storage for key, info in infos.items() if info.storage is not None}
+    with path.open("rb") as file:
+        if is_safetensors(file.read(9)):
+            with safe_open(path, "pt") as tensors:
+                return {key: tensors.get_tensor(storage.key) for key, storage in storages.items()}
+        file.seek(0)
+        values = TorchFile(file, path.stat().st_size).values(storages.values())
+    buffers = {key: bytearray(content) for key, content in values.items()}
+    return {key: _tensor(info, buffers) for key, info in infos.items()}
 
 
-def _tensors(path: Path, contents: Contents) -> dict[str, Tensor]:
-    try:
-        if contents.format == "safetensors":
-            return unwrapped(safetensors_torch.load_file(path))
-        # A Namespace is a bag of values that training scripts like to add; it holds no code. An
-        # open file, because torch would go by the ending of a name.
-        with path.open("rb") as file, torch.serialization.safe_globals([argparse.Namespace]):
-            return unwrapped(torch.load(file, map_location="cpu", weights_only=True))
-    except Exception as error:
-        # Whatever a reader makes of a damaged file, the answer is one line.
-        raise CheckpointError(f"{str(path)!r} cannot be read: {_first_line(error)}") from None
+def _tensor(info: TensorInfo, buffers: Mapping[str, bytearray]) -> Tensor:
+    dtype = getattr(torch, info.dtype)
+    if info.storage is None or 0 in info.shape:
+        return torch.zeros(info.shape, dtype=dtype)
+    flat = torch.frombuffer(buffers[info.storage.key], dtype=dtype, count=info.storage.count)
+    return flat.as_strided(info.shape, info.stride, info.offset)
 
 
 def _first_line(error: Exception) -> str:

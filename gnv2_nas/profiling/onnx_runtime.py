@@ -27,6 +27,7 @@ from gnv2_nas.profiling.quantization import quantized, read_images
 from gnv2_nas.profiling.runtime import (
     LAYOUT,
     Artefact,
+    CalibrationImages,
     Precision,
     Processor,
     RuntimeName,
@@ -105,13 +106,13 @@ class OnnxRuntime:
         precision: Precision = "fp32",
         processor: Processor = "cpu",
         *,
-        calibration_images: str = "",
+        calibration_images: CalibrationImages = "",
     ) -> None:
         """
         Args:
             precision: fp32; int8 on cpu; fp16 on cuda.
             processor: cpu or cuda.
-            calibration_images: path of the images for int8, see `read_images`.
+            calibration_images: those for int8 or their path, see `read_images`.
 
         Raises:
             InputError: this ONNX Runtime was built without the processor's provider.

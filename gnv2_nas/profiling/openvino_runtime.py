@@ -26,6 +26,7 @@ from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.runtime import (
     LAYOUT,
     Artefact,
+    CalibrationImages,
     Precision,
     Processor,
     RuntimeName,
@@ -96,7 +97,7 @@ class OpenVino:
         precision: Precision = "fp32",
         processor: Processor = "cpu",
         *,
-        calibration_images: str = "",
+        calibration_images: CalibrationImages = "",
     ) -> None:
         self.precision, self.processor = precision, processor
         self._images = calibration_images

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph.onnx_qdq import Range, observed, quantized_file
 
+_LARGEST_PREPARED = 64.0
+"""A standard deviation of 4 grey levels makes white of this."""
+_LEAST_MEAN, _LIGHT = 0.1, 0.5
 RANDOM_IMAGES = 2
 """Images of noise, of the kind that is timed, where none are given."""
 
@@ -53,36 +60,90 @@ def random_images(count: int, resolution: int) -> NDArray[np.float32]:
     return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
 
 
-def read_images(path: str, resolution: int) -> NDArray[np.float32] | None:
+def read_images(
+    source: str | NDArray[Any], resolution: int, preprocessing: Preprocessing | None = None
+) -> NDArray[np.float32] | None:
     """The images in an .npy file, for networks of that resolution; None for the path "".
 
     Args:
-        path: of an array (N, 3, H, W), float32, prepared as for inference.
+        source: path of an array (N, 3, H, W) or (N, H, W, 3), or the array: float32, prepared as
+            for inference; or pixels, 0 to 255, where `preprocessing` is known.
         resolution: what they are brought to, each pixel the nearest one.
+        preprocessing: how pixels become the input of the weights.
 
     Raises:
         InputError: no such file, or no such array in it.
     """
-    if not path:
-        return None
-    try:
-        images = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    if isinstance(source, str):
+        if not source:
+            return None
+        what, images = f"calibration images {source!r}", _loaded(source)
+    else:
+        what, images = "calibration images", source
+    images = _channels_first(images, what)
+    white = _white(images, what, preprocessing)
+    rows, columns = (np.arange(resolution) * side // resolution for side in images.shape[2:])
+    fitted: NDArray[np.float32] = images[:, :, rows][:, :, :, columns].astype(np.float32)
+    if not white:
+        return fitted
+    if preprocessing is None:
         raise InputError(
-            f"calibration images {path!r} cannot be read: {' '.join(str(error).split())}"
+            f"{what} are pixels, 0 to 255, and nothing says how they become an input; store "
+            "float32 (N, 3, H, W), prepared as for inference: divided by 255, minus mean, over std"
+        )
+    mean, std = (
+        np.array(values, np.float32)[:, None, None]
+        for values in (preprocessing.mean, preprocessing.std)
+    )
+    return (fitted / white - mean) / std
+
+
+def _loaded(path: str) -> NDArray[Any]:
+    try:
+        if Path(path).is_dir():
+            raise InputError(
+                f"calibration images {path!r} are a folder, which only gnv2-nas export reads, "
+                "because the weights say how an image becomes their input; give an .npy file"
+            )
+        images = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError, OverflowError, MemoryError, SyntaxError) as error:
+        raise InputError(
+            f"calibration images {path!r} cannot be read: {' '.join(str(error).split())[:300]}"
         ) from None
     if not isinstance(images, np.ndarray):
         raise InputError(f"calibration images {path!r} must be one array (.npy), not several")
-    if images.dtype != np.float32 or images.ndim != 4:
+    return images
+
+
+def _channels_first(images: NDArray[Any], what: str) -> NDArray[Any]:
+    """(N, 3, H, W), whichever of the two usual orders they have."""
+    if images.ndim != 4 or 0 in images.shape or 3 not in (images.shape[1], images.shape[3]):
         raise InputError(
-            f"calibration images {path!r} must be float32 of shape (N, 3, H, W), "
+            f"{what} must be of shape (N, 3, H, W) or (N, H, W, 3) with N, H and W ≥ 1, "
             f"not {images.dtype} of {images.shape}"
         )
-    if not np.isfinite(images).all():
-        raise InputError(f"calibration images {path!r} hold values that are not finite")
-    rows, columns = (np.arange(resolution) * side // resolution for side in images.shape[2:])
-    fitted: NDArray[np.float32] = images[:, :, rows][:, :, :, columns]
-    return fitted
+    return images if images.shape[1] == 3 else images.transpose(0, 3, 1, 2)
+
+
+def _white(images: NDArray[Any], what: str, preprocessing: Preprocessing | None) -> float:
+    """The value of white where images are pixels, 255 or 1; 0 where they are prepared."""
+    if images.dtype.kind not in "fiu":
+        raise InputError(f"{what} must be float32, or uint8 from 0 to 255, not {images.dtype}")
+    low, high = float(images.min()), float(images.max())
+    if not np.isfinite((low, high)).all():
+        raise InputError(f"{what} hold values that are not finite")
+    if images.dtype == np.uint8 or (low >= 0 and _LARGEST_PREPARED < high <= 255):
+        return 255.0
+    if max(-low, high) > _LARGEST_PREPARED:
+        raise InputError(
+            f"{what} reach from {low:.4g} to {high:.4g}; right are 0 to 255, or what pixels "
+            "become when they are prepared for inference, some -3 to 3"
+        )
+    if images.dtype.kind != "f":
+        raise InputError(f"{what} must be float32, or uint8 from 0 to 255, not {images.dtype}")
+    # Prepared images of dark and light parts are below 0 where anything is subtracted.
+    subtracted = preprocessing is not None and min(preprocessing.mean) > _LEAST_MEAN
+    return 1.0 if subtracted and low >= 0 and _LIGHT < high <= 1 else 0.0
 
 
 def _check(images: NDArray[np.float32], expected: tuple[int, ...]) -> None:

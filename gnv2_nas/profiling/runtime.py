@@ -11,7 +11,7 @@ import importlib
 import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,8 @@ RuntimeName = Literal[
 ]  # fmt: skip
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Processor = Literal["cpu", "cuda", "mps"]
+
+CalibrationImages: TypeAlias = "str | NDArray[Any]"
 
 Artefact = Mapping[str, bytes]
 """The files a runtime loads: suffix → content, for instance {".param": …, ".bin": …}."""
@@ -185,7 +187,7 @@ def get_runtime(
     name: str,
     precision: Precision = "fp32",
     processor: Processor = "cpu",
-    calibration_images: str = "",
+    calibration_images: CalibrationImages = "",
 ) -> Runtime:
     """The runtime of that name.
 
@@ -193,8 +195,8 @@ def get_runtime(
         name: a key of `RUNTIMES`.
         precision: of weights and feature maps.
         processor: where it runs.
-        calibration_images: for int8, the path of an .npy file of float32 images (N, 3, H, W) to
-            take the ranges from; random ones when it is "".
+        calibration_images: for int8, images to take the ranges from or the path of an .npy file
+            of them, see `quantization.read_images`; random ones when it is "".
 
     Raises:
         UnknownNameError: no such runtime.
@@ -205,7 +207,8 @@ def get_runtime(
         raise UnknownNameError("runtime", name, RUNTIMES)
     kind = RUNTIMES[name]
     _check(name, kind, precision, processor)
-    if calibration_images and precision != "int8":
+    given = not isinstance(calibration_images, str) or bool(calibration_images)
+    if given and precision != "int8":
         raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
     module, class_name = kind.place.split(":")
     if missing := kind.missing():
@@ -215,7 +218,7 @@ def get_runtime(
         )
     runtime_class = getattr(importlib.import_module(f"gnv2_nas.profiling.{module}"), class_name)
     options = dict(kind.options)
-    if calibration_images:
+    if given:
         options["calibration_images"] = calibration_images
     runtime: Runtime = runtime_class(precision=precision, processor=processor, **options)
     return runtime

@@ -54,7 +54,7 @@ REFUSED = {
     "search --data nowhere": "nowhere",
     "search --data folder": "'folder' holds no class folders; put the images of each class into",
     "search --quality supernet": "--quality supernet needs a file: give supernet:FILE, where",
-    "search --quality supernet:super.safetensors": "its record cannot be read",
+    "search --quality supernet:super.safetensors": "its metadata holds supernet: ",
     "search --quality supernet:no.safetensors --data digits": "no file 'no.safetensors'",
     "search --quality zen:file --data digits": "--quality zen takes no file",
     "train net.json": "Missing option '--data'",

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from gnv2_nas.arch import Architecture, preset
+from gnv2_nas.arch import Architecture, Preprocessing, preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import onnx_bytes
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
@@ -113,8 +113,16 @@ WRONG = {
     "no such file": (None, "cannot be read: .*No such file"),
     "no array file": (b"hello", "cannot be read"),
     "empty": (b"", "cannot be read"),
-    "another type": (np.zeros((2, 3, 8, 8)), r"float32 .*, not float64 of \(2, 3, 8, 8\)"),
-    "one image": (np.zeros((3, 8, 8), np.float32), r"\(N, 3, H, W\), not float32 of \(3, 8, 8\)"),
+    "another type": (np.zeros((2, 3, 8, 8), np.complex64), "must be float32, .*not complex64"),
+    "small integers": (np.ones((2, 3, 8, 8), np.int64), "must be float32, .*not int64"),
+    "one image": (np.zeros((3, 8, 8), np.float32), r"\(N, 3, H, W\) or .*float32 of \(3, 8, 8\)"),
+    "no image": (np.zeros((0, 3, 8, 8), np.float32), r"N, H and W ≥ 1, .*\(0, 3, 8, 8\)"),
+    "no width": (np.zeros((2, 3, 8, 0), np.float32), r"N, H and W ≥ 1, .*\(2, 3, 8, 0\)"),
+    "four channels": (np.zeros((2, 8, 8, 4), np.float32), r"not float32 of \(2, 8, 8, 4\)"),
+    "pixels": (np.zeros((2, 3, 8, 8), np.uint8), "are pixels, 0 to 255, and nothing says"),
+    "pixels as numbers": (np.full((2, 8, 8, 3), 200.0, np.float32), "are pixels, 0 to 255"),
+    "far out": (np.full((2, 3, 8, 8), 1e4, np.float32), "reach from 1e\\+04 to 1e\\+04"),
+    "one infinite": (np.array([1, np.inf] * 96, np.float32).reshape(1, 3, 8, 8), "not finite"),
     "not finite": (np.full((1, 3, 8, 8), np.nan, np.float32), "not finite"),
     "objects": (np.array([object()]), "cannot be read"),
 }
@@ -130,3 +138,32 @@ def test_wrong_calibration_files_are_refused_in_one_line(tmp_path, content, mess
     with pytest.raises(InputError, match=message) as caught:
         read_images(str(path), 8)
     assert len(str(caught.value).splitlines()) == 1
+
+
+COLOURS = Preprocessing((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), ("a",))
+
+
+@pytest.mark.parametrize("scale", [255, 1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("last", [False, True])
+def test_pixels_are_prepared_as_the_weights_say(tmp_path, scale, dtype, last):
+    """In either order of axes, 0 to 255 or 0 to 1."""
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 3, 8, 8), np.uint8)
+    images = pixels if dtype == np.uint8 else (pixels / (255 / scale)).astype(dtype)
+    np.save(tmp_path / "images.npy", images.transpose(0, 2, 3, 1) if last else images)
+    found = read_images(str(tmp_path / "images.npy"), 4, COLOURS)
+    mean, std = (np.reshape(each, (3, 1, 1)) for each in (COLOURS.mean, COLOURS.std))
+    wanted = (pixels[:, :, ::2, ::2] / 255 - mean) / std
+    assert found.dtype == np.float32
+    assert np.allclose(found, wanted, atol=1e-5)
+
+
+def test_prepared_images_stay_as_they_are():
+    images = random_images(2, 8)
+    assert (read_images(images, 8, COLOURS) == images).all()
+    assert (read_images(images.transpose(0, 2, 3, 1), 8) == images).all()
+
+
+def test_a_folder_needs_the_weights_preprocessing(tmp_path):
+    with pytest.raises(InputError, match="are a folder, which only gnv2-nas export reads"):
+        read_images(str(tmp_path), 8)

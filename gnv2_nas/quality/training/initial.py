@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.nn import Network, load_weights
+from gnv2_nas.nn import Network, load_weights, read_weights
 from gnv2_nas.quality.training.randomness import seed_of, seeded
 
 _CLASSIFIER = "classifier."
@@ -23,8 +23,8 @@ def initial_network(
 
     Args:
         seed: of the random weights.
-        initial: a state dict of the same network; a classifier of another number of classes is
-            left out, and random weights take its place.
+        initial: a state dict of the same network, or what holds one; a classifier of another
+            number of classes is left out, and random weights take its place.
 
     Raises:
         CheckpointError: `initial` is of another network.
@@ -33,8 +33,9 @@ def initial_network(
         network = Network(arch, dropout)
     if initial is None:
         return network, ""
-    tensors, classes = dict(initial), _classes(initial)
-    if classes in (None, arch.num_classes):
+    tensors = read_weights(initial, arch, any_classes=True)
+    classes = len(tensors[f"{_CLASSIFIER}weight"])
+    if classes == arch.num_classes:
         load_weights(network, tensors)
         return network, ""
     own = network.state_dict()
@@ -62,8 +63,3 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
-
-
-def _classes(tensors: Mapping[str, Tensor]) -> int | None:
-    weight = tensors.get(f"{_CLASSIFIER}weight")
-    return None if weight is None else len(weight)

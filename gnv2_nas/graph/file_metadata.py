@@ -1,0 +1,142 @@
+"""What a checkpoint file of our own says of itself, checked in one place: field by field, and
+whether the fields go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import msgspec
+
+from gnv2_nas.arch import Architecture, Envelope, Preprocessing
+from gnv2_nas.errors import CheckpointError
+from gnv2_nas.graph.checkpoint_contents import Contents
+from gnv2_nas.graph.supernet_record import SupernetRecord
+from gnv2_nas.graph.training_record import TrainingRecord
+
+_LARGEST = 1 << 16
+"""Of any number of an envelope."""
+
+_LONGEST = 300
+"""Characters of a message about a field."""
+
+T = TypeVar("T")
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """What a file says of itself; None where it says nothing."""
+
+    architecture: Architecture | None
+    preprocessing: Preprocessing | None
+    training: TrainingRecord | None
+    supernet: SupernetRecord | None
+
+
+def checked_metadata(contents: Contents, source: str) -> Metadata:
+    """Everything that a file says of itself.
+
+    Raises:
+        CheckpointError: a field is missing, of a wrong type or out of its range, or two do not go
+            together; one line.
+    """
+    found = Metadata(
+        _parsed(Architecture.from_json, "architecture", contents.architecture, source),
+        _parsed(_preprocessing, "preprocessing", contents.preprocessing, source),
+        _parsed(TrainingRecord.from_json, "training", contents.training, source),
+        _parsed(_supernet, "supernet", contents.supernet, source),
+    )
+    if found.architecture is not None and found.preprocessing is not None:
+        check_classes(found.preprocessing.classes, found.architecture.num_classes, source)
+    return found
+
+
+def check_classes(names: Collection[str], count: int, source: str) -> None:
+    """Raise CheckpointError unless there is a name for every output of a network."""
+    if len(names) != count:
+        raise CheckpointError(
+            f"{source}: its metadata names {len(names)} classes, but its network has {count}"
+        )
+
+
+def _parsed(read: Callable[[str], T], key: str, text: str, source: str) -> T | None:
+    if not text:
+        return None
+    try:
+        return read(text)
+    except Exception as error:
+        # Whatever its parts make of a damaged record, the answer is one line.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not reason.startswith("not a"):
+            reason = f"{key}: {reason}"
+        raise CheckpointError(f"{source}: its metadata holds {reason[:_LONGEST]}") from None
+
+
+def _preprocessing(text: str) -> Preprocessing:
+    preprocessing = Preprocessing.from_json(text)
+    _check_preprocessing(preprocessing)
+    return preprocessing
+
+
+def _supernet(text: str) -> SupernetRecord:
+    record = msgspec.json.decode(text, type=SupernetRecord)
+    _check_preprocessing(record.preprocessing)
+    _check_envelope(record.envelope)
+    names = len(record.preprocessing.classes)
+    _require(
+        names == record.envelope.num_classes,
+        f"{names} names of classes for {record.envelope.num_classes}",
+    )
+    return record
+
+
+def _check_preprocessing(preprocessing: Preprocessing) -> None:
+    classes = preprocessing.classes
+    _require(all(0 <= mean <= 1 for mean in preprocessing.mean), "a mean outside of 0 to 1")
+    _require(all(0 < std <= 1 for std in preprocessing.std), "a std outside of 0 to 1")
+    _require(len(classes) > 0, "no names of classes")
+    _require(all(name.strip() for name in classes), "a class without a name")
+    _require(len(set(classes)) == len(classes), "the name of a class twice")
+
+
+def _check_envelope(envelope: Envelope) -> None:
+    _require(_in_range(msgspec.to_builtins(envelope)), "an envelope with a number out of range")
+    least = (
+        *(envelope.stem_channels, envelope.conv_channels, envelope.head_channels),
+        envelope.num_classes,
+        *envelope.resolutions,
+        *(
+            value
+            for slot in envelope.slots
+            for value in (slot.hidden_channels, slot.out_channels, slot.kernel, slot.stride)
+        ),
+        *(
+            value
+            for slot in envelope.slots
+            for ghost in (slot.ghost1, slot.ghost2)
+            for value in (*ghost.ratios, ghost.cheap_kernel)
+        ),
+    )
+    _require(min(least) >= 1, "an envelope without channels, kernels, classes or pixels")
+    _require(len(envelope.resolutions) > 0 and len(envelope.layouts) > 0, "an empty envelope")
+    for layout in envelope.layouts:
+        _require(len(layout) > 0, "a stage without networks")
+        for blocks, slots in layout.items():
+            ordered = all(one < other for one, other in pairwise(slots))
+            known = all(slot < len(envelope.slots) for slot in slots)
+            _require(ordered and known and len(slots) == blocks > 0, "a stage of unknown blocks")
+    # What reads the envelope later must not stumble over it.
+    envelope.input_parts()
+
+
+def _in_range(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_in_range, [*value.keys(), *value.values()]))
+    if isinstance(value, list | tuple):
+        return all(map(_in_range, value))
+    return not isinstance(value, int) or 0 <= value <= _LARGEST
+
+
+def _require(right: bool, otherwise: str) -> None:
+    if not right:
+        raise CheckpointError(otherwise)

@@ -1,0 +1,135 @@
+"""What the calls in a checkpoint's pickle stand for: tensors by their place, all else read past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+MAX_VALUES = 1 << 48
+"""Of one tensor or storage."""
+_MOST_SIDES = 64
+
+
+class Storage(msgspec.Struct, frozen=True):
+    """A stretch of numbers that tensors are views of."""
+
+    key: str
+    dtype: str
+    size: int
+    """Bytes."""
+    count: int
+    """Numbers."""
+
+
+class TensorInfo(msgspec.Struct, frozen=True):
+    """What a file says of one tensor before its values are read."""
+
+    dtype: str
+    """As torch names it: "float32", "int64" …"""
+    shape: tuple[int, ...]
+    storage: Storage | None = None
+    """Where the values are; None where the file names them by key or they cannot be read."""
+    offset: int = 0
+    """Numbers before the first one."""
+    stride: tuple[int, ...] = ()
+
+
+class Global(msgspec.Struct, frozen=True):
+    """The name of a global, "module.name"; never looked up."""
+
+    name: str
+
+
+STORAGES = {
+    "torch.DoubleStorage": ("float64", 8),
+    "torch.FloatStorage": ("float32", 4),
+    "torch.HalfStorage": ("float16", 2),
+    "torch.BFloat16Storage": ("bfloat16", 2),
+    "torch.LongStorage": ("int64", 8),
+    "torch.IntStorage": ("int32", 4),
+    "torch.ShortStorage": ("int16", 2),
+    "torch.CharStorage": ("int8", 1),
+    "torch.ByteStorage": ("uint8", 1),
+    "torch.BoolStorage": ("bool", 1),
+    "torch.ComplexFloatStorage": ("complex64", 8),
+    "torch.ComplexDoubleStorage": ("complex128", 16),
+    "torch.UntypedStorage": ("uint8", 1),
+    "torch.storage.UntypedStorage": ("uint8", 1),
+}
+
+
+def _tensor(storage: Storage, offset: int, shape: Any, stride: Any, *_: Any) -> TensorInfo:
+    shape, stride = _whole(shape), _whole(stride)
+    last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
+    check(offset >= 0 and (last < storage.count or 0 in shape))
+    return TensorInfo(storage.dtype, shape, storage, offset, stride)
+
+
+def _tensor_of_type(
+    _storage: Storage, _offset: int, shape: Any, _stride: Any, _grad: Any, _hooks: Any,
+    dtype: Global, *_: Any,
+) -> TensorInfo:  # fmt: skip
+    """Of a type that has no storage of its own, such as float8; its values are never read."""
+    return TensorInfo(dtype.name.removeprefix("torch."), _whole(shape))
+
+
+def _whole(sides: Any) -> tuple[int, ...]:
+    check(len(sides) <= _MOST_SIDES and all(type(side) is int and side >= 0 for side in sides))
+    check(all(side <= MAX_VALUES for side in sides))
+    return tuple(sides)
+
+
+def check(right: bool) -> None:
+    """Raise ValueError unless `right`: the file is damaged, or made to be."""
+    if not right:
+        raise ValueError("no tensor is like this")
+
+
+def _first(value: Any, *_: Any) -> Any:
+    return value
+
+
+def _of_type(rebuild: Global, _type: Global, arguments: tuple[Any, ...], *_: Any) -> Any:
+    check(rebuild.name != "torch._tensor._rebuild_from_type_v2")
+    make: Callable[..., Any] = CALLS.get(rebuild.name, new_dict)
+    return make(*arguments)
+
+
+def new_dict(*_: Any) -> dict[Any, Any]:
+    """Where no call is listed, of a harmless thing: what is then put into it is read past."""
+    return {}
+
+
+def _ordered(pairs: Any = (), *_: Any) -> dict[Any, Any]:
+    """Python 2 gave the pairs at once; so many of one list would be copied again and again."""
+    if not pairs:
+        return {}
+    check(all(len(pair) == 2 for pair in pairs))
+    made = pairs_of([part for pair in pairs for part in pair])
+    # The list is used up: named a second time it is empty.
+    pairs.clear()
+    return made
+
+
+# Every call that a file of tensors needs.
+CALLS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _ordered,
+    "torch.Size": _first,
+    "torch._tensor._rebuild_from_type_v2": _of_type,
+    "torch._utils._rebuild_parameter": _first,
+    "torch._utils._rebuild_parameter_with_state": _first,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor_of_type,
+}
+TYPES = frozenset({"torch.Tensor", "torch.nn.parameter.Parameter"})
+
+
+def pairs_of(items: list[Any]) -> dict[Any, Any]:
+    """The dict of alternating keys and values."""
+    # Hashing nested tuples can take time exponential in the length of the file, and numbers can
+    # be chosen to have one hash. A key that is no text stands as one that equals nothing.
+    keys = (key if type(key) is str else object() for key in items[::2])
+    return dict(zip(keys, items[1::2], strict=True))

@@ -1,0 +1,72 @@
+"""What an export takes from a checkpoint: the weights, their classes, their preprocessing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gnv2_nas.arch import Architecture, GhostBlock, Preprocessing
+from gnv2_nas.cli.calibration_images import MOST, calibration_images
+from gnv2_nas.cli.training_request import TrainRequest, check_request
+from gnv2_nas.cli.weights import weighed
+from gnv2_nas.errors import CheckpointError, InputError
+from gnv2_nas.nn import save_weights
+from tests.networks import random_model
+
+ARCH = Architecture((GhostBlock(8, 6),), 4, 8, 8, resolution=32, num_classes=1000)
+FIVE = ARCH.replace(num_classes=5)
+COLOURS = Preprocessing((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), tuple("abcde"))
+
+
+def test_the_network_gets_the_classes_of_its_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"state_dict": random_model(FIVE).state_dict()}, tmp_path / "five.pth")
+    save_weights(random_model(FIVE), tmp_path / "five.safetensors", COLOURS)
+    for name in ("five.pth", "five.safetensors"):
+        assert weighed(ARCH, tmp_path / name) == FIVE
+    said = " ".join(capsys.readouterr().err.split())
+    assert "of five.pth its 'state_dict' is read" in said
+    assert "they are for 5 classes, and so is the network; as named it has 1000" in said
+
+
+def test_names_of_another_number_of_classes_are_refused(tmp_path: Path) -> None:
+    save_weights(random_model(ARCH), tmp_path / "a.safetensors", COLOURS)
+    with pytest.raises(CheckpointError, match="names 5 classes, but its network has 1000"):
+        weighed(ARCH, tmp_path / "a.safetensors")
+
+
+def test_a_training_says_which_weights_it_begins_with(tmp_path: Path) -> None:
+    state, average = random_model(FIVE, seed=1).state_dict(), random_model(FIVE).state_dict()
+    torch.save({"model": state, "model_ema": average}, tmp_path / "both.pth")
+    (tmp_path / "net.json").write_text(ARCH.to_json())
+    request = TrainRequest(
+        str(tmp_path / "net.json"), "digits", tmp_path / "out.safetensors",
+        weights=tmp_path / "both.pth", weights_from="raw",
+    )  # fmt: skip
+    note = check_request(request).weights_note
+    assert note == "its 'model' is read, not an average; --weights-from average reads 'model_ema'"
+
+
+def test_a_choice_without_a_checkpoint() -> None:
+    with pytest.raises(InputError, match="--weights-from chooses within a checkpoint"):
+        check_request(TrainRequest("ghostnetv2-1.0", "digits", weights_from="raw"))
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    Image.new("RGB", (40, 30), (255, 0, 51)).save(tmp_path / "cats" / "a.png")
+    (tmp_path / "notes.jpg").write_bytes(b"no image")
+    found = calibration_images(tmp_path, 8, COLOURS)
+    assert found.shape == (1, 3, 8, 8)
+    assert np.allclose(found[0, :, 4, 4], [2.5, -1.6, -1 / 3], atol=1e-5)
+    with pytest.raises(InputError, match="the weights do not say how an image becomes"):
+        calibration_images(tmp_path, 8, None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="the folder holds no image"):
+        calibration_images(tmp_path / "empty", 8, COLOURS)
+    assert MOST >= 100
