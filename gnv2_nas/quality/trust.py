@@ -15,7 +15,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import built_in_folder, write_atomically
-from gnv2_nas.quality.rank_agreement import RankAgreement
+from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain
 from gnv2_nas.space import SearchSpace
 
 FOLDER = "search_spaces"
@@ -55,9 +55,9 @@ class EstimatorTrust(msgspec.Struct, frozen=True):
     overall: RankAgreement | None
     band: RankAgreement | None
     """Within the budget band."""
-    gain_overall: RankAgreement | None
-    """τ less that of the parameter count, over the same networks."""
-    gain_band: RankAgreement | None
+    gain_overall: RankAgreement | None = None
+    """τ less that of the parameter count, over the same networks; see `with_gains`."""
+    gain_band: RankAgreement | None = None
     file_hash: str = ""
     """Of the file in `spec`; "" where there is none."""
 
@@ -124,7 +124,9 @@ class TrustPanel(msgspec.Struct, frozen=True):
         """Whether any data-free score is worth more than the parameter count inside a budget."""
         best = self.of(self.best_data_free())
         if best is None or best.spec == BASELINE:
-            return f"no data-free score beats the parameter count {self._where()}"
+            others = (each for each in self._data_free() if each.spec != BASELINE)
+            known = "beats" if all(verdict(each) == NOT_BETTER for each in others) else "is above"
+            return f"no data-free score {known} the parameter count {self._where()}"
         known = "beats" if verdict(best) == BETTER else "is above, but cannot be told from,"
         return f"{best.title} {known} the parameter count {self._where()}"
 
@@ -144,13 +146,37 @@ CANNOT_TELL = "cannot be told from the parameter count"
 
 def verdict(trust: EstimatorTrust) -> str:
     """How an estimator does beside the parameter count: by the interval of the difference of
-    their τ, in band where that is known."""
-    gain = trust.gain_band or trust.gain_overall
-    if gain is None:
+    their τ, over the networks that its own τ is told for."""
+    gain = trust.gain_band if trust.band else trust.gain_overall
+    if gain is None or gain.low <= 0 < gain.high:
         return CANNOT_TELL
-    if gain.tau <= 0:
-        return NOT_BETTER
-    return BETTER if gain.low > 0 else CANNOT_TELL
+    return BETTER if gain.low > 0 else NOT_BETTER
+
+
+def with_gains(panel: TrustPanel) -> TrustPanel:
+    """The panel with every `gain_overall` and `gain_band` worked out from its scores."""
+    sizes = [float(network.params) for network in panel.networks]
+    accuracies = [network.accuracy for network in panel.networks]
+
+    def gain(trust: EstimatorTrust, *, in_band: bool) -> RankAgreement | None:
+        known = [
+            (score, size, accuracy)
+            for score, size, accuracy, network in zip(
+                trust.scores, sizes, accuracies, panel.networks, strict=True
+            )
+            if score is not None and (network.in_band or not in_band)
+        ]
+        return agreement_gain(*zip(*known, strict=True)) if known else None
+
+    estimators = tuple(
+        msgspec.structs.replace(
+            each, gain_overall=gain(each, in_band=False), gain_band=gain(each, in_band=True)
+        )
+        if each.scores
+        else each
+        for each in panel.estimators
+    )
+    return msgspec.structs.replace(panel, estimators=estimators)
 
 
 def trust_path(space: str, folder: Path | None = None) -> Path:
@@ -187,10 +213,13 @@ def _is_about(panel: TrustPanel, space: SearchSpace) -> bool:
 
 
 def _read(path: Path) -> TrustPanel | None:
-    """None where there is no such file, or it was written by another version."""
+    """None where there is no such file, or it was written by another version.
+
+    Gains are worked out anew: earlier versions gave intervals that were too narrow.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=TrustPanel)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InputError):
+        return with_gains(msgspec.json.decode(path.read_bytes(), type=TrustPanel))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InputError, ValueError):
         return None
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files import content_hash
 from gnv2_nas.quality.accuracy_journal import Evaluated
 from gnv2_nas.quality.estimator import QualityEstimator
-from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain, rank_agreement
-from gnv2_nas.quality.trust import EstimatorTrust, TrustNetwork, TrustPanel
+from gnv2_nas.quality.rank_agreement import RankAgreement, rank_agreement
+from gnv2_nas.quality.trust import EstimatorTrust, TrustNetwork, TrustPanel, with_gains
 from gnv2_nas.quality.trust_plan import TrustPlan
 
 
@@ -32,8 +31,7 @@ def make_panel(
         )
         for drawn, of_network in zip(plan.drawn.networks, trainings, strict=True)
     )
-    sizes = [float(network.params) for network in networks]
-    return TrustPanel(
+    panel = TrustPanel(
         space=plan.space.name,
         space_hash=plan.space.content_hash,
         num_classes=plan.space.num_classes,
@@ -42,27 +40,26 @@ def make_panel(
         band=plan.drawn.band,
         networks=networks,
         estimators=tuple(
-            _trust(spec, estimator, networks, sizes) for spec, estimator in estimators.items()
+            _trust(spec, estimator, networks) for spec, estimator in estimators.items()
         ),
         ceiling=_between_seeds(networks),
         ceiling_band=_between_seeds([network for network in networks if network.in_band]),
         training=plan.describe_training(),
         seconds=sum(training.seconds for each in trainings for training in each),
     )
+    return with_gains(panel)
 
 
 def _trust(
-    spec: str,
-    estimator: QualityEstimator,
-    networks: Sequence[TrustNetwork],
-    sizes: Sequence[float],
+    spec: str, estimator: QualityEstimator, networks: Sequence[TrustNetwork]
 ) -> EstimatorTrust:
     file = spec.partition(":")[2]
     scores, seconds = _scores(estimator, [network.architecture for network in networks])
-    known = [number for number, score in enumerate(scores) if score is not None]
-    inside = [number for number in known if networks[number].in_band]
-    accuracies = [network.accuracy for network in networks]
-    of = _Columns([score or 0.0 for score in scores], accuracies, sizes)
+    known = [
+        (score, network)
+        for score, network in zip(scores, networks, strict=True)
+        if score is not None
+    ]
     return EstimatorTrust(
         spec=spec,
         title=estimator.info.title,
@@ -71,11 +68,13 @@ def _trust(
         needs_data=estimator.info.needs_data,
         scores=tuple(scores),
         seconds=seconds,
-        overall=of.agreement(known),
-        band=of.agreement(inside),
-        gain_overall=of.gain(known),
-        gain_band=of.gain(inside),
+        overall=_agreement(known),
+        band=_agreement([each for each in known if each[1].in_band]),
     )
+
+
+def _agreement(known: Sequence[tuple[float, TrustNetwork]]) -> RankAgreement | None:
+    return rank_agreement([score for score, _ in known], [each.accuracy for _, each in known])
 
 
 def _scores(
@@ -87,33 +86,6 @@ def _scores(
         estimator.score(arch) if estimator.info.compares(arch) else None for arch in architectures
     ]
     return scores, (time.perf_counter() - start) / len(architectures)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """What is compared, over all networks."""
-
-    scores: Sequence[float]
-    accuracies: Sequence[float]
-    sizes: Sequence[float]
-
-    def agreement(self, numbers: Iterable[int]) -> RankAgreement | None:
-        """Over the networks of these numbers."""
-        scores, accuracies, _ = self._of(numbers)
-        return rank_agreement(scores, accuracies)
-
-    def gain(self, numbers: Iterable[int]) -> RankAgreement | None:
-        """By how much the scores do better than the sizes."""
-        scores, accuracies, sizes = self._of(numbers)
-        return agreement_gain(scores, sizes, accuracies)
-
-    def _of(self, numbers: Iterable[int]) -> tuple[list[float], list[float], list[float]]:
-        chosen = list(numbers)
-        return (
-            [self.scores[number] for number in chosen],
-            [self.accuracies[number] for number in chosen],
-            [self.sizes[number] for number in chosen],
-        )
 
 
 def _between_seeds(networks: Sequence[TrustNetwork]) -> RankAgreement | None:

@@ -54,10 +54,36 @@ def test_too_little_to_tell_anything(scores):
     assert rank_agreement(scores, range(len(scores))) is None
 
 
-def test_the_gain_of_a_score_over_itself_is_nothing():
-    x, y = correlated(12, 0.5, np.random.default_rng(3))
+@pytest.mark.parametrize("networks", [4, 5, 6, 12])
+def test_the_gain_of_a_score_over_itself_is_nothing_as_far_as_one_can_tell(networks):
+    """Both order this sample alike: that proves little of how they order others."""
+    x, y = correlated(networks, 0.5, np.random.default_rng(3))
     gain = agreement_gain(x, x, y)
-    assert (gain.tau, gain.low, gain.high) == (0, 0, 0)
+    assert gain.tau == 0
+    assert gain.low == -gain.high < -0.3
+
+
+@pytest.mark.parametrize("networks", [4, 5, 8, 12])
+@pytest.mark.parametrize("rho", [(0.8, 0.75, 0.95), (0.95, 0.9, 0.9), (0.8, 0.2, 0.3)])
+@pytest.mark.parametrize("digits", [0, 3])
+def test_the_interval_of_a_gain_holds_it_as_often_as_it_says(networks, rho, digits):
+    """Two scores of known correlation with the accuracy and each other; accuracies of 0 digits
+    are tied now and then."""
+    one, other, between = rho
+    root = np.linalg.cholesky([[1, one, other], [one, 1, between], [other, between, 1]])
+
+    def drawn(networks, rng):
+        accuracies, *scores = root @ rng.normal(size=(3, networks))
+        return *(each.tolist() for each in scores), (2 * accuracies).round(digits).tolist()
+
+    at_length = drawn(4000, np.random.default_rng(1))
+    true = kendall_tau(at_length[0], at_length[2]) - kendall_tau(at_length[1], at_length[2])
+    rng = np.random.default_rng(networks)
+    gains = [agreement_gain(*drawn(networks, rng)) for _ in range(60)]
+    known = [each for each in gains if each is not None]
+    assert all(each.high > each.low for each in known)
+    held = sum(each.low <= true <= each.high for each in known)
+    assert held >= 0.9 * len(known)
 
 
 def test_a_score_is_held_against_another_on_the_same_networks():

@@ -16,6 +16,7 @@ from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
 from gnv2_nas.quality.data import load_dataset
+from gnv2_nas.quality.rank_agreement import RankAgreement
 from gnv2_nas.quality.training import Recipe
 from gnv2_nas.quality.trust import (
     BETTER,
@@ -36,7 +37,7 @@ from gnv2_nas.space import load_space
 from tests.search.spaces import SIX, space_of
 
 RECIPE = Recipe(steps=10, batch_size=32, learning_rate=0.1)
-NETWORKS = 16
+NETWORKS = 40
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +154,34 @@ def test_where_nothing_beats_the_parameter_count_that_is_said(by_params):
     )
     assert by_params.sentence("macs").endswith(": not better than the parameter count")
     assert by_params.sentence("params") == f"in band τ {by_params.of('params').band}"
+
+
+@pytest.mark.parametrize(
+    ("tau", "low", "high", "said"),
+    [(0.3, 0.1, 0.5, BETTER), (0.3, -0.1, 0.7, CANNOT_TELL), (-0.1, -0.5, 0.3, CANNOT_TELL),
+     (0.0, -0.2, 0.2, CANNOT_TELL), (-0.3, -0.5, 0.0, NOT_BETTER), (-0.3, -0.5, -0.1, NOT_BETTER)],
+)  # fmt: skip
+def test_a_verdict_is_what_the_whole_interval_says(by_macs, tau, low, high, said):
+    gain = RankAgreement(tau, low, high, 12)
+    assert verdict(msgspec.structs.replace(by_macs.of("macs"), gain_band=gain)) == said
+
+
+def test_a_tau_in_band_is_not_judged_by_the_gain_over_the_whole_space(by_macs):
+    known = msgspec.structs.replace(by_macs.of("macs"), gain_band=None)
+    assert known.band is not None
+    assert verdict(known) == CANNOT_TELL
+    assert verdict(msgspec.structs.replace(known, band=None)) == BETTER
+
+
+def test_the_gains_of_an_older_panel_are_worked_out_anew(by_macs, space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    collapsed = RankAgreement(0.5, 0.5, 0.5, 8)
+    older = [
+        msgspec.structs.replace(each, gain_band=collapsed, gain_overall=collapsed)
+        for each in by_macs.estimators
+    ]
+    save_trust(msgspec.structs.replace(by_macs, estimators=tuple(older)))
+    assert find_trust(space) == by_macs
 
 
 def test_luck_is_not_taken_for_an_answer(plan):
