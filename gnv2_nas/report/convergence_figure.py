@@ -120,9 +120,10 @@ def convergence_sentences(info: ConvergenceInfo) -> list[str]:
     if info.left is not None:
         left = info.left
         lines.append(
-            f"An estimate of what is left: {left.evaluations} more evaluations would add "
-            f"{format_share(left.expected)} to it (90% interval {format_share(left.low)} to "
-            f"{format_share(left.high)})."
+            f"A guess at what is left: {left.evaluations} more evaluations would add about "
+            f"{format_share(left.expected)} to it if improvements get rarer as records do, "
+            f"{format_share(left.low)} if they fade faster, {format_share(left.high)} if they come "
+            "as steadily as of late."
         )
     if info.evaluated > PATIENCE:
         lines.append(

@@ -14,6 +14,7 @@ from gnv2_nas.report.convergence_figure import (
     convergence_sentences,
 )
 from gnv2_nas.report.front_figure import _front_figure, _front_info
+from gnv2_nas.report.terms import format_share
 from gnv2_nas.search.convergence import hypervolume_history
 from gnv2_nas.search.records import StudyRecord
 from tests.report.studies import searched, typical
@@ -85,7 +86,9 @@ def test_sentences_tell_gain_estimate_and_flatness() -> None:
     assert f"{100 * (info.y[-1] / info.random.mean[-1] - 1):.0f}% more than" in gain
     assert "no comparison at equal numbers" in gain
     assert f"{info.left.evaluations} more evaluations would add" in estimate
-    assert "90% interval" in estimate
+    assert "interval" not in estimate
+    for share in (info.left.expected, info.left.low, info.left.high):
+        assert format_share(share) in estimate
     assert "flat" not in recent
     flat = convergence_sentences(replace(info, flat=True))[-1]
     assert "by the rule of --stop-when-flat the search is flat" in flat

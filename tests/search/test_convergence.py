@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from gnv2_nas.search.records import Candidate
 from tests.report.studies import candidate, found_architecture
 
 Array = NDArray[np.float64]
+Search = Callable[[np.random.Generator, int], Array]
 TWO = ("quality", "latency")
 SHAPES = st.tuples(st.integers(0, 12), st.integers(1, 4))
 GRID = st.integers(-1, 12).map(lambda tenths: tenths / 10 if tenths >= 0 else np.nan)
@@ -103,15 +105,37 @@ def test_after_a_long_time_without_gain_little_is_left() -> None:
     assert going.low < going.expected < going.high
 
 
-def test_the_interval_holds_what_random_search_then_gains() -> None:
-    """Ninety of a hundred are promised."""
-    rng, held = np.random.default_rng(1), 0
-    for seed in range(60):
-        history = history_of(rng.normal([0.6, 0.6], 0.15, (160, 2)).clip(0))
+def _random(rng: np.random.Generator, number: int) -> Array:
+    return rng.normal([0.6, 0.6], 0.15, (number, 2)).clip(0)
+
+
+def _coarse(rng: np.random.Generator, number: int) -> Array:
+    """Few held-out images: one score has few values."""
+    found = _random(rng, number)
+    found[:, 0] = found[:, 0].round(1)
+    return found
+
+
+def _steady(rng: np.random.Generator, number: int) -> Array:
+    level = 0.9 - 0.6 * np.arange(number) / number
+    return level[:, None] + rng.normal(0, 0.05, (number, 2)) + rng.uniform(0, 0.3, (number, 2))
+
+
+def _saturating(rng: np.random.Generator, number: int) -> Array:
+    level = 0.3 + 0.5 * np.exp(-np.arange(number) / (0.1 * number))
+    return level[:, None] + abs(rng.normal(0, 0.1, (number, 2)))
+
+
+@pytest.mark.parametrize("search", [_random, _coarse, _steady, _saturating])
+def test_the_range_holds_what_searches_of_all_kinds_then_gain(search: Search) -> None:
+    """No share is promised, but it is no guess that most of them belie."""
+    held = 0
+    for seed in range(30):
+        history = history_of(search(np.random.default_rng(seed), 160).clip(0))
         left = gain_left(history[:80], 80, seed)
         assert left is not None
         held += left.low <= history[-1] / history[79] - 1 <= left.high
-    assert held > 48
+    assert held >= 24
 
 
 def test_the_estimate_repeats() -> None:
