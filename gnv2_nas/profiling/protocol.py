@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -40,6 +41,7 @@ def measure(
     reference_ms: float | None = None,
     progress: Progress = lambda _: None,
     waiting: Waiting = silent,
+    deadline: float = math.inf,
 ) -> list[Measurement]:
     """Latency of each network, batch 1, in the order given.
 
@@ -60,6 +62,8 @@ def measure(
             device was calibrated to, or its time in the same rounds.
         progress: called after every round.
         waiting: told what is waited for, when another process measures or scores.
+        deadline: of `time.monotonic`, when to end whatever the precision. Every network is still
+            visited once in each of `sessions`: what is begun has a result, if a wide one.
 
     Raises:
         UnknownNameError: no such device.
@@ -78,7 +82,7 @@ def measure(
             batch = _Batch(group, opened, precision, random.Random(seed + start))
         # For one group, never for all: two searches take turns.
         with measuring(waiting):
-            batch.collect(seconds_per_network, sessions, group_progress)
+            batch.collect(seconds_per_network, sessions, deadline, group_progress)
         results += batch.measurements(reference_ms)
     progress(1.0)
     return results
@@ -101,10 +105,15 @@ class _Batch:
         # In OpenVINO the networks loaded first are favoured by where their weights come to lie.
         self.ready = {arch.id: device.ready(arch) for arch in rng.sample(group, len(group))}
 
-    def collect(self, seconds_per_network: float, sessions: int, progress: Progress) -> None:
+    def collect(
+        self, seconds_per_network: float, sessions: int, deadline: float, progress: Progress
+    ) -> None:
         """Time all networks; `visits` and `estimates` are there afterwards."""
         # One more for the panel.
-        self.plan = Plan(sessions=sessions, max_seconds=seconds_per_network * (len(self.group) + 1))
+        wanted = seconds_per_network * (len(self.group) + 1)
+        # Above 0, for shares of it are told.
+        left = max(deadline - time.monotonic(), 1e-3)
+        self.plan = Plan(sessions=sessions, max_seconds=min(wanted, left))
         self.visits = collect(
             self._open_session, self.plan, self.device.runtime.timer, self.rng, self._enough,
             progress,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 
@@ -93,6 +95,12 @@ def test_what_cannot_be_told_in_the_time_is_not_called_stable(cpu):
     assert not hasty.stable
     assert f"only {hasty.rounds} rounds" in hasty.reason
     assert "\n" not in hasty.reason + found.reason
+
+
+def test_at_the_deadline_there_is_a_result_but_no_certainty(cpu):
+    (found,) = measure([tiny_ghost()], cpu, precision=1e-6, deadline=time.monotonic())
+    assert found.rounds == found.sessions == 2
+    assert not found.stable
 
 
 def test_more_networks_than_share_rounds_keep_their_order(cpu):
