@@ -13,8 +13,8 @@ from gnv2_nas.profiling import huge_pages
 NAMES = (
     "counting", "agreement", "answers", "writing", "deployed", "runtimes", "openvino_files",
     "ncnn_files", "litert_files", "executorch_files", "torch_runtimes", "supernet", "scores",
-    "overhead", "sessions", "repeat", "verdicts", "trial", "predictor", "trust", "search",
-    "proposing", "storing", "front", "killing", "shares",
+    "overhead", "sessions", "repeat", "coverage", "verdicts", "trial", "predictor", "trust",
+    "search", "proposing", "storing", "front", "killing", "shares",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 

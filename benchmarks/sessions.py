@@ -15,9 +15,10 @@ from benchmarks.table import table
 from gnv2_nas.arch import preset
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
 from gnv2_nas.profiling.plan import Plan, collect
-from gnv2_nas.profiling.record import PANEL
+from gnv2_nas.profiling.record import REFERENCE
 from gnv2_nas.profiling.statistics import adjusted_logs
 
+NETWORKS = (REFERENCE, "ghostnet-1.0", "mobilenetv3-large-1.0")
 SESSIONS = 11
 PLAN = Plan(sessions=1, rounds=1000, max_sessions=1, max_seconds=30)
 
@@ -29,22 +30,22 @@ def run() -> Table:
         command = [sys.executable, "-m", "benchmarks.sessions"]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
         found = json.loads(output)
-        spreads = [f"{found[network]['spread']:.2%}" for network in PANEL]
-        rows.append((name, *spreads, f"{found['noise']:.2%}", f"{found[PANEL[0]]['ms']:.2f}"))
+        spreads = [f"{found[network]['spread']:.2%}" for network in NETWORKS]
+        rows.append((name, *spreads, f"{found['noise']:.2%}", f"{found[NETWORKS[0]]['ms']:.2f}"))
     title = f"Standard deviation between {SESSIONS} sessions of a network, all alive in one process"
-    return table(title, ("", *PANEL, "noise of rounds", "V2 1.0, ms"), rows)
+    return table(title, ("", *NETWORKS, "noise of rounds", "V2 1.0, ms"), rows)
 
 
 def _measure() -> None:
     runtime = OnnxRuntime()
-    files = [runtime.write(preset(name)) for name in PANEL]
+    files = [runtime.write(preset(name)) for name in NETWORKS]
     runs = [runtime.load(file, 1).run for _ in range(SESSIONS) for file in files]
     visits = collect(lambda _: runs, PLAN, runtime.timer, random.Random(0), lambda _: False)
     logs = adjusted_logs(visits)
-    levels = np.median(logs, axis=1).reshape(SESSIONS, len(PANEL))
+    levels = np.median(logs, axis=1).reshape(SESSIONS, len(NETWORKS))
     halves = np.median(logs[:, ::2], axis=1) - np.median(logs[:, 1::2], axis=1)
     found: dict[str, object] = {"noise": float(halves.std()) / 2}
-    for name, own in zip(PANEL, levels.T, strict=True):
+    for name, own in zip(NETWORKS, levels.T, strict=True):
         found[name] = {"spread": float(own.std(ddof=1)), "ms": float(np.exp(own.mean())) * 1e3}
     json.dump(found, sys.stdout)
 

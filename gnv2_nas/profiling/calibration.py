@@ -1,34 +1,41 @@
 """The panel measured alone and at length: `profiles/<device>.calibration.json`.
 
-What a network's ratio to stock GhostNetV2 1.0 rests on, what its milliseconds are expressed in,
-and how far apart two identical networks are on this device.
+What a network's ratio to stock GhostNetV2 1.0 rests on, what its milliseconds are expressed in, how
+far apart two identical networks are on this device, and how sure all of that is. A calibration is
+one draw: its errors are in every measurement that rests on it, and the same in all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from gnv2_nas.files import write_atomically
 from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.device_lock import Waiting, measuring, scoring, silent
 from gnv2_nas.profiling.journal import FOLDER
+from gnv2_nas.profiling.panel import position
+from gnv2_nas.profiling.panel_statistics import summarize_panel
 from gnv2_nas.profiling.plan import Plan, Run, collect
-from gnv2_nas.profiling.record import PANEL, Calibration
+from gnv2_nas.profiling.record import REFERENCE, Calibration
 from gnv2_nas.profiling.runtime import RUNTIMES
-from gnv2_nas.profiling.statistics import estimate
+from gnv2_nas.profiling.statistics import session_levels
 
-PLAN = Plan(sessions=5, rounds=20, max_sessions=5, max_seconds=30.0)
-COPIES = 2
-"""Of each network of the panel."""
+PLAN = Plan(sessions=8, rounds=10, max_sessions=32, max_seconds=40.0)
+"""Many short sessions: what disturbs a machine comes and goes within seconds."""
 BRIEF_PLAN = Plan(sessions=2, rounds=20, max_sessions=2, max_seconds=30.0)
-"""Where loading a network takes up to a minute; with one copy."""
+"""Where loading a network takes up to a minute."""
+SHARE = 0.3
+"""Of the time that is left, at most, where there is a deadline."""
 
 
 def calibrate(
@@ -37,42 +44,59 @@ def calibrate(
     seed: int = 0,
     progress: Callable[[float], None] = lambda _: None,
     waiting: Waiting = silent,
+    max_seconds: float = math.inf,
 ) -> Calibration:
-    """Measure the panel in fresh sessions.
+    """Measure the whole panel in fresh sessions.
 
     Args:
         device: its profile decides how often.
         seed: of the order.
         progress: told the share of the work done, 0 to 1.
         waiting: told what is waited for, when another process measures or scores.
+        max_seconds: what there is time for; less than usual makes the errors larger.
 
     Raises:
         MeasurementError: the runtime refuses a network of the panel.
     """
-    names = PANEL[: len(device.panel)]
     quick = RUNTIMES[device.profile.runtime].quick
-    plan, copies = (PLAN, COPIES) if quick else (BRIEF_PLAN, 1)
+    plan = PLAN if quick else BRIEF_PLAN
+    # Above 0, for shares of it are told.
+    seconds = max(min(plan.max_seconds, max_seconds), 1e-3)
+    plan = msgspec.structs.replace(plan, max_seconds=seconds)
+    # The reference twice: every ratio rests on it.
+    rows = [*device.panel, *([REFERENCE] if quick else [])]
     with scoring(waiting):
-        files = [device.ready(arch).artefact for arch in device.panel] * copies
+        for name in device.panel:
+            device.open_reference(name)
     rng = random.Random(seed)
 
     def open_session(_: int) -> list[Run]:
-        loaded = {
-            row: device.open(files[row]).run for row in rng.sample(range(len(files)), len(files))
-        }
-        return [loaded[row] for row in range(len(files))]
+        in_turn = rng.sample(range(len(rows)), len(rows))
+        loaded = {row: device.open_reference(rows[row]).run for row in in_turn}
+        return [loaded[row] for row in range(len(rows))]
 
     with measuring(waiting):
         visits = collect(open_session, plan, device.runtime.timer, rng, lambda _: False, progress)
     progress(1.0)
-    references = {copy * len(names): 0.0 for copy in range(copies)}
-    found = estimate(visits, references, busy=device.clock != "wall", seed=seed)
-    log_ratios = found.log_ratio.reshape(copies, len(names)).mean(axis=0)
+    places = np.array([position(device.panel[name]) for name in rows])
+    references = [row for row, name in enumerate(rows) if name == REFERENCE]
+    levels, noise = session_levels(visits, busy=device.clock != "wall")
+    found = summarize_panel(levels, noise, places, references)
+    names, networks = list(device.panel), len(device.panel)
+    at = names.index(REFERENCE)
+    # The ratio to the mean of both copies is one to the network itself.
+    log_ratios = np.where(np.arange(networks) == at, 0.0, found.log_ratios[:networks])
+    covariance = found.covariance[:networks, :networks].copy()
+    covariance[at], covariance[:, at] = 0.0, 0.0
+    spreads = found.session_spreads[:networks]
     return Calibration(
         key=_key(device),
-        reference_ms=found.reference_seconds * 1e3,
-        log_ratios=dict(zip(names, map(float, log_ratios), strict=True)),
-        session_spread=found.spread,
+        reference_ms=math.exp(found.log_time) * 1e3,
+        reference_error=found.time_error,
+        log_ratios=dict(zip(names, log_ratios.tolist(), strict=True)),
+        covariance=covariance.tolist(),
+        session_spreads=dict(zip(names, spreads.tolist(), strict=True)),
+        size_spread=found.size_spread,
         sessions=visits.sessions,
         rounds=visits.rounds,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,15 +108,27 @@ def ensure_calibrated(
     progress: Callable[[float], None] = lambda _: None,
     folder: Path = FOLDER,
     waiting: Waiting = silent,
+    deadline: float = math.inf,
 ) -> None:
     """Calibrate the device and keep the result, unless that was done on this machine before.
+
+    Args:
+        device: what to calibrate.
+        progress: see `calibrate`.
+        folder: of the result.
+        waiting: see `calibrate`.
+        deadline: of `time.monotonic`. A calibration that has to be shorter for it serves the device
+            as it is now, with larger errors, and is not kept.
 
     Raises:
         MeasurementError: see `calibrate`.
         StorageError: the folder cannot be written to.
     """
-    if device.calibration is None:
-        device.calibration = calibrate(device, progress=progress, waiting=waiting)
+    if device.calibration is not None:
+        return
+    seconds = SHARE * (deadline - time.monotonic())
+    device.calibration = calibrate(device, progress=progress, waiting=waiting, max_seconds=seconds)
+    if seconds >= PLAN.max_seconds:
         write_atomically(_path(device, folder), msgspec.json.encode(device.calibration))
 
 

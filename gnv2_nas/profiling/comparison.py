@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gnv2_nas.profiling.record import NORMAL_95, Measurement
+from gnv2_nas.profiling.record import FEWEST_ROUNDS, NORMAL_95, Measurement
 
 THOROUGH: dict[str, Any] = {"precision": 0.004, "seconds_per_network": 5.0, "sessions": 4}
 """Arguments of `measure` that tell networks 3 % apart on a noisy machine."""
@@ -33,6 +33,8 @@ class Comparison(msgspec.Struct, frozen=True):
 def compare(first: Measurement, second: Measurement) -> Comparison:
     """Compare two measurements of one device; of one batch they compare most sharply.
 
+    Of fewer than `FEWEST_ROUNDS` rounds nothing can be told.
+
     Raises:
         ValueError: they were taken on different devices or runtimes.
     """
@@ -43,16 +45,18 @@ def compare(first: Measurement, second: Measurement) -> Comparison:
     mine, theirs = first.errors, second.errors
     rounds = [mine.own, theirs.own]
     if first.batch != second.batch:
-        rounds += [mine.panel, theirs.panel]
+        # Of the calibration's error, what two networks have in common cancels.
+        rounds += [mine.panel, theirs.panel, mine.calibration - theirs.calibration]
     noise = NORMAL_95 * math.hypot(*rounds)
     margin = NORMAL_95 * math.hypot(mine.own_sessions, theirs.own_sessions)
     ratio = first.ratio / second.ratio
     half = math.hypot(noise, margin)
+    few = min(first.rounds, second.rounds) < FEWEST_ROUNDS
     return Comparison(
         ratio=ratio,
         ci95=(ratio * math.exp(-half), ratio * math.exp(half)),
         margin=margin,
-        verdict=_verdict(math.log(ratio), noise, margin),
+        verdict="CANNOT TELL" if few else _verdict(math.log(ratio), noise, margin),
     )
 
 
@@ -65,7 +69,10 @@ def _verdict(apart: float, noise: float, margin: float) -> Verdict:
 
 
 def check_budget(measurement: Measurement, limit_ms: float) -> BudgetVerdict:
-    """Whether a latency is within a limit: its whole interval decides."""
+    """Whether a latency is within a limit: its whole interval decides, where there are rounds
+    enough for one."""
+    if measurement.rounds < FEWEST_ROUNDS:
+        return "cannot tell"
     low, high = measurement.ci95
     if high <= limit_ms:
         return "met"

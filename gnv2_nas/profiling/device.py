@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from gnv2_nas.arch import Architecture, preset
+from gnv2_nas.arch import Architecture
 from gnv2_nas.cores import shortage
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
 from gnv2_nas.files import find_named, list_named
-from gnv2_nas.profiling.record import PANEL, Calibration, Clock, Fingerprint
+from gnv2_nas.profiling.panel import panel_networks
+from gnv2_nas.profiling.record import REFERENCE, Calibration, Clock, Fingerprint
 from gnv2_nas.profiling.runtime import (
     RUNTIMES,
     Artefact,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KIND = "profiles"
-KEPT_PANEL_SESSIONS = 2
 
 
 class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,14 +83,14 @@ class Device:
             profile.runtime, profile.precision, profile.processor, profile.calibration_images
         )
         self.calibration: Calibration | None = None
+        networks = panel_networks()
         quick = RUNTIMES[profile.runtime].quick
-        self.panel = tuple(preset(name) for name in (PANEL if quick else PANEL[:1]))
-        """Networks that run in every round; the first is the reference."""
+        self.panel = networks if quick else {REFERENCE: networks[REFERENCE]}
+        """Reference networks by name."""
         # Of all networks so far, a few kB each: a search measures the best of them several times,
         # and to ask torch takes longer than to write the file.
         self._expected: dict[str, NDArray[np.float32]] = {}
-        self._panel_files: list[Artefact] = []
-        self._panel_sessions: dict[int, list[Session]] = {}
+        self._panel_files: dict[str, Artefact] = {}
 
     @property
     def clock(self) -> Clock:
@@ -118,20 +118,17 @@ class Device:
         """A fresh session."""
         return self.runtime.load(artefact, self.profile.threads)
 
-    def panel_sessions(self, number: int) -> list[Session]:
-        """The panel's sessions of that number, in order.
+    def open_reference(self, name: str) -> Session:
+        """A fresh session of a network of the panel, which is checked the first time.
 
-        The first ones are kept: batches that share them are tied together more closely than
-        fresh sessions could, and a search spends less time on loading.
+        Raises:
+            MeasurementError: see `ready`.
         """
-        if not self._panel_files:
-            self._panel_files = [self.ready(arch).artefact for arch in self.panel]
-        if number in self._panel_sessions:
-            return self._panel_sessions[number]
-        sessions = [self.open(artefact) for artefact in self._panel_files]
-        if number < KEPT_PANEL_SESSIONS:
-            self._panel_sessions[number] = sessions
-        return sessions
+        if name not in self._panel_files:
+            ready = self.ready(self.panel[name])
+            self._panel_files[name] = ready.artefact
+            return ready.session or self.open(ready.artefact)
+        return self.open(self._panel_files[name])
 
     def fingerprint(self) -> Fingerprint:
         from gnv2_nas.profiling.fingerprint import fingerprint

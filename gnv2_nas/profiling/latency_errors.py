@@ -34,7 +34,7 @@ def log_ratios(measurements: Sequence[Measurement]) -> Vector:
 
 def log_errors(measurements: Sequence[Measurement]) -> Vector:
     """(n,) standard errors of `log_ratios`, from the measurements' own intervals."""
-    low, high = np.log([each.ratio_ci95 for each in measurements]).T
+    low, high = np.log([each.own_ci95() for each in measurements]).T
     result: Vector = (high - low) / (2 * NORMAL_95)
     return result
 

@@ -27,7 +27,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     sessions: int = 2
     """At least so many fresh sessions of every network, time permitting."""
-    rounds: int = 25
+    rounds: int = 15
     """In each session."""
     max_sessions: int = 8
     max_seconds: float = 30.0

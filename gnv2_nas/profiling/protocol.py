@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 import secrets
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,12 +16,13 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.profiling.device import Device, Ready, open_device
 from gnv2_nas.profiling.device_lock import Waiting, measuring, scoring, silent
+from gnv2_nas.profiling.panel import like, position
 from gnv2_nas.profiling.percentiles import percentiles
 from gnv2_nas.profiling.plan import Plan, Run, Visits, collect
-from gnv2_nas.profiling.record import PANEL, Measurement
+from gnv2_nas.profiling.record import NORMAL_95, REFERENCE, Calibration, Measurement
 from gnv2_nas.profiling.runtime import Session
 from gnv2_nas.profiling.stability import why_unstable
-from gnv2_nas.profiling.statistics import Estimates, estimate
+from gnv2_nas.profiling.statistics import SESSION_SPREAD, Estimates, Prior, estimate
 
 NETWORKS_AT_ONCE = 32
 """So many share rounds; each takes about 60 MB while it is measured."""
@@ -45,7 +47,7 @@ def measure(
 ) -> list[Measurement]:
     """Latency of each network, batch 1, in the order given.
 
-    Networks share rounds with the panel of reference networks, which every ratio rests on. Every
+    Networks share rounds with reference networks of like size, which every ratio rests on. Every
     file is checked against the torch module before it is timed. While networks are timed, no
     other process of this package measures or scores on the machine. The method and its error are
     in docs/profiling.md.
@@ -53,7 +55,8 @@ def measure(
     Args:
         architectures: what to time; the same one twice is timed as two networks.
         device: a device name, a profile's path, or an open device.
-        precision: half-width of the 95 % interval that ends the measurement, relative.
+        precision: half-width of the 95 % interval that ends the measurement, relative; the error
+            of the device's calibration, which no measurement makes less, is not counted.
         seconds_per_network: when to give up on that precision, loading included, writing and
             checking the file not; the result is then not `stable`.
         sessions: how often each network is loaded afresh at least, time permitting.
@@ -89,7 +92,7 @@ def measure(
 
 
 class _Batch:
-    """Networks that share rounds with the panel."""
+    """Networks that share rounds with references like them."""
 
     def __init__(
         self,
@@ -102,8 +105,29 @@ class _Batch:
         self.fingerprint = device.fingerprint()
         self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.name = secrets.token_hex(6)
-        # In OpenVINO the networks loaded first are favoured by where their weights come to lie.
-        self.ready = {arch.id: device.ready(arch) for arch in rng.sample(group, len(group))}
+        self.panel = self._references()
+        self.ready: dict[str, Ready] = {}
+        self.checked: list[Session | None] = [None] * len(self.panel)
+        # In OpenVINO the networks loaded first are favoured by where their weights come to lie, so
+        # references and candidates are loaded in one order drawn by lot.
+        for row in rng.sample(range(self.rows), self.rows):
+            if row < len(self.panel):
+                self.checked[row] = device.open_reference(self.panel[row])
+            else:
+                arch = group[row - len(self.panel)]
+                self.ready[arch.id] = device.ready(arch)
+
+    @property
+    def rows(self) -> int:
+        """The panel's networks, then those of the group."""
+        return len(self.panel) + len(self.group)
+
+    def _references(self) -> list[str]:
+        known = self.device.calibration
+        if known is None:
+            return [REFERENCE]
+        panel = {name: arch for name, arch in self.device.panel.items() if name in known.log_ratios}
+        return like(self.group, panel)
 
     def collect(
         self, seconds_per_network: float, sessions: int, deadline: float, progress: Progress
@@ -120,20 +144,21 @@ class _Batch:
         )  # fmt: skip
         self.estimates = self._estimates(self.visits)
 
-    def _open_session(self, number: int) -> list[Run]:
-        panel = self.device.panel_sessions(number)
-        own: dict[int, Session] = {}
-        for row in self.rng.sample(range(len(self.group)), len(self.group)):
-            own[row] = self._session(self.ready[self.group[row].id])
-        return [session.run for session in (*panel, *(own[row] for row in sorted(own)))]
+    def _open_session(self, _: int) -> list[Run]:
+        opened = {row: self._session(row) for row in self.rng.sample(range(self.rows), self.rows)}
+        return [opened[row].run for row in range(self.rows)]
 
-    def _session(self, ready: Ready) -> Session:
+    def _session(self, row: int) -> Session:
         """A session no other network has: the one that was checked, the first time."""
+        if row < len(self.panel):
+            checked, self.checked[row] = self.checked[row], None
+            return checked or self.device.open_reference(self.panel[row])
+        ready = self.ready[self.group[row - len(self.panel)].id]
         checked, ready.session = ready.session, None
         return checked or self.device.open(ready.artefact)
 
     def _enough(self, visits: Visits) -> bool:
-        half = self._estimates(visits).half[len(self.device.panel) :]
+        half = self._estimates(visits).narrowable[len(self.panel) :]
         return bool((half <= self.precision).all())
 
     def _estimates(self, visits: Visits) -> Estimates:
@@ -143,26 +168,49 @@ class _Batch:
                 f"the {self.device.clock} clock is too coarse here: a call took 0 seconds"
             )
         known = self.device.calibration
+        ratios = {REFERENCE: 0.0} if known is None else known.log_ratios
+        panel = {row: ratios[name] for row, name in enumerate(self.panel)}
+        return estimate(visits, panel, self._prior(known), busy=busy)
+
+    def _prior(self, known: Calibration | None) -> Prior:
+        networks = [*(self.device.panel[name] for name in self.panel), *self.group]
+        places = np.array([position(arch) for arch in networks])
         if known is None:
-            return estimate(visits, {0: 0.0}, busy=busy)
-        panel = dict(enumerate(known.log_ratios[name] for name in PANEL[: len(self.device.panel)]))
-        return estimate(visits, panel, busy=busy, spread=known.session_spread)
+            return Prior(places, np.full(self.rows, SESSION_SPREAD))
+        spreads = [self._session_spread(arch, known.session_spreads) for arch in networks]
+        names = list(known.log_ratios)
+        numbers = [names.index(name) for name in self.panel]
+        covariance = np.array(known.covariance)[np.ix_(numbers, numbers)]
+        return Prior(places, np.array(spreads), known.size_spread, covariance)
+
+    def _session_spread(self, arch: Architecture, known: Mapping[str, float]) -> float:
+        """What is known of networks like it."""
+        alike = like([arch], {name: self.device.panel[name] for name in known})
+        return math.sqrt(statistics.mean(known[name] ** 2 for name in alike))
 
     def measurements(self, reference_ms: float | None) -> list[Measurement]:
         """One for each network of the group, in its order."""
-        known = self.device.calibration
+        own_ms = self.estimates.reference_seconds * 1e3
+        down, up = 0.0, 0.0
+        if known := self.device.calibration:
+            up = NORMAL_95 * known.reference_error
+            # What took less time than it is said to take may do so again.
+            down = max(up, math.log(known.reference_ms / own_ms))
         if reference_ms is None:
-            own = self.estimates.reference_seconds * 1e3
-            reference_ms = own if known is None else known.reference_ms
+            reference_ms = known.reference_ms if known else own_ms
         return [
-            self._measurement(arch, row, reference_ms)
-            for row, arch in enumerate(self.group, start=len(self.device.panel))
+            self._measurement(arch, row, reference_ms, (down, up))
+            for row, arch in enumerate(self.group, start=len(self.panel))
         ]
 
-    def _measurement(self, arch: Architecture, row: int, reference_ms: float) -> Measurement:
+    def _measurement(
+        self, arch: Architecture, row: int, reference_ms: float, of_reference: tuple[float, float]
+    ) -> Measurement:
+        """Args: of_reference: how far the reference's time reaches down and up, in logs."""
         profile = self.device.profile
         log_ratio, half = float(self.estimates.log_ratio[row]), float(self.estimates.half[row])
         ratio, low, high = (math.exp(log_ratio + side * half) for side in (0, -1, 1))
+        ms, (down, up) = ratio * reference_ms, of_reference
         wall_ms, busy_ms = self.visits.wall[row] * 1e3, self.visits.busy[row] * 1e3
         reason = why_unstable(self.visits, self.estimates, row, self.precision, self.device)
         return Measurement(
@@ -171,8 +219,8 @@ class _Batch:
             runtime=self.device.runtime.name,
             threads=profile.threads,
             precision=profile.precision,
-            ms=ratio * reference_ms,
-            ci95=(low * reference_ms, high * reference_ms),
+            ms=ms,
+            ci95=(ms * math.exp(-math.hypot(half, down)), ms * math.exp(math.hypot(half, up))),
             ratio=ratio,
             ratio_ci95=(low, high),
             stable=not reason,

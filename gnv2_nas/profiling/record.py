@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -16,9 +17,8 @@ Clock = Literal["cpu", "device", "wall"]
 NORMAL_95 = 1.96
 """Standard errors to either side of an estimate that a 95 % interval takes."""
 
-PANEL = (REFERENCE, "ghostnet-1.0", "mobilenetv3-large-1.0")
-"""Presets that run in every round. Any one of them drifts by several per cent against all other
-networks for minutes at a time; three do so less."""
+FEWEST_ROUNDS = 10
+"""Of fewer no interval can be trusted, however narrow: they decide nothing."""
 
 
 class Errors(msgspec.Struct, frozen=True):
@@ -29,7 +29,11 @@ class Errors(msgspec.Struct, frozen=True):
     own_sessions: float = 0.0
     """From its own sessions."""
     panel: float = 0.0
-    """From rounds and sessions of the panel: shared by all networks of a batch."""
+    """From rounds and sessions of the panel, and from how far its networks are from this one's
+    size: shared by all networks of a batch."""
+    calibration: float = 0.0
+    """From the panel's known ratios: shared by all measurements of a device. Neither more rounds
+    nor measuring again makes it less."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -56,10 +60,16 @@ class Calibration(msgspec.Struct, frozen=True):
     """Names the machine, runtime and profile it holds for."""
     reference_ms: float
     """Time of stock GhostNetV2 1.0: what milliseconds are expressed in."""
+    reference_error: float
+    """Standard error of its log."""
     log_ratios: dict[str, float]
-    """Preset of the panel → log of its time over the reference's."""
-    session_spread: float
-    """Standard deviation between sessions of one network, in logs."""
+    """Network of the panel → log of its time over the reference's."""
+    covariance: list[list[float]]
+    """Of the errors of `log_ratios`, in their order."""
+    session_spreads: dict[str, float]
+    """Network of the panel → standard deviation between its sessions, in logs."""
+    size_spread: float
+    """By how much more the machine slows one size of network down than another, in logs."""
     sessions: int
     rounds: int
     taken_at: str
@@ -78,13 +88,14 @@ class Measurement(msgspec.Struct, frozen=True):
     ms: float
     """Milliseconds a call, batch 1: `ratio` times the reference's time on the same clock."""
     ci95: tuple[float, float]
-    """`ratio_ci95` in milliseconds: the reference's own time is taken as exact."""
+    """95 % interval of `ms`: wider than that of the ratio by the error of the reference's own time,
+    and downwards by as much as the machine was faster than when it was calibrated."""
     ratio: float
     """To stock GhostNetV2 1.0, by the panel in the same rounds; less is faster."""
     ratio_ci95: tuple[float, float]
-    """95 % interval of `ratio`: rounds, fresh sessions and the panel's own error."""
+    """95 % interval of `ratio`, all parts of `errors` together."""
     stable: bool
-    """Whether the interval is as narrow as was asked for."""
+    """Whether all that more rounds can narrow is as narrow as was asked for."""
     reason: str
     """Why not, in words; "" when stable."""
     clock: Clock
@@ -109,6 +120,15 @@ class Measurement(msgspec.Struct, frozen=True):
     """Raw samples, one a round: wall time."""
     cpu_ms: tuple[float, ...] = ()
     """Raw samples, one a round: thread CPU time."""
+
+    def own_ci95(self) -> tuple[float, float]:
+        """`ci95` without what all measurements of the device share: what tells networks apart, and
+        what measuring again can narrow."""
+        errors = self.errors
+        if errors == Errors():
+            return self.ci95
+        half = NORMAL_95 * math.hypot(errors.own, errors.own_sessions, errors.panel)
+        return self.ms * math.exp(-half), self.ms * math.exp(half)
 
     def without_samples(self) -> Measurement:
         """The summary that a study keeps; the samples stay in the device's own file."""

@@ -6,10 +6,9 @@ import numpy as np
 
 from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.plan import Visits
+from gnv2_nas.profiling.record import FEWEST_ROUNDS
 from gnv2_nas.profiling.statistics import Estimates, preempted_share
 
-FEWEST_ROUNDS = 10
-"""Of fewer the bootstrap cannot be trusted, however narrow."""
 PREEMPTED = 0.1
 DRIFT = 0.1
 THROTTLED = 1.25
@@ -24,7 +23,7 @@ def why_unstable(
             f"only {visits.rounds} rounds in the time allowed, too few for an interval: "
             f"{FEWEST_ROUNDS} are needed"
         )
-    half = float(estimates.half[row])
+    half = float(estimates.narrowable[row])
     if half <= precision:
         return ""
     return (
@@ -46,9 +45,9 @@ def _cause(visits: Visits, estimates: Estimates, row: int, device: Device) -> st
     drifted = _drift(visits)
     if abs(drifted) > DRIFT:
         return f"the machine's speed changed by {abs(drifted):.0%} meanwhile (drift)"
-    if estimates.own[row] > estimates.own_sessions:
+    if estimates.own[row] > estimates.own_sessions[row]:
         return "too few rounds for this much noise"
-    return f"fresh sessions differ by {estimates.spread:.1%} (too few of them)"
+    return f"fresh sessions differ by {estimates.spread[row]:.1%} (too few of them)"
 
 
 def _drift(visits: Visits) -> float:

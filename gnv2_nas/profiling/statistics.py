@@ -5,9 +5,10 @@ a second and is much alike for all networks, so it is read off the visits just b
 whichever networks those were; levels and state are fitted in turn. A network's effect is the mean
 of its levels over sessions, and the difference of two effects is the log of their ratio.
 
-The error has two parts: rounds (a bootstrap: the calls of a round are not independent) and
-sessions (the spread of all networks' levels between their sessions, pooled: two or three sessions
-of one network alone would say little).
+The machine's speed in the batch is read off the panel (`references`). The error has four parts,
+told apart in `Errors`: the network's own rounds (a bootstrap: the calls of a round are not
+independent) and sessions (what its device is known to do, corrected by how far apart all networks
+of the batch were), the panel's, and the calibration's, which all measurements of a device share.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.profiling.plan import Visits
 from gnv2_nas.profiling.record import NORMAL_95, Errors
+from gnv2_nas.profiling.references import likeness, shared_error, speeds
 
 Array = NDArray[np.float64]
 
@@ -36,76 +38,123 @@ TRIM = 0.2
 RESAMPLES = 300
 SESSION_SPREAD = 0.01
 """Standard deviation, in logs, between sessions of a network, where the device's own is unknown."""
+SIZE_SPREAD = 0.05
+"""By how much more, in logs, a machine slows one size of network down than another, likewise."""
 SPREAD_WEIGHT = 10
-"""How many observed differences between sessions that figure is worth."""
+"""How many observed differences between sessions these figures are worth."""
+VISIT_NOISE, NOISE_WEIGHT = 0.05, 2
+"""Noise of one visit, in logs, before any was seen, and how many visits that figure is worth: the
+spread of two rounds may happen to be nothing."""
+
+
+class Prior(msgspec.Struct, frozen=True):
+    """What is known of a batch before it is measured. Arrays of (networks,) in its order."""
+
+    positions: Array
+    """See `panel.position`."""
+    session_spread: Array
+    """Standard deviation between sessions of each network, in logs."""
+    size_spread: float = SIZE_SPREAD
+    covariance: Array | None = None
+    """(panel, panel) of the errors of the panel's known log ratios; None when they are exact."""
 
 
 class Estimates(msgspec.Struct, frozen=True):
     """Every network against the reference, arrays of (networks,)."""
 
     log_ratio: Array
-    half: Array
-    """Half of the 95 % interval of `log_ratio`."""
     own: Array
-    """See `Errors`."""
-    own_sessions: float
-    panel: float
-    spread: float
-    """Standard deviation between sessions of one network, in logs."""
+    """See `Errors`, as for the next three."""
+    own_sessions: Array
+    panel: Array
+    calibration: Array
+    spread: Array
+    """Standard deviation between sessions of each network, in logs."""
     reference_seconds: float
-    """Time of the reference in these rounds."""
+    """Time of the reference in these rounds, by the panel."""
+
+    @property
+    def half(self) -> Array:
+        """Half of the 95 % interval of `log_ratio`."""
+        return NORMAL_95 * np.sqrt((self.narrowable / NORMAL_95) ** 2 + self.calibration**2)
+
+    @property
+    def narrowable(self) -> Array:
+        """The same without the calibration's error: what more rounds and sessions narrow."""
+        return NORMAL_95 * np.sqrt(self.own**2 + self.own_sessions**2 + self.panel**2)
 
     def errors(self, network: int) -> Errors:
-        return Errors(float(self.own[network]), self.own_sessions, self.panel)
+        parts = (self.own, self.own_sessions, self.panel, self.calibration)
+        return Errors(*(float(part[network]) for part in parts))
 
 
 def estimate(
     visits: Visits,
     panel: Mapping[int, float],
+    prior: Prior | None = None,
     *,
     busy: bool = True,
-    spread: float = SESSION_SPREAD,
     seed: int = 0,
 ) -> Estimates:
-    """Ratios to the reference with 95 % intervals.
+    """Ratios to the reference with their errors.
 
     Args:
         visits: of all networks.
         panel: rows whose ratio to the reference is known → the log of that ratio; 0 for the
             reference itself.
+        prior: what is known of the networks; without it all are taken to be of one size.
         busy: whether the busy clock counts or wall time.
-        spread: what the device is known to differ by between sessions of a network, see
-            `SESSION_SPREAD`.
         seed: of the bootstrap.
     """
+    if prior is None:
+        networks = len(visits.wall)
+        prior = Prior(np.zeros(networks), np.full(networks, SESSION_SPREAD))
     adjusted = adjusted_logs(visits, busy=busy)
-    rounds_of = [np.flatnonzero(visits.session == s) for s in range(visits.sessions)]
-    levels = np.stack([_trimmed_mean(adjusted[:, rounds]) for rounds in rounds_of], axis=1)
+    rounds_of = _rounds_of(visits)
+    levels = _levels(adjusted, rounds_of)
     # What a session is slower by for all networks alike says nothing about any of them.
     shifts = levels.mean(axis=0)
     for rounds, shift in zip(rounds_of, shifts, strict=True):
         adjusted[:, rounds] -= shift
     effects = _trimmed_mean(adjusted)
-    own = _bootstrap_error(adjusted, rounds_of, np.random.default_rng(seed))
-    noise = own * math.sqrt(visits.sessions)
-    spread = _session_spread(levels, float((noise**2).mean()), spread)
-    weights = np.array([len(rounds) for rounds in rounds_of]) / visits.rounds
-    own_sessions = spread * math.sqrt(float((weights**2).sum()))
-    rows, known = list(panel), np.array(list(panel.values()))
-    reference = float((effects[rows] - known).mean())
-    panel_error = math.hypot(
-        math.sqrt(float((own[rows] ** 2).sum())) / len(rows), own_sessions / math.sqrt(len(rows))
-    )
-    half = NORMAL_95 * np.sqrt(own**2 + own_sessions**2 + panel_error**2)
+    own = _own_error(adjusted, rounds_of, np.random.default_rng(seed))
+    scale = _spread_scale(levels, own**2 * visits.sessions, prior)
+    spread = scale * prior.session_spread
+    shares = np.array([len(rounds) for rounds in rounds_of]) / visits.rounds
+    own_sessions = spread * math.sqrt(float((shares**2).sum()))
+    rows, known = np.array(list(panel), dtype=np.intp), np.array(list(panel.values()))
+    noise = own[rows] ** 2 + own_sessions[rows] ** 2
+    found = speeds(prior.positions, rows, noise, scale * prior.size_spread)
+    machine = effects[rows] - known
+    covariance = np.zeros((len(rows),) * 2) if prior.covariance is None else prior.covariance
     return Estimates(
-        log_ratio=effects - reference,
-        half=half,
+        log_ratio=effects - found.weights @ machine,
         own=own,
         own_sessions=own_sessions,
-        panel=panel_error,
+        panel=np.sqrt(found.variance),
+        calibration=shared_error(found.weights, covariance),
         spread=spread,
-        reference_seconds=math.exp(reference + float(shifts @ weights)),
+        reference_seconds=math.exp(float(found.constant @ machine + shifts @ shares)),
     )
+
+
+def session_levels(visits: Visits, *, busy: bool = True) -> tuple[Array, Array]:
+    """(networks, sessions) logs of the time of each network in each session, freed of the
+    machine's state within it; and (networks,) variances of their noise."""
+    adjusted, rounds_of = adjusted_logs(visits, busy=busy), _rounds_of(visits)
+    levels = _levels(adjusted, rounds_of)
+    for number, rounds in enumerate(rounds_of):
+        adjusted[:, rounds] -= levels[:, number, None]
+    own = _own_error(adjusted, rounds_of, np.random.default_rng(0))
+    return levels, own**2 * visits.sessions
+
+
+def _rounds_of(visits: Visits) -> list[NDArray[np.intp]]:
+    return [np.flatnonzero(visits.session == s) for s in range(visits.sessions)]
+
+
+def _levels(adjusted: Array, rounds_of: list[NDArray[np.intp]]) -> Array:
+    return np.stack([_trimmed_mean(adjusted[:, rounds]) for rounds in rounds_of], axis=1)
 
 
 def adjusted_logs(visits: Visits, *, busy: bool = True) -> Array:
@@ -152,43 +201,55 @@ def _from_neighbours(values: Array) -> Array:
     return means
 
 
-def _bootstrap_error(
+def _own_error(
     adjusted: Array, rounds_of: list[NDArray[np.intp]], rng: np.random.Generator
 ) -> Array:
     """(networks,): standard error of the trimmed mean, rounds drawn anew within each session."""
     picks = [rng.choice(rounds, size=(RESAMPLES, len(rounds))) for rounds in rounds_of]
     means = _trimmed_mean(adjusted[:, np.concatenate(picks, axis=1)])
-    error: Array = means.std(axis=1, ddof=1) * _few_rounds(adjusted.shape[1])
+    rounds = adjusted.shape[1]
+    seen = rounds * means.var(axis=1, ddof=1)
+    noise = (rounds * seen + NOISE_WEIGHT * VISIT_NOISE**2) / (rounds + NOISE_WEIGHT)
+    error: Array = np.sqrt(noise / rounds) * _few_rounds(rounds)
     return error
 
 
-def _session_spread(levels: Array, noise_variance: float, prior: float) -> float:
-    """Standard deviation between sessions of one network beyond the noise of their rounds.
+def _spread_scale(levels: Array, noise: Array, prior: Prior) -> float:
+    """How many times as far apart sessions are as was expected of these networks.
 
     Args:
         levels: (networks, sessions).
-        noise_variance: what the noise of rounds alone makes levels of one session vary by.
-        prior: what is known before, worth `SPREAD_WEIGHT` observations.
+        noise: (networks,) what the noise of rounds alone makes levels of one session vary by.
+        prior: what is expected.
     """
     networks, sessions = levels.shape
-    centred = levels - levels.mean(axis=0)
-    apart = centred - centred.mean(axis=1, keepdims=True)
     observations = (networks - 1) * (sessions - 1)
     if not observations:
-        return prior
-    excess = max(float((apart**2).sum()) / observations - noise_variance, 0.0)
-    weighted = SPREAD_WEIGHT * prior**2 + observations * excess
-    return math.sqrt(weighted / (SPREAD_WEIGHT + observations))
+        return 1.0
+    centred = levels - levels.mean(axis=0)
+    apart = centred - centred.mean(axis=1, keepdims=True)
+    alike = likeness(prior.positions, prior.positions)
+    # Of a network's distance from the mean of all: sizes that move together do not show.
+    by_size = 1 - 2 * alike.mean(axis=1) + alike.mean()
+    expected = prior.session_spread**2 + prior.size_spread**2 * by_size
+    seen = (apart**2).sum(axis=1) * networks / (networks - 1) - (sessions - 1) * noise
+    excess = (networks - 1) / networks * float((seen / expected).sum())
+    return math.sqrt(max(SPREAD_WEIGHT + excess, 1.0) / (SPREAD_WEIGHT + observations))
+
+
+def few_observations(freedom: int) -> float:
+    """Student's t over the normal quantile at 95 %: what a standard error of few observations
+    must be widened by (Cornish and Fisher's expansion, to second order)."""
+    z = NORMAL_95
+    first = (z**3 + z) / (4 * freedom)
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return (z + first + second) / z
 
 
 def _few_rounds(rounds: int) -> float:
-    """What a bootstrap of few rounds must be widened by to cover 95 %.
-
-    Student's t over the normal quantile, to first order of the Cornish-Fisher expansion, and
-    the bootstrap's missing n / (n - 1).
-    """
+    """What a bootstrap of few rounds must be widened by: the above, and its own n / (n - 1)."""
     used = max(rounds - 2 * int(rounds * TRIM), 2)
-    return (1 + 1.21 / (used - 1)) * math.sqrt(used / (used - 1))
+    return few_observations(used - 1) * math.sqrt(used / (used - 1))
 
 
 def _trimmed_mean(values: Array) -> Array:

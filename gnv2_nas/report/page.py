@@ -104,5 +104,5 @@ def _close_scores(record: StudyRecord, members: Sequence[Candidate]) -> tuple[in
 def _neighbours(members: Sequence[Candidate]) -> tuple[int, int]:
     """Pairs next to each other in latency, and how many of them have intervals that overlap."""
     measured = sorted((one.latency for one in members if one.latency), key=lambda one: one.ms)
-    overlaps = sum(left.ci95[1] >= right.ci95[0] for left, right in pairwise(measured))
+    overlaps = sum(left.own_ci95()[1] >= right.own_ci95()[0] for left, right in pairwise(measured))
     return max(len(measured) - 1, 0), overlaps

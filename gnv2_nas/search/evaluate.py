@@ -138,9 +138,6 @@ class Evaluator:
 
 def in_milliseconds_of(reference_ms: float, latency: Measurement) -> Measurement:
     """The same ratio, where the reference network is said to take `reference_ms`."""
-    low, high = latency.ratio_ci95
-    return msgspec.structs.replace(
-        latency,
-        ms=latency.ratio * reference_ms,
-        ci95=(low * reference_ms, high * reference_ms),
-    )
+    ms = latency.ratio * reference_ms
+    low, high = (end * ms / latency.ms for end in latency.ci95)
+    return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))

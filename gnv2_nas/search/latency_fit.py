@@ -116,5 +116,5 @@ def _alike(measurement: Measurement, device: Device, here: Fingerprint) -> bool:
 
 
 def _width(measurement: Measurement) -> float:
-    low, high = measurement.ratio_ci95
+    low, high = measurement.own_ci95()
     return high / low

@@ -39,7 +39,7 @@ def second_looks(
     ]
     if not measured:
         return []
-    intervals = np.array([each.latency.ci95 for each in measured if each.latency])
+    intervals = np.array([each.latency.own_ci95() for each in measured if each.latency])
     is_open = np.zeros(len(measured), dtype=np.bool_)
     for budget in budgets:
         if budget.metric == "latency":

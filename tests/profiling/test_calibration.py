@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import msgspec
+import numpy as np
 import pytest
 
 from gnv2_nas.profiling import calibration, measure
 from gnv2_nas.profiling.calibration import calibrate, ensure_calibrated, read_calibration
 from gnv2_nas.profiling.device import Device, DeviceProfile, open_device
+from gnv2_nas.profiling.panel import panel_networks
 from gnv2_nas.profiling.plan import Plan
-from gnv2_nas.profiling.record import PANEL
+from gnv2_nas.profiling.record import REFERENCE
 from tests.profiling.networks import tiny_ghost
 
 
@@ -38,12 +43,41 @@ def kept(here):
 
 
 def test_it_knows_the_panel(kept):
-    assert list(kept.log_ratios) == list(PANEL)
-    assert kept.log_ratios[PANEL[0]] == pytest.approx(0, abs=1e-9)
-    assert -1 < kept.log_ratios[PANEL[1]] < -0.05
+    assert list(kept.log_ratios) == list(kept.session_spreads) == list(panel_networks())
+    assert kept.log_ratios[REFERENCE] == 0
+    assert -1 < kept.log_ratios["ghostnet-1.0"] < -0.05
+    assert min(kept.log_ratios, key=kept.log_ratios.__getitem__) == "mobilenetv3-large-0.25 at 32"
     assert 0.5 < kept.reference_ms < 200
-    assert 0 < kept.session_spread < 0.2
+    assert 0 < min(kept.session_spreads.values()) <= max(kept.session_spreads.values()) < 0.3
     assert (kept.sessions, kept.rounds) == (2, 6)
+
+
+def test_it_knows_how_sure_it_is(kept):
+    covariance = np.array(kept.covariance)
+    at = list(kept.log_ratios).index(REFERENCE)
+    assert (np.delete(np.diag(covariance), at) > 0).all()
+    assert (covariance[at] == 0).all()
+    assert kept.reference_error > 0
+
+
+def test_one_made_in_a_hurry_is_less_sure_and_not_kept(here, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        calibration, "calibrate", lambda _, *, max_seconds, **__: asked.append(max_seconds)
+    )
+    ensure_calibrated(open_device("cpu"), deadline=time.monotonic() + 20)
+    ensure_calibrated(open_device("cpu"), deadline=time.monotonic() - 1)
+    assert asked[1] < 0 < asked[0] < 20
+    assert not here.exists()
+
+
+@pytest.mark.parametrize("missing", ["covariance", "reference_error"])
+def test_one_from_before_errors_were_kept_is_made_anew(kept, here, missing):
+    path = here / "cpu.calibration.json"
+    fields = msgspec.json.decode(path.read_bytes())
+    del fields[missing]
+    path.write_bytes(msgspec.json.encode(fields))
+    assert open_device("cpu").calibration is None
 
 
 def test_it_is_done_once_and_kept(kept, here, monkeypatch):
@@ -57,6 +91,16 @@ def test_it_is_done_once_and_kept(kept, here, monkeypatch):
 def test_milliseconds_are_in_its_terms(kept):
     (found,) = measure([tiny_ghost()], open_device("cpu"), seconds_per_network=0.2)
     assert found.ms == pytest.approx(found.ratio * kept.reference_ms)
+    assert math.log(found.ci95[1] / found.ms) > math.log(found.ratio_ci95[1] / found.ratio)
+
+
+def test_a_machine_that_was_slow_when_calibrated_widens_milliseconds_downwards(kept):
+    device = open_device("cpu")
+    device.calibration = msgspec.structs.replace(kept, reference_ms=4 * kept.reference_ms)
+    (found,) = measure([tiny_ghost()], device, seconds_per_network=0.2)
+    assert found.ci95[0] < found.ms / 2
+    assert found.ci95[1] < found.ms * 2
+    assert found.ratio_ci95[0] > found.ratio / 2
 
 
 def test_another_profile_or_machine_is_calibrated_anew(kept, here):
@@ -92,9 +136,7 @@ def test_progress_ends_at_one(found):
 
 def test_a_runtime_of_slow_files_has_the_reference_alone():
     panels = {
-        name: Device("x", DeviceProfile("x", runtime=name)).panel
+        name: list(Device("x", DeviceProfile("x", runtime=name)).panel)
         for name in ("onnxruntime", "torch-compile")
     }
-    assert {name: len(panel) for name, panel in panels.items()} == {
-        "onnxruntime": len(PANEL), "torch-compile": 1,
-    }  # fmt: skip
+    assert panels == {"onnxruntime": list(panel_networks()), "torch-compile": [REFERENCE]}

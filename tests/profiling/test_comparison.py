@@ -68,6 +68,25 @@ def test_only_networks_of_one_batch_are_spared_the_panels_error():
     assert apart.ci95[1] - apart.ci95[0] > together.ci95[1] - together.ci95[0]
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 9])
+def test_of_too_few_rounds_nothing_is_told(rounds):
+    few = measurement(0.5, rounds=rounds)
+    assert compare(few, measurement()).verdict == "CANNOT TELL"
+    assert compare(measurement(), few).verdict == "CANNOT TELL"
+    assert check_budget(few, 100) == check_budget(few, 0.1) == "cannot tell"
+
+
+def test_the_calibrations_error_cancels_where_it_is_the_same():
+    def pair(first: float, second: float, batch: str) -> float:
+        errors = [Errors(0.003, 0.005, 0.001, calibration) for calibration in (first, second)]
+        found = compare(measurement(errors=errors[0]), measurement(errors=errors[1], batch=batch))
+        return found.ci95[1]
+
+    assert pair(0.05, 0.05, "two") == pair(0.0, 0.0, "two")
+    assert pair(0.0, 0.05, "two") > pair(0.0, 0.0, "two")
+    assert pair(0.0, 0.05, "one") == pair(0.0, 0.0, "one")
+
+
 def test_identical_networks_are_rarely_called_different_and_three_percent_mostly():
     """With the errors a comparison on the command line ends up with."""
     rng = np.random.default_rng(0)

@@ -20,6 +20,7 @@ from gnv2_nas.profiling.calibration import calibrate
 from gnv2_nas.profiling.device_lock import Turn, lock_folder, measuring, scoring
 from gnv2_nas.profiling.layers import profile_layers
 from gnv2_nas.profiling.plan import Plan
+from gnv2_nas.profiling.record import REFERENCE
 from tests.profiling.networks import tiny_ghost
 
 PATIENCE = 30.0
@@ -256,7 +257,7 @@ def test_what_someone_else_put_in_its_place_is_not_used(temporary, make):
 def quick() -> Device:
     """A device that compares with one tiny network."""
     device = open_device("cpu")
-    device.panel = (tiny_ghost(),)
+    device.panel = {REFERENCE: tiny_ghost()}
     return device
 
 

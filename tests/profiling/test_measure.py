@@ -10,7 +10,7 @@ import pytest
 import gnv2_nas
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import UnknownNameError
-from gnv2_nas.profiling import Measurement, measure
+from gnv2_nas.profiling import Measurement, measure, open_device
 from tests.profiling.networks import tiny_ghost
 
 
@@ -101,6 +101,23 @@ def test_at_the_deadline_there_is_a_result_but_no_certainty(cpu):
     (found,) = measure([tiny_ghost()], cpu, precision=1e-6, deadline=time.monotonic())
     assert found.rounds == found.sessions == 2
     assert not found.stable
+
+
+def test_references_and_candidates_are_loaded_in_one_order_drawn_by_lot(monkeypatch):
+    device, opened = open_device("cpu"), []
+    load = device.open
+    sizes = {}
+
+    def watched(artefact):
+        opened.append(sizes.setdefault(len(artefact[".onnx"]), len(sizes)))
+        return load(artefact)
+
+    monkeypatch.setattr(device, "open", watched)
+    candidate = tiny_ghost()
+    for seed in range(6):
+        measure([candidate], device, seconds_per_network=1e-6, seed=seed)
+    # Each measurement loads both twice; with the order drawn, either comes first now and then.
+    assert {opened[number] for number in range(0, len(opened), 4)} == {0, 1}
 
 
 def test_more_networks_than_share_rounds_keep_their_order(cpu):

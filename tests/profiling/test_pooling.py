@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -64,9 +65,33 @@ def test_parts_of_the_error_are_pooled_like_the_whole():
     second = measured(0.2, 0.02, errors=Errors(0.0, 0.02, 0.0))
     errors = pooled(first, second).errors
     assert (errors.own, errors.own_sessions, errors.panel) == pytest.approx((0.006, 0.01, 0.008))
+    assert errors.calibration == 0
     assert math.hypot(errors.own, errors.own_sessions, errors.panel) == pytest.approx(
         0.02 / math.sqrt(2)
     )
+
+
+def test_what_all_measurements_share_stays_however_many_are_pooled():
+    own, calibration, reference = 0.003, 0.02, 0.015
+    whole = math.hypot(own, calibration)
+    low, high = (
+        2.0 * math.exp(side * NORMAL_95 * math.hypot(whole, reference)) for side in (-1, 1)
+    )
+    one = measured(0.2, whole, errors=Errors(own=own, calibration=calibration), ci95=(low, high))
+    several = functools.reduce(pooled, [one] * 8)
+    assert several.errors.own == pytest.approx(own / math.sqrt(8))
+    assert several.errors.calibration == pytest.approx(calibration)
+    half = math.hypot(own / math.sqrt(8), calibration)
+    assert several.ratio_ci95[1] == pytest.approx(0.2 * math.exp(NORMAL_95 * half))
+    assert several.ci95[1] == pytest.approx(2.0 * math.exp(NORMAL_95 * math.hypot(half, reference)))
+
+
+def test_what_they_share_does_not_decide_which_counts_for_more():
+    pair = [
+        measured(ratio, math.hypot(own, 0.1), errors=Errors(own=own, calibration=0.1))
+        for ratio, own in ((0.2, 0.01), (0.3, 0.03))
+    ]
+    assert math.log(pooled(*pair).ratio) == pytest.approx(0.9 * math.log(0.2) + 0.1 * math.log(0.3))
 
 
 def test_rounds_and_sessions_add_up_and_the_rest_is_of_the_second():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gnv2_nas.profiling.plan import Visits
-from gnv2_nas.profiling.statistics import adjusted_logs, estimate, preempted_share
+from gnv2_nas.profiling.statistics import Prior, adjusted_logs, estimate, preempted_share
 
 REFERENCE = 7e-3
 PANEL = {0: 0.0, 1: np.log(0.75), 2: np.log(0.7)}
@@ -44,10 +44,15 @@ def made_up(rng, ratios, rounds=50, noise=0.03, tails="normal", sessions=2, spre
     return Visits(order, session, 1.2 * counts, counts, 1.2 * first, first)
 
 
+def known(networks, **more):
+    """What is known of networks of one size whose sessions differ by `SPREAD`."""
+    return Prior(np.zeros(networks), np.full(networks, SPREAD), **more)
+
+
 def all_runs(ratios, count=RUNS, **how):
     rng = np.random.default_rng(0)
     return [
-        estimate(made_up(rng, ratios, **how), PANEL, spread=SPREAD, seed=run)
+        estimate(made_up(rng, ratios, **how), PANEL, known(3 + len(ratios)), seed=run)
         for run in range(count)
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gnv2_nas.profiling.record import PANEL, Calibration
+from gnv2_nas.profiling.record import REFERENCE, Calibration
 from gnv2_nas.search.request import SearchRequest, check_request
 from gnv2_nas.search.session import SearchSession
 from tests.search.spaces import SMALL, write_space
@@ -25,8 +25,9 @@ def session(folder: Path, text: str = SMALL, **asked: Any) -> SearchSession:
 def calibrated(opened: SearchSession) -> SearchSession:
     """Its device knows the panel already: what a calibration would find in half a minute."""
     opened.evaluator.device.calibration = Calibration(
-        key="", reference_ms=20.0, log_ratios=dict.fromkeys(PANEL, 0.0), session_spread=0.01,
-        sessions=2, rounds=10, taken_at="2026-01-31",
+        key="", reference_ms=20.0, reference_error=0.01, log_ratios={REFERENCE: 0.0},
+        covariance=[[0.0]], session_spreads={REFERENCE: 0.01}, size_spread=0.05, sessions=2,
+        rounds=10, taken_at="2026-01-31",
     )  # fmt: skip
     return opened
 
