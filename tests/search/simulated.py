@@ -19,6 +19,7 @@ from gnv2_nas.graph import count
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.report.knee import knee
+from gnv2_nas.search.budgets import parse_budgets
 from gnv2_nas.search.deadline import Deadline
 from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK, Evaluator
 from gnv2_nas.search.finish import finish
@@ -185,6 +186,7 @@ def simulated(
     trials: int = 30,
     changes: int = 4,
     objectives: tuple[Any, ...] = ("quality", "latency"),
+    budgets: Sequence[str] = (),
     before: Callable[[Machine], None] = lambda _: None,
 ) -> Simulated:
     """A whole search of `space`, its end included.
@@ -197,9 +199,9 @@ def simulated(
     began = machine.now
     deadline = Deadline(began + seconds, machine.clock)
     before(machine)
-    settings = Settings("", "", "cpu", "params", objectives, ())
+    settings = Settings("", "", "cpu", "params", objectives, parse_budgets(budgets))
     memory = Memory(settings)
-    proposals = _Slow(space, (), objectives, RandomSampler(seed=seed), seed)
+    proposals = _Slow(space, settings.budgets, objectives, RandomSampler(seed=seed), seed)
     proposals.machine = machine
     loop = SearchLoop(
         space, cast(Store, memory), SimulatedEvaluator(settings, machine, seed), proposals,

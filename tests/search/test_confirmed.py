@@ -28,10 +28,12 @@ def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small, fi
             assert "+" not in each.latency.batch
 
 
-@pytest.mark.parametrize("first", SEEDS[::10])
-def test_stock_and_the_recommended_network_share_the_last_rounds(small, first):
-    for seed in range(first, first + 10):
-        ended = simulated(small, seed)
+@pytest.mark.parametrize("changes", [0, 4])
+@pytest.mark.parametrize("budgets", [(), ("0.5MFLOPs",)])
+def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes, budgets):
+    # With the budget, stock is not on the front.
+    for seed in range(10):
+        ended = simulated(small, seed, changes=changes, budgets=budgets)
         stock = measured_reference(ended.loop.candidates.values())
         assert stock is not None
         assert side_by_side(stock, ended.recommended)

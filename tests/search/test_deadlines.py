@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 
 import pytest
@@ -121,7 +122,8 @@ def test_networks_are_expected_to_cost_what_the_slowest_of_late_did():
 
 
 @pytest.mark.parametrize("use", [measuring, scoring])
-def test_nobody_waits_for_another_process_longer_than_that(use):
+def test_nobody_waits_for_another_process_longer_than_that(use, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     other = Turn("measuring")
     assert other.try_take()
     try:
