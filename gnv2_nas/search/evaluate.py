@@ -14,7 +14,7 @@ from gnv2_nas.graph import Counts
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.calibration import ensure_calibrated
 from gnv2_nas.profiling.device import Device
-from gnv2_nas.profiling.device_lock import Waiting, scoring, silent, waiting_until
+from gnv2_nas.profiling.device_lock import Waiting, scoring, silent
 from gnv2_nas.profiling.protocol import measure
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality.estimator import QualityEstimator
@@ -107,7 +107,7 @@ class Evaluator:
                 break
             began = deadline.clock()
             try:
-                with waiting_until(deadline.at), scoring(self.waiting):
+                with scoring(self.waiting):
                     found.append(self.estimator.score(arch))
             except OutOfTimeError:
                 break
@@ -145,12 +145,11 @@ class Evaluator:
             deadline: when to end, however wide the intervals are then.
 
         Raises:
-            OutOfTimeError: another process measured until then.
+            OutOfTimeError: another process measured for longer than `waiting_until` allows.
         """
         if not self.settings.measures:
             return [None] * len(architectures)
-        pause = nullcontext() if self.workers is None else self.workers.paused()
-        with pause, waiting_until(deadline.at):
+        with nullcontext() if self.workers is None else self.workers.paused():
             ensure_calibrated(self.device, waiting=self.waiting)
             began = deadline.clock()
             until_first_round: list[float] = []

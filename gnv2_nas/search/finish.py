@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.errors import OutOfTimeError
+from gnv2_nas.profiling.device_lock import waiting_until
 from gnv2_nas.profiling.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.search.budgets import Params
 from gnv2_nas.search.confirmed import confirmed_among, measured_reference, side_by_side
@@ -39,9 +40,10 @@ def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> list[str]:
     """
     left_out = []
     try:
-        confirm_front(loop, recommend)
-        if _tried_last(loop) < changes and (base := changeable(loop, recommend)):
-            left_out = _try_changes(loop, recommend, base, changes)
+        with waiting_until(loop.deadline.at):
+            confirm_front(loop, recommend)
+            if _tried_last(loop) < changes and (base := changeable(loop, recommend)):
+                left_out = _try_changes(loop, recommend, base, changes)
     except OutOfTimeError:  # another process measured for as long
         left_out = ["no time was left for changes to the recommended network: the time limit"]
     return [*_unconfirmed(loop), *left_out]

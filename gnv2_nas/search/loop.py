@@ -11,6 +11,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.profiling import Measurement
+from gnv2_nas.profiling.device_lock import waiting_until
 from gnv2_nas.profiling.pooling import pooled
 from gnv2_nas.profiling.record import REFERENCE
 from gnv2_nas.search.baselines import published_name, stock_networks
@@ -78,7 +79,8 @@ class SearchLoop:
     def run(self) -> str:
         """Evaluate until the trials, the time or the space run out; returns which, in words."""
         try:
-            return self._run()
+            with waiting_until(self.deadline.at):
+                return self._run()
         except OutOfTimeError:  # another process measured for as long
             return TIME_IS_UP
 
@@ -183,7 +185,7 @@ class SearchLoop:
             How many of the batch there was time for.
 
         Raises:
-            OutOfTimeError: another process measured until then.
+            OutOfTimeError: another process measured for longer than this one may wait.
         """
         scored = self._scored(batch, deadline, at_least)
         self.report("measuring")

@@ -16,7 +16,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.profiling.device import open_device
-from gnv2_nas.profiling.device_lock import Waiting, silent
+from gnv2_nas.profiling.device_lock import Waiting, silent, waiting_until
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.budgets import corner_networks
@@ -137,7 +137,8 @@ class SearchSession:
         latency_budgets = [b for b in self.checked.settings.budgets if b.metric == "latency"]
         latencies: list[Measurement | None] = [None] * len(networks)
         if latency_budgets:
-            with suppress(OutOfTimeError):  # another process measures: there may be a report yet
+            # Another process may measure all the time: what an earlier run found is reported still.
+            with suppress(OutOfTimeError), waiting_until(self.deadline.at):
                 latencies = self.evaluator.measure(
                     list(networks.values()), deadline=self.deadline.within(FOR_CORNERS)
                 )
