@@ -12,7 +12,7 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.profiling.device_lock import Turn, measuring, scoring, waiting_until
 from gnv2_nas.search.deadline import Deadline
 from gnv2_nas.search.pace import Pace
-from tests.search.simulated import Machine, simulated
+from tests.search.simulated import Machine, SimulatedEvaluator, simulated
 from tests.search.spaces import AT_32
 
 MACHINES = {
@@ -90,6 +90,16 @@ def test_changes_that_were_cut_short_are_counted(small):
     end = " to the recommended network: the time limit"
     assert any(line.startswith("tried ") and line.endswith(f" of 12 changes{end}") for line in said)
     assert f"no time was left to try changes{end}" in said
+
+
+def test_a_machine_that_another_process_uses_all_the_time_ends_the_search(small, monkeypatch):
+    def refuse(self, *_, **__):
+        raise OutOfTimeError("another one measures")
+
+    monkeypatch.setattr(SimulatedEvaluator, "measure", refuse)
+    ended = simulated(small, 0, seconds=60)
+    assert ended.memory.kept == []
+    assert ended.seconds < 66
 
 
 def test_a_deadline_is_a_point_in_time():
