@@ -17,6 +17,7 @@
     └── RunError                 something failed while running         → exit code 1
         ├── TrainingError        the loss is not finite, memory ran out; the last state is kept
         ├── MeasurementError     a runtime refused a network, or a clock made no sense
+        ├── OutOfTimeError       the time limit was reached before anything of use was done
         └── StorageError         the disk or the database failed; what was stored is kept
 
 A message is one line: what, where, and what would be right.
@@ -96,6 +97,10 @@ class TrainingError(RunError):
 
 class MeasurementError(RunError):
     """A runtime refused a network, or a clock made no sense."""
+
+
+class OutOfTimeError(RunError):
+    """The time limit was reached before anything of use was done."""
 
 
 class StorageError(RunError):

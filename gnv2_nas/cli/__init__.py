@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 import typer
@@ -38,6 +39,8 @@ app.add_typer(quality, name="quality")
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 INTERRUPTED = 130
+BEGAN = "GNV2_NAS_BEGAN"
+"""Environment variable: when this command began, of `time.monotonic`."""
 
 
 @app.callback(invoke_without_command=True)
@@ -66,13 +69,17 @@ def main() -> None:
 
 def _run() -> int:
     """Carry out the command of this process; its exit code."""
+    # The time limit of a search includes what it takes to start it anew.
+    began = float(os.environ.get(BEGAN) or time.monotonic())
     # By default torch's threads spin while they wait: on a busy machine a Zen-score then took
     # 13 s instead of 1 s. Read when torch is loaded, so it is set before anything is.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.argv[1:2] in (["profile"], ["search"]) or sys.argv[1:3] == ["devices", "fit"]:
+        os.environ[BEGAN] = str(began)
         huge_pages.restart()
+    os.environ.pop(BEGAN, None)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, obj=began)
         if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt
             raise KeyboardInterrupt
     except Gnv2NasError as error:

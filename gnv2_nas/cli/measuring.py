@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,16 +25,25 @@ def calibrated_device(name: str) -> Device:
     return device
 
 
-def calibrate(device: Device) -> None:
-    """Calibrate a device on this machine: once, then from its file."""
+def calibrate(device: Device, deadline: float = math.inf) -> None:
+    """Calibrate a device on this machine: once, then from its file.
+
+    Args:
+        deadline: of `time.monotonic`, for the whole work that the calibration is part of.
+
+    Raises:
+        OutOfTimeError: another process uses the machine until then.
+    """
     from gnv2_nas.profiling.calibration import ensure_calibrated
+    from gnv2_nas.profiling.device_lock import waiting_until
 
     say_shortage(device.name, device.profile)
     if device.calibration is None:
-        with_progress(
-            f"calibrating device {device.name}, once",
-            lambda progress: ensure_calibrated(device, progress, waiting=say),
-        )
+        with waiting_until(deadline):
+            with_progress(
+                f"calibrating device {device.name}, once",
+                lambda progress: ensure_calibrated(device, progress, waiting=say),
+            )
 
 
 def say_shortage(name: str, profile: DeviceProfile) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def search(
+    context: typer.Context,
     budget: Annotated[
         list[str] | None,
         typer.Option(help="Limit: 300MFLOPs, 12ms, 6Mparams or 20MB. May be given several times."),
@@ -52,8 +53,8 @@ def search(
     timeout: Annotated[
         str,
         typer.Option(
-            help="Time for this run: 90s, 10m, 1.5h. Up to a fifth of it, a minute at most, is "
-            "kept for measuring the front in the end."
+            help="Time for this run, from its start to its report: 90s, 10m, 1.5h. Up to a fifth "
+            "of it, a minute at most, is kept for measuring the front in the end."
         ),
     ] = defaults.TIMEOUT,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = defaults.SEED,
@@ -106,22 +107,22 @@ def search(
             f"score: {checked.settings.quality}, best of the data-free ones on this space by "
             "trained networks: gnv2-nas quality check"
         )
-    _run(checked, json=json)
+    _run(checked, began=context.obj, json=json)
 
 
-def _run(checked: CheckedRequest, *, json: bool) -> None:
+def _run(checked: CheckedRequest, *, began: float | None, json: bool) -> None:
     from gnv2_nas.cli.measuring import calibrate
     from gnv2_nas.cli.networks import size_line
     from gnv2_nas.cli.progress import SearchProgress
 
     space = checked.space
     say(f"study {checked.study} · space {space.name}, {space.size:.1e} genotypes")
-    session = _opened(checked)
+    session = _opened(checked, began)
     if session.dataset is not None:
         for line in (*session.dataset.report.lines(), *_told(session)):
             say(line)
     if checked.settings.measures:
-        calibrate(session.evaluator.device)
+        calibrate(session.evaluator.device, session.deadline.at)
     if session.resumed:
         say(f"going on with {len(session.store.trials())} finished trials")
     for corner in session.corners():
@@ -146,21 +147,21 @@ def _searched(session: SearchSession, progress: SearchProgress) -> str:
     loop = session.loop(progress.show)
     ended = loop.run()
     changes = session.checked.request.changes
-    if not finish(loop, lambda front: knee(front, objectives), changes):
-        say("no time was left to try changes to the recommended network: --timeout gives more")
+    for sentence in finish(loop, lambda front: knee(front, objectives), changes):
+        say(sentence)
     for failure in loop.failed:
         say(f"not scored: {failure.reason}")
     return ended
 
 
-def _opened(checked: CheckedRequest) -> SearchSession:
+def _opened(checked: CheckedRequest, began: float | None) -> SearchSession:
     from gnv2_nas.cli.measuring import with_progress
     from gnv2_nas.search.session import SearchSession
 
     if not checked.settings.data:
-        return SearchSession(checked, waiting=say)
+        return SearchSession(checked, waiting=say, began=began)
     what = f"reading the images of {checked.settings.data}"
-    return with_progress(what, lambda progress: SearchSession(checked, progress, say))
+    return with_progress(what, lambda progress: SearchSession(checked, progress, say, began))
 
 
 def _told(session: SearchSession) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import stat
 import tempfile
@@ -23,7 +24,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal
 
-from gnv2_nas.errors import OutputError
+from gnv2_nas.errors import OutOfTimeError, OutputError
 
 Use = Literal["measuring", "scoring"]
 Waiting = Callable[[str], None]
@@ -36,6 +37,8 @@ meanwhile, and someone can be told. A measurement takes a hundred times as long.
 
 _held: ContextVar[Use | None] = ContextVar("held", default=None)
 """What this thread holds, so that it does not wait for itself."""
+_until: ContextVar[float] = ContextVar("until", default=math.inf)
+"""When this thread gives up waiting, of `time.monotonic`."""
 
 
 def silent(_: str) -> None:
@@ -72,6 +75,19 @@ def scoring(waiting: Waiting = silent) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def waiting_until(deadline: float) -> Iterator[None]:
+    """Within the block nobody is waited for after `deadline`, of `time.monotonic`.
+
+    `measuring` and `scoring` then raise an `OutOfTimeError`.
+    """
+    token = _until.set(min(deadline, _until.get()))
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
 def held() -> Use | None:
     """What the calling thread may do now because it is in one of these blocks."""
     return _held.get()
@@ -85,6 +101,11 @@ def _holding(use: Use, waiting: Waiting) -> Iterator[None]:
     turn = Turn(use, waiting)
     try:
         while not turn.try_take():
+            if time.monotonic() >= _until.get():
+                raise OutOfTimeError(
+                    "the time limit was reached while another gnv2-nas used this machine; "
+                    "try again, or give more with --timeout"
+                )
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)
         token = _held.set(use)
         try:

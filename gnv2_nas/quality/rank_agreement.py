@@ -111,7 +111,7 @@ def _student_95(degrees: int) -> float:
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
-    return sum(term / degrees**power for power, term in enumerate(terms))
+    return sum(term / float(degrees**power) for power, term in enumerate(terms))
 
 
 def _draws(total: int, seed: int) -> _Matrix:
@@ -125,7 +125,10 @@ def _resampled_taus(x: Sequence[float], y: Sequence[float], draws: _Matrix) -> _
     order_x, order_y = _order(x), _order(y)
     untied = _pairs(abs(order_x), draws) * _pairs(abs(order_y), draws)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(untied > 0, _pairs(order_x * order_y, draws) / np.sqrt(untied), np.nan)
+        taus: _Matrix = np.where(
+            untied > 0, _pairs(order_x * order_y, draws) / np.sqrt(untied), np.nan
+        )
+    return taus
 
 
 def _order(values: Sequence[float]) -> _Matrix:

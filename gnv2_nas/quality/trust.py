@@ -166,7 +166,10 @@ def with_gains(panel: TrustPanel) -> TrustPanel:
             )
             if score is not None and (network.in_band or not in_band)
         ]
-        return agreement_gain(*zip(*known, strict=True)) if known else None
+        if not known:
+            return None
+        ours, others, truth = zip(*known, strict=True)
+        return agreement_gain(ours, others, truth)
 
     estimators = tuple(
         msgspec.structs.replace(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import Counts
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.calibration import ensure_calibrated
@@ -17,15 +19,17 @@ from gnv2_nas.profiling.protocol import measure
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality.estimator import QualityEstimator
 from gnv2_nas.search.budgets import excesses, violations
+from gnv2_nas.search.deadline import Deadline
+from gnv2_nas.search.pace import Pace
 from gnv2_nas.search.records import Candidate, Origin, Prediction, Settings
-from gnv2_nas.search.working.workers import WorkerError, Workers
+from gnv2_nas.search.working.workers import OutOfTime, WorkerError, Workers
 from gnv2_nas.space import Value
 
 PRECISION = 0.03
 """Interval half-width asked of a search's measurements: ranking needs no better."""
 SECONDS_PER_NETWORK = 1.0
 
-Score = float | WorkerError | None
+Score = float | WorkerError | OutOfTime | None
 
 
 class Evaluator:
@@ -52,35 +56,80 @@ class Evaluator:
         self.workers = workers
         self.waiting = waiting
         self.reference_ms: float | None = None
+        self.pace = Pace()
         self.scores_quality = "quality" in settings.objectives
 
     def scores(
         self,
         architectures: Sequence[Architecture],
         observe: Callable[[int], None] = lambda _: None,
+        deadline: Deadline = Deadline(),  # noqa: B008  frozen
+        at_least: int = 0,
     ) -> list[Score]:
         """Quality of each network by the study's estimator.
 
         None when no objective asks for it, or when scores of the network's family do not compare
-        with the others; a `WorkerError` where no worker could score it.
+        with the others; a `WorkerError` where no worker could score it, and `OutOfTime` where
+        the time was up before.
 
         Args:
             observe: told how many are scored, as they are.
+            deadline: when they are to be measured as well. No network is begun that would not be
+                scored in time, by what others took.
+            at_least: so many are scored in any case.
         """
         asked = [
             self.scores_quality and self.estimator.info.compares(arch) for arch in architectures
         ]
         wanted = [arch for arch, ask in zip(architectures, asked, strict=True) if ask]
-        if self.workers is not None:
-            found: list[Score] = list(self.workers.scores(wanted, observe))
+        if self.settings.measures:
+            deadline = deadline.earlier(self.pace.measuring(len(architectures)))
+        if self.workers is None:
+            found = self._here(wanted, observe, deadline, at_least)
         else:
-            found = []
-            for arch in wanted:
+            found = self._by_workers(self.workers, wanted[:at_least], observe, Deadline())
+            found += self._by_workers(self.workers, wanted[at_least:], observe, deadline)
+        left = iter(found)
+        return [next(left, OutOfTime()) if ask else None for ask in asked]
+
+    def _here(
+        self,
+        wanted: Sequence[Architecture],
+        observe: Callable[[int], None],
+        deadline: Deadline,
+        at_least: int,
+    ) -> list[Score]:
+        """The scores of as many as there is time for."""
+        found: list[Score] = []
+        for arch in wanted:
+            forced = len(found) < at_least
+            if not forced and (deadline.is_over or not deadline.allows(self.pace.scoring(1))):
+                break
+            began = deadline.clock()
+            try:
                 with scoring(self.waiting):
                     found.append(self.estimator.score(arch))
-                observe(len(found))
-        left = iter(found)
-        return [next(left) if ask else None for ask in asked]
+            except OutOfTimeError:
+                break
+            self.pace.scored(1, deadline.clock() - began)
+            observe(len(found))
+        return found
+
+    def _by_workers(
+        self,
+        workers: Workers,
+        wanted: Sequence[Architecture],
+        observe: Callable[[int], None],
+        deadline: Deadline,
+    ) -> list[Score]:
+        if not wanted or deadline.is_over:
+            return []
+        began = deadline.clock()
+        seconds = None if math.isinf(deadline.at) else deadline.left
+        found: list[Score] = list(workers.scores(wanted, observe, seconds))
+        scored = sum(not isinstance(each, OutOfTime) for each in found)
+        self.pace.scored(max(scored, 1), deadline.clock() - began)
+        return found
 
     def measure(
         self,
@@ -88,12 +137,27 @@ class Evaluator:
         *,
         precision: float = PRECISION,
         seconds_per_network: float = SECONDS_PER_NETWORK,
+        deadline: Deadline = Deadline(),  # noqa: B008  frozen
     ) -> list[Measurement | None]:
-        """Latencies in shared rounds; None each when neither objective nor budget asks."""
+        """Latencies in shared rounds; None each when neither objective nor budget asks.
+
+        Args:
+            deadline: when to end, however wide the intervals are then.
+
+        Raises:
+            OutOfTimeError: another process measured for longer than `waiting_until` allows.
+        """
         if not self.settings.measures:
             return [None] * len(architectures)
         with nullcontext() if self.workers is None else self.workers.paused():
             ensure_calibrated(self.device, waiting=self.waiting)
+            began = deadline.clock()
+            until_first_round: list[float] = []
+
+            def progress(_: float) -> None:
+                if not until_first_round:
+                    until_first_round.append(deadline.clock() - began)
+
             measurements = measure(
                 architectures,
                 self.device,
@@ -102,7 +166,10 @@ class Evaluator:
                 seed=self.seed,
                 reference_ms=self.reference_ms,
                 waiting=self.waiting,
+                progress=progress,
+                deadline=deadline.at,
             )
+        self.pace.readied(len(architectures), until_first_round[0])
         if self.reference_ms is None and measurements:
             # One value for the whole study: otherwise a slow minute would move every budget.
             self.reference_ms = measurements[0].ms / measurements[0].ratio

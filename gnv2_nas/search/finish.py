@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
+import msgspec
+
+from gnv2_nas.errors import OutOfTimeError
+from gnv2_nas.profiling.device_lock import waiting_until
 from gnv2_nas.profiling.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.search.budgets import Params
+from gnv2_nas.search.confirmed import confirmed_among, measured_reference, side_by_side
 from gnv2_nas.search.effects import change_between
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.neighbours import choose_changes, one_change_neighbours
 from gnv2_nas.search.records import Candidate
+from gnv2_nas.search.timetable import THOROUGH_SECONDS
 
-ROUNDS = 2
-"""What is measured again may leave the front, and others come in its place: so often even when the
-time is up, and until every member was measured again while there is time."""
-THOROUGHLY: dict[str, Any] = {"precision": 0.02, "seconds_per_network": 1.5}
-
+ROUNDS = 12
+"""What is measured again may leave the front, and others come in its place: so often at most."""
+THOROUGHLY: dict[str, Any] = {"precision": 0.02, "seconds_per_network": THOROUGH_SECONDS}
 
 Recommend = Callable[[Sequence[Candidate]], Candidate | None]
 """Picks the recommended network of a front."""
 
 
-def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> bool:
+def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> list[str]:
     """Confirm the front, then try changes to its recommended network, and keep what came of it.
 
     What an earlier run has done is not done again.
@@ -32,35 +36,99 @@ def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> bool:
         changes: how many networks to try that differ from it in one thing.
 
     Returns:
-        Whether there was time enough for the changes.
+        What the time limit cut short, as sentences.
     """
-    confirmed = set(loop.store.confirmed())
-    if not {each.number for each in loop.front} <= confirmed:
-        confirmed = confirm_front(loop)
-        loop.store.save_confirmed(sorted(confirmed))
-    if loop.elapsed >= loop.timeout:
-        return changes == 0
-    if _tried_last(loop) < changes and (base := changeable(loop, recommend)):
-        together = evaluate_changes(loop, base, changes)
-        confirmed = _with_the_returned(loop, confirmed | together, together)
-        loop.store.save_confirmed(sorted(confirmed))
-    return True
+    left_out = []
+    try:
+        with waiting_until(loop.deadline.at):
+            confirm_front(loop, recommend)
+            if _tried_last(loop) < changes and (base := changeable(loop, recommend)):
+                left_out = _try_changes(loop, recommend, base, changes)
+    except OutOfTimeError:  # another process measured for as long
+        left_out = ["no time was left for changes to the recommended network: the time limit"]
+    return [*_unconfirmed(loop), *left_out]
 
 
-def _with_the_returned(loop: SearchLoop, confirmed: set[int], together: set[int]) -> set[int]:
-    """`confirmed`, and those who came back to the front when it was measured with the changes.
+def _unconfirmed(loop: SearchLoop) -> list[str]:
+    members = [each for each in loop.front if each.latency is not None]
+    confirmed = len(confirmed_among(members, loop.store.confirmed()))
+    if confirmed == len(members) or not loop.store.settings.measures:
+        return []
+    why = "the time limit" if _fitting(loop, len(members)) < 2 else "it went on changing"
+    return [f"confirmed {confirmed} of the {len(members)} networks on the front: {why}"]
 
-    They are measured side by side with all of those, so that what was compared stays comparable.
+
+def confirm_front(loop: SearchLoop, recommend: Recommend, beside: Set[int] = frozenset()) -> None:
+    """Measure every network of the front again, all in the same rounds.
+
+    Among many networks the one that was lucky looks best: a front is not believed before its
+    members were measured side by side, for that purpose. What is measured now replaces what was
+    measured before; it is not averaged with it. Who comes onto the front by it, or later, is
+    measured again as well. The recommended network and stock GhostNetV2 1.0 share the last of
+    these measurements: they are compared without the errors that differ between two.
+
+    Args:
+        beside: numbers of trials that are measured in the same rounds, where there is room, so
+            that what was compared stays comparable.
     """
+    if not loop.store.settings.measures:
+        return
+    # All of them, the confirmed included: they are compared with each other.
     for _ in range(ROUNDS):
-        on_front = {each.number for each in loop.front}
-        measures = loop.store.settings.measures and loop.elapsed < loop.timeout
-        if on_front <= confirmed or not measures:
-            break
-        numbers = [*on_front, *sorted(together - on_front)][:NETWORKS_AT_ONCE]
-        loop.evaluate([], beside=[loop.candidates[number] for number in numbers], **THOROUGHLY)
-        confirmed = confirmed | set(numbers)
-    return confirmed
+        confirmed = set(loop.store.confirmed())
+        again = {each.number for each in confirmed_among(loop.front, confirmed)}
+        new = [each for each in loop.front if each.number not in again]
+        pair = _to_compare(loop, recommend)
+        if not new and (len(pair) < 2 or side_by_side(*pair)):
+            return
+        old = [each for each in loop.front if each.number in again]
+        others = [loop.candidates[number] for number in sorted(beside)]
+        members = list({each.number: each for each in (*pair, *new, *old, *others)}.values())
+        fitting = _fitting(loop, min(len(members), NETWORKS_AT_ONCE))
+        if fitting < min(2, len(members)):
+            return
+        members = members[:fitting]
+        loop.report(f"measuring {len(members)} networks of the front and stock side by side")
+        loop.evaluate([], beside=members, deadline=loop.deadline, **THOROUGHLY)
+        loop.store.save_confirmed(sorted(confirmed | {each.number for each in members}))
+
+
+def _to_compare(loop: SearchLoop, recommend: Recommend) -> list[Candidate]:
+    """The recommended network and the stock network, which may be one."""
+    pair = recommend(loop.front), measured_reference(loop.candidates.values())
+    return [each for each in pair if each is not None and each.latency is not None]
+
+
+def _fitting(loop: SearchLoop, wanted: int) -> int:
+    """How many networks can be measured again in the time that is left."""
+    while wanted and not loop.deadline.allows(loop.evaluator.pace.measuring(wanted)):
+        wanted -= 1
+    return wanted
+
+
+def _try_changes(
+    loop: SearchLoop, recommend: Recommend, base: Candidate, changes: int
+) -> list[str]:
+    """Try as many changes as there is time for; returns what was left out."""
+    pace, measures = loop.evaluator.pace, loop.store.settings.measures
+    beside = len(loop.front) + 1 if measures else 0
+
+    def cost(count: int) -> float:
+        timing = pace.measuring(count + beside, THOROUGH_SECONDS) + pace.measuring(beside)
+        return pace.scoring(count) + timing * measures
+
+    fitting = changes
+    while fitting and (loop.deadline.is_over or not loop.deadline.allows(cost(fitting))):
+        fitting -= 1
+    tried = evaluate_changes(loop, base, fitting)
+    confirm_front(loop, recommend, tried.together)
+    if fitting == changes and tried.evaluated == tried.chosen:
+        return []
+    if not tried.evaluated:
+        return ["no time was left to try changes to the recommended network: the time limit"]
+    return [
+        f"tried {tried.evaluated} of {changes} changes to the recommended network: the time limit"
+    ]
 
 
 def changeable(loop: SearchLoop, recommend: Recommend) -> Candidate | None:
@@ -80,47 +148,26 @@ def _genotype(loop: SearchLoop, candidate: Candidate) -> Params | None:
     return dict(candidate.params) or loop.space.encode(candidate.architecture)
 
 
-def confirm_front(loop: SearchLoop) -> set[int]:
-    """Measure every network of the front again, all in the same rounds.
+class Tried(msgspec.Struct, frozen=True):
+    """Changes to a network that were tried."""
 
-    Among many networks the one that was lucky looks best: a front is not believed before its
-    members were measured side by side, for that purpose. What is measured now replaces what was
-    measured before; it is not averaged with it.
-
-    Returns:
-        Numbers of the trials that were measured again.
-    """
-    done: set[int] = set()
-    if not loop.store.settings.measures:
-        return done
-    rounds = 0
-    # Ends: each round confirms one network more, at least.
-    while new := [candidate for candidate in loop.front if candidate.number not in done]:
-        if rounds >= ROUNDS and loop.elapsed >= loop.timeout:
-            break
-        # All of them, the confirmed included: they are compared with each other.
-        old = [candidate for candidate in loop.front if candidate.number in done]
-        members = [*new, *old][:NETWORKS_AT_ONCE]
-        loop.report(f"measuring the {len(members)} networks of the front side by side")
-        loop.evaluate([], beside=members, **THOROUGHLY)
-        done |= {candidate.number for candidate in members}
-        rounds += 1
-    return done
+    chosen: int = 0
+    evaluated: int = 0
+    together: frozenset[int] = frozenset()
+    """Numbers of the trials that were measured in the same rounds."""
 
 
-def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> set[int]:
+def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> Tried:
     """Evaluate networks that differ from `recommended` in one thing, in rounds shared with it.
 
-    The front is measured in the same rounds, so that a change that improves on it is seen to.
-
-    Returns:
-        Numbers of the trials that were measured in those rounds.
+    The front is measured in the same rounds, so that a change that improves on it is seen to, and
+    stock GhostNetV2 1.0.
     """
     space, proposals = loop.space, loop.proposals
     params = _genotype(loop, recommended)
     limit -= _tried_already(loop, recommended)
     if params is None or limit < 1:
-        return set()
+        return Tried()
     new = [
         change
         for change in one_change_neighbours(space, params)
@@ -129,18 +176,20 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> se
     rng = random.Random(recommended.architecture.id)
     chosen = choose_changes(new, limit, rng, loop.store.settings.budgets)
     if not chosen:
-        return set()
+        return Tried()
     loop.report(f"trying {len(chosen)} changes to the recommended network")
     batch = [proposals.ask_for(dict(change.params), "change") for change in chosen]
     proposals.seen.update(proposal.architecture.id for proposal in batch)
     before = set(loop.candidates)
-    others = [each for each in loop.front if each.number != recommended.number]
-    beside = [recommended, *others][: max(NETWORKS_AT_ONCE - len(batch), 1)]
     if not loop.store.settings.measures:
-        loop.evaluate(batch)
-        return set()
-    loop.evaluate(batch, beside=beside, **THOROUGHLY)
-    return {each.number for each in beside} | (set(loop.candidates) - before)
+        return Tried(len(batch), loop.evaluate(batch, deadline=loop.deadline))
+    stock = measured_reference(loop.candidates.values())
+    others = [recommended, *([stock] if stock else []), *loop.front]
+    beside = list({each.number: each for each in others}.values())
+    beside = beside[: max(NETWORKS_AT_ONCE - len(batch), 2)]
+    evaluated = loop.evaluate(batch, beside=beside, deadline=loop.deadline, **THOROUGHLY)
+    together = {each.number for each in beside} | (set(loop.candidates) - before)
+    return Tried(len(batch), evaluated, frozenset(together))
 
 
 def _tried_last(loop: SearchLoop) -> int:

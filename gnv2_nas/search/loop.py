@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.profiling import Measurement
+from gnv2_nas.profiling.device_lock import waiting_until
 from gnv2_nas.profiling.pooling import pooled
-from gnv2_nas.search.baselines import stock_networks
+from gnv2_nas.profiling.record import REFERENCE
+from gnv2_nas.search.baselines import published_name, stock_networks
 from gnv2_nas.search.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
-from gnv2_nas.search.evaluate import Evaluator, Score, in_milliseconds_of
+from gnv2_nas.search.deadline import Deadline
+from gnv2_nas.search.evaluate import Evaluator, Score
+from gnv2_nas.search.one_reference import in_one_reference
 from gnv2_nas.search.pareto import front_of
 from gnv2_nas.search.proposals import Proposal, Proposals
-from gnv2_nas.search.records import Candidate, Origin
+from gnv2_nas.search.records import Candidate
 from gnv2_nas.search.second_looks import second_looks
 from gnv2_nas.search.status import Observer, Status
 from gnv2_nas.search.storage.remeasured import with_latency
 from gnv2_nas.search.storage.stored_study import Store
 from gnv2_nas.search.storage.study_format import Progress, candidate_of
-from gnv2_nas.search.working.workers import WorkerError
+from gnv2_nas.search.timetable import Timetable
+from gnv2_nas.search.working.workers import OutOfTime, WorkerError
 from gnv2_nas.space import SearchSpace
 
 BATCH = 8
 """Networks that share the rounds of a measurement; so many evaluations a kill can cost."""
-FINISHING = 0.2, 60.0
-"""Share of the time, and seconds, that are kept for measuring the front in the end, at most."""
-NOT_OF_THE_SEARCH: frozenset[Origin] = frozenset({"stock", "change"})
-"""Evaluated beside the search: not among the networks that were asked for."""
+TIME_IS_UP = "time is up"
 
 
 class SearchLoop:
@@ -39,6 +41,9 @@ class SearchLoop:
 
     Keeps the front and a few totals up to date, so that a progress line costs the same at the
     ten-thousandth trial as at the first.
+
+    Args:
+        deadline: when all is over, what `finish` does included.
     """
 
     def __init__(
@@ -50,45 +55,57 @@ class SearchLoop:
         *,
         past: Sequence[Candidate],
         trials: int,
-        timeout: float,
+        deadline: Deadline = Deadline(),  # noqa: B008  frozen
         stop_when_flat: bool = False,
         observer: Observer = lambda _: None,
     ) -> None:
         self.space, self.store = space, store
         self.evaluator, self.proposals = evaluator, proposals
-        self.trials, self.timeout = trials, timeout
+        self.trials, self.deadline = trials, deadline
+        self.time = Timetable(deadline, evaluator.pace, measures=store.settings.measures)
         self.stop_when_flat = stop_when_flat
         self.observer = observer
         self.candidates = {candidate.number: candidate for candidate in past}
         self.baselines = {candidate.baseline for candidate in past if candidate.baseline}
-        searched = [candidate for candidate in past if _searched(candidate)]
+        searched = [candidate for candidate in past if candidate.searched]
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
         self.front = front_of(past, store.settings.objectives)
         self.failed: list[WorkerError] = []
         self._failed_in_a_row: list[WorkerError] = []
-        share, seconds = FINISHING if store.settings.measures else (0.0, 0.0)
-        self._for_finishing = min(share * timeout, seconds)
         self._has_reference = False
         self._before = store.progress
         self._evaluated_before = self.evaluated
-        self._started = time.monotonic()
 
     def run(self) -> str:
         """Evaluate until the trials, the time or the space run out; returns which, in words."""
+        try:
+            with waiting_until(self.deadline.at):
+                return self._run()
+        except OutOfTimeError:  # another process measured for as long
+            return TIME_IS_UP
+
+    def _run(self) -> str:
         self._evaluate_baselines()
         while self.evaluated < self.trials:
-            if self.elapsed >= self.timeout - self._for_finishing:
-                return "time is up"
             if len(self._failed_in_a_row) >= BATCH:
                 return f"networks can no longer be scored: {self._failed_in_a_row[-1].reason}"
             if self.stop_when_flat and self._is_flat():
                 return f"the front grew by less than {TOLERANCE:.1%} in {PATIENCE} networks"
             self.report("proposing")
             self._adopt()
-            batch = self._propose(min(BATCH, self.trials - self.evaluated))
+            until = self.time.searching(len(self.front))
+            # A run has evaluated one network in the end, whatever one costs.
+            at_least = int(not self._evaluated_now and not self.deadline.is_over)
+            wanted = min(BATCH, self.trials - self.evaluated)
+            size = max(self.time.fitting(wanted, until), at_least)
+            asking = self.deadline if at_least else until
+            batch = self._propose(size, asking)
             if not batch:
-                return "the space has no new network within the budgets"
-            self.evaluate(batch, self._second_looks())
+                in_time = size and not asking.is_over
+                return "the space has no new network within the budgets" if in_time else TIME_IS_UP
+            again = self._second_looks() if self.time.allows_looks(len(batch), until) else ()
+            if not self.evaluate(batch, again, deadline=until, at_least=at_least):
+                return TIME_IS_UP
         return "all trials are done"
 
     def _is_flat(self) -> bool:
@@ -104,24 +121,18 @@ class SearchLoop:
             self.proposals.seen.add(candidate.architecture.id)
             self._keep(candidate)
 
-    def _propose(self, size: int) -> list[Proposal]:
+    def _propose(self, size: int, until: Deadline) -> list[Proposal]:
         batch: list[Proposal] = []
-        while len(batch) < size and (proposal := self.proposals.ask()) is not None:
+        began = until.clock()
+        while len(batch) < size and (proposal := self.proposals.ask(until)) is not None:
             batch.append(proposal)
-        self.store.save_progress(
-            Progress(
-                self._before.proposed + self.proposals.proposed,
-                self._before.rejected + self.proposals.rejected,
-                self._before.duplicates + self.proposals.duplicates,
-            )
-        )
+        self.evaluator.pace.proposed(size, until.clock() - began)
+        now = (self.proposals.proposed, self.proposals.rejected, self.proposals.duplicates)
+        self.store.save_progress(self._before.plus(Progress(*now), Progress()))
         return batch
 
     def _second_looks(self) -> list[Candidate]:
-        settings = self.store.settings
-        if not settings.measures:
-            return []
-        candidates = list(self.candidates.values())
+        settings, candidates = self.store.settings, list(self.candidates.values())
         return second_looks(candidates, self.front, settings.objectives, settings.budgets)
 
     def _evaluate_baselines(self) -> None:
@@ -131,15 +142,22 @@ class SearchLoop:
         if not networks:
             return
         self.report("measuring stock networks")
-        scores = self.evaluator.scores(list(networks.values()))
-        latencies = self.measure(list(networks.values()))
-        for (name, arch), score, latency in zip(networks.items(), scores, latencies, strict=True):
+        deadline = self.time.for_stock
+        # The one that all are compared with is there in any case.
+        names = sorted(networks, key=lambda name: published_name(name) != REFERENCE)
+        found = self.evaluator.scores(
+            [networks[name] for name in names], deadline=deadline, at_least=1
+        )
+        scores = dict(zip(names, found, strict=True))
+        networks = {name: networks[name] for name in networks if scores[name] != OutOfTime()}
+        latencies = self.measure(list(networks.values()), deadline=deadline)
+        for (name, arch), latency in zip(networks.items(), latencies, strict=True):
+            score, params = _known(scores[name]), self.space.encode(arch)
             self.proposals.seen.add(arch.id)
             candidate = self.evaluator.candidate(
-                arch, count(arch), latency, _known(score), baseline=name, origin="stock"
+                arch, count(arch), latency, score, baseline=name, origin="stock"
             )
-            params = self.space.encode(arch)
-            known = params is not None and not isinstance(score, WorkerError)
+            known = params is not None and not isinstance(scores[name], WorkerError)
             proposal = self.proposals.ask_for(params, "stock") if known and params else None
             self._finish(candidate, proposal)
             self.baselines.add(name)
@@ -149,23 +167,32 @@ class SearchLoop:
         batch: Sequence[Proposal],
         again: Sequence[Candidate] = (),
         beside: Sequence[Candidate] = (),
+        deadline: Deadline = Deadline(),  # noqa: B008  frozen
+        at_least: int = 0,
         **options: Any,
-    ) -> None:
+    ) -> int:
         """Score and measure a batch, and keep it.
 
         Args:
             again: finished ones that are measured once more in the same rounds.
             beside: finished ones that the batch is compared with: their latency becomes that of
                 these rounds.
+            deadline: networks that are not scored by then are left out.
+            at_least: so many are scored in any case.
             options: of `Evaluator.measure`.
+
+        Returns:
+            How many of the batch there was time for.
+
+        Raises:
+            OutOfTimeError: another process measured for longer than this one may wait.
         """
-        networks = [proposal.architecture for proposal in batch]
-        self.report("scoring")
-        scores = self.evaluator.scores(networks, lambda done: self.report(f"scoring, {done}"))
+        scored = self._scored(batch, deadline, at_least)
         self.report("measuring")
         others = [candidate.architecture for candidate in (*again, *beside)]
-        latencies = self.measure([*networks, *others], **options)
-        for proposal, score, latency in zip(batch, scores, latencies[: len(batch)], strict=True):
+        networks = [proposal.architecture for proposal, _ in scored]
+        latencies = self.measure([*networks, *others], deadline=deadline, **options)
+        for (proposal, score), latency in zip(scored, latencies[: len(scored)], strict=True):
             if isinstance(score, WorkerError):
                 self.failed.append(score)
                 self._failed_in_a_row.append(score)
@@ -176,13 +203,13 @@ class SearchLoop:
                 proposal.architecture,
                 proposal.counts,
                 latency,
-                score,
+                _known(score),
                 params=proposal.trial.params,
                 origin=proposal.origin,
                 predicted=dict(proposal.predicted),
             )
             self._finish(candidate, proposal)
-        later = latencies[len(batch) :]
+        later = latencies[len(scored) :]
         for candidate, latency in zip(again, later[: len(again)], strict=True):
             if latency is not None and candidate.latency is not None:
                 self._correct(candidate, pooled(candidate.latency, latency))
@@ -193,18 +220,39 @@ class SearchLoop:
             # Some may have left the front, so that others are on it again.
             self.front = front_of(list(self.candidates.values()), self.store.settings.objectives)
         self.report("keeping")
+        return len(scored)
+
+    def _scored(
+        self, batch: Sequence[Proposal], deadline: Deadline, at_least: int
+    ) -> list[tuple[Proposal, Score]]:
+        """Proposals with their scores; those that there is no time for are withdrawn."""
+        self.report("scoring")
+        scores = self.evaluator.scores(
+            [proposal.architecture for proposal in batch],
+            lambda done: self.report(f"scoring, {done}"),
+            deadline,
+            at_least,
+        )
+        pairs = list(zip(batch, scores, strict=True))
+        for proposal, score in pairs:
+            if isinstance(score, OutOfTime):
+                self.proposals.withdraw(proposal)
+        return [pair for pair in pairs if not isinstance(pair[1], OutOfTime)]
 
     def measure(self, networks: Sequence[Architecture], **options: Any) -> list[Measurement | None]:
         """As the evaluator does; what it finds out about the reference is kept."""
         latencies = self.evaluator.measure(networks, **options)
-        return self._in_one_reference(latencies) if not self._has_reference else latencies
+        if self._has_reference or not any(latencies):
+            return latencies
+        self._has_reference = True
+        return in_one_reference(latencies, self.store, self.evaluator)
 
     def _correct(self, candidate: Candidate, latency: Measurement) -> None:
         """Keep a later latency of a finished trial, and tell the models."""
         self.store.save_remeasured(candidate.number, latency)
         corrected = with_latency(candidate, latency, self.store.settings.budgets)
         self.proposals.correct(corrected)
-        self.feasible += _searched(candidate) * (corrected.feasible - candidate.feasible)
+        self.feasible += candidate.searched * (corrected.feasible - candidate.feasible)
         self.candidates[candidate.number] = corrected
 
     def _finish(self, candidate: Candidate, proposal: Proposal | None) -> None:
@@ -220,30 +268,14 @@ class SearchLoop:
         self.candidates[candidate.number] = candidate
         # What is dominated once stays dominated: the front and the newcomer decide.
         self.front = front_of([*self.front, candidate], self.store.settings.objectives)
-        if _searched(candidate):
+        if candidate.searched:
             self.evaluated += 1
             self.feasible += candidate.feasible
 
-    def _in_one_reference(
-        self, latencies: Sequence[Measurement | None]
-    ) -> list[Measurement | None]:
-        """The first measurement of a study decides what its milliseconds are expressed in.
-
-        Another process may have been first while this one measured: then that one's is taken.
-        """
-        first = next((each for each in latencies if each is not None), None)
-        if first is None:
-            return list(latencies)
-        kept = self.store.keep_reference(self.evaluator.reference_ms, first.fingerprint)
-        self._has_reference = True
-        if kept.reference_ms is None:
-            return list(latencies)
-        self.evaluator.reference_ms = kept.reference_ms
-        return [each and in_milliseconds_of(kept.reference_ms, each) for each in latencies]
-
     @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._started
+    def _evaluated_now(self) -> int:
+        """Networks that this run has evaluated."""
+        return self.evaluated - self._evaluated_before
 
     def report(self, doing: str) -> None:
         """Tell the observer how far the search is, and what it is doing."""
@@ -256,24 +288,13 @@ class SearchLoop:
                 feasible=self.feasible,
                 front=len(self.front),
                 best=self.front[0] if self.front else None,
-                seconds=self.elapsed,
-                seconds_left=self._seconds_left(),
+                seconds=self.time.elapsed,
+                seconds_left=self.time.left(self._evaluated_now, self.trials - self.evaluated),
                 doing=doing,
             )
         )
 
-    def _seconds_left(self) -> float | None:
-        done = self.evaluated - self._evaluated_before
-        if done == 0:
-            return None
-        by_trials = self.elapsed / done * (self.trials - self.evaluated)
-        return max(0.0, min(by_trials, self.timeout - self.elapsed))
-
-
-def _searched(candidate: Candidate) -> bool:
-    """Whether it is one of the networks that `--trials` counts."""
-    return not candidate.baseline and candidate.origin not in NOT_OF_THE_SEARCH
-
 
 def _known(score: Score) -> float | None:
-    return None if isinstance(score, WorkerError) else score
+    """A score; None for what stands for one."""
+    return None if isinstance(score, WorkerError | OutOfTime) else score

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.search.budgets import Params, excesses, find_feasible, violations
+from gnv2_nas.search.deadline import Deadline
 from gnv2_nas.search.objectives import DIRECTIONS
 from gnv2_nas.search.predictor_sampler import PredictorSampler
 from gnv2_nas.search.records import Budget, Candidate, ObjectiveName, Origin, Prediction
@@ -76,9 +77,12 @@ class Proposals:
                 self._study.add_trial(trial)
                 self._numbers[trial.number] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def ask(self) -> Proposal | None:
-        """The next network to evaluate, or None when the space seems to have no new one."""
+    def ask(self, deadline: Deadline = Deadline()) -> Proposal | None:  # noqa: B008  frozen
+        """The next network to evaluate; None when the space seems to have no new one, or when
+        none was found in time."""
         for miss in range(1, MISSES_BEFORE_GIVING_UP + 1):
+            if deadline.is_over:
+                break
             proposal = self._ask()
             self.proposed += 1
             broken = bool(violations(excesses(self.budgets, proposal.counts)))
@@ -126,6 +130,11 @@ class Proposals:
     def tell_failed(self, proposal: Proposal) -> None:
         """Nothing is known of the network: it could not be scored."""
         self._study.tell(proposal.trial, state=TrialState.FAIL)
+
+    def withdraw(self, proposal: Proposal) -> None:
+        """The network was not evaluated; it may be proposed again."""
+        self.tell_failed(proposal)
+        self.seen.discard(proposal.architecture.id)
 
     def stored_as(self, proposal: Proposal, number: int) -> None:
         """Say which number a proposal has in the store."""

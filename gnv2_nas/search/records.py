@@ -87,6 +87,11 @@ class Candidate(msgspec.Struct, frozen=True):
     """Objective → what the search's models said of it before it was evaluated."""
 
     @property
+    def searched(self) -> bool:
+        """Whether it is one of the networks that `--trials` counts."""
+        return not self.baseline and self.origin not in ("stock", "change")
+
+    @property
     def feasible(self) -> bool:
         return not self.violations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -11,13 +13,14 @@ import msgspec
 import optuna
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import InfeasibleBudgetError
+from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.profiling.device import open_device
-from gnv2_nas.profiling.device_lock import Waiting, silent
+from gnv2_nas.profiling.device_lock import Waiting, silent, waiting_until
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.budgets import corner_networks
+from gnv2_nas.search.deadline import Deadline
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.graph_knowledge import GraphKnowledge
 from gnv2_nas.search.loop import SearchLoop
@@ -36,6 +39,12 @@ SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
 
 SECONDS_A_SCORE = 3600.0
 """A worker that takes longer for one network is taken to hang."""
+
+FOR_CORNERS = 0.15
+"""Share of the time for measuring the corner networks of a space, at most."""
+
+CLOSING = 0.25
+"""Share of the time that is kept for the report, at most."""
 
 HOPELESS = 0.7
 """A latency budget below this share of the smallest network's time ends the search at once.
@@ -61,6 +70,7 @@ class SearchSession:
         checked: CheckedRequest,
         progress: Callable[[float], None] | None = None,
         waiting: Waiting = silent,
+        began: float | None = None,
     ) -> None:
         """Read the images that the estimator needs, if it does, and open the study.
 
@@ -68,9 +78,23 @@ class SearchSession:
             checked: what is asked for.
             progress: is told the share of the images that are read, 0 to 1.
             waiting: is told what is waited for, when another process uses the machine.
+            began: when the time limit began, of `time.monotonic`; None for now.
+
+        Raises:
+            OutOfTimeError: the images cannot be read within the time limit.
         """
         request, settings = checked.request, checked.settings
-        self.dataset = load_images(settings, checked.space, progress)
+        self._started = time.monotonic()
+        self.deadline = Deadline((self._started if began is None else began) + request.timeout)
+        # Who imports the half of the program that searches knows how long the other half takes.
+        self._closing = min(self._started - (began or self._started), CLOSING * request.timeout)
+
+        def reading(share: float) -> None:
+            self.deadline.check("while the images were read")
+            if progress is not None:
+                progress(share)
+
+        self.dataset = load_images(settings, checked.space, reading)
         if self.dataset is not None:
             settings = msgspec.structs.replace(settings, data_hash=self.dataset.content_hash)
             checked = msgspec.structs.replace(checked, settings=settings)
@@ -113,7 +137,11 @@ class SearchSession:
         latency_budgets = [b for b in self.checked.settings.budgets if b.metric == "latency"]
         latencies: list[Measurement | None] = [None] * len(networks)
         if latency_budgets:
-            latencies = self.evaluator.measure(list(networks.values()))
+            # Another process may measure all the time: what an earlier run found is reported still.
+            with suppress(OutOfTimeError), waiting_until(self.deadline.at):
+                latencies = self.evaluator.measure(
+                    list(networks.values()), deadline=self.deadline.within(FOR_CORNERS)
+                )
         corners = [
             Corner(name, arch, count(arch), latency)
             for (name, arch), latency in zip(networks.items(), latencies, strict=True)
@@ -156,7 +184,7 @@ class SearchSession:
             proposals,
             past=candidates,
             trials=request.trials,
-            timeout=request.timeout,
+            deadline=self.deadline.earlier(self._closing),
             stop_when_flat=request.stop_when_flat,
             observer=observer,
         )

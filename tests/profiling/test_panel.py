@@ -47,4 +47,5 @@ def test_positions_fall_with_size_and_end_where_all_are_alike():
     by_side = [position(stock.replace(resolution=side)) for side in (32, 64, 96, 128, 192)]
     assert by_side == sorted(by_side, reverse=True)
     assert 0 < position(stock) <= by_side[-1] < by_side[0] < 1
-    assert position(ghostnet(1.6, dfc=True)) == position(stock.replace(resolution=512))
+    larger = [ghostnet(3.0, dfc=True), stock.replace(resolution=512)]
+    assert len({position(arch) for arch in larger}) == 1

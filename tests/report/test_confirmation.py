@@ -19,6 +19,14 @@ def test_a_part_is_called_one() -> None:
     assert said.startswith(f"1 of the {len(MEMBERS)} networks on the front")
 
 
+def test_those_that_were_not_are_named() -> None:
+    most = {one.number for one in MEMBERS[2:]}
+    first, second = (one.number for one in MEMBERS[:2])
+    said = confirmation_sentence(MEMBERS, most)
+    assert f"Trials {first} and {second} stand on the measurement of the search" in said
+    assert f"Trial {first} stands on" in confirmation_sentence(MEMBERS, most | {second})
+
+
 def test_nothing_is_said_where_nothing_was_measured_again() -> None:
     assert confirmation_sentence(MEMBERS) == ""
     assert confirmation_sentence([], {1}) == ""

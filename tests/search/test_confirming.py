@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from gnv2_nas.report.knee import knee
 from gnv2_nas.search import finish
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.finish import confirm_front, evaluate_changes
@@ -29,7 +30,8 @@ def loop(folder, monkeypatch):
 
 def test_the_front_and_changes_are_measured_side_by_side(loop):
     before = dict(loop.candidates)
-    done = confirm_front(loop)
+    confirm_front(loop, lambda front: knee(front, ("quality", "latency")))
+    done = loop.store.confirmed()
     assert {each.number for each in loop.front} <= done
     for number in done:
         old, new = before[number].latency, loop.candidates[number].latency
@@ -45,7 +47,7 @@ def test_the_front_and_changes_are_measured_side_by_side(loop):
 
     found = [each for each in loop.candidates.values() if each.params]
     base = max(found, key=lambda each: each.quality)
-    together = evaluate_changes(loop, base, 2)
+    together = evaluate_changes(loop, base, 2).together
     changes = [each for each in loop.candidates.values() if each.origin == "change"]
     assert len(changes) == 2
     assert {each.number for each in changes} | {base.number} <= together
@@ -62,5 +64,6 @@ def test_what_is_not_measured_needs_no_confirming(folder):
     ended.run()
     before = msgspec.json.encode(list(ended.candidates.values()))
     assert ended.front
-    assert confirm_front(ended) == set()
+    confirm_front(ended, lambda front: knee(front, ("quality", "macs")))
+    assert not ended.store.confirmed()
     assert msgspec.json.encode(list(ended.candidates.values())) == before

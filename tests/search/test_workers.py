@@ -19,7 +19,7 @@ from gnv2_nas.profiling import device_lock
 from gnv2_nas.profiling.device_lock import Turn, measuring, scoring
 from gnv2_nas.search.working import worker_supervisor
 from gnv2_nas.search.working.worker_supervisor import SHORTEST_TURN
-from gnv2_nas.search.working.workers import WorkerError, Workers
+from gnv2_nas.search.working.workers import OutOfTime, WorkerError, Workers
 from tests.search import scorers
 from tests.search.scorers import Script, attempts, network
 from tests.search.waiting import PATIENCE, all_gone, all_stopped, until
@@ -67,6 +67,14 @@ def test_scores_come_in_the_order_of_their_networks_however_many_workers(here, c
     assert 1 <= len(processes) <= count
     assert os.getpid() not in processes
     assert all_gone(processes)
+
+
+def test_who_waits_no_longer_gets_what_there_is(here):
+    with following(here, {1: ["hang"]}, 1) as workers:
+        assert workers.scores([network(3)], seconds=PATIENCE) == [3]
+        asked = [network(1), network(2)]
+        assert workers.scores(asked, seconds=0.05) == [OutOfTime(), OutOfTime()]
+    assert not attempts(here, 2)
 
 
 def test_a_score_arrives_as_it_was_computed():

@@ -20,6 +20,10 @@ class WorkerError(msgspec.Struct, frozen=True):
     reason: str
 
 
+class OutOfTime(msgspec.Struct, frozen=True):
+    """What stands for the score of a network when the time was up before it."""
+
+
 @dataclass
 class Task:
     """A network to be scored."""

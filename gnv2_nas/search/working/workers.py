@@ -20,9 +20,9 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.profiling.device_lock import Waiting, held, silent
 from gnv2_nas.search.working.worker_process import Scorer
 from gnv2_nas.search.working.worker_supervisor import Supervisor
-from gnv2_nas.search.working.worker_task import Task, WorkerError
+from gnv2_nas.search.working.worker_task import OutOfTime, Task, WorkerError
 
-__all__ = ["SETUP_TIMEOUT", "Scorer", "WorkerError", "Workers"]
+__all__ = ["SETUP_TIMEOUT", "OutOfTime", "Scorer", "WorkerError", "Workers"]
 
 SETUP_TIMEOUT = 1800.0
 """Seconds to make a scorer in: it may have to read a hundred thousand images."""
@@ -75,11 +75,13 @@ class Workers:
         self,
         architectures: Sequence[Architecture],
         observe: Callable[[int], None] = lambda _: None,
-    ) -> list[float | WorkerError]:
+        seconds: float | None = None,
+    ) -> list[float | WorkerError | OutOfTime]:
         """The scores of networks, in their order.
 
         Args:
             observe: told how many are scored, as they are.
+            seconds: how long to wait for them; None waits for all.
 
         Raises:
             InputError: the scorer raised one: asking again will not help.
@@ -91,10 +93,11 @@ class Workers:
             raise RuntimeError(f"scores() within {use}() might wait for itself: end {use} first")
         futures = [self.submit(architecture) for architecture in architectures]
         try:
-            for count, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                observe(count)
-            return [future.result() for future in futures]
+            with suppress(TimeoutError):
+                for count, future in enumerate(as_completed(futures, seconds), start=1):
+                    future.result()
+                    observe(count)
+            return [future.result() if future.done() else OutOfTime() for future in futures]
         finally:
             for future in futures:
                 future.cancel()

@@ -1,0 +1,40 @@
+"""Which latencies were measured again at the end: told by the measurements themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+
+from gnv2_nas.profiling.record import REFERENCE
+from gnv2_nas.search.baselines import published_name
+from gnv2_nas.search.records import Candidate
+
+
+def confirmed_among(members: Iterable[Candidate], confirmed: Set[int]) -> list[Candidate]:
+    """The members whose latency is that of a measurement at the end of a search.
+
+    A later search of the same study may average it with another one: then it is not any more.
+
+    Args:
+        confirmed: numbers of the trials that were measured again at the end.
+    """
+    return [
+        each
+        for each in members
+        if each.number in confirmed and each.latency is not None and "+" not in each.latency.batch
+    ]
+
+
+def side_by_side(one: Candidate, other: Candidate) -> bool:
+    """Whether two latencies were taken in the same rounds."""
+    if one.latency is None or other.latency is None:
+        return False
+    same = one.latency.batch == other.latency.batch
+    return one.number == other.number or (same and bool(one.latency.batch))
+
+
+def measured_reference(candidates: Iterable[Candidate]) -> Candidate | None:
+    """The stock network that a study is compared with, if it was measured."""
+    for each in candidates:
+        if published_name(each.baseline) == REFERENCE and each.latency is not None:
+            return each
+    return None

@@ -1,0 +1,212 @@
+"""Searches of a made-up machine: a clock that work moves on, latencies with errors, no database.
+
+A search takes some 20 ms here, so that a rule can be checked over many of them.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import msgspec
+from optuna.samplers import RandomSampler
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph import count
+from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.quality import ESTIMATORS
+from gnv2_nas.report.knee import knee
+from gnv2_nas.search.budgets import parse_budgets
+from gnv2_nas.search.deadline import Deadline
+from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK, Evaluator
+from gnv2_nas.search.finish import finish
+from gnv2_nas.search.loop import SearchLoop
+from gnv2_nas.search.proposals import Proposals
+from gnv2_nas.search.records import Candidate, Settings
+from gnv2_nas.search.storage.stored_study import Store
+from gnv2_nas.search.storage.study_format import Progress
+from gnv2_nas.space import SearchSpace
+from tests.search.stored import PROVENANCE, latency
+
+REFERENCE_MS = 2.0
+
+
+@dataclass
+class Machine:
+    """What work costs, in seconds a network, and how far latencies are off."""
+
+    score: float = 0.2
+    ready: float = 0.2
+    visit: float = 0.05
+    """Of timing a network once: a measurement takes that long whatever its deadline."""
+    propose: float = 0.02
+    error: float = 0.03
+    busy: float = 1.0
+    """Times slower than idle, from the first second on."""
+    now: float = 1000.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def work(self, seconds: float) -> None:
+        self.now += seconds * self.busy
+
+    @property
+    def one_network(self) -> float:
+        """To propose, score, ready and time one for as long as a search wants to."""
+        work = self.propose + self.score + self.ready + 2 * self.visit
+        return work * self.busy + SECONDS_PER_NETWORK
+
+
+class SimulatedEvaluator(Evaluator):
+    """Quality and latency of made-up networks."""
+
+    def __init__(self, settings: Settings, machine: Machine, seed: int) -> None:
+        self.settings, self.machine = settings, machine
+        self.rng = random.Random(seed)
+        self.batches = 0
+        super().__init__(
+            settings, cast(Any, _Estimator(machine, random.Random(seed))), cast(Any, None), seed
+        )
+
+    def measure(
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        precision: float = 0.0,  # noqa: ARG002
+        seconds_per_network: float = SECONDS_PER_NETWORK,
+        deadline: Deadline = Deadline(),  # noqa: B008
+    ) -> list[Measurement | None]:
+        if not self.settings.measures:
+            return [None] * len(architectures)
+        machine, began = self.machine, self.machine.now
+        machine.work((machine.ready + machine.visit) * len(architectures))
+        self.pace.readied(len(architectures), machine.now - began)
+        wanted = seconds_per_network * (len(architectures) + 1)
+        machine.work(machine.visit * len(architectures))
+        machine.now += max(0.0, min(wanted, deadline.left))
+        self.reference_ms = REFERENCE_MS
+        self.batches += 1
+        return [self._measured(arch) for arch in architectures]
+
+    def _measured(self, arch: Architecture) -> Measurement:
+        ratio = count(arch).macs / 1e6 * math.exp(self.rng.gauss(0, self.machine.error))
+        ms, low, high = (ratio * REFERENCE_MS * side for side in (1.0, 0.95, 1.05))
+        return msgspec.structs.replace(
+            latency(0), architecture=arch.id, ms=ms, ci95=(low, high), ratio=ratio,
+            ratio_ci95=(0.95 * ratio, 1.05 * ratio), batch=f"batch{self.batches}", sessions=2,
+        )  # fmt: skip
+
+
+@dataclass
+class _Estimator:
+    machine: Machine
+    rng: random.Random
+    info = ESTIMATORS["params"]
+
+    def score(self, arch: Architecture) -> float:
+        self.machine.work(self.machine.score)
+        return math.log(count(arch).params) + self.rng.gauss(0, 0.3)
+
+
+@dataclass
+class Memory:
+    """A store that keeps nothing on a disk."""
+
+    settings: Settings
+    kept: list[Candidate] = field(default_factory=list)
+    again: set[int] = field(default_factory=set)
+    progress: Progress = field(default_factory=Progress)
+    measured: dict[int, list[Measurement]] = field(default_factory=dict)
+    """Every latency that a trial had, in order."""
+
+    def new_trials(self) -> list[Any]:
+        return []
+
+    def save_progress(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def keep_reference(self, reference_ms: float, _: object) -> Any:
+        return msgspec.structs.replace(PROVENANCE, reference_ms=reference_ms)
+
+    def append(self, candidate: Candidate, _: object) -> int:
+        number = len(self.kept)
+        self.kept.append(msgspec.structs.replace(candidate, number=number))
+        if candidate.latency is not None:
+            self.measured[number] = [candidate.latency]
+        return number
+
+    def save_remeasured(self, number: int, measurement: Measurement) -> None:
+        self.measured[number].append(measurement)
+
+    def save_confirmed(self, numbers: Sequence[int]) -> None:
+        self.again = set(numbers)
+
+    def confirmed(self) -> frozenset[int]:
+        return frozenset(self.again)
+
+
+class _Slow(Proposals):
+    machine: Machine
+
+    def ask(self, deadline: Deadline = Deadline()) -> Any:  # noqa: B008
+        self.machine.work(self.machine.propose)
+        return super().ask(deadline)
+
+
+@dataclass
+class Simulated:
+    """A search that has ended."""
+
+    loop: SearchLoop
+    memory: Memory
+    machine: Machine
+    left_out: list[str]
+    seconds: float
+    """From its beginning."""
+
+    @property
+    def members(self) -> list[Candidate]:
+        return self.loop.front
+
+    @property
+    def recommended(self) -> Candidate | None:
+        return knee(self.members, self.memory.settings.objectives)
+
+
+def simulated(
+    space: SearchSpace,
+    seed: int,
+    *,
+    machine: Machine | None = None,
+    seconds: float = math.inf,
+    trials: int = 30,
+    changes: int = 4,
+    objectives: tuple[Any, ...] = ("quality", "latency"),
+    budgets: Sequence[str] = (),
+    before: Callable[[Machine], None] = lambda _: None,
+) -> Simulated:
+    """A whole search of `space`, its end included.
+
+    Args:
+        seconds: the time limit.
+        before: what the machine does before the search begins, within the time.
+    """
+    machine = machine or Machine()
+    began = machine.now
+    deadline = Deadline(began + seconds, machine.clock)
+    before(machine)
+    settings = Settings("", "", "cpu", "params", objectives, parse_budgets(budgets))
+    memory = Memory(settings)
+    proposals = _Slow(space, settings.budgets, objectives, RandomSampler(seed=seed), seed)
+    proposals.machine = machine
+    loop = SearchLoop(
+        space, cast(Store, memory), SimulatedEvaluator(settings, machine, seed), proposals,
+        past=(), trials=trials, deadline=deadline,
+    )  # fmt: skip
+    loop.run()
+    left_out = finish(loop, lambda front: knee(front, objectives), changes)
+    return Simulated(loop, memory, machine, left_out, machine.now - began)
