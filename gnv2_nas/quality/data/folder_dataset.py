@@ -85,9 +85,10 @@ def _check_share(source: str, names: Sequence[str], findings: Findings) -> None:
 
 
 def _usable(files: Sequence[ImageFile], findings: Findings) -> list[LabelledImage]:
+    identities = zip(files, findings.digests, findings.file_digests, strict=True)
     return [
-        LabelledImage(row, file.name, file.label, digest)
-        for row, (file, digest) in enumerate(zip(files, findings.digests, strict=True))
+        LabelledImage(row, file.name, file.label, digest, file_digest)
+        for row, (file, digest, file_digest) in enumerate(identities)
         if row not in findings.reasons
     ]
 
@@ -110,22 +111,32 @@ def _report(
         tuple(SkippedFile(names[row], reason) for row, reason in read.findings.reasons.items()),
         folder.ignored,
         notes=(read.note,) if read.note else (),
-        warnings=_repeated(sides),
+        warnings=(*read.findings.warnings, *_repeated(sides)),
     )
 
 
 def _repeated(sides: Sides) -> tuple[str, ...]:
-    """What equal images in different places do to an accuracy."""
+    """What equal pictures in different places do to an accuracy."""
     warnings = []
-    labels = {image.digest: image.label for image in sides.train}
-    seen = [image for image in sides.val if image.digest in labels]
+    train = {image.digest: image for image in reversed(sides.train)}
+    seen = [image for image in sides.val if image.digest in train]
     if seen:
         warnings.append(
             f"{len(seen):,} held-out images are equal to training images, for example "
-            f"{seen[0].name!r}; they say nothing about images never seen"
+            f"{seen[0].name!r} to {train[seen[0].digest].name!r}; they say nothing about images "
+            "never seen"
         )
-    for image in (*sides.train, *sides.val):
-        if labels.setdefault(image.digest, image.label) != image.label:
-            warnings.append(f"{image.name!r} is equal to an image of another class")
-            break
+    first: dict[str, LabelledImage] = {}
+    contrary = [
+        (image, first[image.digest])
+        for image in (*sides.train, *sides.val)
+        if first.setdefault(image.digest, image).label != image.label
+    ]
+    if contrary:
+        image, other = contrary[0]
+        more = f", and so are {len(contrary) - 1:,} more" if len(contrary) > 1 else ""
+        warnings.append(
+            f"{image.name!r} is equal to an image of another class, {other.name!r}{more}; one of "
+            "the two labels is wrong"
+        )
     return tuple(warnings)
