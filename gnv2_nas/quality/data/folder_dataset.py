@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,7 +18,7 @@ from gnv2_nas.quality.data.decoded import (
 )
 from gnv2_nas.quality.data.file_split import FileSplit
 from gnv2_nas.quality.data.folders import ImageFile, ImageFolder, scan_folder
-from gnv2_nas.quality.data.report import DataReport, SkippedFile
+from gnv2_nas.quality.data.report import DataReport, SetAside, SkippedFile
 from gnv2_nas.quality.data.splitting import LabelledImage, Sides, stratified
 
 HELD_OUT = 0.2
@@ -106,12 +107,20 @@ def _sides(folder: ImageFolder, images: list[LabelledImage], held_out: float, se
 def _report(
     folder: ImageFolder, names: Sequence[str], read: DecodedImages, sides: Sides
 ) -> DataReport:
+    classes = folder.classes
+    totals = Counter(file.label for file in (*folder.train, *(folder.val or ())))
+    for other in folder.others:
+        totals[other.label] += other.files
     return DataReport(
-        sides.counts(folder.classes),
+        sides.counts(classes),
         tuple(SkippedFile(names[row], reason) for row, reason in read.findings.reasons.items()),
         folder.ignored,
-        notes=(read.note,) if read.note else (),
-        warnings=(*read.findings.warnings, *_repeated(sides)),
+        tuple(
+            SetAside(other.suffix, classes[other.label], other.files, totals[other.label])
+            for other in folder.others
+        ),
+        notes=(*folder.notes, read.note) if read.note else folder.notes,
+        warnings=(*folder.warnings, *read.findings.warnings, *_repeated(sides)),
     )
 
 
