@@ -85,4 +85,4 @@ def test_calibration_tells_what_it_cannot_use(
     assert "(other files: 1 .heic; convert them to .jpg or .png" in said
     assert "1 cannot be used, " in said
     assert "3.jpg': empty file" in said
-    assert "3 of 3 images of 16 bits have no value above 4,0" in said
+    assert "3 of 3 images of 16 bits or more have no value above 4,0" in said

@@ -122,9 +122,10 @@ def check_class_folders(
         )
     raise DataError(
         f"{str(folder)!r}: every class folder ({_quoted(classes)}) holds the same folders "
-        f"({_quoted(shared)}), so either may be the classes; if {classes[0]!r} is one, move its "
-        f"images up into it; if {shared[0]!r} is one, put {str(Path(classes[0], shared[0]))!r} and "
-        f"the like into one folder {shared[0]!r}"
+        f"({_quoted(shared)}), so either may be the classes; if these are the sides of a split, "
+        f"name them 'train' and 'val'; if {classes[0]!r} is a class, move its images up into it; "
+        f"if {shared[0]!r} is one, put {str(Path(classes[0], shared[0]))!r} and the like into one "
+        f"folder {shared[0]!r}"
     )
 
 

@@ -66,10 +66,10 @@ def _dim_deep(ranges: Sequence[ValueRange]) -> list[str]:
     bits = max(8, max(dim).bit_length())
     bits += bits % 2
     return [
-        f"{len(dim):,} of {len(ranges):,} images of 16 bits have no value above {max(dim):,} of "
-        f"{_LARGEST:,}, as data of {bits} bits have: they become nearly black (at most "
-        f"{max(dim) / 257:.0f} of 255) and lose their fine differences; multiply their values by "
-        f"{2 ** (16 - bits)}, or save them as 8 bits over the full range"
+        f"{len(dim):,} of {len(ranges):,} images of 16 bits or more have no value above "
+        f"{max(dim):,} of {_LARGEST:,}, as data of {bits} bits have: they become nearly black "
+        f"(at most {max(dim) / 257:.0f} of 255) and lose their fine differences; multiply their "
+        f"values by {2 ** (16 - bits)}, or save them as 8 bits over the full range"
     ]
 
 

@@ -146,6 +146,7 @@ def test_classes_that_hold_plain_folders(tmp_path: Path) -> None:
         (sides("pets"), "/pets'"),
         # Either may be the classes.
         (["cat/left", "cat/right", "dog/left", "dog/right"], "so either may be the classes"),
+        (sides("tr", "te"), "name them 'train' and 'val'"),
         (["cat/left", "dog/Left"], "so either may be the classes"),
         (["train/cat/left", "train/dog/left"], "so either may be the classes"),
         (
