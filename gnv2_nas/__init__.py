@@ -6,6 +6,7 @@ The public names below are loaded when first used: `import gnv2_nas` itself is l
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from gnv2_nas.space import SearchSpace, list_spaces, load_space
 
 __version__ = "0.1.0"
+
+# ONNX Runtime reports to its makers, from a thread beside the networks that are timed, and wants a
+# home folder for what it has not sent; it asks this once, when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Architecture": "arch",

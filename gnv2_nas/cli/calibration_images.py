@@ -45,14 +45,26 @@ def _folder(
             "their input; give an .npy file of float32 images (N, 3, H, W), prepared as for use"
         )
     from gnv2_nas.quality.data.decoded import decode_files
+    from gnv2_nas.quality.data.file_kinds import other_files
+    from gnv2_nas.quality.data.value_range import warnings_of_ranges
     from gnv2_nas.quality.data.walking import find_images
 
-    found = find_images(source, Counter())
+    others: Counter[str] = Counter()
+    found = find_images(source, others)
     count = min(MOST, len(found))
     chosen = [found[index * len(found) // count] for index in range(count)]
-    decoded = [each.pixels for each in decode_files(list(map(Path, chosen)), resolution)]
-    usable = [pixels for pixels in decoded if pixels is not None]
+    decoded = decode_files(list(map(Path, chosen)), resolution, identify=True)
+    usable = [each.pixels for each in decoded if each.pixels is not None]
+    skipped = [
+        (name, each.reason) for name, each in zip(chosen, decoded, strict=True) if each.reason
+    ]
+    why = f"; {len(skipped)} cannot be used, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
     if not usable:
-        raise InputError(f"calibration images {str(source)!r}: the folder holds no image")
-    say(f"calibrated on {len(usable)} images of {source}")
+        raise InputError(
+            f"calibration images {str(source)!r}: the folder holds no image that can be used"
+            f"{other_files([others])}{why}"
+        )
+    say(f"calibrated on {len(usable)} images of {source}{other_files([others])}{why}")
+    for warning in warnings_of_ranges([each.values for each in decoded if each.values]):
+        say(f"warning: {warning}")
     return np.stack(usable)

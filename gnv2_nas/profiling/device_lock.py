@@ -195,7 +195,13 @@ def lock_folder() -> Path:
     Raises:
         OutputError: it cannot be made, or belongs to someone else.
     """
-    folder = Path(tempfile.gettempdir()) / f"gnv2-nas-{os.getuid()}"
+    try:
+        temporary = tempfile.gettempdir()
+    except OSError:
+        raise OutputError(
+            "no temporary folder can be written to; set TMPDIR to a folder you may write to"
+        ) from None
+    folder = Path(temporary) / f"gnv2-nas-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

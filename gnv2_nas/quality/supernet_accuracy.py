@@ -111,10 +111,20 @@ def luck_of_images(accuracy: float, images: int) -> float:
     return 100 * _95 * math.sqrt(2 * share * (1 - share) / (images + 4))
 
 
+def may_have_seen(record: SupernetRecord, dataset: Dataset) -> str:
+    """Why the held-out images may not be new to a supernet; "" where they are."""
+    if record.data_hash == dataset.content_hash:
+        return ""
+    return (
+        "some of which it may have been trained on: it was trained on other data, or on another "
+        "split of these"
+    )
+
+
 def _info(record: SupernetRecord, dataset: Dataset, images: int) -> EstimatorInfo:
     note = f"{ESTIMATORS['supernet'].note}; {images} images of {dataset.name}"
-    if record.data_hash != dataset.content_hash:
-        note += ", some of which it may have been trained on: it was trained on other data"
+    if seen := may_have_seen(record, dataset):
+        note += f", {seen}"
     return msgspec.structs.replace(
         ESTIMATORS["supernet"],
         note=note,

@@ -70,3 +70,19 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the folder holds no image"):
         calibration_images(tmp_path / "empty", 8, COLOURS)
     assert MOST >= 100
+
+
+def test_calibration_tells_what_it_cannot_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        values = np.random.default_rng(number).integers(0, 4096, (9, 9), np.uint16)
+        Image.fromarray(values).save(tmp_path / f"{number}.png")
+    (tmp_path / "3.jpg").write_bytes(b"")
+    (tmp_path / "4.heic").touch()
+    assert len(calibration_images(tmp_path, 8, COLOURS)) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "(other files: 1 .heic; convert them to .jpg or .png" in said
+    assert "1 cannot be used, " in said
+    assert "3.jpg': empty file" in said
+    assert "3 of 3 images of 16 bits or more have no value above 4,0" in said

@@ -2,7 +2,8 @@
 
 Two files under `$XDG_CACHE_HOME/gnv2-nas/data` (`~/.cache` where that is not set), named by a hash
 of where the images are, their names, sizes and times: when a file changes, the name does. They are
-written aside and renamed. The folder may be deleted at any time.
+written aside and renamed. The folder may be deleted at any time. A user without a home folder has
+no cache.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pwd
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.files import write_atomically
 
-_VERSION = 1
+_VERSION = 2
 """Of how images are decoded; a new one makes all that was kept before unused."""
 
 
@@ -30,9 +32,13 @@ class Findings(msgspec.Struct, frozen=True):
     """What decoding each file has shown."""
 
     digests: tuple[str, ...]
-    """Of the content of each file; "" for those that cannot be used."""
+    """Of the picture in each file; "" for those that cannot be used."""
+    file_digests: tuple[str, ...]
+    """Of the bytes of each file; "" for those that cannot be used."""
     reasons: dict[int, str]
     """File number → why it cannot be used."""
+    warnings: tuple[str, ...] = ()
+    """What the values of all images say."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +49,16 @@ class Cache:
     key: str
 
     @classmethod
-    def of(cls, root: Path, names: Sequence[str], side: int) -> Cache:
-        """The place for these files as they are now."""
+    def of(cls, root: Path, names: Sequence[str], side: int) -> Cache | None:
+        """The place for these files as they are now; None where there is no folder for it."""
+        folder = _cache_folder()
+        if folder is None:
+            return None
         digest = hashlib.sha256(f"{_VERSION} {side} ".encode())
         digest.update(os.fsencode(root.resolve()))
         for name in names:
             digest.update(b"\0" + os.fsencode(name) + b"\0" + _state(root / name))
-        return cls(_cache_folder(), digest.hexdigest()[:32])
+        return cls(folder, digest.hexdigest()[:32])
 
     def findings(self) -> Findings | None:
         """None where nothing was kept, or it is damaged."""
@@ -96,10 +105,28 @@ def _state(path: Path) -> bytes:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}".encode()
 
 
-def _cache_folder() -> Path:
+def _cache_folder() -> Path | None:
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG base directory specification has relative paths ignored.
-    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "gnv2-nas" / "data"
+    if not base.is_absolute():
+        home = _home()
+        if home is None:
+            return None
+        base = home / ".cache"
+    return base / "gnv2-nas" / "data"
+
+
+def _home() -> Path | None:
+    """None for a user id without an entry in the password database, as in a container."""
+    home = Path(os.environ.get("HOME", ""))
+    if home.is_absolute():
+        return home
+    # An empty or a relative one, with which `Path.home` would name "/" or a folder right here.
+    try:
+        home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except (KeyError, OSError):
+        return None
+    return home if home.is_absolute() else None
 
 
 def _save(path: Path, array: NDArray[np.uint8]) -> None:

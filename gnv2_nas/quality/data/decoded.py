@@ -18,6 +18,7 @@ from gnv2_nas.cores import usable_cores
 from gnv2_nas.errors import StorageError
 from gnv2_nas.quality.data.cache import Cache, Findings
 from gnv2_nas.quality.data.decoding import Decoded, decode, quiet_pillow
+from gnv2_nas.quality.data.value_range import ValueRange, warnings_of_ranges
 
 STORED_BYTES = 2 * 2**30
 """A set of up to this size, decoded, is kept whole."""
@@ -57,8 +58,8 @@ def decoded_images(
     shape = (len(names), 3, side, side)
     whole = int(np.prod(shape)) <= stored_bytes
     cache = Cache.of(root, names, side)
-    findings = cache.findings()
-    pixels = cache.pixels(shape) if findings is not None and whole else None
+    findings = cache.findings() if cache else None
+    pixels = cache.pixels(shape) if cache and findings is not None and whole else None
     if findings is None or (whole and pixels is None):
         pixels = np.zeros(shape, np.uint8) if whole else None
         findings = _decode_all(root, names, side, workers, pixels, progress)
@@ -70,10 +71,16 @@ def decoded_images(
     return DecodedImages(findings, pixels, note)
 
 
-def decode_files(paths: Sequence[Path], side: int, workers: int | None = None) -> list[Decoded]:
-    """Decode some files by several threads; Pillow computes without Python's lock."""
+def decode_files(
+    paths: Sequence[Path], side: int, workers: int | None = None, *, identify: bool = False
+) -> list[Decoded]:
+    """Decode some files by several threads; Pillow computes without Python's lock.
+
+    Args:
+        identify: see `decode`.
+    """
     with quiet_pillow(), ThreadPoolExecutor(workers or usable_cores()) as pool:
-        return list(pool.map(lambda path: decode(path, side), paths))
+        return list(pool.map(lambda path: decode(path, side, identify=identify), paths))
 
 
 def _decode_all(
@@ -85,33 +92,41 @@ def _decode_all(
     progress: Callable[[float], None] | None,
 ) -> Findings:
     """Decode every file into its row of `pixels`, if there is such a thing."""
-    digests: list[str] = []
+    identities: list[tuple[str, str]] = []
     reasons: dict[int, str] = {}
+    ranges: list[ValueRange] = []
     for start, chunk in _chunks(names):
-        for index, result in enumerate(
-            decode_files([root / name for name in chunk], side, workers), start
-        ):
-            digests.append(result.digest)
+        paths = [root / name for name in chunk]
+        for index, result in enumerate(decode_files(paths, side, workers, identify=True), start):
+            identities.append((result.digest, result.file_digest))
             if result.pixels is None:
                 reasons[index] = result.reason
             elif pixels is not None:
                 pixels[index] = result.pixels
+            if result.values is not None:
+                ranges.append(result.values)
         if progress:
             progress((start + len(chunk)) / len(names))
-    return Findings(tuple(digests), reasons)
+    digests, file_digests = zip(*identities, strict=True)
+    return Findings(digests, file_digests, reasons, warnings_of_ranges(ranges))
 
 
 def _chunks(names: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
     return ((start, names[start : start + _CHUNK]) for start in range(0, len(names), _CHUNK))
 
 
-def _remember(cache: Cache, findings: Findings, pixels: NDArray[np.uint8] | None) -> str:
+def _remember(cache: Cache | None, findings: Findings, pixels: NDArray[np.uint8] | None) -> str:
     """Keep it for the next time; why that did not work, or "" where it did."""
+    if cache is None:
+        return (
+            "the decoded images are not kept, because this user has no home folder; every start "
+            "will decode them again, unless XDG_CACHE_HOME names a folder"
+        )
     try:
         cache.write(findings, pixels)
     except (OSError, StorageError) as error:
         return (
             f"the decoded images could not be kept in {str(cache.folder)!r} ({error}); "
-            "every start will decode them again"
+            "every start will decode them again, unless XDG_CACHE_HOME names another folder"
         )
     return ""

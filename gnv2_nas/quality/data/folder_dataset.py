@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,7 +18,7 @@ from gnv2_nas.quality.data.decoded import (
 )
 from gnv2_nas.quality.data.file_split import FileSplit
 from gnv2_nas.quality.data.folders import ImageFile, ImageFolder, scan_folder
-from gnv2_nas.quality.data.report import DataReport, SkippedFile
+from gnv2_nas.quality.data.report import DataReport, SetAside, SkippedFile
 from gnv2_nas.quality.data.splitting import LabelledImage, Sides, stratified
 
 HELD_OUT = 0.2
@@ -85,9 +86,10 @@ def _check_share(source: str, names: Sequence[str], findings: Findings) -> None:
 
 
 def _usable(files: Sequence[ImageFile], findings: Findings) -> list[LabelledImage]:
+    identities = zip(files, findings.digests, findings.file_digests, strict=True)
     return [
-        LabelledImage(row, file.name, file.label, digest)
-        for row, (file, digest) in enumerate(zip(files, findings.digests, strict=True))
+        LabelledImage(row, file.name, file.label, digest, file_digest)
+        for row, (file, digest, file_digest) in enumerate(identities)
         if row not in findings.reasons
     ]
 
@@ -105,27 +107,45 @@ def _sides(folder: ImageFolder, images: list[LabelledImage], held_out: float, se
 def _report(
     folder: ImageFolder, names: Sequence[str], read: DecodedImages, sides: Sides
 ) -> DataReport:
+    classes = folder.classes
+    totals = Counter(file.label for file in (*folder.train, *(folder.val or ())))
+    for other in folder.others:
+        totals[other.label] += other.files
     return DataReport(
-        sides.counts(folder.classes),
+        sides.counts(classes),
         tuple(SkippedFile(names[row], reason) for row, reason in read.findings.reasons.items()),
         folder.ignored,
-        notes=(read.note,) if read.note else (),
-        warnings=_repeated(sides),
+        tuple(
+            SetAside(other.suffix, classes[other.label], other.files, totals[other.label])
+            for other in folder.others
+        ),
+        notes=(*folder.notes, read.note) if read.note else folder.notes,
+        warnings=(*folder.warnings, *read.findings.warnings, *_repeated(sides)),
     )
 
 
 def _repeated(sides: Sides) -> tuple[str, ...]:
-    """What equal images in different places do to an accuracy."""
+    """What equal pictures in different places do to an accuracy."""
     warnings = []
-    labels = {image.digest: image.label for image in sides.train}
-    seen = [image for image in sides.val if image.digest in labels]
+    train = {image.digest: image for image in reversed(sides.train)}
+    seen = [image for image in sides.val if image.digest in train]
     if seen:
         warnings.append(
             f"{len(seen):,} held-out images are equal to training images, for example "
-            f"{seen[0].name!r}; they say nothing about images never seen"
+            f"{seen[0].name!r} to {train[seen[0].digest].name!r}; they say nothing about images "
+            "never seen"
         )
-    for image in (*sides.train, *sides.val):
-        if labels.setdefault(image.digest, image.label) != image.label:
-            warnings.append(f"{image.name!r} is equal to an image of another class")
-            break
+    first: dict[str, LabelledImage] = {}
+    contrary = [
+        (image, first[image.digest])
+        for image in (*sides.train, *sides.val)
+        if first.setdefault(image.digest, image).label != image.label
+    ]
+    if contrary:
+        image, other = contrary[0]
+        more = f", and so are {len(contrary) - 1:,} more" if len(contrary) > 1 else ""
+        warnings.append(
+            f"{image.name!r} is equal to an image of another class, {other.name!r}{more}; one of "
+            "the two labels is wrong"
+        )
     return tuple(warnings)

@@ -3,8 +3,7 @@
 A folder has one of two forms::
 
     DIR/class/….jpg                                 the split is made
-    DIR/train/class/….jpg and DIR/val/class/….jpg   the split is given ("valid", "validation" or
-                                                    "test" do as well as "val")
+    DIR/train/class/….jpg and DIR/val/class/….jpg   the split is given (see `layout`)
 
 Images may lie in folders below that of their class. Hidden files are passed over.
 """
@@ -18,14 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gnv2_nas.errors import DataError
-from gnv2_nas.quality.data.walking import SUFFIXES, find_images, folders_in
+from gnv2_nas.quality.data.file_kinds import SUFFIXES, other_files
+from gnv2_nas.quality.data.layout import check_class_folders, layout_of
+from gnv2_nas.quality.data.walking import find_images, folders_in, images_in
 
 DIGITS = "digits"
 """The source that is built in; a folder of that name is "./digits"."""
 DIGIT_CLASSES = tuple("0123456789")
 
-_TRAIN = "train"
-_HELD_OUT = ("val", "valid", "validation", "test")
 _ADVICE = "put the images of each class into a folder of its own, for example DIR/cat/1.jpg"
 _NAMED = 5
 
@@ -38,6 +37,15 @@ class ImageFile(NamedTuple):
     label: int
 
 
+class OtherFiles(NamedTuple):
+    """Files of one suffix in the folder of one class that are no images by their names."""
+
+    suffix: str
+    """In lower case, or what stands in the place of one; see `file_kinds`."""
+    label: int
+    files: int
+
+
 @dataclass(frozen=True)
 class ImageFolder:
     """The image files of a folder of class folders, in a fixed order."""
@@ -48,8 +56,16 @@ class ImageFolder:
     """All files, where the split is not given."""
     val: tuple[ImageFile, ...] | None
     """None where the split is not given."""
-    ignored: int
+    others: tuple[OtherFiles, ...]
     """Files in class folders that are no images by their names."""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What is there besides and not used."""
+
+    @property
+    def ignored(self) -> int:
+        """How many files in class folders are no images by their names."""
+        return sum(other.files for other in self.others)
 
 
 def check_source(source: str) -> None:
@@ -91,30 +107,42 @@ def _scan(source: str, root: Path) -> ImageFolder:
         raise DataError(f"no folder {source!r}; give a folder of images, or {DIGITS!r}")
     if not root.is_dir():
         raise DataError(f"{source!r} is a file; give the folder that holds the class folders")
-    train_folder, val_folder = _split_folders(root)
-    classes = _classes(train_folder)
-    ignored: Counter[str] = Counter()
-    train = _files(root, train_folder, classes, ignored)
-    if val_folder is None:
-        _check_counts(train_folder, train, classes, ignored, least=2)
-        return ImageFolder(root, classes, train, None, ignored.total())
-    _check_same(classes, _classes(val_folder), train_folder, val_folder)
-    val = _files(root, val_folder, classes, ignored)
-    for folder, files in ((train_folder, train), (val_folder, val)):
-        _check_counts(folder, files, classes, ignored, least=1)
-    return ImageFolder(root, classes, train, val, ignored.total())
+    layout = layout_of(root)
+    classes = _classes(layout.train)
+    if layout.val is not None:
+        _check_same(classes, _classes(layout.val), layout.train, layout.val)
+    least = 2 if layout.val is None else 1
+    sides: list[tuple[ImageFile, ...]] = []
+    ignored: list[Counter[str]] = [Counter() for _ in classes]
+    doubts: list[str] = []
+    for folder in (layout.train, layout.val):
+        if folder is not None:
+            sides.append(_files(root, folder, classes, ignored))
+            inner = _folders_of_classes(root, folder, classes, sides[-1])
+            doubts += check_class_folders(folder, inner)
+            _check_counts(folder, sides[-1], classes, ignored, least=least)
+    return ImageFolder(
+        root,
+        classes,
+        sides[0],
+        sides[1] if len(sides) > 1 else None,
+        tuple(
+            OtherFiles(suffix, label, count)
+            for label, counts in enumerate(ignored)
+            for suffix, count in sorted(counts.items())
+        ),
+        layout.notes,
+        (*layout.warnings, *doubts, *_loose(layout.train), *_loose(layout.val)),
+    )
 
 
-def _split_folders(root: Path) -> tuple[Path, Path | None]:
-    """Where the class folders for training are, and for the held-out images if they are apart."""
-    train = root / _TRAIN
-    if not (train.is_dir() and folders_in(train)):
-        return root, None
-    for name in _HELD_OUT:
-        if (root / name).is_dir() and folders_in(root / name):
-            return train, root / name
-    others = {path.name for path in folders_in(root)} - {_TRAIN, *_HELD_OUT}
-    return (root, None) if others else (train, None)
+def _loose(folder: Path | None) -> list[str]:
+    """What to say of images that lie beside the class folders."""
+    count = 0 if folder is None else images_in(folder)
+    if not count:
+        return []
+    images = "1 image lies" if count == 1 else f"{count:,} images lie"
+    return [f"{images} in {str(folder)!r} itself, in no class folder: not used"]
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -122,8 +150,15 @@ def _classes(folder: Path) -> tuple[str, ...]:
     if not names:
         raise DataError(f"{str(folder)!r} holds no class folders; {_ADVICE}")
     if len(names) == 1:
+        below = [path.name for path in folders_in(folder / names[0])]
+        advice = (
+            f"; if {_named(below)} {'is one' if len(below) == 1 else 'are'} of them, "
+            f"give {str(folder / names[0])!r}"
+            if len(below) > 1
+            else ""
+        )
         raise DataError(
-            f"{str(folder)!r} holds a single class, {names[0]!r}; at least 2 are needed"
+            f"{str(folder)!r} holds a single class, {names[0]!r}; at least 2 are needed{advice}"
         )
     for name in names:
         if not _is_text(name):
@@ -140,14 +175,26 @@ def _is_text(name: str) -> bool:
 
 
 def _files(
-    root: Path, folder: Path, classes: Sequence[str], ignored: Counter[str]
+    root: Path, folder: Path, classes: Sequence[str], ignored: Sequence[Counter[str]]
 ) -> tuple[ImageFile, ...]:
     below = len(str(root / "_")) - 1
     return tuple(
         ImageFile(path[below:], label)
         for label, name in enumerate(classes)
-        for path in find_images(folder / name, ignored)
+        for path in find_images(folder / name, ignored[label])
     )
+
+
+def _folders_of_classes(
+    root: Path, folder: Path, classes: Sequence[str], files: Sequence[ImageFile]
+) -> list[tuple[str, frozenset[str]]]:
+    """Of each class that has images: the folders in its own that they lie in, "" for itself."""
+    depth = len(folder.relative_to(root).parts) + 1
+    found: dict[int, set[str]] = {}
+    for file in files:
+        parts = file.name.split("/", depth + 1)
+        found.setdefault(file.label, set()).add(parts[depth] if len(parts) > depth + 1 else "")
+    return [(classes[label], frozenset(names)) for label, names in found.items()]
 
 
 def _check_same(
@@ -169,22 +216,24 @@ def _check_counts(
     folder: Path,
     files: tuple[ImageFile, ...],
     classes: Sequence[str],
-    ignored: Counter[str],
+    ignored: Sequence[Counter[str]],
     *,
     least: int,
 ) -> None:
     if not files:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common(_NAMED))
-        found = f" (other files: {kinds})" if kinds else ""
+        found = other_files(ignored)
         raise DataError(f"{str(folder)!r} holds no images{found}; read are {' '.join(SUFFIXES)}")
     counts = Counter(file.label for file in files)
     few = [name for label, name in enumerate(classes) if counts[label] < least]
     if few:
+        found = other_files(
+            [some for some, name in zip(ignored, classes, strict=True) if name in few]
+        )
         raise DataError(
             f"{str(folder)!r}: every class needs at least {least} "
             f"{'image' if least == 1 else 'images, one to learn from and one held out'}, but "
-            f"{_named(few)} {'has' if len(few) == 1 else 'have'} fewer; add images or move the "
-            "folder away"
+            f"{_named(few)} {'has' if len(few) == 1 else 'have'} fewer{found}; add images or move "
+            "the folder away"
         )
 
 

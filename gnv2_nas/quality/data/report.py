@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import msgspec
+
+from gnv2_nas.quality.data.file_kinds import kind_of_name
 
 MUCH_IMBALANCE = 10.0
 """Largest over smallest class; from here on accuracy says little about the small classes."""
@@ -28,6 +33,18 @@ class SkippedFile(msgspec.Struct, frozen=True):
     reason: str
 
 
+class SetAside(msgspec.Struct, frozen=True):
+    """Files of one suffix in the folder of one class that are no images by their names."""
+
+    suffix: str
+    """In lower case, or what stands in the place of one."""
+    name: str
+    """Of the class."""
+    count: int
+    of: int
+    """Files in the folder of the class, images included."""
+
+
 class DataReport(msgspec.Struct, frozen=True):
     """What a data set consists of."""
 
@@ -35,6 +52,8 @@ class DataReport(msgspec.Struct, frozen=True):
     skipped: tuple[SkippedFile, ...] = ()
     ignored: int = 0
     """Files that are no images by their names."""
+    set_aside: tuple[SetAside, ...] = ()
+    """The same by suffix and class."""
     notes: tuple[str, ...] = ()
     """What else a person should know, a line each."""
     warnings: tuple[str, ...] = ()
@@ -69,10 +88,25 @@ class DataReport(msgspec.Struct, frozen=True):
             f"{self.val:,} held out; always answering the largest class scores "
             f"{self.chance:.1%}"
         ]
+        aside = _by_suffix(self.set_aside)
         if self.ignored:
-            lines.append(f"{_files(self.ignored)} ignored: no images by their names")
+            plain = [_in_classes(s, files) for s, files in aside.items() if not kind_of_name(s)]
+            named = f": {'; '.join(plain[:_NAMED])}{_more(plain)}" if plain else ""
+            lines.append(f"{_files(self.ignored)} ignored: no images by their names{named}")
         lines += self.notes
-        return lines + [f"warning: {line}" for line in (*self.warnings, *self._of_counts())]
+        return lines + [f"warning: {line}" for line in self._all_warnings()]
+
+    def _all_warnings(self) -> list[str]:
+        aside = _by_suffix(self.set_aside)
+        return [
+            *self.warnings,
+            *(
+                f"set aside: {_in_classes(suffix, files)}; {kind.name}, not read: {kind.advice}"
+                for suffix, files in aside.items()
+                if (kind := kind_of_name(suffix))
+            ),
+            *self._of_counts(),
+        ]
 
     def _of_counts(self) -> list[str]:
         warnings = []
@@ -96,5 +130,22 @@ def _files(count: int) -> str:
     return f"{count:,} file" if count == 1 else f"{count:,} files"
 
 
-def _more(items: tuple[SkippedFile, ...] | list[ClassCount]) -> str:
+def _by_suffix(files: Sequence[SetAside]) -> dict[str, list[SetAside]]:
+    """Suffix → what is in which class, the most frequent suffix first."""
+    found: dict[str, list[SetAside]] = defaultdict(list)
+    for each in files:
+        found[each.suffix].append(each)
+    return dict(sorted(found.items(), key=lambda item: -sum(each.count for each in item[1])))
+
+
+def _in_classes(suffix: str, files: list[SetAside]) -> str:
+    """How many files of a suffix there are, and where."""
+    largest = sorted(files, key=lambda each: -each.count)
+    named = ", ".join(
+        f"{each.count:,} of {each.of:,} in {each.name!r}" for each in largest[:_NAMED]
+    )
+    return f"{sum(each.count for each in files):,} {suffix} ({named}{_more(files)})"
+
+
+def _more(items: Sequence[object]) -> str:
     return f" and {len(items) - _NAMED:,} more" if len(items) > _NAMED else ""

@@ -1,7 +1,7 @@
 """A training part and a held-out part, of every class the same share.
 
 Which side an image falls on depends on its content and the seed alone: adding images to a class
-hardly moves the others, and equal images of a class, wherever they lie, stay on one side.
+hardly moves the others, and equal pictures of a class, in whatever files, stay on one side.
 """
 
 from __future__ import annotations
@@ -23,7 +23,18 @@ class LabelledImage(NamedTuple):
     name: str
     label: int
     digest: str
-    """Equal for images of equal content."""
+    """Equal for equal pictures."""
+    file_digest: str = ""
+    """Equal for equal files; "" where there are none."""
+
+    @property
+    def content(self) -> str:
+        """What the split and its hash are computed from.
+
+        The file, not the picture: where no picture is there twice, a folder is split as it was by
+        earlier versions, whichever decoder this machine has.
+        """
+        return self.file_digest or self.digest
 
 
 class Sides(NamedTuple):
@@ -51,10 +62,11 @@ class Sides(NamedTuple):
         )
 
     def content_hash(self, classes: Sequence[str]) -> str:
-        """12 hexadecimal digits, whatever the images are called and at whichever size they are
-        stored."""
+        """12 hexadecimal digits: which files, of which class, are on which side; whatever the
+        files are called and at whichever size their images are stored.
+        """
         lines = [
-            f"{side} {classes[image.label]} {image.digest}\n"
+            f"{side} {classes[image.label]} {image.content}\n"
             for side, images in zip(self._fields, self, strict=True)
             for image in images
         ]
@@ -71,9 +83,9 @@ def stratified(
     """
     if not 0 < held_out < 1:
         raise DataError(f"`0 < held_out < 1` must hold, but got {held_out}; try 0.2")
-    groups: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[int, dict[str, list[LabelledImage]]] = defaultdict(lambda: defaultdict(list))
     for image in images:
-        groups[image.label][image.digest].append(image.row)
+        groups[image.label][image.digest].append(image)
     chosen: set[int] = set()
     for label, name in enumerate(classes):
         if len(groups[label]) < 2:
@@ -81,23 +93,24 @@ def stratified(
                 f"class {name!r} has {len(groups[label])} usable images of different content; at "
                 "least 2 are needed, one to learn from and one held out"
             )
-        chosen |= _drawn(groups[label], held_out, seed)
+        chosen |= _drawn(list(groups[label].values()), held_out, seed)
     return Sides(
         [image for image in images if image.row not in chosen],
         [image for image in images if image.row in chosen],
     )
 
 
-def _drawn(groups: dict[str, list[int]], held_out: float, seed: int) -> set[int]:
+def _drawn(groups: Sequence[list[LabelledImage]], held_out: float, seed: int) -> set[int]:
     """Rows of about `held_out` of a class, equal images together, never none and never all."""
 
-    def place(digest: str) -> bytes:
-        return hashlib.sha256(f"{seed} {digest}".encode()).digest()
+    def place(group: list[LabelledImage]) -> bytes:
+        content = min(image.content for image in group)
+        return hashlib.sha256(f"{seed} {content}".encode()).digest()
 
-    wanted = held_out * sum(map(len, groups.values()))
+    wanted = held_out * sum(map(len, groups))
     drawn: set[int] = set()
-    for digest in sorted(groups, key=place)[:-1]:
-        if drawn and len(drawn) + len(groups[digest]) / 2 > wanted:
+    for group in sorted(groups, key=place)[:-1]:
+        if drawn and len(drawn) + len(group) / 2 > wanted:
             break
-        drawn.update(groups[digest])
+        drawn.update(image.row for image in group)
     return drawn

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from gnv2_nas.errors import DataError
+from gnv2_nas.quality.data.file_kinds import NO_FILE, NO_SUFFIX, SUFFIXES
 
-SUFFIXES = (
-    ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-"""Of the files that are taken for images, in lower case."""
-_NOT_DATA = {"__MACOSX"}
-"""What archives leave behind."""
+_NOT_DATA = {
+    "__MACOSX", "@eaDir", "desktop.ini", "ehthumbs.db", "Icon\r", "lost+found",
+    "System Volume Information", "Thumbs.db", "thumbs.db",
+}  # fmt: skip
+"""What archives, file managers and disks leave behind."""
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -33,27 +34,61 @@ def find_images(folder: Path, ignored: Counter[str]) -> list[str]:
     entered once.
 
     Args:
-        ignored: counts the other files by their suffix.
+        ignored: counts the other files by their suffix, `NO_SUFFIX` or `NO_FILE`.
 
     Raises:
         DataError: a folder cannot be read.
     """
     found: list[str] = []
+    for entry in _files_below(str(folder)):
+        suffix = _suffix(entry)
+        if suffix in SUFFIXES:
+            found.append(entry.path)
+        else:
+            ignored[suffix] += 1
+    return sorted(found)
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether there is an image anywhere below a folder; ends at the first.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    return any(_suffix(entry) in SUFFIXES for entry in _files_below(str(folder)))
+
+
+def images_in(folder: Path) -> int:
+    """How many images lie in a folder itself.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    return sum(
+        not _is_folder(entry) and _suffix(entry) in SUFFIXES for entry in _visible(str(folder))
+    )
+
+
+def _files_below(folder: str) -> Iterator[os.DirEntry[str]]:
     entered: set[tuple[int, int]] = set()
-    waiting = [str(folder)]
+    waiting = [folder]
     while waiting:
         current = waiting.pop()
         if not _enter(current, entered):
             continue
         for entry in _visible(current):
-            suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - see above
             if _is_folder(entry):
                 waiting.append(entry.path)
-            elif suffix in SUFFIXES and _is_regular(entry):
-                found.append(entry.path)
             else:
-                ignored[suffix or entry.name] += 1
-    return sorted(found)
+                yield entry
+
+
+def _suffix(entry: os.DirEntry[str]) -> str:
+    """In lower case, with its dot."""
+    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - see above
+    if suffix in SUFFIXES and not _is_regular(entry):
+        return NO_FILE
+    return suffix or NO_SUFFIX
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

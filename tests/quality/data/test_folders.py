@@ -80,7 +80,7 @@ def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
     folder = scan_folder(str(tmp_path))
     assert folder.classes == ("a", "b")
     assert len(folder.train) == 4
-    assert folder.ignored == 2
+    assert folder.ignored == 1
 
 
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
