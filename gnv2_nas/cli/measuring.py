@@ -42,7 +42,9 @@ def calibrate(device: Device, deadline: float = math.inf) -> None:
         with waiting_until(deadline):
             with_progress(
                 f"calibrating device {device.name}, once",
-                lambda progress: ensure_calibrated(device, progress, waiting=say),
+                lambda progress: ensure_calibrated(
+                    device, progress, waiting=say, deadline=deadline
+                ),
             )
 
 

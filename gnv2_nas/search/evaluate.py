@@ -150,7 +150,7 @@ class Evaluator:
         if not self.settings.measures:
             return [None] * len(architectures)
         with nullcontext() if self.workers is None else self.workers.paused():
-            ensure_calibrated(self.device, waiting=self.waiting)
+            ensure_calibrated(self.device, waiting=self.waiting, deadline=deadline.at)
             began = deadline.clock()
             until_first_round: list[float] = []
 
