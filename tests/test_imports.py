@@ -31,7 +31,9 @@ SHARED = {
     "units": {"errors"},
     "commands": set(),
     "cores": set(),
-    "files": {"errors"},
+    "leftovers": set(),
+    "files": {"errors", "leftovers"},
+    "file_sets": {"files", "leftovers"},
     "documents": {"errors", "files"},
     "regression": set(),
 }
