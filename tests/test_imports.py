@@ -34,6 +34,7 @@ SHARED = {
     "leftovers": set(),
     "files": {"errors", "leftovers"},
     "file_sets": {"files", "leftovers"},
+    "outputs": {"errors", "files", "leftovers"},
     "documents": {"errors", "files"},
     "regression": set(),
 }

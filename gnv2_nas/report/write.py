@@ -10,7 +10,7 @@ import msgspec
 
 from gnv2_nas.file_sets import write_set
 from gnv2_nas.report.frames import candidate_rows, frame_of
-from gnv2_nas.report.naming import ReportFiles, report_files
+from gnv2_nas.report.naming import ReportFiles, check_report_files
 from gnv2_nas.report.page import page
 from gnv2_nas.report.recommendation import Recommendation, recommend
 from gnv2_nas.report.trust_box import trust_box, trust_sentence
@@ -24,9 +24,10 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
     """Write page, JSON and CSV of `record`; all are made before the first is written.
 
     Raises:
+        OutputError: something else is in the place of one of them.
         StorageError: the disk refused; the files that were there before stay as they were.
     """
-    files = report_files(record.name, folder)
+    files = check_report_files(record.name, folder)
     members = front(record)
     recommendation = recommend(record, members)
     rows = candidate_rows(record)
