@@ -13,8 +13,9 @@ from gnv2_nas.arch import Architecture, GhostBlock, Preprocessing
 from gnv2_nas.cli.calibration_images import MOST, calibration_images
 from gnv2_nas.cli.training_request import TrainRequest, check_request
 from gnv2_nas.cli.weights import weighed
-from gnv2_nas.errors import CheckpointError, InputError
+from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.nn import save_weights
+from gnv2_nas.quality.training.history import history_path, state_path
 from tests.networks import random_model
 
 ARCH = Architecture((GhostBlock(8, 6),), 4, 8, 8, resolution=32, num_classes=1000)
@@ -70,3 +71,17 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the folder holds no image"):
         calibration_images(tmp_path / "empty", 8, COLOURS)
     assert MOST >= 100
+
+
+def test_a_training_that_was_killed_at_its_very_end_goes_on(tmp_path: Path) -> None:
+    output, network = tmp_path / "out.safetensors", tmp_path / "net.json"
+    network.write_text(FIVE.to_json())
+    output.write_text("weights, but the state was not removed yet")
+    asked = TrainRequest(str(network), "digits", output=output)
+    with pytest.raises(OutputError, match="is there already"):
+        check_request(asked)
+    state_path(output).write_text("the state")
+    assert check_request(asked).output == output
+    history_path(output).write_text('{"of": "the user"}')
+    with pytest.raises(OutputError, match="the curve of the training would overwrite"):
+        check_request(asked)
