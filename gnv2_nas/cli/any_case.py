@@ -61,7 +61,8 @@ def _samplers() -> Iterable[str]:
     return SAMPLERS
 
 
-def _objectives(text: str) -> str:
+def lower(text: str) -> str:
+    """For choices that are all in small letters, alone or in a list."""
     return text.lower()
 
 
@@ -74,5 +75,4 @@ space = any_case(_named("search_spaces"))
 device = any_case(_named("profiles"))
 quality = any_case(_estimators, before_colon=True)
 sampler = any_case(_samplers)
-objectives = _objectives
 data = _data

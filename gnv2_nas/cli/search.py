@@ -50,7 +50,7 @@ def search(
         str,
         typer.Option(
             help="Comma-separated: quality, latency, macs, params, memory.",
-            callback=any_case.objectives,
+            callback=any_case.lower,
         ),
     ] = defaults.OBJECTIVES,
     sampler: Annotated[

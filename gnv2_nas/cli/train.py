@@ -55,7 +55,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = defaults.SEED,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=str.lower)
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=any_case.lower)
     ] = "auto",
     storage: Storage = defaults.STORAGE,
     json: Json = False,

@@ -18,7 +18,7 @@ from gnv2_nas.cli import any_case
         (any_case.device, "CPU", "cpu"),
         (any_case.quality, "Supernet:My.safetensors", "supernet:My.safetensors"),
         (any_case.sampler, "TPE", "tpe"),
-        (any_case.objectives, "Quality,LATENCY", "quality,latency"),
+        (any_case.lower, "Quality,LATENCY", "quality,latency"),
         (any_case.data, "Digits", "digits"),
         (any_case.any_case(lambda: ("onnx", "pte")), "ONNX", "onnx"),
         (any_case.any_case(lambda: ("onnx", "pte")), "onxx", "onxx"),
