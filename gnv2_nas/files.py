@@ -11,10 +11,12 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameError
+from gnv2_nas.leftovers import make_aside, remove_leftovers
 
 SUFFIXES = (".yaml", ".yml")
 """Of files that are found by name."""
@@ -96,7 +98,8 @@ def _is_file(path: Path) -> bool:
 
 
 def check_writable(folder: Path) -> None:
-    """Make `folder` and prove that a file can be created in it.
+    """Make `folder` and prove that a file can be created in it; also remove what killed processes
+    have left there.
 
     Raises:
         OutputError: it cannot; known before any work is done.
@@ -104,7 +107,7 @@ def check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            pass
+            remove_leftovers(folder)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(
@@ -132,26 +135,45 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         StorageError: the disk refused (full, read-only); an older file stays as it was.
     """
     content = data.encode() if isinstance(data, str) else data
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
+        with replacing(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        temporary = None
     except OSError as error:
-        reason = error.strerror or error
-        raise StorageError(f"cannot write {str(path)!r}: {reason}; nothing was changed") from None
-    finally:
-        # Also when interrupted from the keyboard.
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        raise not_written(path, error) from None
+
+
+def not_written(path: Path, error: OSError) -> StorageError:
+    """What to say where nothing could be written."""
+    reason = error.strerror or error
+    return StorageError(f"cannot write {str(path)!r}: {reason}; nothing was changed")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of `path` when the block ends without an error, and not
+    before. What killed processes have left beside it is removed first.
+
+    Raises:
+        OSError: the disk refused; an older file stays as it was.
+    """
+    remove_leftovers(path.parent)
+    aside, descriptor = make_aside(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            flush(file)
+            aside.replace(path)
+    except BaseException:  # also when interrupted from the keyboard
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+
+
+def flush(file: IO[bytes]) -> None:
+    """Bring what was written to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def content_hash(path: Path) -> str:
@@ -172,9 +194,3 @@ def append_line(path: Path, content: bytes) -> None:
         line = content + b"\n" if whole else b"\n" + content + b"\n"
         if file.write(line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

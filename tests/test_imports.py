@@ -31,7 +31,10 @@ SHARED = {
     "units": {"errors"},
     "commands": set(),
     "cores": set(),
-    "files": {"errors"},
+    "leftovers": set(),
+    "files": {"errors", "leftovers"},
+    "file_sets": {"files", "leftovers"},
+    "outputs": {"errors", "files", "leftovers"},
     "documents": {"errors", "files"},
     "regression": set(),
 }

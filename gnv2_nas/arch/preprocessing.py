@@ -13,8 +13,7 @@ from gnv2_nas.errors import DataError
 
 
 class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """RGB, shorter side resized to the resolution (bilinear, antialiased), centre crop to a
-    square, values divided by 255, minus `mean`, over `std`.
+    """What `steps` says: how an image becomes the input, with these numbers.
 
     Raises:
         DataError: a standard deviation that is not positive, a value that is not finite.
@@ -32,6 +31,26 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "mean must be finite and std positive, "
                 f"but got mean={self.mean} and std={self.std}; measure them on images"
             )
+
+    def steps(self, side: int) -> tuple[str, ...]:
+        """How an image file becomes the input of a network, as sentences in order; what
+        `quality.data.decoding` does.
+
+        Args:
+            side: height and width of the input, pixels.
+        """
+        mean, std = (", ".join(f"{value:.6g}" for value in each) for each in (self.mean, self.std))
+        return (
+            "Decode the image; of an animation the first frame. Turn it upright as the orientation "
+            "in its EXIF data says.",
+            "Scale 16-bit grey to 8 bits: value / 257, rounded. Put transparent images on white. "
+            "Convert to RGB.",
+            f"Resize so that the shorter side is {side} px (bilinear, antialiased) and crop the "
+            f"centre, {side} × {side} px.",
+            "Divide by 255.",
+            f"Subtract the mean ({mean}) and divide by the standard deviation ({std}), colour by "
+            "colour; the order is red, green, blue.",
+        )
 
     def to_json(self) -> str:
         """JSON: fields in declaration order, no white space."""

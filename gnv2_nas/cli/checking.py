@@ -93,7 +93,7 @@ def fit_with_progress(
     data: str, space: str, quality: str, output: Path, networks: int, seed: int
 ) -> Predictor:
     """Evaluate networks, fit a predictor and keep it."""
-    from gnv2_nas.quality.predictor_request import check_fit_request
+    from gnv2_nas.quality.predictor_request import accuracies_path, check_fit_request
 
     checked = check_fit_request(data, space, quality, output, networks)
 
@@ -110,7 +110,7 @@ def fit_with_progress(
     predictor = with_progress(
         f"evaluating {networks} networks",
         lambda progress: evaluate_and_fit(
-            quality, context, networks, output.with_name(output.name + ".jsonl"), progress
+            quality, context, networks, accuracies_path(output), progress
         ),
     )
     save_predictor(predictor, output)

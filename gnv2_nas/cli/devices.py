@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, print_table, readable
 from gnv2_nas.cli.measuring import say_shortage
 from gnv2_nas.cli.options import Json
@@ -50,7 +51,10 @@ def list_devices(json: Json = False) -> None:
 
 @app.command()
 def fit(
-    name: Annotated[str, typer.Argument(help="Device profile: a name or a YAML file.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Device profile: a name or a YAML file.", callback=any_case.device),
+    ],
     networks: Annotated[
         int | None, typer.Option(help="Networks to measure: 120, or 20 with --from.")
     ] = None,
@@ -58,7 +62,11 @@ def fit(
         int | None, typer.Option(help="Those of them that give the error; a quarter without.")
     ] = None,
     space: Annotated[
-        str, typer.Option(help="Search space they are drawn from: a name or a YAML file.")
+        str,
+        typer.Option(
+            help="Search space they are drawn from: a name or a YAML file.",
+            callback=any_case.space,
+        ),
     ] = "",
     correct: Annotated[
         Path | None,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import say
 from gnv2_nas.cli.live import LiveLine
 from gnv2_nas.cli.options import Storage
 from gnv2_nas.cli.weights import WeightsFrom, weighed
 from gnv2_nas.errors import InputError, UnknownNameError
-from gnv2_nas.files import check_output, write_atomically
+from gnv2_nas.file_sets import write_set
 from gnv2_nas.graph.state_dicts import AVERAGE
+from gnv2_nas.outputs import Kind, check_outputs
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
@@ -26,7 +29,11 @@ RUNTIME_OF = {
     "onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "tflite": "litert",
     "pte": "executorch",
 }  # fmt: skip
-FORMATS = ("json", *RUNTIME_OF)
+SUFFIXES = {
+    "json": (".json",), "onnx": (".onnx",), "openvino": (".xml", ".bin"),
+    "ncnn": (".param", ".bin"), "tflite": (".tflite",), "pte": (".pte",),
+}  # fmt: skip
+FORMATS = tuple(SUFFIXES)
 PRECISIONS = ("fp32", "int8")
 
 
@@ -35,14 +42,16 @@ def export(
         str,
         typer.Argument(
             help="A preset, an architecture JSON file, STUDY:TRIAL, or a .safetensors file that "
-            "says which network it is of."
+            "says which network it is of.",
+            callback=any_case.network,
         ),
     ],
     format: Annotated[  # noqa: A002
         str,
         typer.Option(
             help="onnx; openvino (.xml and .bin), ncnn (.param and .bin), tflite, "
-            "pte (ExecuTorch); or json for the architecture."
+            "pte (ExecuTorch); or json for the architecture.",
+            callback=any_case.any_case(lambda: FORMATS),
         ),
     ] = "onnx",
     weights: Annotated[
@@ -54,9 +63,19 @@ def export(
     ] = None,
     weights_from: WeightsFrom = AVERAGE,
     output: Annotated[
-        Path | None, typer.Option(help="File to write; by default the network's id.")
+        Path | None,
+        typer.Option(
+            help="File to write; by default the network's id. Only an earlier export of the same "
+            "format is overwritten."
+        ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, or int8 for onnx and openvino.")] = "fp32",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="fp32, or int8 for onnx and openvino.",
+            callback=any_case.any_case(lambda: PRECISIONS),
+        ),
+    ] = "fp32",
     calibration_images: Annotated[
         Path | None,
         typer.Option(
@@ -82,63 +101,116 @@ def export(
     from gnv2_nas.search.networks import find_network, is_weights
 
     arch = find_network(network, storage)
-    check_output(output or Path(arch.id))
+    inputs = (network, weights, calibration_images)
     if format == "json":
-        _write({".json": arch.to_json().encode()}, arch, output)
-        return
+        path = output or Path(f"{arch.id}.json")
+        check_outputs({path: _ARCHITECTURE}, inputs)
+        return _write({path: arch.to_json().encode()})
     if weights is None and is_weights(network):
         weights = Path(network)
     if weights is None and weights_from != AVERAGE:
         raise InputError("--weights-from chooses within a checkpoint; give --weights too")
     if weights is not None:
         arch = weighed(arch, weights, weights_from)
+    place = _checked_place(format, arch, output, inputs)
     images = _images(calibration_images, precision, arch, weights)
-    _export(arch, weights, weights_from, output, _runtime(format, precision, images))
+    _export(arch, weights, weights_from, place, _runtime(format, precision, images))
     if precision == "int8" and calibration_images is None:
         say("calibrated on noise, which is enough for timing; give --calibration-images for use")
+    return None
+
+
+class _Place(NamedTuple):
+    """Where an export goes."""
+
+    format: str
+    files: Mapping[str, Path]
+    """Suffix → file."""
+    card: Path
+
+
+def _checked_place(
+    format: str,  # noqa: A002
+    arch: Architecture,
+    output: Path | None,
+    inputs: Iterable[Path | str | None],
+) -> _Place:
+    """One file under the name asked for; of several each with its own suffix."""
+    from gnv2_nas.report.exported import check_export
+
+    suffixes, name = SUFFIXES[format], output or Path(arch.id)
+    if output is not None and len(suffixes) == 1:
+        files = {suffixes[0]: output}
+    else:
+        known = output is not None and output.suffix in suffixes
+        stem = name.with_suffix("") if known else name
+        files = {suffix: Path(f"{stem}{suffix}") for suffix in suffixes}
+    return _Place(format, files, check_export(name, format, list(files.values()), inputs))
+
+
+def _is_architecture(path: Path) -> bool:
+    from gnv2_nas.arch import Architecture
+    from gnv2_nas.errors import ArchitectureError
+
+    try:
+        Architecture.from_json(path.read_bytes())
+    except ArchitectureError:
+        return False
+    return True
+
+
+_ARCHITECTURE = Kind("the architecture", _is_architecture)
 
 
 def _export(
     arch: Architecture,
     weights: Path | None,
     weights_from: str,
-    output: Path | None,
+    place: _Place,
     runtime: Runtime,
 ) -> None:
     from gnv2_nas.graph.checkpoint import read_preprocessing, read_training
     from gnv2_nas.profiling.parity import check_parity
-    from gnv2_nas.report.model_card import Deployed, card_path, model_card
-    from gnv2_nas.report.overwriting import check_card
+    from gnv2_nas.report.exported import Exported
+    from gnv2_nas.report.model_card import Deployed, model_card
 
-    card = card_path(output or Path(arch.id))
-    check_card(card)
     model = None if weights is None else _trained(arch, weights, weights_from)
     preprocessing = None if weights is None else read_preprocessing(weights)
     training = None if weights is None else read_training(weights)
     with LiveLine(f"writing for {runtime.name}"):
-        artefact = _with_metadata(runtime.write(arch, model), preprocessing, training)
+        artefact = _with_metadata(runtime.write(arch, model), arch, preprocessing, training)
         apart = check_parity(arch, runtime.load(artefact, 1), runtime, model)
-    files = _write(artefact, arch, output)
+    contents = {place.files[suffix]: content for suffix, content in artefact.items()}
     say(f"checked in {runtime.version()}: logits differ from torch's by {apart:.1g} of the largest")
     deployed = Deployed(
-        files, runtime.precision, runtime.version(), apart, channels_last=runtime.name == "litert"
+        tuple(contents),
+        runtime.precision,
+        runtime.version(),
+        apart,
+        channels_last=runtime.name == "litert",
+        exported=Exported.of(place.format, contents),
     )
     source = "" if weights is None else weights.name
-    write_atomically(card, model_card(arch, deployed, source, preprocessing, training))
-    say(f"written: {card}, its model card")
+    _write(contents, {place.card: model_card(arch, deployed, source, preprocessing, training)})
+    say(f"written: {place.card}, its model card")
     if weights is None:
         say("weights: random, made for timing; give --weights for a network that was trained")
 
 
 def _with_metadata(
-    artefact: Artefact, preprocessing: Preprocessing | None, training: TrainingRecord | None
+    artefact: Artefact,
+    arch: Architecture,
+    preprocessing: Preprocessing | None,
+    training: TrainingRecord | None,
 ) -> Artefact:
     """An ONNX file that says what the card says; other files as they are."""
-    from gnv2_nas.graph.checkpoint_contents import PREPROCESSING_KEY, TRAINING_KEY
+    from gnv2_nas.graph.checkpoint_contents import PREPROCESSING_KEY, STEPS_KEY, TRAINING_KEY
     from gnv2_nas.graph.onnx_wire import with_metadata
 
     known = {PREPROCESSING_KEY: preprocessing, TRAINING_KEY: training}
     entries = {key: value.to_json() for key, value in known.items() if value is not None}
+    if preprocessing is not None:
+        entries[STEPS_KEY] = "\n".join(preprocessing.steps(arch.resolution))
     return {
         suffix: with_metadata(content, **entries) if suffix == ".onnx" else content
         for suffix, content in artefact.items()
@@ -174,16 +246,10 @@ def _images(
     return calibration_images(source, arch.resolution, preprocessing)
 
 
-def _write(artefact: Artefact, arch: Architecture, output: Path | None) -> tuple[Path, ...]:
-    """One file under the name asked for; of several each with its own suffix."""
-    written = []
-    for suffix, content in artefact.items():
-        path = output or Path(f"{arch.id}{suffix}")
-        if len(artefact) > 1 and output is not None:
-            path = path.with_suffix(suffix) if path.suffix in artefact else Path(f"{path}{suffix}")
-        write_atomically(path, content)
-        written.append(path)
+def _write(contents: Mapping[Path, bytes], beside: Mapping[Path, str] | None = None) -> None:
+    """Write files that belong together, and say so."""
+    write_set({**contents, **(beside or {})})
+    for path, content in contents.items():
         size = len(content)
         amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size} B"
         say(f"written: {path} ({amount})")
-    return tuple(written)

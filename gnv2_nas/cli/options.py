@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.search import defaults
 
 Storage = Annotated[
@@ -14,7 +15,11 @@ Storage = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DeviceName = Annotated[
-    str, typer.Option(help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file.")
+    str,
+    typer.Option(
+        help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file.",
+        callback=any_case.device,
+    ),
 ]
 ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.live import LiveLine
 from gnv2_nas.cli.options import DeviceName, Json, Storage
@@ -23,7 +24,8 @@ def profile(
     networks: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Presets, architecture JSON files or STUDY:TRIAL; all presets without."
+            help="Presets, architecture JSON files or STUDY:TRIAL; all presets without.",
+            callback=any_case.each_of(any_case.network),
         ),
     ] = None,
     device: DeviceName = defaults.DEVICE,
@@ -129,10 +131,10 @@ def _measured(
 ) -> list[Measurement]:
     """Latencies in the order given, kept in the device's file."""
     from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
-    from gnv2_nas.files import check_writable
     from gnv2_nas.profiling import journal
+    from gnv2_nas.search.device_files import check_device_files
 
-    check_writable(journal.FOLDER)
+    check_device_files(device)
     opened = calibrated_device(device)
     measurements = measure_with_progress(list(networks.values()), opened, to_compare=to_compare)
     journal.append(measurements)

@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.cli.options import Json
 
-Data = Annotated[str, typer.Option(help="Images: a folder of class folders, or digits.")]
-Space = Annotated[str, typer.Option(help="Search space: a name or a YAML file.")]
+Data = Annotated[
+    str,
+    typer.Option(help="Images: a folder of class folders, or digits.", callback=any_case.data),
+]
+Space = Annotated[
+    str, typer.Option(help="Search space: a name or a YAML file.", callback=any_case.space)
+]
 Seed = Annotated[int, typer.Option(help="Seed of the networks that are drawn.")]
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -55,7 +61,10 @@ def check(
     ] = None,
     quality: Annotated[
         list[str] | None,
-        typer.Option(help="Check this, too: train or predictor:FILE. May be given several times."),
+        typer.Option(
+            help="Check this, too: train or predictor:FILE. May be given several times.",
+            callback=any_case.each_of(any_case.quality),
+        ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -94,7 +103,12 @@ def check(
 def fit(
     data: Data,
     space: Space,
-    quality: Annotated[str, typer.Option(help="The accuracy to predict: supernet:FILE or train.")],
+    quality: Annotated[
+        str,
+        typer.Option(
+            help="The accuracy to predict: supernet:FILE or train.", callback=any_case.quality
+        ),
+    ],
     output: Annotated[Path, typer.Option(help="Where the predictor goes.")] = Path(
         "predictor.json"
     ),

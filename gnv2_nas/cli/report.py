@@ -26,7 +26,9 @@ def report(
 
     require_study(storage, study)
     check_writable(reports)
-    from gnv2_nas.report import write_report
+    from gnv2_nas.report import check_report_files, write_report
+
+    check_report_files(study, reports)
     from gnv2_nas.search.storage.store import open_study
 
     files = write_report(open_study(storage, study).record(), reports)

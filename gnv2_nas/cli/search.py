@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storage
 from gnv2_nas.commands import PROGRAM, command_line
@@ -25,9 +26,10 @@ def search(
         list[str] | None,
         typer.Option(help="Limit: 300MFLOPs, 12ms, 6Mparams or 20MB. May be given several times."),
     ] = None,
-    space: Annotated[str, typer.Option(help="Search space: a name or a YAML file.")] = (
-        defaults.SPACE
-    ),
+    space: Annotated[
+        str,
+        typer.Option(help="Search space: a name or a YAML file.", callback=any_case.space),
+    ] = defaults.SPACE,
     device: DeviceName = defaults.DEVICE,
     quality: Annotated[
         str,
@@ -35,18 +37,27 @@ def search(
             help="What to maximise: an accuracy (supernet:FILE, train, predictor:FILE) or a score "
             "without data (zen, naswot, synflow, az-nas, params, macs).",
             show_default=f"{defaults.QUALITY}, or what gnv2-nas quality check found to be better",
+            callback=any_case.quality,
         ),
     ] = "",
     data: Annotated[
         str,
-        typer.Option(help="Your images: a folder of class folders, or digits. Gives the classes."),
+        typer.Option(
+            help="Your images: a folder of class folders, or digits. Gives the classes.",
+            callback=any_case.data,
+        ),
     ] = "",
     objectives: Annotated[
-        str, typer.Option(help="Comma-separated: quality, latency, macs, params, memory.")
+        str,
+        typer.Option(
+            help="Comma-separated: quality, latency, macs, params, memory.",
+            callback=any_case.lower,
+        ),
     ] = defaults.OBJECTIVES,
-    sampler: Annotated[str, typer.Option(help="predictor, nsga2, tpe, gp or random.")] = (
-        defaults.SAMPLER
-    ),
+    sampler: Annotated[
+        str,
+        typer.Option(help="predictor, nsga2, tpe, gp or random.", callback=any_case.sampler),
+    ] = defaults.SAMPLER,
     trials: Annotated[
         int, typer.Option(help="Networks the study shall have in the end, stock not counted.")
     ] = defaults.TRIALS,
@@ -79,6 +90,7 @@ def search(
     [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/],
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
+    from gnv2_nas.report import check_report_files
     from gnv2_nas.search.request import SearchRequest, check_request
     from gnv2_nas.units import parse_duration
 
@@ -102,6 +114,7 @@ def search(
         command=command_line([PROGRAM, *sys.argv[1:]]),
     )
     checked = check_request(asked)
+    check_report_files(checked.study, reports)
     if checked.settings.quality not in (quality, defaults.QUALITY):
         say(
             f"score: {checked.settings.quality}, best of the data-free ones on this space by "

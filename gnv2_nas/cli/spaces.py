@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, print_line, print_table, readable
 from gnv2_nas.cli.options import Json
 
 
 def spaces(
-    name: Annotated[str, typer.Argument(help="Show the axes of this space.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Show the axes of this space.", callback=any_case.space)
+    ] = "",
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of space files, for editors.")
     ] = False,

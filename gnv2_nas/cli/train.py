@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gnv2_nas.cli import any_case
 from gnv2_nas.cli.options import Json, Storage
 from gnv2_nas.cli.weights import WeightsFrom
 from gnv2_nas.graph.state_dicts import AVERAGE
@@ -18,17 +19,25 @@ def train(
         str,
         typer.Argument(
             help="A preset, an architecture JSON file, STUDY:TRIAL, a .safetensors file to go on "
-            "from; or the word supernet, with --space."
+            "from; or the word supernet, with --space.",
+            callback=any_case.network,
         ),
     ],
     data: Annotated[
-        str, typer.Option(help="Your images: a folder of class folders, or digits (built in).")
+        str,
+        typer.Option(
+            help="Your images: a folder of class folders, or digits (built in).",
+            callback=any_case.data,
+        ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(help="File to write, .safetensors; by default named after the network."),
     ] = None,
-    space: Annotated[str, typer.Option(help="For supernet: the space it shall contain.")] = "",
+    space: Annotated[
+        str,
+        typer.Option(help="For supernet: the space it shall contain.", callback=any_case.space),
+    ] = "",
     from_supernet: Annotated[
         Path | None, typer.Option(help="Begin with the weights of this supernet.")
     ] = None,
@@ -45,7 +54,9 @@ def train(
         int | None, typer.Option(help="Height and width of the image, where not the network's own.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = defaults.SEED,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=any_case.lower)
+    ] = "auto",
     storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:

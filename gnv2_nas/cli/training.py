@@ -13,7 +13,7 @@ from gnv2_nas.cli.measuring import with_progress
 from gnv2_nas.cli.networks import size_line
 from gnv2_nas.cli.training_progress import TrainingProgress
 from gnv2_nas.cli.training_request import CheckedRequest
-from gnv2_nas.cli.training_summary import Summary, conclude
+from gnv2_nas.cli.training_summary import Summary, conclude, page_of
 from gnv2_nas.quality.data import load_dataset
 from gnv2_nas.quality.training import Recipe, default_recipe, train_network, train_supernet
 from gnv2_nas.space import SearchSpace
@@ -122,12 +122,16 @@ def _train(
 ) -> TrainingResult[Any]:
     request = checked.request
     device = None if request.device == "auto" else request.device
+
+    def beside(result: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
+        return {checked.page: page_of(Summary(checked, dataset, recipe, result))}
+
     if isinstance(checked.subject, SearchSpace):
         return train_supernet(
             checked.subject, dataset, recipe, checked.output, seed=request.seed, device=device,
-            observer=progress.show,
+            observer=progress.show, beside=beside,
         )  # fmt: skip
     return train_network(
         checked.subject, dataset, recipe, checked.output, initial=initial, seed=request.seed,
-        device=device, observer=progress.show,
+        device=device, observer=progress.show, beside=beside,
     )  # fmt: skip

@@ -10,13 +10,13 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
-from gnv2_nas.files import check_output
 from gnv2_nas.graph.checkpoint import check_checkpoint
 from gnv2_nas.graph.state_dicts import AVERAGE
 from gnv2_nas.graph.supernet_record import read_record
+from gnv2_nas.outputs import PAGE, Kind, check_outputs
 from gnv2_nas.quality.data import classes_of
+from gnv2_nas.quality.training.history import HISTORY, history_path, state_path
 from gnv2_nas.report.naming import file_stem
-from gnv2_nas.report.overwriting import check_page
 from gnv2_nas.search.networks import find_network, is_weights
 from gnv2_nas.space import SearchSpace, load_space
 
@@ -24,6 +24,7 @@ SUPERNET = "supernet"
 """The word that stands for a network where all networks of a space shall be trained."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_WEIGHTS = Kind("the weights", lambda path: path.stat().st_size > 0)
 _NOT_FOR_SUPERNETS = ("from_supernet", "weights", "resolution")
 
 
@@ -92,7 +93,7 @@ def check_request(request: TrainRequest) -> CheckedRequest:
     if request.from_supernet is not None and isinstance(subject, Architecture):
         _check_contains(request.from_supernet, subject)
     output = request.output or Path(f"{_stem(request.network)}.safetensors")
-    _check_output(output, weights, request.from_supernet)
+    _check_output(output, request.network, request.space, weights, request.from_supernet)
     return CheckedRequest(request, subject, weights, output, note)
 
 
@@ -165,15 +166,14 @@ def _stem(network: str) -> str:
     return f"{file_stem(study)}-{trial}"
 
 
-def _check_output(output: Path, *sources: Path | None) -> None:
+def _check_output(output: Path, *inputs: Path | str | None) -> None:
     if output.suffix != ".safetensors":
         raise OutputError(f"--output {str(output)!r}: the name must end in .safetensors")
-    check_output(output)
-    if output in sources:
-        raise OutputError(f"--output {str(output)!r} would overwrite what training begins with")
-    if output.exists():
+    page, curve = output.with_suffix(".html"), history_path(output)
+    check_outputs({output: _WEIGHTS, page: PAGE, curve: HISTORY}, inputs)
+    # Where a state is left the training was killed at its very end: the same command finishes it.
+    if output.exists() and not state_path(output).exists():
         raise OutputError(
             f"{str(output)!r} is there already; choose another --output, or move it away to train "
             "anew"
         )
-    check_page(output.with_suffix(".html"))

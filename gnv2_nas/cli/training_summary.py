@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.training_request import CheckedRequest
 from gnv2_nas.commands import command
-from gnv2_nas.files import write_atomically
 from gnv2_nas.quality.wilson import wilson_interval
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.units import format_duration
@@ -71,9 +70,8 @@ class Summary:
 
 
 def conclude(summary: Summary, *, json: bool) -> None:
-    """Write the page and tell what came of the training."""
+    """Tell what came of the training."""
     checked = summary.checked
-    _write_page(summary)
     if json:
         return print_json(_json(summary))
     say(summary.headline())
@@ -107,7 +105,8 @@ def _json(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _write_page(summary: Summary) -> None:
+def page_of(summary: Summary) -> str:
+    """The page with the curve."""
     from gnv2_nas.report.curve_page import Training, curve_page
 
     headline = summary.headline()
@@ -121,8 +120,7 @@ def _write_page(summary: Summary) -> None:
         facts=_facts(summary),
         supernet=summary.is_supernet,
     )
-    page = curve_page(training, summary.result.history)
-    write_atomically(summary.checked.page, page)
+    return curve_page(training, summary.result.history)
 
 
 def _facts(summary: Summary) -> tuple[tuple[str, str], ...]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.cli.any_case import any_case
 from gnv2_nas.cli.console import say
 from gnv2_nas.graph.checkpoint import check_checkpoint
-from gnv2_nas.graph.state_dicts import AVERAGE
+from gnv2_nas.graph.state_dicts import AVERAGE, RAW
 
 if TYPE_CHECKING:
     from gnv2_nas.nn import Network
@@ -19,7 +20,8 @@ WeightsFrom = Annotated[
     str,
     typer.Option(
         help="Where a checkpoint holds weights and an average of them (EMA): average or raw; or "
-        "the name of one of its dicts."
+        "the name of one of its dicts.",
+        callback=any_case(lambda: (AVERAGE, RAW)),
     ),
 ]
 

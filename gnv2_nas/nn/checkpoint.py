@@ -14,11 +14,12 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.files import write_atomically
+from gnv2_nas.file_sets import write_set
 from gnv2_nas.graph.checkpoint import architecture_of, check_checkpoint, read_architecture
 from gnv2_nas.graph.checkpoint_contents import (
     ARCHITECTURE_KEY,
     PREPROCESSING_KEY,
+    STEPS_KEY,
     TRAINING_KEY,
     is_safetensors,
 )
@@ -99,19 +100,25 @@ def save_weights(
     path: str | os.PathLike[str],
     preprocessing: Preprocessing | None = None,
     training: TrainingRecord | None = None,
+    *,
+    beside: Mapping[Path, bytes | str] | None = None,
 ) -> None:
     """Write the weights as safetensors; as JSON in its metadata the architecture, how an image
     becomes its input and how the weights came about, where these are known.
 
+    Args:
+        beside: further files of the same folder that change together with the weights.
+
     Raises:
-        StorageError: the disk refused; an older file stays as it was.
+        StorageError: the disk refused; the older files stay as they were.
     """
     metadata = {"format": "pt", ARCHITECTURE_KEY: model.architecture.to_json()}
     if preprocessing is not None:
         metadata[PREPROCESSING_KEY] = preprocessing.to_json()
+        metadata[STEPS_KEY] = "\n".join(preprocessing.steps(model.architecture.resolution))
     if training is not None:
         metadata[TRAINING_KEY] = training.to_json()
-    write_atomically(Path(path), safetensors_torch.save(_stored(model), metadata))
+    write_set({Path(path): safetensors_torch.save(_stored(model), metadata), **(beside or {})})
 
 
 def network_bytes(model: Network) -> bytes:

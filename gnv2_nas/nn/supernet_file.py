@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gnv2_nas.arch import Envelope
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.files import write_atomically
+from gnv2_nas.file_sets import write_set
 from gnv2_nas.graph.checkpoint_contents import SUPERNET_KEY
 from gnv2_nas.graph.supernet_record import SupernetRecord, read_record
 from gnv2_nas.nn.supernet import Supernet
@@ -23,17 +23,26 @@ _NAMED = 4
 """How many keys of a kind a message names before it only counts them."""
 
 
-def save_supernet(supernet: Supernet, record: SupernetRecord, path: str | os.PathLike[str]) -> None:
+def save_supernet(
+    supernet: Supernet,
+    record: SupernetRecord,
+    path: str | os.PathLike[str],
+    *,
+    beside: Mapping[Path, bytes | str] | None = None,
+) -> None:
     """Write the shared weights, and what they are of.
 
+    Args:
+        beside: further files of the same folder that change together with the weights.
+
     Raises:
-        StorageError: the disk refused; an older file stays as it was.
+        StorageError: the disk refused; the older files stay as they were.
     """
     tensors = {
         key: value.detach().cpu().contiguous() for key, value in supernet.state_dict().items()
     }
     metadata = {"format": "pt", SUPERNET_KEY: record.to_json()}
-    write_atomically(Path(path), safetensors_torch.save(tensors, metadata))
+    write_set({Path(path): safetensors_torch.save(tensors, metadata), **(beside or {})})
 
 
 def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecord]:

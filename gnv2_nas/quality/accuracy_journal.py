@@ -10,6 +10,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import StorageError
 from gnv2_nas.files import append_line
+from gnv2_nas.outputs import Kind, holds_fields
 
 
 class Evaluated(msgspec.Struct, frozen=True):
@@ -23,6 +24,12 @@ class Evaluated(msgspec.Struct, frozen=True):
     accuracy: float
     """On held-out images, per cent."""
     seconds: float
+
+
+ACCURACIES = Kind(
+    "the accuracies found so far",
+    lambda path: path.stat().st_size == 0 or holds_fields(path, "network", "seed", "accuracy"),
+)
 
 
 class AccuracyJournal:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.files import check_output
+from gnv2_nas.outputs import Kind, check_outputs, holds_fields
+from gnv2_nas.quality.accuracy_journal import ACCURACIES
 from gnv2_nas.quality.data import check_source, classes_of
 from gnv2_nas.quality.estimator import check_estimator
 from gnv2_nas.space import SearchSpace, load_space
 
 FEWEST_NETWORKS = 20
 """Fewer teach no more than the number of parameters does."""
+
+
+_PREDICTOR = Kind(
+    "the predictor", lambda path: holds_fields(path, "space_hash", "source", "columns", "ridge")
+)
+
+
+def accuracies_path(output: Path) -> Path:
+    """The file beside a predictor that keeps every accuracy as it is found."""
+    return output.with_name(output.name + ".jsonl")
 
 
 def check_fit_request(
@@ -30,6 +41,7 @@ def check_fit_request(
         raise InputError(
             f"--quality {quality} gives no accuracy to learn from; give supernet:FILE or train"
         )
-    check_output(output)
+    kinds = {output: _PREDICTOR, accuracies_path(output): ACCURACIES}
+    check_outputs(kinds, [quality.partition(":")[2], space])
     check_source(data)
     return load_space(space).with_classes(len(classes_of(data)))

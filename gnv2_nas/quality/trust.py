@@ -15,6 +15,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import built_in_folder, write_atomically
+from gnv2_nas.outputs import Kind, holds_fields
 from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain
 from gnv2_nas.space import SearchSpace
 
@@ -185,6 +186,16 @@ def with_gains(panel: TrustPanel) -> TrustPanel:
 def trust_path(space: str, folder: Path | None = None) -> Path:
     """Where the panel of a space is kept, in the working directory unless told otherwise."""
     return (folder or Path(FOLDER)) / f"{space}.trust.json"
+
+
+def accuracies_path(panel: Path) -> Path:
+    """The file beside a panel that keeps every accuracy as it is found."""
+    return panel.with_suffix(".jsonl")
+
+
+TRUST = Kind(
+    "the trust panel", lambda path: holds_fields(path, "space_hash", "networks", "estimators")
+)
 
 
 def save_trust(panel: TrustPanel) -> Path:

@@ -10,7 +10,7 @@ import msgspec
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal
 from gnv2_nas.quality.estimator import QualityContext
 from gnv2_nas.quality.training import Recipe
-from gnv2_nas.quality.trust import trust_path
+from gnv2_nas.quality.trust import accuracies_path, trust_path
 from gnv2_nas.quality.trust_networks import Drawn
 from gnv2_nas.space import SearchSpace
 
@@ -32,7 +32,7 @@ class TrustPlan:
     def journal(self) -> AccuracyJournal:
         """Trainings under the conditions of this plan, beside the panel."""
         recipe = msgspec.json.encode((self.recipe, self.dataset.augmentation)).decode()
-        path = trust_path(self.space.name).with_suffix(".jsonl")
+        path = accuracies_path(trust_path(self.space.name))
         return AccuracyJournal(path, self.dataset.content_hash, recipe)
 
     def finished(self) -> int:

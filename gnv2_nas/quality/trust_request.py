@@ -11,10 +11,12 @@ import msgspec
 
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable
+from gnv2_nas.outputs import check_outputs
+from gnv2_nas.quality.accuracy_journal import ACCURACIES
 from gnv2_nas.quality.catalogue import ESTIMATORS
 from gnv2_nas.quality.data import check_source, classes_of
 from gnv2_nas.quality.estimator import check_estimator
-from gnv2_nas.quality.trust import FOLDER
+from gnv2_nas.quality.trust import FOLDER, TRUST, accuracies_path, trust_path
 from gnv2_nas.quality.trust_networks import Drawn, budget_macs, draw_networks
 from gnv2_nas.space import SearchSpace, load_space
 
@@ -72,6 +74,8 @@ def check_trust_request(request: TrustRequest) -> CheckedTrustRequest:
     space = load_space(request.space).with_classes(len(classes_of(request.data)))
     drawn = draw_networks(space, request.networks, budget, request.seed)
     check_writable(Path(FOLDER))
+    panel = trust_path(space.name)
+    check_outputs({panel: TRUST, accuracies_path(panel): ACCURACIES}, [request.space], "--space")
     return CheckedTrustRequest(request, space, drawn, (*data_free(), *request.estimators))
 
 

@@ -8,20 +8,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnv2_nas.report.naming import ReportFiles, report_files
+from gnv2_nas.report.naming import ReportFiles, check_report_files, report_files
 from gnv2_nas.search.records import StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ReportFiles", "candidates_frame", "report_files", "write_report"]
+__all__ = [
+    "ReportFiles",
+    "candidates_frame",
+    "check_report_files",
+    "report_files",
+    "write_report",
+]
 
 
 def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     """Write page, CSV and JSON of `record` into `folder`; see `gnv2_nas.report.write`.
 
     Raises:
-        StorageError: the disk refused; a file that was there before stays as it was.
+        OutputError: something else is in the place of one of them.
+        StorageError: the disk refused; the files that were there before stay as they were.
     """
     from gnv2_nas.report.write import write
 

@@ -11,10 +11,10 @@ from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.graph import count
 from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.quality.wilson import wilson_interval
-from gnv2_nas.report.overwriting import CARD_MARK
+from gnv2_nas.report.exported import Exported
+from gnv2_nas.report.markdown import as_code, as_text
+from gnv2_nas.report.preparing import prepare_script
 from gnv2_nas.units import format_quantity
-
-_SUFFIXES = (".onnx", ".xml", ".bin", ".param", ".tflite", ".pte")
 
 
 class Deployed(msgspec.Struct, frozen=True):
@@ -28,11 +28,8 @@ class Deployed(msgspec.Struct, frozen=True):
     """Largest difference of its logits from torch's, relative to the largest logit."""
     channels_last: bool = False
     """Whether the input is (1, H, W, 3)."""
-
-
-def card_path(output: Path) -> Path:
-    """Beside the files: their name with .md for what tells their format."""
-    return output.with_suffix(".md") if output.suffix in _SUFFIXES else Path(f"{output}.md")
+    exported: Exported = Exported("", {})
+    """What the next export must know of the files."""
 
 
 def model_card(
@@ -52,8 +49,8 @@ def model_card(
         training: how the weights came about, where they say it.
     """
     lines = [
-        CARD_MARK,
-        f"# {deployed.files[0].stem}",
+        *deployed.exported.lines(),
+        f"# {as_text(deployed.files[0].stem)}",
         "",
         *_table(arch, deployed, weights),
         "",
@@ -81,12 +78,12 @@ def _table(arch: Architecture, deployed: Deployed, weights: str) -> Iterator[str
     )
     yield "| | |"
     yield "|---|---|"
-    yield f"| files | {', '.join(f'`{file.name}`' for file in deployed.files)} |"
+    yield f"| files | {', '.join(as_code(file.name) for file in deployed.files)} |"
     yield f"| network | `{arch.id}`, {arch.family}, {arch.resolution} px |"
     yield f"| size | {', '.join(sizes)} |"
     yield f"| precision | {deployed.precision} |"
-    yield f"| weights | {f'`{weights}`' if weights else 'random'} |"
-    yield f"| checked in | {deployed.runtime} |"
+    yield f"| weights | {as_code(weights) if weights else 'random'} |"
+    yield f"| checked in | {as_text(deployed.runtime)} |"
     yield f"| against torch | logits differ by {deployed.parity:.1g} of the largest |"
 
 
@@ -100,15 +97,16 @@ def _input(
     if preprocessing is None:
         yield "The weights do not say how an image becomes the input: prepare it as in training."
         return
-    yield f"1. Decode as RGB. Resize so that the shorter side is {side} px (bilinear, antialiased)"
-    yield f"   and crop the centre, {side} × {side} px."
-    yield "2. Divide by 255."
-    yield f"3. Subtract the mean ({_three(preprocessing.mean)}) and divide by the standard"
-    yield f"   deviation ({_three(preprocessing.std)}), colour by colour."
-
-
-def _three(values: tuple[float, float, float]) -> str:
-    return ", ".join(f"{value:.6g}" for value in values)
+    for number, step in enumerate(preprocessing.steps(side), 1):
+        yield f"{number}. {step}"
+    yield ""
+    yield "The same in Python, to the last bit what the network was trained and judged with:"
+    yield ""
+    yield "```python"
+    yield from prepare_script(
+        side, preprocessing, channels_last=deployed.channels_last
+    ).splitlines()
+    yield "```"
 
 
 def _output(arch: Architecture, preprocessing: Preprocessing | None) -> Iterator[str]:
@@ -119,11 +117,7 @@ def _output(arch: Architecture, preprocessing: Preprocessing | None) -> Iterator
     yield "| index | class |"
     yield "|---|---|"
     for index, name in enumerate(preprocessing.classes):
-        yield f"| {index} | {_cell(name)} |"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", r"\|").split())
+        yield f"| {index} | {as_text(name)} |"
 
 
 def _accuracy(weights: str, training: TrainingRecord | None) -> Iterator[str]:
@@ -140,7 +134,7 @@ def _accuracy(weights: str, training: TrainingRecord | None) -> Iterator[str]:
         )
         yield ""
         yield (
-            f"Trained on {training.train_images:,} images of {_cell(training.data)} "
+            f"Trained on {training.train_images:,} images of {as_text(training.data)} "
             f"(hash {training.data_hash}) for {training.epochs:g} epochs, seed {training.seed}. "
             "Where the same held-out images also chose the network, it is a little lucky on them."
         )

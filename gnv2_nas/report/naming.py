@@ -8,11 +8,17 @@ from pathlib import Path
 
 import msgspec
 
+from gnv2_nas.outputs import PAGE, Kind, check_replaceable, holds_fields, starts_with
+
 _LONGEST = 80
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _HASHED = re.compile(r".*-[0-9a-f]{8}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Device names that Windows opens in place of a file."""
+
+
+_DATA = Kind("the report", lambda path: holds_fields(path, "study", "candidates", "front"))
+_TABLE = Kind("the report", lambda path: starts_with(path, b"trial,id,"))
 
 
 class ReportFiles(msgspec.Struct, frozen=True):
@@ -27,6 +33,18 @@ def report_files(study: str, folder: Path) -> ReportFiles:
     """The files of the report on `study`; two studies never share one."""
     stem = file_stem(study)
     return ReportFiles(*(folder / f"{stem}{suffix}" for suffix in (".html", ".csv", ".json")))
+
+
+def check_report_files(study: str, folder: Path) -> ReportFiles:
+    """The files of the report on `study`, where they replace none but an earlier report.
+
+    Raises:
+        OutputError: something else is there.
+    """
+    files = report_files(study, folder)
+    for path, kind in ((files.html, PAGE), (files.json, _DATA), (files.csv, _TABLE)):
+        check_replaceable(path, kind, "--reports")
+    return files
 
 
 def file_stem(study: str) -> str:

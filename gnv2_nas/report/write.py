@@ -1,4 +1,4 @@
-"""The three files of a report, each written aside and renamed."""
+"""The three files of a report, replaced as one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from gnv2_nas.files import write_atomically
+from gnv2_nas.file_sets import write_set
 from gnv2_nas.report.frames import candidate_rows, frame_of
-from gnv2_nas.report.naming import ReportFiles, report_files
+from gnv2_nas.report.naming import ReportFiles, check_report_files
 from gnv2_nas.report.page import page
 from gnv2_nas.report.recommendation import Recommendation, recommend
 from gnv2_nas.report.trust_box import trust_box, trust_sentence
@@ -24,9 +24,10 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
     """Write page, JSON and CSV of `record`; all are made before the first is written.
 
     Raises:
-        StorageError: the disk refused; a file that was there before stays as it was.
+        OutputError: something else is in the place of one of them.
+        StorageError: the disk refused; the files that were there before stay as they were.
     """
-    files = report_files(record.name, folder)
+    files = check_report_files(record.name, folder)
     members = front(record)
     recommendation = recommend(record, members)
     rows = candidate_rows(record)
@@ -37,8 +38,7 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
     html = page(record, frame, members, recommendation, trust, changes)
     json = _json(record, rows, members, recommendation, trust_sentence(record, panel), changes)
     csv = frame.to_csv(index=False)
-    for path, content in ((files.html, html), (files.json, json), (files.csv, csv)):
-        write_atomically(path, content)
+    write_set({files.html: html, files.json: json, files.csv: csv})
     return files
 
 

@@ -9,13 +9,12 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
-from gnv2_nas.files import check_writable
-from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.profiling.latency_file import load_latency_model
 from gnv2_nas.profiling.latency_model import LatencyModel, check_enough
 from gnv2_nas.search import defaults
 from gnv2_nas.search.balanced import draw_balanced
+from gnv2_nas.search.device_files import check_device_files
 from gnv2_nas.space import SearchSpace, load_space
 
 NETWORKS = 120
@@ -62,7 +61,7 @@ def check_latency_fit(request: LatencyFitRequest) -> CheckedLatencyFit:
         raise InputError(
             f"--seconds-per-network must be positive, but got {request.seconds_per_network:g}"
         )
-    check_writable(journal.FOLDER)
+    check_device_files(request.device, request.correct, fits=True)
     return _checked_fit(request) if request.correct is None else _checked_correction(request)
 
 

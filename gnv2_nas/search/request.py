@@ -14,7 +14,6 @@ import msgspec
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable, content_hash
 from gnv2_nas.graph.supernet_record import read_record
-from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.data import check_source, classes_of
@@ -23,6 +22,7 @@ from gnv2_nas.quality.estimator import check_has_images
 from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.search import defaults
 from gnv2_nas.search.budgets import find_feasible, parse_budgets
+from gnv2_nas.search.device_files import check_device_files
 from gnv2_nas.search.evidence import default_quality
 from gnv2_nas.search.objectives import parse_objectives
 from gnv2_nas.search.records import Settings
@@ -118,7 +118,7 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         data=data,
     )
     if settings.measures:
-        check_writable(journal.FOLDER)
+        check_device_files(request.device)
     study = request.study or default_study_name(settings)
     check_study_name(study)
     return CheckedRequest(request, space, settings, study)

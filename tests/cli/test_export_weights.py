@@ -13,8 +13,9 @@ from gnv2_nas.arch import Architecture, GhostBlock, Preprocessing
 from gnv2_nas.cli.calibration_images import MOST, calibration_images
 from gnv2_nas.cli.training_request import TrainRequest, check_request
 from gnv2_nas.cli.weights import weighed
-from gnv2_nas.errors import CheckpointError, InputError
+from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.nn import save_weights
+from gnv2_nas.quality.training.history import history_path, state_path
 from tests.networks import random_model
 
 ARCH = Architecture((GhostBlock(8, 6),), 4, 8, 8, resolution=32, num_classes=1000)
@@ -86,3 +87,17 @@ def test_calibration_tells_what_it_cannot_use(
     assert "1 cannot be used, " in said
     assert "3.jpg': empty file" in said
     assert "3 of 3 images of 16 bits or more have no value above 4,0" in said
+
+
+def test_a_training_that_was_killed_at_its_very_end_goes_on(tmp_path: Path) -> None:
+    output, network = tmp_path / "out.safetensors", tmp_path / "net.json"
+    network.write_text(FIVE.to_json())
+    output.write_text("weights, but the state was not removed yet")
+    asked = TrainRequest(str(network), "digits", output=output)
+    with pytest.raises(OutputError, match="is there already"):
+        check_request(asked)
+    state_path(output).write_text("the state")
+    assert check_request(asked).output == output
+    history_path(output).write_text('{"of": "the user"}')
+    with pytest.raises(OutputError, match="the curve of the training would overwrite"):
+        check_request(asked)

@@ -9,6 +9,7 @@ import pytest
 from tests.cli.command import gnv2_nas
 
 HEAVY = {"torch", "optuna", "sqlalchemy", "pandas", "plotly", "onnxruntime"}
+OLD_EXPORT = b"\x08\x08\x12\x08gnv2-nas, and the network of an earlier export"
 SMALL = "search --space small.yaml --study new"
 
 REFUSED = {
@@ -194,9 +195,9 @@ def test_a_text_of_the_users_is_not_overwritten_by_a_card(prepared, tmp_path):
 
 def test_a_full_disk_while_exporting_fails_and_leaves_the_old_file(prepared, tmp_path):
     target = tmp_path / "net.onnx"
-    target.write_text("old")
+    target.write_bytes(OLD_EXPORT)
     answer = gnv2_nas("export", "net.json", "--output", target, cwd=prepared, largest_file=5_000)
     assert answer.code == 1
     assert answer.err.splitlines()[-1].startswith(f"error: cannot write {str(target)!r}: ")
-    assert target.read_text() == "old"
+    assert target.read_bytes() == OLD_EXPORT
     assert list(tmp_path.iterdir()) == [target]

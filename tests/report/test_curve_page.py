@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gnv2_nas.errors import OutputError
+from gnv2_nas.outputs import PAGE, check_outputs
 from gnv2_nas.quality.training.history import TrainingPoint
 from gnv2_nas.report.curve_page import Training, curve_page
-from gnv2_nas.report.overwriting import check_page
 from tests.report.conftest import Opened
 
 NASTY = "</script><script>alert(1)</script>\"'&"
@@ -82,9 +82,9 @@ def test_any_history_opens_offline(
 
 def test_only_a_page_of_ours_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "pets.html"
-    check_page(path)
+    check_outputs({path: PAGE})
     path.write_text(curve_page(training(), HISTORY))
-    check_page(path)
+    check_outputs({path: PAGE})
     path.write_text("<html>mine</html>")
     with pytest.raises(OutputError, match="would overwrite"):
-        check_page(path)
+        check_outputs({path: PAGE})

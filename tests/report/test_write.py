@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.outputs import PAGE_MARK
 from gnv2_nas.report import ReportFiles, report_files, write_report
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import StudyRecord
@@ -179,13 +180,14 @@ except StorageError as error:
 
 def test_a_full_disk_leaves_the_old_report(tmp_path: Path) -> None:
     old = report_files("demo", tmp_path)
-    for path in (old.html, old.csv, old.json):
-        path.write_text("old")
+    texts = [PAGE_MARK, "trial,id,baseline", '{"study":"old","candidates":[],"front":[]}']
+    for path, text in zip((old.html, old.csv, old.json), texts, strict=True):
+        path.write_text(text)
     checkout = Path(__file__).parents[2]
     done = run_python(WRITE, tmp_path, cwd=checkout, largest_file=100_000)
     assert done.returncode == 1
     assert done.stderr.startswith(f"refused: cannot write '{old.html}': File too large")
-    assert [path.read_text() for path in (old.html, old.csv, old.json)] == ["old"] * 3
+    assert [path.read_text() for path in (old.html, old.csv, old.json)] == texts
     assert len(list(tmp_path.iterdir())) == 3
 
 

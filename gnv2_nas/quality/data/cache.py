@@ -8,11 +8,9 @@ no cache.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import pwd
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ import numpy as np
 from numpy.lib import format as np_format
 from numpy.typing import NDArray
 
-from gnv2_nas.files import write_atomically
+from gnv2_nas.files import replacing, write_atomically
 
 _VERSION = 2
 """Of how images are decoded; a new one makes all that was kept before unused."""
@@ -132,15 +130,8 @@ def _home() -> Path | None:
 def _save(path: Path, array: NDArray[np.uint8]) -> None:
     """As `write_atomically`, without a second copy of the array in memory; `array` is
     contiguous."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            # Not by `np.save`: of a disk that is full it says nothing.
-            header_data = np_format.header_data_from_array_1_0(array)
-            np_format.write_array_header_1_0(file, header_data)
-            file.write(array.data)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    with replacing(path) as file:
+        # Not by `np.save`: of a disk that is full it says nothing.
+        header_data = np_format.header_data_from_array_1_0(array)
+        np_format.write_array_header_1_0(file, header_data)
+        file.write(array.data)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.files import write_atomically
+from gnv2_nas.outputs import Kind, holds_fields
 
 
 class TrainingPoint(msgspec.Struct, frozen=True):
@@ -47,13 +47,14 @@ def history_path(output: Path) -> Path:
     return output.with_name(output.name + ".history.json")
 
 
-def write_history(history: Sequence[TrainingPoint], output: Path) -> None:
-    """Write the curve of the training whose weights go to `output`.
+def state_path(output: Path) -> Path:
+    """The file of an unfinished training's state beside the weights."""
+    return output.with_name(output.name + ".resume")
 
-    Raises:
-        StorageError: the disk refused; an older file stays as it was.
-    """
-    write_atomically(history_path(output), history_json(history))
+
+HISTORY = Kind(
+    "the curve of the training", lambda path: holds_fields(path, "step", "loss", "learning_rate")
+)
 
 
 def history_json(history: Sequence[TrainingPoint]) -> bytes:

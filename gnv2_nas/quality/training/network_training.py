@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files import check_output
 from gnv2_nas.graph.training_record import TrainingRecord
-from gnv2_nas.quality.training.history import Observer, TrainingPoint, unobserved
+from gnv2_nas.quality.training.history import (
+    Observer,
+    TrainingPoint,
+    history_json,
+    history_path,
+    state_path,
+    unobserved,
+)
 from gnv2_nas.quality.training.recipe import Recipe
-from gnv2_nas.quality.training.result import TrainingResult
+from gnv2_nas.quality.training.result import FilesBeside, TrainingResult, nothing_beside
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +40,7 @@ def train_network(
     observer: Observer = unobserved,
     stop_when: Callable[[TrainingPoint], bool] | None = None,
     save_every: float = 30.0,
+    beside: FilesBeside = nothing_beside,
 ) -> TrainingResult[Network]:
     """Train one network on labelled images.
 
@@ -48,6 +56,7 @@ def train_network(
         device: None takes a GPU where there is one.
         stop_when: looks at every evaluation; True ends the training there.
         save_every: seconds between two states.
+        beside: further files that belong to the weights and are written together with them.
 
     Raises:
         OutputError: `output` cannot be written to.
@@ -64,7 +73,7 @@ def train_network(
     from gnv2_nas.quality.training.distributed import choose_device, joined
     from gnv2_nas.quality.training.initial import initial_network, weights_hash
     from gnv2_nas.quality.training.network_task import NetworkTask
-    from gnv2_nas.quality.training.state import StateFile, fingerprint_of, state_path
+    from gnv2_nas.quality.training.state import StateFile, fingerprint_of
     from gnv2_nas.quality.training.trainer import Trainer
 
     arch = arch.replace(num_classes=len(dataset.classes))
@@ -91,11 +100,15 @@ def train_network(
         found = trainer.evaluation()
         network.load_state_dict(trainer.average.module.state_dict())
         network.cpu().eval()
+        result = TrainingResult(network, found.accuracy, tuple(trainer.history), trainer.seconds)
         if output is not None and world.leads:
             record = _record(dataset, found.accuracy, trainer.epochs, seed)
-            save_weights(network, output, dataset.preprocessing, record)
-            trainer.finish(output)
-    return TrainingResult(network, found.accuracy, tuple(trainer.history), trainer.seconds)
+            curve = {history_path(output): history_json(result.history)}
+            save_weights(
+                network, output, dataset.preprocessing, record, beside={**curve, **beside(result)}
+            )
+            trainer.finish()
+    return result
 
 
 def _record(dataset: Dataset, accuracy: float, epochs: float, seed: int) -> TrainingRecord:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from gnv2_nas.quality.training.history import TrainingPoint
 
@@ -24,3 +26,13 @@ class TrainingResult(Generic[Model]):
     """Of all runs of this training together."""
     smallest_accuracy: float | None = None
     """Of a supernet's smallest network."""
+
+
+FilesBeside: TypeAlias = "Callable[[TrainingResult[Any]], Mapping[Path, bytes | str]]"
+"""What a caller wants written together with the weights, as a page of the curve: path → content,
+in the same folder."""
+
+
+def nothing_beside(_: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
+    """`FilesBeside` of no files."""
+    return {}

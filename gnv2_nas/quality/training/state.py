@@ -15,11 +15,6 @@ from gnv2_nas.files import write_atomically
 from gnv2_nas.quality.training.recipe import Recipe
 
 
-def state_path(output: Path) -> Path:
-    """The file of the state beside the weights."""
-    return output.with_name(output.name + ".resume")
-
-
 def fingerprint_of(recipe: Recipe, data_hash: str, seed: int) -> dict[str, str]:
     """What decides a training besides that which is trained: name → value."""
     values = {name: str(value) for name, value in msgspec.structs.asdict(recipe).items()}

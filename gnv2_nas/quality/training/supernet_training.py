@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnv2_nas.files import check_output
-from gnv2_nas.quality.training.history import Observer, unobserved
+from gnv2_nas.quality.training.history import (
+    Observer,
+    history_json,
+    history_path,
+    state_path,
+    unobserved,
+)
 from gnv2_nas.quality.training.recipe import Recipe
-from gnv2_nas.quality.training.result import TrainingResult
+from gnv2_nas.quality.training.result import FilesBeside, TrainingResult, nothing_beside
 from gnv2_nas.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ def train_supernet(
     device: torch.device | str | None = None,
     observer: Observer = unobserved,
     save_every: float = 30.0,
+    beside: FilesBeside = nothing_beside,
 ) -> TrainingResult[Supernet]:
     """Train one set of weights for all networks of a space.
 
@@ -42,6 +49,7 @@ def train_supernet(
         seed: of weights, order, augmentation, networks and dropout.
         device: None takes a GPU where there is one.
         save_every: seconds between two states.
+        beside: further files that belong to the weights and are written together with them.
 
     Raises:
         OutputError: `output` cannot be written to.
@@ -58,7 +66,7 @@ def train_supernet(
     from gnv2_nas.quality.training.conditions import Conditions
     from gnv2_nas.quality.training.distributed import choose_device, joined
     from gnv2_nas.quality.training.randomness import seed_of, seeded
-    from gnv2_nas.quality.training.state import StateFile, fingerprint_of, state_path
+    from gnv2_nas.quality.training.state import StateFile, fingerprint_of
     from gnv2_nas.quality.training.supernet_task import SupernetTask
     from gnv2_nas.quality.training.trainer import Trainer
 
@@ -85,6 +93,13 @@ def train_supernet(
         assert found.smallest_accuracy is not None  # noqa: S101
         supernet.load_state_dict(trainer.average.module.state_dict())
         supernet.cpu().eval()
+        result = TrainingResult(
+            supernet,
+            found.accuracy,
+            tuple(trainer.history),
+            trainer.seconds,
+            smallest_accuracy=found.smallest_accuracy,
+        )
         if world.leads:
             record = SupernetRecord(
                 space=space.name,
@@ -98,12 +113,7 @@ def train_supernet(
                 largest_accuracy=found.accuracy,
                 smallest_accuracy=found.smallest_accuracy,
             )
-            save_supernet(supernet, record, output)
-            trainer.finish(output)
-    return TrainingResult(
-        supernet,
-        found.accuracy,
-        tuple(trainer.history),
-        trainer.seconds,
-        smallest_accuracy=found.smallest_accuracy,
-    )
+            curve = {history_path(output): history_json(result.history)}
+            save_supernet(supernet, record, output, beside={**curve, **beside(result)})
+            trainer.finish()
+    return result

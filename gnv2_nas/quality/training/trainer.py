@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -27,7 +26,6 @@ from gnv2_nas.quality.training.history import (
     history_json,
     read_history,
     unobserved,
-    write_history,
 )
 from gnv2_nas.quality.training.inputs import TrainingInputs
 from gnv2_nas.quality.training.interrupts import Interrupts
@@ -121,9 +119,8 @@ class Trainer:
             return self._evaluated()
         return Evaluation(last.accuracy, last.smallest_accuracy)
 
-    def finish(self, output: Path) -> None:
-        """Write the curve beside the weights and remove the state, which is needed no more."""
-        write_history(self.history, output)
+    def finish(self) -> None:
+        """Remove the state: weights and curve are written."""
         if self._state_file is not None:
             self._state_file.remove()
 

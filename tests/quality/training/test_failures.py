@@ -14,10 +14,9 @@ from gnv2_nas.nn import build_model
 from gnv2_nas.quality.training.conditions import Conditions
 from gnv2_nas.quality.training.distributed import World
 from gnv2_nas.quality.training.evaluation import correctness
-from gnv2_nas.quality.training.history import unobserved
+from gnv2_nas.quality.training.history import state_path, unobserved
 from gnv2_nas.quality.training.inputs import TrainingInputs
 from gnv2_nas.quality.training.network_task import NetworkTask
-from gnv2_nas.quality.training.state import state_path
 from gnv2_nas.quality.training.stepper import Stepper
 from gnv2_nas.quality.training.trainer import Trainer
 from tests.quality.training.small import digits, short_recipe, small_network, train, weights

@@ -13,7 +13,7 @@ import torch
 
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.nn import read_checkpoint
-from gnv2_nas.quality.training.state import state_path
+from gnv2_nas.quality.training.history import state_path
 from tests.quality.training.small import same, short_recipe, train, weights
 
 PATIENCE = 90.0
