@@ -9,9 +9,11 @@ from typing import Literal
 import msgspec
 
 from gnv2_nas.arch import preset
-from gnv2_nas.profiling.record import REFERENCE
+from gnv2_nas.profiling.comparison import compare as compare_measurements
+from gnv2_nas.profiling.record import REFERENCE, Errors
 from gnv2_nas.report.terms import Term
 from gnv2_nas.search.baselines import published_name
+from gnv2_nas.search.confirmed import side_by_side
 from gnv2_nas.search.objectives import loss
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
 
@@ -83,12 +85,13 @@ def _no_worse(member: Candidate, stock: Candidate, objective: ObjectiveName) -> 
 def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
     """Latency over that of `stock`; NaN when either was not measured.
 
-    Measured ratios refer to the published network, run in the same rounds. A `stock` that
-    differs from it, for instance in resolution, is divided out.
+    Taken in the same rounds, one is divided by the other. Else measured ratios refer to the
+    published network by the panel; a `stock` that differs from it, for instance in resolution, is
+    divided out.
     """
     if candidate.latency is None or stock.latency is None:
         return math.nan
-    if _is_reference(stock):
+    if _is_reference(stock) and not _together(candidate, stock):
         return candidate.latency.ratio
     return candidate.latency.ratio / stock.latency.ratio
 
@@ -96,11 +99,14 @@ def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
 def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> Interval:
     """95% interval of `latency_ratio`.
 
-    Intervals combine as independent errors of a logarithm.
+    In the same rounds what both share, panel and calibration, is no error. Else intervals combine
+    as independent errors of a logarithm.
     """
     if candidate.latency is None or stock.latency is None:
         return math.nan, math.nan
     mine, theirs = candidate.latency, stock.latency
+    if _together(candidate, stock):
+        return compare_measurements(mine, theirs).ci95
     low, high = mine.ratio_ci95
     down, up = [math.log(mine.ratio / low)], [math.log(high / mine.ratio)]
     if not _is_reference(stock):
@@ -109,6 +115,12 @@ def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> Interval:
         up.append(math.log(theirs.ratio / stock_low))
     ratio = latency_ratio(candidate, stock)
     return ratio * math.exp(-math.hypot(*down)), ratio * math.exp(math.hypot(*up))
+
+
+def _together(candidate: Candidate, stock: Candidate) -> bool:
+    """Whether both were measured in the same rounds, by a version that kept the parts of errors."""
+    measured = [each.latency for each in (candidate, stock) if each.latency is not None]
+    return side_by_side(candidate, stock) and all(each.errors != Errors() for each in measured)
 
 
 def _is_reference(stock: Candidate) -> bool:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import math
+
+import msgspec
 import pytest
 
 from gnv2_nas.arch import preset
+from gnv2_nas.profiling.record import Errors
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.report.comparison import (
     compare,
@@ -92,6 +96,28 @@ def test_the_published_network_is_what_ratios_refer_to() -> None:
     # ±1.2 %, as it was measured.
     assert low == pytest.approx(0.9 * (1 - 0.012), abs=0.002)
     assert high == pytest.approx(0.9 * (1 + 0.012), abs=0.002)
+
+
+def test_in_the_same_rounds_what_both_share_is_no_error() -> None:
+    def measured(one: Candidate, batch: str, calibration: float) -> Candidate:
+        assert one.latency is not None
+        errors = Errors(own=0.002, own_sessions=0.003, panel=0.02, calibration=calibration)
+        low, high = (one.latency.ratio * math.exp(side * 0.2) for side in (-1, 1))
+        return msgspec.structs.replace(
+            one,
+            latency=msgspec.structs.replace(
+                one.latency, errors=errors, ratio_ci95=(low, high), batch=batch
+            ),
+        )
+
+    other = measured(network(1, 90, 0.9), "last", 0.05)
+    together, apart = (measured(stock(ratio=1.02), batch, 0.0) for batch in ("last", "first"))
+    assert latency_ratio(other, together) == pytest.approx(0.9 / 1.02)
+    assert latency_ratio(other, apart) == 0.9
+    low, high = latency_ratio_interval(other, together)
+    assert math.log(high / low) / 2 == pytest.approx(1.96 * math.hypot(0.002, 0.003) * 2**0.5)
+    low, high = latency_ratio_interval(other, apart)
+    assert math.log(high / low) / 2 == pytest.approx(0.2)
 
 
 def test_a_stock_network_of_another_size_is_divided_out() -> None:
