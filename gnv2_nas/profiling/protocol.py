@@ -22,7 +22,14 @@ from gnv2_nas.profiling.plan import Plan, Run, Visits, collect
 from gnv2_nas.profiling.record import NORMAL_95, REFERENCE, Calibration, Measurement
 from gnv2_nas.profiling.runtime import Session
 from gnv2_nas.profiling.stability import why_unstable
-from gnv2_nas.profiling.statistics import SESSION_SPREAD, Estimates, Prior, estimate
+from gnv2_nas.profiling.statistics import (
+    NETWORK_SPREAD,
+    SESSION_SPREAD,
+    SIZE_SPREAD,
+    Estimates,
+    Prior,
+    estimate,
+)
 
 NETWORKS_AT_ONCE = 32
 """So many share rounds; each takes about 60 MB while it is measured."""
@@ -176,12 +183,12 @@ class _Batch:
         networks = [*(self.device.panel[name] for name in self.panel), *self.group]
         places = np.array([position(arch) for arch in networks])
         if known is None:
-            return Prior(places, np.full(self.rows, SESSION_SPREAD))
+            return Prior(places, np.full(self.rows, SESSION_SPREAD), SIZE_SPREAD, NETWORK_SPREAD)
         spreads = [self._session_spread(arch, known.session_spreads) for arch in networks]
         names = list(known.log_ratios)
         numbers = [names.index(name) for name in self.panel]
         covariance = np.array(known.covariance)[np.ix_(numbers, numbers)]
-        return Prior(places, np.array(spreads), known.size_spread, covariance)
+        return Prior(places, np.array(spreads), known.size_spread, NETWORK_SPREAD, covariance)
 
     def _session_spread(self, arch: Architecture, known: Mapping[str, float]) -> float:
         """What is known of networks like it."""

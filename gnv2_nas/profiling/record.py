@@ -32,8 +32,8 @@ class Errors(msgspec.Struct, frozen=True):
     """From rounds and sessions of the panel, and from how far its networks are from this one's
     size: shared by all networks of a batch."""
     calibration: float = 0.0
-    """From the panel's known ratios: shared by all measurements of a device. Neither more rounds
-    nor measuring again makes it less."""
+    """From the panel's known ratios, and from what a machine does to one network and not to its
+    references. Neither more rounds nor measuring again soon makes it less."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

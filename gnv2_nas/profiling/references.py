@@ -62,7 +62,15 @@ def _quadratic(weights: Array, covariance: Array) -> Array:
     return np.asarray((weights @ covariance * weights).sum(axis=1))
 
 
-def shared_error(weights: Array, covariance: Array) -> Array:
-    """(networks,) standard error that errors of the known ratios leave in each."""
-    error: Array = np.sqrt(_quadratic(weights, covariance).clip(min=0.0))
+def shared_error(weights: Array, covariance: Array, network_spread: float = 0.0) -> Array:
+    """(networks,) standard error that no more rounds make less.
+
+    Args:
+        weights: see `Speeds`.
+        covariance: (references, references) of the errors of the known ratios.
+        network_spread: standard deviation of what a machine does to one network alone, to a
+            reference as to any other.
+    """
+    alone = network_spread**2 * (1 + (weights**2).sum(axis=1))
+    error: Array = np.sqrt(_quadratic(weights, covariance).clip(min=0.0) + alone)
     return error

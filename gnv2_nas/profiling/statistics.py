@@ -40,6 +40,9 @@ SESSION_SPREAD = 0.01
 """Standard deviation, in logs, between sessions of a network, where the device's own is unknown."""
 SIZE_SPREAD = 0.05
 """By how much more, in logs, a machine slows one size of network down than another, likewise."""
+NETWORK_SPREAD = 0.0035
+"""Likewise of one network than another of its size: what networks of 5 and 15 ms differed by from one
+process to the next beyond all else (`python -m benchmarks coverage`)."""
 SPREAD_WEIGHT = 10
 """How many observed differences between sessions these figures are worth."""
 VISIT_NOISE, NOISE_WEIGHT = 0.05, 2
@@ -55,6 +58,9 @@ class Prior(msgspec.Struct, frozen=True):
     session_spread: Array
     """Standard deviation between sessions of each network, in logs."""
     size_spread: float = SIZE_SPREAD
+    network_spread: float = 0.0
+    """By how much more, in logs, a machine slows one network down than another of its size, for as
+    long as a batch lasts; 0 where all are files of one network."""
     covariance: Array | None = None
     """(panel, panel) of the errors of the panel's known log ratios; None when they are exact."""
 
@@ -132,7 +138,7 @@ def estimate(
         own=own,
         own_sessions=own_sessions,
         panel=np.sqrt(found.variance),
-        calibration=shared_error(found.weights, covariance),
+        calibration=shared_error(found.weights, covariance, prior.network_spread),
         spread=spread,
         reference_seconds=math.exp(float(found.constant @ machine + shifts @ shares)),
     )

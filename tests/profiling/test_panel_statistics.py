@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -113,7 +114,7 @@ def test_intervals_on_a_calibration_hold_however_many_measurements_are_pooled():
         four = [[], []]
         for _ in range(4):
             visits, prior, truth = batch(rng)
-            prior = Prior(prior.positions, prior.session_spread, SIZE_SPREAD, covariance)
+            prior = msgspec.structs.replace(prior, covariance=covariance)
             found = estimate(visits, panel, prior)
             for row, kept in enumerate(four, start=5):
                 half = found.half[row] / 1.96

@@ -54,3 +54,10 @@ def test_errors_of_known_ratios_are_combined_with_their_covariance():
     same = np.array([[4.0, 4.0], [4.0, 4.0]])
     assert shared_error(weights, same) == pytest.approx([2, 2])
     assert shared_error(weights, np.diag([4.0, 4.0])) == pytest.approx([np.sqrt(2), 2])
+
+
+def test_what_happens_to_one_network_alone_happens_to_references_too():
+    weights = np.array([[0.5, 0.5], [1.0, 0.0]])
+    assert shared_error(weights, np.zeros((2, 2)), 3.0) == pytest.approx(
+        [3 * np.sqrt(1.5), 3 * np.sqrt(2)]
+    )
