@@ -41,8 +41,8 @@ SESSION_SPREAD = 0.01
 SIZE_SPREAD = 0.05
 """By how much more, in logs, a machine slows one size of network down than another, likewise."""
 NETWORK_SPREAD = 0.0035
-"""Likewise of one network than another of its size: what networks of 5 and 15 ms differed by from one
-process to the next beyond all else (`python -m benchmarks coverage`)."""
+"""Likewise of one network than another of its size: what networks of 5 and 15 ms differed by from
+one process to the next beyond all else (`python -m benchmarks coverage`)."""
 SPREAD_WEIGHT = 10
 """How many observed differences between sessions these figures are worth."""
 VISIT_NOISE, NOISE_WEIGHT = 0.05, 2
