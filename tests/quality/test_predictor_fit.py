@@ -33,7 +33,7 @@ def save_untrained(path: Path, seed: int) -> None:
     record = SupernetRecord(
         space=space.name, space_hash=space.content_hash, envelope=space.envelope,
         preprocessing=data.preprocessing, data=data.name, data_hash=data.content_hash,
-        steps=0, seconds=0.0, largest_accuracy=0.1, smallest_accuracy=0.1,
+        steps=1, seconds=0.0, largest_accuracy=0.1, smallest_accuracy=0.1,
     )  # fmt: skip
     save_supernet(Supernet(space.envelope), record, path)
 
