@@ -81,12 +81,12 @@ def trust_table(options: Options) -> Table:
 
 def _supernet(plan: TrustPlan, options: Options) -> float:
     """Train the supernet, unless it is there; the seconds it took."""
-    from gnv2_nas.nn.supernet_file import read_record
+    from gnv2_nas.nn.supernet_file import read_supernet_record
 
     if not SUPERNET.exists():
         recipe = default_recipe(plan.dataset, supernet=True, epochs=options.supernet_epochs)
         train_supernet(plan.space, plan.dataset, recipe, SUPERNET, observer=_Log().supernet)
-    return read_record(SUPERNET).seconds
+    return read_supernet_record(SUPERNET).seconds
 
 
 def _predictor(plan: TrustPlan, options: Options) -> None:

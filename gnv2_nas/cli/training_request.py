@@ -11,8 +11,8 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.graph.checkpoint import check_checkpoint
+from gnv2_nas.graph.file_metadata import read_supernet_record
 from gnv2_nas.graph.state_dicts import AVERAGE
-from gnv2_nas.graph.supernet_record import read_record
 from gnv2_nas.outputs import PAGE, Kind, check_outputs
 from gnv2_nas.quality.data import classes_of
 from gnv2_nas.quality.training.history import HISTORY, history_path, state_path
@@ -144,7 +144,7 @@ def _check_contains(path: Path, arch: Architecture) -> None:
     Raises:
         CheckpointError: the file holds no supernet, or one without this network.
     """
-    record = read_record(path)
+    record = read_supernet_record(path)
     try:
         record.envelope.slots_of(arch)
     except InputError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from gnv2_nas.arch import Architecture, Envelope, Preprocessing
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.graph.checkpoint_contents import Contents
+from gnv2_nas.graph.checkpoint_contents import Contents, read_contents
 from gnv2_nas.graph.supernet_record import SupernetRecord
 from gnv2_nas.graph.training_record import TrainingRecord
 
@@ -140,3 +141,20 @@ def _in_range(value: Any) -> bool:
 def _require(right: bool, otherwise: str) -> None:
     if not right:
         raise CheckpointError(otherwise)
+
+
+def read_supernet_record(path: Path) -> SupernetRecord:
+    """What the supernet in a file says of itself; no weight is read.
+
+    Raises:
+        CheckpointError: no such file, damaged, or no supernet.
+    """
+    contents, source = read_contents(path), repr(str(path))
+    if not contents.supernet:
+        found = "the weights of one network" if contents.architecture else "no supernet's file"
+        raise CheckpointError(
+            f"{source} is {found}; a supernet is needed: gnv2-nas train supernet writes one"
+        )
+    record = checked_metadata(contents, source).supernet
+    assert record is not None  # noqa: S101 - the text is there
+    return record

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from gnv2_nas.arch import Envelope, Preprocessing
-from gnv2_nas.errors import CheckpointError
-from gnv2_nas.graph.checkpoint_contents import read_contents
 from gnv2_nas.graph.training_record import Count, Digest, Text
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -37,22 +34,3 @@ class SupernetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def to_json(self) -> str:
         """JSON: fields in declaration order, no white space."""
         return msgspec.json.encode(self).decode()
-
-
-def read_record(path: Path) -> SupernetRecord:
-    """What the supernet in a file says of itself; no weight is read.
-
-    Raises:
-        CheckpointError: no such file, damaged, or no supernet.
-    """
-    from gnv2_nas.graph.file_metadata import checked_metadata
-
-    contents, source = read_contents(path), repr(str(path))
-    if not contents.supernet:
-        found = "the weights of one network" if contents.architecture else "no supernet's file"
-        raise CheckpointError(
-            f"{source} is {found}; a supernet is needed: gnv2-nas train supernet writes one"
-        )
-    record = checked_metadata(contents, source).supernet
-    assert record is not None  # noqa: S101 - the text is there
-    return record

@@ -14,10 +14,11 @@ from gnv2_nas.arch import Envelope
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.file_sets import write_set
 from gnv2_nas.graph.checkpoint_contents import SUPERNET_KEY
-from gnv2_nas.graph.supernet_record import SupernetRecord, read_record
+from gnv2_nas.graph.file_metadata import read_supernet_record
+from gnv2_nas.graph.supernet_record import SupernetRecord
 from gnv2_nas.nn.supernet import Supernet
 
-__all__ = ["SupernetRecord", "load_supernet", "read_record", "save_supernet"]
+__all__ = ["SupernetRecord", "load_supernet", "read_supernet_record", "save_supernet"]
 
 _NAMED = 4
 """How many keys of a kind a message names before it only counts them."""
@@ -53,7 +54,7 @@ def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecor
             envelope it names or not finite.
     """
     file, source = Path(path), repr(str(path))
-    record = read_record(file)
+    record = read_supernet_record(file)
     supernet = _empty(record.envelope, source)
     try:
         tensors = safetensors_torch.load_file(file)

@@ -93,9 +93,9 @@ def _check_file(info: EstimatorInfo, path: Path) -> None:
 
         load_predictor(path)
     else:
-        from gnv2_nas.graph.supernet_record import read_record
+        from gnv2_nas.graph.file_metadata import read_supernet_record
 
-        read_record(path)
+        read_supernet_record(path)
 
 
 def check_has_images(info: EstimatorInfo, *, given: bool) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from gnv2_nas.errors import InputError
 from gnv2_nas.files import check_writable, content_hash
-from gnv2_nas.graph.supernet_record import read_record
+from gnv2_nas.graph.file_metadata import read_supernet_record
 from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.data import check_source, classes_of
@@ -101,7 +101,7 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         space = space.with_classes(len(classes_of(data)))
     if estimator.name == "supernet":
         file = Path(request.quality.partition(":")[2])
-        check_made_for(file, "supernet", read_record(file), space)
+        check_made_for(file, "supernet", read_supernet_record(file), space)
     profile = read_profile(request.device)
     find_feasible(space, budgets)
     check_database(request.storage, write=True)

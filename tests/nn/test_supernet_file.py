@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.checkpoint import check_checkpoint
-from gnv2_nas.graph.supernet_record import SupernetRecord, read_record
+from gnv2_nas.graph.file_metadata import read_supernet_record
+from gnv2_nas.graph.supernet_record import SupernetRecord
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet_file import load_supernet, save_supernet
 from tests.supernets import fresh_supernet, narrow_space, random_images
@@ -43,7 +44,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_everything_comes_back(file: Path) -> None:
     supernet, record = load_supernet(file)
-    assert record == RECORD == read_record(file)
+    assert record == RECORD == read_supernet_record(file)
     expected = fresh_supernet().state_dict()
     assert supernet.state_dict().keys() == expected.keys()
     assert all(torch.equal(value, expected[key]) for key, value in supernet.state_dict().items())
@@ -55,8 +56,8 @@ def test_everything_comes_back(file: Path) -> None:
 def test_reading_the_record_imports_no_torch(file: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from gnv2_nas.graph.supernet_record import read_record\n"
-        f"print(read_record(Path({str(file)!r})).space, 'torch' in sys.modules)"
+        "from gnv2_nas.graph.file_metadata import read_supernet_record\n"
+        f"print(read_supernet_record(Path({str(file)!r})).space, 'torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["narrow", "False"]
