@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 BLOCKS = 8
 """Sessions are cut, in order of time, into so many: what disturbs a machine lasts for seconds, so
 sessions next to each other are no independent observations, but blocks nearly are."""
+LASTING = 0.5
+"""Share of what one size is slowed down more than another, that lasts longer than a calibration, and
+of what all are: calibrations of one day differed by so much (`python -m benchmarks coverage`)."""
 PRIOR_WIDTH = 1.0
 """Standard deviation, in logs, of what a spread was expected to be around what it is."""
 STEPS = (2.0, 1.4, 1.15, 1.05)
@@ -53,9 +56,10 @@ def summarize_panel(
     means, covariance = _mean_of_blocks(ratios)
     time, time_variance = _mean_of_blocks(reference[None])
     spreads, size_spread = _fit_spreads(ratios - means[:, None], noise, positions)
-    return PanelFigures(
-        means, covariance, spreads, size_spread, float(time[0]), math.sqrt(time_variance[0, 0])
-    )
+    lasting = (LASTING * size_spread) ** 2
+    covariance += lasting * _against_reference(positions, references[0])
+    time_error = math.sqrt(time_variance[0, 0] + lasting)
+    return PanelFigures(means, covariance, spreads, size_spread, float(time[0]), time_error)
 
 
 def _mean_of_blocks(values: Array) -> tuple[Array, Array]:
@@ -67,6 +71,12 @@ def _mean_of_blocks(values: Array) -> tuple[Array, Array]:
         return means[:, 0], np.eye(len(values))  # next to nothing is known
     widened = few_observations(count - 1) ** 2
     return means.mean(axis=1), widened * np.atleast_2d(np.cov(means)) / count
+
+
+def _against_reference(positions: Array, reference: int) -> Array:
+    """(n, n) covariance, in squares of the size spread, of how each differs from the reference."""
+    alike = likeness(positions, positions)
+    return alike - alike[:, [reference]] - alike[[reference]] + alike[reference, reference]
 
 
 def _fit_spreads(deviations: Array, noise: Array, positions: Array) -> tuple[Array, float]:

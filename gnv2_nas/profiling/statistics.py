@@ -40,7 +40,7 @@ SESSION_SPREAD = 0.01
 """Standard deviation, in logs, between sessions of a network, where the device's own is unknown."""
 SIZE_SPREAD = 0.05
 """By how much more, in logs, a machine slows one size of network down than another, likewise."""
-NETWORK_SPREAD = 0.0035
+NETWORK_SPREAD = 0.003
 """Likewise of one network than another of its size: what networks of 5 and 15 ms differed by from
 one process to the next beyond all else (`python -m benchmarks coverage`)."""
 SPREAD_WEIGHT = 10

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from gnv2_nas.profiling.panel_statistics import summarize_panel
+from gnv2_nas.profiling.panel_statistics import LASTING, summarize_panel
 from gnv2_nas.profiling.plan import Visits
 from gnv2_nas.profiling.pooling import pooled
 from gnv2_nas.profiling.record import Errors
@@ -25,12 +25,13 @@ ROOT = np.linalg.cholesky(likeness(POSITIONS, POSITIONS) + 1e-9 * np.eye(6))
 
 
 def sessions(rng, count=32, memory=0.6):
-    """(6, count) levels: what disturbs the machine lasts for a few of them."""
+    """(6, count) levels: what disturbs the machine lasts for a few of them, or for them all."""
+    lasting = LASTING * SIZE_SPREAD * ROOT @ rng.normal(size=6)
     by_size, state = np.zeros(6), []
     for _ in range(count):
         fresh = SIZE_SPREAD * ROOT @ rng.normal(size=6)
         by_size = memory * by_size + np.sqrt(1 - memory**2) * fresh
-        state.append(by_size)
+        state.append(by_size + lasting)
     own = rng.normal(size=(6, count)) * np.hypot(SPREADS, NOISE)[:, None]
     shared = rng.normal(0, 0.1, count)
     return SPEED + TRUTH[:, None] + np.array(state).T + own + shared
