@@ -18,8 +18,8 @@ BLOCKS = 8
 """Sessions are cut, in order of time, into so many: what disturbs a machine lasts for seconds, so
 sessions next to each other are no independent observations, but blocks nearly are."""
 LASTING = 0.5
-"""Share of what one size is slowed down more than another, that lasts longer than a calibration, and
-of what all are: calibrations of one day differed by so much (`python -m benchmarks coverage`)."""
+"""Share of what one size is slowed down more than another, and all are, that lasts longer than a
+calibration: those of one day differed by so much (`python -m benchmarks coverage`)."""
 PRIOR_WIDTH = 1.0
 """Standard deviation, in logs, of what a spread was expected to be around what it is."""
 STEPS = (2.0, 1.4, 1.15, 1.05)
@@ -76,7 +76,10 @@ def _mean_of_blocks(values: Array) -> tuple[Array, Array]:
 def _against_reference(positions: Array, reference: int) -> Array:
     """(n, n) covariance, in squares of the size spread, of how each differs from the reference."""
     alike = likeness(positions, positions)
-    return alike - alike[:, [reference]] - alike[[reference]] + alike[reference, reference]
+    covariance: Array = (
+        alike - alike[:, [reference]] - alike[[reference]] + alike[reference, reference]
+    )
+    return covariance
 
 
 def _fit_spreads(deviations: Array, noise: Array, positions: Array) -> tuple[Array, float]:
