@@ -80,6 +80,21 @@ def format_quantity(metric: Metric, amount: float) -> str:
     return f"{amount / 1e6:.{digits}f} M{unit.strip()}"
 
 
+def shortest_quantity(metric: Metric, amount: float) -> str:
+    """An amount as one text, however it was written: "30MFLOPs" for 30 MFLOPs and 0.03 GFLOPs."""
+    units = {
+        "macs": {"MFLOPs": 1e6, "GFLOPs": 1e9, "kFLOPs": 1e3, "FLOPs": 1.0},
+        "params": {"Mparams": 1e6, "Gparams": 1e9, "kparams": 1e3, "params": 1.0},
+        "latency": {"ms": 1.0, "s": 1e3, "us": 1e-3},
+        "memory": {
+            "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30, "kB": 1e3, "KiB": 2.0**10,
+            "B": 1.0,
+        },
+    }[metric]  # fmt: skip
+    texts = [f"{amount / factor:.12g}{unit}" for unit, factor in units.items()]
+    return min(texts, key=len)
+
+
 def format_at_least(metric: Metric, amount: float) -> str:
     """A positive amount to three figures, rounded up: a budget of what it says is enough."""
     factor, unit = {

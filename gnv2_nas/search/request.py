@@ -6,7 +6,6 @@ read it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,7 @@ from gnv2_nas.search import defaults
 from gnv2_nas.search.budgets import find_feasible, parse_budgets
 from gnv2_nas.search.device_files import check_device_files
 from gnv2_nas.search.evidence import default_quality
+from gnv2_nas.search.names import check_study_name, default_study_name
 from gnv2_nas.search.objectives import parse_objectives
 from gnv2_nas.search.records import Settings
 from gnv2_nas.search.sampler import check_sampler
@@ -124,19 +124,6 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     return CheckedRequest(request, space, settings, study)
 
 
-def check_study_name(name: str) -> None:
-    """Refuse a name that no command could refer to later.
-
-    Raises:
-        InputError: it has characters that a terminal does not show.
-    """
-    if not name.isprintable():
-        raise InputError(
-            f"study {name!r}: a name takes printable characters only, because commands refer to "
-            "the study by it; choose another with --study"
-        )
-
-
 def _checked_data(data: str, estimator: EstimatorInfo) -> str:
     """The data set, in one spelling."""
     if data:
@@ -150,24 +137,3 @@ def _file_hash(quality: str) -> str:
     """12 hexadecimal digits of the file in NAME:FILE; "" where there is none."""
     file = quality.partition(":")[2]
     return content_hash(Path(file)) if file else ""
-
-
-def quality_label(quality: str) -> str:
-    """What NAME or NAME:FILE is called in the name of a study: "supernet", "supernet-large"."""
-    name, _, file = quality.partition(":")
-    stem = Path(file).stem
-    return f"{name}-{stem}" if stem not in ("", name) else name
-
-
-def default_study_name(settings: Settings) -> str:
-    """Space, data, budgets and device: the same question goes on with the same study."""
-    asked = [Path(settings.data).resolve().name] if settings.data else []
-    if settings.data or settings.quality_hash:
-        asked.append(quality_label(settings.quality))
-    parts: Sequence[str] = (
-        settings.space,
-        *asked,
-        *(budget.text for budget in settings.budgets),
-        Path(settings.device).stem,
-    )
-    return "-".join(parts)

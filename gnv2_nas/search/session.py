@@ -29,9 +29,9 @@ from gnv2_nas.search.request import CheckedRequest
 from gnv2_nas.search.sampler import make_sampler
 from gnv2_nas.search.scorer import load_images, make_estimator, make_scorer
 from gnv2_nas.search.status import Observer
-from gnv2_nas.search.storage.sqlite_file import without_password
 from gnv2_nas.search.storage.store import open_or_create
 from gnv2_nas.search.storage.study_format import Provenance
+from gnv2_nas.search.storage.url_secrets import command_without_secrets
 from gnv2_nas.search.working.workers import Workers
 
 SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
@@ -103,11 +103,13 @@ class SearchSession:
         # What remains is said the way the program says everything.
         optuna.logging.disable_default_handler()
         optuna.logging.enable_propagation()
-        self.checked = checked
         estimator = make_estimator(settings, checked.space, self.dataset, request.seed)
         self.store, self.resumed = open_or_create(
             request.storage, checked.study, settings, _provenance(checked, estimator.info)
         )
+        # Budgets in the words of the study: its trials say which of them they break.
+        settings = msgspec.structs.replace(settings, budgets=self.store.settings.budgets)
+        self.checked = msgspec.structs.replace(checked, settings=settings)
         self.workers = self._started_workers(waiting)
         self.evaluator = Evaluator(
             settings, estimator, open_device(settings.device), request.seed, self.workers, waiting
@@ -194,7 +196,7 @@ def _provenance(checked: CheckedRequest, estimator: EstimatorInfo) -> Provenance
     return Provenance(
         sampler=checked.request.sampler,
         seed=checked.request.seed,
-        command=without_password(checked.request.command),
+        command=command_without_secrets(checked.request.command),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         software={package: version(package) for package in SOFTWARE},
         estimator=msgspec.structs.replace(estimator, envelope=None),

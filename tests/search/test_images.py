@@ -10,7 +10,8 @@ from gnv2_nas.errors import DataError, InputError, StudyError
 from gnv2_nas.graph.supernet_record import SupernetRecord
 from gnv2_nas.nn import Supernet, save_supernet
 from gnv2_nas.search import attributes
-from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request, quality_label
+from gnv2_nas.search.names import quality_label
+from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request
 from gnv2_nas.search.storage.store import open_study
 from tests.search.searching import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space

@@ -170,7 +170,7 @@ def test_a_mistake_is_not_tried_again():
             connection.exec_driver_sql("INSERT INTO once VALUES (1), (1)")
 
     with pytest.raises(StorageError, match=r"UNIQUE constraint failed.*see what the message says"):
-        persist(twice, PATIENT, engine.dispose)
+        persist(twice, PATIENT, engine.dispose, "sqlite://")
     assert len(tried) == 1
 
 

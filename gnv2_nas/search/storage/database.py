@@ -6,7 +6,6 @@ import sqlite3
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -14,9 +13,11 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
 from gnv2_nas.errors import InputError, StorageError, StudyError
+from gnv2_nas.search.storage.database_url import SqliteFile, for_optuna, sqlite_file
 from gnv2_nas.search.storage.interrupts import interrupts_wait
+from gnv2_nas.search.storage.making_tables import make_tables
 from gnv2_nas.search.storage.refusals import DATABASE_ERRORS, refusal_of
-from gnv2_nas.search.storage.sqlite_file import without_password
+from gnv2_nas.search.storage.url_secrets import masked, without_secrets
 
 LOCK_SECONDS = 5
 """How long SQLite itself waits for a lock; `Patience` decides how often."""
@@ -39,11 +40,14 @@ def open_database(url: str) -> optuna.storages.RDBStorage:
         StudyError: not a URL, or tables of another version of Optuna.
         StorageError: it cannot be reached, or refused.
     """
-    with opening():
+    file = sqlite_file(url)
+    with opening(url):
+        if file is not None and not file.is_for_reading:
+            make_tables(file, LOCK_SECONDS)
         storage = _storage(url)
     close_with(storage, storage.engine)
-    if storage.engine.dialect.name == "sqlite":
-        _never_anew(storage.engine)
+    if file is not None:
+        _never_anew(storage.engine, file)
     return storage
 
 
@@ -67,11 +71,11 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
 
 def _connected(url: str) -> optuna.storages.RDBStorage:
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=_engine_arguments(url))
+        return optuna.storages.RDBStorage(for_optuna(url), engine_kwargs=_engine_arguments(url))
     except RuntimeError:
         # So Optuna answers tables of a version that it cannot read.
         raise StudyError(
-            f"the tables in {without_password(url)!r} were made by another version of Optuna than "
+            f"the tables in {masked(url)!r} were made by another version of Optuna than "
             f"{optuna.__version__}; upgrade them with `optuna storage upgrade` "
             "or choose another --storage"
         ) from None
@@ -93,34 +97,33 @@ def _engine_arguments(url: str) -> dict[str, Any]:
     return arguments
 
 
-def _never_anew(engine: Engine) -> None:
+def _never_anew(engine: Engine, file: SqliteFile) -> None:
     """Connect to the file that is there: SQLite would make an empty one where it was moved away."""
-    name = engine.url.database
-    if not name or name == ":memory:" or name.startswith("file:"):
-        return
-    path = Path(name).absolute()
+    path = file.path.absolute()
 
     @event.listens_for(engine, "do_connect")
     def look_first(*_: object) -> None:
         if not path.is_file():
-            missing = sqlite3.OperationalError(f"{name} is not there any more")
+            missing = sqlite3.OperationalError(f"{file.path} is not there any more")
             missing.sqlite_errorname = "SQLITE_CANTOPEN"
             raise missing
 
 
 @contextmanager
-def opening() -> Iterator[None]:
+def opening(url: str) -> Iterator[None]:
     """Failures to open a database as one line of this package's own; interrupts wait."""
     try:
         with interrupts_wait():
             yield
     except ArgumentError as error:
-        raise StudyError(f"--storage cannot be opened: {' '.join(str(error).split())}") from None
-    except DATABASE_ERRORS as error:
-        refusal = refusal_of(error)
+        reason = without_secrets(" ".join(str(error).split()), url)
+        raise StudyError(f"--storage cannot be opened: {reason}") from None
+    except (*DATABASE_ERRORS, sqlite3.Error) as error:
+        refusal = refusal_of(error, url)
         raise StorageError(
             f"the study database refused: {refusal.reason}; finished trials are kept: "
             f"{refusal.advice}, then try again"
         ) from None
     except ValueError as error:
-        raise InputError(f"cannot open the study database: {error}") from None
+        reason = without_secrets(str(error), url)
+        raise InputError(f"cannot open the study database: {reason}") from None

@@ -6,7 +6,7 @@ import msgspec
 import optuna
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from gnv2_nas.search.storage.sqlite_file import without_password
+from gnv2_nas.search.storage.url_secrets import without_secrets
 
 DATABASE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 """What SQLAlchemy raises, and what Optuna makes of it."""
@@ -46,11 +46,15 @@ _FULL_STATES = ("53100",)
 _FULL_NUMBERS = (1021, 1114)
 
 
-def refusal_of(error: Exception) -> Refusal:
-    """What is to be said of one of `DATABASE_ERRORS`."""
+def refusal_of(error: Exception, url: str) -> Refusal:
+    """What is to be said of one of `DATABASE_ERRORS`, or of SQLite's own.
+
+    Args:
+        url: of the database, whose secrets the driver may repeat.
+    """
     cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
     original = getattr(cause, "orig", None) or cause
-    reason = without_password(" ".join(str(original).split()))
+    reason = without_secrets(" ".join(str(original).split()), url)
     name: str | None = getattr(original, "sqlite_errorname", None)
     if name is not None:
         # Extended names, such as SQLITE_IOERR_WRITE, begin with the plain one.

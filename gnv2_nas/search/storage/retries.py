@@ -44,7 +44,7 @@ PATIENCE = Patience()
 
 
 def persist(
-    transaction: Callable[[], Answer], patience: Patience, renew: Callable[[], None]
+    transaction: Callable[[], Answer], patience: Patience, renew: Callable[[], None], url: str
 ) -> Answer:
     """Run a transaction, again and again while the database refuses for a time.
 
@@ -54,6 +54,7 @@ def persist(
         transaction: leaves nothing behind when it fails, or can find what it left.
         patience: how long it is tried.
         renew: is called before each new attempt, to drop broken connections.
+        url: of the database, whose secrets are not repeated.
 
     Raises:
         StorageError: the database refused to the end, or what it refused cannot be helped.
@@ -64,7 +65,7 @@ def persist(
             with interrupts_wait():
                 return transaction()
         except DATABASE_ERRORS as error:
-            refusal = refusal_of(error)
+            refusal = refusal_of(error, url)
             tried = time.monotonic() - started
             left = patience.limit(refusal) - tried
             if left <= 0 or not is_temporary(error):

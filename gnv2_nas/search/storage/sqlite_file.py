@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from gnv2_nas.errors import InputError, StudyError, UnknownNameError
-
-PREFIX = "sqlite:///"
-_MAGIC = b"SQLite format 3\x00"
-SCHEMA_VERSION = 12
-"""Of the tables of Optuna 5."""
+from gnv2_nas.search.storage.database_url import (
+    PREFIX,
+    SCHEMA_VERSION,
+    SqliteFile,
+    sqlite_file,
+)
+from gnv2_nas.search.storage.sqlite_reading import ask
+from gnv2_nas.search.storage.sqlite_tables import is_half_made, tables_in
+from gnv2_nas.search.storage.url_secrets import masked
 
 
 def check_database(storage: str, *, write: bool = False) -> bool:
@@ -30,15 +31,12 @@ def check_database(storage: str, *, write: bool = False) -> bool:
     Raises:
         StudyError: not a URL, not a SQLite file, read-only, or not a database of Optuna 5.
     """
-    if "://" not in storage:
-        raise StudyError(
-            f"--storage {storage!r} is not a URL; for a file write {PREFIX + storage!r}"
-        )
-    if not storage.startswith(PREFIX):
+    file = sqlite_file(storage)
+    if file is None:
         return True
-    path = _path_of(storage)
+    path = file.path
     if write:
-        _check_writable(path)
+        _check_writable(file)
     try:
         if not path.exists() or (path.is_file() and path.stat().st_size == 0):
             return False
@@ -46,13 +44,7 @@ def check_database(storage: str, *, write: bool = False) -> bool:
         raise _unreadable(path, error) from None
     if not path.is_file():
         raise StudyError(f"{str(path)!r} is not a file; a SQLite database is needed")
-    _check_content(path)
-    return True
-
-
-def without_password(text: str) -> str:
-    """`text` with the passwords of the URLs in it masked: reports are passed on."""
-    return re.sub(r"(://[^:/@\s]+):[^@/\s]+@", r"\1:***@", text)
+    return _has_studies(path)
 
 
 def require_study(storage: str, name: str) -> None:
@@ -64,11 +56,12 @@ def require_study(storage: str, name: str) -> None:
     """
     names: list[str] = []
     if check_database(storage):
-        if not storage.startswith(PREFIX):
+        file = sqlite_file(storage)
+        if file is None:
             return
-        names = [row[0] for row in _rows(storage, "SELECT study_name FROM studies")]
+        names = [row[0] for row in _rows(file.path, "SELECT study_name FROM studies")]
     if name not in names:
-        none = f"none in {storage}; make one with gnv2-nas search"
+        none = f"none in {masked(storage)}; make one with gnv2-nas search"
         raise UnknownNameError("study", name, names or [none])
 
 
@@ -80,10 +73,11 @@ def require_trial(storage: str, study: str, number: int) -> None:
         UnknownNameError, StudyError: see `require_study`.
     """
     require_study(storage, study)
-    if not storage.startswith(PREFIX):
+    file = sqlite_file(storage)
+    if file is None:
         return
     query = "SELECT number FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
-    numbers = {row[0] for row in _rows(storage, query, study)}
+    numbers = {row[0] for row in _rows(file.path, query, study)}
     if number not in numbers:
         raise no_such_trial(study, number, max(numbers, default=None))
 
@@ -93,30 +87,21 @@ def no_such_trial(study: str, number: int, last: int | None) -> InputError:
     return InputError(f"study {study!r} has no trial {number}; {there}")
 
 
-def _rows(storage: str, query: str, *values: str) -> list[tuple[Any, ...]]:
-    path = _path_of(storage)
-    try:
-        with closing(_read_only(path)) as connection:
-            return connection.execute(query, values).fetchall()
-    except sqlite3.Error as error:
-        raise StudyError(f"cannot read {str(path)!r} as a SQLite database: {error}") from None
+def _rows(path: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
+    return ask(path, lambda connection: connection.execute(query, values).fetchall())
 
 
-def _path_of(storage: str) -> Path:
-    """The file of a SQLite URL, whose options follow a question mark."""
-    return Path(storage.removeprefix(PREFIX).partition("?")[0])
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
-
-
-def _check_writable(path: Path) -> None:
-    folder = path.parent
+def _check_writable(file: SqliteFile) -> None:
+    path, folder = file.path, file.path.parent
+    if file.is_for_reading:
+        raise StudyError(
+            f"--storage opens {str(path)!r} for reading only; leave `mode` and `immutable` out"
+        )
     try:
         if not folder.is_dir():
             raise StudyError(
-                f"the folder of {str(path)!r} is not there; make it, or choose another --storage"
+                f"the folder of {str(path)!r} is not there; {_home_hint(path)}"
+                "make it, or choose another --storage"
             )
         # SQLite keeps its journal beside the file, so the folder must be writable too.
         targets = (folder, path) if path.exists() else (folder,)
@@ -130,29 +115,21 @@ def _check_writable(path: Path) -> None:
             )
 
 
-def _check_content(path: Path) -> None:
+def _home_hint(path: Path) -> str:
+    named = path.parts[:1] and path.parts[0].startswith("~")
+    return "a URL has no ~ for the home folder, write it out; " if named else ""
+
+
+def _has_studies(path: Path) -> bool:
+    """Whether the tables of studies are there: half-made ones, which hold nothing, are not."""
     try:
-        with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
+        with path.open("rb"):
+            pass
     except OSError as error:
         raise _unreadable(path, error) from None
-    if magic != _MAGIC:
-        raise StudyError(
-            f"{str(path)!r} is not a SQLite database; choose another file with --storage"
-        )
-    try:
-        with closing(_read_only(path)) as connection:
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-            if not tables:
-                return
-            rows = (
-                connection.execute("SELECT schema_version, library_version FROM version_info")
-                if "version_info" in tables
-                else ()
-            )
-            versions = list(rows)
-    except sqlite3.Error as error:
-        raise StudyError(f"cannot read {str(path)!r} as a SQLite database: {error}") from None
+    versions = ask(path, _versions)
+    if versions is None:
+        return False
     if not versions:
         raise StudyError(f"{str(path)!r} is a SQLite database, but not one of Optuna's")
     schema, library = versions[0]
@@ -162,6 +139,17 @@ def _check_content(path: Path) -> None:
             f"{SCHEMA_VERSION} is needed); upgrade it with `optuna storage upgrade --storage "
             f"{PREFIX}{path}` or choose another --storage"
         )
+    return True
+
+
+def _versions(connection: sqlite3.Connection) -> list[tuple[int, str]] | None:
+    """Rows of Optuna's table of versions; None in a file whose tables are to be made."""
+    if is_half_made(connection):
+        return None
+    if "version_info" not in tables_in(connection):
+        return []
+    rows = connection.execute("SELECT schema_version, library_version FROM version_info")
+    return rows.fetchall()
 
 
 def _unreadable(path: Path, error: OSError) -> StudyError:

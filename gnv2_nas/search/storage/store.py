@@ -18,7 +18,7 @@ from gnv2_nas.search.records import Settings
 from gnv2_nas.search.storage.database import open_database, opening
 from gnv2_nas.search.storage.retries import PATIENCE, Patience
 from gnv2_nas.search.storage.same_settings import check_same
-from gnv2_nas.search.storage.sqlite_file import check_database, without_password
+from gnv2_nas.search.storage.sqlite_file import check_database
 from gnv2_nas.search.storage.stored_study import Store
 from gnv2_nas.search.storage.study_access import (
     NONE_YET,
@@ -27,6 +27,7 @@ from gnv2_nas.search.storage.study_access import (
     study_access,
 )
 from gnv2_nas.search.storage.study_format import Progress, Provenance, candidate_of
+from gnv2_nas.search.storage.url_secrets import masked
 
 __all__ = [
     "Patience", "Progress", "Provenance", "Store", "candidate_of", "open_or_create", "open_study",
@@ -62,7 +63,7 @@ def open_or_create(
     check_database(storage)
     database = open_database(storage)
     directions = [DIRECTIONS[objective] for objective in settings.objectives]
-    with opening():
+    with opening(storage):
         study = optuna.create_study(
             storage=database, study_name=name, directions=directions, load_if_exists=True
         )
@@ -75,7 +76,7 @@ def open_or_create(
         check_same(name, (store.settings, store.provenance), (settings, provenance))
     elif not alike:
         raise StudyError(
-            f"study {name!r} in {without_password(storage)!r} is empty, but was made for other "
+            f"study {name!r} in {masked(storage)!r} is empty, but was made for other "
             "objectives; choose another --study"
         )
     return store, not begun
@@ -128,10 +129,10 @@ def open_study(storage: str, name: str, patience: Patience = PATIENCE) -> Store:
         StorageError: the database cannot be reached, or refused.
     """
     database = open_database(storage) if check_database(storage) else None
-    names = _names(database)
+    names = _names(database, storage)
     if database is None or name not in names:
         raise UnknownNameError("study", name, names or ["none yet; make one with gnv2-nas search"])
-    with opening():
+    with opening(storage):
         store = Store(study_access(database, name), name, patience, storage)
     _check_format(store, storage)
     return store
@@ -142,18 +143,18 @@ def _check_format(store: Store, storage: str) -> None:
     if version != attributes.FORMAT_VERSION:
         made_by = "another program" if version is None else f"format {version} of this program"
         raise StudyError(
-            f"study {store.name!r} in {without_password(storage)!r} was made by {made_by}, not by "
+            f"study {store.name!r} in {masked(storage)!r} was made by {made_by}, not by "
             f"format {attributes.FORMAT_VERSION}; choose another --study or --storage"
         )
 
 
 def study_names(storage: str) -> list[str]:
     """Names of the studies in a database; empty when the file is not there yet."""
-    return _names(open_database(storage) if check_database(storage) else None)
+    return _names(open_database(storage) if check_database(storage) else None, storage)
 
 
-def _names(database: optuna.storages.RDBStorage | None) -> list[str]:
+def _names(database: optuna.storages.RDBStorage | None, storage: str) -> list[str]:
     if database is None:
         return []
-    with opening():
+    with opening(storage):
         return optuna.get_all_study_names(storage=database)

@@ -16,7 +16,6 @@ from gnv2_nas.search.records import Candidate, Settings, StudyRecord
 from gnv2_nas.search.storage.known_trials import KnownTrials
 from gnv2_nas.search.storage.remeasured import latencies_of, with_latency
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
-from gnv2_nas.search.storage.sqlite_file import without_password
 from gnv2_nas.search.storage.study_access import Last, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.study_format import (
     Progress,
@@ -25,6 +24,7 @@ from gnv2_nas.search.storage.study_format import (
     finished_trial,
     numbered,
 )
+from gnv2_nas.search.storage.url_secrets import command_without_secrets, masked
 
 Answer = TypeVar("Answer")
 
@@ -204,7 +204,7 @@ class Store:
             candidates=self._candidates(kept),
             sampler=provenance.sampler,
             seed=provenance.seed,
-            command=provenance.command,
+            command=command_without_secrets(provenance.command),
             created_at=provenance.created_at,
             proposed=progress.proposed,
             rejected=progress.rejected,
@@ -214,7 +214,7 @@ class Store:
             estimator=provenance.estimator,
             space_source=provenance.space_source,
             confirmed=frozenset(kept.get(attributes.CONFIRMED, ())),
-            storage=without_password(self._storage),
+            storage=masked(self._storage),
         )
 
     def _read(self, action: Callable[[StudyTransaction], Answer]) -> Answer:
@@ -222,11 +222,11 @@ class Store:
             with self._access.reading() as reading:
                 return action(reading)
 
-        return persist(transaction, self._patience, self._access.renew)
+        return persist(transaction, self._patience, self._access.renew, self._storage)
 
     def _write(self, action: Callable[[StudyTransaction], Answer]) -> Answer:
         def transaction() -> Answer:
             with self._access.writing() as writing:
                 return action(writing)
 
-        return persist(transaction, self._patience, self._access.renew)
+        return persist(transaction, self._patience, self._access.renew, self._storage)
