@@ -22,7 +22,7 @@ ALIKE = 3
 EVEN_MACS = 40e6
 """Multiply-adds of a network in the middle of the positions: what slows 224 pixels down slows it
 down by about half as much again."""
-LARGE_MACS = 250e6
+LARGE_MACS = 400e6
 """From so many on, networks are slowed down alike."""
 
 
@@ -44,7 +44,7 @@ def panel_networks() -> dict[str, Architecture]:
 
 
 def position(arch: Architecture) -> float:
-    """How much more than a large network it suffers: 0.14 for those, near 1 for a tiny one."""
+    """How much more than a large network it suffers: 0.1 for those, near 1 for a tiny one."""
     return 1 / (1 + min(count(arch).macs, LARGE_MACS) / EVEN_MACS)
 
 
