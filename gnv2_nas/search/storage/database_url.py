@@ -76,12 +76,12 @@ def _filled(storage: str) -> str:
 
 
 def _parsed(storage: str) -> URL:
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
     if "://" not in storage:
         shown = masked(storage)
         raise StudyError(f"--storage {shown!r} is not a URL; for a file write {PREFIX + shown!r}")
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         return make_url(_filled(storage))
     except (ArgumentError, ValueError):

@@ -42,17 +42,19 @@ def masked(storage: str) -> str:
         if kind is not None:
             return f"{kind[1]}://{MASK}"
         return MASK if re.search("[@=]|://", storage) else storage
-    if storage.isprintable() and not any(_secrets(url)):
+    if storage.isprintable() and not any(_secrets(url, storage)):
         return storage
     hidden = {
-        key: value if key.lower() in _NO_SECRET else _each_masked(value)
+        key if key.isidentifier() else MASK: (
+            value if key.lower() in _NO_SECRET else _each_masked(value)
+        )
         for key, value in url.query.items()
     }
     url = url.set(query=hidden)
     if url.password is not None:
         url = url.set(password=MASK)
-    if _has_more_at_signs(url):
-        url = url.set(host=MASK, port=None, database=(url.database or "").rpartition("@")[2])
+    if _may_go_on(url, storage):
+        url = url.set(host=MASK, port=None, database="", query={})
     return url.render_as_string(hide_password=True).replace(quote_plus(MASK), MASK)
 
 
@@ -62,7 +64,7 @@ def without_secrets(text: str, storage: str) -> str:
         return text
     text = text.replace(storage, masked(storage))
     url = _url(storage)
-    secrets = _secrets(url) if url is not None else [storage.partition("://")[2]]
+    secrets = _secrets(url, storage) if url is not None else [storage.partition("://")[2]]
     for form in sorted(set(_forms(secrets)), key=len, reverse=True):
         pattern = re.escape(form)
         text = re.sub(pattern if len(form) >= _SHORT else rf"(?<!\w){pattern}(?!\w)", MASK, text)
@@ -107,19 +109,22 @@ def _url(storage: str) -> URL | None:
         return None
 
 
-def _secrets(url: URL) -> Iterator[str]:
+def _secrets(url: URL, storage: str) -> Iterator[str]:
     if url.password:
         yield str(url.password)
-    if _has_more_at_signs(url):
-        # A password with an @ that was not written as %40 ends in what is read as the host.
-        yield from filter(None, (url.host, (url.database or "").rpartition("@")[0]))
+    if _may_go_on(url, storage):
+        yield storage.partition("://")[2].partition(":")[2].rpartition("@")[0]
+        yield from filter(None, (url.host, url.database, *url.query))
     for key, value in url.query.items():
-        if key.lower() not in _NO_SECRET:
+        if key.lower() not in _NO_SECRET or _may_go_on(url, storage):
             yield from (value,) if isinstance(value, str) else value
 
 
-def _has_more_at_signs(url: URL) -> bool:
-    return url.password is not None and "@" in f"{url.host or ''}{url.database or ''}"
+def _may_go_on(url: URL, storage: str) -> bool:
+    """Whether a password may be longer than what is read as one: an @ in it that is not written
+    as %40 ends it, and the rest is read as host, database and options."""
+    after_user = storage.partition("://")[2].partition(":")[2]
+    return url.password is not None and after_user.count("@") > 1
 
 
 def _each_masked(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
