@@ -48,8 +48,8 @@ class Outcome:
     journals: int = 0
     """Signals that left a journal with something in it."""
     databases: int = 0
-    answered: dict[str, int] = field(default_factory=dict)
-    """Command → databases on which it did its work."""
+    answered: dict[str, list[bool]] = field(default_factory=dict)
+    """Command → for each database with a study, whether it did its work."""
     lost: int = 0
     """Trials that were seen finished, and were not there later or not the same."""
     problems: list[str] = field(default_factory=list)
@@ -66,11 +66,13 @@ def run(kills: int = KILLS) -> Table:
         f"{outcome.databases} databases, then each command once on each of them, "
         f"{time.perf_counter() - start:.0f} s"
     )
-    of = f" of {outcome.databases}"
     rows = [
         ("signals before the first trial was stored", str(outcome.before_a_trial)),
         ("signals that left a journal", str(outcome.journals)),
-        *((f"{verb} answered", f"{count}{of}") for verb, count in outcome.answered.items()),
+        *(
+            (f"{verb} answered", f"{sum(each)} of {len(each)}")
+            for verb, each in outcome.answered.items()
+        ),
         ("finished trials lost", str(outcome.lost)),
         *(("problem", problem) for problem in outcome.problems),
     ]
@@ -102,7 +104,7 @@ def _one_database(folder: Path, kills: int, rng: random.Random, outcome: Outcome
         ended = subprocess.run(
             [_program(), *arguments], cwd=folder, capture_output=True, text=True, timeout=PATIENCE
         )
-        outcome.answered[verb] = outcome.answered.get(verb, 0) + (ended.returncode == 0)
+        outcome.answered.setdefault(verb, []).append(ended.returncode == 0)
         if ended.returncode != 0:
             outcome.problems.append(f"{verb}: {ended.stderr.strip().splitlines()[-1:]}")
         outcome.lost += _lost(seen, folder)
