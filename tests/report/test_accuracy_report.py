@@ -103,7 +103,7 @@ def test_a_score_that_nobody_checked_says_so(folder: Path) -> None:
 
 
 def test_the_evidence_on_the_space_is_in_the_report(folder: Path) -> None:
-    save_trust(panel(trust("zen", 0.1, (-0.2, -0.5, 0.1)), trust(SPEC, 0.8, (0.5, 0.2, 0.8))))
+    save_trust(panel(trust("zen", 0.1, (-0.2, -0.5, -0.1)), trust(SPEC, 0.8, (0.5, 0.2, 0.8))))
     text = text_of(scored(), folder)
     assert "Nobody has checked" not in text
     assert "in band τ 0.10 [-0.10, 0.20]; parameters 0.30 [0.10, 0.40]: not better than" in text
