@@ -35,6 +35,7 @@ PROCESSES = 3
 SECONDS = 1.5
 PRECISION = 0.001
 """Never reached: the whole time is used."""
+SHORT_MS = 1.0
 STOCK = "stock V2 1.0 against itself"
 
 
@@ -128,6 +129,8 @@ def _rows(processes: list[list[Measurement]]) -> list[tuple[str, ...]]:
         mean = statistics.mean(math.log(each.ratio) for each in mine)
         truth = 0.0 if row == STOCK else mean
         by_row.setdefault(row, []).extend((truth, each) for each in mine)
+    above = [pair for pairs in by_row.values() for pair in pairs if pair[1].ms > SHORT_MS]
+    by_row[f"all above {SHORT_MS:g} ms"] = above
     return [_row(name, *zip(*pairs, strict=True)) for name, pairs in by_row.items()]
 
 
