@@ -88,6 +88,7 @@ def test_a_url_is_shown_without_its_secrets(url):
 
 @settings(max_examples=60, deadline=None)
 @given(urls())
+@example("postgresql+psycopg://u:@?s3cr3t&:@host:5432/db?connect_timeout=1")
 def test_what_a_driver_says_is_repeated_without_the_secrets(url):
     try:
         parsed = make_url(url)

@@ -113,7 +113,10 @@ def _secrets(url: URL, storage: str) -> Iterator[str]:
     if url.password:
         yield str(url.password)
     if _may_go_on(url, storage):
-        yield storage.partition("://")[2].partition(":")[2].rpartition("@")[0]
+        after_user = storage.partition("://")[2].partition(":")[2]
+        yield after_user.rpartition("@")[0]
+        # Whatever is read as host or options may be replaced first, and end in the password.
+        yield from filter(None, re.split("[@?&=/:#]", after_user))
         yield from filter(None, (url.host, url.database, *url.query))
     for key, value in url.query.items():
         if key.lower() not in _NO_SECRET or _may_go_on(url, storage):
