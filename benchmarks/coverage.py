@@ -8,7 +8,6 @@ processes under the same load.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import secrets
@@ -16,12 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 from rich.table import Table
 
+from benchmarks.load import computing
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.arch.presets import ghostnet, mobilenetv3_large
@@ -76,24 +76,12 @@ def run() -> Table:
 def _measured_under(busy: int) -> list[list[Measurement]]:
     """One list for each process."""
     found = []
-    with _busy(busy):
+    with computing(busy):
         for _ in range(CALIBRATIONS):
             with tempfile.TemporaryDirectory() as folder:
                 _in_own_process(folder, calibrate=True)
                 found += [_in_own_process(folder, calibrate=False) for _ in range(PROCESSES)]
     return found
-
-
-@contextlib.contextmanager
-def _busy(processes: int) -> Iterator[None]:
-    spin = [sys.executable, "-c", "while True: pass"]
-    spinning = [subprocess.Popen(spin) for _ in range(processes)]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
 
 
 def _in_own_process(folder: str, *, calibrate: bool) -> list[Measurement]:

@@ -15,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from rich.table import Table
 
+from benchmarks.load import computing
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.profiling import Device, huge_pages, measure, open_device
@@ -46,8 +47,8 @@ def run(device: str = "cpu") -> Table:
     seconds = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         ensure_calibrated(open_device(device))
-        for name, load in (("idle", contextlib.nullcontext), ("busy", _every_core_busy)):
-            with load():
+        for name, processes in (("idle", 0), ("busy", os.cpu_count() or 1)):
+            with computing(processes):
                 first, second = (_in_own_process(device) for _ in range(2))
             seconds += first["seconds"] + second["seconds"]
             rows += [
@@ -58,18 +59,6 @@ def run(device: str = "cpu") -> Table:
         f"{statistics.mean(seconds):.2f} s for each of ours, all included"
     )
     return table(title, ("", "estimate", "median difference", "largest", "Kendall τ"), rows)
-
-
-@contextlib.contextmanager
-def _every_core_busy() -> Iterator[None]:
-    spin = [sys.executable, "-c", "while True: pass"]
-    spinning = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
 
 
 def _in_own_process(device: str) -> Run:

@@ -7,18 +7,17 @@ it that only compute; without an earlier calibration of the device and with one.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.load import computing
 from benchmarks.table import machine, table
 from gnv2_nas.search.records import Candidate
 from gnv2_nas.search.storage.store import open_study
@@ -52,7 +51,7 @@ def run(limits: Sequence[str] = LIMITS, busy: Sequence[int] = BUSY) -> Table:
 
 def _row(folder: Path, kind: str, limit: str, count: int) -> tuple[str, ...]:
     asked, study = parse_duration(limit), f"limit-{limit}-{count}"
-    with _computing(count):
+    with computing(count):
         taken = _search(folder, limit, "--trials", "100000", "--study", study)
     record = open_study(f"sqlite:///{folder}/studies.db", study).record()
     one, searched = _one_network(folder, study), sum(map(_searched, record.candidates))
@@ -87,25 +86,6 @@ def _one_network(folder: Path, study: str) -> float:
 
 def _searched(candidate: Candidate) -> bool:
     return candidate.searched
-
-
-@contextmanager
-def _computing(count: int) -> Iterator[None]:
-    """So many processes compute within the block."""
-    processes = [multiprocessing.Process(target=_compute, daemon=True) for _ in range(count)]
-    for process in processes:
-        process.start()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
-
-
-def _compute() -> None:
-    while True:
-        sum(range(10_000))
 
 
 if __name__ == "__main__":
