@@ -1,14 +1,7 @@
 """Architectures: what a network is, before any tensor exists. Imports neither torch nor optuna."""
 
-from gnv2_nas.arch.architecture import (
-    DFC,
-    Activation,
-    Architecture,
-    Block,
-    GhostBlock,
-    GhostModule,
-    MobileBlock,
-)
+from gnv2_nas.arch.architecture import Architecture
+from gnv2_nas.arch.blocks import DFC, Activation, Block, GhostBlock, GhostModule, MobileBlock
 from gnv2_nas.arch.canonical import is_identity_shortcut, strided
 from gnv2_nas.arch.envelope import Envelope, stages_of
 from gnv2_nas.arch.keys import block_keys

@@ -12,67 +12,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from gnv2_nas.arch import canonical
+from gnv2_nas.arch.blocks import Activation, Block, MobileBlock, has_dfc
+from gnv2_nas.arch.canonical import (
+    MAX_CHANNELS,
+    MAX_SIDE,
+    canonical_blocks,
+    check_block,
+    check_in_range,
+)
 from gnv2_nas.errors import ArchitectureError
-
-Activation = Literal["relu", "hard_swish"]
-
-
-class DFC(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Decoupled fully connected attention (GhostNetV2, eq. 4-5 and fig. 4)."""
-
-    kernel_h: int = 5
-    """Taps of the vertical K_H x 1 depthwise convolution; odd."""
-    kernel_w: int = 5
-    """Taps of the horizontal 1 x K_W depthwise convolution; odd."""
-    factor: int = 2
-    """Down-sampling factor of the map the attention is computed on."""
-    pool: Literal["avg", "max"] = "avg"
-    resize: Literal["nearest", "bilinear"] = "nearest"
-    """How the small attention map returns to full size: the public code says nearest, the
-    paper bilinear."""
-
-
-class GhostModule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ghost module (GhostNet, sec. 3.1): 1/`ratio` of the channels by a 1x1 convolution, the
-    rest by a cheap depthwise one; with `dfc`, the GhostV2 module."""
-
-    ratio: int = 2
-    cheap_kernel: int = 3
-    dfc: DFC | None = None
-
-
-class GhostBlock(
-    msgspec.Struct, frozen=True, tag_field="type", tag="ghost", forbid_unknown_fields=True
-):
-    """Ghost bottleneck: Ghost module, depthwise convolution (stride 2 only), SE, Ghost module."""
-
-    hidden_channels: int
-    out_channels: int
-    kernel: int = 3
-    """Of the depthwise convolutions of a stride-2 block and of a shortcut that changes shape."""
-    stride: int = 1
-    se_channels: int = 0
-    """Channels in the middle of squeeze-and-excitation; 0 leaves it out."""
-    ghost1: GhostModule = GhostModule()
-    ghost2: GhostModule = GhostModule()
-
-
-class MobileBlock(
-    msgspec.Struct, frozen=True, tag_field="type", tag="mobile", forbid_unknown_fields=True
-):
-    """Inverted residual of MobileNetV3, fig. 4; without expansion when `hidden_channels` equals
-    the input's."""
-
-    hidden_channels: int
-    out_channels: int
-    kernel: int = 3
-    stride: int = 1
-    se_channels: int = 0
-    activation: Activation = "relu"
-
-
-Block = GhostBlock | MobileBlock
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -97,8 +45,21 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
     num_classes: int = 1000
 
     def __post_init__(self) -> None:
-        canonical.check(self)
-        msgspec.structs.force_setattr(self, "blocks", canonical.blocks_of(self))
+        self._check()
+        blocks = canonical_blocks(self.blocks, self.stem_channels, self.resolution)
+        msgspec.structs.force_setattr(self, "blocks", blocks)
+
+    def _check(self) -> None:
+        if not self.blocks:
+            raise ArchitectureError("blocks: at least one block must be given, but got none")
+        check_in_range("resolution", self.resolution, 1, MAX_SIDE)
+        for field in ("stem_channels", "conv_channels", "head_channels", "num_classes"):
+            check_in_range(field, getattr(self, field), 1, MAX_CHANNELS)
+        for index, block in enumerate(self.blocks):
+            try:
+                check_block(block)
+            except ArchitectureError as error:
+                raise ArchitectureError(f"blocks[{index}].{error}") from None
 
     @cached_property
     def id(self) -> str:
@@ -110,7 +71,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
         """The published family this network belongs to, by the blocks it is made of."""
         if any(isinstance(block, MobileBlock) for block in self.blocks):
             return "mobilenetv3"
-        return "ghostnetv2" if any(_has_dfc(block) for block in self.blocks) else "ghostnet"
+        return "ghostnetv2" if any(has_dfc(block) for block in self.blocks) else "ghostnet"
 
     def replace(self, **changes: Any) -> Architecture:
         """A copy with other values of some fields, for instance `resolution=160`."""
@@ -131,9 +92,3 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
             return msgspec.json.decode(text, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ArchitectureError(f"not an architecture in JSON: {error}") from None
-
-
-def _has_dfc(block: Block) -> bool:
-    if isinstance(block, MobileBlock):
-        return False
-    return block.ghost1.dfc is not None or block.ghost2.dfc is not None

@@ -14,15 +14,14 @@ What cannot change the output is written one way only:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gnv2_nas.arch.blocks import DFC, Block, GhostModule, MobileBlock
 from gnv2_nas.errors import ArchitectureError
-
-if TYPE_CHECKING:
-    from gnv2_nas.arch.architecture import DFC, Architecture, Block, GhostBlock, GhostModule
 
 _Struct = TypeVar("_Struct", bound=Struct)
 
@@ -39,39 +38,26 @@ def is_identity_shortcut(block: Block, in_channels: int) -> bool:
     return block.stride == 1 and block.out_channels == in_channels
 
 
-def check(arch: Architecture) -> None:
-    """Raise ArchitectureError unless every number is in range; names the field."""
-    if not arch.blocks:
-        raise ArchitectureError("blocks: at least one block must be given, but got none")
-    _in_range("resolution", arch.resolution, 1, MAX_SIDE)
-    for field in ("stem_channels", "conv_channels", "head_channels", "num_classes"):
-        _in_range(field, getattr(arch, field), 1, MAX_CHANNELS)
-    for index, block in enumerate(arch.blocks):
-        try:
-            _check_block(block)
-        except ArchitectureError as error:
-            raise ArchitectureError(f"blocks[{index}].{error}") from None
-
-
-def _check_block(block: Block) -> None:
-    _in_range("hidden_channels", block.hidden_channels, 1, MAX_CHANNELS)
-    _in_range("out_channels", block.out_channels, 1, MAX_CHANNELS)
-    _in_range("se_channels", block.se_channels, 0, MAX_CHANNELS)
-    _in_range("stride", block.stride, 1, 2)
+def check_block(block: Block) -> None:
+    """Raise ArchitectureError unless every number is in range; the message names the field."""
+    check_in_range("hidden_channels", block.hidden_channels, 1, MAX_CHANNELS)
+    check_in_range("out_channels", block.out_channels, 1, MAX_CHANNELS)
+    check_in_range("se_channels", block.se_channels, 0, MAX_CHANNELS)
+    check_in_range("stride", block.stride, 1, 2)
     _odd("kernel", block.kernel)
-    for name in ("ghost1", "ghost2"):
-        module: GhostModule | None = getattr(block, name, None)
-        if module is None:
-            continue
-        _in_range(f"{name}.ratio", module.ratio, 2, MAX_CHANNELS)
+    if isinstance(block, MobileBlock):
+        return
+    for name, module in (("ghost1", block.ghost1), ("ghost2", block.ghost2)):
+        check_in_range(f"{name}.ratio", module.ratio, 2, MAX_CHANNELS)
         _odd(f"{name}.cheap_kernel", module.cheap_kernel)
         if module.dfc is not None:
             _odd(f"{name}.dfc.kernel_h", module.dfc.kernel_h)
             _odd(f"{name}.dfc.kernel_w", module.dfc.kernel_w)
-            _in_range(f"{name}.dfc.factor", module.dfc.factor, 1, MAX_SIDE)
+            check_in_range(f"{name}.dfc.factor", module.dfc.factor, 1, MAX_SIDE)
 
 
-def _in_range(field: str, value: int, low: int, high: int) -> None:
+def check_in_range(field: str, value: int, low: int, high: int) -> None:
+    """Raise ArchitectureError unless `low <= value <= high`."""
     if not low <= value <= high:
         raise ArchitectureError(f"{field}: `{low} <= {field} <= {high}` must hold, but got {value}")
 
@@ -81,28 +67,29 @@ def _odd(field: str, value: int) -> None:
         raise ArchitectureError(f"{field}: a kernel must be odd and positive, but got {value}")
 
 
-def blocks_of(arch: Architecture) -> tuple[Block, ...]:
-    """The blocks of `arch` in canonical form."""
-    side, channels = strided(arch.resolution, 2), arch.stem_channels
-    blocks: list[Block] = []
-    for block in arch.blocks:
-        blocks.append(_block(block, channels, side))
+def canonical_blocks(
+    blocks: Iterable[Block], stem_channels: int, resolution: int
+) -> tuple[Block, ...]:
+    """`blocks` in canonical form, behind a stem of stride 2 on images of `resolution` pixels."""
+    side, channels = strided(resolution, 2), stem_channels
+    canonical: list[Block] = []
+    for block in blocks:
+        canonical.append(_block(block, channels, side))
         side, channels = strided(side, block.stride), block.out_channels
-    return tuple(blocks)
+    return tuple(canonical)
 
 
 def _block(block: Block, in_channels: int, side: int) -> Block:
     kernel = min(block.kernel, 2 * side - 1)
-    if not hasattr(block, "ghost1"):
+    if isinstance(block, MobileBlock):
         return _changed(block, kernel=kernel)
-    ghost = cast("GhostBlock", block)
-    if is_identity_shortcut(ghost, in_channels):
+    if is_identity_shortcut(block, in_channels):
         kernel = 3
     return _changed(
-        ghost,
+        block,
         kernel=kernel,
-        ghost1=_module(ghost.ghost1, ghost.hidden_channels, side),
-        ghost2=_module(ghost.ghost2, ghost.out_channels, strided(side, ghost.stride)),
+        ghost1=_module(block.ghost1, block.hidden_channels, side),
+        ghost2=_module(block.ghost2, block.out_channels, strided(side, block.stride)),
     )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gnv2_nas.arch.architecture import Activation, Architecture, Block
+from gnv2_nas.arch.architecture import Architecture
+from gnv2_nas.arch.blocks import Activation, Block
 from gnv2_nas.arch.slot import Parts, SlotEnvelope, at_most, block_problems, ghost_parts
 from gnv2_nas.errors import InputError
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gnv2_nas.arch.architecture import Architecture, GhostBlock
+from gnv2_nas.arch.architecture import Architecture
+from gnv2_nas.arch.blocks import GhostBlock
 
 
 def block_keys(arch: Architecture) -> list[str]:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from gnv2_nas.arch.architecture import (
-    DFC,
-    Activation,
-    Architecture,
-    GhostBlock,
-    GhostModule,
-    MobileBlock,
-)
+from gnv2_nas.arch.architecture import Architecture
+from gnv2_nas.arch.blocks import DFC, Activation, GhostBlock, GhostModule, MobileBlock
 from gnv2_nas.errors import UnknownNameError
 
 # GhostNet, table 1: kernel, hidden channels, output channels, SE ratio, stride. One row a block.

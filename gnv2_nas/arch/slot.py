@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from gnv2_nas.arch.architecture import Block, GhostBlock, GhostModule
+from gnv2_nas.arch.blocks import Block, GhostBlock, GhostModule
 from gnv2_nas.arch.canonical import is_identity_shortcut
 
 Parts = tuple[int, ...]

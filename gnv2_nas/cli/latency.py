@@ -116,7 +116,7 @@ def predict(networks: Mapping[str, Architecture], device: str, *, json: bool) ->
     Raises:
         InputError: there is no model, or it was fitted with another profile.
     """
-    from gnv2_nas.profiling.device import open_device
+    from gnv2_nas.profiling.calibration import open_device
 
     opened = open_device(device)
     model, fitted_on = load_device_model(opened)

@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 def calibrated_device(name: str) -> Device:
     """The device of that name, calibrated."""
-    from gnv2_nas.profiling.device import open_device
+    from gnv2_nas.profiling.calibration import open_device
 
     device = open_device(name)
     calibrate(device)

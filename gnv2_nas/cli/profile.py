@@ -144,7 +144,7 @@ def _measured(
 def _layers(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
     from gnv2_nas.cli.measuring import say_shortage
     from gnv2_nas.cli.profile_tables import print_layers
-    from gnv2_nas.profiling.device import open_device
+    from gnv2_nas.profiling.calibration import open_device
     from gnv2_nas.profiling.layers import profile_layers
 
     opened = open_device(device)

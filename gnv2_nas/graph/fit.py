@@ -71,12 +71,12 @@ def fitting_weights(
     problems: list[str] = []
     for state in states:
         infos = tensor_infos(state.tensors)
-        classes, problem = _classes(infos), _differences(graph, infos)
+        classes, problem = count_classes(infos), differences(graph, infos)
         if not problem:
             fitting.append((state, arch))
         elif 0 < classes != arch.num_classes:
             own = arch.replace(num_classes=classes)
-            if not _differences(lower(own), infos):
+            if not differences(lower(own), infos):
                 if any_classes:
                     fitting.append((state, own))
                 problem = (
@@ -104,11 +104,11 @@ def check_tensors(graph: Graph, tensors: Mapping[str, Any], source: str) -> None
         tensors: key → `TensorInfo`; anything else is reported as no tensor.
         source: where they come from, for the message.
     """
-    if problem := _differences(graph, tensors):
+    if problem := differences(graph, tensors):
         raise CheckpointError(f"{source} does not fit the network: {problem}")
 
 
-def _differences(graph: Graph, tensors: Mapping[str, Any]) -> str:
+def differences(graph: Graph, tensors: Mapping[str, Any]) -> str:
     """Everything that does not fit, in one line; "" when all does."""
     expected, optional, axes = expected_shapes(graph), optional_shapes(graph), clipped_axes(graph)
     known = expected | optional
@@ -132,7 +132,7 @@ def _differences(graph: Graph, tensors: Mapping[str, Any]) -> str:
     )
 
 
-def _classes(tensors: Mapping[str, Any]) -> int:
+def count_classes(tensors: Mapping[str, Any]) -> int:
     """Of the classifier; 0 where there is none."""
     bias = tensors.get("classifier.bias")
     shape = bias.shape if isinstance(bias, TensorInfo) else ()

@@ -1,6 +1,6 @@
 """Latency: devices, runtimes, the protocol, and what a measurement leaves behind."""
 
-from gnv2_nas.profiling.device import Device, DeviceProfile, list_devices, open_device, read_profile
+from gnv2_nas.profiling.device import Device, DeviceProfile, list_devices, read_profile
 from gnv2_nas.profiling.record import Fingerprint, Measurement
 
 __all__ = [
@@ -22,4 +22,8 @@ def __getattr__(name: str) -> object:
         from gnv2_nas.profiling.protocol import measure
 
         return measure
+    if name == "open_device":
+        from gnv2_nas.profiling.calibration import open_device
+
+        return open_device
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,8 +19,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from gnv2_nas.files import write_atomically
-from gnv2_nas.profiling.device import Device
+from gnv2_nas.files import find_named, write_atomically
+from gnv2_nas.profiling.device import KIND, Device, read_profile
 from gnv2_nas.profiling.device_lock import Waiting, measuring, scoring, silent
 from gnv2_nas.profiling.journal import FOLDER
 from gnv2_nas.profiling.panel import position
@@ -143,6 +143,14 @@ def read_calibration(device: Device, folder: Path = FOLDER) -> Calibration | Non
     except msgspec.MsgspecError:
         return None
     return kept if kept.key == _key(device) else None
+
+
+def open_device(name: str) -> Device:
+    """The device of that name with what it was calibrated to; loads its runtime."""
+    profile = read_profile(name)
+    device = Device(find_named(KIND, "device", name).stem, profile)
+    device.calibration = read_calibration(device)
+    return device
 
 
 def _path(device: Device, folder: Path) -> Path:

@@ -150,13 +150,3 @@ def read_profile(name: str) -> DeviceProfile:
     """
     path = find_named(KIND, "device", name)
     return read_document(path, DeviceProfile, error=ProfileError, what="device profile").data
-
-
-def open_device(name: str) -> Device:
-    """The device of that name with what it was calibrated to; loads its runtime."""
-    from gnv2_nas.profiling.calibration import read_calibration
-
-    profile = read_profile(name)
-    device = Device(find_named(KIND, "device", name).stem, profile)
-    device.calibration = read_calibration(device)
-    return device

@@ -8,9 +8,8 @@ the correction is kept only where it is better than no correction and than knowi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from gnv2_nas.profiling.latency_errors import (
     log_ratios,
     noise_floor,
 )
-from gnv2_nas.profiling.latency_features import feature_names, latency_features
+from gnv2_nas.profiling.latency_features import correction_features, latency_features
 from gnv2_nas.profiling.latency_model import (
     LEAST_SCALE,
     LatencyModel,
@@ -35,33 +34,6 @@ from gnv2_nas.profiling.latency_model import (
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.regression import Matrix, Ridge, Vector, fit_ridge
 from gnv2_nas.regression.held_out import Numbers, folds, predict_held_out
-
-GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "convolutions": ("macs.pointwise", "macs.full", "macs.vector"),
-        "depthwise": ("macs.depthwise",),
-        "attention": ("macs.attention_pointwise", "macs.attention_depthwise"),
-        "traffic": ("bytes.",),
-        "operators": ("ops.",),
-        "unaligned": ("unaligned.",),
-    }
-)
-"""What a device may be better or worse at → beginnings of the names of its features."""
-
-
-def correction_features(features: Matrix, predicted: Vector) -> Matrix:
-    """(n, 1 + groups): what the first device's model says, and the share of each group of work.
-
-    Args:
-        features: (n, d) `latency_features`.
-        predicted: (n,) log ratios on the first device.
-    """
-    names = feature_names()
-    columns = [
-        features[:, [name.startswith(beginnings) for name in names]].sum(axis=1)
-        for beginnings in GROUPS.values()
-    ]
-    return np.column_stack([predicted, *columns])
 
 
 def correct_latency_model(

@@ -9,7 +9,8 @@ a first-order expansion of a sum of times. Nothing here belongs to one search sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -38,6 +39,19 @@ _QUANTITIES = (
 )
 
 
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "convolutions": ("macs.pointwise", "macs.full", "macs.vector"),
+        "depthwise": ("macs.depthwise",),
+        "attention": ("macs.attention_pointwise", "macs.attention_depthwise"),
+        "traffic": ("bytes.",),
+        "operators": ("ops.",),
+        "unaligned": ("unaligned.",),
+    }
+)
+"""What a device may be better or worse at → beginnings of the names of its features."""
+
+
 def feature_names() -> list[str]:
     """Name of each column of `latency_features`: "log_cost", "macs.pointwise.2" …"""
     columns = [f"{name}.{kind}.{stage}" for name, kind in _QUANTITIES for stage in range(STAGES)]
@@ -52,6 +66,21 @@ def latency_features(graphs: Sequence[Graph]) -> Matrix:
     costs = _costs(op_table(graphs), len(graphs))
     total = costs.sum(axis=1, keepdims=True)
     return np.hstack([np.log(total), costs / total])
+
+
+def correction_features(features: Matrix, predicted: Vector) -> Matrix:
+    """(n, 1 + groups): what the first device's model says, and the share of each group of work.
+
+    Args:
+        features: (n, d) `latency_features`.
+        predicted: (n,) log ratios on the first device.
+    """
+    names = feature_names()
+    columns = [
+        features[:, [name.startswith(beginnings) for name in names]].sum(axis=1)
+        for beginnings in GROUPS.values()
+    ]
+    return np.column_stack([predicted, *columns])
 
 
 def _costs(table: OpTable, graphs: int) -> Matrix:

@@ -13,7 +13,7 @@ from gnv2_nas.files import write_atomically
 from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.journal import FOLDER
 from gnv2_nas.profiling.latency_errors import LatencyError
-from gnv2_nas.profiling.latency_features import feature_names
+from gnv2_nas.profiling.latency_features import GROUPS, feature_names
 from gnv2_nas.profiling.latency_model import LatencyModel
 from gnv2_nas.profiling.record import Fingerprint
 from gnv2_nas.regression.model_file import damaged, read_record, stored_ridge
@@ -142,6 +142,4 @@ def differences(fitted_on: FittedOn, here: Fingerprint, threads: int) -> list[st
 def _correction(path: Path, stored: RidgeRecord | None) -> Ridge | None:
     if stored is None:
         return None
-    from gnv2_nas.profiling.latency_correction import GROUPS
-
     return stored_ridge(path, stored, 1 + len(GROUPS), InputError)

@@ -25,7 +25,7 @@ from gnv2_nas.profiling.latency_errors import (
     log_ratios,
     noise_floor,
 )
-from gnv2_nas.profiling.latency_features import latency_features
+from gnv2_nas.profiling.latency_features import correction_features, latency_features
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.regression import Matrix, Ridge, Vector, fit_ridge
 from gnv2_nas.regression.held_out import Numbers, folds, predict_held_out
@@ -93,8 +93,6 @@ class LatencyModel:
         mean = mean + features[:, 0]
         if self.correction is None:
             return mean, std
-        from gnv2_nas.profiling.latency_correction import correction_features
-
         shift, spread = self.correction.predict(correction_features(features, mean))
         # What the first device's model did not know, the correction cannot know either.
         unknown = np.maximum(std**2 - self.ridge.noise**2, 0)

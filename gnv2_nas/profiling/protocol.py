@@ -14,7 +14,8 @@ import numpy as np
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.profiling.device import Device, Ready, open_device
+from gnv2_nas.profiling.calibration import open_device
+from gnv2_nas.profiling.device import Device, Ready
 from gnv2_nas.profiling.device_lock import Waiting, measuring, scoring, silent
 from gnv2_nas.profiling.panel import like, position
 from gnv2_nas.profiling.percentiles import percentiles

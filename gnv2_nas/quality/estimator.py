@@ -5,42 +5,12 @@ Nothing heavy is imported before an estimator is asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.quality.base import NO_CONTEXT, QualityContext, QualityEstimator
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
-
-if TYPE_CHECKING:
-    from gnv2_nas.quality.data import Dataset
-    from gnv2_nas.space import SearchSpace
-
-
-class QualityEstimator(Protocol):
-    """Scores an architecture; higher is better."""
-
-    @property
-    def info(self) -> EstimatorInfo: ...
-
-    def score(self, arch: Architecture) -> float:
-        """The same value for the same architecture, in every process; an accuracy in per cent."""
-        ...
-
-
-@dataclass(frozen=True)
-class QualityContext:
-    """What some estimators need to know besides the network."""
-
-    space: SearchSpace | None = None
-    dataset: Dataset | None = None
-    seed: int = 0
-    """Of trainings. Data-free scores have their own, so that those of two studies compare."""
-
-
-NO_CONTEXT = QualityContext()
 
 _CLASSES = {
     "params": ("sizes", "ParameterCount"),
@@ -51,7 +21,7 @@ _CLASSES = {
     "az-nas": ("az_nas", "AzNasScore"),
     "supernet": ("supernet_accuracy", "SupernetAccuracy"),
     "train": ("trained_accuracy", "TrainedAccuracy"),
-    "predictor": ("predictor", "PredictedAccuracy"),
+    "predictor": ("predicted_accuracy", "PredictedAccuracy"),
 }
 """Name → module of this room and class in it."""
 

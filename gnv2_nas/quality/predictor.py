@@ -9,31 +9,25 @@ error.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from gnv2_nas.arch import Architecture, Envelope
 from gnv2_nas.errors import InputError
-from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.cross_validation import HeldOutError, held_out_errors
-from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.quality.predictor_features import Matrix, features
-from gnv2_nas.quality.predictor_request import FEWEST_NETWORKS
 from gnv2_nas.regression.ridge import Ridge, Vector, fit_ridge
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.estimator import QualityContext
     from gnv2_nas.space import SearchSpace
+
+FEWEST_NETWORKS = 20
+"""Fewer teach no more than the number of parameters does."""
 
 _LEAST = 0.05
 """Accuracies nearer to 0 or 100 % than this count as if they were as near: a logit is finite."""
-_95 = 1.959963984540054 * math.sqrt(2)
-"""Standard deviations that 95% of the differences of two errors lie within."""
 
 
 class Predictor:
@@ -97,32 +91,6 @@ def fit_predictor(
         networks=len(architectures),
         errors=held_out_errors(rows, architectures, outcomes, _fit_and_predict),
     )
-
-
-class PredictedAccuracy:
-    """The quality estimator `predictor:FILE`.
-
-    Raises:
-        CheckpointError: the file holds no predictor.
-        InputError: it was fitted to another space than the one that is searched.
-    """
-
-    def __init__(self, path: Path, context: QualityContext) -> None:
-        from gnv2_nas.quality.predictor_file import load_predictor
-
-        self.predictor = load_predictor(path)
-        check_made_for(path, "predictor", self.predictor, context.space)
-        error = self.predictor.error
-        self.info: EstimatorInfo = msgspec.structs.replace(
-            ESTIMATORS["predictor"],
-            note=f"predicted accuracy, held-out error ±{error.mae:.2g} %",
-            noise=_95 * error.rmse,
-            envelope=self.predictor.envelope,
-        )
-
-    def score(self, arch: Architecture) -> float:
-        """Predicted accuracy, per cent."""
-        return float(self.predictor.predict([arch])[0][0])
 
 
 def _fit_and_predict(train: Matrix, accuracies: Vector, test: Matrix) -> Vector:

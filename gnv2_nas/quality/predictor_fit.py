@@ -10,7 +10,8 @@ from pathlib import Path
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files import content_hash
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal
-from gnv2_nas.quality.estimator import QualityContext, get_estimator
+from gnv2_nas.quality.base import QualityContext
+from gnv2_nas.quality.estimator import get_estimator
 from gnv2_nas.quality.predictor import Predictor, fit_predictor
 from gnv2_nas.space import SearchSpace
 

@@ -9,11 +9,8 @@ from gnv2_nas.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.quality.accuracy_journal import ACCURACIES
 from gnv2_nas.quality.data import check_source, classes_of
 from gnv2_nas.quality.estimator import check_estimator
+from gnv2_nas.quality.predictor import FEWEST_NETWORKS
 from gnv2_nas.space import SearchSpace, load_space
-
-FEWEST_NETWORKS = 20
-"""Fewer teach no more than the number of parameters does."""
-
 
 _PREDICTOR = Kind(
     "the predictor", lambda path: holds_fields(path, "space_hash", "source", "columns", "ridge")

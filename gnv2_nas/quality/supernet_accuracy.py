@@ -19,9 +19,9 @@ from gnv2_nas.errors import CheckpointError, DataError
 from gnv2_nas.nn import Network, Supernet, folded, recalibrate, run_graph
 from gnv2_nas.nn.interpreter import lowered
 from gnv2_nas.nn.supernet_file import SupernetRecord, load_supernet
+from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.data import Dataset
-from gnv2_nas.quality.estimator import QualityContext
 from gnv2_nas.quality.made_for import check_made_for
 from gnv2_nas.quality.prepared_images import PreparedImages, drawn
 from gnv2_nas.quality.training.distributed import choose_device

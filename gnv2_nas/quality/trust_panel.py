@@ -9,7 +9,7 @@ from pathlib import Path
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files import content_hash
 from gnv2_nas.quality.accuracy_journal import Evaluated
-from gnv2_nas.quality.estimator import QualityEstimator
+from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.rank_agreement import RankAgreement, rank_agreement
 from gnv2_nas.quality.trust import EstimatorTrust, TrustNetwork, TrustPanel, with_gains
 from gnv2_nas.quality.trust_plan import TrustPlan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal
-from gnv2_nas.quality.estimator import QualityContext
+from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.training import Recipe
 from gnv2_nas.quality.trust import accuracies_path, trust_path
 from gnv2_nas.quality.trust_networks import Drawn

@@ -17,7 +17,7 @@ from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.device_lock import Waiting, scoring, silent
 from gnv2_nas.profiling.protocol import measure
 from gnv2_nas.profiling.record import Measurement
-from gnv2_nas.quality.estimator import QualityEstimator
+from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.budgets import excesses, violations
 from gnv2_nas.search.deadline import Deadline
 from gnv2_nas.search.pace import Pace

@@ -15,7 +15,7 @@ import optuna
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.profiling.device import open_device
+from gnv2_nas.profiling.calibration import open_device
 from gnv2_nas.profiling.device_lock import Waiting, silent, waiting_until
 from gnv2_nas.profiling.record import Measurement
 from gnv2_nas.quality import EstimatorInfo

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 
 from gnv2_nas.profiling import calibration, measure
-from gnv2_nas.profiling.calibration import calibrate, ensure_calibrated, read_calibration
-from gnv2_nas.profiling.device import Device, DeviceProfile, open_device
+from gnv2_nas.profiling.calibration import (
+    calibrate,
+    ensure_calibrated,
+    open_device,
+    read_calibration,
+)
+from gnv2_nas.profiling.device import Device, DeviceProfile
 from gnv2_nas.profiling.panel import panel_networks
 from gnv2_nas.profiling.plan import Plan
 from gnv2_nas.profiling.record import REFERENCE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.profiling.device import open_device
+from gnv2_nas.profiling.calibration import open_device
 from gnv2_nas.profiling.parity import check_parity
 from gnv2_nas.profiling.runtime import get_runtime
 from tests.networks import random_model

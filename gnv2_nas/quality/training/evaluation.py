@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.quality.data import Split, prepared
-from gnv2_nas.quality.training import memory
+from gnv2_nas.quality.training.memory import ran_out, release
 
 LogitsOf = Callable[[Tensor], Tensor]
 
@@ -49,10 +49,10 @@ def correctness(
         try:
             return _correctness(logits_of, split, resolution, preprocessing, batch_size, device)
         except (RuntimeError, MemoryError) as error:
-            if batch_size == 1 or not memory.ran_out(error):
+            if batch_size == 1 or not ran_out(error):
                 raise
         # Outside of the handler: the exception holds on to the feature maps.
-        memory.release(torch.device(device))
+        release(torch.device(device))
         batch_size //= 2
 
 

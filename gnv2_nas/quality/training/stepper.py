@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gnv2_nas.errors import TrainingError
-from gnv2_nas.quality.training import memory
 from gnv2_nas.quality.training.conditions import Conditions
+from gnv2_nas.quality.training.memory import SMALLEST, ran_out, release
 from gnv2_nas.quality.training.optimizer import make_optimizer, set_learning_rate
 from gnv2_nas.quality.training.schedule import learning_rate
 from gnv2_nas.quality.training.task import Task
@@ -52,7 +52,7 @@ class Stepper:
                 loss = self._accumulated(step, images, labels)
                 break
             except (RuntimeError, MemoryError) as error:
-                if not memory.ran_out(error):
+                if not ran_out(error):
                     raise
             # Outside of the handler: the exception holds on to the feature maps.
             self._use_less_memory(images)
@@ -89,14 +89,14 @@ class Stepper:
     def _use_less_memory(self, images: Tensor) -> None:
         """Halve the micro-batch; the batch that one update sees stays as large."""
         self.optimizer.zero_grad(set_to_none=True)
-        memory.release(self._conditions.device)
+        release(self._conditions.device)
         batch, side = len(images), images.shape[-1]
         now = -(-batch // self.accumulate)
         fewer = f"memory ran out with {now} images of {side}x{side} pixels at once"
         if self._conditions.world.size > 1:
             # The others already wait for this process's gradients.
             raise TrainingError(f"{fewer}; ask for accumulate={2 * self.accumulate}")
-        if batch // (2 * self.accumulate) < memory.SMALLEST:
+        if batch // (2 * self.accumulate) < SMALLEST:
             raise TrainingError(
                 f"{fewer}, and fewer do not do; a lower resolution or a narrower network would fit"
             )

@@ -20,13 +20,9 @@ from gnv2_nas.search.storage.retries import PATIENCE, Patience
 from gnv2_nas.search.storage.same_settings import check_same
 from gnv2_nas.search.storage.sqlite_file import check_database
 from gnv2_nas.search.storage.stored_study import Store
-from gnv2_nas.search.storage.study_access import (
-    NONE_YET,
-    StudyAccess,
-    StudyTransaction,
-    study_access,
-)
+from gnv2_nas.search.storage.study_access import study_access
 from gnv2_nas.search.storage.study_format import Progress, Provenance, candidate_of
+from gnv2_nas.search.storage.transactions import NONE_YET, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.url_secrets import masked
 
 __all__ = [

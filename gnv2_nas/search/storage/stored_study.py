@@ -16,7 +16,6 @@ from gnv2_nas.search.records import Candidate, Settings, StudyRecord
 from gnv2_nas.search.storage.known_trials import KnownTrials
 from gnv2_nas.search.storage.remeasured import latencies_of, with_latency
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
-from gnv2_nas.search.storage.study_access import Last, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.study_format import (
     Progress,
     Provenance,
@@ -24,6 +23,7 @@ from gnv2_nas.search.storage.study_format import (
     finished_trial,
     numbered,
 )
+from gnv2_nas.search.storage.transactions import Last, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.url_secrets import command_without_secrets, masked
 
 Answer = TypeVar("Answer")

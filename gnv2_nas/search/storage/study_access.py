@@ -3,63 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, Protocol
+from contextlib import contextmanager
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from gnv2_nas.search.storage.optuna_tables import REVISION
+from gnv2_nas.search.storage.table_study import TableStudy
+from gnv2_nas.search.storage.transactions import Last, StudyAccess
 from gnv2_nas.search.storage.trial_rows import FINISHED
-
-
-class Last(NamedTuple):
-    """The newest trial of a study."""
-
-    trial_id: int
-    """Its id in the database: of two trials of a study, the later has the larger."""
-    number: int
-
-
-NONE_YET = Last(-1, -1)
-
-
-class StudyTransaction(Protocol):
-    """What can be read and written at once."""
-
-    def last(self) -> Last:
-        """The newest trial, finished or not; `NONE_YET` in an empty study."""
-
-    def newer(self, after: Last) -> list[FrozenTrial]:
-        """Finished trials newer than `after`, oldest first."""
-
-    def append(self, trial: FrozenTrial, after: Last) -> Last:
-        """Write a finished trial behind the newest one."""
-
-    def attributes(self) -> dict[str, Any]:
-        """The user attributes of the study."""
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        """Write a user attribute of the study."""
-
-
-class StudyAccess(Protocol):
-    """A study of a database."""
-
-    def reading(self) -> AbstractContextManager[StudyTransaction]:
-        """Look without keeping others from writing."""
-
-    def writing(self) -> AbstractContextManager[StudyTransaction]:
-        """Alone with the study: others wait, nothing is written unless all is."""
-
-    def renew(self) -> None:
-        """Drop every connection; the next transaction makes a fresh one."""
 
 
 def study_access(storage: optuna.storages.RDBStorage, name: str) -> StudyAccess:
     """The quick way where the tables are of the revision it knows, else Optuna's own."""
-    from gnv2_nas.search.storage.table_study import TableStudy
-
     study_id = storage.get_study_id_from_name(name)
     if storage.get_current_version() == REVISION:
         return TableStudy(storage.engine, study_id)

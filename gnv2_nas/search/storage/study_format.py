@@ -15,7 +15,7 @@ from gnv2_nas.profiling.record import Fingerprint, Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search import attributes
 from gnv2_nas.search.records import Candidate, ObjectiveName, Origin, Prediction
-from gnv2_nas.search.storage.study_access import Last
+from gnv2_nas.search.storage.transactions import Last
 
 
 class Provenance(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from gnv2_nas.errors import StorageError
 from gnv2_nas.search.storage.database import close_with
 from gnv2_nas.search.storage.optuna_tables import STUDIES, STUDY_ATTRIBUTES, TRIALS
-from gnv2_nas.search.storage.study_access import NONE_YET, Last
+from gnv2_nas.search.storage.transactions import NONE_YET, Last
 from gnv2_nas.search.storage.trial_rows import insert_trial, read_trials
 
 
