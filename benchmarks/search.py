@@ -24,7 +24,7 @@ from benchmarks.samplers import NSGA2, RANDOM, SAMPLERS
 from benchmarks.search_runs import PROCESSES, Job, Run, run_jobs
 from benchmarks.search_summary import AFTER, Summary, Vector, summarise
 from benchmarks.table import machine, table
-from gnv2_nas.files import write_atomically
+from gnv2_nas.files.writing import write_atomically
 
 SEEDS, EVALUATIONS = 10, 250
 BRIEFLY, BRIEF_SEEDS, BRIEF_EVALUATIONS = "gp", 2, 60

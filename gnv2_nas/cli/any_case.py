@@ -42,7 +42,7 @@ def _presets() -> Iterable[str]:
 
 def _named(kind: str) -> Callable[[], Iterable[str]]:
     def names() -> Iterable[str]:
-        from gnv2_nas.files import list_named
+        from gnv2_nas.files.writing import list_named
 
         return list_named(kind)
 

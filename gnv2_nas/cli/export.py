@@ -14,9 +14,9 @@ from gnv2_nas.cli.live import LiveLine
 from gnv2_nas.cli.options import Storage
 from gnv2_nas.cli.weights import WeightsFrom, weighed
 from gnv2_nas.errors import InputError, UnknownNameError
-from gnv2_nas.file_sets import write_set
+from gnv2_nas.files.file_sets import write_set
+from gnv2_nas.files.outputs import Kind, check_outputs
 from gnv2_nas.graph.state_dicts import AVERAGE
-from gnv2_nas.outputs import Kind, check_outputs
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ def report(
 
     Example: [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
     """
-    from gnv2_nas.files import check_writable
+    from gnv2_nas.files.writing import check_writable
     from gnv2_nas.search.storage.sqlite_file import require_study
 
     require_study(storage, study)

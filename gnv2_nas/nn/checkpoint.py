@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.file_sets import write_set
+from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.graph.checkpoint import architecture_of, check_checkpoint, read_architecture
 from gnv2_nas.graph.checkpoint_contents import (
     ARCHITECTURE_KEY,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gnv2_nas.arch import Envelope
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.file_sets import write_set
+from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.graph.checkpoint_contents import SUPERNET_KEY
 from gnv2_nas.graph.file_metadata import read_supernet_record
 from gnv2_nas.graph.supernet_record import SupernetRecord

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from gnv2_nas.files import find_named, write_atomically
+from gnv2_nas.files.writing import find_named, write_atomically
 from gnv2_nas.profiling.device import KIND, Device, read_profile
 from gnv2_nas.profiling.device_lock import Waiting, measuring, scoring, silent
 from gnv2_nas.profiling.journal import FOLDER

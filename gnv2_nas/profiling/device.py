@@ -12,7 +12,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.cores import shortage
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
-from gnv2_nas.files import find_named, list_named
+from gnv2_nas.files.writing import find_named, list_named
 from gnv2_nas.profiling.panel import panel_networks
 from gnv2_nas.profiling.record import REFERENCE, Calibration, Clock, Fingerprint
 from gnv2_nas.profiling.runtime import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.errors import StorageError
-from gnv2_nas.files import append_line
+from gnv2_nas.files.writing import append_line
 from gnv2_nas.profiling.record import Measurement
 
 FOLDER = Path("profiles")

@@ -9,7 +9,7 @@ import msgspec
 
 from gnv2_nas.commands import command
 from gnv2_nas.errors import InputError
-from gnv2_nas.files import write_atomically
+from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.profiling.device import Device
 from gnv2_nas.profiling.journal import FOLDER
 from gnv2_nas.profiling.latency_errors import LatencyError

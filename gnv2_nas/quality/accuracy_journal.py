@@ -9,8 +9,8 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import StorageError
-from gnv2_nas.files import append_line
-from gnv2_nas.outputs import Kind, holds_fields
+from gnv2_nas.files.outputs import Kind, holds_fields
+from gnv2_nas.files.writing import append_line
 
 
 class Evaluated(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from gnv2_nas.arch import Envelope
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.files import write_atomically
+from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.quality.cross_validation import HeldOutError
 from gnv2_nas.quality.predictor import Predictor
 from gnv2_nas.quality.predictor_features import column_names

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.files import content_hash
+from gnv2_nas.files.writing import content_hash
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal
 from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.estimator import get_estimator

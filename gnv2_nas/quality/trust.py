@@ -14,8 +14,8 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
-from gnv2_nas.files import built_in_folder, write_atomically
-from gnv2_nas.outputs import Kind, holds_fields
+from gnv2_nas.files.outputs import Kind, holds_fields
+from gnv2_nas.files.writing import built_in_folder, write_atomically
 from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain
 from gnv2_nas.space import SearchSpace
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.files import content_hash
+from gnv2_nas.files.writing import content_hash
 from gnv2_nas.quality.accuracy_journal import Evaluated
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.rank_agreement import RankAgreement, rank_agreement

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.files import check_writable
-from gnv2_nas.outputs import check_outputs
+from gnv2_nas.files.outputs import check_outputs
+from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality.accuracy_journal import ACCURACIES
 from gnv2_nas.quality.catalogue import ESTIMATORS
 from gnv2_nas.quality.data import check_source, classes_of

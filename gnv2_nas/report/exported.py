@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.errors import OutputError
-from gnv2_nas.outputs import CARD, CARD_MARK, Kind, check_outputs, starts_with
+from gnv2_nas.files.outputs import CARD, CARD_MARK, Kind, check_outputs, starts_with
 
 _BEGIN, _END = "<!-- files: ", " -->"
 _FILES = re.compile(r"^\| files \| (.*) \|$", re.MULTILINE)

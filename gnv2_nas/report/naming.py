@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from gnv2_nas.outputs import PAGE, Kind, check_replaceable, holds_fields, starts_with
+from gnv2_nas.files.outputs import PAGE, Kind, check_replaceable, holds_fields, starts_with
 
 _LONGEST = 80
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gnv2_nas.file_sets import write_set
+from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.report.frames import candidate_rows, frame_of
 from gnv2_nas.report.naming import ReportFiles, check_report_files
 from gnv2_nas.report.page import page

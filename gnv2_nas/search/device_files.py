@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gnv2_nas.files import check_writable, find_named
-from gnv2_nas.outputs import Kind, check_outputs, holds_fields
+from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
+from gnv2_nas.files.writing import check_writable, find_named
 from gnv2_nas.profiling import journal
 from gnv2_nas.profiling.device import KIND
 from gnv2_nas.profiling.latency_file import latency_path

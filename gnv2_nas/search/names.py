@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.files import SUFFIXES
+from gnv2_nas.files.writing import SUFFIXES
 from gnv2_nas.search.records import Settings
 from gnv2_nas.units import shortest_quantity
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import SpaceError
-from gnv2_nas.files import find_named, list_named
+from gnv2_nas.files.writing import find_named, list_named
 from gnv2_nas.space.opening import genes_of
 from gnv2_nas.space.schema import SpaceFile
 from gnv2_nas.space.search_space import SearchSpace

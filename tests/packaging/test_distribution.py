@@ -111,7 +111,7 @@ def test_installed_command_finds_the_built_in_files(run, environment: Path, tmp_
     found = run(
         "python",
         "-c",
-        "from gnv2_nas.files import list_named\n"
+        "from gnv2_nas.files.writing import list_named\n"
         "for kind in ('search_spaces', 'profiles'): print(*list_named(kind).values(), sep='\\n')",
     )
     files = [Path(line) for line in found.stdout.splitlines()]

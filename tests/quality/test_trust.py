@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.errors import BudgetError, InputError
-from gnv2_nas.files import built_in_folder
+from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated

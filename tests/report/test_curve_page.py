@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gnv2_nas.errors import OutputError
-from gnv2_nas.outputs import PAGE, check_outputs
+from gnv2_nas.files.outputs import PAGE, check_outputs
 from gnv2_nas.quality.training.history import TrainingPoint
 from gnv2_nas.report.curve_page import Training, curve_page
 from tests.report.conftest import Opened

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.outputs import PAGE_MARK
+from gnv2_nas.files.outputs import PAGE_MARK
 from gnv2_nas.report import ReportFiles, report_files, write_report
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import StudyRecord

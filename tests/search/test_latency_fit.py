@@ -27,7 +27,7 @@ import os, signal
 from gnv2_nas.profiling import journal, open_device
 from gnv2_nas.search import latency_fit
 from gnv2_nas.search.latency_request import check_latency_fit
-from tests.search.test_latency_fit import REQUEST
+
 latency_fit.BATCH = 3
 def progress(share):
     if len(journal.read("cpu")) >= 3:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from gnv2_nas.errors import SpaceError, UnknownNameError
-from gnv2_nas.files import built_in_folder
+from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.space import json_schema, list_spaces, load_space
 
 HEAD = "base: ghostnetv2-1.0\naxes:\n"

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as np_format
 from numpy.typing import NDArray
 
-from gnv2_nas.files import replacing, write_atomically
+from gnv2_nas.files.writing import replacing, write_atomically
 
 _VERSION = 2
 """Of how images are decoded; a new one makes all that was kept before unused."""

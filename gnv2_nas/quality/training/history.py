@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.outputs import Kind, holds_fields
+from gnv2_nas.files.outputs import Kind, holds_fields
 
 
 class TrainingPoint(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.files import write_atomically
+from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.quality.training.recipe import Recipe
 
 

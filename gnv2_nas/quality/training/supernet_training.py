@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnv2_nas.files import check_output
+from gnv2_nas.files.writing import check_output
 from gnv2_nas.quality.training.history import (
     Observer,
     history_json,

@@ -25,7 +25,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 from tests.quality.training.small import train
-from tests.quality.training.test_resume import RECIPE
+
 
 def look(point):
     print(point.step, flush=True)

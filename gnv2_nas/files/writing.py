@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameError
-from gnv2_nas.leftovers import make_aside, remove_leftovers
+from gnv2_nas.files.leftovers import make_aside, remove_leftovers
 
 SUFFIXES = (".yaml", ".yml")
 """Of files that are found by name."""

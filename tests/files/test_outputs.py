@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.errors import OutputError
-from gnv2_nas.outputs import CARD, CARD_MARK, PAGE, PAGE_MARK, check_outputs, holds_fields
+from gnv2_nas.files.outputs import CARD, CARD_MARK, PAGE, PAGE_MARK, check_outputs, holds_fields
 from gnv2_nas.report.naming import check_report_files
 
 

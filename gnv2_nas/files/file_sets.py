@@ -20,8 +20,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from gnv2_nas.files import flush, not_written, write_atomically
-from gnv2_nas.leftovers import (
+from gnv2_nas.files.leftovers import (
     CURRENT,
     KEPT,
     NEW,
@@ -31,6 +30,7 @@ from gnv2_nas.leftovers import (
     remove_leftovers,
     settle,
 )
+from gnv2_nas.files.writing import flush, not_written, write_atomically
 
 _LINKS = "links"
 

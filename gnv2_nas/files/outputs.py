@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.errors import OutputError
-from gnv2_nas.files import check_output
-from gnv2_nas.leftovers import remove_leftovers
+from gnv2_nas.files.leftovers import remove_leftovers
+from gnv2_nas.files.writing import check_output
 
 CARD_MARK = "<!-- model card of gnv2-nas -->"
 """First line of every model card."""

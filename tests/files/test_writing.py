@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameError
-from gnv2_nas.files import check_writable, find_named, list_named, write_atomically
+from gnv2_nas.files.writing import check_writable, find_named, list_named, write_atomically
 from tests.confined import run_python
 
 WRITE = """
 import sys
 from pathlib import Path
 from gnv2_nas.errors import StorageError
-from gnv2_nas.files import write_atomically
+from gnv2_nas.files.writing import write_atomically
 try:
     write_atomically(Path(sys.argv[1]), b"x" * int(sys.argv[2]))
 except StorageError as error:
@@ -25,7 +25,7 @@ CHECK = """
 import sys
 from pathlib import Path
 from gnv2_nas.errors import InputError, OutputError
-from gnv2_nas.files import check_writable
+from gnv2_nas.files.writing import check_writable
 try:
     check_writable(Path(sys.argv[1]))
 except OutputError as error:
@@ -87,7 +87,7 @@ def test_an_interrupt_while_writing_leaves_the_old_file_and_no_other(tmp_path):
     code = """
 import os, signal, sys, threading
 from pathlib import Path
-from gnv2_nas.files import write_atomically
+from gnv2_nas.files.writing import write_atomically
 
 path = Path(sys.argv[1])
 
@@ -237,7 +237,7 @@ def test_a_path_that_may_not_be_looked_at_is_unknown(tmp_path):
     code = """
 import sys
 from gnv2_nas.errors import UnknownNameError
-from gnv2_nas.files import find_named
+from gnv2_nas.files.writing import find_named
 try:
     find_named("profiles", "device", sys.argv[1])
 except UnknownNameError as error:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.errors import StorageError
-from gnv2_nas.file_sets import write_set
-from gnv2_nas.files import check_writable, replacing, write_atomically
-from gnv2_nas.leftovers import make_aside, remove_leftovers
+from gnv2_nas.files.file_sets import write_set
+from gnv2_nas.files.leftovers import make_aside, remove_leftovers
+from gnv2_nas.files.writing import check_writable, replacing, write_atomically
 
 NAMES = ("model.xml", "model.bin", "model.md")
 STEPS = ("replace", "link", "symlink", "unlink", "mkdir", "rmdir", "fsync")
