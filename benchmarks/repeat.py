@@ -24,8 +24,8 @@ from benchmarks.table import table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.profiling import Device, huge_pages, measure, open_device
 from gnv2_nas.profiling.calibration import ensure_calibrated
-from gnv2_nas.regression.kendall import kendall_tau
 from gnv2_nas.space import load_space
+from gnv2_nas.stats.rank_agreement import kendall_tau
 
 NETWORKS = 30
 SECONDS = 1.25

@@ -17,8 +17,8 @@ from gnv2_nas.quality.az_nas import AzNasScore
 from gnv2_nas.quality.naswot import NaswotScore
 from gnv2_nas.quality.synflow import SynFlowScore
 from gnv2_nas.quality.zen import ZenScore
-from gnv2_nas.regression.kendall import kendall_tau
 from gnv2_nas.space import load_space
+from gnv2_nas.stats.rank_agreement import kendall_tau
 
 SEEDS = 3
 NETWORKS = 40

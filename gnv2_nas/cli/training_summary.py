@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.training_request import CheckedRequest
 from gnv2_nas.commands import command
-from gnv2_nas.quality.wilson import wilson_interval
 from gnv2_nas.space import SearchSpace
+from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.units import format_duration
 
 if TYPE_CHECKING:

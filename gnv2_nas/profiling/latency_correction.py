@@ -32,8 +32,8 @@ from gnv2_nas.profiling.latency_model import (
     with_honest_noise,
 )
 from gnv2_nas.profiling.record import Measurement
-from gnv2_nas.regression import Matrix, Ridge, Vector, fit_ridge
-from gnv2_nas.regression.held_out import Numbers, folds, predict_held_out
+from gnv2_nas.stats import Matrix, Ridge, Vector, fit_ridge
+from gnv2_nas.stats.ridge import Numbers, folds, predict_held_out
 
 
 def correct_latency_model(

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from gnv2_nas.profiling.record import NORMAL_95, Measurement
-from gnv2_nas.regression import Matrix, Vector, fit_ridge
-from gnv2_nas.regression.held_out import FitAndPredict, Numbers, predict_held_out
-from gnv2_nas.regression.kendall import kendall_tau
+from gnv2_nas.stats import Matrix, Vector, fit_ridge
+from gnv2_nas.stats.rank_agreement import kendall_tau
+from gnv2_nas.stats.ridge import FitAndPredict, Numbers, predict_held_out
 
 FEWEST_FOR_TAU = 4
 

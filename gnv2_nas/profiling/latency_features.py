@@ -16,7 +16,7 @@ import numpy as np
 
 from gnv2_nas.graph import Graph
 from gnv2_nas.profiling.op_table import KINDS, OpTable, op_table
-from gnv2_nas.regression import Matrix, Vector
+from gnv2_nas.stats import Matrix, Vector
 
 STAGES = 6
 """Maps of full size, a half, … a 32nd of the input's height."""

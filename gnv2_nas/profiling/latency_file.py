@@ -16,9 +16,8 @@ from gnv2_nas.profiling.latency_errors import LatencyError
 from gnv2_nas.profiling.latency_features import GROUPS, feature_names
 from gnv2_nas.profiling.latency_model import LatencyModel
 from gnv2_nas.profiling.record import Fingerprint
-from gnv2_nas.regression.model_file import damaged, read_record, stored_ridge
-from gnv2_nas.regression.ridge import Ridge
-from gnv2_nas.regression.ridge_record import RidgeRecord
+from gnv2_nas.stats.model_file import RidgeRecord, damaged, read_record, stored_ridge
+from gnv2_nas.stats.ridge import Ridge
 
 _WHAT = "a latency model that gnv2-nas devices fit wrote"
 

@@ -27,8 +27,8 @@ from gnv2_nas.profiling.latency_errors import (
 )
 from gnv2_nas.profiling.latency_features import correction_features, latency_features
 from gnv2_nas.profiling.record import Measurement
-from gnv2_nas.regression import Matrix, Ridge, Vector, fit_ridge
-from gnv2_nas.regression.held_out import Numbers, folds, predict_held_out
+from gnv2_nas.stats import Matrix, Ridge, Vector, fit_ridge
+from gnv2_nas.stats.ridge import Numbers, folds, predict_held_out
 
 FEWEST_NETWORKS = 8
 """To fit to; fewer teach less than they cost."""

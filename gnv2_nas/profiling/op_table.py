@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gnv2_nas.graph import Graph, Op
 from gnv2_nas.graph.alignment import MOST_PADDING
 from gnv2_nas.graph.count import FLOAT_BYTES
-from gnv2_nas.regression import Matrix, Vector
+from gnv2_nas.stats import Matrix, Vector
 
 Numbers = NDArray[np.intp]
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
-from gnv2_nas.quality.rank_agreement import RankAgreement, rank_agreement
-from gnv2_nas.regression.held_out import Numbers, folds, predict_held_out
-from gnv2_nas.regression.ridge import Matrix, Vector
+from gnv2_nas.stats.rank_agreement import RankAgreement, rank_agreement
+from gnv2_nas.stats.ridge import Matrix, Numbers, Vector, folds, predict_held_out
 
 FitAndPredict = Callable[[Matrix, Vector, Matrix], Vector]
 """(features, accuracies) of known networks and features of others → their accuracies."""

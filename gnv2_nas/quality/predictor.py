@@ -18,7 +18,7 @@ from gnv2_nas.arch import Architecture, Envelope
 from gnv2_nas.errors import InputError
 from gnv2_nas.quality.cross_validation import HeldOutError, held_out_errors
 from gnv2_nas.quality.predictor_features import Matrix, features
-from gnv2_nas.regression.ridge import Ridge, Vector, fit_ridge
+from gnv2_nas.stats.ridge import Ridge, Vector, fit_ridge
 
 if TYPE_CHECKING:
     from gnv2_nas.space import SearchSpace

@@ -13,8 +13,7 @@ from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.quality.cross_validation import HeldOutError
 from gnv2_nas.quality.predictor import Predictor
 from gnv2_nas.quality.predictor_features import column_names
-from gnv2_nas.regression.model_file import read_record, stored_ridge
-from gnv2_nas.regression.ridge_record import RidgeRecord
+from gnv2_nas.stats.model_file import RidgeRecord, read_record, stored_ridge
 
 _WHAT = "an accuracy predictor that gnv2-nas quality fit wrote"
 

@@ -16,8 +16,8 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import Kind, holds_fields
 from gnv2_nas.files.writing import built_in_folder, write_atomically
-from gnv2_nas.quality.rank_agreement import RankAgreement, agreement_gain
 from gnv2_nas.space import SearchSpace
+from gnv2_nas.stats.rank_agreement import RankAgreement, agreement_gain
 
 FOLDER = "search_spaces"
 BASELINE = "params"

@@ -10,9 +10,9 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.files.writing import content_hash
 from gnv2_nas.quality.accuracy_journal import Evaluated
 from gnv2_nas.quality.base import QualityEstimator
-from gnv2_nas.quality.rank_agreement import RankAgreement, rank_agreement
 from gnv2_nas.quality.trust import EstimatorTrust, TrustNetwork, TrustPanel, with_gains
 from gnv2_nas.quality.trust_plan import TrustPlan
+from gnv2_nas.stats.rank_agreement import RankAgreement, rank_agreement
 
 
 def make_panel(

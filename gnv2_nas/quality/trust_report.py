@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gnv2_nas.quality.rank_agreement import RankAgreement
 from gnv2_nas.quality.trust import BASELINE, EstimatorTrust, TrustPanel, verdict
+from gnv2_nas.stats.rank_agreement import RankAgreement
 
 TRUST_COLUMNS = ("score", "τ overall", "τ in band", "against parameters", "a network")
 

@@ -10,10 +10,10 @@ import msgspec
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.graph import count
 from gnv2_nas.graph.training_record import TrainingRecord
-from gnv2_nas.quality.wilson import wilson_interval
 from gnv2_nas.report.exported import Exported
 from gnv2_nas.report.markdown import as_code, as_text
 from gnv2_nas.report.preparing import prepare_script
+from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.units import format_quantity
 
 

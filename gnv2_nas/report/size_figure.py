@@ -8,7 +8,6 @@ import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 
-from gnv2_nas.regression.kendall import kendall_tau
 from gnv2_nas.report import traces
 from gnv2_nas.report.extents import extents
 from gnv2_nas.report.labels import label_positions
@@ -16,6 +15,7 @@ from gnv2_nas.report.points import Groups, group
 from gnv2_nas.report.terms import Term, term
 from gnv2_nas.search.pareto import front_of
 from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MOSTLY_SIZE = 0.8
 _PARTLY_SIZE = 0.5

@@ -10,9 +10,9 @@ import msgspec
 import plotly.graph_objects as go
 
 from gnv2_nas.quality import estimator_name
-from gnv2_nas.quality.rank_agreement import RankAgreement
 from gnv2_nas.quality.trust import BASELINE, TrustPanel
 from gnv2_nas.report.traces import DIM, FRONT, STOCK
+from gnv2_nas.stats.rank_agreement import RankAgreement
 
 _BETWEEN = 0.16
 """From the middle of a line to its two intervals, in lines."""

@@ -18,13 +18,13 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts, Graph, count_graph, lower
 from gnv2_nas.profiling.latency_features import feature_names, latency_features
 from gnv2_nas.quality.predictor_features import features as block_features
-from gnv2_nas.regression import Matrix, Vector
-from gnv2_nas.regression.ridge import standardised
-from gnv2_nas.regression.variance_components import Groups
 from gnv2_nas.search.budgets import excesses
 from gnv2_nas.search.records import Budget, ObjectiveName
 from gnv2_nas.search.sampling.knowledge import Columns, Description
 from gnv2_nas.space import SearchSpace
+from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.ridge import standardised
+from gnv2_nas.stats.variance_components import Groups
 
 _EXACT: dict[ObjectiveName, Callable[[Counts], float]] = {
     "macs": lambda counts: counts.macs,

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.regression import Matrix
 from gnv2_nas.search.objectives import loss
 from gnv2_nas.search.records import Budget, Candidate, ObjectiveName
+from gnv2_nas.stats import Matrix
 
 A_BATCH = 2
 """Second measurements in each batch."""

@@ -16,8 +16,8 @@ from gnv2_nas.graph import count
 from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.predictor import Predictor, fit_predictor
 from gnv2_nas.quality.predictor_file import load_predictor, save_predictor
-from gnv2_nas.regression.kendall import kendall_tau
 from gnv2_nas.space import load_space
+from gnv2_nas.stats.rank_agreement import kendall_tau
 from tests.quality.estimator_contract import EstimatorContract
 
 SPACE = load_space("tiny")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.regression import Matrix
 from gnv2_nas.search.sampling.directions import draw_directions, reach
 from gnv2_nas.search.sampling.grid import Levels
 from gnv2_nas.search.sampling.stage import Stage
+from gnv2_nas.stats import Matrix
 
 DIRECTIONS = 128
 DRAWS = 48

@@ -15,8 +15,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from gnv2_nas.regression import Matrix
-from gnv2_nas.regression.variance_components import Groups
+from gnv2_nas.stats import Matrix
+from gnv2_nas.stats.variance_components import Groups
 
 Levels = NDArray[np.intp]
 """(n, p) level of each of p parameters, from 0."""

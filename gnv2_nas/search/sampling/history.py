@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from gnv2_nas.regression import Matrix
 from gnv2_nas.search.sampling.grid import Grid, Levels, Row
+from gnv2_nas.stats import Matrix
 
 LARGEST = 1e100
 """Outcomes beyond it are as good as infinite: their squares would be."""

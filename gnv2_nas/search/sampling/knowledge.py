@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.regression import Matrix, Vector
-from gnv2_nas.regression.variance_components import Groups
 from gnv2_nas.search.sampling.grid import Grid, Levels
+from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.variance_components import Groups
 
 Columns = NDArray[np.intp]
 

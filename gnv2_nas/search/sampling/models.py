@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.regression import Matrix, Vector
-from gnv2_nas.regression.gaussian_process import GaussianProcess, fit_gaussian_process
-from gnv2_nas.regression.variance_components import Components, Groups
 from gnv2_nas.search.sampling.knowledge import Columns
+from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.gaussian_process import GaussianProcess, fit_gaussian_process
+from gnv2_nas.stats.variance_components import Components, Groups
 
 WORTH_A_LOGARITHM = 1.5
 """Largest over smallest outcome from which on a logarithm may describe them better."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnv2_nas.regression import Matrix
 from gnv2_nas.search.sampling.choice import choose
 from gnv2_nas.search.sampling.design import initial_design, untried
 from gnv2_nas.search.sampling.evolution import Evolution
@@ -15,6 +14,7 @@ from gnv2_nas.search.sampling.grid import Grid, Levels
 from gnv2_nas.search.sampling.history import History
 from gnv2_nas.search.sampling.knowledge import GridKnowledge, Knowledge, RememberedKnowledge
 from gnv2_nas.search.sampling.stage import Stage
+from gnv2_nas.stats import Matrix
 
 NEWCOMERS = 128
 """Candidates that no trial had a part in, in each batch."""

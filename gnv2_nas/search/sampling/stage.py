@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.regression import Matrix
 from gnv2_nas.search.pareto import non_dominated
 from gnv2_nas.search.sampling.directions import Extent, draw_directions, reach
 from gnv2_nas.search.sampling.evolution import Evolution
@@ -13,6 +12,7 @@ from gnv2_nas.search.sampling.grid import Grid, Levels
 from gnv2_nas.search.sampling.history import History
 from gnv2_nas.search.sampling.knowledge import Description, LevelKnowledge
 from gnv2_nas.search.sampling.models import OutcomeModels
+from gnv2_nas.stats import Matrix
 
 DIRECTIONS = 48
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from gnv2_nas.regression.ridge import Matrix, Vector
-from gnv2_nas.regression.variance_components import (
+from gnv2_nas.stats.ridge import Matrix, Vector
+from gnv2_nas.stats.variance_components import (
     Components,
     Groups,
     add_interactions,

@@ -1,3 +1,5 @@
+""""""
+
 from __future__ import annotations
 
 import math
@@ -6,7 +8,7 @@ from itertools import combinations
 
 import pytest
 
-from gnv2_nas.regression.kendall import kendall_tau
+from gnv2_nas.stats.rank_agreement import kendall_tau
 
 
 def by_definition(x: list[float], y: list[float]) -> float:

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from gnv2_nas.quality.rank_agreement import agreement_gain, rank_agreement
-from gnv2_nas.regression.kendall import kendall_tau
+from gnv2_nas.stats.rank_agreement import agreement_gain, kendall_tau, rank_agreement
 
 
 def correlated(networks: int, rho: float, rng: np.random.Generator) -> tuple[list, list]:

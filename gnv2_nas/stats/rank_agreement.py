@@ -1,20 +1,62 @@
-"""Kendall's τ with its interval, from a bootstrap over networks.
+"""Kendall's τ, and its interval from a bootstrap over networks.
 
-A handful of networks says little about a rank correlation, and how little is the interval. Each
+A handful of networks says little about a rank correlation, and the interval says how little. Each
 resample draws as many networks as there are, with replacement; τ-b of a resample is a ratio of
 quadratic forms in how often each network was drawn, so all resamples are one matrix product.
+`kendall_tau` is written out because importing scipy.stats takes a second.
 """
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import groupby
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.regression.kendall import kendall_tau
+
+def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float:
+    """τ-b of the pairs (x, y): 1 same order, 0 unrelated, -1 opposite; ties are allowed for.
+
+    Knight's method (JASA 61, 1966): in order of x, a discordant pair is an inversion of y.
+    Pairs with a NaN are left out; NaN when fewer than two remain or one side is constant.
+    """
+    pairs = sorted(
+        pair for pair in zip(x, y, strict=True) if not (math.isnan(pair[0]) or math.isnan(pair[1]))
+    )
+    total = _pairs_among(len(pairs))
+    tied_x = _tied_pairs(pair[0] for pair in pairs)
+    tied_y = _tied_pairs(sorted(pair[1] for pair in pairs))
+    tied_both = _tied_pairs(pairs)
+    if tied_x == total or tied_y == total:
+        return math.nan
+    concordant_less_discordant = (
+        total - tied_x - tied_y + tied_both - 2 * _inversions([pair[1] for pair in pairs])
+    )
+    return concordant_less_discordant / math.sqrt((total - tied_x) * (total - tied_y))
+
+
+def _pairs_among(count: int) -> int:
+    return count * (count - 1) // 2
+
+
+def _tied_pairs(ordered: Iterable[Hashable]) -> int:
+    return sum(_pairs_among(sum(1 for _ in equal)) for _, equal in groupby(ordered))
+
+
+def _inversions(values: Sequence[float]) -> int:
+    """Pairs whose first value is greater than the second."""
+    seen: list[float] = []
+    inversions = 0
+    for value in values:
+        place = bisect.bisect_right(seen, value)
+        inversions += len(seen) - place
+        seen.insert(place, value)
+    return inversions
+
 
 RESAMPLES = 2000
 FEWEST_NETWORKS = 4

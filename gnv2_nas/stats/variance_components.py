@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from gnv2_nas.regression.ridge import Matrix, Vector
+from gnv2_nas.stats.ridge import Matrix, Vector
 
 Groups = NDArray[np.intp]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnv2_nas.regression.gaussian_process import FITTED_TO, fit_gaussian_process
-from gnv2_nas.regression.variance_components import Components, estimate_components
+from gnv2_nas.stats.gaussian_process import FITTED_TO, fit_gaussian_process
+from gnv2_nas.stats.variance_components import Components, estimate_components
 
 GROUPS = np.array([0, 0, 1, 2])
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from gnv2_nas.quality.wilson import wilson_interval
+from gnv2_nas.stats.intervals import wilson_interval
 
 
 @given(st.integers(1, 5000), st.data())
