@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.arch import DFC, Architecture, Envelope, GhostBlock, GhostModule, strided
-from gnv2_nas.arch.envelope import stages_of
+from gnv2_nas.arch.supernet_spec import stages_of
 
 BLOCK_COLUMNS = (
     "present", "hidden_channels", "out_channels", "se_channels", "kernel", "ratio", "cheap_kernel",
