@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from gnv2_nas.space import SearchSpace
-from gnv2_nas.space.axes import Value
+from gnv2_nas.space.genes import Value
 
 Params = dict[str, Value]
 

@@ -12,8 +12,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, make_divisible
-from gnv2_nas.space.axes import Pool, Resize, Value
-from gnv2_nas.space.genes import Gene
+from gnv2_nas.space.genes import Gene, Pool, Resize, Value
 from gnv2_nas.space.template import Template, TemplateBlock
 
 SE_DIVISOR = 4

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, UnsetType
 
-from gnv2_nas.space.axes import AXES, Axis
+from gnv2_nas.space.genes import AXES, Axis
 from gnv2_nas.space.template import BASES
 
 OVERRIDE_KEY = r"^(stage|block)(\d{1,3})(?:-(\d{1,3}))?$"

@@ -1,4 +1,4 @@
-"""`SearchSpace`: a parameterized set of networks, and the ways in and out of it."""
+"""`SearchSpace`: a parameterized set of networks, found by name, sampled, encoded and decoded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.documents import read_document
 from gnv2_nas.errors import SpaceError, UnknownNameError
-from gnv2_nas.space.axes import Value
+from gnv2_nas.files.writing import find_named, list_named
+from gnv2_nas.space.build_genes import genes_of
 from gnv2_nas.space.decoding import Decoder
 from gnv2_nas.space.encoding import encode
-from gnv2_nas.space.envelope import envelope_of
-from gnv2_nas.space.genes import Gene
-from gnv2_nas.space.template import Template
+from gnv2_nas.space.genes import Gene, Value
+from gnv2_nas.space.schema import SpaceFile
+from gnv2_nas.space.supernet_spec import envelope_of
+from gnv2_nas.space.template import Template, template_of
 
 
 class SupportsSuggest(Protocol):
@@ -178,3 +181,34 @@ class SearchSpace:
         known = {gene.name for gene in self.genes}
         name = next(name for name in params if name not in known)
         return SpaceError(f"space {self.name!r}: {UnknownNameError('gene', name, known)}")
+
+
+_FOLDER = "search_spaces"
+_WHAT = "search space"
+
+
+def list_spaces() -> list[str]:
+    """Names of the search spaces in reach, sorted."""
+    return list(list_named(_FOLDER))
+
+
+def load_space(name_or_path: str | Path) -> SearchSpace:
+    """The search space of a name, or of a YAML file.
+
+    Raises:
+        UnknownNameError: no such space; the message lists the known ones.
+        SpaceError: the file is wrong; one line: file, line, key and what would be right.
+    """
+    path = find_named(_FOLDER, _WHAT, str(name_or_path))
+    document = read_document(path, SpaceFile, error=SpaceError, what=_WHAT)
+    file = document.data
+    template = template_of(file.base)
+    return SearchSpace(
+        name=path.stem,
+        description=file.description,
+        path=path,
+        base=file.base,
+        num_classes=file.num_classes,
+        template=template,
+        decisions=genes_of(document, template),
+    )

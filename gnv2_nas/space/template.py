@@ -15,7 +15,7 @@ from gnv2_nas.arch import (
     preset,
     stages_of,
 )
-from gnv2_nas.space.axes import Value
+from gnv2_nas.space.genes import Value
 
 BASES = tuple(name for name in list_presets() if name.startswith("ghostnet"))
 """Presets made of Ghost blocks only."""
