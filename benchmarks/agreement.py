@@ -18,7 +18,8 @@ from torch import nn
 
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture
-from gnv2_nas.graph import count, onnx_bytes
+from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.graph import count
 from gnv2_nas.nn import Network, build_model
 from gnv2_nas.space import list_spaces, load_space
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from benchmarks.public_form import STOCK, exported, public_model
 from benchmarks.table import median_seconds, milliseconds, table
-from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.nn import build_model
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
 

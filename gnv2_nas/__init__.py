@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture, list_presets, preset
-    from gnv2_nas.graph import Counts, Graph, count, lower, onnx_bytes
+    from gnv2_nas.formats.onnx.writer import onnx_bytes
+    from gnv2_nas.graph import Counts, Graph, count, lower
     from gnv2_nas.nn import build_model, load_weights
     from gnv2_nas.profiling import Measurement, measure
     from gnv2_nas.search.predictor_sampler import PredictorSampler
@@ -38,7 +39,7 @@ _HOMES = {
     "load_weights": "nn",
     "lower": "graph",
     "measure": "profiling",
-    "onnx_bytes": "graph",
+    "onnx_bytes": "formats.onnx.writer",
     "preset": "arch",
 }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import say
 from gnv2_nas.cli.live import LiveLine
@@ -16,12 +17,11 @@ from gnv2_nas.cli.weights import WeightsFrom, weighed
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.files.outputs import Kind, check_outputs
-from gnv2_nas.graph.state_dicts import AVERAGE
 from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture, Preprocessing
-    from gnv2_nas.graph.training_record import TrainingRecord
+    from gnv2_nas.checkpoints.metadata import TrainingRecord
     from gnv2_nas.nn import Network
     from gnv2_nas.profiling.runtime import Artefact, CalibrationImages, Precision, Runtime
 
@@ -169,7 +169,7 @@ def _export(
     place: _Place,
     runtime: Runtime,
 ) -> None:
-    from gnv2_nas.graph.checkpoint import read_preprocessing, read_training
+    from gnv2_nas.checkpoints.checkpoint import read_preprocessing, read_training
     from gnv2_nas.profiling.parity import check_parity
     from gnv2_nas.report.exported import Exported
     from gnv2_nas.report.model_card import Deployed, model_card
@@ -204,8 +204,8 @@ def _with_metadata(
     training: TrainingRecord | None,
 ) -> Artefact:
     """An ONNX file that says what the card says; other files as they are."""
-    from gnv2_nas.graph.checkpoint_contents import PREPROCESSING_KEY, STEPS_KEY, TRAINING_KEY
-    from gnv2_nas.graph.onnx_wire import with_metadata
+    from gnv2_nas.checkpoints.contents import PREPROCESSING_KEY, STEPS_KEY, TRAINING_KEY
+    from gnv2_nas.formats.onnx.wire import with_metadata
 
     known = {PREPROCESSING_KEY: preprocessing, TRAINING_KEY: training}
     entries = {key: value.to_json() for key, value in known.items() if value is not None}
@@ -239,8 +239,8 @@ def _images(
 ) -> CalibrationImages:
     if source is None or precision != "int8":
         return str(source or "")
+    from gnv2_nas.checkpoints.checkpoint import read_preprocessing
     from gnv2_nas.cli.calibration_images import calibration_images
-    from gnv2_nas.graph.checkpoint import read_preprocessing
 
     preprocessing = None if weights is None else read_preprocessing(weights)
     return calibration_images(source, arch.resolution, preprocessing)

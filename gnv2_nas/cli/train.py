@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.cli import any_case
 from gnv2_nas.cli.options import Json, Storage
 from gnv2_nas.cli.weights import WeightsFrom
-from gnv2_nas.graph.state_dicts import AVERAGE
 from gnv2_nas.search import defaults
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.checkpoints.checkpoint import check_checkpoint
+from gnv2_nas.checkpoints.state_dicts import AVERAGE, RAW
 from gnv2_nas.cli.any_case import any_case
 from gnv2_nas.cli.console import say
-from gnv2_nas.graph.checkpoint import check_checkpoint
-from gnv2_nas.graph.state_dicts import AVERAGE, RAW
 
 if TYPE_CHECKING:
     from gnv2_nas.nn import Network

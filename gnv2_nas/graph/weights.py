@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.graph.fit import check_architecture, check_tensors, tensor_infos
+from gnv2_nas.graph.compatibility import check_architecture, check_tensors, tensor_infos
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Op
 from gnv2_nas.graph.weight_shapes import kernel_shape

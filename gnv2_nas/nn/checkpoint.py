@@ -13,21 +13,25 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from gnv2_nas.arch import Architecture, Preprocessing
-from gnv2_nas.errors import CheckpointError
-from gnv2_nas.files.file_sets import write_set
-from gnv2_nas.graph.checkpoint import architecture_of, check_checkpoint, read_architecture
-from gnv2_nas.graph.checkpoint_contents import (
+from gnv2_nas.checkpoints.checkpoint import (
+    architecture_of,
+    check_checkpoint,
+    fitting_weights,
+    read_architecture,
+)
+from gnv2_nas.checkpoints.contents import (
     ARCHITECTURE_KEY,
     PREPROCESSING_KEY,
     STEPS_KEY,
     TRAINING_KEY,
     is_safetensors,
 )
-from gnv2_nas.graph.fit import fitting_weights
-from gnv2_nas.graph.pickle_calls import TensorInfo
-from gnv2_nas.graph.state_dicts import AVERAGE
-from gnv2_nas.graph.torch_contents import TorchFile
-from gnv2_nas.graph.training_record import TrainingRecord
+from gnv2_nas.checkpoints.metadata import TrainingRecord
+from gnv2_nas.checkpoints.state_dicts import AVERAGE
+from gnv2_nas.checkpoints.torch_contents import TorchFile
+from gnv2_nas.errors import CheckpointError
+from gnv2_nas.files.file_sets import write_set
+from gnv2_nas.graph.compatibility import TensorInfo
 from gnv2_nas.graph.weights import centre_crop
 from gnv2_nas.nn.network import Network
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gnv2_nas.arch import Architecture, Envelope, GhostBlock, block_keys
-from gnv2_nas.graph.fit import check_tensors, tensor_infos
+from gnv2_nas.graph.compatibility import check_tensors, tensor_infos
 from gnv2_nas.nn.interpreter import lowered, run_graph
 from gnv2_nas.nn.layers import Classifier
 from gnv2_nas.nn.network import Network

@@ -11,11 +11,10 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from gnv2_nas.arch import Envelope
+from gnv2_nas.checkpoints.contents import SUPERNET_KEY
+from gnv2_nas.checkpoints.metadata import SupernetRecord, read_supernet_record
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files.file_sets import write_set
-from gnv2_nas.graph.checkpoint_contents import SUPERNET_KEY
-from gnv2_nas.graph.file_metadata import read_supernet_record
-from gnv2_nas.graph.supernet_record import SupernetRecord
 from gnv2_nas.nn.supernet import Supernet
 
 __all__ = ["SupernetRecord", "load_supernet", "read_supernet_record", "save_supernet"]

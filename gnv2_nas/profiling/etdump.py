@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gnv2_nas.graph.flat_reader import FlatReader, root_table
+from gnv2_nas.formats.flatbuffers import FlatReader, root_table
 
 Event = tuple[str, float]
 """Name of what a delegate did, and how many seconds it took."""

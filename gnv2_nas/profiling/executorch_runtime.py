@@ -24,8 +24,8 @@ import executorch.extension.pybindings._C as bindings  # noqa: N811
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.graph.pte_writer import delegated, pte_bytes, written_architecture
-from gnv2_nas.graph.xnnpack_graph import Node
+from gnv2_nas.formats.executorch.writer import delegated, pte_bytes, written_architecture
+from gnv2_nas.formats.executorch.xnnpack_graph import Node
 from gnv2_nas.profiling.etdump import Event, delegate_events
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.runtime import (

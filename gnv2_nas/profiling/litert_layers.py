@@ -10,7 +10,7 @@ import tflite
 from numpy.typing import NDArray
 
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.graph.tflite_writer import OUTPUT
+from gnv2_nas.formats.tflite.writer import OUTPUT
 from gnv2_nas.profiling.litert_profiler import Event, LiteRtProfiler
 from gnv2_nas.profiling.runtime import LAYOUT
 

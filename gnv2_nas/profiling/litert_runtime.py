@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.graph.tflite_writer import tflite_bytes
+from gnv2_nas.formats.tflite.writer import tflite_bytes
 from gnv2_nas.profiling.litert_layers import litert_layer_seconds
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.runtime import (

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.graph.ncnn_param import Layer, check_weights, read_param
-from gnv2_nas.graph.ncnn_writer import INPUT, OUTPUT, ncnn_files
+from gnv2_nas.formats.ncnn.param import Layer, check_weights, read_param
+from gnv2_nas.formats.ncnn.writer import INPUT, OUTPUT, ncnn_files
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.runtime import (
     LAYOUT,

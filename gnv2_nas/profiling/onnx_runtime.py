@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, MeasurementError
-from gnv2_nas.graph import onnx_bytes
-from gnv2_nas.graph.onnx_half import half_precision
-from gnv2_nas.graph.onnx_qdq import GATE
+from gnv2_nas.formats.onnx.precision import GATE, half_precision
+from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.quantization import quantized, read_images
 from gnv2_nas.profiling.runtime import (

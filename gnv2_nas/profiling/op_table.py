@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.graph import Graph, Op
-from gnv2_nas.graph.alignment import MOST_PADDING
 from gnv2_nas.graph.count import FLOAT_BYTES
+from gnv2_nas.graph.passes.pad_channels import MOST_PADDING
 from gnv2_nas.stats import Matrix, Vector
 
 Numbers = NDArray[np.intp]

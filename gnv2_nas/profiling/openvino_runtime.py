@@ -19,9 +19,10 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.errors import InputError, MeasurementError
-from gnv2_nas.graph import lower, onnx_bytes
-from gnv2_nas.graph.checkpoint_contents import ARCHITECTURE_KEY
+from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.graph import lower
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.runtime import (
     LAYOUT,
@@ -34,7 +35,7 @@ from gnv2_nas.profiling.runtime import (
 )
 
 VECTOR = 16
-"""Channels in one AVX-512 register, see `gnv2_nas.graph.joined`."""
+"""Channels in one AVX-512 register, see `gnv2_nas.graph.passes.fuse_ghost`."""
 _HINTS: dict[Precision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 """Of int8 files: what is not quantised in the file."""
 _CAPABILITIES: dict[Precision, str] = {"fp16": "FP16", "bf16": "BF16"}

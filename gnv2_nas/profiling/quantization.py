@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import InputError
-from gnv2_nas.graph.onnx_qdq import Range, observed, quantized_file
+from gnv2_nas.formats.onnx.precision import Range, observed, quantized_file
 
 _LARGEST_PREPARED = 64.0
 """A standard deviation of 4 grey levels makes white of this."""

@@ -63,7 +63,7 @@ def _check_file(info: EstimatorInfo, path: Path) -> None:
 
         load_predictor(path)
     else:
-        from gnv2_nas.graph.file_metadata import read_supernet_record
+        from gnv2_nas.checkpoints.metadata import read_supernet_record
 
         read_supernet_record(path)
 

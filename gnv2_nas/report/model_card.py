@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.arch import Architecture, Preprocessing
+from gnv2_nas.checkpoints.metadata import TrainingRecord
 from gnv2_nas.graph import count
-from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.report.exported import Exported
 from gnv2_nas.report.markdown import as_code, as_text
 from gnv2_nas.report.preparing import prepare_script

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnv2_nas.arch import Architecture, list_presets, preset
+from gnv2_nas.checkpoints.checkpoint import read_architecture
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
-from gnv2_nas.graph.checkpoint import read_architecture
 from gnv2_nas.search.storage.sqlite_file import no_such_trial, require_trial
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import check_writable, content_hash
-from gnv2_nas.graph.file_metadata import read_supernet_record
 from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.data import check_source, classes_of

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnv2_nas.graph.checkpoint import read_architecture, read_preprocessing, read_training
+from gnv2_nas.checkpoints.checkpoint import read_architecture, read_preprocessing, read_training
 from gnv2_nas.nn import read_checkpoint, save_weights
 from tests.cli.command import COMMAND, gnv2_nas
 from tests.networks import random_model

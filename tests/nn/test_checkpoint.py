@@ -15,15 +15,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, Preprocessing, preset
-from gnv2_nas.errors import CheckpointError, StorageError
-from gnv2_nas.graph.checkpoint import (
+from gnv2_nas.checkpoints.checkpoint import (
     check_checkpoint,
     read_architecture,
     read_preprocessing,
     read_training,
 )
-from gnv2_nas.graph.checkpoint_contents import read_contents
-from gnv2_nas.graph.training_record import TrainingRecord
+from gnv2_nas.checkpoints.contents import read_contents
+from gnv2_nas.checkpoints.metadata import TrainingRecord
+from gnv2_nas.errors import CheckpointError, StorageError
 from gnv2_nas.nn import build_model, load_weights, read_weights, save_weights
 from tests.networks import difference, random_image, random_model
 from tests.strategies import architectures

@@ -13,10 +13,9 @@ from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
 
 from gnv2_nas.arch import Preprocessing
+from gnv2_nas.checkpoints.checkpoint import check_checkpoint
+from gnv2_nas.checkpoints.metadata import SupernetRecord, read_supernet_record
 from gnv2_nas.errors import CheckpointError
-from gnv2_nas.graph.checkpoint import check_checkpoint
-from gnv2_nas.graph.file_metadata import read_supernet_record
-from gnv2_nas.graph.supernet_record import SupernetRecord
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet_file import load_supernet, save_supernet
 from tests.supernets import fresh_supernet, narrow_space, random_images
@@ -56,7 +55,7 @@ def test_everything_comes_back(file: Path) -> None:
 def test_reading_the_record_imports_no_torch(file: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from gnv2_nas.graph.file_metadata import read_supernet_record\n"
+        "from gnv2_nas.checkpoints.metadata import read_supernet_record\n"
         f"print(read_supernet_record(Path({str(file)!r})).space, 'torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gnv2_nas.arch import preset
-from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.nn import build_model, timing_model
 from tests.profiling.networks import tiny_ghost, tiny_mobile
 

@@ -6,7 +6,7 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.graph.pte_writer import pte_bytes, written_architecture
+from gnv2_nas.formats.executorch.writer import pte_bytes, written_architecture
 from gnv2_nas.profiling.executorch_runtime import _owned
 from gnv2_nas.profiling.runtime import get_runtime
 from tests.profiling.runtime_contract import NETWORKS, RuntimeContract

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.graph import lower, op_macs
-from gnv2_nas.graph.alignment import layouts_of, padded
+from gnv2_nas.graph.passes.pad_channels import layouts_of, padded
 from gnv2_nas.profiling.latency_features import feature_names, latency_features
 from gnv2_nas.profiling.op_table import KINDS, op_table
 from tests.profiling.networks import tiny_ghost

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 
 from gnv2_nas.errors import InputError, UnknownNameError
-from gnv2_nas.graph import onnx_bytes
-from gnv2_nas.graph.onnx_half import half_precision
+from gnv2_nas.formats.onnx.precision import half_precision
+from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.profiling.device import Device, DeviceProfile
 from gnv2_nas.profiling.layers import profile_layers
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime

@@ -7,9 +7,10 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
-from gnv2_nas.graph import lower, onnx_bytes, op_macs
-from gnv2_nas.graph.joined import joined
-from gnv2_nas.graph.late_concats import with_late_concats
+from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.graph import lower, op_macs
+from gnv2_nas.graph.passes.fuse_ghost import joined
+from gnv2_nas.graph.passes.sink_concats import with_late_concats
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.profiling.openvino_runtime import OpenVino
 from gnv2_nas.profiling.runtime import RUNTIMES, get_runtime

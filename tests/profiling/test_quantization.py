@@ -9,7 +9,7 @@ import torch
 
 from gnv2_nas.arch import Architecture, Preprocessing, preset
 from gnv2_nas.errors import InputError
-from gnv2_nas.graph import onnx_bytes
+from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
 from gnv2_nas.profiling.parity import timing_image
 from gnv2_nas.profiling.quantization import (

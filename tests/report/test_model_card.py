@@ -13,9 +13,9 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from gnv2_nas.arch import Preprocessing, preset
+from gnv2_nas.checkpoints.metadata import TrainingRecord
 from gnv2_nas.errors import OutputError
 from gnv2_nas.files.outputs import CARD, check_outputs
-from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.quality.data import prepared
 from gnv2_nas.quality.data.decoding import decode
 from gnv2_nas.report.exported import Exported, card_path, check_export

@@ -6,8 +6,8 @@ import optuna
 import pytest
 
 from gnv2_nas.arch import Preprocessing
+from gnv2_nas.checkpoints.metadata import SupernetRecord
 from gnv2_nas.errors import DataError, InputError, StudyError
-from gnv2_nas.graph.supernet_record import SupernetRecord
 from gnv2_nas.nn import Supernet, save_supernet
 from gnv2_nas.search import attributes
 from gnv2_nas.search.names import quality_label

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.checkpoints.metadata import TrainingRecord
 from gnv2_nas.files.writing import check_output
-from gnv2_nas.graph.training_record import TrainingRecord
 from gnv2_nas.quality.training.history import (
     Observer,
     TrainingPoint,

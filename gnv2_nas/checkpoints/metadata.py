@@ -1,0 +1,240 @@
+"""What a checkpoint file of our own says of itself, checked in one place, field by field.
+
+`TrainingRecord` says how weights came about, `SupernetRecord` what a supernet holds. Both are read
+without torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from gnv2_nas.arch import Architecture, Envelope, Preprocessing
+from gnv2_nas.checkpoints.contents import Contents, read_contents
+from gnv2_nas.errors import CheckpointError
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8,64}\Z")]
+
+
+class TrainingRecord(msgspec.Struct, frozen=True):
+    """The training that a network's weights went through, and what came of it.
+
+    Raises:
+        CheckpointError: there are more right answers than images.
+    """
+
+    data: Text
+    """Name of the data set."""
+    data_hash: Digest
+    """Of its images, labels and split."""
+    train_images: Count
+    held_out_images: Count
+    correct: Annotated[int, msgspec.Meta(ge=0)]
+    """Held-out images that the network classified right."""
+    epochs: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+    seed: Annotated[int, msgspec.Meta(ge=0)]
+
+    def __post_init__(self) -> None:
+        if self.correct > self.held_out_images:
+            raise CheckpointError(
+                f"{self.correct} right answers on {self.held_out_images} held-out images; "
+                "there can be no more than images"
+            )
+        if not math.isfinite(self.epochs):
+            raise CheckpointError(f"{self.epochs} epochs; a number is needed")
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the held-out images, 0 to 1."""
+        return self.correct / self.held_out_images
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainingRecord:
+        """The inverse of `to_json`.
+
+        Raises:
+            msgspec.MsgspecError: not JSON, a field is missing or of a wrong type or size.
+            CheckpointError: the fields do not go together.
+        """
+        return msgspec.json.decode(text, type=cls)
+
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class SupernetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which networks a supernet holds, and how its weights came about."""
+
+    space: Text
+    """Name of the search space."""
+    space_hash: Digest
+    """`SearchSpace.content_hash`."""
+    envelope: Envelope
+    preprocessing: Preprocessing
+    data: Text
+    """Name of the images it was trained on."""
+    data_hash: Digest
+    steps: Count
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+    """Of training."""
+    largest_accuracy: Share
+    """Held-out accuracy of the largest network, 0..1."""
+    smallest_accuracy: Share
+
+    def to_json(self) -> str:
+        """JSON: fields in declaration order, no white space."""
+        return msgspec.json.encode(self).decode()
+
+
+_LARGEST = 1 << 16
+"""Of any number of an envelope."""
+
+_LONGEST = 300
+"""Characters of a message about a field."""
+
+T = TypeVar("T")
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """What a file says of itself; None where it says nothing."""
+
+    architecture: Architecture | None
+    preprocessing: Preprocessing | None
+    training: TrainingRecord | None
+    supernet: SupernetRecord | None
+
+
+def checked_metadata(contents: Contents, source: str) -> Metadata:
+    """Everything that a file says of itself.
+
+    Raises:
+        CheckpointError: a field is missing, of a wrong type or out of its range, or two do not go
+            together; one line.
+    """
+    found = Metadata(
+        _parsed(Architecture.from_json, "architecture", contents.architecture, source),
+        _parsed(_preprocessing, "preprocessing", contents.preprocessing, source),
+        _parsed(TrainingRecord.from_json, "training", contents.training, source),
+        _parsed(_supernet, "supernet", contents.supernet, source),
+    )
+    if found.architecture is not None and found.preprocessing is not None:
+        check_classes(found.preprocessing.classes, found.architecture.num_classes, source)
+    return found
+
+
+def check_classes(names: Collection[str], count: int, source: str) -> None:
+    """Raise CheckpointError unless there is a name for every output of a network."""
+    if len(names) != count:
+        raise CheckpointError(
+            f"{source}: its metadata names {len(names)} classes, but its network has {count}"
+        )
+
+
+def _parsed(read: Callable[[str], T], key: str, text: str, source: str) -> T | None:
+    if not text:
+        return None
+    try:
+        return read(text)
+    except Exception as error:
+        # Whatever its parts make of a damaged record, the answer is one line.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not reason.startswith("not a"):
+            reason = f"{key}: {reason}"
+        raise CheckpointError(f"{source}: its metadata holds {reason[:_LONGEST]}") from None
+
+
+def _preprocessing(text: str) -> Preprocessing:
+    preprocessing = Preprocessing.from_json(text)
+    _check_preprocessing(preprocessing)
+    return preprocessing
+
+
+def _supernet(text: str) -> SupernetRecord:
+    record = msgspec.json.decode(text, type=SupernetRecord)
+    _check_preprocessing(record.preprocessing)
+    _check_envelope(record.envelope)
+    names = len(record.preprocessing.classes)
+    _require(
+        names == record.envelope.num_classes,
+        f"{names} names of classes for {record.envelope.num_classes}",
+    )
+    return record
+
+
+def _check_preprocessing(preprocessing: Preprocessing) -> None:
+    classes = preprocessing.classes
+    _require(all(0 <= mean <= 1 for mean in preprocessing.mean), "a mean outside of 0 to 1")
+    _require(all(0 < std <= 1 for std in preprocessing.std), "a std outside of 0 to 1")
+    _require(len(classes) > 0, "no names of classes")
+    _require(all(name.strip() for name in classes), "a class without a name")
+    _require(len(set(classes)) == len(classes), "the name of a class twice")
+
+
+def _check_envelope(envelope: Envelope) -> None:
+    _require(_in_range(msgspec.to_builtins(envelope)), "an envelope with a number out of range")
+    least = (
+        *(envelope.stem_channels, envelope.conv_channels, envelope.head_channels),
+        envelope.num_classes,
+        *envelope.resolutions,
+        *(
+            value
+            for slot in envelope.slots
+            for value in (slot.hidden_channels, slot.out_channels, slot.kernel, slot.stride)
+        ),
+        *(
+            value
+            for slot in envelope.slots
+            for ghost in (slot.ghost1, slot.ghost2)
+            for value in (*ghost.ratios, ghost.cheap_kernel)
+        ),
+    )
+    _require(min(least) >= 1, "an envelope without channels, kernels, classes or pixels")
+    _require(len(envelope.resolutions) > 0 and len(envelope.layouts) > 0, "an empty envelope")
+    for layout in envelope.layouts:
+        _require(len(layout) > 0, "a stage without networks")
+        for blocks, slots in layout.items():
+            ordered = all(one < other for one, other in pairwise(slots))
+            known = all(slot < len(envelope.slots) for slot in slots)
+            _require(ordered and known and len(slots) == blocks > 0, "a stage of unknown blocks")
+    # What reads the envelope later must not stumble over it.
+    envelope.input_parts()
+
+
+def _in_range(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_in_range, [*value.keys(), *value.values()]))
+    if isinstance(value, list | tuple):
+        return all(map(_in_range, value))
+    return not isinstance(value, int) or 0 <= value <= _LARGEST
+
+
+def _require(right: bool, otherwise: str) -> None:
+    if not right:
+        raise CheckpointError(otherwise)
+
+
+def read_supernet_record(path: Path) -> SupernetRecord:
+    """What the supernet in a file says of itself; no weight is read.
+
+    Raises:
+        CheckpointError: no such file, damaged, or no supernet.
+    """
+    contents, source = read_contents(path), repr(str(path))
+    if not contents.supernet:
+        found = "the weights of one network" if contents.architecture else "no supernet's file"
+        raise CheckpointError(
+            f"{source} is {found}; a supernet is needed: gnv2-nas train supernet writes one"
+        )
+    record = checked_metadata(contents, source).supernet
+    assert record is not None  # noqa: S101 - the text is there
+    return record

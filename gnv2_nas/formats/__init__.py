@@ -1,0 +1,1 @@
+"""Files that runtimes load, written from a graph: one folder a format."""

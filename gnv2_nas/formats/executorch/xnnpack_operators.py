@@ -1,0 +1,229 @@
+"""Graph → XNNPACK's nodes, one table op kind → nodes.
+
+A ReLU is the limit of the convolution before it. A nearest resize repeats rows and columns by
+concatenation, which XNNPACK does at the speed of copying; it has no such operator itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from gnv2_nas.formats.executorch.xnnpack_graph import INFINITY, XnnpackGraph
+from gnv2_nas.formats.nearest_resize import nearest_sources
+from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.graph.weights import Weights
+
+_KEEP_DIMS = 0x40
+_MOST_JOINED = 5
+_ROWS, _COLUMNS, _CHANNELS = 1, 2, 3
+_RELU = (0.0, INFINITY)
+
+
+class _Writer:
+    """The graph as far as it is written, and which value holds each op's output."""
+
+    def __init__(self, graph: Graph, weights: Weights) -> None:
+        self.graph, self.weights = graph, weights
+        self.file = XnnpackGraph()
+        self.place: dict[int, int] = {}
+        readers: dict[int, list[int]] = {}
+        for number, op in enumerate(graph.ops):
+            for source in op.inputs:
+                readers.setdefault(source, []).append(number)
+        self.limited = {
+            source
+            for source, numbers in readers.items()
+            if graph.ops[source].kind == "conv"
+            and [graph.ops[number].kind for number in numbers] == ["relu"]
+        }
+        """Convolutions that a ReLU alone reads."""
+
+    def inputs(self, op: Op) -> list[int]:
+        return [self.place[source] for source in op.inputs]
+
+    def reshaped(self, value: int, dims: Sequence[int]) -> int:
+        result = self.file.value(dims)
+        self.file.node("reshape", len(dims), dims, value, result, 0)
+        return result
+
+    def sliced(self, value: int, axis: int, start: int, size: int) -> int:
+        sizes, offsets = list(self.file.dims(value)), [0] * len(self.file.dims(value))
+        if sizes[axis] == size:
+            return value
+        offsets[axis], sizes[axis] = start, size
+        result = self.file.value(sizes)
+        self.file.node("slice", len(sizes), offsets, sizes, value, result, 0)
+        return result
+
+    def joined(self, values: Sequence[int], axis: int) -> int:
+        """Concatenated, a few at a time."""
+        while len(values) > 1:
+            values = [
+                self._joined(values[start : start + _MOST_JOINED], axis)
+                for start in range(0, len(values), _MOST_JOINED)
+            ]
+        return values[0]
+
+    def _joined(self, values: Sequence[int], axis: int) -> int:
+        if len(values) == 1:
+            return values[0]
+        dims = list(self.file.dims(values[0]))
+        dims[axis] = sum(self.file.dims(value)[axis] for value in values)
+        result = self.file.value(dims)
+        first, second, third, fourth, fifth = [*values, 0, 0, 0][:_MOST_JOINED]
+        self.file.node(
+            f"concatenate{len(values)}", axis, first, second, third, fourth, result, 0, fifth
+        )
+        return result
+
+
+def subgraph(graph: Graph, weights: Weights) -> XnnpackGraph:
+    """All of the network; its input is (1, 3, height, width) as torch has it."""
+    writer = _Writer(graph, weights)
+    channels, height, width = graph.ops[0].shape
+    image = writer.file.input((1, channels, height, width))
+    turned = writer.file.value((1, height, width, channels))
+    writer.file.node("transpose", 4, (0, 2, 3, 1), image, turned, 0)
+    writer.place[0] = turned
+    for number, op in enumerate(graph.ops[1:], start=1):
+        writer.file.owner = op.name.split(":")[0]
+        writer.place[number] = _NODES[op.kind](writer, number, op)
+    return writer.file
+
+
+def _result(writer: _Writer, op: Op) -> int:
+    channels, height, width = op.shape
+    return writer.file.value((1, height, width, channels))
+
+
+def _conv(writer: _Writer, number: int, op: Op) -> int:
+    kernel, bias = writer.weights.folded(op)
+    depthwise = op.groups > 1
+    # (1, height, width, out) of a depthwise convolution, else (out, height, width, in).
+    weight = kernel.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
+    result = _result(writer, op)
+    (height, width), groups = op.kernel, op.groups
+    writer.file.node(
+        "depthwise_conv" if depthwise else "conv",
+        height // 2, width // 2, height // 2, width // 2,
+        height, width, op.stride, op.stride, 1, 1,
+        op.in_channels // groups, op.shape[0] // groups, groups, 0, 0,
+        *writer.inputs(op), writer.file.constant(weight), writer.file.constant(bias), result, 0,
+        limits=_RELU if number in writer.limited else None,
+    )  # fmt: skip
+    return result
+
+
+def _linear(writer: _Writer, _: int, op: Op) -> int:
+    kernel, bias = writer.weights.folded(op)
+    (value,) = writer.inputs(op)
+    flat = writer.reshaped(value, (1, op.in_channels))
+    result = writer.file.output((1, op.shape[0]))
+    constants = writer.file.constant(kernel), writer.file.constant(bias)
+    writer.file.node("fully_connected", flat, *constants, result, 0)
+    return result
+
+
+def _relu(writer: _Writer, _: int, op: Op) -> int:
+    if op.inputs[0] in writer.limited:
+        return writer.place[op.inputs[0]]
+    result = _result(writer, op)
+    writer.file.node("clamp", *writer.inputs(op), result, 0, limits=_RELU)
+    return result
+
+
+def _hard_sigmoid(writer: _Writer, _: int, op: Op) -> int:
+    """min(max(x + 3, 0), 6) / 6"""
+    three, sixth = (
+        writer.file.constant(np.full((1, 1, 1, 1), number, np.float32)) for number in (3, 1 / 6)
+    )
+    shifted, clipped, result = (_result(writer, op) for _ in range(3))
+    writer.file.node("add", *writer.inputs(op), three, shifted, 0)
+    writer.file.node("clamp", shifted, clipped, 0, limits=(0.0, 6.0))
+    writer.file.node("multiply", clipped, sixth, result, 0)
+    return result
+
+
+def _plain(kind: str, flags: int = 0) -> Callable[[_Writer, int, Op], int]:
+    def write(writer: _Writer, _: int, op: Op) -> int:
+        result = _result(writer, op)
+        writer.file.node(kind, *writer.inputs(op), result, flags)
+        return result
+
+    return write
+
+
+def _pool(kind: str) -> Callable[[_Writer, int, Op], int]:
+    def write(writer: _Writer, _: int, op: Op) -> int:
+        result = _result(writer, op)
+        window = (*op.kernel, op.stride, op.stride, 1, 1)
+        writer.file.node(kind, 0, 0, 0, 0, *window, *writer.inputs(op), result, 0)
+        return result
+
+    return write
+
+
+def _concat(writer: _Writer, _: int, op: Op) -> int:
+    return writer.joined(writer.inputs(op), _CHANNELS)
+
+
+def _slice(writer: _Writer, _: int, op: Op) -> int:
+    (value,) = writer.inputs(op)
+    return writer.sliced(value, _CHANNELS, 0, op.shape[0])
+
+
+def _resize(writer: _Writer, _: int, op: Op) -> int:
+    (value,) = writer.inputs(op)
+    _, height, width = op.shape
+    if op.mode == "bilinear":
+        result = _result(writer, op)
+        writer.file.node("resize_bilinear", height, width, value, result, 0)
+        return result
+    # Columns first, while there are few rows: what is copied twice is smaller.
+    value = _repeated(writer, value, _COLUMNS, width)
+    return _repeated(writer, value, _ROWS, height)
+
+
+def _repeated(writer: _Writer, value: int, axis: int, size: int) -> int:
+    """Rows or columns repeated until there are `size`, each as often as torch's nearest does."""
+    small = writer.file.dims(value)[axis]
+    times = np.bincount(nearest_sources(small, size), minlength=small)
+    parts, start = [], 0
+    for repeats, alike in groupby(times.tolist()):
+        count = len(list(alike))
+        part = writer.sliced(value, axis, start, count)
+        parts.append(_each_repeated(writer, part, axis, repeats))
+        start += count
+    return writer.joined(parts, axis)
+
+
+def _each_repeated(writer: _Writer, value: int, axis: int, times: int) -> int:
+    """(…, n, rest) → (…, n, times · rest), read as (…, n · times, rest)."""
+    if times == 1:
+        return value
+    dims = list(writer.file.dims(value))
+    before, after = int(np.prod(dims[: axis + 1])), int(np.prod(dims[axis + 1 :]))
+    flat = writer.reshaped(value, (before, after))
+    dims[axis] *= times
+    return writer.reshaped(writer.joined([flat] * times, 1), dims)
+
+
+_NODES: dict[str, Callable[[_Writer, int, Op], int]] = {
+    "conv": _conv,
+    "linear": _linear,
+    "relu": _relu,
+    "hard_swish": _plain("hard_swish"),
+    "sigmoid": _plain("sigmoid"),
+    "hard_sigmoid": _hard_sigmoid,
+    "avg_pool": _pool("avg_pool"),
+    "max_pool": _pool("max_pool"),
+    "global_pool": _plain("global_avg_pool", _KEEP_DIMS),
+    "resize": _resize,
+    "concat": _concat,
+    "slice": _slice,
+    "add": _plain("add"),
+    "mul": _plain("multiply"),
+}

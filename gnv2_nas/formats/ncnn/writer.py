@@ -1,0 +1,212 @@
+"""`ncnn_files`: Graph → ncnn's `.param` and `.bin`, one table op kind → layers.
+
+An activation function is part of the convolution before it, and everything after a global pooling
+is a vector, on which a 1×1 convolution is an inner product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.formats.ncnn.param import FLOAT32_TAG, Layer, Setting, param_text
+from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.graph.passes.fuse_ghost import joined_at
+from gnv2_nas.graph.passes.pipeline import aligned
+from gnv2_nas.graph.weights import Weights, weights_for
+
+INPUT, OUTPUT = "input", "logits"
+BLOCKS = (16, 8, 4, 1)
+"""ncnn keeps channels in the largest block that divides their number (x86; 16 needs AVX-512)."""
+CHANNEL_MULTIPLE = 8
+MOST_INPUTS = 40
+"""Of a primary convolution that is worth computing twice, see `_slow_concats`."""
+
+# Op kind → ncnn's activation type and its parameters.
+_ACTIVATIONS: dict[str, dict[int, Setting]] = {
+    "relu": {9: 1},
+    "sigmoid": {9: 4},
+    "hard_swish": {9: 6, 10: (1 / 6, 0.5)},
+}
+_ADD, _MULTIPLY = 0, 2
+_NEAREST, _BILINEAR = 1, 2
+_MAXIMUM, _AVERAGE = 0, 1
+_VALID = 1
+"""Padding mode of a pooling that drops an incomplete window."""
+
+
+class _Writer:
+    """Collects layers and weights; hands each reader of a blob a name of its own."""
+
+    def __init__(self, graph: Graph, weights: Weights) -> None:
+        self.ops, self.weights = graph.ops, weights
+        self.layers: list[Layer] = []
+        self.data: list[Any] = []
+        self.readers: list[list[int]] = [[] for _ in graph.ops]
+        for number, op in enumerate(graph.ops):
+            for source in op.inputs:
+                self.readers[source].append(number)
+        self.flat: set[int] = set()
+        """Numbers of the ops that give a vector."""
+        self._blobs: dict[int, list[str]] = {}
+
+    def fused(self, number: int) -> int | None:
+        """The activation function that the convolution `number` takes over."""
+        if len(self.readers[number]) != 1:
+            return None
+        (reader,) = self.readers[number]
+        return reader if self.ops[reader].kind in _ACTIVATIONS else None
+
+    def layer(self, kind: str, number: int, settings: dict[int, Setting]) -> None:
+        """A layer for op `number`, and a Split where several read what it gives."""
+        op = self.ops[number]
+        inputs = tuple(self._blobs[source].pop() for source in op.inputs)
+        given = number
+        if op.kind == "conv":
+            given = self.fused(number) or number
+        name = OUTPUT if given == len(self.ops) - 1 else op.name
+        self.layers.append(Layer(kind, op.name, inputs, (name,), settings))
+        readers = len(self.readers[given])
+        self._blobs[given] = [name]
+        if readers > 1:
+            copies = tuple(f"{name}.{copy}" for copy in range(readers))
+            self.layers.append(Layer("Split", f"{name}.split", (name,), copies))
+            self._blobs[given] = list(reversed(copies))
+        if op.kind in ("global_pool", "linear") or self.flat.intersection(op.inputs[:1]):
+            self.flat.update((number, given))
+
+    def weight(self, op: Op) -> int:
+        """Writes an op's weights; returns how many numbers its kernel has."""
+        kernel, bias = self.weights.folded(op)
+        self.data += [FLOAT32_TAG, kernel, bias]
+        return int(kernel.size)
+
+
+def _conv(writer: _Writer, number: int, op: Op) -> None:
+    activation = writer.fused(number)
+    fused = {} if activation is None else _ACTIVATIONS[writer.ops[activation].kind]
+    size = writer.weight(op)
+    if op.inputs[0] in writer.flat:
+        writer.layer("InnerProduct", number, {0: op.shape[0], 1: 1, 2: size, **fused})
+        return
+    height, width = op.kernel
+    settings: dict[int, Setting] = {
+        0: op.shape[0], 1: width, 11: height, 3: op.stride, 4: width // 2, 14: height // 2, 5: 1,
+        6: size,
+    }  # fmt: skip
+    if op.groups == 1:
+        writer.layer("Convolution", number, settings | fused)
+    else:
+        writer.layer("ConvolutionDepthWise", number, settings | {7: op.groups} | fused)
+
+
+def _linear(writer: _Writer, number: int, op: Op) -> None:
+    writer.layer("InnerProduct", number, {0: op.shape[0], 1: 1, 2: writer.weight(op)})
+
+
+def _activation(kind: str, settings: dict[int, Setting]) -> Callable[[_Writer, int, Op], None]:
+    def write(writer: _Writer, number: int, op: Op) -> None:
+        (source,) = op.inputs
+        if writer.ops[source].kind != "conv" or writer.fused(source) is None:
+            writer.layer(kind, number, settings)
+
+    return write
+
+
+def _plain(kind: str, settings: dict[int, Setting]) -> Callable[[_Writer, int, Op], None]:
+    def write(writer: _Writer, number: int, _: Op) -> None:
+        writer.layer(kind, number, settings)
+
+    return write
+
+
+def _pool(mode: int) -> Callable[[_Writer, int, Op], None]:
+    def write(writer: _Writer, number: int, op: Op) -> None:
+        writer.layer("Pooling", number, {0: mode, 1: op.kernel[0], 2: op.stride, 5: _VALID})
+
+    return write
+
+
+def _resize(writer: _Writer, number: int, op: Op) -> None:
+    """ncnn rounds as torch does, but its bilinear reads two pixels of every row, so that of a
+    single pixel is written as nearest."""
+    _, height, width = op.shape
+    single = writer.ops[op.inputs[0]].shape[1:] == (1, 1)
+    mode = _BILINEAR if op.mode == "bilinear" and not single else _NEAREST
+    writer.layer("Interp", number, {0: mode, 3: height, 4: width})
+
+
+def _slice(writer: _Writer, number: int, op: Op) -> None:
+    writer.layer("Crop", number, {9: (0,), 10: (op.shape[0],), 11: (0,)})
+
+
+_LAYERS: dict[str, Callable[[_Writer, int, Op], None]] = {
+    "conv": _conv,
+    "linear": _linear,
+    "relu": _activation("ReLU", {}),
+    "hard_swish": _activation("HardSwish", {0: 1 / 6, 1: 0.5}),
+    "sigmoid": _activation("Sigmoid", {}),
+    "hard_sigmoid": _plain("HardSigmoid", {0: 1 / 6, 1: 0.5}),
+    "avg_pool": _pool(_AVERAGE),
+    "max_pool": _pool(_MAXIMUM),
+    "global_pool": _plain("Pooling", {0: _AVERAGE, 4: 1}),
+    "resize": _resize,
+    "concat": _plain("Concat", {0: 0}),
+    "slice": _slice,
+    "add": _plain("BinaryOp", {0: _ADD}),
+    "mul": _plain("BinaryOp", {0: _MULTIPLY}),
+}
+
+
+def _slow_concats(graph: Graph) -> Iterator[int]:
+    """Ghost modules that are faster without their concatenation, see `joined`.
+
+    Where the cheap convolution gives several channels for each one it reads, ncnn computes it
+    group by group, one channel at a time. Elsewhere the concatenation itself is what is slow, if
+    it has to change the block; then the primary convolution must be small.
+    """
+    for number, op in enumerate(graph.ops):
+        if op.kind == "concat":
+            primary, cheap = (_convolution(graph, source) for source in op.inputs)
+            grouped = cheap.shape[0] > primary.shape[0]
+            reblocked = _block(primary.shape[0]) < _block(op.shape[0])
+            if grouped or (reblocked and primary.in_channels <= MOST_INPUTS):
+                yield number
+
+
+def _convolution(graph: Graph, number: int) -> Op:
+    """The convolution that op `number` is or activates."""
+    op = graph.ops[number]
+    return op if op.kind == "conv" else _convolution(graph, op.inputs[0])
+
+
+def _block(channels: int) -> int:
+    return next(block for block in BLOCKS if channels % block == 0)
+
+
+def ncnn_files(
+    arch: Architecture, model: Any = None, *, channel_multiple: int = CHANNEL_MULTIPLE
+) -> dict[str, bytes]:
+    """{".param": …, ".bin": …} of `arch`: float32, input "input", output "logits", batch norm
+    folded. Layers have the names of the graph's ops.
+
+    Args:
+        arch: the network.
+        model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
+            one, weights made for timing.
+        channel_multiple: what channels are padded to multiples of where that pays, see
+            `alignment`; outputs are the same. 1 leaves them as they are.
+
+    Raises:
+        CheckpointError: the module's weights are not those of `arch`.
+    """
+    graph, weights = lower(arch), weights_for(arch, model)
+    graph, weights = joined_at(graph, weights, list(_slow_concats(graph)))
+    writer = _Writer(*aligned(graph, weights, channel_multiple))
+    side = arch.resolution
+    writer.layer("Input", 0, {0: side, 1: side, 2: 3})
+    for number, op in enumerate(writer.ops[1:], start=1):
+        _LAYERS[op.kind](writer, number, op)
+    return {".param": param_text(writer.layers).encode(), ".bin": b"".join(writer.data)}

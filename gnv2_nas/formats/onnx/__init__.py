@@ -1,0 +1,1 @@
+"""ONNX files at full precision, half precision and 8 bits."""

@@ -1,0 +1,260 @@
+"""`tflite_bytes`: Graph → TFLite, one table op kind → operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
+from gnv2_nas.formats.nearest_resize import nearest_sources
+from gnv2_nas.formats.tflite.convolution import convolution
+from gnv2_nas.formats.tflite.model import CHANNELS, PADDING_VALID, TfliteModel, nhwc
+from gnv2_nas.formats.tflite.wire import serialized
+from gnv2_nas.graph.op import Op
+from gnv2_nas.graph.passes.pipeline import prepared
+from gnv2_nas.graph.weights import Array
+
+Write = Callable[[TfliteModel, int, Op, str], tuple[int, ...]]
+"""Writes an op, given its number and a name for its output; returns the tensors that hold it."""
+
+
+def _linear(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+    kernel, bias = model.weights.folded(op)
+    inputs = [
+        model.whole(op.inputs[0]),
+        model.constant(f"{op.weight}.weight", kernel),
+        model.constant(f"{op.weight}.bias", bias),
+    ]
+    output = model.tensor(name, (1, op.shape[0]))
+    return (model.operator("FULLY_CONNECTED", inputs, output, "FullyConnectedOptions"),)
+
+
+def _relu(model: TfliteModel, _: int, op: Op, __: str) -> tuple[int, ...]:
+    """Part of the convolution before it: `lower` puts none elsewhere."""
+    return model.parts[op.inputs[0]]
+
+
+def _hard_sigmoid(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+    """relu6(x + 3) / 6, of which the convolution before it has done all but the division."""
+    sixth = model.constant(f"{name}:sixth", np.array([1 / 6], np.float32))
+    inputs = [model.whole(op.inputs[0]), sixth]
+    return (model.operator("MUL", inputs, model.tensor(name, nhwc(op)), "MulOptions"),)
+
+
+def _unary(kind: str, options: str = "") -> Write:
+    def write(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+        source, output = model.whole(op.inputs[0]), model.tensor(name, nhwc(op))
+        return (model.operator(kind, [source], output, options),)
+
+    return write
+
+
+def _pool(kind: str) -> Write:
+    def write(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+        height, width = op.kernel
+        output = model.operator(
+            kind, [model.whole(op.inputs[0])], model.tensor(name, nhwc(op)), "Pool2DOptions",
+            Padding=PADDING_VALID, StrideW=op.stride, StrideH=op.stride,
+            FilterWidth=width, FilterHeight=height,
+        )  # fmt: skip
+        return (output,)
+
+    return write
+
+
+def _global_pool(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+    both_sides = model.integers(1, 2)
+    means = []
+    for part, label in model.named_parts(op.inputs[0], name):
+        output = model.tensor(label, (1, 1, 1, model.shape(part)[CHANNELS]))
+        model.operator("MEAN", [part, both_sides], output, "ReducerOptions", KeepDims=True)
+        means.append(output)
+    return tuple(means)
+
+
+def _concat(model: TfliteModel, _: int, op: Op, __: str) -> tuple[int, ...]:
+    """Nothing yet: whoever reads the parts joins them if it has to."""
+    return tuple(part for source in op.inputs for part in model.parts[source])
+
+
+def _slice(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+    return (model.channels(model.whole(op.inputs[0]), 0, op.shape[0], name),)
+
+
+def _add(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+    inputs = [model.whole(source) for source in op.inputs]
+    return (model.operator("ADD", inputs, model.tensor(name, nhwc(op)), "AddOptions"),)
+
+
+def _mul(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
+    """A gate on features, part by part."""
+    features, gates = op.inputs
+    gate = model.whole(gates)
+    start, products = 0, []
+    for part, label in model.named_parts(features, name):
+        stop = start + model.shape(part)[CHANNELS]
+        of_part = model.channels(gate, start, stop, f"{label}:gate")
+        products.append(_gated(model, part, of_part, label))
+        start = stop
+    return tuple(products)
+
+
+def _gated(model: TfliteModel, features: int, gate: int, name: str) -> int:
+    """Where the gate's map is smaller, each of its pixels counts for a block of the features'.
+
+    In five dimensions, as rows of blocks, rows in a block and so on, that is a product which
+    repeats the gate where its size is 1: the resized gate is never written to memory.
+    """
+    shape = model.shape(features)
+    _, height, width, channels = shape
+    _, small_h, small_w, _ = model.shape(gate)
+    if (small_h, small_w) in ((height, width), (1, 1)):
+        return model.operator("MUL", [features, gate], model.tensor(name, shape), "MulOptions")
+    blocks = (small_h, height // small_h, small_w, width // small_w, channels)
+    inputs = [
+        model.reshaped(features, f"{name}:blocks", blocks),
+        model.reshaped(gate, f"{name}:pixels", (small_h, 1, small_w, 1, channels)),
+    ]
+    product = model.tensor(f"{name}:product", blocks)
+    model.operator("MUL", inputs, product, "MulOptions")
+    return model.reshaped(product, name, shape)
+
+
+def _resize(model: TfliteModel, number: int, op: Op, name: str) -> tuple[int, ...]:
+    (source,) = op.inputs
+    _, small_h, small_w = model.ops[source].shape
+    _, height, width = op.shape
+    if op.mode == "bilinear":
+        inputs = [model.whole(source), model.integers(height, width)]
+        output = model.operator(
+            "RESIZE_BILINEAR", inputs, model.tensor(name, nhwc(op)), "ResizeBilinearOptions",
+            version=3, HalfPixelCenters=True,
+        )  # fmt: skip
+        return (output,)
+    reader = model.only_reader(number)
+    whole_factor = height % small_h == width % small_w == 0
+    if whole_factor and reader is not None and reader.kind == "mul":
+        # The gate's product repeats the pixels, see `_gated`.
+        return model.parts[source]
+    return (_nearest(model, op, name),)
+
+
+SMALL_MAP = 64
+"""Pixels up to which a map is resized by one matrix, its size times the result's, not by two."""
+
+
+def _nearest(model: TfliteModel, op: Op, name: str) -> int:
+    """Pixels picked by matrices of zeros and ones."""
+    source = model.whole(op.inputs[0])
+    _, small_h, small_w, channels = model.shape(source)
+    _, height, width = op.shape
+    rows = np.eye(small_h, dtype=np.float32)[nearest_sources(small_h, height)]
+    columns = np.eye(small_w, dtype=np.float32)[nearest_sources(small_w, width)]
+    if small_h * small_w <= SMALL_MAP:
+        both = np.kron(rows, columns)
+        pixels = model.reshaped(source, f"{name}:pixels", (1, small_h * small_w, channels))
+        return _picked(model, both, pixels, name, nhwc(op))
+    flat = model.reshaped(source, f"{name}:flat", (1, small_h, small_w * channels))
+    tall = _picked(model, rows, flat, f"{name}:rows", (height, small_w, channels))
+    return _picked(model, columns, tall, name, nhwc(op))
+
+
+def _picked(
+    model: TfliteModel, matrix: Array, source: int, name: str, shape: tuple[int, ...]
+) -> int:
+    """matrix (m, n) times each of the source's (batch, n, k), reshaped to `shape`."""
+    batch, taken, rest = model.shape(source)
+    made = len(matrix)
+    if model.half:
+        # XNNPACK has no product with a constant on the left at half precision.
+        weights = [
+            model.constant(f"{name}:pick", matrix),
+            model.constant(f"{name}:zeros", np.zeros(made, np.float32)),
+        ]
+        last = _transposed(model, source, f"{name}:pixels_last", (batch, rest, taken))
+        product = model.tensor(f"{name}:made_last", (batch, rest, made))
+        options = {"version": 5, "KeepNumDims": True}
+        inputs = [last, *weights]
+        model.operator("FULLY_CONNECTED", inputs, product, "FullyConnectedOptions", **options)
+        picked = _transposed(model, product, f"{name}:picked", (batch, made, rest))
+    else:
+        pick = model.constant(f"{name}:pick", matrix[np.newaxis])
+        picked = model.tensor(f"{name}:picked", (batch, made, rest))
+        model.operator("BATCH_MATMUL", [pick, source], picked, "BatchMatMulOptions")
+    return model.reshaped(picked, name, shape)
+
+
+def _transposed(model: TfliteModel, source: int, name: str, shape: tuple[int, ...]) -> int:
+    """The last two of three axes swapped."""
+    inputs = [source, model.integers(0, 2, 1)]
+    return model.operator("TRANSPOSE", inputs, model.tensor(name, shape), "TransposeOptions")
+
+
+OPERATORS: dict[str, Write] = {
+    "conv": convolution,
+    "linear": _linear,
+    "relu": _relu,
+    "hard_swish": _unary("HARD_SWISH", "HardSwishOptions"),
+    "sigmoid": _unary("LOGISTIC"),
+    "hard_sigmoid": _hard_sigmoid,
+    "avg_pool": _pool("AVERAGE_POOL_2D"),
+    "max_pool": _pool("MAX_POOL_2D"),
+    "global_pool": _global_pool,
+    "resize": _resize,
+    "concat": _concat,
+    "slice": _slice,
+    "add": _add,
+    "mul": _mul,
+}
+
+
+INPUT, OUTPUT = "input", "logits"
+CHANNEL_MULTIPLE = 1
+"""XNNPACK's kernels mask what does not fill a vector; zeros only make them work more."""
+JOIN_UP_TO = 32
+"""Channels of a Ghost module: two vectors of AVX-512. Wider ones stay in parts."""
+
+
+def tflite_bytes(
+    arch: Architecture,
+    model: Any = None,
+    *,
+    channel_multiple: int = CHANNEL_MULTIPLE,
+    join_up_to: int = JOIN_UP_TO,
+    half: bool = False,
+) -> bytes:
+    """A TFLite file of `arch`: float32, batch norm folded, input "input" (1, height, width, 3),
+    output "logits" (1, classes).
+
+    A tensor has the name of the op it is the output of, perhaps with ":" and what part or step
+    of it; of an op and the activation function fused into it, the latter's. The metadata holds
+    the architecture's JSON.
+
+    Args:
+        arch: the network.
+        model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
+            one, weights made for timing.
+        channel_multiple, join_up_to: see `prepared`.
+        half: whether XNNPACK is to run it at half precision, which takes the runtime's flag as
+            well. The file is float32 all the same.
+
+    Raises:
+        CheckpointError: the module's weights are not those of `arch`.
+    """
+    graph, weights = prepared(arch, model, channel_multiple, join_up_to, plain=True)
+    file = TfliteModel(graph, weights, half=half)
+    last = len(graph.ops) - 1
+    file.parts[0] = (file.tensor(INPUT, nhwc(graph.ops[0])),)
+    for number, op in enumerate(graph.ops[1:], start=1):
+        name = OUTPUT if number == last else file.output_name(number)
+        file.parts[number] = OPERATORS[op.kind](file, number, op, name)
+    return serialized(
+        file.tensors,
+        file.operators,
+        {INPUT: file.whole(0)},
+        {OUTPUT: file.whole(last)},
+        {ARCHITECTURE_KEY: arch.to_json().encode()},
+    )

@@ -1,0 +1,1 @@
+"""Rewriting a graph for a runtime: the same network, in operators that run faster."""
