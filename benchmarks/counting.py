@@ -12,7 +12,7 @@ from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import count, lower
 from gnv2_nas.nn import build_model
-from gnv2_nas.nn.reference_count import fvcore_total, fvcore_total_of
+from gnv2_nas.nn.network import fvcore_total, fvcore_total_of
 from gnv2_nas.space import SearchSpace, load_space
 
 ARCHITECTURES = 200

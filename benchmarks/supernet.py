@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import lower
-from gnv2_nas.nn import Supernet, build_model, folded, recalibrate, run_graph
+from gnv2_nas.nn import build_model, folded, run_graph
+from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.space import load_space
 
 RANDOM_NETWORKS = 20

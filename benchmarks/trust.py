@@ -81,7 +81,7 @@ def trust_table(options: Options) -> Table:
 
 def _supernet(plan: TrustPlan, options: Options) -> float:
     """Train the supernet, unless it is there; the seconds it took."""
-    from gnv2_nas.nn.supernet_file import read_supernet_record
+    from gnv2_nas.nn.supernet.supernet_file import read_supernet_record
 
     if not SUPERNET.exists():
         recipe = default_recipe(plan.dataset, supernet=True, epochs=options.supernet_epochs)

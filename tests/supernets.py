@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.nn import Supernet
+from gnv2_nas.nn.supernet import Supernet
 from gnv2_nas.space import SearchSpace, load_space
 
 _TEXT = """

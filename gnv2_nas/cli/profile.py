@@ -101,7 +101,7 @@ def _table(
 
     measurements = _measured(networks, device)
     with LiveLine("counting with fvcore"):
-        from gnv2_nas.nn.reference_count import fvcore_total
+        from gnv2_nas.nn.network import fvcore_total
 
         totals = [fvcore_total(arch) for arch in networks.values()]
     if json:

@@ -1,7 +1,6 @@
 """`run_graph`: the operators of a network executed one after the other, without any module.
 
-What training and scoring of a supernet's sub-networks run on: no module is built for a network
-that is used for one step. A property test holds it to the modules of `build_model`.
+Convolutions run in the form PyTorch is quickest at; batch norm may be folded into them.
 """
 
 from __future__ import annotations
@@ -12,14 +11,78 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional as F
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
-from gnv2_nas.nn.convolving import convolved, convolved_channels_last, is_channels_last
-from gnv2_nas.nn.folding import folded
+
+
+def is_channels_last(images: Tensor) -> bool:
+    """Whether the images, and so all maps, are in memory pixel by pixel."""
+    return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+
+
+def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
+    """(N, in_channels, H, W) → (N, out_channels, H', W'), padded by kernel//2: torch's own.
+
+    Args:
+        weight: (out_channels, in_channels / groups, kernel_h, kernel_w).
+        bias: (out_channels,) or None.
+        op: the convolution; its kernel, stride and groups count.
+    """
+    height, width = op.kernel
+    return F.conv2d(x, weight, bias, op.stride, (height // 2, width // 2), groups=op.groups)
+
+
+def convolved_channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
+    """The same of maps in channels last, to rounding."""
+    if (*op.kernel, op.stride) == (1, 1, 1):
+        if op.groups == 1:
+            return _matrix_product(x, weight, bias)
+        if op.groups == op.in_channels == op.shape[0]:
+            return _product(x, weight, bias)
+    return convolved(x, weight, bias, op)
+
+
+def _matrix_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Channels last, the pixels of all images are the rows of a matrix; nothing is copied."""
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """One tap for each channel scales it."""
+    scaled = x * weight.view(1, -1, 1, 1)
+    return scaled if bias is None else scaled + bias.view(1, -1, 1, 1)
+
+
+def folded(
+    graph: Graph, tensors: Mapping[str, Tensor], statistics: Mapping[str, Tensor]
+) -> tuple[Graph, dict[str, Tensor]]:
+    """The same network without batch norm: its graph and its weights.
+
+    Args:
+        graph: the network.
+        tensors: its weights, with the keys of the state dict.
+        statistics: running mean and variance of every batch norm.
+    """
+    weights = dict(tensors)
+    for op in graph.ops:
+        if op.norm:
+            _fold(op, weights, statistics)
+    ops = (replace(op, norm="", bias=True) if op.norm else op for op in graph.ops)
+    return Graph(tuple(ops)), weights
+
+
+def _fold(op: Op, weights: dict[str, Tensor], statistics: Mapping[str, Tensor]) -> None:
+    mean, variance = statistics[f"{op.norm}.running_mean"], statistics[f"{op.norm}.running_var"]
+    scale = weights[f"{op.norm}.weight"] * (variance + BATCH_NORM_EPSILON).rsqrt()
+    key = f"{op.weight}.weight"
+    weights[key] = weights[key] * scale.view(-1, 1, 1, 1)
+    weights[f"{op.weight}.bias"] = weights[f"{op.norm}.bias"] - mean * scale
+
 
 Tensors = Mapping[str, Tensor]
 """Keys of a state dict → tensors."""

@@ -1,8 +1,8 @@
 """The accuracy a network has with the weights of a supernet, on images held out.
 
 The weights of a sub-network are slices of the shared ones. Its batch-norm statistics are measured
-on training images before every evaluation (`gnv2_nas.nn.recalibration`): a supernet has none that
-would fit, and without them every network answers like a random one.
+on training images before every evaluation (`gnv2_nas.nn.supernet.recalibration`): a supernet has
+none that would fit, and without them every network answers like a random one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError, DataError
-from gnv2_nas.nn import Network, Supernet, folded, recalibrate, run_graph
+from gnv2_nas.nn import Network, folded, run_graph
 from gnv2_nas.nn.interpreter import lowered
-from gnv2_nas.nn.supernet_file import SupernetRecord, load_supernet
+from gnv2_nas.nn.supernet import Supernet, recalibrate
+from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
 from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.data import Dataset

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from gnv2_nas.errors import InputError, OutputError
-from gnv2_nas.nn import Supernet
-from gnv2_nas.nn.supernet_file import SupernetRecord, save_supernet
+from gnv2_nas.nn.supernet import Supernet
+from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, save_supernet
 from gnv2_nas.quality.predictor import Predictor
 from gnv2_nas.quality.predictor_fit import evaluate_and_fit, sample_distinct
 from gnv2_nas.quality.predictor_request import check_fit_request

@@ -12,8 +12,9 @@ import torch
 
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import CheckpointError, InputError
-from gnv2_nas.nn import build_model, recalibrate, save_weights
-from gnv2_nas.nn.supernet_file import load_supernet, save_supernet
+from gnv2_nas.nn import build_model, save_weights
+from gnv2_nas.nn.supernet import recalibrate
+from gnv2_nas.nn.supernet.supernet_file import load_supernet, save_supernet
 from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.data import prepared
 from gnv2_nas.quality.prepared_images import PreparedImages, drawn, even_parts

@@ -8,7 +8,7 @@ import pytest
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.metadata import SupernetRecord
 from gnv2_nas.errors import DataError, InputError, StudyError
-from gnv2_nas.nn import Supernet, save_supernet
+from gnv2_nas.nn.supernet import Supernet, save_supernet
 from gnv2_nas.search import attributes
 from gnv2_nas.search.names import quality_label
 from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request

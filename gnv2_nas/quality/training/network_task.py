@@ -1,7 +1,7 @@
 """Training of one network on labels.
 
 The network's graph is executed, not its module: on a CPU that takes half to nine tenths of the time
-(`gnv2_nas.nn.convolving`).
+(`gnv2_nas.nn.interpreter`).
 """
 
 from __future__ import annotations

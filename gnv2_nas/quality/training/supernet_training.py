@@ -20,7 +20,7 @@ from gnv2_nas.space import SearchSpace
 if TYPE_CHECKING:
     import torch
 
-    from gnv2_nas.nn import Supernet
+    from gnv2_nas.nn.supernet import Supernet
     from gnv2_nas.quality.data import Dataset
 
 
@@ -61,8 +61,8 @@ def train_supernet(
         KeyboardInterrupt: Ctrl-C; the state is kept.
     """
     check_output(output)
-    from gnv2_nas.nn import Supernet
-    from gnv2_nas.nn.supernet_file import SupernetRecord, save_supernet
+    from gnv2_nas.nn.supernet import Supernet
+    from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, save_supernet
     from gnv2_nas.quality.training.conditions import Conditions
     from gnv2_nas.quality.training.distributed import choose_device, joined
     from gnv2_nas.quality.training.randomness import seed_of, seeded

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph import count
-from gnv2_nas.nn import Supernet
-from gnv2_nas.nn.supernet_file import load_supernet
+from gnv2_nas.nn.supernet import Supernet
+from gnv2_nas.nn.supernet.supernet_file import load_supernet
 from gnv2_nas.quality.training import Recipe, train_supernet
 from gnv2_nas.quality.training.conditions import Conditions
 from gnv2_nas.quality.training.distributed import World

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import lower
-from gnv2_nas.nn import build_model, recalibrate, run_graph
+from gnv2_nas.nn import build_model, run_graph
+from gnv2_nas.nn.supernet import recalibrate
 from tests.networks import random_model
 from tests.strategies import architectures
 from tests.supernets import fresh_supernet, narrow_space, random_images

@@ -15,7 +15,7 @@ from gnv2_nas.checkpoints.contents import SUPERNET_KEY
 from gnv2_nas.checkpoints.metadata import SupernetRecord, read_supernet_record
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files.file_sets import write_set
-from gnv2_nas.nn.supernet import Supernet
+from gnv2_nas.nn.supernet.supernet import Supernet
 
 __all__ = ["SupernetRecord", "load_supernet", "read_supernet_record", "save_supernet"]
 

@@ -19,9 +19,9 @@ from gnv2_nas.graph.compatibility import check_tensors, tensor_infos
 from gnv2_nas.nn.interpreter import lowered, run_graph
 from gnv2_nas.nn.layers import Classifier
 from gnv2_nas.nn.network import Network
-from gnv2_nas.nn.shared_blocks import SharedGhostBlock
-from gnv2_nas.nn.shared_layers import SharedBiasedConvolution, SharedConvolution
-from gnv2_nas.nn.slices import ALL, GhostLayout, first_channels, ghost_channels
+from gnv2_nas.nn.supernet.shared_blocks import SharedGhostBlock
+from gnv2_nas.nn.supernet.shared_layers import SharedBiasedConvolution, SharedConvolution
+from gnv2_nas.nn.supernet.slices import ALL, GhostLayout, first_channels, ghost_channels
 
 
 class Supernet(nn.Module):

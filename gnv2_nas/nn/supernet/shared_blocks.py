@@ -13,14 +13,14 @@ from gnv2_nas.arch import (
     ghost_parts,
     is_identity_shortcut,
 )
-from gnv2_nas.nn.shared_layers import (
+from gnv2_nas.nn.supernet.shared_layers import (
     SharedAttention,
     SharedConvolution,
     SharedDepthwise,
     SharedSqueezeExcite,
     Tensors,
 )
-from gnv2_nas.nn.slices import (
+from gnv2_nas.nn.supernet.slices import (
     Channels,
     GhostLayout,
     cheap_channels,

@@ -1,7 +1,6 @@
 """Layers of a supernet: as large as the largest network needs, cut to a network's size on demand.
 
-They compute nothing themselves. `tensors` gives the weights that the plain layer has, under the
-keys of its state dict, as differentiable slices of the shared ones.
+`KernelTransform` learns how smaller depthwise kernels follow from the centre of the largest.
 """
 
 from __future__ import annotations
@@ -13,9 +12,37 @@ from torch import Tensor, nn
 
 from gnv2_nas.arch import DFC
 from gnv2_nas.graph.weights import centre_crop
-from gnv2_nas.nn.kernel_transform import KernelTransform
 from gnv2_nas.nn.layers import convolution
-from gnv2_nas.nn.slices import ALL, Channels, first_channels, submatrix
+from gnv2_nas.nn.supernet.slices import ALL, Channels, first_channels, submatrix
+
+
+class KernelTransform(nn.Module):
+    """The matrices of one convolution, each stored as what it adds to the identity.
+
+    So a fresh transform is the centre crop to the last bit, and weight decay pulls towards it.
+    """
+
+    def __init__(self, largest: tuple[int, int]) -> None:
+        """Args:
+        largest: height and width of the stored kernel, odd; where one is 1 it stays 1.
+        """
+        super().__init__()
+        for size in range(1, max(largest), 2):
+            height, width = (min(size, side) for side in largest)
+            taps = height * width
+            delta = nn.Parameter(torch.zeros(taps, taps))
+            self.register_parameter(_name((height, width)), delta)
+
+    def apply_to(self, centre: Tensor) -> Tensor:
+        """Centres of large kernels, (channels, 1, height, width) → kernels of that size."""
+        taps = centre.flatten(1)
+        delta = cast(Tensor, getattr(self, _name(centre.shape[-2:])))
+        return torch.addmm(taps, taps, delta).view(centre.shape)
+
+
+def _name(kernel: tuple[int, ...]) -> str:
+    return f"{kernel[0]}x{kernel[1]}"
+
 
 Tensors = dict[str, Tensor]
 
