@@ -17,8 +17,8 @@ from rich.table import Table
 
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture
+from gnv2_nas.data import load_dataset
 from gnv2_nas.quality import QualityContext
-from gnv2_nas.quality.data import load_dataset
 from gnv2_nas.quality.predictor import Predictor
 from gnv2_nas.quality.predictor_fit import NETWORKS, evaluate_and_fit
 from gnv2_nas.quality.training import default_recipe, train_supernet

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.table import machine, table
+from gnv2_nas.data.augmentation import DIGITS
 from gnv2_nas.quality import QualityContext
-from gnv2_nas.quality.data.augmentation import DIGITS
 from gnv2_nas.quality.predictor_file import save_predictor
 from gnv2_nas.quality.predictor_fit import evaluate_and_fit
 from gnv2_nas.quality.training import TrainingPoint, default_recipe, train_supernet

@@ -44,10 +44,10 @@ def _folder(
             f"calibration images {str(source)!r}: the weights do not say how an image becomes "
             "their input; give an .npy file of float32 images (N, 3, H, W), prepared as for use"
         )
-    from gnv2_nas.quality.data.decoded import decode_files
-    from gnv2_nas.quality.data.file_kinds import other_files
-    from gnv2_nas.quality.data.value_range import warnings_of_ranges
-    from gnv2_nas.quality.data.walking import find_images
+    from gnv2_nas.data.decoded import decode_files
+    from gnv2_nas.data.folders.file_kinds import other_files
+    from gnv2_nas.data.folders.walking import find_images
+    from gnv2_nas.data.value_range import warnings_of_ranges
 
     others: Counter[str] = Counter()
     found = find_images(source, others)

@@ -97,8 +97,8 @@ def fit_with_progress(
 
     checked = check_fit_request(data, space, quality, output, networks)
 
+    from gnv2_nas.data import load_dataset
     from gnv2_nas.quality.base import QualityContext
-    from gnv2_nas.quality.data import load_dataset
     from gnv2_nas.quality.predictor_file import save_predictor
     from gnv2_nas.quality.predictor_fit import evaluate_and_fit
 

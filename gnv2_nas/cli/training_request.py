@@ -12,9 +12,9 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.checkpoint import check_checkpoint
 from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
+from gnv2_nas.data import classes_of
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files.outputs import PAGE, Kind, check_outputs
-from gnv2_nas.quality.data import classes_of
 from gnv2_nas.quality.training.history import HISTORY, history_path, state_path
 from gnv2_nas.report.naming import file_stem
 from gnv2_nas.search.networks import find_network, is_weights

@@ -14,7 +14,7 @@ from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.units import format_duration
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.data import Dataset
+    from gnv2_nas.data import Dataset
     from gnv2_nas.quality.training import Recipe, TrainingResult
 
 

@@ -12,7 +12,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.quality.catalogue import EstimatorInfo
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.data import Dataset
+    from gnv2_nas.data import Dataset
     from gnv2_nas.space import SearchSpace
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gnv2_nas.data import check_source, classes_of
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.quality.accuracy_journal import ACCURACIES
-from gnv2_nas.quality.data import check_source, classes_of
 from gnv2_nas.quality.estimator import check_estimator
 from gnv2_nas.quality.predictor import FEWEST_NETWORKS
 from gnv2_nas.space import SearchSpace, load_space

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.data import Dataset
+from gnv2_nas.data.prepared_images import PreparedImages, drawn
 from gnv2_nas.errors import CheckpointError, DataError
 from gnv2_nas.nn import Network, folded, run_graph
 from gnv2_nas.nn.interpreter import lowered
@@ -22,9 +24,7 @@ from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
 from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
-from gnv2_nas.quality.data import Dataset
 from gnv2_nas.quality.made_for import check_made_for
-from gnv2_nas.quality.prepared_images import PreparedImages, drawn
 from gnv2_nas.quality.training.distributed import choose_device
 from gnv2_nas.quality.training.threads import usable_threads
 

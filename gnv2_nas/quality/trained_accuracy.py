@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.data import Dataset
 from gnv2_nas.errors import DataError
 from gnv2_nas.graph import count
 from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
-from gnv2_nas.quality.data import Dataset
 from gnv2_nas.quality.training import Recipe, TrainingPoint, default_recipe, train_network
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from gnv2_nas.quality.trust_networks import Drawn
 from gnv2_nas.space import SearchSpace
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.data import Dataset
+    from gnv2_nas.data import Dataset
 
 
 @dataclass(frozen=True)

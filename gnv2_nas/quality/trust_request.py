@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gnv2_nas.data import check_source, classes_of
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality.accuracy_journal import ACCURACIES
 from gnv2_nas.quality.catalogue import ESTIMATORS
-from gnv2_nas.quality.data import check_source, classes_of
 from gnv2_nas.quality.estimator import check_estimator
 from gnv2_nas.quality.trust import FOLDER, TRUST, accuracies_path, trust_path
 from gnv2_nas.quality.trust_networks import Drawn, budget_macs, draw_networks
@@ -97,7 +97,7 @@ def plan_trust_check(
     Raises:
         DataError: the images cannot be used.
     """
-    from gnv2_nas.quality.data import load_dataset
+    from gnv2_nas.data import load_dataset
     from gnv2_nas.quality.training import default_recipe
     from gnv2_nas.quality.trust_plan import TrustPlan
 

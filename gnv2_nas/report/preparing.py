@@ -1,6 +1,6 @@
 """A script that makes an image a network's input exactly as in training, printed in model cards.
 
-It does what `gnv2_nas.quality.data.decoding` and `prepare` do, with Pillow and numpy alone.
+It does what `gnv2_nas.data.decoding` and `prepare` do, with Pillow and numpy alone.
 """
 
 from __future__ import annotations

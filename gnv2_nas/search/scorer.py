@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gnv2_nas.data import Dataset, classes_of, load_dataset
 from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
-from gnv2_nas.quality.data import Dataset, classes_of, load_dataset
 from gnv2_nas.quality.estimator import check_estimator
 from gnv2_nas.search.records import Settings
 from gnv2_nas.search.working.worker_process import Scorer

@@ -19,8 +19,8 @@ from sklearn.datasets import load_digits
 
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.checkpoint import read_architecture, read_preprocessing, read_training
+from gnv2_nas.data import load_dataset, prepared
 from gnv2_nas.nn import build_model, load_weights
-from gnv2_nas.quality.data import load_dataset, prepared
 from tests.cli.command import Answer, gnv2_nas
 
 SPACE = """\

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from gnv2_nas.arch import preset
+from gnv2_nas.data import prepared
+from gnv2_nas.data.prepared_images import PreparedImages, drawn, even_parts
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet import recalibrate
 from gnv2_nas.nn.supernet.supernet_file import load_supernet, save_supernet
 from gnv2_nas.quality import QualityContext, get_estimator
-from gnv2_nas.quality.data import prepared
-from gnv2_nas.quality.prepared_images import PreparedImages, drawn, even_parts
 from gnv2_nas.quality.supernet_accuracy import SupernetAccuracy, luck_of_images
 from gnv2_nas.quality.trained_accuracy import TrainedAccuracy
 from gnv2_nas.quality.training.evaluation import accuracy

@@ -10,12 +10,12 @@ from statistics import median
 import msgspec
 import pytest
 
+from gnv2_nas.data import load_dataset
 from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
-from gnv2_nas.quality.data import load_dataset
 from gnv2_nas.quality.training import Recipe
 from gnv2_nas.quality.trust import (
     BETTER,

@@ -14,10 +14,10 @@ from PIL import Image
 
 from gnv2_nas.arch import Preprocessing, preset
 from gnv2_nas.checkpoints.metadata import TrainingRecord
+from gnv2_nas.data import prepared
+from gnv2_nas.data.decoding import decode
 from gnv2_nas.errors import OutputError
 from gnv2_nas.files.outputs import CARD, check_outputs
-from gnv2_nas.quality.data import prepared
-from gnv2_nas.quality.data.decoding import decode
 from gnv2_nas.report.exported import Exported, card_path, check_export
 from gnv2_nas.report.model_card import Deployed, model_card
 

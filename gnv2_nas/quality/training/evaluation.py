@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.quality.data import Split, prepared
+from gnv2_nas.data import Split, prepared
 from gnv2_nas.quality.training.memory import ran_out, release
 
 LogitsOf = Callable[[Tensor], Tensor]

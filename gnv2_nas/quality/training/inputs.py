@@ -8,9 +8,9 @@ from contextlib import closing
 import torch
 from torch import Tensor
 
-from gnv2_nas.quality.data import Dataset, TrainingBatches, augmented
+from gnv2_nas.data import Dataset, TrainingBatches, augmented
+from gnv2_nas.data.augmentation import scaled
 from gnv2_nas.quality.training.conditions import Conditions
-from gnv2_nas.quality.training.strength import scaled
 
 
 class TrainingInputs:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gnv2_nas.data import Dataset
 from gnv2_nas.nn import Network
 from gnv2_nas.nn.interpreter import lowered, run_graph
-from gnv2_nas.quality.data import Dataset
 from gnv2_nas.quality.training.conditions import Conditions
 from gnv2_nas.quality.training.evaluation import accuracy
 from gnv2_nas.quality.training.task import Evaluation

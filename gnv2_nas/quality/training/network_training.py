@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from gnv2_nas.data import Dataset
     from gnv2_nas.nn import Network
-    from gnv2_nas.quality.data import Dataset
 
 
 def train_network(

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.data import Dataset
+from gnv2_nas.data.prepared_images import PreparedImages, drawn
 from gnv2_nas.nn.interpreter import lowered, run_graph
 from gnv2_nas.nn.supernet import Supernet, recalibrate
-from gnv2_nas.quality.data import Dataset
-from gnv2_nas.quality.prepared_images import PreparedImages, drawn
 from gnv2_nas.quality.training.conditions import Conditions
 from gnv2_nas.quality.training.evaluation import accuracy
 from gnv2_nas.quality.training.randomness import seed_of

@@ -20,8 +20,8 @@ from gnv2_nas.space import SearchSpace
 if TYPE_CHECKING:
     import torch
 
+    from gnv2_nas.data import Dataset
     from gnv2_nas.nn.supernet import Supernet
-    from gnv2_nas.quality.data import Dataset
 
 
 def train_supernet(

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gnv2_nas.data import Dataset
 from gnv2_nas.errors import CheckpointError, TrainingError
-from gnv2_nas.quality.data import Dataset
 from gnv2_nas.quality.training.average import WeightAverage
 from gnv2_nas.quality.training.clock import Clock
 from gnv2_nas.quality.training.conditions import Conditions

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gnv2_nas.data.folders.source import DIGITS
 from gnv2_nas.errors import StudyError
-from gnv2_nas.quality.data.folders import DIGITS
 from gnv2_nas.search.names import device_label
 from gnv2_nas.search.records import Settings
 from gnv2_nas.search.storage.study_format import Provenance

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule
-from gnv2_nas.quality.data import Dataset, load_dataset
+from gnv2_nas.data import Dataset, load_dataset
 from gnv2_nas.quality.training import Recipe, TrainingResult, train_network
 
 RESOLUTION = 16

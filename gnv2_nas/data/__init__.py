@@ -1,0 +1,51 @@
+"""Images with labels: digits that are built in, or a folder of class folders.
+
+The names below are loaded when first used: what only checks a folder (`folders`) needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gnv2_nas.data.augment import augmented
+    from gnv2_nas.data.augmentation import Augmentation
+    from gnv2_nas.data.batches import TrainingBatches
+    from gnv2_nas.data.dataset import Dataset, Split
+    from gnv2_nas.data.folders.source import check_source, classes_of
+    from gnv2_nas.data.loading import load_dataset
+    from gnv2_nas.data.prepared_images import prepared
+    from gnv2_nas.data.report import DataReport
+
+_HOMES = {
+    "Augmentation": "augmentation",
+    "DataReport": "report",
+    "Dataset": "dataset",
+    "Split": "dataset",
+    "TrainingBatches": "batches",
+    "augmented": "augment",
+    "check_source": "folders.source",
+    "classes_of": "folders.source",
+    "load_dataset": "loading",
+    "prepared": "prepared_images",
+}
+
+__all__ = [
+    "Augmentation",
+    "DataReport",
+    "Dataset",
+    "Split",
+    "TrainingBatches",
+    "augmented",
+    "check_source",
+    "classes_of",
+    "load_dataset",
+    "prepared",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gnv2_nas.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"gnv2_nas.data.{_HOMES[name]}"), name)
