@@ -27,12 +27,12 @@ from gnv2_nas.data.augmentation import DIGITS
 from gnv2_nas.quality import QualityContext
 from gnv2_nas.quality.predictor_file import save_predictor
 from gnv2_nas.quality.predictor_fit import evaluate_and_fit
-from gnv2_nas.quality.training import TrainingPoint, default_recipe, train_supernet
 from gnv2_nas.quality.trust import TrustPanel, save_trust
 from gnv2_nas.quality.trust_check import TrustProgress, run_trust_check
 from gnv2_nas.quality.trust_plan import TrustPlan
 from gnv2_nas.quality.trust_report import TRUST_COLUMNS, trust_caption, trust_rows
 from gnv2_nas.quality.trust_request import TrustRequest, check_trust_request, plan_trust_check
+from gnv2_nas.training import TrainingPoint, default_recipe, train_supernet
 from gnv2_nas.units import format_duration
 
 SUPERNET = Path("supernet.safetensors")

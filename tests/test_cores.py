@@ -120,7 +120,7 @@ def test_it_is_said_when_measuring_and_in_the_list(cgroups, monkeypatch, capsys)
 
 
 def test_torch_computes_with_no_more_threads_than_that(cgroups, monkeypatch):
-    from gnv2_nas.quality.training import threads
+    from gnv2_nas.training import context as threads
 
     asked, now = [], 16
     fake = SimpleNamespace(get_num_threads=lambda: now, set_num_threads=asked.append)

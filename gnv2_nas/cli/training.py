@@ -15,12 +15,12 @@ from gnv2_nas.cli.training_progress import TrainingProgress
 from gnv2_nas.cli.training_request import CheckedRequest
 from gnv2_nas.cli.training_summary import Summary, conclude, page_of
 from gnv2_nas.data import load_dataset
-from gnv2_nas.quality.training import Recipe, default_recipe, train_network, train_supernet
 from gnv2_nas.space import SearchSpace
+from gnv2_nas.training import Recipe, default_recipe, train_network, train_supernet
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset
-    from gnv2_nas.quality.training import TrainingResult
+    from gnv2_nas.training import TrainingResult
 
 
 def run(checked: CheckedRequest, *, json: bool) -> None:

@@ -12,7 +12,7 @@ from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
 from gnv2_nas.units import format_duration
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.training import TrainingPoint
+    from gnv2_nas.training import TrainingPoint
 
 _LIVE_EVERY_SECONDS = 0.2
 

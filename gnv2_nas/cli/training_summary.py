@@ -15,7 +15,7 @@ from gnv2_nas.units import format_duration
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset
-    from gnv2_nas.quality.training import Recipe, TrainingResult
+    from gnv2_nas.training import Recipe, TrainingResult
 
 
 @dataclass(frozen=True)

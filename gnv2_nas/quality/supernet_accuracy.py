@@ -25,8 +25,7 @@ from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
 from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.made_for import check_made_for
-from gnv2_nas.quality.training.distributed import choose_device
-from gnv2_nas.quality.training.threads import usable_threads
+from gnv2_nas.training.context import choose_device, usable_threads
 
 CALIBRATION_IMAGES = 512
 """For batch norm's statistics: four batches already rank networks as the whole training set."""

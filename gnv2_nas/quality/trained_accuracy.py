@@ -24,7 +24,7 @@ from gnv2_nas.errors import DataError
 from gnv2_nas.graph import count
 from gnv2_nas.quality.base import QualityContext
 from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
-from gnv2_nas.quality.training import Recipe, TrainingPoint, default_recipe, train_network
+from gnv2_nas.training import Recipe, TrainingPoint, default_recipe, train_network
 
 if TYPE_CHECKING:
     from torch import Tensor

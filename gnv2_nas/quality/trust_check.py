@@ -8,11 +8,11 @@ import msgspec
 
 from gnv2_nas.quality.accuracy_journal import Evaluated
 from gnv2_nas.quality.estimator import get_estimator
-from gnv2_nas.quality.training import TrainingPoint, train_network
 from gnv2_nas.quality.trust import BASELINE, TrustPanel
 from gnv2_nas.quality.trust_networks import DrawnNetwork
 from gnv2_nas.quality.trust_panel import make_panel
 from gnv2_nas.quality.trust_plan import TrustPlan
+from gnv2_nas.training import TrainingPoint, train_network
 
 
 class TrustProgress(msgspec.Struct, frozen=True):

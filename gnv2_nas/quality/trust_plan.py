@@ -9,10 +9,10 @@ import msgspec
 
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal
 from gnv2_nas.quality.base import QualityContext
-from gnv2_nas.quality.training import Recipe
 from gnv2_nas.quality.trust import accuracies_path, trust_path
 from gnv2_nas.quality.trust_networks import Drawn
 from gnv2_nas.space import SearchSpace
+from gnv2_nas.training import Recipe
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset

@@ -98,8 +98,8 @@ def plan_trust_check(
         DataError: the images cannot be used.
     """
     from gnv2_nas.data import load_dataset
-    from gnv2_nas.quality.training import default_recipe
     from gnv2_nas.quality.trust_plan import TrustPlan
+    from gnv2_nas.training import default_recipe
 
     request, space = checked.request, checked.space
     dataset = load_dataset(request.data, max(space.resolutions), progress=progress)

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import plotly.graph_objects as go
 
-from gnv2_nas.quality.training.history import TrainingPoint
 from gnv2_nas.report.offline import figure_json, render
 from gnv2_nas.report.traces import DIM, FRONT, KNEE, STOCK
 from gnv2_nas.stats.intervals import wilson_interval
+from gnv2_nas.training.history import TrainingPoint
 
 
 class Training(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from gnv2_nas.cli.training_request import TrainRequest, check_request
 from gnv2_nas.cli.weights import weighed
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.nn import save_weights
-from gnv2_nas.quality.training.history import history_path, state_path
+from gnv2_nas.training.history import history_path, state_path
 from tests.networks import random_model
 
 ARCH = Architecture((GhostBlock(8, 6),), 4, 8, 8, resolution=32, num_classes=1000)

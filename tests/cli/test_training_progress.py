@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.cli.training_progress import TrainingProgress, training_line
-from gnv2_nas.quality.training import TrainingPoint
+from gnv2_nas.training import TrainingPoint
 
 POINT = TrainingPoint(
     step=40, steps=120, epoch=3.14, loss=1.2345, accuracy=None, learning_rate=0.1,

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset, load_dataset
 from gnv2_nas.quality import QualityContext
-from gnv2_nas.quality.training import Recipe, default_recipe, train_supernet
 from gnv2_nas.space import SearchSpace
+from gnv2_nas.training import Recipe, default_recipe, train_supernet
 from tests.search.spaces import SMALL, space_of
 
 

@@ -20,8 +20,8 @@ from gnv2_nas.nn.supernet.supernet_file import load_supernet, save_supernet
 from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.supernet_accuracy import SupernetAccuracy, luck_of_images
 from gnv2_nas.quality.trained_accuracy import TrainedAccuracy
-from gnv2_nas.quality.training.evaluation import accuracy
 from gnv2_nas.space import load_space
+from gnv2_nas.training.task import accuracy
 from tests.quality.estimator_contract import EstimatorContract
 from tests.quality.small_data import (
     digits,

@@ -15,7 +15,7 @@ from gnv2_nas.quality.trained_accuracy import (
     TrainedAccuracy,
     short_recipe,
 )
-from gnv2_nas.quality.training import TrainingPoint, default_recipe, train_network
+from gnv2_nas.training import TrainingPoint, default_recipe, train_network
 from tests.quality.estimator_contract import EstimatorContract
 from tests.quality.small_data import digits, small_context, small_networks
 

@@ -16,7 +16,6 @@ from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
 from gnv2_nas.quality.accuracy_journal import AccuracyJournal, Evaluated
-from gnv2_nas.quality.training import Recipe
 from gnv2_nas.quality.trust import (
     BETTER,
     CANNOT_TELL,
@@ -34,6 +33,7 @@ from gnv2_nas.quality.trust_report import trust_caption, trust_rows
 from gnv2_nas.quality.varied import varied_params
 from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import RankAgreement
+from gnv2_nas.training import Recipe
 from tests.search.spaces import SIX, space_of
 
 RECIPE = Recipe(steps=10, batch_size=32, learning_rate=0.1)

@@ -12,8 +12,8 @@ import pytest
 
 from gnv2_nas.errors import OutputError
 from gnv2_nas.files.outputs import PAGE, check_outputs
-from gnv2_nas.quality.training.history import TrainingPoint
 from gnv2_nas.report.curve_page import Training, curve_page
+from gnv2_nas.training.history import TrainingPoint
 from tests.report.conftest import Opened
 
 NASTY = "</script><script>alert(1)</script>\"'&"

@@ -11,15 +11,12 @@ from torch.nn import functional as F
 
 from gnv2_nas.errors import TrainingError
 from gnv2_nas.nn import build_model
-from gnv2_nas.quality.training.conditions import Conditions
-from gnv2_nas.quality.training.distributed import World
-from gnv2_nas.quality.training.evaluation import correctness
-from gnv2_nas.quality.training.history import state_path, unobserved
-from gnv2_nas.quality.training.inputs import TrainingInputs
-from gnv2_nas.quality.training.network_task import NetworkTask
-from gnv2_nas.quality.training.stepper import Stepper
-from gnv2_nas.quality.training.trainer import Trainer
-from tests.quality.training.small import digits, short_recipe, small_network, train, weights
+from gnv2_nas.training.context import Conditions, World
+from gnv2_nas.training.history import state_path, unobserved
+from gnv2_nas.training.stepper import Stepper, TrainingInputs
+from gnv2_nas.training.task import NetworkTask, correctness
+from gnv2_nas.training.trainer import Trainer
+from tests.training.small import digits, short_recipe, small_network, train, weights
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_good_state(tmp_path):

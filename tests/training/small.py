@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule
 from gnv2_nas.data import Dataset, load_dataset
-from gnv2_nas.quality.training import Recipe, TrainingResult, train_network
+from gnv2_nas.training import Recipe, TrainingResult, train_network
 
 RESOLUTION = 16
 

@@ -16,25 +16,24 @@ from torch import Tensor
 
 from gnv2_nas.data import Dataset
 from gnv2_nas.errors import CheckpointError, TrainingError
-from gnv2_nas.quality.training.average import WeightAverage
-from gnv2_nas.quality.training.clock import Clock
-from gnv2_nas.quality.training.conditions import Conditions
-from gnv2_nas.quality.training.health import LossWatch
-from gnv2_nas.quality.training.history import (
+from gnv2_nas.training.context import Conditions, half_the_cores, ran_out
+from gnv2_nas.training.history import (
     Observer,
     TrainingPoint,
     history_json,
     read_history,
     unobserved,
 )
-from gnv2_nas.quality.training.inputs import TrainingInputs
-from gnv2_nas.quality.training.interrupts import Interrupts
-from gnv2_nas.quality.training.memory import ran_out
-from gnv2_nas.quality.training.schedule import average_decay, evaluation_steps, learning_rate
-from gnv2_nas.quality.training.state import StateFile
-from gnv2_nas.quality.training.stepper import Stepper
-from gnv2_nas.quality.training.task import Evaluation, Task
-from gnv2_nas.quality.training.threads import half_the_cores
+from gnv2_nas.training.optimization import (
+    WeightAverage,
+    average_decay,
+    evaluation_steps,
+    learning_rate,
+)
+from gnv2_nas.training.progress import Clock, Interrupts, LossWatch
+from gnv2_nas.training.state import StateFile
+from gnv2_nas.training.stepper import Stepper, TrainingInputs
+from gnv2_nas.training.task import Evaluation, Task
 
 StopWhen = Callable[[TrainingPoint], bool]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.nn import Network, load_weights, read_weights
-from gnv2_nas.quality.training.randomness import seed_of, seeded
+from gnv2_nas.training.context import seed_of, seeded
 
 _CLASSIFIER = "classifier."
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.quality.training import Recipe, default_recipe
-from gnv2_nas.quality.training.schedule import average_decay, evaluation_steps, learning_rate
+from gnv2_nas.training import Recipe, default_recipe
+from gnv2_nas.training.optimization import average_decay, evaluation_steps, learning_rate
 
 
 def images(count: int) -> SimpleNamespace:

@@ -12,7 +12,7 @@ import torch
 
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files.writing import write_atomically
-from gnv2_nas.quality.training.recipe import Recipe
+from gnv2_nas.training.recipe import Recipe
 
 
 def fingerprint_of(recipe: Recipe, data_hash: str, seed: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from gnv2_nas.data import Augmentation
 from gnv2_nas.data.augmentation import scaled
-from gnv2_nas.quality.training.average import WeightAverage
+from gnv2_nas.training.optimization import WeightAverage
 
 
 def test_the_average_is_that_of_the_formula_and_leaves_the_module_alone():

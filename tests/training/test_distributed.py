@@ -10,13 +10,13 @@ import sys
 import torch
 
 from gnv2_nas.nn import read_checkpoint
-from tests.quality.training.small import same, train, weights
+from tests.training.small import same, train, weights
 
 TRAIN = """
 import os, sys, torch
 from pathlib import Path
-from gnv2_nas.quality.training.distributed import joined
-from tests.quality.training.small import short_recipe, train, weights
+from gnv2_nas.training.context import joined
+from tests.training.small import short_recipe, train, weights
 
 folder = Path(sys.argv[1])
 with joined(torch.device("cpu")) as world:

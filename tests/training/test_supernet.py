@@ -15,14 +15,12 @@ from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph import count
 from gnv2_nas.nn.supernet import Supernet
 from gnv2_nas.nn.supernet.supernet_file import load_supernet
-from gnv2_nas.quality.training import Recipe, train_supernet
-from gnv2_nas.quality.training.conditions import Conditions
-from gnv2_nas.quality.training.distributed import World
-from gnv2_nas.quality.training.sandwich import Sandwich, extremes
-from gnv2_nas.quality.training.supernet_task import SupernetTask
 from gnv2_nas.space import SearchSpace, load_space
-from tests.quality.training.small import digits, same, short_recipe, weights
+from gnv2_nas.training import Recipe, train_supernet
+from gnv2_nas.training.context import Conditions, World
+from gnv2_nas.training.supernet_task import Sandwich, SupernetTask, extremes
 from tests.search.spaces import space_of
+from tests.training.small import digits, same, short_recipe, weights
 
 SPACE = """\
 base: ghostnetv2-1.0

@@ -13,8 +13,8 @@ import torch
 
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.nn import read_checkpoint
-from gnv2_nas.quality.training.history import state_path
-from tests.quality.training.small import same, short_recipe, train, weights
+from gnv2_nas.training.history import state_path
+from tests.training.small import same, short_recipe, train, weights
 
 PATIENCE = 90.0
 """Seconds; only a broken training takes so long."""
@@ -24,7 +24,7 @@ RECIPE = short_recipe(12, optimizer="adamw", learning_rate=0.01, evaluations=3)
 TRAIN = """
 import sys
 from pathlib import Path
-from tests.quality.training.small import train
+from tests.training.small import train
 
 
 def look(point):

@@ -10,9 +10,9 @@ import torch
 from gnv2_nas.checkpoints.checkpoint import read_preprocessing
 from gnv2_nas.errors import CheckpointError, DataError, InputError, OutputError
 from gnv2_nas.nn import build_model, load_weights
-from gnv2_nas.quality.training import read_history, train_network
-from gnv2_nas.quality.training.evaluation import accuracy, correctness
-from tests.quality.training.small import (
+from gnv2_nas.training import read_history, train_network
+from gnv2_nas.training.task import accuracy, correctness
+from tests.training.small import (
     RESOLUTION,
     digits,
     same,

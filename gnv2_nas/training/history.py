@@ -1,9 +1,11 @@
-"""The curve of a training: points as plain data, and their file; imports nothing heavy."""
+"""The curve of a training as plain data, its file, and the result; imports nothing heavy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -72,3 +74,32 @@ def read_history(text: str | bytes) -> list[TrainingPoint]:
         return msgspec.json.decode(text, type=list[TrainingPoint])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"not the history of a training: {error}") from None
+
+
+Model = TypeVar("Model", covariant=True)
+
+
+@dataclass(frozen=True)
+class TrainingResult(Generic[Model]):
+    """A trained network, or a supernet."""
+
+    model: Model
+    """With the averaged weights, in evaluation mode."""
+    accuracy: float
+    """Top-1 on the held-out images, 0..1; of a supernet's largest network."""
+    history: tuple[TrainingPoint, ...]
+    """The points at which the held-out images were looked at, and those with a note."""
+    seconds: float
+    """Of all runs of this training together."""
+    smallest_accuracy: float | None = None
+    """Of a supernet's smallest network."""
+
+
+FilesBeside: TypeAlias = "Callable[[TrainingResult[Any]], Mapping[Path, bytes | str]]"
+"""What a caller wants written together with the weights, as a page of the curve: path → content,
+in the same folder."""
+
+
+def nothing_beside(_: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
+    """`FilesBeside` of no files."""
+    return {}

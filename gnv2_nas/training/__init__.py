@@ -1,0 +1,19 @@
+"""Training of one network, or of a supernet, on labelled images.
+
+Importing this is light; what trains imports torch when it is called.
+"""
+
+from gnv2_nas.training.history import Observer, TrainingPoint, TrainingResult, read_history
+from gnv2_nas.training.recipe import Recipe, default_recipe
+from gnv2_nas.training.train import train_network, train_supernet
+
+__all__ = [
+    "Observer",
+    "Recipe",
+    "TrainingPoint",
+    "TrainingResult",
+    "default_recipe",
+    "read_history",
+    "train_network",
+    "train_supernet",
+]

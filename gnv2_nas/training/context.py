@@ -1,0 +1,231 @@
+"""What all parts of one training share: seeds, threads, memory, processes and number format.
+
+Random numbers are a function of (seed, purpose, step), so that any step can be repeated.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+
+from gnv2_nas.cores import usable_cores
+from gnv2_nas.errors import InputError
+from gnv2_nas.training.optimization import MixedPrecision
+from gnv2_nas.training.recipe import Recipe
+
+
+def seed_of(seed: int, purpose: str, step: int = 0) -> int:
+    """63 bits that depend on every argument, the same in every process."""
+    text = f"{seed}/{purpose}/{step}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Torch's random numbers within the block follow from `seed`; those outside are untouched."""
+    place = torch.device(device)
+    others = [place] if place.type == "cuda" else []
+    with torch.random.fork_rng(devices=others):
+        # Not torch.manual_seed: that seeds every device, also those that are not restored.
+        torch.default_generator.manual_seed(seed)
+        if others:
+            with torch.cuda.device(place):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def half_the_cores() -> Iterator[None]:
+    """As many threads as half the usable cores, unless OMP_NUM_THREADS says how many.
+
+    The networks are thousands of short operators: on two cores, a step of a supernet takes two
+    threads 1.0 to 1.8 times as long as one. A rule and not a measurement at the start: the number
+    of threads decides how sums are rounded, and going on must lead to the same weights.
+    """
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, usable_cores() // 2))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def usable_threads() -> Iterator[None]:
+    """No more threads than usable cores: torch knows of affinity, but not of a CPU quota."""
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ and usable_cores() < before:
+        torch.set_num_threads(usable_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+SMALLEST = 2
+"""Images of a micro-batch: batch norm on a map of one pixel has no variance of one image."""
+
+_CPU_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an exception says that there was too little memory, on a GPU or a CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # Torch's CPU allocators have no exception of their own.
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CPU_SIGNS)
+
+
+def release(device: torch.device) -> None:
+    """Give back what a failed pass still holds."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+BUCKET = 1 << 22
+"""Numbers that are sent together: one message for each weight would cost more than its content."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that train together."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process evaluates, writes and tells how far it is."""
+        return self.rank == 0
+
+    @torch.no_grad()
+    def average_gradients(self, module: nn.Module) -> None:
+        """Replace the gradients of `module` by their mean over all processes.
+
+        The same weights have gradients everywhere: which networks of a supernet are trained is a
+        function of seed and step.
+        """
+        if self.size == 1:
+            return
+        gradients = [weight.grad for weight in module.parameters() if weight.grad is not None]
+        for bucket in _buckets(gradients):
+            flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
+            distributed.all_reduce(flat)
+            flat /= self.size
+            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
+            for gradient, part in zip(bucket, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
+
+    def leader_says(self, answer: bool) -> bool:
+        """The leading process's answer, in all of them."""
+        answers = [answer]
+        if self.size > 1:
+            distributed.broadcast_object_list(answers, src=0)
+        return answers[0]
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+def choose_device(device: torch.device | str | None) -> torch.device:
+    """The device asked for, else a GPU, else the CPU; of several GPUs this process's own.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if str(device) == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"device {str(device)!r} cannot be used: {reason}; try cpu") from None
+    return chosen
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[World]:
+    """The processes that `torchrun` started, or this one alone."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World()
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    already = distributed.is_initialized()
+    if not already:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        if not already:
+            distributed.destroy_process_group()
+
+
+def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
+    """The gradients in order, in groups of about `BUCKET` numbers."""
+    bucket: list[Tensor] = []
+    filled = 0
+    for gradient in gradients:
+        if bucket and filled + gradient.numel() > BUCKET:
+            yield bucket
+            bucket, filled = [], 0
+        bucket.append(gradient)
+        filled += gradient.numel()
+    if bucket:
+        yield bucket
+
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How and where a training runs."""
+
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    world: World
+    precision: MixedPrecision
+
+    @classmethod
+    def make(cls, recipe: Recipe, seed: int, device: torch.device, world: World) -> Conditions:
+        """With the number format that the recipe asks for.
+
+        Raises:
+            InputError: the device has no such format.
+        """
+        return cls(recipe, seed, device, world, MixedPrecision(recipe, device))
+
+    def placed(self, module: Module) -> Module:
+        """`module` on the device, its kernels laid out as the recipe says; in place."""
+        module.to(self.device)
+        if self.recipe.channels_last:
+            for weight in module.parameters():
+                if weight.dim() == 4:
+                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        return module
+
+    def seed_of(self, purpose: str, step: int) -> int:
+        """Of random numbers that every process draws for itself."""
+        return seed_of(self.seed, f"{purpose} of process {self.world.rank}", step)
+
+    def seeded(self, purpose: str, step: int, part: int) -> AbstractContextManager[None]:
+        """Torch's random numbers within the block follow from the arguments."""
+        return seeded(self.seed_of(f"{purpose} {part}", step), self.device)
