@@ -11,7 +11,7 @@ from benchmarks.public_form import STOCK, exported, public_model
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.formats.onnx.writer import onnx_bytes
-from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
+from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 from gnv2_nas.space import load_space
 
 

@@ -18,8 +18,8 @@ from benchmarks.public_form import STOCK
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.nn import timing_model
-from gnv2_nas.profiling.executorch_runtime import ExecuTorch
-from gnv2_nas.profiling.parity import check_parity
+from gnv2_nas.runtimes.executorch_runtime import ExecuTorch
+from gnv2_nas.runtimes.parity import check_parity
 from gnv2_nas.space import load_space
 
 PROFILED_RUNS = 30

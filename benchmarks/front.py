@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.table import machine, table
-from gnv2_nas.profiling import Measurement, measure
-from gnv2_nas.profiling.comparison import compare
+from gnv2_nas.measurement import Measurement, measure
+from gnv2_nas.measurement.comparison import compare
 from gnv2_nas.search import defaults
 from gnv2_nas.search.objectives import loss
 from gnv2_nas.search.pareto import front

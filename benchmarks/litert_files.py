@@ -15,9 +15,9 @@ from benchmarks.networks import compared_networks, random_networks
 from benchmarks.paired import loader, paired
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
-from gnv2_nas.profiling.litert_runtime import SUFFIX, LiteRt
-from gnv2_nas.profiling.parity import difference, expected_logits
-from gnv2_nas.profiling.runtime import Artefact
+from gnv2_nas.runtimes.base import Artefact
+from gnv2_nas.runtimes.litert_runtime import SUFFIX, LiteRt
+from gnv2_nas.runtimes.parity import difference, expected_logits
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ROOT / ".venv-litert-torch"

@@ -21,9 +21,9 @@ from benchmarks.public_form import STOCK, public_model
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.nn import Network, timing_model
-from gnv2_nas.profiling.ncnn_runtime import Ncnn
-from gnv2_nas.profiling.parity import difference, expected_logits
-from gnv2_nas.profiling.runtime import Artefact, Precision
+from gnv2_nas.runtimes.base import Artefact, Precision
+from gnv2_nas.runtimes.ncnn_runtime import Ncnn
+from gnv2_nas.runtimes.parity import difference, expected_logits
 
 Row = tuple[str, str, str, str, str]
 

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import milliseconds, table
-from gnv2_nas.profiling import measure, open_device, parity
-from gnv2_nas.profiling.calibration import ensure_calibrated
-from gnv2_nas.profiling.onnx_runtime import OnnxRuntime, OnnxSession
+from gnv2_nas.measurement import measure, open_device
+from gnv2_nas.measurement.calibration import ensure_calibrated
+from gnv2_nas.runtimes import parity
+from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime, OnnxSession
 from gnv2_nas.space import load_space
 
 NETWORKS = 10

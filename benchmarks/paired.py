@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from gnv2_nas.profiling.plan import Plan, collect
-from gnv2_nas.profiling.runtime import Artefact, Runtime, Timer, thread_timer
-from gnv2_nas.profiling.statistics import estimate
+from gnv2_nas.measurement.plan import Plan, collect
+from gnv2_nas.measurement.statistics import estimate
+from gnv2_nas.runtimes.base import Artefact, Runtime, Timer, thread_timer
 
 Run = Callable[[], object]
 

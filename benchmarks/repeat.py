@@ -22,8 +22,9 @@ from rich.table import Table
 from benchmarks.load import computing
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture
-from gnv2_nas.profiling import Device, huge_pages, measure, open_device
-from gnv2_nas.profiling.calibration import ensure_calibrated
+from gnv2_nas.devices import Device, huge_pages
+from gnv2_nas.measurement import measure, open_device
+from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import kendall_tau
 

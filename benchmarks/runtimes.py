@@ -11,8 +11,8 @@ from rich.table import Table
 
 from benchmarks.table import milliseconds, table
 from gnv2_nas.arch import Architecture, preset
-from gnv2_nas.profiling.parity import difference, expected_logits
-from gnv2_nas.profiling.runtime import RUNTIMES, Runtime, get_runtime
+from gnv2_nas.runtimes.base import RUNTIMES, Runtime, get_runtime
+from gnv2_nas.runtimes.parity import difference, expected_logits
 from gnv2_nas.space import load_space
 
 NETWORKS = 20

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from benchmarks.table import table
 from gnv2_nas.arch import preset
-from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
-from gnv2_nas.profiling.plan import Plan, collect
-from gnv2_nas.profiling.record import REFERENCE
-from gnv2_nas.profiling.statistics import adjusted_logs
+from gnv2_nas.devices.panel import REFERENCE
+from gnv2_nas.measurement.plan import Plan, collect
+from gnv2_nas.measurement.statistics import adjusted_logs
+from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 
 NETWORKS = (REFERENCE, "ghostnet-1.0", "mobilenetv3-large-1.0")
 SESSIONS = 11

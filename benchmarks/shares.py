@@ -14,8 +14,9 @@ from rich.table import Table
 
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import machine, table
-from gnv2_nas.profiling import huge_pages, journal, protocol
-from gnv2_nas.profiling.calibration import ensure_calibrated
+from gnv2_nas.devices import huge_pages
+from gnv2_nas.measurement import journal, protocol
+from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report import write_report
 from gnv2_nas.report.knee import knee
 from gnv2_nas.search import loop

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from rich import box
 from rich.table import Table
 
-from gnv2_nas.profiling.fingerprint import fingerprint
+from gnv2_nas.devices.fingerprint import fingerprint
 
 
 def machine() -> str:

@@ -12,8 +12,8 @@ from rich.table import Table
 from benchmarks.paired import paired
 from benchmarks.public_form import STOCK
 from benchmarks.table import milliseconds, table
-from gnv2_nas.profiling.parity import check_parity
-from gnv2_nas.profiling.runtime import RUNTIMES, Artefact, Precision, Runtime, get_runtime
+from gnv2_nas.runtimes.base import RUNTIMES, Artefact, Precision, Runtime, get_runtime
+from gnv2_nas.runtimes.parity import check_parity
 
 CASES: tuple[tuple[str, Precision], ...] = (
     ("onnxruntime", "fp32"),

@@ -17,10 +17,11 @@ from rich.table import Table
 
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
-from gnv2_nas.profiling import Device, Measurement, measure, open_device
-from gnv2_nas.profiling.calibration import ensure_calibrated
-from gnv2_nas.profiling.comparison import THOROUGH, compare
-from gnv2_nas.profiling.record import REFERENCE
+from gnv2_nas.devices import Device
+from gnv2_nas.devices.panel import REFERENCE
+from gnv2_nas.measurement import Measurement, measure, open_device
+from gnv2_nas.measurement.calibration import ensure_calibrated
+from gnv2_nas.measurement.comparison import THOROUGH, compare
 from gnv2_nas.space import load_space
 
 POOL = 20

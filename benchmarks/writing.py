@@ -11,7 +11,7 @@ from benchmarks.public_form import STOCK, exported, public_model
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.nn import build_model
-from gnv2_nas.profiling.onnx_runtime import OnnxRuntime
+from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 
 
 def run() -> Table:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture, list_presets, preset
     from gnv2_nas.formats.onnx.writer import onnx_bytes
     from gnv2_nas.graph import Counts, Graph, count, lower
+    from gnv2_nas.measurement import Measurement, measure
     from gnv2_nas.nn import build_model, load_weights
-    from gnv2_nas.profiling import Measurement, measure
     from gnv2_nas.search.predictor_sampler import PredictorSampler
     from gnv2_nas.space import SearchSpace, list_spaces, load_space
 
@@ -28,7 +28,7 @@ _HOMES = {
     "Architecture": "arch",
     "Counts": "graph",
     "Graph": "graph",
-    "Measurement": "profiling",
+    "Measurement": "measurement",
     "PredictorSampler": "search.predictor_sampler",
     "SearchSpace": "space",
     "build_model": "nn",
@@ -38,7 +38,7 @@ _HOMES = {
     "load_space": "space",
     "load_weights": "nn",
     "lower": "graph",
-    "measure": "profiling",
+    "measure": "measurement",
     "onnx_bytes": "formats.onnx.writer",
     "preset": "arch",
 }

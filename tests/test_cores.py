@@ -12,7 +12,8 @@ import pytest
 from gnv2_nas import cores
 from gnv2_nas.cli.devices import list_devices
 from gnv2_nas.cli.measuring import say_shortage
-from gnv2_nas.profiling import DeviceProfile, stability
+from gnv2_nas.devices import DeviceProfile
+from gnv2_nas.measurement import stability
 
 MACHINE = 16
 

@@ -18,9 +18,10 @@ from typing import NamedTuple
 import msgspec
 
 from benchmarks.landscapes.drawing import Params, draw_params, to_digits
+from gnv2_nas.devices import Device
 from gnv2_nas.files.writing import write_atomically
-from gnv2_nas.profiling import Device, measure, open_device
-from gnv2_nas.profiling.calibration import ensure_calibrated
+from gnv2_nas.measurement import measure, open_device
+from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.quality.zen import ZenScore
 from gnv2_nas.space import SearchSpace, load_space
 

@@ -19,8 +19,8 @@ from gnv2_nas.cli.search import search
 from gnv2_nas.cli.spaces import spaces
 from gnv2_nas.cli.streams import output_error, replace_streams
 from gnv2_nas.cli.train import train
+from gnv2_nas.devices import huge_pages
 from gnv2_nas.errors import Gnv2NasError
-from gnv2_nas.profiling import huge_pages
 
 app = typer.Typer(
     help="Search and profile GhostNetV2 networks on the device they ship on.",

@@ -27,7 +27,7 @@ def calibration_images(
     Raises:
         InputError: there are none, or nothing says how an image becomes an input.
     """
-    from gnv2_nas.profiling.quantization import read_images
+    from gnv2_nas.runtimes.quantization import read_images
 
     pixels = str(source) if not source.is_dir() else _folder(source, resolution, preprocessing)
     images = read_images(pixels, resolution, preprocessing)

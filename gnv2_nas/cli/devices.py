@@ -11,8 +11,8 @@ from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, print_table, readable
 from gnv2_nas.cli.measuring import say_shortage
 from gnv2_nas.cli.options import Json
-from gnv2_nas.profiling.device import DeviceProfile
-from gnv2_nas.profiling.runtime import RUNTIMES
+from gnv2_nas.devices.device import DeviceProfile
+from gnv2_nas.runtimes.base import RUNTIMES
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -34,7 +34,7 @@ def list_devices(json: Json = False) -> None:
 
     Example: [cyan]gnv2-nas devices list[/]
     """
-    from gnv2_nas.profiling.device import list_devices, read_profile
+    from gnv2_nas.devices.device import list_devices, read_profile
 
     profiles = dict(readable(list_devices(), lambda name: (name, read_profile(name))))
     for name, profile in profiles.items():

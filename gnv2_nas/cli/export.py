@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture, Preprocessing
     from gnv2_nas.checkpoints.metadata import TrainingRecord
     from gnv2_nas.nn import Network
-    from gnv2_nas.profiling.runtime import Artefact, CalibrationImages, Precision, Runtime
+    from gnv2_nas.runtimes.base import Artefact, CalibrationImages, Precision, Runtime
 
 RUNTIME_OF = {
     "onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "tflite": "litert",
@@ -170,9 +170,9 @@ def _export(
     runtime: Runtime,
 ) -> None:
     from gnv2_nas.checkpoints.checkpoint import read_preprocessing, read_training
-    from gnv2_nas.profiling.parity import check_parity
     from gnv2_nas.report.exported import Exported
     from gnv2_nas.report.model_card import Deployed, model_card
+    from gnv2_nas.runtimes.parity import check_parity
 
     model = None if weights is None else _trained(arch, weights, weights_from)
     preprocessing = None if weights is None else read_preprocessing(weights)
@@ -222,7 +222,7 @@ def _runtime(
     precision: str,
     images: CalibrationImages,
 ) -> Runtime:
-    from gnv2_nas.profiling.runtime import get_runtime
+    from gnv2_nas.runtimes.base import get_runtime
 
     asked: Precision = "int8" if precision == "int8" else "fp32"
     return get_runtime(RUNTIME_OF[format], asked, calibration_images=images)

@@ -15,9 +15,9 @@ from gnv2_nas.cli.measuring import calibrated_device, with_progress
 from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
 from gnv2_nas.commands import command
 from gnv2_nas.graph import count
-from gnv2_nas.profiling.latency_file import FittedOn, differences, load_device_model
-from gnv2_nas.profiling.latency_model import LatencyModel, PredictedLatency
-from gnv2_nas.profiling.record import NORMAL_95
+from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
+from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
+from gnv2_nas.measurement.record import NORMAL_95
 from gnv2_nas.search.latency_fit import known_measurements, run_latency_fit
 from gnv2_nas.search.latency_request import LatencyFitRequest, check_latency_fit
 from gnv2_nas.units import format_duration
@@ -116,7 +116,7 @@ def predict(networks: Mapping[str, Architecture], device: str, *, json: bool) ->
     Raises:
         InputError: there is no model, or it was fitted with another profile.
     """
-    from gnv2_nas.profiling.calibration import open_device
+    from gnv2_nas.measurement.calibration import open_device
 
     opened = open_device(device)
     model, fitted_on = load_device_model(opened)

@@ -11,14 +11,15 @@ from gnv2_nas.cli.live import LiveBar, is_live
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
-    from gnv2_nas.profiling import Device, DeviceProfile, Measurement
+    from gnv2_nas.devices import Device, DeviceProfile
+    from gnv2_nas.measurement import Measurement
 
 _Result = TypeVar("_Result")
 
 
 def calibrated_device(name: str) -> Device:
     """The device of that name, calibrated."""
-    from gnv2_nas.profiling.calibration import open_device
+    from gnv2_nas.measurement.calibration import open_device
 
     device = open_device(name)
     calibrate(device)
@@ -34,8 +35,8 @@ def calibrate(device: Device, deadline: float = math.inf) -> None:
     Raises:
         OutOfTimeError: another process uses the machine until then.
     """
-    from gnv2_nas.profiling.calibration import ensure_calibrated
-    from gnv2_nas.profiling.device_lock import waiting_until
+    from gnv2_nas.devices.lock import waiting_until
+    from gnv2_nas.measurement.calibration import ensure_calibrated
 
     say_shortage(device.name, device.profile)
     if device.calibration is None:
@@ -61,8 +62,8 @@ def measure_with_progress(
     architectures: Sequence[Architecture], device: Device, *, to_compare: bool = False
 ) -> list[Measurement]:
     """`measure`; with `to_compare`, long enough to tell networks 3 % apart."""
-    from gnv2_nas.profiling.comparison import THOROUGH
-    from gnv2_nas.profiling.protocol import measure
+    from gnv2_nas.measurement.comparison import THOROUGH
+    from gnv2_nas.measurement.protocol import measure
 
     how = THOROUGH if to_compare else {}
     return with_progress(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.units import format_quantity
 
 

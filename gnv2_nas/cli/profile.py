@@ -17,7 +17,7 @@ from gnv2_nas.search import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
-    from gnv2_nas.profiling import Measurement
+    from gnv2_nas.measurement import Measurement
 
 
 def profile(
@@ -50,7 +50,7 @@ def profile(
     [cyan]gnv2-nas profile ghostnet-1.0 ghostnetv2-1.0 --compare[/]
     """
     from gnv2_nas.arch import list_presets
-    from gnv2_nas.profiling.device import read_profile
+    from gnv2_nas.devices.device import read_profile
 
     limit_ms = _limit(budget)
     if compare and len(networks or ()) < 2:
@@ -113,7 +113,7 @@ def _table(
 
 def _compare(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
     from gnv2_nas.cli.profile_tables import print_comparisons
-    from gnv2_nas.profiling.comparison import compare
+    from gnv2_nas.measurement.comparison import compare
 
     measurements = _measured(networks, device, to_compare=True)
     first, *others = networks
@@ -131,7 +131,7 @@ def _measured(
 ) -> list[Measurement]:
     """Latencies in the order given, kept in the device's file."""
     from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
-    from gnv2_nas.profiling import journal
+    from gnv2_nas.measurement import journal
     from gnv2_nas.search.device_files import check_device_files
 
     check_device_files(device)
@@ -144,8 +144,8 @@ def _measured(
 def _layers(networks: dict[str, Architecture], device: str, *, json: bool) -> None:
     from gnv2_nas.cli.measuring import say_shortage
     from gnv2_nas.cli.profile_tables import print_layers
-    from gnv2_nas.profiling.calibration import open_device
-    from gnv2_nas.profiling.layers import profile_layers
+    from gnv2_nas.measurement.calibration import open_device
+    from gnv2_nas.measurement.layers import profile_layers
 
     opened = open_device(device)
     say_shortage(opened.name, opened.profile)

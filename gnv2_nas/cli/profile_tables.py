@@ -9,9 +9,9 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.cli.networks import latency_cells
 from gnv2_nas.graph import count
-from gnv2_nas.profiling.comparison import Comparison, check_budget
-from gnv2_nas.profiling.layers import Layer
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement.comparison import Comparison, check_budget
+from gnv2_nas.measurement.layers import Layer
+from gnv2_nas.measurement.record import Measurement
 
 
 def network_json(

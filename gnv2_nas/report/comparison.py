@@ -9,8 +9,9 @@ from typing import Literal
 import msgspec
 
 from gnv2_nas.arch import preset
-from gnv2_nas.profiling.comparison import compare as compare_measurements
-from gnv2_nas.profiling.record import REFERENCE, Errors
+from gnv2_nas.devices.panel import REFERENCE
+from gnv2_nas.measurement.comparison import compare as compare_measurements
+from gnv2_nas.measurement.record import Errors
 from gnv2_nas.report.terms import Term
 from gnv2_nas.search.baselines import published_name
 from gnv2_nas.search.confirmed import side_by_side

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 
-from gnv2_nas.profiling.comparison import check_budget
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement.comparison import check_budget
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.records import Candidate, StudyRecord
 
 _CLOCKS = {"cpu": "CPU time", "wall": "wall time", "device": "the accelerator's own time"}

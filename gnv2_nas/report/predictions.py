@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.profiling.record import NORMAL_95
+from gnv2_nas.measurement.record import NORMAL_95
 from gnv2_nas.report.terms import Term, format_share
 from gnv2_nas.report.wording import terms_of
 from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from gnv2_nas.profiling.record import REFERENCE
+from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.report.comparison import Comparison, compare, stock_candidate
 from gnv2_nas.report.knee import knee
 from gnv2_nas.report.terms import Term, term

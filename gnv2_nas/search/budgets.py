@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import BudgetError, InfeasibleBudgetError
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.records import Budget
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.units import METRICS, format_at_least, parse_quantity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 
-from gnv2_nas.profiling.record import REFERENCE
+from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.search.baselines import published_name
 from gnv2_nas.search.records import Candidate
 

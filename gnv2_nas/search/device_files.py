@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gnv2_nas.devices.device import KIND
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable, find_named
-from gnv2_nas.profiling import journal
-from gnv2_nas.profiling.device import KIND
-from gnv2_nas.profiling.latency_file import latency_path
+from gnv2_nas.latency_model.file import latency_path
+from gnv2_nas.measurement import journal
 
 _MEASURED = Kind(
     "what was measured",

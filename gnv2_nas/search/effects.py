@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gnv2_nas.profiling.comparison import compare
-from gnv2_nas.profiling.record import Errors, Measurement
+from gnv2_nas.measurement.comparison import compare
+from gnv2_nas.measurement.record import Errors, Measurement
 from gnv2_nas.search.neighbours import Values
 from gnv2_nas.search.records import Candidate, StudyRecord
 from gnv2_nas.space import describe_change, is_removal

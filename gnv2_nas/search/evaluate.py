@@ -9,14 +9,14 @@ from contextlib import nullcontext
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.lock import Waiting, scoring, silent
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import Counts
-from gnv2_nas.profiling import journal
-from gnv2_nas.profiling.calibration import ensure_calibrated
-from gnv2_nas.profiling.device import Device
-from gnv2_nas.profiling.device_lock import Waiting, scoring, silent
-from gnv2_nas.profiling.protocol import measure
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement import journal
+from gnv2_nas.measurement.calibration import ensure_calibrated
+from gnv2_nas.measurement.protocol import measure
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.budgets import excesses, violations
 from gnv2_nas.search.deadline import Deadline

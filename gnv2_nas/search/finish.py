@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from gnv2_nas.devices.lock import waiting_until
 from gnv2_nas.errors import OutOfTimeError
-from gnv2_nas.profiling.device_lock import waiting_until
-from gnv2_nas.profiling.protocol import NETWORKS_AT_ONCE
+from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.search.budgets import Params
 from gnv2_nas.search.confirmed import confirmed_among, measured_reference, side_by_side
 from gnv2_nas.search.effects import change_between

@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gnv2_nas.profiling import journal
-from gnv2_nas.profiling.device import Device
-from gnv2_nas.profiling.device_lock import Waiting, silent
-from gnv2_nas.profiling.latency_correction import correct_latency_model
-from gnv2_nas.profiling.latency_file import FittedOn, latency_path, save_latency_model
-from gnv2_nas.profiling.latency_model import LatencyModel, fit_latency_model
-from gnv2_nas.profiling.protocol import Progress, measure
-from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.devices.lock import Waiting, silent
+from gnv2_nas.latency_model.correction import correct_latency_model
+from gnv2_nas.latency_model.file import FittedOn, latency_path, save_latency_model
+from gnv2_nas.latency_model.model import LatencyModel, fit_latency_model
+from gnv2_nas.measurement import journal
+from gnv2_nas.measurement.protocol import Progress, measure
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.latency_request import CheckedLatencyFit
 
 BATCH = 15

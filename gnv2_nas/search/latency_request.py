@@ -8,10 +8,10 @@ from typing import cast
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.device import read_profile
 from gnv2_nas.errors import InputError
-from gnv2_nas.profiling.device import read_profile
-from gnv2_nas.profiling.latency_file import load_latency_model
-from gnv2_nas.profiling.latency_model import LatencyModel, check_enough
+from gnv2_nas.latency_model.file import load_latency_model
+from gnv2_nas.latency_model.model import LatencyModel, check_enough
 from gnv2_nas.search import defaults
 from gnv2_nas.search.balanced import draw_balanced
 from gnv2_nas.search.device_files import check_device_files

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.lock import waiting_until
+from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
-from gnv2_nas.profiling import Measurement
-from gnv2_nas.profiling.device_lock import waiting_until
-from gnv2_nas.profiling.pooling import pooled
-from gnv2_nas.profiling.record import REFERENCE
+from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.comparison import pooled
 from gnv2_nas.search.baselines import published_name, stock_networks
 from gnv2_nas.search.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.deadline import Deadline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gnv2_nas.profiling import Measurement
+from gnv2_nas.measurement import Measurement
 from gnv2_nas.search.evaluate import Evaluator, in_milliseconds_of
 from gnv2_nas.search.storage.stored_study import Store
 

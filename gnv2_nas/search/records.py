@@ -8,8 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts
-from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, estimator_name
 from gnv2_nas.units import Metric
 

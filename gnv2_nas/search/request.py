@@ -13,9 +13,9 @@ import msgspec
 from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.data import check_source, classes_of
 from gnv2_nas.data.folders.source import DIGITS
+from gnv2_nas.devices.device import read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import check_writable, content_hash
-from gnv2_nas.profiling.device import read_profile
 from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.estimator import check_has_images
 from gnv2_nas.quality.made_for import check_made_for

@@ -13,11 +13,11 @@ import msgspec
 import optuna
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.lock import Waiting, silent, waiting_until
 from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.profiling.calibration import open_device
-from gnv2_nas.profiling.device_lock import Waiting, silent, waiting_until
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement.calibration import open_device
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.budgets import corner_networks
 from gnv2_nas.search.deadline import Deadline

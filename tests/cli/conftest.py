@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from gnv2_nas.nn import build_model
 from tests.cli.flow import Flow
 from tests.cli.flow import searched as searched_for_real
-from tests.profiling.networks import tiny_ghost
+from tests.measurement.networks import tiny_ghost
 from tests.search.searching import searched
 from tests.search.spaces import SMALL, write_space
 

@@ -207,7 +207,7 @@ def test_an_argument_that_is_no_text_is_refused_in_one_line(tmp_path):
 PRINTERS = {"cli/console.py", "cli/streams.py"}
 DRAWERS = {"cli/console.py", "cli/live.py"}
 # Modules that touch a stream without printing: to flush it, or to silence a library.
-TOUCHING = {"profiling/huge_pages.py", "profiling/litert_runtime.py"}
+TOUCHING = {"devices/huge_pages.py", "runtimes/litert_runtime.py"}
 
 
 @pytest.mark.parametrize("file", sorted(ROOM.rglob("*.py")), ids=lambda file: file.name)

@@ -15,8 +15,8 @@ import torch
 from gnv2_nas.checkpoints.checkpoint import read_architecture, read_preprocessing, read_training
 from gnv2_nas.nn import read_checkpoint, save_weights
 from tests.cli.command import COMMAND, gnv2_nas
+from tests.measurement.networks import tiny_ghost
 from tests.networks import random_model
-from tests.profiling.networks import tiny_ghost
 
 ARCH = tiny_ghost()
 TRAIN = ("train", "net.json", "--data", "digits", "--batch-size", 64)

@@ -30,7 +30,7 @@ SHORTER = {
 
 def shorten() -> None:
     for name in ("protocol", "calibration"):
-        measuring = importlib.import_module(f"gnv2_nas.profiling.{name}")
+        measuring = importlib.import_module(f"gnv2_nas.measurement.{name}")
         measuring.Plan = functools.partial(measuring.Plan, rounds=ROUNDS, max_sessions=1)
     measuring.PLAN = measuring.Plan()
     importlib.import_module("gnv2_nas.search.networks")  # goes on knowing every preset

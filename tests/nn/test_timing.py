@@ -8,7 +8,7 @@ import torch
 from gnv2_nas.arch import preset
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.nn import build_model, timing_model
-from tests.profiling.networks import tiny_ghost, tiny_mobile
+from tests.measurement.networks import tiny_ghost, tiny_mobile
 
 NETWORKS = {
     "ghost": tiny_ghost(), "mobile": tiny_mobile(), "v2": preset("ghostnetv2-1.0"),

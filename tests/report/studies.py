@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from gnv2_nas.arch import DFC, Architecture, GhostModule, list_presets, preset
 from gnv2_nas.arch.presets import ghostnet
+from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.profiling.record import Errors, Fingerprint, Measurement
+from gnv2_nas.measurement.record import Errors, Measurement
 from gnv2_nas.report.knee import knee
 from gnv2_nas.search.pareto import front
 from gnv2_nas.search.records import (

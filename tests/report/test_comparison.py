@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.arch import preset
-from gnv2_nas.profiling.record import Errors
+from gnv2_nas.measurement.record import Errors
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.report.comparison import (
     compare,

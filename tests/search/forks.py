@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gnv2_nas.profiling import huge_pages
+from gnv2_nas.devices import huge_pages
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (

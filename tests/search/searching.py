@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gnv2_nas.profiling.record import REFERENCE, Calibration
+from gnv2_nas.devices.device import Calibration
+from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.search.request import SearchRequest, check_request
 from gnv2_nas.search.session import SearchSession
 from tests.search.spaces import SMALL, write_space

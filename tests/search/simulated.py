@@ -16,7 +16,7 @@ from optuna.samplers import RandomSampler
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.report.knee import knee
 from gnv2_nas.search.budgets import parse_budgets

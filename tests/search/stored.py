@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import NullPool
 
 from gnv2_nas.arch import preset
+from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import count
-from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.budgets import excesses, parse_budgets, violations
 from gnv2_nas.search.records import Candidate, Prediction, Settings
 from gnv2_nas.search.storage.retries import Patience

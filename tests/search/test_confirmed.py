@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gnv2_nas.profiling.pooling import pooled
+from gnv2_nas.measurement.comparison import pooled
 from gnv2_nas.report.confirmation import confirmation_sentence
 from gnv2_nas.search.confirmed import confirmed_among, measured_reference, side_by_side
 from tests.search.simulated import simulated

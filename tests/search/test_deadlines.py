@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from gnv2_nas.devices.lock import Turn, measuring, scoring, waiting_until
 from gnv2_nas.errors import OutOfTimeError
-from gnv2_nas.profiling.device_lock import Turn, measuring, scoring, waiting_until
 from gnv2_nas.search.deadline import Deadline
 from gnv2_nas.search.pace import Pace
 from tests.search.simulated import Machine, SimulatedEvaluator, simulated

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.profiling import journal, open_device
-from gnv2_nas.profiling.latency_file import load_device_model
+from gnv2_nas.latency_model.file import load_device_model
+from gnv2_nas.measurement import journal, open_device
 from gnv2_nas.search.balanced import draw_balanced
 from gnv2_nas.search.latency_fit import known_measurements, run_latency_fit
 from gnv2_nas.search.latency_request import LatencyFitRequest, check_latency_fit
@@ -24,7 +24,7 @@ from tests.search.spaces import SIX, SMALL, space_of, write_space
 REQUEST = LatencyFitRequest("cpu", "small.yaml", networks=9, held_out=1, seconds_per_network=0.02)
 KILLED = """
 import os, signal
-from gnv2_nas.profiling import journal, open_device
+from gnv2_nas.measurement import journal, open_device
 from gnv2_nas.search import latency_fit
 from gnv2_nas.search.latency_request import check_latency_fit
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.graph import count
-from gnv2_nas.profiling.record import Errors
+from gnv2_nas.measurement.record import Errors
 from gnv2_nas.search.budgets import parse_budgets
 from gnv2_nas.search.effects import change_between, latency_effect, measured_changes, quality_effect
 from gnv2_nas.search.neighbours import Change, choose_changes, one_change_neighbours

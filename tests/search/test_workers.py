@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from gnv2_nas.cores import usable_cores
+from gnv2_nas.devices import lock as device_lock
+from gnv2_nas.devices.lock import Turn, measuring, scoring
 from gnv2_nas.errors import InputError, OutputError, RunError
-from gnv2_nas.profiling import device_lock
-from gnv2_nas.profiling.device_lock import Turn, measuring, scoring
 from gnv2_nas.search.working import worker_supervisor
 from gnv2_nas.search.working.worker_supervisor import SHORTEST_TURN
 from gnv2_nas.search.working.workers import OutOfTime, WorkerError, Workers

@@ -46,7 +46,7 @@ SEARCH = """
 import sys
 from functools import partial
 from pathlib import Path
-from gnv2_nas.profiling.device_lock import measuring
+from gnv2_nas.devices.lock import measuring
 from gnv2_nas.search.working.workers import Workers
 from tests.search import scorers
 from tests.search.waiting import state, until

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gnv2_nas.profiling.record import Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search import attributes
 from gnv2_nas.search.budgets import excesses, violations
 from gnv2_nas.search.records import Budget, Candidate

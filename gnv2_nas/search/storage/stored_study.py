@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import msgspec
 from optuna.trial import FrozenTrial
 
+from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.errors import StudyError
-from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search import attributes
 from gnv2_nas.search.records import Candidate, Settings, StudyRecord
 from gnv2_nas.search.storage.known_trials import KnownTrials

@@ -10,8 +10,9 @@ import msgspec
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts
-from gnv2_nas.profiling.record import Fingerprint, Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search import attributes
 from gnv2_nas.search.records import Candidate, ObjectiveName, Origin, Prediction

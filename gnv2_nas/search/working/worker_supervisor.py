@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Pipe, wait
 
 from gnv2_nas.cores import usable_cores
-from gnv2_nas.profiling.device_lock import SECONDS_BETWEEN_ATTEMPTS, Turn, Waiting
+from gnv2_nas.devices.lock import SECONDS_BETWEEN_ATTEMPTS, Turn, Waiting
 from gnv2_nas.search.working.worker_handle import Worker
 from gnv2_nas.search.working.worker_task import Task
 

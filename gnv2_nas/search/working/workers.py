@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.profiling.device_lock import Waiting, held, silent
+from gnv2_nas.devices.lock import Waiting, held, silent
 from gnv2_nas.search.working.worker_process import Scorer
 from gnv2_nas.search.working.worker_supervisor import Supervisor
 from gnv2_nas.search.working.worker_task import OutOfTime, Task, WorkerError

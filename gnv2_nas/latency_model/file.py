@@ -1,0 +1,143 @@
+"""Files of latency models, `profiles/<device>.latency.json`: checked when read, never unpickled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gnv2_nas.commands import command
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.errors import InputError
+from gnv2_nas.files.writing import write_atomically
+from gnv2_nas.latency_model.features import GROUPS, feature_names
+from gnv2_nas.latency_model.model import LatencyError, LatencyModel
+from gnv2_nas.measurement.journal import FOLDER
+from gnv2_nas.stats.model_file import RidgeRecord, damaged, read_record, stored_ridge
+from gnv2_nas.stats.ridge import Ridge
+
+_WHAT = "a latency model that gnv2-nas devices fit wrote"
+
+
+class FittedOn(msgspec.Struct, frozen=True):
+    """What a model holds for."""
+
+    device: str
+    profile_hash: str
+    """Of the device profile: runtime, threads, precision."""
+    fingerprint: Fingerprint
+    space: str
+    """The search space that its networks were drawn from, as it was named: a name or a path."""
+    space_hash: str
+    corrected_from: str = ""
+    """Device whose model was corrected; "" for one of its own."""
+
+
+class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas latency model", tag_field="type"):
+    version: Literal[1]
+    fitted_on: FittedOn
+    networks: int
+    held_out: int
+    errors: tuple[LatencyError, ...]
+    noise_floor: float
+    reference_ms: float
+    features: list[str]
+    """Their names; a file with others was written by another version."""
+    ridge: RidgeRecord
+    correction: RidgeRecord | None = None
+
+
+def latency_path(device: str, folder: Path = FOLDER) -> Path:
+    """Where the model of a device lies."""
+    return folder / f"{device}.latency.json"
+
+
+def save_latency_model(model: LatencyModel, fitted_on: FittedOn, path: Path) -> None:
+    """Write the model; an older file is replaced at once or not at all.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    record = _Record(
+        version=1,
+        fitted_on=fitted_on,
+        networks=model.networks,
+        held_out=model.held_out,
+        errors=model.errors,
+        noise_floor=model.noise_floor,
+        reference_ms=model.reference_ms,
+        features=feature_names(),
+        ridge=RidgeRecord.of(model.ridge),
+        correction=None if model.correction is None else RidgeRecord.of(model.correction),
+    )
+    write_atomically(path, msgspec.json.encode(record) + b"\n")
+
+
+def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
+    """The model in a file, and what it holds for.
+
+    Raises:
+        InputError: not there, not a latency model, of another version, or damaged.
+    """
+    record = read_record(path, _Record, _WHAT, InputError)
+    if record.features != feature_names() or not record.errors:
+        raise InputError(
+            f"{path}: a latency model of other features, from another version of gnv2-nas; fit it "
+            f"again: {command('devices fit', record.fitted_on.device)}"
+        )
+    if not (record.reference_ms > 0 and record.networks > 0):
+        raise InputError(damaged(path))
+    model = LatencyModel(
+        ridge=stored_ridge(path, record.ridge, len(record.features), InputError),
+        correction=_correction(path, record.correction),
+        reference_ms=record.reference_ms,
+        networks=record.networks,
+        held_out=record.held_out,
+        errors=record.errors,
+        noise_floor=record.noise_floor,
+    )
+    return model, record.fitted_on
+
+
+def load_device_model(device: Device, folder: Path = FOLDER) -> tuple[LatencyModel, FittedOn]:
+    """The model of a device as its profile is now.
+
+    Raises:
+        InputError: there is none, or it was fitted with another profile; see also
+            `load_latency_model`.
+    """
+    path, again = latency_path(device.name, folder), command("devices fit", device.name)
+    if not path.exists():
+        raise InputError(f"device {device.name!r} has no latency model ({path}); make one: {again}")
+    model, fitted_on = load_latency_model(path)
+    if fitted_on.profile_hash != device.profile.content_hash:
+        raise InputError(
+            f"{path} was fitted with another device profile (runtime, threads or precision) than "
+            f"{device.name!r} has now; fit it again: {again}"
+        )
+    return model, fitted_on
+
+
+def differences(fitted_on: FittedOn, here: Fingerprint, threads: int) -> list[str]:
+    """In what way this machine is not the one that the model was fitted on, in words."""
+    there = fitted_on.fingerprint
+    compared = {
+        "processor": (there.cpu, here.cpu),
+        # Cores beyond the threads change nothing.
+        "cores for its threads": (min(there.cores, threads), min(here.cores, threads)),
+        "runtime": (there.runtime, here.runtime),
+        "huge pages": (there.huge_pages, here.huge_pages),
+    }
+    return [
+        f"{what}: fitted on {before}, here {now}"
+        for what, (before, now) in compared.items()
+        if before != now
+    ]
+
+
+def _correction(path: Path, stored: RidgeRecord | None) -> Ridge | None:
+    if stored is None:
+        return None
+    return stored_ridge(path, stored, 1 + len(GROUPS), InputError)

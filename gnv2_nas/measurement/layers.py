@@ -1,0 +1,63 @@
+"""Time, multiply-adds and share of every layer, by the runtime's own profiler."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.lock import Waiting, measuring, silent
+from gnv2_nas.graph import Graph, lower, op_macs
+
+RUNS = 20
+_ACTIVATIONS = frozenset({"relu", "hard_swish", "sigmoid", "hard_sigmoid"})
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One operator with the activation function fused into it."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    """Of the output: channels, height, width; empty for what the runtime adds."""
+    ms: float
+    macs: int
+    share: float
+    """Of the time of all layers."""
+
+
+def profile_layers(
+    arch: Architecture, device: Device, runs: int = RUNS, waiting: Waiting = silent
+) -> list[Layer]:
+    """Every operator of `arch` in execution order, then what the runtime adds between them."""
+    artefact = device.runtime.write(arch)
+    with measuring(waiting):
+        seconds = device.runtime.layer_seconds(artefact, device.profile.threads, runs)
+    graph = lower(arch)
+    owners = _owners(graph)
+    times = dict.fromkeys((op.name for op in graph.ops), 0.0)
+    added: dict[str, float] = {}
+    for name, value in seconds.items():
+        if name in owners:
+            times[owners[name]] += value
+        else:
+            added[name] = added.get(name, 0.0) + value
+    total = sum(seconds.values())
+    layers = [
+        Layer(op.name, op.kind, op.shape, times[op.name] * 1e3, op_macs(op), times[op.name] / total)
+        for op in graph.ops
+        if owners[op.name] == op.name and op.kind != "input"
+    ]
+    extra = [
+        Layer(name, "runtime", (), value * 1e3, 0, value / total) for name, value in added.items()
+    ]
+    return layers + extra
+
+
+def _owners(graph: Graph) -> dict[str, str]:
+    """Op name → the op it is reported under: an activation function under what it activates."""
+    owners: dict[str, str] = {}
+    for op in graph.ops:
+        fused = op.kind in _ACTIVATIONS and graph.ops[op.inputs[0]].kind == "conv"
+        owners[op.name] = graph.ops[op.inputs[0]].name if fused else op.name
+    return owners

@@ -1,0 +1,126 @@
+"""ncnn, the runtime of many phone applications; here on the processor."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ncnn
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import MeasurementError
+from gnv2_nas.formats.ncnn.param import Layer, check_weights, read_param
+from gnv2_nas.formats.ncnn.writer import INPUT, OUTPUT, ncnn_files
+from gnv2_nas.runtimes.base import LAYOUT, Artefact, Precision, Processor, RuntimeName, thread_timer
+from gnv2_nas.runtimes.parity import timing_image
+
+_AS_COMPUTED = 1
+"""Kind of extraction that leaves a blob in the layout and precision it was computed in."""
+
+
+class NcnnSession:
+    """A loaded network with its input in place."""
+
+    def __init__(self, artefact: Artefact, precision: Precision, threads: int) -> None:
+        self.layers = _checked(artefact)
+        self._net = _loaded(artefact, precision, threads)
+        self.image = timing_image(int(self.layers[0].settings[0]))  # type: ignore[arg-type]
+        # A Mat made from an array does not keep it alive.
+        self._blob = ncnn.Mat(self.image[0]).clone()
+
+    def extractor(self) -> Any:
+        """What computes blobs on demand, each of them once."""
+        extractor = self._net.create_extractor()
+        extractor.input(INPUT, self._blob)
+        return extractor
+
+    def run(self) -> Any:
+        """One inference; returns the error code and the logits."""
+        return self.extractor().extract(OUTPUT)
+
+    def logits(self) -> NDArray[np.float32]:
+        _, blob = self.run()
+        return np.array(blob, np.float32).reshape(1, -1)
+
+
+class Ncnn:
+    """ncnn with the settings it has by default, but for the precision asked for."""
+
+    name: RuntimeName = "ncnn"
+    timer = staticmethod(thread_timer)
+
+    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
+        self.precision, self.processor = precision, processor
+
+    def version(self) -> str:
+        return f"ncnn {ncnn.__version__}"
+
+    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+        return ncnn_files(arch, model)
+
+    def load(self, artefact: Artefact, threads: int) -> NcnnSession:
+        return NcnnSession(artefact, self.precision, threads)
+
+    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+        """ncnn's wheel has no profiler: every layer's output is asked for in turn."""
+        session = self.load(artefact, threads)
+        session.run()
+        total: defaultdict[str, float] = defaultdict(float)
+        # Blobs that are not from the network's own allocator are handed out without a copy.
+        allocators = ncnn.UnlockedPoolAllocator(), ncnn.UnlockedPoolAllocator()
+        for _ in range(runs):
+            _add_layer_times(total, session, allocators)
+        return {name: seconds / runs for name, seconds in total.items()}
+
+
+def _add_layer_times(
+    total: dict[str, float], session: NcnnSession, allocators: Sequence[Any]
+) -> None:
+    extractor = session.extractor()
+    extractor.set_blob_allocator(allocators[0])
+    extractor.set_workspace_allocator(allocators[1])
+    for layer in session.layers:
+        name = LAYOUT if layer.kind == "Split" else layer.name
+        computing = _asking(extractor, layer)
+        # Asked again, it is there already: what remains is the price of asking.
+        total[name] += max(0.0, computing - _asking(extractor, layer))
+
+
+def _asking(extractor: Any, layer: Layer) -> float:
+    """Seconds until a layer's output is there."""
+    started = time.perf_counter()
+    extractor.extract(layer.outputs[0], _AS_COMPUTED)
+    return time.perf_counter() - started
+
+
+def _checked(artefact: Artefact) -> list[Layer]:
+    """The layers of the file. ncnn itself says on stderr what it refuses, takes some weights that
+    do not fit, and crashes when a network is run that it did not load whole."""
+    try:
+        layers = read_param(artefact[".param"].decode())
+        check_weights(layers, artefact[".bin"])
+    except ValueError as error:
+        raise MeasurementError(f"ncnn cannot load the file: {error}") from None
+    return layers
+
+
+def _loaded(artefact: Artefact, precision: Precision, threads: int) -> Any:
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    half = precision == "fp16"
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = half
+    net.opt.use_bf16_packed = net.opt.use_bf16_storage = precision == "bf16"
+    with tempfile.TemporaryDirectory() as folder:
+        # From memory, ncnn refers to weights that belong to the caller, and does not say how long.
+        paths = {suffix: Path(folder) / f"network{suffix}" for suffix in (".param", ".bin")}
+        for suffix, path in paths.items():
+            path.write_bytes(artefact[suffix])
+        if net.load_param(str(paths[".param"])) or net.load_model(str(paths[".bin"])):
+            raise MeasurementError("ncnn refused the file")
+    return net

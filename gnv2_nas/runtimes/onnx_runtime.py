@@ -1,0 +1,223 @@
+"""ONNX Runtime, on the processor and on CUDA.
+
+The CUDA part was written to the documentation and has not run on a GPU yet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import InputError, MeasurementError
+from gnv2_nas.formats.onnx.precision import GATE, half_precision
+from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.runtimes.base import (
+    LAYOUT,
+    Artefact,
+    CalibrationImages,
+    Precision,
+    Processor,
+    RuntimeName,
+    Timer,
+    thread_timer,
+    wall_timer,
+)
+from gnv2_nas.runtimes.parity import timing_image
+from gnv2_nas.runtimes.quantization import quantized, read_images
+
+_ERRORS_AND_WORSE = 3
+_WARM_UP = 2
+"""Runs of the profiler that do not count."""
+_LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose", "quantizelinear", "dequantizelinear")
+_ADDED_TO_NAMES = re.compile(rf"(_nchwc|_token_\d+|:\d+|{re.escape(GATE)})+$")
+_PROVIDERS: dict[Processor, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxSession:
+    """A loaded model and its input."""
+
+    def __init__(self, artefact: Artefact, options: ort.SessionOptions) -> None:
+        self._session = _opened(artefact, options, "cpu")
+        (self._input,) = self._session.get_inputs()
+        self.image = timing_image(self._input.shape[-1])
+        self._feed = {self._input.name: self.image}
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self) -> Any:
+        """One inference; returns the list of outputs."""
+        return self._session.run(self._outputs, self._feed)
+
+    def logits(self) -> NDArray[np.float32]:
+        (logits,) = self.run()
+        found: NDArray[np.float32] = logits
+        return found
+
+    def end_profiling(self) -> Path:
+        return Path(self._session.end_profiling())
+
+
+class CudaSession:
+    """A model on the GPU, its input and output there too; kernels are captured once and replayed
+    as one CUDA graph."""
+
+    def __init__(self, artefact: Artefact, options: ort.SessionOptions) -> None:
+        self._session = _opened(artefact, options, "cuda")
+        (image,) = self._session.get_inputs()
+        (logits,) = self._session.get_outputs()
+        self.image = timing_image(image.shape[-1])
+        self._given = ort.OrtValue.ortvalue_from_numpy(self.image, "cuda", 0)
+        self._answer = ort.OrtValue.ortvalue_from_shape_and_type(
+            logits.shape, np.float32, "cuda", 0
+        )
+        self._binding = self._session.io_binding()
+        self._binding.bind_ortvalue_input(image.name, self._given)
+        self._binding.bind_ortvalue_output(logits.name, self._answer)
+        self.run()
+
+    def run(self) -> None:
+        """One inference."""
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+
+    def logits(self) -> NDArray[np.float32]:
+        self.run()
+        found: NDArray[np.float32] = self._answer.numpy().copy()
+        return found
+
+
+class OnnxRuntime:
+    """The reference runtime: what `--device cpu` times."""
+
+    name: RuntimeName = "onnxruntime"
+
+    def __init__(
+        self,
+        precision: Precision = "fp32",
+        processor: Processor = "cpu",
+        *,
+        calibration_images: CalibrationImages = "",
+    ) -> None:
+        """
+        Args:
+            precision: fp32; int8 on cpu; fp16 on cuda.
+            processor: cpu or cuda.
+            calibration_images: those for int8 or their path, see `read_images`.
+
+        Raises:
+            InputError: this ONNX Runtime was built without the processor's provider.
+        """
+        available = ort.get_available_providers()
+        if _PROVIDERS[processor] not in available:
+            raise InputError(
+                f"processor {processor!r} needs ONNX Runtime's {_PROVIDERS[processor]}, and the "
+                f"one installed has {', '.join(available)}: pip install onnxruntime-gpu in the "
+                f"place of onnxruntime"
+            )
+        self.precision, self.processor = precision, processor
+        self._images = calibration_images
+        self.timer: Timer = thread_timer if processor == "cpu" else wall_timer
+
+    def version(self) -> str:
+        return f"onnxruntime {ort.__version__}"
+
+    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+        content = onnx_bytes(arch, model)
+        if self.precision == "int8":
+            content = quantized(content, read_images(self._images, arch.resolution))
+        elif self.precision == "fp16":
+            content = half_precision(content)
+        return {".onnx": content}
+
+    def load(self, artefact: Artefact, threads: int) -> OnnxSession | CudaSession:
+        if self.processor == "cuda":
+            return CudaSession(artefact, _options(threads))
+        return OnnxSession(artefact, _options(threads))
+
+    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+        if self.processor == "cuda":
+            raise MeasurementError(
+                "ONNX Runtime cannot tell the time of single layers on 'cuda': its profiler sees "
+                "when a kernel was launched, not how long it ran"
+            )
+        plain = self.load(artefact, threads)
+        calls = [self.timer(plain.run)[0] for _ in range(runs)]
+        with tempfile.TemporaryDirectory() as folder:
+            options = _options(threads)
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "layers")
+            session = OnnxSession(artefact, options)
+            for _ in range(_WARM_UP + runs):
+                session.run()
+            events = json.loads(session.end_profiling().read_text())
+        # Not in turns with the runs above: each session would find the other's data in the caches.
+        calls += [self.timer(plain.run)[0] for _ in range(runs)]
+        return _layer_seconds(events, runs, statistics.median(calls))
+
+
+def _opened(
+    artefact: Artefact, options: ort.SessionOptions, processor: Processor
+) -> ort.InferenceSession:
+    provider = _PROVIDERS[processor]
+    settings = {"enable_cuda_graph": "1"} if processor == "cuda" else {}
+    try:
+        session = ort.InferenceSession(artefact[".onnx"], options, providers=[(provider, settings)])
+    except Exception as error:
+        raise MeasurementError(f"ONNX Runtime refused the file: {_line(error)}") from None
+    if session.get_providers()[0] != provider:
+        # It falls back to the processor, silently.
+        raise MeasurementError(
+            f"ONNX Runtime could not start its {provider}; are the CUDA libraries it was built "
+            f"for installed?"
+        )
+    return session
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_AND_WORSE
+    # A waiting session of several threads would spin and slow the one being timed.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _layer_seconds(
+    events: list[dict[str, Any]], runs: int, call_seconds: float
+) -> dict[str, float]:
+    """Seconds of every layer, from the kernels of `_WARM_UP + runs` runs of a profiling session.
+
+    Watching a kernel takes microseconds of its own, which is much for the 260 short ones of stock
+    V2: what the kernels take together above a call that nobody watches is taken off again, from
+    each the same.
+    """
+    kernels = [
+        event
+        for event in events
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    ]
+    durations = np.array([event["dur"] for event in kernels]) * 1e-6
+    # Every run has as many kernels; the first runs find nothing in the caches.
+    medians = np.median(durations.reshape(_WARM_UP + runs, -1)[_WARM_UP:], axis=0)
+    watching = max(0.0, float(medians.sum()) - call_seconds) / len(medians)
+    total: defaultdict[str, float] = defaultdict(float)
+    for event, seconds in zip(kernels, medians, strict=False):
+        node = event["name"].removesuffix("_kernel_time")
+        is_layout = event["args"]["op_name"].lower().startswith(_LAYOUT_OPS)
+        layer = LAYOUT if is_layout else _ADDED_TO_NAMES.sub("", node)
+        total[layer] += max(0.0, float(seconds) - watching)
+    return dict(total)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

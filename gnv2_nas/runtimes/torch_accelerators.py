@@ -1,0 +1,146 @@
+"""PyTorch on CUDA and on MPS. Written to the documentation; has not run on such a device yet.
+
+On CUDA the kernels of an inference are captured once into a CUDA graph and replayed: launched one
+by one from Python, small kernels wait for the processor, and that is what would be timed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch._C._autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from gnv2_nas.graph import Graph
+from gnv2_nas.runtimes.parity import timing_image
+from gnv2_nas.runtimes.torch_layers import each_function
+
+_WARM_UP_CALLS = 3
+cuda: Any = torch.cuda
+"""Typed in part only."""
+
+
+class DeviceClock:
+    """Times an inference on CUDA: wall time, and the device's own between two events."""
+
+    def __init__(self) -> None:
+        self.started = cuda.Event(enable_timing=True)
+        self.ended = cuda.Event(enable_timing=True)
+
+    def __call__(self, run: Callable[[], object]) -> tuple[float, float]:
+        """Of a `CudaSession` that was given this clock."""
+        started = time.perf_counter()
+        run()
+        wall = time.perf_counter() - started
+        return wall, self.started.elapsed_time(self.ended) * 1e-3
+
+
+class CudaSession:
+    """A module on the GPU, its input in place there."""
+
+    def __init__(self, module: Any, image: torch.Tensor, clock: DeviceClock) -> None:
+        self._clock = clock
+        self.image: NDArray[np.float32] = timing_image(image.shape[-1])
+        self._replay, self._logits = _captured(module, image)
+        self.run()
+
+    def run(self) -> None:
+        """One inference."""
+        self._clock.started.record()
+        self._replay()
+        self._clock.ended.record()
+        self._clock.ended.synchronize()
+
+    def logits(self) -> NDArray[np.float32]:
+        self.run()
+        array: NDArray[np.float32] = self._logits().float().cpu().numpy().copy()
+        return array
+
+
+def _captured(
+    module: Any, image: torch.Tensor
+) -> tuple[Callable[[], object], Callable[[], torch.Tensor]]:
+    """What runs an inference, and what gives the logits of the last one.
+
+    Where the kernels cannot be captured they are launched one by one.
+    """
+    answer: list[torch.Tensor] = []
+
+    def call() -> None:
+        with torch.inference_mode():
+            answer[:] = [module(image)]
+
+    side = cuda.Stream()
+    side.wait_stream(cuda.current_stream())
+    with cuda.stream(side):
+        # What allocates, picks kernels or compiles does so before the capture.
+        for _ in range(_WARM_UP_CALLS):
+            call()
+    cuda.current_stream().wait_stream(side)
+    graph = cuda.CUDAGraph()
+    try:
+        with cuda.graph(graph):
+            call()
+    except RuntimeError:
+        cuda.synchronize()
+        return call, lambda: answer[0]
+    return graph.replay, lambda: answer[0]
+
+
+class MpsSession:
+    """A module on Apple's GPU, its input in place there."""
+
+    def __init__(self, module: Any, image: torch.Tensor) -> None:
+        self._module, self._given = module, image
+        self.image: NDArray[np.float32] = timing_image(image.shape[-1])
+        self.run()
+
+    def run(self) -> torch.Tensor:
+        """One inference; returns the logits, on the device."""
+        with torch.inference_mode():
+            logits = cast(torch.Tensor, self._module(self._given))
+        torch.mps.synchronize()
+        return logits
+
+    def logits(self) -> NDArray[np.float32]:
+        array: NDArray[np.float32] = self.run().float().cpu().numpy()
+        return array
+
+
+def cuda_layer_seconds(
+    module: nn.Module, image: torch.Tensor, graph: Graph, runs: int
+) -> dict[str, float]:
+    """Op name → mean seconds of its kernels on the device."""
+    with torch.inference_mode():
+        module(image)
+        cuda.synchronize()
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+            with each_function(module, graph, _recorded):
+                for _ in range(runs):
+                    module(image)
+            cuda.synchronize()
+    return _by_op(profiler, graph, lambda event: event.device_time_total, runs)
+
+
+def _recorded(name: str, function: Callable[[], Any]) -> Any:
+    with record_function(name):
+        return function()
+
+
+def _by_op(
+    profiler: Any, graph: Graph, microseconds: Callable[[Any], float], runs: int
+) -> dict[str, float]:
+    names = {op.name for op in graph.ops}
+    total: defaultdict[str, float] = defaultdict(float)
+    for event in profiler.events():
+        # Each range is seen twice: as the processor opened it, and on the device's own line.
+        if event.name in names and event.device_type == DeviceType.CPU:
+            total[event.name] += microseconds(event)
+    return {name: value * 1e-6 / runs for name, value in total.items()}

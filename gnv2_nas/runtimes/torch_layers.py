@@ -1,0 +1,135 @@
+"""Which operator of the graph each call into torch belongs to, and how long the calls take.
+
+Torch's number of threads, which belongs to the process, lent to one block.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from gnv2_nas.graph import Graph
+from gnv2_nas.runtimes.base import LAYOUT
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Run torch's operators on `count` threads; the number that was set before comes back."""
+    before = torch.get_num_threads()
+    if before == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_KINDS = {
+    "adaptive_avg_pool2d": "global_pool",
+    "avg_pool2d": "avg_pool",
+    "max_pool2d": "max_pool",
+    "sigmoid": "sigmoid",
+    "hardsigmoid": "hard_sigmoid",
+    "interpolate": "resize",
+    "cat": "concat",
+    "__getitem__": "slice",
+    "add": "add",
+    "mul": "mul",
+}
+"""Function of torch that a module's own `forward` calls → op kind."""
+
+Timed = Callable[[str, Callable[[], Any]], Any]
+"""Calls a function on behalf of the op of that name, and returns what it returned."""
+
+
+def cpu_layer_seconds(
+    module: nn.Module, image: torch.Tensor, graph: Graph, threads: int, runs: int
+) -> dict[str, float]:
+    """Op name → mean seconds of the functions that compute it, batch norm with its convolution.
+
+    Between the functions Python walks from module to module. That time stands under `LAYOUT`: what
+    calls without this bookkeeping, made in turns with those that have it, take longer than the
+    functions do.
+    """
+    # One thread does all the work itself, and its clock stands still while others run.
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    total: defaultdict[str, float] = defaultdict(float)
+
+    def timed(name: str, function: Callable[[], Any]) -> Any:
+        started = clock()
+        result = function()
+        total[name] += clock() - started
+        return result
+
+    whole = 0.0
+    with on_threads(threads), torch.inference_mode():
+        module(image)
+        for _ in range(runs):
+            started = clock()
+            module(image)
+            whole += clock() - started
+            with each_function(module, graph, timed):
+                module(image)
+    total[LAYOUT] = max(whole - sum(total.values()), 0.0)
+    return {name: seconds / runs for name, seconds in total.items()}
+
+
+@contextmanager
+def each_function(module: nn.Module, graph: Graph, timed: Timed) -> Iterator[None]:
+    """Within it `timed` calls every function of torch that `module` calls."""
+    names = _Names(graph)
+    paths: list[str] = []
+    hooks = []
+    for path, part in module.named_modules():
+        hooks += [
+            part.register_forward_pre_hook(lambda *_, path=path: paths.append(path)),
+            part.register_forward_hook(lambda *_: paths.pop() and None),
+        ]
+    try:
+        with _Interceptor(names, paths, timed):
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _Names:
+    """Finds the op that a function belongs to."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._by_path = {op.name: op.name for op in graph.ops}
+        self._by_path |= {op.weight: op.name for op in graph.ops if op.weight}
+        self._by_path |= {op.norm: op.name for op in graph.ops if op.norm}
+        self._by_kind = {(op.name.rpartition(".")[0], op.kind): op.name for op in graph.ops}
+
+    def find(self, path: str, function: str) -> str | None:
+        """Of a function that the module at `path` calls."""
+        if path in self._by_path:
+            return self._by_path[path]
+        kind = _KINDS.get(function, "")
+        parent = path.rpartition(".")[0]
+        return self._by_kind.get((path, kind)) or self._by_kind.get((parent, kind))
+
+
+class _Interceptor(TorchFunctionMode):
+    def __init__(self, names: _Names, paths: list[str], timed: Timed) -> None:
+        super().__init__()
+        self._names, self._paths, self._timed = names, paths, timed
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = self._names.find(self._paths[-1], func.__name__) if self._paths else None
+        if name is None:
+            # Flattening, dropout, asking for a shape: nothing that takes time.
+            return func(*args, **(kwargs or {}))
+        return self._timed(name, lambda: func(*args, **(kwargs or {})))

@@ -1,0 +1,220 @@
+"""PyTorch: the module as its user deploys it, eager, channels-last or compiled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import CheckpointError, InputError, MeasurementError
+from gnv2_nas.graph import lower
+from gnv2_nas.graph.weights import weights_for
+from gnv2_nas.nn import (
+    Network,
+    build_model,
+    load_weights,
+    network_bytes,
+    network_from_bytes,
+    timing_model,
+)
+from gnv2_nas.runtimes.base import (
+    Artefact,
+    Precision,
+    Processor,
+    RuntimeName,
+    Session,
+    Timer,
+    thread_timer,
+    wall_timer,
+)
+from gnv2_nas.runtimes.parity import timing_image
+from gnv2_nas.runtimes.torch_accelerators import (
+    CudaSession,
+    DeviceClock,
+    MpsSession,
+    cuda_layer_seconds,
+)
+from gnv2_nas.runtimes.torch_layers import cpu_layer_seconds, on_threads
+
+
+def compiled_call(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """`module`, compiled as one graph when first called.
+
+    torch keeps what it compiled by code object, eight versions of each, and then runs the code
+    uncompiled without a word. All networks share the code of `Network.forward`, so each gets an
+    outer function whose code object is its own.
+    """
+
+    def call(image: Tensor) -> Tensor:
+        out: Tensor = module(image)
+        return out
+
+    own = FunctionType(
+        call.__code__.replace(co_name=f"network_{id(module)}"),
+        call.__globals__,
+        closure=call.__closure__,
+    )
+    compiled: Callable[[Tensor], Tensor] = torch.compile(own, fullgraph=True, dynamic=False)
+    return compiled
+
+
+SUFFIX = ".safetensors"
+_TYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16
+}  # fmt: skip
+
+
+class CpuSession:
+    """A module on the processor and its input."""
+
+    def __init__(self, module: Any, image: torch.Tensor, threads: int) -> None:
+        self._module, self._given, self._threads = module, image, threads
+        self.image: NDArray[np.float32] = timing_image(image.shape[-1])
+        # What compiles, compiles now.
+        self.run()
+
+    def run(self) -> torch.Tensor:
+        """One inference; returns the logits."""
+        with on_threads(self._threads), torch.inference_mode():
+            return cast(torch.Tensor, self._module(self._given))
+
+    def logits(self) -> NDArray[np.float32]:
+        return _array(self.run())
+
+
+class Torch:
+    """PyTorch at one precision, on one processor, in one of three manners."""
+
+    def __init__(
+        self,
+        precision: Precision = "fp32",
+        processor: Processor = "cpu",
+        *,
+        name: RuntimeName = "torch",
+        channels_last: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        """
+        Args:
+            precision: of weights and feature maps; the image and the logits are cast from and to
+                float32 outside the time taken.
+            processor: where it runs.
+            name: under which the table of runtimes knows it.
+            channels_last: feature maps in memory channel by channel of each pixel.
+            compiled: by `torch.compile`, which takes about a minute for each new network.
+
+        Raises:
+            InputError: this torch sees no such processor, or there is no C++ compiler.
+        """
+        _check_processor(processor)
+        if compiled:
+            _check_compiler(name)
+        self.name, self.precision, self.processor = name, precision, processor
+        self._channels_last, self._compiled = channels_last, compiled
+        self.timer = _timer(processor)
+
+    def version(self) -> str:
+        return f"torch {torch.__version__}"
+
+    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+        """Our own checkpoint file: float32 weights whatever the precision, and the network."""
+        return {SUFFIX: network_bytes(_network(arch, model))}
+
+    def load(self, artefact: Artefact, threads: int) -> Session:
+        module, image = self._loaded(artefact)
+        try:
+            with warnings.catch_warnings():
+                # The compiler warns about its own parts.
+                warnings.simplefilter("ignore")
+                call = compiled_call(module) if self._compiled else module
+                return self._session(call, image, threads)
+        except Exception as error:
+            raise MeasurementError(f"PyTorch cannot run the network: {_line(error)}") from None
+
+    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+        if self._compiled or self.processor == "mps":
+            how = "torch.compile" if self._compiled else "MPS"
+            raise MeasurementError(
+                f"{how} cannot tell the time of single layers; profile with the runtime 'torch'"
+            )
+        module, image = self._loaded(artefact)
+        graph = lower(module.architecture)
+        if self.processor == "cuda":
+            return cuda_layer_seconds(module, image, graph, runs)
+        return cpu_layer_seconds(module, image, graph, threads, runs)
+
+    def _session(self, call: Any, image: torch.Tensor, threads: int) -> Session:
+        if isinstance(self.timer, DeviceClock):
+            return CudaSession(call, image, self.timer)
+        if self.processor == "mps":
+            return MpsSession(call, image)
+        return CpuSession(call, image, threads)
+
+    def _loaded(self, artefact: Artefact) -> tuple[Network, torch.Tensor]:
+        """The module and its image, where and how they run."""
+        try:
+            module = network_from_bytes(artefact[SUFFIX])
+        except CheckpointError as error:
+            raise MeasurementError(f"PyTorch refused the file: {error}") from None
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        image = torch.from_numpy(timing_image(module.architecture.resolution))
+        placed = {"device": self.processor, "dtype": _TYPES[self.precision]}
+        # The stubs know no call with all three.
+        module = cast(Any, module).to(**placed, memory_format=layout)
+        return module, cast(Any, image).to(**placed, memory_format=layout)
+
+
+def _timer(processor: Processor) -> Timer:
+    if processor == "cuda":
+        return DeviceClock()
+    return thread_timer if processor == "cpu" else wall_timer
+
+
+def _network(arch: Architecture, model: Any) -> Network:
+    if model is None:
+        return timing_model(arch)
+    weights_for(arch, model)
+    return load_weights(build_model(arch), model.state_dict())
+
+
+def _array(logits: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = logits.float().cpu().numpy()
+    return array
+
+
+def _check_processor(processor: Processor) -> None:
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[processor]:
+        seen = [name for name, there in available.items() if there]
+        raise InputError(
+            f"processor {processor!r} is not available: torch {torch.__version__} sees only "
+            f"{', '.join(seen)} here"
+        )
+
+
+def _check_compiler(name: str) -> None:
+    wanted = [os.environ.get("CXX") or "g++", "clang++"]
+    if not any(shutil.which(compiler) for compiler in wanted):
+        raise InputError(
+            f"runtime {name!r} needs a C++ compiler, and neither {wanted[0]!r} nor {wanted[1]!r} "
+            f"is on the PATH"
+        )
+
+
+def _line(error: Exception) -> str:
+    """What it says, up to the traces and advice that torch adds."""
+    said = str(error).strip().partition("\n\n")[0] or type(error).__name__
+    return " ".join(said.split())[:300]

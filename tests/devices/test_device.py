@@ -1,0 +1,92 @@
+"""Device profiles: files that say what `--device NAME` means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gnv2_nas.devices import DeviceProfile, list_devices, read_profile
+from gnv2_nas.errors import ProfileError, UnknownNameError
+from gnv2_nas.measurement import open_device
+from tests.measurement.networks import tiny_ghost
+
+
+@pytest.fixture(autouse=True)
+def _empty_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write_profile(text: str, name: str = "board") -> Path:
+    path = Path("profiles") / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_the_built_in_device_is_this_machine_on_one_thread():
+    assert "cpu" in list_devices()
+    profile = read_profile("cpu")
+    assert (profile.transport, profile.runtime, profile.threads, profile.precision) == (
+        "local", "onnxruntime", 1, "fp32",
+    )  # fmt: skip
+
+
+def test_only_the_description_must_be_given():
+    write_profile("description: mine\n")
+    assert read_profile("board") == DeviceProfile("mine")
+    assert {"board", "cpu"} <= set(list_devices())
+
+
+def test_a_file_of_the_working_directory_wins():
+    write_profile("description: mine\nthreads: 2\n", "cpu")
+    assert read_profile("cpu") == DeviceProfile("mine", threads=2)
+    assert read_profile("cpu").threads == 2
+
+
+@pytest.mark.parametrize("name", ["board", "profiles/board.yaml"])
+def test_an_open_device_runs_a_network(name):
+    write_profile("description: mine\nthreads: 2\n")
+    device = open_device(name)
+    assert device.name == "board"
+    assert device.profile.threads == 2
+    ready = device.ready(tiny_ghost())
+    assert ready.parity < 1e-3
+    logits = device.open(ready.artefact).logits()
+    assert logits.shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("description: x\nruntime: tflite\n",
+         r":2: key 'runtime': expected one of executorch.* but got 'tflite'|"
+         r":2: key 'runtime': expected one of onnxruntime, but got 'tflite'"),
+        ("description: x\nthreads: 0\n", r":2: key 'threads': .*>= 1.*but got 0"),
+        ("description: x\nthreads: 999\n", r":2: key 'threads': .*<= 256.*but got 999"),
+        ("description: x\nthreads: two\n", r":2: key 'threads': .*whole number.*got 'two'"),
+        ("description: x\nthreads: 1.5\n", r":2: key 'threads': .*whole number.*got 1.5"),
+        ("description: x\nthreads: true\n", r":2: key 'threads': .*whole number.*got true"),
+        ("description: x\n\nthread: 1\n",
+         r":3: key 'thread': unknown key; did you mean 'threads'"),
+        ("threads: 1\n", r":1: the key 'description' is missing"),
+        ("description: x\ntransport: carrier pigeon\n", r":2: key 'transport': .*local"),
+        ("description: x\nprecision: fp8\n", r":2: key 'precision': .*fp32"),
+        ("description: x\ndescription: y\n", r":2: .*'description'"),
+        ("description: [x\n", r"board.yaml:\d"),
+        ("- description\n", r"board.yaml:1"),
+        ("", r"board.yaml"),
+        ("description: !!python/object/apply:os.system [ls]\n", r"board.yaml:1"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_answered_with_file_line_and_key(text, problem):
+    path = write_profile(text)
+    with pytest.raises(ProfileError, match=problem) as caught:
+        read_profile("board")
+    assert str(caught.value).startswith(f"{path}:")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_device_is_answered_with_the_known_ones():
+    with pytest.raises(UnknownNameError, match="unknown device 'cup'; did you mean 'cpu'"):
+        read_profile("cup")

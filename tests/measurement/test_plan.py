@@ -1,0 +1,146 @@
+"""Sessions and rounds: who is called when, what is timed, and when it ends."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from gnv2_nas.measurement.plan import Plan, collect
+from gnv2_nas.runtimes.base import process_timer, thread_timer
+
+TWO_SESSIONS = Plan(sessions=2, rounds=3, max_sessions=2)
+VISIT = 2
+"""Calls: one that warms, one that counts."""
+
+
+def never(_):
+    return False
+
+
+def busy(seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def collect_runs(runs, plan, seed=0, enough=never, **how):
+    return collect(lambda _: runs, plan, thread_timer, random.Random(seed), enough, **how)
+
+
+def calls_of(count, plan=TWO_SESSIONS, seed=0):
+    """(session, network) of every call, in order."""
+    calls = []
+
+    def open_session(session):
+        return [lambda n=number: calls.append((session, n)) for number in range(count)]
+
+    return calls, collect(open_session, plan, thread_timer, random.Random(seed), never)
+
+
+def test_every_round_visits_every_network_in_an_order_of_its_own():
+    count = 6
+    calls, visits = calls_of(count)
+    of_session = count + VISIT * count * TWO_SESSIONS.rounds
+    assert len(calls) == 2 * of_session
+    orders = []
+    for session in (0, 1):
+        mine = calls[session * of_session : (session + 1) * of_session]
+        assert {number for number, _ in mine} == {session}
+        networks = [network for _, network in mine]
+        assert networks[:count] == list(range(count))
+        for at in range(count, of_session, VISIT * count):
+            called = networks[at : at + VISIT * count]
+            orders.append(called[::VISIT])
+            assert called == [network for network in orders[-1] for _ in range(VISIT)]
+    assert visits.session.tolist() == [0, 0, 0, 1, 1, 1]
+    assert len({tuple(order) for order in orders}) == len(orders) == visits.rounds
+    # Where each visit stands in time is on the record.
+    told = np.argsort(visits.order, axis=None)
+    assert [int(at) // visits.rounds for at in told] == [n for order in orders for n in order]
+
+
+def test_the_seed_decides_the_orders():
+    one, same, other = (calls_of(6, seed=seed)[0] for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_visits_are_rows_of_networks_in_the_order_given():
+    milliseconds = [0, 4, 2]
+    visits = collect_runs([lambda ms=ms: busy(ms * 1e-3) for ms in milliseconds], TWO_SESSIONS)
+    assert visits.wall.shape == visits.busy.shape == visits.order.shape == (3, 6)
+    best = visits.wall.min(axis=1)
+    assert best[0] < 1e-3
+    assert 2e-3 <= best[2] < 4e-3 <= best[1]
+
+
+def test_the_second_call_of_a_visit_counts():
+    state = iter([0, *(3, 0) * 6])
+    visits = collect_runs([lambda: busy(next(state) * 1e-3)], Plan(rounds=6, max_sessions=1))
+    assert visits.first_wall.min() >= 3e-3
+    assert visits.wall.min() < 2e-3
+
+
+@pytest.mark.parametrize("timer", [thread_timer, process_timer])
+def test_waiting_is_wall_time_and_not_busy_time(timer):
+    wall, waited = timer(lambda: threading.Event().wait(5e-3))
+    assert wall >= 5e-3
+    assert waited < 2.5e-3
+    wall, worked = timer(lambda: busy(5e-3))
+    assert wall >= worked > 0
+
+
+def test_another_threads_work_is_the_process_timers_alone():
+    def work() -> None:
+        thread = threading.Thread(target=busy, args=(5e-3,))
+        thread.start()
+        thread.join()
+
+    assert max(process_timer(work)[1] for _ in range(3)) > 2.5e-3
+    assert min(thread_timer(work)[1] for _ in range(3)) < 2.5e-3
+
+
+def test_it_ends_when_enough_is_known_after_the_sessions_that_are_needed():
+    asked = []
+
+    def enough(visits):
+        asked.append(visits.sessions)
+        return visits.sessions >= 4
+
+    plan = Plan(sessions=2, rounds=2, max_sessions=9)
+    visits = collect_runs([lambda: None] * 2, plan, enough=enough)
+    assert asked == [2, 3, 4]
+    assert (visits.sessions, visits.rounds) == (4, 8)
+
+
+def test_it_ends_at_the_most_sessions():
+    assert collect_runs([lambda: None], Plan(rounds=1, max_sessions=3)).sessions == 3
+
+
+def test_when_the_time_is_up_every_session_has_had_its_share():
+    plan = Plan(sessions=2, rounds=1000, max_seconds=0.2)
+    visits = collect_runs([lambda: busy(2e-3)] * 2, plan)
+    assert visits.sessions == 2
+    first, second = np.bincount(visits.session)
+    assert first > 1
+    assert second > 1
+
+
+def test_progress_grows_to_one_and_comes_every_round():
+    shares = []
+    plan = Plan(sessions=2, rounds=1000, max_seconds=0.05)
+    visits = collect_runs([lambda: busy(2e-3)], plan, progress=shares.append)
+    assert len(shares) == visits.rounds
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] == 1
+
+
+def test_an_error_of_a_network_is_not_swallowed():
+    def broken():
+        raise RuntimeError("no such operator")
+
+    with pytest.raises(RuntimeError, match="no such operator"):
+        collect_runs([lambda: None, broken], TWO_SESSIONS)

@@ -1,0 +1,121 @@
+"""ONNX Runtime keeps the contract of runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime
+import pytest
+
+from gnv2_nas.devices.device import Device, DeviceProfile
+from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.formats.onnx.precision import half_precision
+from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.measurement.layers import profile_layers
+from gnv2_nas.runtimes.base import get_runtime
+from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
+from gnv2_nas.runtimes.parity import check_parity, difference, expected_logits, timing_image
+from gnv2_nas.runtimes.quantization import random_images
+from tests.measurement.networks import tiny_ghost
+from tests.runtimes.runtime_contract import (
+    FEW,
+    NETWORKS,
+    SMALL_PRESETS,
+    RuntimeContract,
+    random_networks,
+)
+
+
+class TestOnnxRuntime(RuntimeContract):
+    @pytest.fixture
+    def runtime(self):
+        return get_runtime("onnxruntime")
+
+    def test_profiling_leaves_no_file_behind(self, runtime, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        runtime.layer_seconds(runtime.write(tiny_ghost()), threads=1, runs=1)
+        assert list(Path().iterdir()) == []
+
+
+class TestOnnxRuntimeInt8(RuntimeContract):
+    networks = FEW
+    random_count = 4
+
+    @pytest.fixture
+    def runtime(self):
+        return get_runtime("onnxruntime", "int8")
+
+    def test_is_closer_than_the_limit_for_any_runtime(self, runtime):
+        for arch in random_networks(3):
+            session = runtime.load(runtime.write(arch), threads=1)
+            assert check_parity(arch, session, runtime) < 0.2
+
+    def test_file_is_a_quarter_of_that_at_fp32(self, runtime):
+        arch = SMALL_PRESETS["ghostnetv2-1.0"]
+        ((content,), (whole,)) = (
+            made.write(arch).values() for made in (runtime, get_runtime("onnxruntime"))
+        )
+        assert len(content) < 0.3 * len(whole)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_int8_is_calibrated_on_the_images_of_the_profile(tmp_path, runtime):
+    path = tmp_path / "images.npy"
+    np.save(path, random_images(2, 48))
+    arch = tiny_ghost()
+    plain = DeviceProfile("without images", runtime=runtime, precision="int8")
+    given = msgspec.structs.replace(plain, calibration_images=str(path))
+    files = [Device("some", profile).ready(arch).artefact for profile in (plain, given, given)]
+    assert files[0] != files[1] == files[2]
+
+
+@pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
+def test_half_precision_computes_the_same_to_three_digits(arch):
+    """On the processor, which computes it in float32."""
+    image = timing_image(arch.resolution)
+    content = half_precision(onnx_bytes(arch))
+    session = OnnxRuntime().load({".onnx": content}, threads=1)
+    assert (session.image == image).all()
+    assert difference(session.logits(), expected_logits(arch)) < 2e-2
+    assert len(content) < 0.8 * len(onnx_bytes(arch))
+
+
+def test_calibration_images_are_for_int8_alone():
+    with pytest.raises(InputError, match="for precision 'int8', not for 'fp32'"):
+        get_runtime("onnxruntime", calibration_images="images.npy")
+
+
+def test_without_cuda_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(InputError, match=r"processor 'cuda' needs .* pip install onnxruntime-gpu"):
+        get_runtime("onnxruntime", processor="cuda")
+
+
+if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+
+    class TestOnnxRuntimeCuda(RuntimeContract):
+        layered = False
+
+        @pytest.fixture(params=["fp32", "fp16"])
+        def runtime(self, request):
+            return get_runtime("onnxruntime", request.param, "cuda")
+
+
+@pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
+def test_layer_shares_and_multiply_adds_add_up(cpu, arch):
+    from gnv2_nas.graph import count
+
+    layers = profile_layers(arch, cpu, runs=2)
+    assert sum(layer.share for layer in layers) == pytest.approx(1)
+    assert sum(layer.macs for layer in layers) == count(arch).macs
+    total = sum(layer.ms for layer in layers)
+    for layer in layers:
+        assert layer.share == pytest.approx(layer.ms / total)
+        assert (layer.kind == "runtime") == (layer.shape == ())
+
+
+def test_an_unknown_runtime_is_answered_with_the_known_ones():
+    with pytest.raises(UnknownNameError, match=r"unknown runtime 'onnx'; .*known: .*onnxruntime"):
+        get_runtime("onnx")

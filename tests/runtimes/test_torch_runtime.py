@@ -1,0 +1,146 @@
+"""PyTorch keeps the contract of runtimes: eager and channels-last."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from gnv2_nas.arch import preset
+from gnv2_nas.errors import CheckpointError, InputError, MeasurementError
+from gnv2_nas.graph import lower
+from gnv2_nas.nn import timing_model
+from gnv2_nas.runtimes import torch_accelerators
+from gnv2_nas.runtimes.base import LAYOUT, get_runtime
+from gnv2_nas.runtimes.parity import LIMITS, check_parity, timing_image
+from gnv2_nas.runtimes.torch_layers import each_function, on_threads
+from gnv2_nas.runtimes.torch_runtime import Torch
+from tests.measurement.networks import tiny_ghost
+from tests.networks import random_model
+from tests.runtimes.runtime_contract import NETWORKS, TINY, RuntimeContract
+
+SOME = TINY | {name: NETWORKS[name] for name in ("ghostnetv2-1.0", "mobilenetv3-large-1.0")}
+
+
+class TestEager(RuntimeContract):
+    @pytest.fixture
+    def runtime(self):
+        return get_runtime("torch")
+
+    def test_every_operator_has_its_time(self, runtime):
+        for arch in SOME.values():
+            seconds = runtime.layer_seconds(runtime.write(arch), threads=1, runs=1)
+            between = seconds.pop(LAYOUT)
+            assert set(seconds) == {op.name for op in lower(arch).ops} - {"input"}
+            assert all(value > 0 for value in seconds.values())
+            assert between < sum(seconds.values())
+
+    def test_carries_weights_of_another_resolution(self, runtime):
+        """Whose larger DFC kernels saw more than padding."""
+        model, small = random_model(tiny_ghost(64)), tiny_ghost(16)
+        session = runtime.load(runtime.write(small, model), threads=1)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(session.image))
+        assert np.abs(session.logits() - expected.numpy()).max() < 1e-5
+
+    def test_refuses_weights_of_another_network(self, runtime):
+        with pytest.raises(CheckpointError):
+            runtime.write(TINY["mobile"], random_model(TINY["ghost"]))
+
+    def test_refuses_a_pickle(self, runtime, tmp_path):
+        torch.save(timing_model(tiny_ghost()).state_dict(), tmp_path / "weights.pt")
+        content = (tmp_path / "weights.pt").read_bytes()
+        with pytest.raises(MeasurementError, match="is no safetensors file"):
+            runtime.load({".safetensors": content}, threads=1)
+
+
+class TestChannelsLast(RuntimeContract):
+    random_count = 2
+
+    @pytest.fixture
+    def runtime(self):
+        return get_runtime("torch-channels-last")
+
+
+class TestBFloat16(RuntimeContract):
+    networks = few = SOME
+    random_count = 2
+
+    @pytest.fixture
+    def runtime(self):
+        return get_runtime("torch", "bf16")
+
+
+def test_sessions_do_not_disturb_each_others_threads():
+    runtime = Torch()
+    artefact = runtime.write(tiny_ghost())
+    with on_threads(3):
+        one, two = runtime.load(artefact, threads=1), runtime.load(artefact, threads=2)
+        for session in (one, two, one):
+            session.run()
+            assert torch.get_num_threads() == 3
+    seen = []
+    with on_threads(3):
+        with on_threads(2):
+            seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+    assert seen == [2, 3]
+
+
+@pytest.mark.parametrize("processor", ["cuda", "mps"])
+def test_an_absent_processor_is_an_input_error(processor, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match=f"'{processor}' is not available: torch .* only cpu here"):
+        get_runtime("torch", processor=processor)
+
+
+def test_profiled_ranges_are_the_operators():
+    """As read on CUDA; here the processor's time of the same ranges stands in."""
+    arch = tiny_ghost()
+    model, graph = timing_model(arch), lower(arch)
+    image = torch.from_numpy(timing_image(arch.resolution))
+    with (
+        torch.inference_mode(),
+        profile(activities=[ProfilerActivity.CPU]) as profiler,
+        each_function(model, graph, torch_accelerators._recorded),
+    ):
+        model(image)
+    seconds = torch_accelerators._by_op(profiler, graph, lambda event: event.cpu_time_total, 1)
+    assert set(seconds) == {op.name for op in graph.ops} - {"input"}
+
+
+def test_the_hooks_are_gone_afterwards():
+    model = timing_model(tiny_ghost())
+    with each_function(model, lower(tiny_ghost()), lambda _, function: function()):
+        pass
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+
+
+def test_precision_is_that_of_the_module():
+    arch = preset("ghostnetv2-1.0").replace(resolution=64)
+    exact, rounded = Torch(), Torch("bf16")
+    apart = [
+        check_parity(arch, runtime.load(runtime.write(arch), 1), runtime)
+        for runtime in (exact, rounded)
+    ]
+    assert apart[0] < 1e-5 < apart[1] <= LIMITS["bf16"]
+
+
+if torch.cuda.is_available():
+
+    class TestCuda(RuntimeContract):
+        @pytest.fixture(params=["fp32", "fp16", "bf16"])
+        def runtime(self, request):
+            return get_runtime("torch", request.param, "cuda")
+
+
+if torch.backends.mps.is_available():
+
+    class TestMps(RuntimeContract):
+        layered = False
+
+        @pytest.fixture(params=["fp32", "fp16"])
+        def runtime(self, request):
+            return get_runtime("torch", request.param, "mps")
