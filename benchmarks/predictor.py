@@ -19,10 +19,10 @@ from benchmarks.table import table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import load_dataset
 from gnv2_nas.quality import QualityContext
-from gnv2_nas.quality.predictor import Predictor
-from gnv2_nas.quality.predictor_fit import NETWORKS, evaluate_and_fit
+from gnv2_nas.quality.predictor.model import Predictor
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training import default_recipe, train_supernet
+from gnv2_nas.workflows.predictor import NETWORKS, evaluate_and_fit
 
 BATCH = 2000
 REPEATS = 5

@@ -25,15 +25,14 @@ from rich.table import Table
 from benchmarks.table import machine, table
 from gnv2_nas.data.augmentation import DIGITS
 from gnv2_nas.quality import QualityContext
-from gnv2_nas.quality.predictor_file import save_predictor
-from gnv2_nas.quality.predictor_fit import evaluate_and_fit
-from gnv2_nas.quality.trust import TrustPanel, save_trust
-from gnv2_nas.quality.trust_check import TrustProgress, run_trust_check
-from gnv2_nas.quality.trust_plan import TrustPlan
-from gnv2_nas.quality.trust_report import TRUST_COLUMNS, trust_caption, trust_rows
-from gnv2_nas.quality.trust_request import TrustRequest, check_trust_request, plan_trust_check
+from gnv2_nas.quality.predictor.file import save_predictor
+from gnv2_nas.quality.trust.check import TrustPlan, TrustProgress, run_trust_check
+from gnv2_nas.quality.trust.panel import TrustPanel, save_trust
+from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 from gnv2_nas.training import TrainingPoint, default_recipe, train_supernet
 from gnv2_nas.units import format_duration
+from gnv2_nas.workflows.predictor import evaluate_and_fit
+from gnv2_nas.workflows.trust import TrustRequest, check_trust_request, plan_trust_check
 
 SUPERNET = Path("supernet.safetensors")
 PREDICTOR = Path("predictor.json")

@@ -19,7 +19,7 @@ from benchmarks.landscapes.landscape import Params, Values
 from benchmarks.landscapes.measuring import SPACE, Row, read_rows
 from benchmarks.landscapes.truth import Matrix, Vector, fit_truth, held_out_errors
 from gnv2_nas.measurement.record import NORMAL_95
-from gnv2_nas.quality.predictor_features import features
+from gnv2_nas.quality.predictor.features import features
 from gnv2_nas.space import load_space
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from gnv2_nas.devices import Device
 from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.measurement import measure, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
-from gnv2_nas.quality.zen import ZenScore
+from gnv2_nas.quality.proxies.zen import ZenScore
 from gnv2_nas.space import SearchSpace, load_space
 
 FILE = Path(__file__).with_name("ghostnetv2.csv")

@@ -50,7 +50,7 @@ def _named(kind: str) -> Callable[[], Iterable[str]]:
 
 
 def _estimators() -> Iterable[str]:
-    from gnv2_nas.quality.catalogue import ESTIMATORS
+    from gnv2_nas.quality.base import ESTIMATORS
 
     return ESTIMATORS
 

@@ -13,18 +13,17 @@ from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
 from gnv2_nas.units import format_duration, format_quantity
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.predictor import Predictor
-    from gnv2_nas.quality.trust import TrustPanel
-    from gnv2_nas.quality.trust_check import TrustProgress
-    from gnv2_nas.quality.trust_plan import TrustPlan
-    from gnv2_nas.quality.trust_request import CheckedTrustRequest
+    from gnv2_nas.quality.predictor.model import Predictor
+    from gnv2_nas.quality.trust.check import TrustPlan, TrustProgress
+    from gnv2_nas.quality.trust.panel import TrustPanel
+    from gnv2_nas.workflows.trust import CheckedTrustRequest
 
 
 def check_with_progress(checked: CheckedTrustRequest) -> TrustPanel:
     """Carry out a trust check and keep its panel."""
-    from gnv2_nas.quality.trust import save_trust
-    from gnv2_nas.quality.trust_check import run_trust_check
-    from gnv2_nas.quality.trust_request import plan_trust_check
+    from gnv2_nas.quality.trust.check import run_trust_check
+    from gnv2_nas.quality.trust.panel import save_trust
+    from gnv2_nas.workflows.trust import plan_trust_check
 
     plan = with_progress(
         f"reading the images of {checked.request.data}",
@@ -93,14 +92,14 @@ def fit_with_progress(
     data: str, space: str, quality: str, output: Path, networks: int, seed: int
 ) -> Predictor:
     """Evaluate networks, fit a predictor and keep it."""
-    from gnv2_nas.quality.predictor_request import accuracies_path, check_fit_request
+    from gnv2_nas.workflows.predictor import accuracies_path, check_fit_request
 
     checked = check_fit_request(data, space, quality, output, networks)
 
     from gnv2_nas.data import load_dataset
     from gnv2_nas.quality.base import QualityContext
-    from gnv2_nas.quality.predictor_file import save_predictor
-    from gnv2_nas.quality.predictor_fit import evaluate_and_fit
+    from gnv2_nas.quality.predictor.file import save_predictor
+    from gnv2_nas.workflows.predictor import evaluate_and_fit
 
     dataset = with_progress(
         f"reading the images of {data}",

@@ -77,7 +77,7 @@ def check(
     Example: [cyan]gnv2-nas quality check --data digits --space tiny[/],
     [cyan]gnv2-nas quality check --data images --space mobile --budget 300MFLOPs[/]
     """
-    from gnv2_nas.quality.trust_request import TrustRequest, check_trust_request
+    from gnv2_nas.workflows.trust import TrustRequest, check_trust_request
 
     files = () if supernet is None else (f"supernet:{supernet}",)
     asked = TrustRequest(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.commands import quoted
-from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.predictor import Predictor
-    from gnv2_nas.quality.trust import TrustPanel
+    from gnv2_nas.quality.predictor.model import Predictor
+    from gnv2_nas.quality.trust.panel import TrustPanel
 
 
 def print_estimators(*, json: bool) -> None:
@@ -47,7 +47,7 @@ def _noise(info: EstimatorInfo) -> str:
 
 def print_panel(panel: TrustPanel, *, json: bool) -> None:
     """How the scores ordered the networks that were trained."""
-    from gnv2_nas.quality.trust_report import TRUST_COLUMNS, trust_caption, trust_rows
+    from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 
     if json:
         return print_json(panel)

@@ -89,7 +89,7 @@ def _initial(checked: CheckedRequest, dataset: Dataset) -> Mapping[str, Any] | N
 
 def _from_supernet(path: Path, arch: Architecture, dataset: Dataset) -> Mapping[str, Any]:
     from gnv2_nas.quality import QualityContext
-    from gnv2_nas.quality.supernet_accuracy import SupernetAccuracy, may_have_seen
+    from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy, may_have_seen
 
     supernet = SupernetAccuracy(path, QualityContext(dataset=dataset))
     if seen := may_have_seen(supernet.record, dataset):

@@ -1,8 +1,7 @@
 """What a search maximises: quality estimators, by name."""
 
-from gnv2_nas.quality.base import QualityContext, QualityEstimator
-from gnv2_nas.quality.catalogue import ESTIMATORS, EstimatorInfo
-from gnv2_nas.quality.estimator import check_estimator, estimator_name, get_estimator
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, QualityEstimator
+from gnv2_nas.quality.registry import check_estimator, estimator_name, get_estimator
 
 __all__ = [
     "ESTIMATORS",

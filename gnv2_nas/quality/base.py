@@ -1,19 +1,121 @@
-"""The protocol of quality estimators, and what they may need to know.
+"""Quality estimators: their protocol, their labels, and what they may need to know.
 
 Nothing heavy is imported.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from gnv2_nas.arch import Architecture
-from gnv2_nas.quality.catalogue import EstimatorInfo
+import msgspec
+
+from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.errors import CheckpointError, InputError
+from gnv2_nas.space import SearchSpace
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset
-    from gnv2_nas.space import SearchSpace
+
+
+class EstimatorInfo(msgspec.Struct, frozen=True):
+    """A score's label."""
+
+    name: str
+    title: str
+    in_text: str
+    """The title within a sentence."""
+    note: str
+    """What it is; says when it is not an accuracy."""
+    cost: str
+    """Of one network, on one core of an x86 server: of GhostNetV2 1.0 at its own resolution."""
+    noise: float = 0.0
+    """Differences up to this, in the score's unit, are luck; 0 for what is exact."""
+    is_accuracy: bool = False
+    unit: str = ""
+    """"%" of an accuracy."""
+    families: tuple[str, ...] = ()
+    """`Architecture.family` of the networks whose scores compare; () means all."""
+    needs_data: bool = False
+    relative: bool = False
+    """Whether the score is a rank among networks of the search space."""
+    file: str = ""
+    """What FILE is in NAME:FILE; "" where the estimator takes none."""
+    needs_file: bool = False
+    envelope: Envelope | None = None
+    """Only networks inside it have a score; None where any network has one."""
+
+    def compares(self, arch: Architecture) -> bool:
+        """Whether the score of `arch` can be held against the others."""
+        if self.families and arch.family not in self.families:
+            return False
+        return self.envelope is None or _inside(self.envelope, arch)
+
+
+def _inside(envelope: Envelope, arch: Architecture) -> bool:
+    try:
+        envelope.slots_of(arch)
+    except InputError:
+        return False
+    return True
+
+
+_INFOS = (
+    EstimatorInfo(
+        "params", "Parameter score", "parameter score",
+        "millions of parameters; not an accuracy", "nothing",
+    ),
+    EstimatorInfo(
+        "macs", "MAC score", "MAC score",
+        "millions of multiply-adds; not an accuracy", "nothing",
+    ),
+    EstimatorInfo(
+        "zen", "Zen-score", "Zen-score",
+        "data-free; not an accuracy", "0.4 s", noise=0.3,
+        families=("ghostnet", "ghostnetv2"),
+    ),
+    EstimatorInfo(
+        "naswot", "NASWOT score", "NASWOT score",
+        "data-free; not an accuracy", "0.5 s", noise=0.05,
+        families=("ghostnet", "ghostnetv2"),
+    ),
+    EstimatorInfo(
+        "synflow", "SynFlow score", "SynFlow score",
+        "data-free; not an accuracy", "0.3 s",
+        families=("ghostnet", "ghostnetv2"),
+    ),
+    EstimatorInfo(
+        "az-nas", "AZ-NAS score", "AZ-NAS score",
+        "data-free; a rank among networks of the space; not an accuracy",
+        "0.8 s, and once 16 s for networks of the space", noise=0.6,
+        families=("ghostnet", "ghostnetv2"), relative=True,
+    ),
+    EstimatorInfo(
+        "supernet", "Supernet accuracy", "supernet accuracy",
+        "on held-out images, with weights shared by the whole space",
+        "a recalibration and one pass over the held-out images",
+        is_accuracy=True, unit="%", needs_data=True,
+        file="a supernet that gnv2-nas train supernet wrote", needs_file=True,
+    ),
+    EstimatorInfo(
+        "train", "Trained accuracy", "trained accuracy",
+        "on held-out images, after a short training",
+        "a short training", noise=1.0,
+        is_accuracy=True, unit="%", needs_data=True,
+        file="a supernet to inherit weights from",
+    ),
+    EstimatorInfo(
+        "predictor", "Predicted accuracy", "predicted accuracy",
+        "predicted from the layers, not measured", "0.5 ms",
+        is_accuracy=True, unit="%",
+        file="a fitted accuracy predictor", needs_file=True,
+    ),
+)  # fmt: skip
+
+ESTIMATORS: Mapping[str, EstimatorInfo] = MappingProxyType({info.name: info for info in _INFOS})
 
 
 class QualityEstimator(Protocol):
@@ -38,3 +140,45 @@ class QualityContext:
 
 
 NO_CONTEXT = QualityContext()
+
+
+_ANOTHER = {
+    "supernet": "train one on them with gnv2-nas train supernet",
+    "predictor": "fit one to them with gnv2-nas quality fit",
+}
+
+
+class MadeForSpace(Protocol):
+    """What such a file says of itself."""
+
+    @property
+    def space(self) -> str: ...
+    @property
+    def space_hash(self) -> str: ...
+    @property
+    def envelope(self) -> Envelope: ...
+
+
+def check_made_for(path: Path, kind: str, made: MadeForSpace, space: SearchSpace | None) -> None:
+    """Prove that a file belongs to the space of a search, and to its number of classes.
+
+    Args:
+        kind: "supernet" or "predictor".
+        space: with as many classes as the images; None where no search is on.
+
+    Raises:
+        CheckpointError: it belongs to another space, or to other classes.
+    """
+    if space is None or made.space_hash == space.content_hash:
+        return
+    classes = made.envelope.num_classes
+    what = f"{str(path)!r} is a {kind} of space {made.space!r} with {classes} classes"
+    if classes != space.num_classes:
+        raise CheckpointError(
+            f"{what}: one for {classes} classes, but space {space.name!r} has "
+            f"{space.num_classes} with these images; {_ANOTHER[kind]}"
+        )
+    raise CheckpointError(
+        f"{what} ({made.space_hash}), not of {space.name!r} ({space.content_hash}); "
+        f"{_ANOTHER[kind].replace('them', 'it')}"
+    )

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from gnv2_nas.commands import command
 from gnv2_nas.quality import estimator_name
-from gnv2_nas.quality.trust import BASELINE, BETTER, TrustPanel, verdict
-from gnv2_nas.quality.trust_report import TRUST_COLUMNS, TrustRow, trust_caption, trust_rows
+from gnv2_nas.quality.trust.panel import BASELINE, BETTER, TrustPanel, verdict
 from gnv2_nas.report.offline import figure_json
 from gnv2_nas.report.trust_figure import _trust_figure, _trust_info
+from gnv2_nas.report.trust_table import TRUST_COLUMNS, TrustRow, trust_caption, trust_rows
 from gnv2_nas.search.records import StudyRecord
 
 

@@ -10,7 +10,7 @@ import msgspec
 import plotly.graph_objects as go
 
 from gnv2_nas.quality import estimator_name
-from gnv2_nas.quality.trust import BASELINE, TrustPanel
+from gnv2_nas.quality.trust.panel import BASELINE, TrustPanel
 from gnv2_nas.report.traces import DIM, FRONT, STOCK
 from gnv2_nas.stats.rank_agreement import RankAgreement
 

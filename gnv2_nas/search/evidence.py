@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.quality.trust import BETTER, TrustPanel, find_trust, verdict
+from gnv2_nas.quality.trust.panel import BETTER, TrustPanel, find_trust, verdict
 from gnv2_nas.search import defaults
 from gnv2_nas.search.records import StudyRecord
 from gnv2_nas.space import SearchSpace, load_space

@@ -17,7 +17,7 @@ import numpy as np
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts, Graph, count_graph, lower
 from gnv2_nas.latency_model.features import feature_names, latency_features
-from gnv2_nas.quality.predictor_features import features as block_features
+from gnv2_nas.quality.predictor.features import features as block_features
 from gnv2_nas.search.budgets import excesses
 from gnv2_nas.search.records import Budget, ObjectiveName
 from gnv2_nas.search.sampling.knowledge import Columns, Description

@@ -17,8 +17,8 @@ from gnv2_nas.devices.device import read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import check_writable, content_hash
 from gnv2_nas.quality import EstimatorInfo, check_estimator
-from gnv2_nas.quality.estimator import check_has_images
-from gnv2_nas.quality.made_for import check_made_for
+from gnv2_nas.quality.base import check_made_for
+from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.search import defaults
 from gnv2_nas.search.budgets import find_feasible, parse_budgets
 from gnv2_nas.search.device_files import check_device_files

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gnv2_nas.data import Dataset, classes_of, load_dataset
 from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
-from gnv2_nas.quality.estimator import check_estimator
+from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.search.records import Settings
 from gnv2_nas.search.working.worker_process import Scorer
 from gnv2_nas.space import SearchSpace, load_space

@@ -36,7 +36,7 @@ def shorten() -> None:
     importlib.import_module("gnv2_nas.search.networks")  # goes on knowing every preset
     for name in ("gnv2_nas.search.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK
-    importlib.import_module("gnv2_nas.quality.az_nas")._REFERENCES = REFERENCES
+    importlib.import_module("gnv2_nas.quality.proxies.az_nas")._REFERENCES = REFERENCES
     _fewer_digits()
 
 

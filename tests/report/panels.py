@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.quality.trust import EstimatorTrust, TrustNetwork, TrustPanel
+from gnv2_nas.quality.trust.panel import EstimatorTrust, TrustNetwork, TrustPanel
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.stats.rank_agreement import RankAgreement
 from tests.report.studies import found_architecture

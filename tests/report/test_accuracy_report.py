@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.quality.trust import save_trust
+from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.report import write_report
 from gnv2_nas.report.terms import term
 from gnv2_nas.report.trust_figure import _trust_figure, _trust_info
@@ -54,7 +54,7 @@ def text_of(record: StudyRecord, folder: Path) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory without any panel, whatever is built in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gnv2_nas.quality.trust.built_in_folder", lambda _: tmp_path / "none")
+    monkeypatch.setattr("gnv2_nas.quality.trust.panel.built_in_folder", lambda _: tmp_path / "none")
     return tmp_path
 
 

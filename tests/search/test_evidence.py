@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnv2_nas.quality.trust import save_trust
+from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.search import defaults
 from gnv2_nas.search.evidence import default_quality
 from gnv2_nas.search.request import SearchRequest, check_request

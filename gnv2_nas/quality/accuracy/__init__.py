@@ -1,0 +1,1 @@
+"""Accuracies on held-out images: of a supernet, of a training, of a predictor."""

@@ -1,0 +1,39 @@
+"""The quality estimator `predictor:FILE`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_made_for
+from gnv2_nas.quality.predictor.file import load_predictor
+
+_95 = 1.959963984540054 * math.sqrt(2)
+"""Standard deviations that 95% of the differences of two errors lie within."""
+
+
+class PredictedAccuracy:
+    """The quality estimator `predictor:FILE`.
+
+    Raises:
+        CheckpointError: the file holds no predictor.
+        InputError: it was fitted to another space than the one that is searched.
+    """
+
+    def __init__(self, path: Path, context: QualityContext) -> None:
+        self.predictor = load_predictor(path)
+        check_made_for(path, "predictor", self.predictor, context.space)
+        error = self.predictor.error
+        self.info: EstimatorInfo = msgspec.structs.replace(
+            ESTIMATORS["predictor"],
+            note=f"predicted accuracy, held-out error ±{error.mae:.2g} %",
+            noise=_95 * error.rmse,
+            envelope=self.predictor.envelope,
+        )
+
+    def score(self, arch: Architecture) -> float:
+        """Predicted accuracy, per cent."""
+        return float(self.predictor.predict([arch])[0][0])

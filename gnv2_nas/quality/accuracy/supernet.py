@@ -1,0 +1,146 @@
+"""The accuracy a network has with the weights of a supernet, on images held out.
+
+The weights of a sub-network are slices of the shared ones. Its batch-norm statistics are measured
+on training images before every evaluation (`gnv2_nas.nn.supernet.recalibration`): a supernet has
+none that would fit, and without them every network answers like a random one.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.data import Dataset
+from gnv2_nas.data.prepared_images import PreparedImages, drawn
+from gnv2_nas.errors import CheckpointError, DataError
+from gnv2_nas.nn import Network, folded, run_graph
+from gnv2_nas.nn.interpreter import lowered
+from gnv2_nas.nn.supernet import Supernet, recalibrate
+from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_made_for
+from gnv2_nas.training.context import choose_device, usable_threads
+
+CALIBRATION_IMAGES = 512
+"""For batch norm's statistics: four batches already rank networks as the whole training set."""
+HELD_OUT_IMAGES = 10_000
+"""At most; more would move an accuracy by less than half a per cent."""
+
+_95 = 1.959963984540054
+
+
+class SupernetAccuracy:
+    """The quality estimator `supernet:FILE`.
+
+    Args:
+        path: a supernet that `gnv2-nas train supernet` wrote.
+        context: the images; the space too, where a search is on.
+
+    Raises:
+        CheckpointError: the file holds no supernet, or one of another space or other classes.
+        DataError: there are no images.
+    """
+
+    def __init__(self, path: Path | None, context: QualityContext) -> None:
+        if path is None or context.dataset is None:
+            raise DataError("supernet accuracy needs a supernet file and images: give --data DIR")
+        supernet, record = load_supernet(path)
+        self.record = record
+        check_made_for(path, "supernet", record, context.space)
+        _check_classes(path, record, context.dataset)
+        self.device = choose_device(None)
+        self.supernet: Supernet = supernet.to(self.device).eval()
+        data = context.dataset
+        self._calibration = self._images(data, record, "train", CALIBRATION_IMAGES)
+        self._held_out = self._images(data, record, "val", HELD_OUT_IMAGES)
+        self._labels = self._held_out.labels.to(self.device)
+        self.info: EstimatorInfo = _info(record, data, len(self._labels))
+
+    @usable_threads()
+    @torch.no_grad()
+    def score(self, arch: Architecture) -> float:
+        """Accuracy on the held-out images, per cent, after recalibration.
+
+        Raises:
+            InputError: the network is not inside the supernet; the message names the field.
+        """
+        tensors = self.supernet.tensors(arch)
+        graph, weights = folded(lowered(arch), tensors, self._statistics(arch, tensors))
+        with torch.inference_mode():
+            answers = [
+                run_graph(graph, weights, images).argmax(1)
+                for images in self._held_out.batches(arch.resolution)
+            ]
+        right = (torch.cat(answers) == self._labels).sum().item()
+        return 100 * right / len(self._labels)
+
+    @usable_threads()
+    @torch.no_grad()
+    def extract(self, arch: Architecture) -> Network:
+        """The network as a plain module with its own copy of the weights, recalibrated.
+
+        Raises:
+            InputError: the network is not inside the supernet; the message names the field.
+        """
+        return self.supernet.extract(arch, self._statistics(arch, self.supernet.tensors(arch)))
+
+    def _statistics(self, arch: Architecture, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return recalibrate(arch, tensors, self._calibration.batches(arch.resolution))
+
+    def _images(
+        self, dataset: Dataset, record: SupernetRecord, which: str, wanted: int
+    ) -> PreparedImages:
+        split = dataset.train if which == "train" else dataset.val
+        indices = drawn(len(split), wanted, seed=0)
+        return PreparedImages(split, indices, record.preprocessing, self.device)
+
+
+def luck_of_images(accuracy: float, images: int) -> float:
+    """Half-width of the 95% interval of the difference of two accuracies, per cent.
+
+    An upper bound: both are measured on the same images, which makes them differ less. Nearly
+    perfect accuracies are taken for a little less so (Agresti & Coull, Am. Stat. 52, 1998).
+    """
+    share = (accuracy * images + 2) / (images + 4)
+    return 100 * _95 * math.sqrt(2 * share * (1 - share) / (images + 4))
+
+
+def may_have_seen(record: SupernetRecord, dataset: Dataset) -> str:
+    """Why the held-out images may not be new to a supernet; "" where they are."""
+    if record.data_hash == dataset.content_hash:
+        return ""
+    return (
+        "some of which it may have been trained on: it was trained on other data, or on another "
+        "split of these"
+    )
+
+
+def _info(record: SupernetRecord, dataset: Dataset, images: int) -> EstimatorInfo:
+    note = f"{ESTIMATORS['supernet'].note}; {images} images of {dataset.name}"
+    if seen := may_have_seen(record, dataset):
+        note += f", {seen}"
+    return msgspec.structs.replace(
+        ESTIMATORS["supernet"],
+        note=note,
+        noise=luck_of_images(record.largest_accuracy, images),
+        envelope=record.envelope,
+    )
+
+
+def _check_classes(path: Path, record: SupernetRecord, dataset: Dataset) -> None:
+    known, given = record.preprocessing.classes, dataset.classes
+    if len(known) != len(given):
+        raise CheckpointError(
+            f"{path}: a supernet for {len(known)} classes, but {dataset.name!r} has {len(given)}; "
+            "train one on these images with gnv2-nas train supernet"
+        )
+    for number, (one, other) in enumerate(zip(known, given, strict=True)):
+        if one != other:
+            raise CheckpointError(
+                f"{path}: class {number} is {one!r} for the supernet and {other!r} in "
+                f"{dataset.name!r}; the classes must be the same"
+            )

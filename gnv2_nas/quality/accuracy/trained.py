@@ -1,0 +1,133 @@
+"""The accuracy a network reaches in a short training, with hopeless trainings stopped early.
+
+Every network is trained by one recipe from the same seed, so the accuracy is that of the network
+and does not depend on what else was tried, unless its training was stopped. The rungs are those
+of ASHA (Li et al., MLSys 2020), the rule is the median rule of Vizier (Golovin et al., KDD 2017):
+after a quarter and after a half of the steps, a network that is below the median of what others
+had there is stopped. Only networks of no more multiply-adds are held against it: a search for
+small and fast networks must not lose them for being less accurate than large ones.
+
+A stopped network's score is what it had then: of lower fidelity, and lower than it might be.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.data import Dataset
+from gnv2_nas.errors import DataError
+from gnv2_nas.graph import count
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext
+from gnv2_nas.training import Recipe, TrainingPoint, default_recipe, train_network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RUNGS = 4
+"""Looks at the held-out images, evenly spread over the steps; the third never stops anything."""
+STOPPING_RUNGS = (1, 2)
+"""After a quarter and after a half of the steps."""
+FEWEST_RIVALS = 4
+"""So many networks that are no larger must be known at a rung before one is stopped there."""
+SHORTENED = 4
+"""The training is so many times shorter than one whose weights are to be shipped."""
+
+
+class TrainedAccuracy:
+    """The quality estimator `train`, or `train:SUPERNET` with inherited weights.
+
+    Args:
+        path: a supernet to begin from; None begins with random weights.
+        context: the images, and the seed of the trainings.
+        recipe: None takes the default one, shortened.
+
+    Raises:
+        DataError: there are no images.
+        CheckpointError: the file holds no supernet, or one of another space or other classes.
+    """
+
+    def __init__(
+        self, path: Path | None, context: QualityContext, recipe: Recipe | None = None
+    ) -> None:
+        if context.dataset is None:
+            raise DataError("training needs images: give --data DIR, or --data digits")
+        self.dataset = context.dataset
+        self.recipe = recipe or short_recipe(context.dataset, inherited=path is not None)
+        self._seed = context.seed
+        self._inherited = None if path is None else _Inherited(path, context)
+        self.rungs = Rungs()
+        self.info: EstimatorInfo = _info(self.recipe, self.dataset, self._inherited)
+
+    def score(self, arch: Architecture) -> float:
+        """Accuracy on the held-out images, per cent; where training was stopped, at that point.
+
+        Raises:
+            InputError: the network is not inside the supernet whose weights it should inherit.
+            TrainingError: the loss is not finite, or memory does not suffice.
+        """
+        initial = None if self._inherited is None else self._inherited.weights(arch)
+        macs = count(arch).macs
+        result = train_network(
+            arch, self.dataset, self.recipe, None, initial=initial, seed=self._seed,
+            stop_when=lambda point: self.rungs.stops(point, macs),
+        )  # fmt: skip
+        return 100 * result.accuracy
+
+
+class Rungs:
+    """The accuracies that were seen at each rung, with the sizes of their networks."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, list[tuple[int, float]]] = {rung: [] for rung in STOPPING_RUNGS}
+
+    def stops(self, point: TrainingPoint, macs: int) -> bool:
+        """Take note of an accuracy; whether its training is hopeless.
+
+        Args:
+            macs: multiply-adds of the network.
+        """
+        rung = round(RUNGS * point.step / point.steps)
+        if point.accuracy is None or rung not in self._seen:
+            return False
+        rivals = [accuracy for size, accuracy in self._seen[rung] if size <= macs]
+        self._seen[rung].append((macs, point.accuracy))
+        return len(rivals) >= FEWEST_RIVALS and point.accuracy < median(rivals)
+
+
+def short_recipe(dataset: Dataset, *, inherited: bool = False) -> Recipe:
+    """The default recipe in a quarter of its steps, looked at on every rung."""
+    whole = default_recipe(dataset, inherited=inherited)
+    steps = max(RUNGS, round(whole.steps / SHORTENED))
+    return default_recipe(dataset, steps=steps, inherited=inherited).replace(evaluations=RUNGS)
+
+
+class _Inherited:
+    """Weights of sub-networks, taken out of a supernet."""
+
+    def __init__(self, path: Path, context: QualityContext) -> None:
+        from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy
+
+        self._accuracy = SupernetAccuracy(path, context)
+        self.name = path.name
+        self.info = self._accuracy.info
+
+    def weights(self, arch: Architecture) -> dict[str, Tensor]:
+        """The state dict of `arch`, its batch-norm statistics recalibrated."""
+        return self._accuracy.extract(arch).state_dict()
+
+
+def _info(recipe: Recipe, dataset: Dataset, inherited: _Inherited | None) -> EstimatorInfo:
+    epochs = recipe.steps * recipe.batch_size / len(dataset.train)
+    start = f"from the weights of {inherited.name}" if inherited else "from scratch"
+    note = (
+        f"on {len(dataset.val)} held-out images of {dataset.name}, after {epochs:.3g} epochs "
+        f"{start}; one below the median of networks no larger is stopped, with a lower score"
+    )
+    return msgspec.structs.replace(
+        ESTIMATORS["train"], note=note, envelope=inherited.info.envelope if inherited else None
+    )

@@ -1,0 +1,1 @@
+"""Accuracies predicted from an architecture alone."""

@@ -1,0 +1,72 @@
+"""Files of accuracy predictors: JSON with arrays in base64, checked when read, never unpickled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gnv2_nas.arch import Envelope
+from gnv2_nas.errors import CheckpointError
+from gnv2_nas.files.writing import write_atomically
+from gnv2_nas.quality.predictor.features import column_names
+from gnv2_nas.quality.predictor.model import HeldOutError, Predictor
+from gnv2_nas.stats.model_file import RidgeRecord, read_record, stored_ridge
+
+_WHAT = "an accuracy predictor that gnv2-nas quality fit wrote"
+
+
+class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas accuracy predictor", tag_field="type"):
+    version: Literal[1]
+    space: str
+    space_hash: str
+    source: str
+    networks: int
+    errors: tuple[HeldOutError, ...]
+    columns: list[str]
+    """Names of the features; a file with others was written by another version."""
+    envelope: Envelope
+    ridge: RidgeRecord
+
+
+def save_predictor(predictor: Predictor, path: Path) -> None:
+    """Write the predictor; an older file is replaced at once or not at all.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    record = _Record(
+        version=1,
+        space=predictor.space,
+        space_hash=predictor.space_hash,
+        source=predictor.source,
+        networks=predictor.networks,
+        errors=predictor.errors,
+        columns=column_names(predictor.envelope),
+        envelope=predictor.envelope,
+        ridge=RidgeRecord.of(predictor.ridge),
+    )
+    write_atomically(path, msgspec.json.encode(record) + b"\n")
+
+
+def load_predictor(path: Path) -> Predictor:
+    """The predictor in a file.
+
+    Raises:
+        CheckpointError: not a predictor, of another version, or damaged.
+    """
+    record = read_record(path, _Record, _WHAT, CheckpointError)
+    if record.columns != column_names(record.envelope) or not record.errors:
+        raise CheckpointError(
+            f"{path}: a predictor of other features, from another version of gnv2-nas; fit it again"
+        )
+    return Predictor(
+        space=record.space,
+        space_hash=record.space_hash,
+        envelope=record.envelope,
+        ridge=stored_ridge(path, record.ridge, len(record.columns), CheckpointError),
+        source=record.source,
+        networks=record.networks,
+        errors=record.errors,
+    )

@@ -1,0 +1,168 @@
+"""The accuracy predictor: thousands of networks a second, from some hundred evaluated ones.
+
+Ridge regression of the accuracy's logit on what `predictor_features` reads off an architecture.
+It is fitted to accuracies of one space, measured by a supernet or by training, and its error is
+known from networks it had not seen (cross-validation), beside what the mean, the multiply-adds
+and the parameters alone would have given. A prediction is never called an accuracy without that
+error.
+
+Held-out error of an accuracy predictor, beside the errors of baselines that know less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.errors import InputError
+from gnv2_nas.graph import count
+from gnv2_nas.quality.predictor.features import features
+from gnv2_nas.stats.rank_agreement import RankAgreement, rank_agreement
+from gnv2_nas.stats.ridge import Matrix, Numbers, Ridge, Vector, fit_ridge, folds, predict_held_out
+
+if TYPE_CHECKING:
+    from gnv2_nas.space import SearchSpace
+
+FitAndPredict = Callable[[Matrix, Vector, Matrix], Vector]
+"""(features, accuracies) of known networks and features of others → their accuracies."""
+
+
+class HeldOutError(msgspec.Struct, frozen=True):
+    """How far predictions were from accuracies that had not been seen; per cent."""
+
+    name: str
+    mae: float
+    """Mean absolute error."""
+    rmse: float
+    agreement: RankAgreement | None
+    """Kendall's τ between the two; None for the mean."""
+
+
+def held_out_errors(
+    features: Matrix,
+    architectures: Sequence[Architecture],
+    accuracies: Vector,
+    fit_and_predict: FitAndPredict,
+) -> tuple[HeldOutError, ...]:
+    """Errors of the predictor, of the mean, of log multiply-adds and of log parameters alone.
+
+    All by the same 10-fold cross-validation.
+    """
+    counts = [count(arch) for arch in architectures]
+    inputs = {
+        "predictor": features,
+        "mean": np.empty((len(accuracies), 0)),
+        "multiply-adds alone": np.log2([[each.macs] for each in counts]),
+        "parameters alone": np.log2([[each.params] for each in counts]),
+    }
+    return tuple(
+        _held_out_error(name, each, accuracies, fit_and_predict) for name, each in inputs.items()
+    )
+
+
+def _held_out_error(
+    name: str, features: Matrix, accuracies: Vector, fit_and_predict: FitAndPredict
+) -> HeldOutError:
+    def predict(known: Numbers, others: Numbers) -> Vector:
+        return fit_and_predict(features[known], accuracies[known], features[others])
+
+    total = len(accuracies)
+    predicted = predict_held_out(folds(total), total, predict)
+    errors = predicted - accuracies
+    # Without features it predicts the mean of the rest, which falls when a good network is left
+    # out: that orders nothing.
+    ordered = features.shape[1] > 0
+    return HeldOutError(
+        name,
+        mae=float(np.abs(errors).mean()),
+        rmse=float(np.sqrt((errors**2).mean())),
+        agreement=rank_agreement(list(predicted), list(accuracies)) if ordered else None,
+    )
+
+
+FEWEST_NETWORKS = 20
+"""Fewer teach no more than the number of parameters does."""
+
+_LEAST = 0.05
+"""Accuracies nearer to 0 or 100 % than this count as if they were as near: a logit is finite."""
+
+
+class Predictor:
+    """A fitted predictor; `predictor_file` writes and reads it."""
+
+    def __init__(
+        self, space: str, space_hash: str, envelope: Envelope, ridge: Ridge, source: str,
+        networks: int, errors: tuple[HeldOutError, ...],
+    ) -> None:  # fmt: skip
+        self.space = space
+        self.space_hash = space_hash
+        self.envelope = envelope
+        self.ridge = ridge
+        self.source = source
+        """Where the accuracies came from: "supernet:supernet.safetensors"."""
+        self.networks = networks
+        """How many it was fitted to."""
+        self.errors = errors
+        """Held-out error of the predictor itself, then of the baselines."""
+
+    @property
+    def error(self) -> HeldOutError:
+        """The predictor's own held-out error."""
+        return self.errors[0]
+
+    def predict(self, architectures: Sequence[Architecture]) -> tuple[Vector, Vector]:
+        """Accuracy and its standard deviation, both in per cent, for each network.
+
+        Raises:
+            InputError: a network does not fit the space that the predictor was fitted to.
+        """
+        logits, spread = self.ridge.predict(features(architectures, self.envelope))
+        accuracies = _per_cent(logits)
+        return accuracies, spread * accuracies * (100 - accuracies) / 100
+
+
+def fit_predictor(
+    architectures: Sequence[Architecture],
+    accuracies: Sequence[float],
+    space: SearchSpace,
+    source: str = "",
+) -> Predictor:
+    """The predictor of accuracies in per cent, fitted to evaluated networks of a space.
+
+    Raises:
+        InputError: too few networks, or one that is outside the space.
+    """
+    if len(architectures) < FEWEST_NETWORKS:
+        raise InputError(
+            f"a predictor needs at least {FEWEST_NETWORKS} evaluated networks, but got "
+            f"{len(architectures)}; evaluate more"
+        )
+    rows = features(architectures, space.envelope)
+    outcomes = np.asarray(accuracies, dtype=np.float64)
+    return Predictor(
+        space=space.name,
+        space_hash=space.content_hash,
+        envelope=space.envelope,
+        ridge=fit_ridge(rows, _logits(outcomes)),
+        source=source,
+        networks=len(architectures),
+        errors=held_out_errors(rows, architectures, outcomes, _fit_and_predict),
+    )
+
+
+def _fit_and_predict(train: Matrix, accuracies: Vector, test: Matrix) -> Vector:
+    return _per_cent(fit_ridge(train, _logits(accuracies)).predict(test)[0])
+
+
+def _logits(accuracies: Vector) -> Vector:
+    shares = np.clip(accuracies, _LEAST, 100 - _LEAST) / 100
+    result: Vector = np.log(shares / (1 - shares))
+    return result
+
+
+def _per_cent(logits: Vector) -> Vector:
+    return 100 / (1 + np.exp(-logits))

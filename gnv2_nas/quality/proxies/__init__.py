@@ -1,0 +1,1 @@
+"""Scores that need neither images nor training."""

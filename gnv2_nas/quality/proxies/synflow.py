@@ -1,0 +1,71 @@
+"""SynFlow: how much signal a network's weights could carry, without data or training.
+
+Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow"
+(NeurIPS 2020), eq. 4: Σ |θ ⊙ ∂R/∂θ| with R the sum of the logits, every weight replaced by its
+absolute value and an input of ones. Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS"
+(ICLR 2021) score whole networks by it.
+
+Of positive numbers a ReLU network makes sums over paths, and a path meets a weight once. So the
+mean of the sum over all random weights is the sum of the network whose every weight is its own
+mean: one pass gives what draws would only come near to. The score is its logarithm.
+
+Batch norm is left out, as in the zero-cost proxies' code: it would undo what is measured. So are
+gates, those of DFC attention and of squeeze-and-excitation: with nothing but positive numbers
+every sigmoid is saturated, so a gate is 1 and its branch gets no gradient. The score is blind to
+attention.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from msgspec.structs import replace
+from torch import Tensor
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph import Graph, Op, lower
+from gnv2_nas.graph.weight_shapes import kernel_shape
+from gnv2_nas.nn.interpreter import run_graph
+from gnv2_nas.quality.base import ESTIMATORS
+from gnv2_nas.quality.proxies.random_network import one_thread, part_of, weight_deviation
+
+
+class SynFlowScore:
+    """Logarithm of the mean synaptic flow through the network at its own resolution."""
+
+    info = ESTIMATORS["synflow"]
+
+    def score(self, arch: Architecture) -> float:
+        """Natural logarithm of the sum over the weights of convolutions and linear layers."""
+        graph = _without_gates_and_norms(lower(arch))
+        tensors = _mean_tensors(graph)
+        weights = [tensor for key, tensor in tensors.items() if key.endswith(".weight")]
+        images = torch.ones(1, *graph.ops[0].shape, dtype=torch.float64)
+        with one_thread(), torch.enable_grad():
+            gradients = torch.autograd.grad(run_graph(graph, tensors, images).sum(), weights)
+        pairs = zip(weights, gradients, strict=True)
+        return math.log(math.fsum((weight * gradient).sum().item() for weight, gradient in pairs))
+
+
+def _without_gates_and_norms(graph: Graph) -> Graph:
+    ungated = part_of(graph, 0, len(graph.ops) - 1, _is_gate)
+    return Graph(tuple(replace(op, norm="") for op in ungated.ops))
+
+
+def _is_gate(op: Op) -> bool:
+    return op.kind == "mul"
+
+
+def _mean_tensors(graph: Graph) -> dict[str, Tensor]:
+    """Every weight the mean absolute value of its normal distribution; biases 0. In float64: in
+    float32 the product of fifty layers overflows."""
+    tensors: dict[str, Tensor] = {}
+    for op in graph.ops:
+        if op.weight:
+            mean = weight_deviation(op) * math.sqrt(2 / math.pi)
+            weight = torch.full(kernel_shape(op), mean, dtype=torch.float64)
+            tensors[f"{op.weight}.weight"] = weight.requires_grad_()
+        if op.bias:
+            tensors[f"{op.weight}.bias"] = torch.zeros(op.shape[0], dtype=torch.float64)
+    return tensors

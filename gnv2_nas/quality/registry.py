@@ -1,0 +1,107 @@
+"""Quality estimators: what a search maximises, by name.
+
+Nothing heavy is imported before an estimator is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.quality.base import (
+    ESTIMATORS,
+    NO_CONTEXT,
+    EstimatorInfo,
+    QualityContext,
+    QualityEstimator,
+)
+
+_CLASSES = {
+    "params": ("proxies.sizes", "ParameterCount"),
+    "macs": ("proxies.sizes", "MacCount"),
+    "zen": ("proxies.zen", "ZenScore"),
+    "naswot": ("proxies.naswot", "NaswotScore"),
+    "synflow": ("proxies.synflow", "SynFlowScore"),
+    "az-nas": ("proxies.az_nas", "AzNasScore"),
+    "supernet": ("accuracy.supernet", "SupernetAccuracy"),
+    "train": ("accuracy.trained", "TrainedAccuracy"),
+    "predictor": ("accuracy.predicted", "PredictedAccuracy"),
+}
+"""Name → module of this room and class in it."""
+
+
+def estimator_name(spec: str) -> str:
+    """The name in NAME or NAME:FILE."""
+    return spec.partition(":")[0]
+
+
+def check_estimator(spec: str) -> EstimatorInfo:
+    """What there is to say about the estimator that NAME or NAME:FILE asks for.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        InputError: it takes no file, needs one, or the file is not there.
+        CheckpointError: the file is something else.
+    """
+    name, colon, file = spec.partition(":")
+    if name not in ESTIMATORS:
+        raise UnknownNameError("quality estimator", name, ESTIMATORS)
+    info = ESTIMATORS[name]
+    if colon and not info.file:
+        raise InputError(f"--quality {name} takes no file, but got {spec!r}; give {name!r} alone")
+    if not file and (info.needs_file or colon):
+        raise InputError(
+            f"--quality {name} needs a file: give {name}:FILE, where FILE is {info.file}"
+        )
+    if file and not Path(file).is_file():
+        raise InputError(f"--quality {spec}: there is no file {file!r}; it must be {info.file}")
+    if file:
+        _check_file(info, Path(file))
+    return info
+
+
+def _check_file(info: EstimatorInfo, path: Path) -> None:
+    """Read what the file says of itself; no torch, so no weights."""
+    if info.name == "predictor":
+        from gnv2_nas.quality.predictor.file import load_predictor
+
+        load_predictor(path)
+    else:
+        from gnv2_nas.checkpoints.metadata import read_supernet_record
+
+        read_supernet_record(path)
+
+
+def check_has_images(info: EstimatorInfo, *, given: bool) -> None:
+    """Refuse an estimator that measures on images where none are given.
+
+    Raises:
+        InputError: it needs them.
+    """
+    if info.needs_data and not given:
+        raise InputError(
+            f"--quality {info.name} needs images: give --data DIR, a folder of class folders, "
+            "or --data digits"
+        )
+
+
+def get_estimator(spec: str, context: QualityContext = NO_CONTEXT) -> QualityEstimator:
+    """The estimator that NAME or NAME:FILE asks for.
+
+    Raises:
+        InputError: as `check_estimator`, or the estimator needs data and the context has none.
+    """
+    info = check_estimator(spec)
+    check_has_images(info, given=context.dataset is not None)
+    module, name = _CLASSES[info.name]
+    implementation = getattr(import_module(f"gnv2_nas.quality.{module}"), name)
+    estimator: QualityEstimator
+    if info.file:
+        file = spec.partition(":")[2]
+        estimator = implementation(Path(file) if file else None, context)
+    elif info.relative:
+        estimator = implementation(context.space)
+    else:
+        estimator = implementation()
+    return estimator

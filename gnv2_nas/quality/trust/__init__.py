@@ -1,0 +1,1 @@
+"""How far each score orders networks like their trained accuracies."""

@@ -1,0 +1,241 @@
+"""The trust check: train a handful of networks, and see how every score would have ordered them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.files.writing import content_hash
+from gnv2_nas.quality.accuracy.journal import AccuracyJournal, Evaluated
+from gnv2_nas.quality.base import QualityContext, QualityEstimator
+from gnv2_nas.quality.registry import get_estimator
+from gnv2_nas.quality.trust.networks import Drawn, DrawnNetwork
+from gnv2_nas.quality.trust.panel import (
+    BASELINE,
+    EstimatorTrust,
+    TrustNetwork,
+    TrustPanel,
+    accuracies_path,
+    trust_path,
+    with_gains,
+)
+from gnv2_nas.space import SearchSpace
+from gnv2_nas.stats.rank_agreement import RankAgreement, rank_agreement
+from gnv2_nas.training import Recipe, TrainingPoint, train_network
+
+if TYPE_CHECKING:
+    from gnv2_nas.data import Dataset
+
+
+@dataclass(frozen=True)
+class TrustPlan:
+    """The networks, their images and how they are trained."""
+
+    space: SearchSpace
+    """With as many classes as the data."""
+    dataset: Dataset
+    drawn: Drawn
+    recipe: Recipe
+    seeds: int
+
+    def journal(self) -> AccuracyJournal:
+        """Trainings under the conditions of this plan, beside the panel."""
+        recipe = msgspec.json.encode((self.recipe, self.dataset.augmentation)).decode()
+        path = accuracies_path(trust_path(self.space.name))
+        return AccuracyJournal(path, self.dataset.content_hash, recipe)
+
+    def finished(self) -> int:
+        """Trainings of this plan that an earlier run has finished."""
+        journal = self.journal()
+        return sum(
+            journal.find(network.architecture, seed) is not None
+            for network in self.drawn.networks
+            for seed in range(self.seeds)
+        )
+
+    def context(self) -> QualityContext:
+        return QualityContext(space=self.space, dataset=self.dataset)
+
+    def describe_training(self) -> str:
+        """The recipe in words."""
+        recipe, images = self.recipe, len(self.dataset.train)
+        epochs = recipe.steps * recipe.batch_size / images
+        return f"{recipe.steps} steps of {recipe.batch_size} images, {epochs:.3g} epochs"
+
+
+def make_panel(
+    plan: TrustPlan,
+    trainings: Sequence[Sequence[Evaluated]],
+    estimators: Mapping[str, QualityEstimator],
+) -> TrustPanel:
+    """The panel of networks that were trained; scores them."""
+    networks = tuple(
+        TrustNetwork(
+            architecture=drawn.architecture,
+            macs=drawn.counts.macs,
+            params=drawn.counts.params,
+            in_band=drawn.in_band,
+            accuracies=tuple(training.accuracy for training in of_network),
+        )
+        for drawn, of_network in zip(plan.drawn.networks, trainings, strict=True)
+    )
+    panel = TrustPanel(
+        space=plan.space.name,
+        space_hash=plan.space.content_hash,
+        num_classes=plan.space.num_classes,
+        data=plan.dataset.name,
+        data_hash=plan.dataset.content_hash,
+        band=plan.drawn.band,
+        networks=networks,
+        estimators=tuple(
+            _trust(spec, estimator, networks) for spec, estimator in estimators.items()
+        ),
+        ceiling=_between_seeds(networks),
+        ceiling_band=_between_seeds([network for network in networks if network.in_band]),
+        training=plan.describe_training(),
+        seconds=sum(training.seconds for each in trainings for training in each),
+    )
+    return with_gains(panel)
+
+
+def _trust(
+    spec: str, estimator: QualityEstimator, networks: Sequence[TrustNetwork]
+) -> EstimatorTrust:
+    file = spec.partition(":")[2]
+    scores, seconds = _scores(estimator, [network.architecture for network in networks])
+    known = [
+        (score, network)
+        for score, network in zip(scores, networks, strict=True)
+        if score is not None
+    ]
+    return EstimatorTrust(
+        spec=spec,
+        title=estimator.info.title,
+        file_hash=content_hash(Path(file)) if file else "",
+        is_accuracy=estimator.info.is_accuracy,
+        needs_data=estimator.info.needs_data,
+        scores=tuple(scores),
+        seconds=seconds,
+        overall=_agreement(known),
+        band=_agreement([each for each in known if each[1].in_band]),
+    )
+
+
+def _agreement(known: Sequence[tuple[float, TrustNetwork]]) -> RankAgreement | None:
+    return rank_agreement([score for score, _ in known], [each.accuracy for _, each in known])
+
+
+def _scores(
+    estimator: QualityEstimator, architectures: Sequence[Architecture]
+) -> tuple[list[float | None], float]:
+    """The scores, and the seconds that one took."""
+    start = time.perf_counter()
+    scores = [
+        estimator.score(arch) if estimator.info.compares(arch) else None for arch in architectures
+    ]
+    return scores, (time.perf_counter() - start) / len(architectures)
+
+
+def _between_seeds(networks: Sequence[TrustNetwork]) -> RankAgreement | None:
+    """τ between the first training of each network and the second."""
+    if any(len(network.accuracies) < 2 for network in networks):
+        return None
+    first, second = ([network.accuracies[seed] for network in networks] for seed in (0, 1))
+    return rank_agreement(first, second)
+
+
+class TrustProgress(msgspec.Struct, frozen=True):
+    """How far the trainings of a check are."""
+
+    done: int
+    """Trainings that are finished, those of earlier runs included."""
+    total: int
+    network: int
+    """Number of the network that is being trained, from 1."""
+    seed: int
+    point: TrainingPoint
+    seconds_left: float | None
+    """Of all trainings; None until the first steps are timed."""
+
+
+Observer = Callable[[TrustProgress], None]
+
+
+def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -> TrustPanel:
+    """Train what is not trained yet, score, compare.
+
+    Args:
+        specs: the estimators to check, as `--quality` takes them; the parameter count is added.
+
+    Raises:
+        InputError: an estimator does not fit the data or the space; before anything is trained.
+        TrainingError: a training failed; those that were finished are kept.
+    """
+    named = dict.fromkeys([BASELINE, *specs])
+    estimators = {spec: get_estimator(spec, plan.context()) for spec in named}
+    trainings = _train_all(plan, observer)
+    return make_panel(plan, trainings, estimators)
+
+
+def _train_all(plan: TrustPlan, observer: Observer) -> list[list[Evaluated]]:
+    """Of each network, one training a seed; all networks get the first seed before the second."""
+    journal, timing = plan.journal(), _Timing(plan)
+    networks = plan.drawn.networks
+    found: list[list[Evaluated]] = [[] for _ in networks]
+    for seed in range(plan.seeds):
+        for number, network in enumerate(networks):
+            known = journal.find(network.architecture, seed)
+            if known is None:
+
+                def observe(point: TrainingPoint, number: int = number, seed: int = seed) -> None:
+                    observer(timing.progress(number, seed, point))
+
+                result = train_network(
+                    network.architecture, plan.dataset, plan.recipe, None, seed=seed,
+                    observer=observe,
+                )  # fmt: skip
+                known = journal.add(
+                    network.architecture, seed, 100 * result.accuracy, result.seconds
+                )
+            timing.finished(network, known.seconds)
+            found[number].append(known)
+    return found
+
+
+class _Timing:
+    """Time left: a training takes a fixed part, and one in proportion to the multiply-adds."""
+
+    def __init__(self, plan: TrustPlan) -> None:
+        self._networks, self._seeds = plan.drawn.networks, plan.seeds
+        self._mean = sum(each.counts.macs for each in self._networks) / len(self._networks)
+        self._total = self._seeds * sum(map(self._work, self._networks))
+        self._done, self._work_done, self._seconds = 0, 0.0, 0.0
+
+    def finished(self, network: DrawnNetwork, seconds: float) -> None:
+        self._done += 1
+        self._work_done += self._work(network)
+        self._seconds += seconds
+
+    def progress(self, number: int, seed: int, point: TrainingPoint) -> TrustProgress:
+        network = self._networks[number]
+        share = point.step / point.steps
+        work = self._work_done + share * self._work(network)
+        spent = self._seconds + point.seconds
+        left = None if point.seconds_left is None else spent * (self._total / work - 1)
+        return TrustProgress(
+            done=self._done,
+            total=self._seeds * len(self._networks),
+            network=number + 1,
+            seed=seed,
+            point=point,
+            seconds_left=left,
+        )
+
+    def _work(self, network: DrawnNetwork) -> float:
+        return 1 + network.counts.macs / self._mean

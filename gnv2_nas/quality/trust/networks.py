@@ -1,0 +1,134 @@
+"""The networks that a trust check trains: half over the whole space, half inside a budget.
+
+Random networks that differ from each other, as those that a search ends at do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from statistics import median
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import InputError
+from gnv2_nas.graph import Counts, count
+from gnv2_nas.space import SearchSpace, Value
+from gnv2_nas.units import format_quantity, parse_quantity
+
+
+def varied_params(space: SearchSpace, rng: random.Random) -> dict[str, Value]:
+    """A random genotype: genes of one axis lean to one level.
+
+    With every gene drawn for itself, the dozens that a space has average out: all networks have
+    middling kernels, middling expansions and attention in half of their blocks (the central limit).
+    Here each axis has a level between its smallest and its largest choice, and each gene takes that
+    of its axis or is drawn for itself; how many do is drawn for each network.
+    """
+    following = rng.random()
+    levels: dict[str, float] = {}
+    params: dict[str, Value] = {}
+    for gene in space.genes:
+        level = levels.setdefault(gene.axis, rng.random())
+        place = level if rng.random() < following else rng.random()
+        params[gene.name] = gene.choices[int(place * len(gene.choices))]
+    return params
+
+
+BAND = 0.15
+"""Multiply-adds within ±15% are one budget."""
+FEWEST_NETWORKS = 2
+_FOR_MEDIAN = 400
+_MOST_TRIES = 10_000
+"""Some seconds; the band of a budget that needs more is hardly in the space."""
+
+
+class DrawnNetwork(msgspec.Struct, frozen=True):
+    """A network with its size."""
+
+    architecture: Architecture
+    counts: Counts
+    in_band: bool
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """Networks to train, and the multiply-adds that are inside the budget band."""
+
+    band: tuple[float, float]
+    networks: tuple[DrawnNetwork, ...]
+
+
+def budget_macs(text: str) -> float | None:
+    """Multiply-adds in a budget such as "4MFLOPs"; None for an empty one.
+
+    Raises:
+        BudgetError: it cannot be read.
+        InputError: it limits something else.
+    """
+    if not text:
+        return None
+    metric, amount = parse_quantity(text)
+    if metric != "macs":
+        raise InputError(f"the budget band is one of multiply-adds, for example 4MFLOPs: {text!r}")
+    return amount
+
+
+def draw_networks(
+    space: SearchSpace, networks: int, budget: float | None = None, seed: int = 0
+) -> Drawn:
+    """Distinct random networks (`varied_params`); of an odd number the middle one is drawn from the
+    band.
+
+    Args:
+        budget: multiply-adds in the middle of the band; None takes the median of the space.
+
+    Raises:
+        InputError: fewer than two networks, or none with such a budget was found.
+    """
+    if networks < FEWEST_NETWORKS:
+        raise InputError(f"--networks must be {FEWEST_NETWORKS} or more, but got {networks}")
+    sampled = _distinct(space, random.Random(seed))
+    if budget is None:
+        others = random.Random(f"{seed} median")
+        budget = median(count(space.sample(others)).macs for _ in range(_FOR_MEDIAN))
+    band = (budget * (1 - BAND), budget * (1 + BAND))
+    _check_band(space, band)
+    chosen: list[DrawnNetwork] = []
+    for network, counts in sampled:
+        inside = band[0] <= counts.macs <= band[1]
+        if inside or len(chosen) < networks // 2:
+            chosen.append(DrawnNetwork(network, counts, inside))
+        if len(chosen) == networks:
+            return Drawn(band, tuple(chosen))
+    known = sum(each.in_band for each in chosen)
+    raise InputError(
+        f"only {known} of {_MOST_TRIES} random networks of space {space.name!r} have "
+        f"{_words(band)}; choose another --budget or fewer --networks"
+    )
+
+
+def _check_band(space: SearchSpace, band: tuple[float, float]) -> None:
+    """Raise InputError when the band lies below or above the whole space."""
+    low, high = (
+        float(count(space.decode(corner)).macs) for corner in (space.smallest(), space.largest())
+    )
+    if band[1] < low or band[0] > high:
+        raise InputError(
+            f"--budget: no network of space {space.name!r} has {_words(band)}; it goes from "
+            f"{_words((low, high))}"
+        )
+
+
+def _words(band: tuple[float, float]) -> str:
+    low, high = (format_quantity("macs", bound) for bound in band)
+    return f"{low} to {high}"
+
+
+def _distinct(space: SearchSpace, rng: random.Random) -> Iterator[tuple[Architecture, Counts]]:
+    seen = set()
+    for _ in range(_MOST_TRIES):
+        network = space.decode(varied_params(space, rng))
+        if network.id not in seen:
+            seen.add(network.id)
+            yield network, count(network)
