@@ -19,13 +19,13 @@ from rich.table import Table
 from benchmarks.table import machine, table
 from gnv2_nas.measurement import Measurement, measure
 from gnv2_nas.measurement.comparison import compare
-from gnv2_nas.search import defaults
-from gnv2_nas.search.objectives import loss
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import Candidate, StudyRecord
-from gnv2_nas.search.request import SearchRequest, check_request
-from gnv2_nas.search.session import SearchSession
+from gnv2_nas.search.analysis.pareto import front
 from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.study import defaults
+from gnv2_nas.search.study.objectives import loss
+from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.workflows.search import SearchSession
+from gnv2_nas.workflows.search_request import SearchRequest, check_request
 
 SECONDS_PER_NETWORK = 3.0
 PROMISED = 0.9
@@ -34,8 +34,8 @@ COLUMNS = ("network", "score", "÷ V2 1.0 then", "÷ V2 1.0 now", "still on the 
 
 
 def run() -> Table:
-    from gnv2_nas.report.knee import knee
-    from gnv2_nas.search.finish import finish
+    from gnv2_nas.search.analysis.comparison import knee
+    from gnv2_nas.search.confirmation import finish
 
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         request = SearchRequest(space="tiny", trials=TRIALS, timeout=600.0, changes=0)

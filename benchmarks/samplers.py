@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from gnv2_nas.search.predictor_sampler import PredictorSampler
+from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
 
 OURS, RANDOM, NSGA2 = "predictor", "random", "nsga2"
 

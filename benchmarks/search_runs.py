@@ -15,7 +15,7 @@ import optuna
 from benchmarks.landscapes.landscape import Landscape
 from benchmarks.landscapes.opening import open_landscape
 from benchmarks.samplers import make_sampler
-from gnv2_nas.search.hypervolume import hypervolume
+from gnv2_nas.search.analysis.pareto import hypervolume
 
 PROCESSES = 2
 

@@ -18,14 +18,14 @@ from gnv2_nas.devices import huge_pages
 from gnv2_nas.measurement import journal, protocol
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report import write_report
-from gnv2_nas.report.knee import knee
 from gnv2_nas.search import loop
+from gnv2_nas.search.analysis.comparison import knee
+from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.evaluate import Evaluator
-from gnv2_nas.search.finish import finish
 from gnv2_nas.search.proposals import Proposals
-from gnv2_nas.search.request import CheckedRequest, SearchRequest, check_request
-from gnv2_nas.search.session import SearchSession
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.workflows.search import SearchSession
+from gnv2_nas.workflows.search_request import CheckedRequest, SearchRequest, check_request
 
 TRIALS = 200
 HOURS = 4 * 3600.0

@@ -20,8 +20,8 @@ from rich.table import Table
 from benchmarks.table import milliseconds, table
 from gnv2_nas.arch import preset
 from gnv2_nas.graph import count
-from gnv2_nas.search.records import Candidate, Settings
 from gnv2_nas.search.storage.store import Progress, Provenance, Store, open_or_create, open_study
+from gnv2_nas.search.study.records import Candidate, Settings
 
 GENES: dict[str, BaseDistribution] = {
     f"stage.{number // 8}.gene.{number % 8}": (

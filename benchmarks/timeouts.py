@@ -19,8 +19,8 @@ from rich.table import Table
 
 from benchmarks.load import computing
 from benchmarks.table import machine, table
-from gnv2_nas.search.records import Candidate
 from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.units import parse_duration
 
 LIMITS = ("25s", "60s", "2m")

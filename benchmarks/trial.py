@@ -15,9 +15,9 @@ from gnv2_nas.quality.proxies.zen import ZenScore
 from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime, OnnxSession
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.proposals import Proposals
-from gnv2_nas.search.request import SearchRequest, check_request
-from gnv2_nas.search.session import SearchSession
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.workflows.search import SearchSession
+from gnv2_nas.workflows.search_request import SearchRequest, check_request
 
 TRIALS = 24
 PARTS: dict[str, tuple[type, str]] = {

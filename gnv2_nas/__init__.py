@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gnv2_nas.graph import Counts, Graph, count, lower
     from gnv2_nas.measurement import Measurement, measure
     from gnv2_nas.nn import build_model, load_weights
-    from gnv2_nas.search.predictor_sampler import PredictorSampler
+    from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
     from gnv2_nas.space import SearchSpace, list_spaces, load_space
 
 __version__ = "0.1.0"
@@ -29,7 +29,7 @@ _HOMES = {
     "Counts": "graph",
     "Graph": "graph",
     "Measurement": "measurement",
-    "PredictorSampler": "search.predictor_sampler",
+    "PredictorSampler": "search.sampler.predictor_sampler",
     "SearchSpace": "space",
     "build_model": "nn",
     "count": "graph",

@@ -16,7 +16,7 @@ from gnv2_nas.cli.profile import _found
 from gnv2_nas.commands import command, command_line, quoted
 from gnv2_nas.errors import InputError
 from gnv2_nas.report.wording import next_command
-from gnv2_nas.search.request import SearchRequest, check_request, check_study_name
+from gnv2_nas.workflows.search_request import SearchRequest, check_request, check_study_name
 from tests.report.studies import candidate, found_architecture, study
 
 NAMES = (
@@ -74,7 +74,7 @@ def test_a_name_that_no_terminal_shows_is_refused_before_anything_is_made(
 
 
 def test_a_network_named_twice_is_two_whatever_the_study_is_called(monkeypatch):
-    monkeypatch.setattr("gnv2_nas.search.networks.find_network", lambda name, _: name)
+    monkeypatch.setattr("gnv2_nas.workflows.references.find_network", lambda name, _: name)
     found = _found(["a b:1", "demo:1", "a b:1", "a b:1", "a:1"], "")
     assert list(found) == ["a b:1", "demo:1", "a b:1 (2)", "a b:1 (3)", "a:1"]
     assert list(found.values()) == ["a b:1", "demo:1", "a b:1", "a b:1", "a:1"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.landscapes.drawing import Params, draw_params, from_digits, to_digits
 from benchmarks.landscapes.truth import Matrix
-from gnv2_nas.search.pareto import non_dominated
+from gnv2_nas.search.analysis.pareto import non_dominated
 from gnv2_nas.space import SearchSpace
 
 GENERATIONS = 40

@@ -56,7 +56,7 @@ def _estimators() -> Iterable[str]:
 
 
 def _samplers() -> Iterable[str]:
-    from gnv2_nas.search.sampler import SAMPLERS
+    from gnv2_nas.search.sampler.factory import SAMPLERS
 
     return SAMPLERS
 

@@ -89,7 +89,7 @@ def fit(
     [cyan]gnv2-nas devices fit cpu-int8 --from profiles/cpu.latency.json[/]
     """
     from gnv2_nas.cli.latency import fit_with_progress, print_fit
-    from gnv2_nas.search.latency_request import LatencyFitRequest
+    from gnv2_nas.workflows.latency import LatencyFitRequest
 
     request = LatencyFitRequest(
         device=name,

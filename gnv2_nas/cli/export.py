@@ -17,7 +17,7 @@ from gnv2_nas.cli.weights import WeightsFrom, weighed
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.files.outputs import Kind, check_outputs
-from gnv2_nas.search import defaults
+from gnv2_nas.search.study import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture, Preprocessing
@@ -98,7 +98,7 @@ def export(
         raise UnknownNameError("precision", precision, PRECISIONS)
     if format == "json" and weights is not None:
         raise InputError("--weights has no place in the JSON of an architecture; leave it out")
-    from gnv2_nas.search.networks import find_network, is_weights
+    from gnv2_nas.workflows.references import find_network, is_weights
 
     arch = find_network(network, storage)
     inputs = (network, weights, calibration_images)

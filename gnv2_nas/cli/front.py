@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.networks import latency_cells
-from gnv2_nas.search.pareto import nearest_to_budgets
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.analysis.pareto import nearest_to_budgets
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 
 def print_front(record: StudyRecord, members: Sequence[Candidate]) -> None:

@@ -18,9 +18,13 @@ from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement.record import NORMAL_95
-from gnv2_nas.search.latency_fit import known_measurements, run_latency_fit
-from gnv2_nas.search.latency_request import LatencyFitRequest, check_latency_fit
 from gnv2_nas.units import format_duration
+from gnv2_nas.workflows.latency import (
+    LatencyFitRequest,
+    check_latency_fit,
+    known_measurements,
+    run_latency_fit,
+)
 
 Fit = tuple[LatencyModel, FittedOn, Path]
 

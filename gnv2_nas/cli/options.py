@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.cli import any_case
-from gnv2_nas.search import defaults
+from gnv2_nas.search.study import defaults
 
 Storage = Annotated[
     str, typer.Option(help="Database of studies: sqlite:///FILE or any URL Optuna takes.")

@@ -13,7 +13,7 @@ from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.live import LiveLine
 from gnv2_nas.cli.options import DeviceName, Json, Storage
 from gnv2_nas.errors import InputError
-from gnv2_nas.search import defaults
+from gnv2_nas.search.study import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture
@@ -73,7 +73,7 @@ def profile(
 def _found(names: Sequence[str], storage: str) -> dict[str, Architecture]:
     """Label → network. The same network twice is measured twice: how far apart the two are is worth
     knowing."""
-    from gnv2_nas.search.networks import find_network
+    from gnv2_nas.workflows.references import find_network
 
     found: dict[str, Architecture] = {}
     seen: Counter[str] = Counter()
@@ -86,7 +86,7 @@ def _found(names: Sequence[str], storage: str) -> dict[str, Architecture]:
 def _limit(budget: str) -> float | None:
     if not budget:
         return None
-    from gnv2_nas.search.budgets import parse_budget
+    from gnv2_nas.search.study.budgets import parse_budget
 
     parsed = parse_budget(budget)
     if parsed.metric != "latency":
@@ -132,7 +132,7 @@ def _measured(
     """Latencies in the order given, kept in the device's file."""
     from gnv2_nas.cli.measuring import calibrated_device, measure_with_progress
     from gnv2_nas.measurement import journal
-    from gnv2_nas.search.device_files import check_device_files
+    from gnv2_nas.workflows.device_files import check_device_files
 
     check_device_files(device)
     opened = calibrated_device(device)

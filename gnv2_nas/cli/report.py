@@ -8,7 +8,7 @@ import typer
 
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.options import REPORTS, Json, ReportFolder, Storage
-from gnv2_nas.search import defaults
+from gnv2_nas.search.study import defaults
 
 
 def report(

@@ -12,12 +12,12 @@ from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storage
 from gnv2_nas.commands import PROGRAM, command_line
-from gnv2_nas.search import defaults
+from gnv2_nas.search.study import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.cli.progress import SearchProgress
-    from gnv2_nas.search.request import CheckedRequest
-    from gnv2_nas.search.session import SearchSession
+    from gnv2_nas.workflows.search import SearchSession
+    from gnv2_nas.workflows.search_request import CheckedRequest
 
 
 def search(
@@ -91,8 +91,8 @@ def search(
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
     from gnv2_nas.report import check_report_files
-    from gnv2_nas.search.request import SearchRequest, check_request
     from gnv2_nas.units import parse_duration
+    from gnv2_nas.workflows.search_request import SearchRequest, check_request
 
     asked = SearchRequest(
         budgets=tuple(budget or ()),
@@ -153,8 +153,8 @@ def _run(checked: CheckedRequest, *, began: float | None, json: bool) -> None:
 
 def _searched(session: SearchSession, progress: SearchProgress) -> str:
     """Search, then measure the front side by side and ask what its best compromise is made of."""
-    from gnv2_nas.report.knee import knee
-    from gnv2_nas.search.finish import finish
+    from gnv2_nas.search.analysis.comparison import knee
+    from gnv2_nas.search.confirmation import finish
 
     objectives = session.checked.settings.objectives
     loop = session.loop(progress.show)
@@ -169,7 +169,7 @@ def _searched(session: SearchSession, progress: SearchProgress) -> str:
 
 def _opened(checked: CheckedRequest, began: float | None) -> SearchSession:
     from gnv2_nas.cli.measuring import with_progress
-    from gnv2_nas.search.session import SearchSession
+    from gnv2_nas.workflows.search import SearchSession
 
     if not checked.settings.data:
         return SearchSession(checked, waiting=say, began=began)
@@ -187,9 +187,9 @@ def _told(session: SearchSession) -> list[str]:
 def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:
     from gnv2_nas.cli.front import print_front
     from gnv2_nas.report import write_report
-    from gnv2_nas.report.knee import knee
     from gnv2_nas.report.wording import next_command
-    from gnv2_nas.search.pareto import front
+    from gnv2_nas.search.analysis.comparison import knee
+    from gnv2_nas.search.analysis.pareto import front
 
     record = session.store.record()
     files = write_report(record, checked.request.reports)

@@ -52,7 +52,7 @@ def _list(json: bool) -> None:
 
 def _show(name: str, json: bool) -> None:
     from gnv2_nas.cli.networks import size_line
-    from gnv2_nas.search.budgets import corner_networks
+    from gnv2_nas.search.study.budgets import corner_networks
     from gnv2_nas.space import load_space
 
     space = load_space(name)

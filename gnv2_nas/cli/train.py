@@ -11,7 +11,7 @@ from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.cli import any_case
 from gnv2_nas.cli.options import Json, Storage
 from gnv2_nas.cli.weights import WeightsFrom
-from gnv2_nas.search import defaults
+from gnv2_nas.search.study import defaults
 
 
 def train(

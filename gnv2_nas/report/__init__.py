@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnv2_nas.report.naming import ReportFiles, check_report_files, report_files
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.study.records import StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd

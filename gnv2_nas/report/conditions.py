@@ -8,7 +8,7 @@ from importlib import metadata
 
 from gnv2_nas.measurement.comparison import check_budget
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 _CLOCKS = {"cpu": "CPU time", "wall": "wall time", "device": "the accelerator's own time"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from gnv2_nas.search.confirmed import confirmed_among
-from gnv2_nas.search.records import Candidate
+from gnv2_nas.search.analysis.baselines import confirmed_among
+from gnv2_nas.search.study.records import Candidate
 
 NAMED = 5
 """Trials that are named at most."""

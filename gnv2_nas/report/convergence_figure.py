@@ -10,9 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from gnv2_nas.report.terms import format_share
 from gnv2_nas.report.traces import DIM, FRONT
-from gnv2_nas.search.convergence import (
+from gnv2_nas.search.analysis.convergence import (
     PATIENCE,
     GainLeft,
     gain_left,
@@ -20,7 +19,8 @@ from gnv2_nas.search.convergence import (
     is_flat,
     scaled_losses,
 )
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.study.metrics import format_share
+from gnv2_nas.search.study.records import StudyRecord
 
 FEWEST_DRAWN = 10
 """Evaluations that make a line worth drawing."""

@@ -45,8 +45,8 @@ from typing import Any
 import pandas as pd
 
 from gnv2_nas.report.architecture_text import attention_modules, stage_expansions, stage_widths
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 
 _TYPES = {
     "trial": "int64",

@@ -14,9 +14,9 @@ from gnv2_nas.report import traces
 from gnv2_nas.report.extents import Extent, extents, is_near, stretched
 from gnv2_nas.report.labels import label_positions
 from gnv2_nas.report.points import Groups, group, scaled
-from gnv2_nas.report.terms import Term, term
 from gnv2_nas.report.wording import best_word
-from gnv2_nas.search.records import ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.records import ObjectiveName, StudyRecord
 
 
 class BudgetLine(msgspec.Struct, frozen=True):

@@ -22,12 +22,12 @@ from gnv2_nas.report.predictions import prediction_checks, prediction_sentence
 from gnv2_nas.report.recommendation import Recommendation
 from gnv2_nas.report.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.table import COLUMNS, front_rows, stock_rows
-from gnv2_nas.report.terms import format_share, term
 from gnv2_nas.report.trust_box import TrustBox
 from gnv2_nas.report.wording import best_word, next_command, reference
-from gnv2_nas.search.convergence import BEYOND
-from gnv2_nas.search.effects import MeasuredChange
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.analysis.ablation import MeasuredChange
+from gnv2_nas.search.analysis.convergence import BEYOND
+from gnv2_nas.search.study.metrics import format_share, term
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 
 def page(

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from gnv2_nas.report.terms import Term, format_accuracy, format_score, term
 from gnv2_nas.report.wording import best_word, reference
-from gnv2_nas.search.effects import Effect, MeasuredChange
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.analysis.ablation import Effect, MeasuredChange
+from gnv2_nas.search.study.metrics import Term, format_accuracy, format_score, term
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 _TOLD = 3
 """Changes that are told in sentences; the table has all."""

@@ -10,9 +10,9 @@ import pandas as pd
 
 from gnv2_nas.report.architecture_text import describe
 from gnv2_nas.report.frames import column
-from gnv2_nas.report.terms import Term, term
 from gnv2_nas.report.wording import over_budget
-from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 from gnv2_nas.units import format_quantity
 
 DOMINATED_DRAWN = 1000

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.measurement.record import NORMAL_95
-from gnv2_nas.report.terms import Term, format_share
 from gnv2_nas.report.wording import terms_of
-from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import Term, format_share
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)

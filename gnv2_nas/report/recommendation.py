@@ -12,9 +12,6 @@ from typing import Literal
 import msgspec
 
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.report.comparison import Comparison, compare, stock_candidate
-from gnv2_nas.report.knee import knee
-from gnv2_nas.report.terms import Term, term
 from gnv2_nas.report.wording import (
     STOCK_TITLE,
     against,
@@ -27,9 +24,11 @@ from gnv2_nas.report.wording import (
     terms_of,
     values,
 )
-from gnv2_nas.search.baselines import published_name
-from gnv2_nas.search.pareto import nearest_to_budgets
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.analysis.baselines import published_name
+from gnv2_nas.search.analysis.comparison import Comparison, compare, knee, stock_candidate
+from gnv2_nas.search.analysis.pareto import nearest_to_budgets
+from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 Tone = Literal["good", "unclear", "plain"]
 _TONES: dict[str, Tone] = {"better": "good", "unclear": "unclear", "none": "plain"}

@@ -12,9 +12,9 @@ from gnv2_nas.report import traces
 from gnv2_nas.report.extents import extents
 from gnv2_nas.report.labels import label_positions
 from gnv2_nas.report.points import Groups, group
-from gnv2_nas.report.terms import Term, term
-from gnv2_nas.search.pareto import front_of
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.analysis.pareto import front_of
+from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MOSTLY_SIZE = 0.8

@@ -11,9 +11,9 @@ import numpy as np
 
 from gnv2_nas.report.architecture_text import stage_widths
 from gnv2_nas.report.naming import file_stem
-from gnv2_nas.report.terms import format_accuracy, format_score
 from gnv2_nas.report.wording import best_word, over_budget, reference
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.study.metrics import format_accuracy, format_score
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 ROWS_SHOWN = 200
 """More are thinned evenly: nobody reads them, and each carries its architecture."""

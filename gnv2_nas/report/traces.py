@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from gnv2_nas.report.points import Points
-from gnv2_nas.report.terms import Term
+from gnv2_nas.search.study.metrics import Term
 
 Errors = tuple[list[float], list[float]]
 """Below and above each point."""

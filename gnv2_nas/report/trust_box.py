@@ -13,7 +13,7 @@ from gnv2_nas.quality.trust.panel import BASELINE, BETTER, TrustPanel, verdict
 from gnv2_nas.report.offline import figure_json
 from gnv2_nas.report.trust_figure import _trust_figure, _trust_info
 from gnv2_nas.report.trust_table import TRUST_COLUMNS, TrustRow, trust_caption, trust_rows
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.study.records import StudyRecord
 
 
 class TrustBox(msgspec.Struct, frozen=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gnv2_nas.commands import command
-from gnv2_nas.report.comparison import Comparison, latency_ratio, latency_ratio_interval
-from gnv2_nas.report.terms import Term, format_share, term
-from gnv2_nas.search.defaults import STORAGE
-from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.analysis.comparison import Comparison, latency_ratio, latency_ratio_interval
+from gnv2_nas.search.study.defaults import STORAGE
+from gnv2_nas.search.study.metrics import Term, format_share, term
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 
 STOCK_TITLE = "stock GhostNetV2 1.0"
 

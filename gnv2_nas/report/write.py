@@ -14,10 +14,10 @@ from gnv2_nas.report.naming import ReportFiles, check_report_files
 from gnv2_nas.report.page import page
 from gnv2_nas.report.recommendation import Recommendation, recommend
 from gnv2_nas.report.trust_box import trust_box, trust_sentence
-from gnv2_nas.search.effects import MeasuredChange, measured_changes
-from gnv2_nas.search.evidence import trust_of
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.analysis.ablation import MeasuredChange, measured_changes
+from gnv2_nas.search.analysis.evidence import trust_of
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 
 def write(record: StudyRecord, folder: Path) -> ReportFiles:

@@ -1,4 +1,1 @@
-"""The search: budgets, objectives, samplers, the loop, the store and the front.
-
-`request` and what it imports are light; `session`, `loop` and `store` load optuna.
-"""
+"""The search: what is asked, what is proposed, evaluated, kept and found."""

@@ -1,4 +1,7 @@
-"""Scoring and measuring: from an architecture to a `Candidate`."""
+"""Scoring and measuring: from an architecture to a `Candidate`.
+
+One reference for the milliseconds of a study, whoever measures.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.protocol import measure
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality.base import QualityEstimator
-from gnv2_nas.search.budgets import excesses, violations
-from gnv2_nas.search.deadline import Deadline
-from gnv2_nas.search.pace import Pace
-from gnv2_nas.search.records import Candidate, Origin, Prediction, Settings
-from gnv2_nas.search.working.workers import OutOfTime, WorkerError, Workers
+from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
+from gnv2_nas.search.pace import Deadline, Pace
+from gnv2_nas.search.storage.stored_study import Store
+from gnv2_nas.search.study.budgets import excesses, violations
+from gnv2_nas.search.study.records import Candidate, Origin, Prediction, Settings
 from gnv2_nas.space import Value
 
 PRECISION = 0.03
@@ -208,3 +211,21 @@ def in_milliseconds_of(reference_ms: float, latency: Measurement) -> Measurement
     ms = latency.ratio * reference_ms
     low, high = (end * ms / latency.ms for end in latency.ci95)
     return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))
+
+
+def in_one_reference(
+    latencies: Sequence[Measurement | None], store: Store, evaluator: Evaluator
+) -> list[Measurement | None]:
+    """The first measurement of a study decides what its milliseconds are expressed in.
+
+    Another process may have been first while this one measured: then that one's is taken, here
+    and by `evaluator` from now on.
+    """
+    first = next((each for each in latencies if each is not None), None)
+    if first is None:
+        return list(latencies)
+    kept = store.keep_reference(evaluator.reference_ms, first.fingerprint)
+    if kept.reference_ms is None:
+        return list(latencies)
+    evaluator.reference_ms = kept.reference_ms
+    return [each and in_milliseconds_of(kept.reference_ms, each) for each in latencies]

@@ -14,21 +14,19 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.comparison import pooled
-from gnv2_nas.search.baselines import published_name, stock_networks
-from gnv2_nas.search.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
-from gnv2_nas.search.deadline import Deadline
-from gnv2_nas.search.evaluate import Evaluator, Score
-from gnv2_nas.search.one_reference import in_one_reference
-from gnv2_nas.search.pareto import front_of
+from gnv2_nas.search.analysis.baselines import published_name, stock_networks
+from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
+from gnv2_nas.search.analysis.pareto import front_of
+from gnv2_nas.search.engine.workers import OutOfTime, WorkerError
+from gnv2_nas.search.evaluate import Evaluator, Score, in_one_reference
+from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposal, Proposals
-from gnv2_nas.search.records import Candidate
-from gnv2_nas.search.second_looks import second_looks
+from gnv2_nas.search.sampler.remeasurement import second_looks
 from gnv2_nas.search.status import Observer, Status
-from gnv2_nas.search.storage.remeasured import with_latency
 from gnv2_nas.search.storage.stored_study import Store
-from gnv2_nas.search.storage.study_format import Progress, candidate_of
+from gnv2_nas.search.storage.study_format import Progress, candidate_of, with_latency
+from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.search.timetable import Timetable
-from gnv2_nas.search.working.workers import OutOfTime, WorkerError
 from gnv2_nas.space import SearchSpace
 
 BATCH = 8

@@ -17,11 +17,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.search.budgets import Params, excesses, find_feasible, violations
-from gnv2_nas.search.deadline import Deadline
-from gnv2_nas.search.objectives import DIRECTIONS
-from gnv2_nas.search.predictor_sampler import PredictorSampler
-from gnv2_nas.search.records import Budget, Candidate, ObjectiveName, Origin, Prediction
+from gnv2_nas.search.pace import Deadline
+from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
+from gnv2_nas.search.study.budgets import Params, excesses, find_feasible, violations
+from gnv2_nas.search.study.objectives import DIRECTIONS
+from gnv2_nas.search.study.records import Budget, Candidate, ObjectiveName, Origin, Prediction
 from gnv2_nas.space import SearchSpace
 
 MISSES_BEFORE_REPAIR = 8

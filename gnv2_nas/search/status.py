@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gnv2_nas.search.records import Candidate
+from gnv2_nas.search.study.records import Candidate
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from gnv2_nas.search.deadline import Deadline
 from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK
-from gnv2_nas.search.pace import Pace
-from gnv2_nas.search.second_looks import A_BATCH
+from gnv2_nas.search.pace import Deadline, Pace
+from gnv2_nas.search.sampler.remeasurement import A_BATCH
 
 FINISHING = 0.2, 60.0
 """Share of the time, and seconds, that are kept for measuring the front in the end, at most."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from gnv2_nas.search.records import StudyRecord
 from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.study.records import StudyRecord
 from tests.cli.command import Answer, gnv2_nas
 from tests.search.spaces import SMALL, write_space
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.cli.front import print_front
-from gnv2_nas.search.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 from tests.report.studies import candidate, found_architecture, study
 
 

@@ -33,8 +33,8 @@ def shorten() -> None:
         measuring = importlib.import_module(f"gnv2_nas.measurement.{name}")
         measuring.Plan = functools.partial(measuring.Plan, rounds=ROUNDS, max_sessions=1)
     measuring.PLAN = measuring.Plan()
-    importlib.import_module("gnv2_nas.search.networks")  # goes on knowing every preset
-    for name in ("gnv2_nas.search.baselines", "gnv2_nas.arch"):
+    importlib.import_module("gnv2_nas.workflows.references")  # goes on knowing every preset
+    for name in ("gnv2_nas.search.analysis.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK
     importlib.import_module("gnv2_nas.quality.proxies.az_nas")._REFERENCES = REFERENCES
     _fewer_digits()

@@ -15,8 +15,8 @@ from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.graph import Op, lower, op_activation_bytes, op_macs
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.record import NORMAL_95
-from gnv2_nas.search.balanced import draw_balanced
 from gnv2_nas.space import load_space
+from gnv2_nas.workflows.latency import draw_balanced
 
 REFERENCE_MS = 8.0
 

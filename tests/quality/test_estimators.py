@@ -18,7 +18,7 @@ from gnv2_nas.quality import (
     check_estimator,
     get_estimator,
 )
-from gnv2_nas.search import defaults
+from gnv2_nas.search.study import defaults
 from tests.quality.estimator_contract import SMALL, EstimatorContract
 from tests.quality.small_space import small_space
 from tests.strategies import architectures

@@ -14,9 +14,9 @@ from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.record import Errors, Measurement
-from gnv2_nas.report.knee import knee
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import (
+from gnv2_nas.search.analysis.comparison import knee
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import (
     Budget,
     Candidate,
     ObjectiveName,

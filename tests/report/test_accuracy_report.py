@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.report import write_report
-from gnv2_nas.report.terms import term
 from gnv2_nas.report.trust_figure import _trust_figure, _trust_info
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.study.metrics import term
+from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.space import load_space
 from tests.report.panels import panel, trust
 from tests.report.studies import candidate, found_architecture, stock, study

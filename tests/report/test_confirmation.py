@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gnv2_nas.report.confirmation import confirmation_sentence
-from gnv2_nas.search.pareto import front
+from gnv2_nas.search.analysis.pareto import front
 from tests.report.studies import typical
 
 MEMBERS = front(typical(40))

@@ -14,9 +14,9 @@ from gnv2_nas.report.convergence_figure import (
     convergence_sentences,
 )
 from gnv2_nas.report.front_figure import _front_figure, _front_info
-from gnv2_nas.report.terms import format_share
-from gnv2_nas.search.convergence import hypervolume_history
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.analysis.convergence import hypervolume_history
+from gnv2_nas.search.study.metrics import format_share
+from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import searched, typical
 
 RECORD = searched()

@@ -9,8 +9,8 @@ from gnv2_nas.report.front_figure import FrontInfo, _front_figure, _front_info, 
 from gnv2_nas.report.labels import label_positions
 from gnv2_nas.report.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
 from gnv2_nas.report.size_figure import _size_figure, _size_info, sentences
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import ObjectiveName, StudyRecord
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import ObjectiveName, StudyRecord
 from tests.report.studies import candidate, found_architecture, stock, study, typical
 
 

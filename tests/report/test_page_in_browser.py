@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.report import write_report
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import StudyRecord
 from tests.report.conftest import Opened, open_file
 from tests.report.studies import searched, study, typical
 

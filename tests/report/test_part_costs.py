@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.report.part_costs import PartCosts, change_sentence, part_costs
-from gnv2_nas.report.terms import term
-from gnv2_nas.search.effects import Effect, MeasuredChange, measured_changes
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.analysis.ablation import Effect, MeasuredChange, measured_changes
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.metrics import term
+from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import candidate, found_architecture, searched, typical
 
 ZEN = term("quality", ESTIMATORS["zen"])

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.report.predictions import prediction_checks, prediction_sentence
-from gnv2_nas.search.records import Candidate, Prediction
+from gnv2_nas.search.study.records import Candidate, Prediction
 from tests.report.studies import STOCK_MS, candidate, found_architecture, searched, study, typical
 
 

@@ -9,8 +9,8 @@ import pytest
 from gnv2_nas.arch import preset
 from gnv2_nas.report.conditions import cautions
 from gnv2_nas.report.recommendation import Recommendation, recommend
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 from tests.report.studies import candidate, found_architecture, stock, study, typical
 
 

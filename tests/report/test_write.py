@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files.outputs import PAGE_MARK
 from gnv2_nas.report import ReportFiles, report_files, write_report
-from gnv2_nas.search.pareto import front
-from gnv2_nas.search.records import StudyRecord
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import StudyRecord
 from tests.confined import run_python
 from tests.report.studies import (
     candidate,

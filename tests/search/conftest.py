@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.space import SearchSpace
-from tests.search.postgres import PostgresServer, running_server
 from tests.search.spaces import SIX, SMALL, space_of
+from tests.search.storage.postgres import PostgresServer, running_server
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from typing import Any
 
 from gnv2_nas.devices.device import Calibration
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.search.request import SearchRequest, check_request
-from gnv2_nas.search.session import SearchSession
+from gnv2_nas.workflows.search import SearchSession
+from gnv2_nas.workflows.search_request import SearchRequest, check_request
 from tests.search.spaces import SMALL, write_space
 
 STORAGE = "sqlite:///studies.db"

@@ -18,16 +18,16 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.report.knee import knee
-from gnv2_nas.search.budgets import parse_budgets
-from gnv2_nas.search.deadline import Deadline
+from gnv2_nas.search.analysis.comparison import knee
+from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK, Evaluator
-from gnv2_nas.search.finish import finish
 from gnv2_nas.search.loop import SearchLoop
+from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
-from gnv2_nas.search.records import Candidate, Settings
 from gnv2_nas.search.storage.stored_study import Store
 from gnv2_nas.search.storage.study_format import Progress
+from gnv2_nas.search.study.budgets import parse_budgets
+from gnv2_nas.search.study.records import Candidate, Settings
 from gnv2_nas.space import SearchSpace
 from tests.search.stored import PROVENANCE, latency
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gnv2_nas.report.knee import knee
-from gnv2_nas.search import finish
+from gnv2_nas.search import confirmation as finish
+from gnv2_nas.search.analysis.comparison import knee
+from gnv2_nas.search.confirmation import confirm_front, evaluate_changes
 from gnv2_nas.search.evaluate import Evaluator
-from gnv2_nas.search.finish import confirm_front, evaluate_changes
 from tests.search.searching import calibrated, session
 
 BRIEFLY = {"precision": 0.5, "seconds_per_network": 0.02}

@@ -10,8 +10,7 @@ import pytest
 
 from gnv2_nas.devices.lock import Turn, measuring, scoring, waiting_until
 from gnv2_nas.errors import OutOfTimeError
-from gnv2_nas.search.deadline import Deadline
-from gnv2_nas.search.pace import Pace
+from gnv2_nas.search.pace import Deadline, Pace
 from tests.search.simulated import Machine, SimulatedEvaluator, simulated
 from tests.search.spaces import AT_32
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gnv2_nas.report.knee import knee
-from gnv2_nas.search.deadline import Deadline
-from gnv2_nas.search.effects import change_between
-from gnv2_nas.search.finish import finish
+from gnv2_nas.search.analysis.ablation import change_between
+from gnv2_nas.search.analysis.comparison import knee
+from gnv2_nas.search.confirmation import finish
+from gnv2_nas.search.pace import Deadline
 from tests.search.searching import session
 
 OBJECTIVES = ("quality", "macs")

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.killing import Outcome, killed
 from gnv2_nas.arch import list_presets
-from gnv2_nas.search.storage.interrupts import interrupts_wait
+from gnv2_nas.search.storage.retries import interrupts_wait
 from gnv2_nas.search.storage.store import open_study
 from tests.confined import run
 from tests.search.forks import Forks
@@ -165,7 +165,7 @@ def test_no_room_for_a_database_at_all(folder):
 
 INTERRUPTED = """
 import signal
-from gnv2_nas.search.storage.interrupts import interrupts_wait
+from gnv2_nas.search.storage.retries import interrupts_wait
 
 @interrupts_wait()
 def write():

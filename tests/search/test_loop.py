@@ -10,13 +10,13 @@ import torch
 
 from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.nn import build_model
-from gnv2_nas.search.convergence import FEWEST
+from gnv2_nas.search.analysis.convergence import FEWEST
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.engine.workers import WorkerError
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
-from gnv2_nas.search.pareto import front
 from gnv2_nas.search.storage.store import open_study
-from gnv2_nas.search.working.workers import WorkerError
-from tests.search.asking import QUICK_SAMPLERS
+from tests.search.sampler.asking import QUICK_SAMPLERS
 from tests.search.searching import STORAGE, calibrated, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
 from tests.search.stored import latency

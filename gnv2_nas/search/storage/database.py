@@ -13,10 +13,10 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
 from gnv2_nas.errors import InputError, StorageError, StudyError
-from gnv2_nas.search.storage.database_url import SqliteFile, for_optuna, sqlite_file
-from gnv2_nas.search.storage.interrupts import interrupts_wait
-from gnv2_nas.search.storage.making_tables import make_tables
-from gnv2_nas.search.storage.refusals import DATABASE_ERRORS, refusal_of
+from gnv2_nas.search.storage.errors import DATABASE_ERRORS, refusal_of
+from gnv2_nas.search.storage.retries import interrupts_wait
+from gnv2_nas.search.storage.sqlite_tables import make_tables
+from gnv2_nas.search.storage.url import SqliteFile, for_optuna, sqlite_file
 from gnv2_nas.search.storage.url_secrets import masked, without_secrets
 
 LOCK_SECONDS = 5

@@ -1,17 +1,45 @@
-"""Transactions tried again while a database is away, locked or full."""
+"""Transactions tried again while a database is away, locked or full; Ctrl-C between two of them."""
 
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 import msgspec
 
 from gnv2_nas.errors import StorageError
-from gnv2_nas.search.storage.interrupts import interrupts_wait
-from gnv2_nas.search.storage.refusals import DATABASE_ERRORS, Refusal, is_temporary, refusal_of
+from gnv2_nas.search.storage.errors import DATABASE_ERRORS, Refusal, is_temporary, refusal_of
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Ctrl-C within the block takes effect at its end.
+
+    A database library halfway through a transaction answers an interrupt with a failed assertion,
+    or loses it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
 
 Answer = TypeVar("Answer")
 

@@ -8,14 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gnv2_nas.errors import InputError, StudyError, UnknownNameError
-from gnv2_nas.search.storage.database_url import (
-    PREFIX,
-    SCHEMA_VERSION,
-    SqliteFile,
-    sqlite_file,
-)
-from gnv2_nas.search.storage.sqlite_reading import ask
-from gnv2_nas.search.storage.sqlite_tables import is_half_made, tables_in
+from gnv2_nas.search.storage.sqlite_tables import ask, is_half_made, tables_in
+from gnv2_nas.search.storage.url import PREFIX, SCHEMA_VERSION, SqliteFile, sqlite_file
 from gnv2_nas.search.storage.url_secrets import masked
 
 

@@ -12,18 +12,18 @@ import msgspec
 import optuna
 
 from gnv2_nas.errors import StudyError, UnknownNameError
-from gnv2_nas.search import attributes
-from gnv2_nas.search.objectives import DIRECTIONS
-from gnv2_nas.search.records import Settings
+from gnv2_nas.search.storage import attributes
 from gnv2_nas.search.storage.database import open_database, opening
+from gnv2_nas.search.storage.resume_check import check_same
 from gnv2_nas.search.storage.retries import PATIENCE, Patience
-from gnv2_nas.search.storage.same_settings import check_same
 from gnv2_nas.search.storage.sqlite_file import check_database
 from gnv2_nas.search.storage.stored_study import Store
 from gnv2_nas.search.storage.study_access import study_access
 from gnv2_nas.search.storage.study_format import Progress, Provenance, candidate_of
 from gnv2_nas.search.storage.transactions import NONE_YET, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.url_secrets import masked
+from gnv2_nas.search.study.objectives import DIRECTIONS
+from gnv2_nas.search.study.records import Settings
 
 __all__ = [
     "Patience", "Progress", "Provenance", "Store", "candidate_of", "open_or_create", "open_study",

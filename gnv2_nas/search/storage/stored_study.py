@@ -12,20 +12,21 @@ from optuna.trial import FrozenTrial
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.errors import StudyError
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.search import attributes
-from gnv2_nas.search.records import Candidate, Settings, StudyRecord
+from gnv2_nas.search.storage import attributes
 from gnv2_nas.search.storage.known_trials import KnownTrials
-from gnv2_nas.search.storage.remeasured import latencies_of, with_latency
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.study_format import (
     Progress,
     Provenance,
     candidate_of,
     finished_trial,
+    latencies_of,
     numbered,
+    with_latency,
 )
 from gnv2_nas.search.storage.transactions import Last, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.url_secrets import command_without_secrets, masked
+from gnv2_nas.search.study.records import Candidate, Settings, StudyRecord
 
 Answer = TypeVar("Answer")
 

@@ -1,9 +1,13 @@
-"""What a study and its trials keep in their user attributes, and how candidates become trials."""
+"""What a study and its trials keep in their user attributes, and how candidates become trials.
+
+A later, better latency never changes a trial: it is kept beside it.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,9 +18,10 @@ from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
-from gnv2_nas.search import attributes
-from gnv2_nas.search.records import Candidate, ObjectiveName, Origin, Prediction
+from gnv2_nas.search.storage import attributes
 from gnv2_nas.search.storage.transactions import Last
+from gnv2_nas.search.study.budgets import excesses, violations
+from gnv2_nas.search.study.records import Budget, Candidate, ObjectiveName, Origin, Prediction
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -158,4 +163,26 @@ def candidate_of(trial: FrozenTrial) -> Candidate:
         violations=result.violations,
         origin=result.origin,
         predicted=result.predicted,
+    )
+
+
+def latencies_of(study_attributes: Mapping[str, Any]) -> dict[int, Measurement]:
+    """Number of a trial → its later latency, from the user attributes of the study."""
+    return {
+        int(key.removeprefix(attributes.LATENCY)): msgspec.convert(value, Measurement)
+        for key, value in study_attributes.items()
+        if key.startswith(attributes.LATENCY)
+    }
+
+
+def with_latency(
+    candidate: Candidate, latency: Measurement | None, budgets: Sequence[Budget]
+) -> Candidate:
+    """`candidate` with a later latency, if there is one, and what that means for the budgets."""
+    if latency is None:
+        return candidate
+    return msgspec.structs.replace(
+        candidate,
+        latency=latency,
+        violations=violations(excesses(budgets, candidate.counts, latency)),
     )

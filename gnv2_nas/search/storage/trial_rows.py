@@ -1,4 +1,4 @@
-"""Finished trials as rows of Optuna's tables, and rows as finished trials."""
+"""Finished trials as rows of Optuna's tables (revision `REVISION`), and rows as finished trials."""
 
 from __future__ import annotations
 
@@ -15,15 +15,75 @@ from optuna.distributions import (
     json_to_distribution,
 )  # fmt: skip
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Enum,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+)  # fmt: skip
 
-from gnv2_nas.search.storage.optuna_tables import (
-    PARAMS,
-    SYSTEM_ATTRIBUTES,
-    TRIALS,
-    USER_ATTRIBUTES,
-    VALUES,
+REVISION = "v3.2.0.a"
+"""Alembic's name for the tables below."""
+
+METADATA = MetaData()
+
+STUDIES = Table("studies", METADATA, Column("study_id", Integer, primary_key=True))
+
+TRIALS = Table(
+    "trials",
+    METADATA,
+    Column("trial_id", Integer, primary_key=True),
+    Column("number", Integer),
+    Column("study_id", Integer, ForeignKey("studies.study_id")),
+    Column("state", Enum(TrialState)),
+    Column("datetime_start", DateTime),
+    Column("datetime_complete", DateTime),
 )
+PARAMS = Table(
+    "trial_params",
+    METADATA,
+    Column("param_id", Integer, primary_key=True),
+    Column("trial_id", Integer, ForeignKey("trials.trial_id")),
+    Column("param_name", String(512)),
+    Column("param_value", Float(53)),
+    Column("distribution_json", Text),
+)
+VALUES = Table(
+    "trial_values",
+    METADATA,
+    Column("trial_value_id", Integer, primary_key=True),
+    Column("trial_id", Integer, ForeignKey("trials.trial_id")),
+    Column("objective", Integer),
+    Column("value", Float(53)),
+    Column("value_type", Enum("FINITE", "INF_POS", "INF_NEG", name="trialvaluetype")),
+)
+
+
+def _attributes(name: str, owner: Column[int]) -> Table:
+    """A table `<name>s` of JSON by key, of a study or a trial."""
+    return Table(
+        f"{name}s",
+        METADATA,
+        Column(f"{name}_id", Integer, primary_key=True),
+        Column(owner.name, Integer, ForeignKey(owner)),
+        Column("key", String(512)),
+        Column("value_json", Text),
+    )
+
+
+STUDY_ATTRIBUTES = _attributes("study_user_attribute", STUDIES.c.study_id)
+USER_ATTRIBUTES = _attributes("trial_user_attribute", TRIALS.c.trial_id)
+SYSTEM_ATTRIBUTES = _attributes("trial_system_attribute", TRIALS.c.trial_id)
+
 
 CHUNK = 500
 """Trials read at once: what is held twice in memory."""
@@ -143,9 +203,6 @@ def _parts(
     for each in found.values():
         each.sort()
     return found
-
-
-# Optuna's trials speak of local time, its tables of UTC, neither with a time zone.
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -1,0 +1,1 @@
+"""What a study has found: front, knee, comparison with stock networks, ablation."""

@@ -1,0 +1,135 @@
+"""Who is dominated, the front of a study, and its hypervolume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.search.study.objectives import loss
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+
+
+def front(record: StudyRecord) -> list[Candidate]:
+    """The front of a study, best in its first objective first.
+
+    Stock networks stand on it by the same rule as any other candidate.
+    """
+    return front_of(record.candidates, record.settings.objectives)
+
+
+def front_of(
+    candidates: Sequence[Candidate], objectives: Sequence[ObjectiveName]
+) -> list[Candidate]:
+    """Feasible members of `candidates` that none of them dominates in `objectives`."""
+    feasible = [candidate for candidate in candidates if candidate.feasible]
+    if not feasible:
+        return []
+    losses = np.array([[loss(candidate, name) for name in objectives] for candidate in feasible])
+    kept = [n for n in np.flatnonzero(non_dominated(losses)) if np.isfinite(losses[n]).all()]
+    return [feasible[n] for n in sorted(kept, key=lambda n: losses[n].tolist())]
+
+
+def nearest_to_budgets(candidates: Sequence[Candidate]) -> Candidate:
+    """The candidate that breaks its worst budget by the least; one that keeps all, if any does."""
+    return min(candidates, key=lambda each: max(each.violations.values(), default=0.0))
+
+
+def non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows of (n, objectives) no other row dominates; less is better, ties both stay.
+
+    A row that is at least as good everywhere and better somewhere dominates. Rows are visited
+    best first, each once against those kept so far: n · front operations.
+    """
+    keep = np.zeros(len(losses), dtype=bool)
+    kept = np.empty((0, losses.shape[1]))
+    for row in np.lexsort(losses.T[::-1]):
+        loss = losses[row]
+        no_worse, better = (kept <= loss).all(axis=1), (kept < loss).any(axis=1)
+        if not (no_worse & better).any():
+            keep[row] = True
+            kept = np.vstack([kept, loss])
+    return keep
+
+
+Losses = NDArray[np.float64]
+
+
+def hypervolume(losses: Losses, reference: Losses) -> float:
+    """Volume between a reference and the losses that are better than it in every column; exact.
+
+    For up to about five objectives; the cost grows with a power of the size of the front.
+
+    Args:
+        losses: (n, k); less is better. Rows with a NaN, or no better than the reference in a
+            column, count nothing.
+        reference: (k,), finite.
+
+    Raises:
+        ValueError: the shapes do not fit, or the reference is not finite.
+    """
+    losses, reference = np.asarray(losses, float), np.asarray(reference, float)
+    if losses.ndim != 2 or reference.shape != losses.shape[1:] or not len(reference):
+        raise ValueError(
+            "shapes must be (n, k) and (k,) with `k >= 1`, "
+            f"but got {losses.shape} and {reference.shape}"
+        )
+    if not np.isfinite(reference).all():
+        raise ValueError(f"the reference must be finite, but got {reference.tolist()}")
+    return _volume(losses[(losses < reference).all(axis=1)], reference)
+
+
+def hypervolume_gain(loss: Losses, losses: Losses, reference: Losses) -> float:
+    """What one more row (k,) adds to the hypervolume of (n, k) `losses`.
+
+    Its own box, less what the others cover of it (While, Bradstreet & Barone, "A fast way of
+    calculating exact hypervolumes", IEEE Trans. Evolutionary Computation 16, 2012, eq. 2).
+    """
+    if not (loss < reference).all():
+        return 0.0
+    own = float(np.prod(reference - loss))
+    covered = np.maximum(losses, loss)
+    return max(0.0, own - _volume(covered[(covered < reference).all(axis=1)], reference))
+
+
+def _volume(losses: Losses, reference: Losses) -> float:
+    """Of rows that all improve on the reference."""
+    if not len(losses):
+        return 0.0
+    if len(reference) == 1:
+        return float(reference[0] - losses.min())
+    if len(reference) == 2:
+        return _area(losses, reference)
+    return _sliced(_front(losses), reference)
+
+
+def _area(losses: Losses, reference: Losses) -> float:
+    """Two objectives: the steps of a staircase, from the row best in the first to the worst."""
+    rows = losses[np.argsort(losses[:, 0])]
+    lowest = np.minimum.accumulate(np.concatenate([reference[1:], rows[:, 1]]))
+    return float((reference[0] - rows[:, 0]) @ -np.diff(lowest))
+
+
+def _front(losses: Losses) -> Losses:
+    """The rows that no other dominates, each once.
+
+    Rows are kept best sum first, and whatever one covers falls away: the usual case here is a
+    few rows that cover hundreds.
+    """
+    left, kept = losses[np.argsort(losses.sum(axis=1))], []
+    while len(left):
+        kept.append(left[0])
+        left = left[(left < left[0]).any(axis=1)]
+    return np.array(kept)
+
+
+def _sliced(losses: Losses, reference: Losses) -> float:
+    """Three and more: what each row adds to those that are better in the last objective.
+
+    Within its box those are all as good as it in that objective, so that one falls away.
+    """
+    rows = losses[np.argsort(losses[:, -1])]
+    flat, height = rows[:, :-1], reference[-1] - rows[:, -1]
+    gains = [hypervolume_gain(flat[n], flat[:n], reference[:-1]) for n in range(len(rows))]
+    return float(height @ np.array(gains))

@@ -1,0 +1,138 @@
+"""Scoring in several processes on this machine, none of which can end the search.
+
+    with Workers(4, partial(make_scorer, settings), timeout=600) as workers:
+        scores = workers.scores(architectures)
+
+See docs/workers.md for what happens to a network whose worker dies, and when workers are quiet.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, as_completed
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.lock import Waiting, held, silent
+from gnv2_nas.search.engine.supervisor import Supervisor
+from gnv2_nas.search.engine.worker_handle import OutOfTime, Task, WorkerError
+from gnv2_nas.search.engine.worker_process import Scorer
+
+__all__ = ["SETUP_TIMEOUT", "OutOfTime", "Scorer", "WorkerError", "Workers"]
+
+SETUP_TIMEOUT = 1800.0
+"""Seconds to make a scorer in: it may have to read a hundred thousand images."""
+
+
+class Workers:
+    """Up to `count` processes that score; each is started when there is work for it.
+
+    A network whose worker dies, hangs or runs out of memory, or whose scorer raises, is tried
+    once more, after the others; then its answer is a `WorkerError`. While anything on this machine
+    measures, the workers stand still.
+
+    Args:
+        count: processes, at least 1.
+        make_scorer: makes the scorer, once in each process; all that is heavy belongs in it. It
+            is pickled, so it is a function of a module, or a `functools.partial` of one.
+        timeout: seconds that one network may take; those in which its worker is stopped, or
+            still makes its scorer, do not count.
+        setup_timeout: seconds that making the scorer may take.
+        waiting: told, by another thread, for whom scoring waits when that takes over a second.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        make_scorer: Callable[[], Scorer],
+        timeout: float,
+        *,
+        setup_timeout: float = SETUP_TIMEOUT,
+        waiting: Waiting = silent,
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"`count >= 1` must hold, but got {count}")
+        self._supervisor = Supervisor(
+            count, pickle.dumps(make_scorer), timeout, setup_timeout, waiting
+        )
+        self._supervisor.start()
+
+    def submit(self, architecture: Architecture) -> Future[float | WorkerError]:
+        """Have a network scored while the caller does something else.
+
+        The future raises `InputError` where the scorer does, and `RunError` where it cannot be
+        made.
+        """
+        task = Task(architecture.to_json().encode())
+        self._supervisor.call(partial(self._supervisor.add, task))
+        return task.future
+
+    def scores(
+        self,
+        architectures: Sequence[Architecture],
+        observe: Callable[[int], None] = lambda _: None,
+        seconds: float | None = None,
+    ) -> list[float | WorkerError | OutOfTime]:
+        """The scores of networks, in their order.
+
+        Args:
+            observe: told how many are scored, as they are.
+            seconds: how long to wait for them; None waits for all.
+
+        Raises:
+            InputError: the scorer raised one: asking again will not help.
+            RunError: the scorer cannot be made.
+            RuntimeError: called within `measuring` or `scoring`, which may keep the workers from
+                computing for as long as they are waited for.
+        """
+        if (use := held()) is not None:
+            raise RuntimeError(f"scores() within {use}() might wait for itself: end {use} first")
+        futures = [self.submit(architecture) for architecture in architectures]
+        try:
+            with suppress(TimeoutError):
+                for count, future in enumerate(as_completed(futures, seconds), start=1):
+                    future.result()
+                    observe(count)
+            return [future.result() if future.done() else OutOfTime() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block the workers stand still, wherever they are, and hold no lock.
+
+        Around every measurement of this process. Without it they would give way, too, but only
+        at the end of their turn, up to a second later.
+        """
+        standing = self._supervisor.call(self._supervisor.pause)
+        try:
+            standing.result()
+            yield
+        finally:
+            self._tell(self._supervisor.resume)
+
+    def close(self) -> None:
+        """Kill the workers. Networks that have no score by then never get one."""
+        self._tell(self._supervisor.end)
+        self._supervisor.join()
+
+    def _tell(self, command: Callable[[], None]) -> None:
+        """Have a command run, unless all has ended already."""
+        with suppress(Exception):
+            self._supervisor.call(command)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""`PredictorSampler` and its parts: encoders, surrogate models, candidates, acquisition."""

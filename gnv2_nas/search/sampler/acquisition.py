@@ -1,0 +1,53 @@
+"""Which candidates to evaluate: those that together promise most hypervolume."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.search.sampler.grid import Levels
+from gnv2_nas.search.sampler.scalarization import draw_directions, reach
+from gnv2_nas.search.sampler.surrogate import Stage
+from gnv2_nas.stats import Matrix
+
+DIRECTIONS = 128
+DRAWS = 48
+TIE = 1e-6
+"""Weight of a candidate's own hypervolume and of its chance to be feasible: they decide among those
+that promise no gain."""
+
+
+def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generator) -> list[int]:
+    """The candidates that together are expected to gain most hypervolume, one after another.
+
+    Expected improvement by Monte Carlo (Daulton, Balandat & Bakshy, "Differentiable Expected
+    Hypervolume Improvement", NeurIPS 2020, sec. 3), greedy, with hypervolume by directions: after
+    each choice the gain of the others is what they add to it, in each draw. What is being
+    evaluated already counts as chosen.
+
+    Returns:
+        Positions among the (m, p) candidates, at most `count`; those without any gain come
+        last, the likeliest to be feasible first.
+    """
+    running = stage.history.running
+    losses, feasible = stage.draws(np.vstack([candidates, running]), DRAWS, rng)
+    extent, directions = stage.extent, draw_directions(DIRECTIONS, losses.shape[2], rng)
+    volumes = _volumes(extent.improvements(losses), directions) * feasible[:, :, None]
+    known = _volumes(extent.improvements(stage.front), directions).max(axis=0, initial=0.0)
+    volumes, taken = np.split(volumes, [len(candidates)], axis=1)
+    best = np.maximum(taken.max(axis=1, initial=0.0), known)
+    own = TIE * (volumes.mean(axis=(0, 2)) + feasible[:, : len(candidates)].mean(axis=0))
+    chosen: list[int] = []
+    for _ in range(min(count, len(candidates))):
+        gains = np.maximum(volumes - best[:, None, :], 0).mean(axis=(0, 2)) + own
+        gains[chosen] = -1
+        number = int(gains.argmax())
+        chosen.append(number)
+        np.maximum(best, volumes[:, number], out=best)
+    return chosen
+
+
+def _volumes(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.float32]:
+    reached = np.maximum(reach(improvements, directions), 0).astype(np.float32)
+    result: NDArray[np.float32] = reached ** directions.shape[1]
+    return result

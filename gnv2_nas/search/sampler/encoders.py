@@ -1,0 +1,113 @@
+"""What is known of a genotype before it is tried: by its parameters alone, or by more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.search.sampler.grid import Grid, Levels
+from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.variance_components import Groups
+
+Columns = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of m genotypes."""
+
+    features: Matrix
+    """(m, d)"""
+    values: Mapping[int, Vector] = field(default_factory=dict)
+    """Number of an objective → its exact values, as the study would get them."""
+    constraints: Mapping[str, Vector] = field(default_factory=dict)
+    """Key of a constraint → its exact values."""
+
+
+class Knowledge(Protocol):
+    """More than the parameters say, for instance about the network that they describe."""
+
+    groups: Groups
+    """(d,) group of each feature, from 0."""
+    views: Sequence[Columns]
+    """Sets of columns: each outcome is modelled on the one that predicts it best."""
+
+    def describe(self, params: Sequence[Mapping[str, Any]]) -> Description:
+        """What is known of each genotype."""
+
+    def is_new(self, params: Mapping[str, Any]) -> bool:
+        """Whether a genotype is not another name of something that was tried."""
+
+
+class LevelKnowledge(Protocol):
+    """`Knowledge` that is asked about the levels of a grid."""
+
+    groups: Groups
+    views: Sequence[Columns]
+
+    def describe(self, levels: Levels) -> Description: ...
+
+    def is_new(self, levels: Levels) -> NDArray[np.bool_]: ...
+
+
+class GridKnowledge:
+    """The parameters themselves."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self.groups = grid.groups
+        self.views: Sequence[Columns] = [np.arange(len(grid.groups))]
+
+    def describe(self, levels: Levels) -> Description:
+        return Description(self._grid.features(levels))
+
+    def is_new(self, levels: Levels) -> NDArray[np.bool_]:
+        return np.ones(len(levels), dtype=np.bool_)
+
+
+class RememberedKnowledge:
+    """`Knowledge` of the values behind levels; describes no genotype twice.
+
+    Describing a network costs a millisecond, and those that were tried are asked about in
+    every batch.
+    """
+
+    def __init__(self, grid: Grid, knowledge: Knowledge) -> None:
+        self._grid, self._knowledge = grid, knowledge
+        self.groups, self.views = knowledge.groups, knowledge.views
+        self._rows: dict[bytes, Vector] = {}
+        self._values: list[int] = []
+        self._constraints: list[str] = []
+
+    def describe(self, levels: Levels) -> Description:
+        unknown = {row.tobytes(): row for row in levels if row.tobytes() not in self._rows}
+        if unknown:
+            self._learn(unknown)
+        width = len(self.groups) + len(self._values) + len(self._constraints)
+        table = np.array([self._rows[row.tobytes()] for row in levels]).reshape(-1, width)
+        features, exact = np.split(table, [len(self.groups)], axis=1)
+        values, constraints = np.split(exact, [len(self._values)], axis=1)
+        return Description(
+            features,
+            dict(zip(self._values, values.T, strict=False)),
+            dict(zip(self._constraints, constraints.T, strict=False)),
+        )
+
+    def is_new(self, levels: Levels) -> NDArray[np.bool_]:
+        known = self._knowledge
+        return np.array([known.is_new(self._grid.params(row)) for row in levels], dtype=np.bool_)
+
+    def forget_all_but(self, levels: Levels) -> None:
+        """What is remembered of other genotypes; they are many, and seldom asked about again."""
+        kept = {row.tobytes() for row in levels}
+        self._rows = {key: row for key, row in self._rows.items() if key in kept}
+
+    def _learn(self, unknown: Mapping[bytes, Levels]) -> None:
+        told = self._knowledge.describe([self._grid.params(row) for row in unknown.values()])
+        self._values, self._constraints = list(told.values), list(told.constraints)
+        columns = [told.features, *told.values.values(), *told.constraints.values()]
+        self._rows |= dict(zip(unknown, np.column_stack(columns), strict=True))

@@ -1,0 +1,49 @@
+"""Samplers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gnv2_nas.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from gnv2_nas.search.sampler.encoders import Knowledge
+
+BATCH_SIZE = 8
+"""As many as share the rounds of a measurement: there is no news before those are told."""
+SAMPLERS = ("predictor", "nsga2", "tpe", "gp", "random")
+
+
+def check_sampler(name: str) -> str:
+    """`name` itself when there is such a sampler; imports nothing heavy."""
+    if name not in SAMPLERS:
+        raise UnknownNameError("sampler", name, SAMPLERS)
+    return name
+
+
+def make_sampler(
+    name: str, seed: int, knowledge: Callable[[], Knowledge] | None = None
+) -> BaseSampler:
+    """A fresh sampler.
+
+    Args:
+        knowledge: makes what is known of genotypes, for `predictor`; Optuna's own cannot use it.
+    """
+    from optuna import samplers
+
+    if check_sampler(name) == "predictor":
+        from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
+
+        return PredictorSampler(
+            seed=seed, batch_size=BATCH_SIZE, knowledge=knowledge and knowledge()
+        )
+    if name == "nsga2":
+        return samplers.NSGAIISampler(seed=seed, population_size=24)
+    if name == "tpe":
+        return samplers.TPESampler(seed=seed, constant_liar=True)
+    if name == "gp":
+        return samplers.GPSampler(seed=seed)
+    return samplers.RandomSampler(seed=seed)

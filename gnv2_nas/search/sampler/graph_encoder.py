@@ -1,0 +1,107 @@
+"""What arithmetic knows of a genotype: its network, its budgets, and what may cost time.
+
+The features are those of the latency model (`profiling.latency_features`): theoretical costs of
+the graph by kind of work and map size. They also order networks by quality better than parameters
+do; where an outcome depends on more, on which block has attention with which kernel, it is modelled
+on the block features of the accuracy predictor as well.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph import Counts, Graph, count_graph, lower
+from gnv2_nas.latency_model.features import feature_names, latency_features
+from gnv2_nas.quality.predictor.features import features as block_features
+from gnv2_nas.search.sampler.encoders import Columns, Description
+from gnv2_nas.search.study.budgets import excesses
+from gnv2_nas.search.study.records import Budget, ObjectiveName
+from gnv2_nas.space import SearchSpace
+from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.ridge import standardised
+from gnv2_nas.stats.variance_components import Groups
+
+_EXACT: dict[ObjectiveName, Callable[[Counts], float]] = {
+    "macs": lambda counts: counts.macs,
+    "params": lambda counts: counts.params,
+    "memory": lambda counts: counts.memory_bytes,
+}
+
+REFERENCE_NETWORKS = 64
+"""Random networks whose features say what is usual in the space."""
+
+
+class GraphKnowledge:
+    """`Knowledge` of the genotypes of a space.
+
+    Args:
+        seen: ids of the networks that were evaluated; looked at whenever it is needed.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        budgets: Sequence[Budget],
+        objectives: Sequence[ObjectiveName],
+        seen: Collection[str],
+    ) -> None:
+        self._space, self._budgets, self._objectives = space, budgets, objectives
+        self._seen = seen
+        self._has_blocks = space.template.base.family != "mobilenetv3"
+        rng = random.Random(0)
+        usual = [space.sample(rng) for _ in range(REFERENCE_NETWORKS)]
+        raw = self._raw(usual, [lower(network) for network in usual])
+        self._mean, self._spread = _mean_and_spread(raw)
+        costs = _groups_of_costs()
+        blocks = np.full(raw.shape[1] - len(costs), costs.max() + 1)
+        self.groups = np.concatenate([costs, blocks])
+        self.views: Sequence[Columns] = [np.arange(len(costs)), np.arange(len(self.groups))]
+
+    def describe(self, params: Sequence[Mapping[str, Any]]) -> Description:
+        """The features of each network, and all of its outcomes that arithmetic knows."""
+        networks = [self._space.decode(one) for one in params]
+        graphs = [lower(network) for network in networks]
+        counts = [count_graph(graph) for graph in graphs]
+        exact = {
+            number: np.array([_EXACT[name](each) for each in counts], dtype=np.float64)
+            for number, name in enumerate(self._objectives)
+            if name in _EXACT
+        }
+        over = [excesses(self._budgets, each) for each in counts]
+        keys = list(over[0]) if over else []
+        constraints = {key: np.array([each[key] for each in over]) for key in keys}
+        return Description(self._standardised(networks, graphs), exact, constraints)
+
+    def is_new(self, params: Mapping[str, Any]) -> bool:
+        """Whether the network was not evaluated yet, under whatever genotype."""
+        return self._space.decode(params).id not in self._seen
+
+    def _standardised(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
+        # What a network does not have takes the mean, as in the accuracy predictor.
+        return standardised(self._raw(networks, graphs), self._mean, self._spread)
+
+    def _raw(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
+        costs = latency_features(graphs)
+        if not self._has_blocks:
+            return costs
+        return np.hstack([costs, block_features(networks, self._space.envelope)])
+
+
+def _mean_and_spread(rows: Matrix) -> tuple[Vector, Vector]:
+    """(d,) of each column, NaN left out; the spread of a column that never varies is infinite."""
+    known = ~np.isnan(rows)
+    number = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, rows, 0).sum(axis=0) / number
+    spread = np.sqrt((np.where(known, rows - mean, 0) ** 2).sum(axis=0) / number)
+    return mean, np.where(spread > 1e-9, spread, np.inf)
+
+
+def _groups_of_costs() -> Groups:
+    """One group for each quantity, all map sizes together."""
+    quantities = [name.rpartition(".")[0] or name for name in feature_names()]
+    return np.unique(quantities, return_inverse=True)[1]

@@ -1,0 +1,210 @@
+"""What a study has found out so far, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from gnv2_nas.search.sampler.grid import Grid, Levels, Row
+from gnv2_nas.stats import Matrix
+
+LARGEST = 1e100
+"""Outcomes beyond it are as good as infinite: their squares would be."""
+
+Corrections = dict[int, tuple[Sequence[float], Mapping[str, float]]]
+"""Number of a trial → values and constraints that are better than those it was told with."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Finished trials with an outcome, and those that are still running."""
+
+    levels: Levels
+    """(n, p) of the finished."""
+    losses: Matrix
+    """(n, k), NaN for a trial that was pruned; less is better."""
+    constraints: Matrix
+    """(n, c), NaN where a trial set none; 0 or less is kept."""
+    running: Levels
+    """(r, p)"""
+    signs: Sequence[float]
+    """(k,) -1 for an objective that is maximised: values times these are losses."""
+    constraint_keys: Sequence[str]
+    """(c,)"""
+    seen: frozenset[bytes]
+    """Every genotype that need not be asked for again, whatever became of it."""
+
+    @property
+    def outcomes(self) -> Matrix:
+        """(n, k + c)"""
+        return np.hstack([self.losses, self.constraints])
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """(n,) trials with values that keep every constraint they set."""
+        kept = np.all(np.nan_to_num(self.constraints) <= 0, axis=1)
+        result: NDArray[np.bool_] = kept & np.all(np.isfinite(self.losses), axis=1)
+        return result
+
+    def most_telling(self, count: int) -> History:
+        """At most `count` of the trials: the best in one objective or all, the last, and others."""
+        if len(self.levels) <= count:
+            return self
+        finite = np.nan_to_num(self.losses, nan=np.inf)
+        ranks = finite.argsort(axis=0).argsort(axis=0) / len(finite)
+        # Low for the ends and for the middle of a front alike.
+        merit = np.minimum(ranks.min(axis=1), ranks.mean(axis=1)) + ~self.feasible
+        best = np.argsort(merit, kind="stable")[: count // 2]
+        last = np.arange(len(finite) - count // 4, len(finite))
+        others = np.linspace(0, len(finite) - 1, count - count // 2 - count // 4).astype(np.intp)
+        chosen = np.unique(np.concatenate([best, last, others]))
+        # A constraint that none of them set has nothing to be modelled on.
+        known = np.isfinite(self.constraints[chosen]).any(axis=0)
+        return replace(
+            self,
+            levels=self.levels[chosen],
+            losses=self.losses[chosen],
+            constraints=self.constraints[chosen][:, known],
+            constraint_keys=[
+                self.constraint_keys[column] for column in np.flatnonzero(known).tolist()
+            ],
+        )
+
+
+class HistoryReader:
+    """Reads a study again and again; the parameters of a trial are looked at once."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._rows: dict[int, Row | None] = {}
+        self._tried: set[bytes] = set()
+
+    def seen(self, trials: Sequence[FrozenTrial]) -> frozenset[bytes]:
+        """Every genotype that was asked for, whatever became of it.
+
+        One that left parameters open, which only some trials have, may be asked for again.
+        """
+        rows = [self._row(trial) for trial in trials if not trial.state.is_finished()]
+        running = {row.tobytes() for row in rows if row is not None}
+        for trial in trials:
+            self._row(trial)
+        return frozenset(self._tried | running)
+
+    def read(
+        self,
+        study: Study,
+        trials: Sequence[FrozenTrial],
+        corrections: Corrections,
+        asked: Mapping[int, Row],
+    ) -> History:
+        """The trials that have every parameter of the grid, in the order of their numbers.
+
+        Args:
+            study: for its directions.
+            trials: all of the study.
+            corrections: of finished trials.
+            asked: number of a trial → the genotype proposed for it, perhaps not yet suggested.
+        """
+        known = [trial for trial in trials if self._row(trial) is not None]
+        finished = [trial for trial in known if _has_outcome(trial)]
+        signs = [1 if each is StudyDirection.MINIMIZE else -1 for each in study.directions]
+        kept = [_outcome(trial, corrections, len(signs)) for trial in finished]
+        keys = sorted({key for _, constraints in kept for key in constraints})
+        losses = np.array([np.multiply(signs, values) for values, _ in kept], dtype=np.float64)
+        losses = _finite(losses.reshape(-1, len(signs)))
+        table = [[each.get(key, np.nan) for key in keys] for _, each in kept]
+        constraints = np.array(table, dtype=np.float64).reshape(len(finished), len(keys))
+        running = {
+            trial.number: self._row(trial) for trial in known if not trial.state.is_finished()
+        }
+        return History(
+            levels=self._table([self._rows[each.number] for each in finished]),
+            losses=losses,
+            constraints=_kept_where_unset(_finite(constraints, 0.0), np.isfinite(losses[:, 0])),
+            running=self._table(list({**asked, **running}.values())),
+            signs=signs,
+            constraint_keys=keys,
+            seen=self.seen(trials) | {row.tobytes() for row in asked.values()},
+        )
+
+    def _row(self, trial: FrozenTrial) -> Row | None:
+        """The levels of a trial; None when it lacks a parameter of the grid."""
+        if trial.number not in self._rows:
+            row = self._levels(trial)
+            if not trial.state.is_finished():
+                return row
+            self._rows[trial.number] = row
+            if row is not None and not self._has_more(trial):
+                self._tried.add(row.tobytes())
+        return self._rows[trial.number]
+
+    def _has_more(self, trial: FrozenTrial) -> bool:
+        """Whether a trial had parameters that the grid does not know."""
+        return any(
+            name not in self._grid.distributions and not each.single()
+            for name, each in trial.distributions.items()
+        )
+
+    def _levels(self, trial: FrozenTrial) -> Row | None:
+        # A failed or a running trial may have had another range under the same name.
+        wanted = self._grid.distributions.items()
+        if any(trial.distributions.get(name) != each for name, each in wanted):
+            return None
+        row: Row = self._grid.levels([trial.params])[0]
+        return row
+
+    def _table(self, rows: Sequence[Row | None]) -> Levels:
+        return np.array(rows, dtype=np.intp).reshape(len(rows), len(self._grid))
+
+
+def _kept_where_unset(constraints: Matrix, complete: NDArray[np.bool_]) -> Matrix:
+    """A constraint that is set only where it is broken is kept by as much where it is not set.
+
+    Args:
+        constraints: (n, c), NaN where none was set.
+        complete: (n,) whether a trial was not pruned, perhaps before all constraints were known.
+    """
+    result = constraints.copy()
+    for column in result.T:
+        known = column[~np.isnan(column)]
+        if np.all(known > 0):
+            column[np.isnan(column) & complete] = -known.mean()
+    return result
+
+
+def _finite(columns: Matrix, *always: float) -> Matrix:
+    """Infinite outcomes as ones that are beyond all others by as much as those differ.
+
+    Args:
+        columns: (n, o), NaN where nothing is known.
+        always: what counts as an outcome of every column.
+    """
+    result = columns.copy()
+    for column in result.T:
+        numbers = [*column[np.abs(column) <= LARGEST], *always] or [0.0]
+        low, high = min(numbers), max(numbers)
+        beyond = (high - low) or 1.0
+        column[column > LARGEST] = high + beyond
+        column[column < -LARGEST] = low - beyond
+    return result
+
+
+def _has_outcome(trial: FrozenTrial) -> bool:
+    pruned = trial.state is TrialState.PRUNED and bool(trial.constraints)
+    return trial.state is TrialState.COMPLETE or pruned
+
+
+def _outcome(
+    trial: FrozenTrial, corrections: Corrections, objectives: int
+) -> tuple[Sequence[float], Mapping[str, float]]:
+    """Values and constraints of a finished trial."""
+    if trial.number in corrections:
+        return corrections[trial.number]
+    # A pruned trial may hold an intermediate value, which is not that of a finished one.
+    complete = trial.state is TrialState.COMPLETE
+    return list(trial.values) if complete else [np.nan] * objectives, trial.constraints

@@ -1,0 +1,180 @@
+"""One model for each outcome of a trial: its objectives as losses, and its constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.search.sampler.encoders import Columns
+from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.gaussian_process import GaussianProcess, fit_gaussian_process
+from gnv2_nas.stats.variance_components import Components, Groups
+
+WORTH_A_LOGARITHM = 1.5
+"""Largest over smallest outcome from which on a logarithm may describe them better."""
+SETTLED = 128
+"""Outcomes from which on the scale is not questioned any more."""
+OUTLIER = 6.0
+"""Outcomes further from the median than this many (robust) deviations count as that far."""
+
+
+@dataclass(frozen=True)
+class OutcomeModel:
+    """A Gaussian process of one outcome, perhaps of its logarithm."""
+
+    process: GaussianProcess
+    sign: float
+    """0 for the outcome itself; else the sign of the outcomes, whose size has the logarithm."""
+    log_density: float
+    """Of each outcome given the others, summed: how well it predicts what it did not see."""
+
+    def mean(self, features: Matrix) -> Vector:
+        """(m,) medians of the outcome."""
+        mean = self.process.mean(features)
+        return self.sign * np.exp(mean) if self.sign else mean
+
+    def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
+        """(m,) medians of the outcome and its standard deviations, noise left out.
+
+        Deviations are at most a little too large, see `GaussianProcess.mean_and_std`.
+        """
+        mean, std = self.process.mean_and_std(features)
+        if not self.sign:
+            return mean, std
+        median = np.exp(mean)
+        return self.sign * median, median * std
+
+    def draws(self, features: Matrix, normal: Matrix) -> Matrix:
+        """(s, m) possible values, from (s, m) normal numbers."""
+        drawn = self.process.draws(features, normal)
+        return self.sign * np.exp(drawn) if self.sign else drawn
+
+    @property
+    def fitted(self) -> Vector:
+        """(n,) outcomes that it was fitted to, without their noise."""
+        fitted = self.process.fitted
+        return self.sign * np.exp(fitted) if self.sign else fitted
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a fit goes on from: as much of an earlier one as is small."""
+
+    components: Components
+    sign: float
+
+
+def fit_outcome_model(
+    features: Matrix, groups: Groups, outcomes: Vector, before: Before | None = None
+) -> OutcomeModel:
+    """The model of (n,) finite outcomes, in the scale that predicts them better.
+
+    Args:
+        before: of the model of fewer of these outcomes.
+    """
+    outcomes = _without_outliers(outcomes)
+    sign = _common_sign(outcomes)
+    settled = before is not None and len(outcomes) > SETTLED and bool(before.sign) <= bool(sign)
+    scales = (0.0, sign) if sign else (0.0,)
+    if settled and before is not None:
+        scales = (sign if before.sign else 0.0,)
+    fits = [_fit_on_scale(features, groups, outcomes, scale, before) for scale in scales]
+    return max(fits, key=lambda model: model.log_density)
+
+
+def _fit_on_scale(
+    features: Matrix,
+    groups: Groups,
+    outcomes: Vector,
+    sign: float,
+    before: Before | None,
+) -> OutcomeModel:
+    values = np.log(np.abs(outcomes)) if sign else outcomes
+    same = before is not None and bool(before.sign) == bool(sign)
+    start = before.components if before is not None and same else None
+    process = fit_gaussian_process(features, groups, values, start)
+    residuals, deviations = process.leave_one_out()
+    density = -0.5 * float(((residuals / deviations) ** 2 + 2 * np.log(deviations)).sum())
+    # What stretching the scale does to a density.
+    return OutcomeModel(process, sign, density - (float(values.sum()) if sign else 0.0))
+
+
+def _common_sign(outcomes: Vector) -> float:
+    """The sign that all outcomes share, if they differ enough for a logarithm; else 0."""
+    if not (np.all(outcomes > 0) or np.all(outcomes < 0)):
+        return 0.0
+    sizes = np.abs(outcomes)
+    return float(np.sign(outcomes[0])) if sizes.max() > WORTH_A_LOGARITHM * sizes.min() else 0.0
+
+
+def _without_outliers(outcomes: Vector) -> Vector:
+    middle = np.median(outcomes)
+    deviation = 1.4826 * np.median(np.abs(outcomes - middle))
+    if deviation == 0:
+        return outcomes
+    bound = OUTLIER * deviation
+    result: Vector = np.clip(outcomes, middle - bound, middle + bound)
+    return result
+
+
+class OutcomeModels:
+    """Models of several outcomes, each on the features that predict it best.
+
+    Args:
+        groups: (d,) group of each feature, from 0.
+        views: sets of columns to choose from.
+    """
+
+    def __init__(self, groups: Groups, views: Sequence[Columns]) -> None:
+        self._views = views
+        self._groups = [np.unique(groups[view], return_inverse=True)[1] for view in views]
+        self._before: list[list[Before | None]] = []
+        self._chosen: list[tuple[Columns, OutcomeModel]] = []
+
+    def fit(self, features: Matrix, outcomes: Matrix) -> None:
+        """Fit to (n, o) outcomes at (n, d) features; NaN is unknown, but in each column of two."""
+        if len(self._before) != outcomes.shape[1]:
+            self._before = [[None] * len(self._views) for _ in outcomes.T]
+        self._chosen = []
+        for column, before in zip(outcomes.T, self._before, strict=True):
+            known = np.isfinite(column)
+            fits = [
+                fit_outcome_model(features[known][:, view], groups, column[known], earlier)
+                for view, groups, earlier in zip(self._views, self._groups, before, strict=True)
+            ]
+            before[:] = [Before(each.process.components, each.sign) for each in fits]
+            best = max(range(len(fits)), key=lambda view: fits[view].log_density)
+            self._chosen.append((self._views[best], fits[best]))
+
+    def forget(self) -> None:
+        """Let go of all that grows with the outcomes; what the next fit goes on from is kept."""
+        self._chosen = []
+
+    def fitted(self, outcomes: Matrix) -> Matrix:
+        """(n, o) outcomes that the models were fitted to, without their noise."""
+        result = outcomes.copy()
+        for column, (_, model) in enumerate(self._chosen):
+            result[np.isfinite(outcomes[:, column]), column] = model.fitted
+        return result
+
+    def mean(self, features: Matrix) -> Matrix:
+        """(m, o)"""
+        return np.column_stack([model.mean(features[:, view]) for view, model in self._chosen])
+
+    def mean_and_std(self, features: Matrix) -> tuple[Matrix, Matrix]:
+        """(m, o) each."""
+        pairs = [model.mean_and_std(features[:, view]) for view, model in self._chosen]
+        means, stds = zip(*pairs, strict=True)
+        return np.column_stack(means), np.column_stack(stds)
+
+    def draws(self, features: Matrix, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """(count, m, o) outcomes that could be, noise left out."""
+        normal = rng.standard_normal((len(self._chosen), count, len(features)))
+        drawn = [
+            model.draws(features[:, view], numbers)
+            for (view, model), numbers in zip(self._chosen, normal, strict=True)
+        ]
+        return np.stack(drawn, axis=2)

@@ -1,0 +1,224 @@
+"""`PredictorSampler`: an Optuna sampler that models what it has seen and searches on the models.
+
+For searches of some dozen to some thousand trials that cost a second or more each, over
+categorical and integer parameters, with one objective or several and with constraints
+(`trial.set_constraint`). Works with any `optuna.create_study`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from gnv2_nas.search.sampler.batch_planner import Plan, Planner
+from gnv2_nas.search.sampler.encoders import Knowledge
+from gnv2_nas.search.sampler.evolution import initial_design, untried
+from gnv2_nas.search.sampler.grid import Grid, Parameter, Row
+from gnv2_nas.search.sampler.history import Corrections, HistoryReader
+
+STARTUP_TRIALS = 20
+BATCH_SIZE = 4
+FEWEST_FOR_A_MODEL = 2
+_FIXED = "fixed_params"
+"""System attribute of a trial whose parameters were given by `study.enqueue_trial`."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the models say of the objectives of a trial, before it is evaluated."""
+
+    means: tuple[float, ...]
+    """In the study's own direction."""
+    stds: tuple[float, ...]
+    """Of the values without their noise; 0 where a value is known exactly."""
+
+
+@dataclass(frozen=True)
+class _Planned:
+    levels: Row
+    expectation: Expectation | None = None
+    """None for a trial of the initial design."""
+
+
+class PredictorSampler(BaseSampler):
+    """A short balanced design, then batches that models expect to gain most hypervolume.
+
+    What it remembers is of one study, told by its name; given another, it begins afresh. It can
+    be pickled and goes on where it was. Infinite values count as worse, or better, than all others
+    by as much as those differ.
+
+    Args:
+        seed: of all its random numbers; the same seed and the same outcomes propose the same.
+        startup_trials: trials before the first model, those that were enqueued included.
+        batch_size: proposals that are planned together. The models are fitted again after so
+            many; more make the sampler faster and a little less sharp.
+        knowledge: what else is known of a genotype; None for its parameters alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        startup_trials: int = STARTUP_TRIALS,
+        batch_size: int = BATCH_SIZE,
+        knowledge: Knowledge | None = None,
+    ) -> None:
+        for name, value in (("startup_trials", startup_trials), ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}")
+        self.startup_trials = startup_trials
+        self.batch_size = batch_size
+        self.knowledge = knowledge
+        self._rng = np.random.default_rng(seed)
+        self._planner: Planner | None = None
+        self._queue: list[_Planned] = []
+        self._asked: dict[int, Row] = {}
+        self._expected: dict[int, Expectation] = {}
+        self._corrections: Corrections = {}
+        self._study_name = ""
+        self._study: weakref.ref[Study] | None = None
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = self.__dict__.copy()
+        del kept["_lock"]
+        return kept | {"_study": None, "_process": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def reseed_rng(self) -> None:
+        """For workers that must not all propose the same.
+
+        Optuna asks for it before every trial of a thread, too; threads share what is planned.
+        """
+        with self._lock:
+            self._rng.bit_generator.state = np.random.default_rng().bit_generator.state
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                self._planner = None
+
+    def infer_relative_search_space(
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
+        """The parameters that every finished trial has."""
+        with self._lock:
+            self._attend_to(study)
+            space = self._search_space.calculate(study)
+        return {name: each for name, each in space.items() if not each.single()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The next of the batch; {} for what is to be chosen independently."""
+        if not search_space or trial.system_attrs.get(_FIXED):
+            return {}
+        with self._lock:
+            self._attend_to(study)
+            planner = self._planner_for(search_space)
+            others = [
+                each for each in study.get_trials(deepcopy=False) if each.number != trial.number
+            ]
+            planned = self._next(study, planner, others)
+            self._asked[trial.number] = planned.levels
+            if planned.expectation:
+                self._expected[trial.number] = planned.expectation
+        return planner.grid.params(planned.levels)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A value that other trials took as seldom as any."""
+        parameter = Parameter(param_name, param_distribution)
+        counts = np.zeros(len(parameter.values))
+        for other in study.get_trials(deepcopy=False):
+            if other.distributions.get(param_name) == param_distribution:
+                counts[parameter.level(other.params[param_name])] += 1
+        with self._lock:
+            level = self._rng.choice(np.flatnonzero(counts == counts.min()))
+        return parameter.values[level]
+
+    def after_trial(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,
+        state: TrialState,  # noqa: ARG002
+        values: Sequence[float] | None,  # noqa: ARG002
+    ) -> None:
+        """What was expected of a trial is forgotten when it is finished."""
+        with self._lock:
+            self._asked.pop(trial.number, None)
+            self._expected.pop(trial.number, None)
+
+    def expected(self, number: int) -> Expectation | None:
+        """What the models say of a running trial; None if it was not proposed on models."""
+        return self._expected.get(number)
+
+    def correct(
+        self, number: int, values: Sequence[float], constraints: Mapping[str, float]
+    ) -> None:
+        """Better values of a finished trial, for instance after measuring again."""
+        self._corrections[number] = (list(values), dict(constraints))
+
+    def _attend_to(self, study: Study) -> None:
+        if self._study is not None and self._study() is study:
+            return
+        if self._study_name not in ("", study.study_name):
+            self._planner = None
+            self._expected, self._corrections = {}, {}
+        self._study, self._study_name = weakref.ref(study), study.study_name
+        # Trials are read once; these may be of another storage.
+        self._search_space = IntersectionSearchSpace(include_pruned=True)
+        if self._planner is not None:
+            self._reader = HistoryReader(self._planner.grid)
+
+    def _planner_for(self, search_space: dict[str, BaseDistribution]) -> Planner:
+        if self._planner is None or self._planner.grid.distributions != search_space:
+            grid = Grid(search_space)
+            self._planner = Planner(grid, self._rng, self.knowledge)
+            self._reader = HistoryReader(grid)
+            design = initial_design(grid, self.startup_trials, self._rng)
+            self._queue, self._asked = [_Planned(levels) for levels in design], {}
+        return self._planner
+
+    def _next(self, study: Study, planner: Planner, others: Sequence[FrozenTrial]) -> _Planned:
+        seen = self._reader.seen(others) | {row.tobytes() for row in self._asked.values()}
+        if len(others) >= self.startup_trials and not any(each.expectation for each in self._queue):
+            self._queue = []
+        while self._queue:
+            planned = self._queue.pop(0)
+            if planned.levels.tobytes() not in seen:
+                return planned
+        history = self._reader.read(study, others, self._corrections, self._asked)
+        if np.all(np.isfinite(history.losses), axis=1).sum() >= FEWEST_FOR_A_MODEL:
+            self._queue = _planned(planner.plan(history, self.batch_size), history.signs)
+            if self._queue:
+                return self._queue.pop(0)
+        left = untried(planner.grid, seen, 1, self._rng)
+        return _Planned((left if len(left) else initial_design(planner.grid, 1, self._rng))[0])
+
+
+def _planned(plan: Plan, signs: Sequence[float]) -> list[_Planned]:
+    means = plan.means * signs
+    return [
+        _Planned(levels, Expectation(tuple(mean.tolist()), tuple(std.tolist())))
+        for levels, mean, std in zip(plan.levels, means, plan.stds, strict=True)
+    ]

@@ -1,0 +1,80 @@
+"""Which networks to measure once more: those whose place one measurement leaves open.
+
+A second measurement near the front or a budget tells more than a new network far from both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.search.study.objectives import loss
+from gnv2_nas.search.study.records import Budget, Candidate, ObjectiveName
+from gnv2_nas.stats import Matrix
+
+A_BATCH = 2
+"""Second measurements in each batch."""
+SETTLED_SESSIONS = 4
+"""A network that was loaded afresh so often is not measured again before the end."""
+
+
+def second_looks(
+    candidates: Sequence[Candidate],
+    front: Sequence[Candidate],
+    objectives: Sequence[ObjectiveName],
+    budgets: Sequence[Budget],
+    limit: int = A_BATCH,
+) -> list[Candidate]:
+    """The candidates whose latency decides something within its interval, widest interval first.
+
+    Near a latency budget it decides whether a network may be on the front; near the front, whether
+    it is.
+    """
+    measured = [
+        each
+        for each in candidates
+        if each.latency is not None and each.latency.sessions < SETTLED_SESSIONS
+    ]
+    if not measured:
+        return []
+    intervals = np.array([each.latency.own_ci95() for each in measured if each.latency])
+    is_open = np.zeros(len(measured), dtype=np.bool_)
+    for budget in budgets:
+        if budget.metric == "latency":
+            is_open |= (intervals[:, 0] <= budget.limit) & (budget.limit < intervals[:, 1])
+    if "latency" in objectives and front:
+        is_open |= _undecided(measured, intervals, front, objectives)
+    widths = np.log(intervals[:, 1] / intervals[:, 0])
+    widest = np.argsort(-widths, kind="stable")
+    return [measured[number] for number in widest if is_open[number]][:limit]
+
+
+def _undecided(
+    candidates: Sequence[Candidate],
+    intervals: Matrix,
+    front: Sequence[Candidate],
+    objectives: Sequence[ObjectiveName],
+) -> NDArray[np.bool_]:
+    """(n,) whether a feasible candidate is dominated at the upper end of its interval only."""
+    column = list(objectives).index("latency")
+    own = np.array([[loss(each, name) for name in objectives] for each in candidates])
+    rivals = np.array([[loss(each, name) for name in objectives] for each in front])
+    numbers = np.array([each.number for each in front])
+    others = np.array([each.number for each in candidates])[:, None] != numbers
+    at_best, at_worst = own.copy(), own.copy()
+    at_best[:, column], at_worst[:, column] = intervals.T
+    feasible = np.array([each.feasible for each in candidates])
+    dominated_at_best = np.any(_dominates(rivals, at_best) & others, axis=1)
+    dominated_at_worst = np.any(_dominates(rivals, at_worst) & others, axis=1)
+    undecided: NDArray[np.bool_] = feasible & ~dominated_at_best & dominated_at_worst
+    return undecided
+
+
+def _dominates(rivals: Matrix, losses: Matrix) -> NDArray[np.bool_]:
+    """(n, f) whether each of (f, k) rivals dominates each of (n, k) losses."""
+    no_worse = np.all(rivals <= losses[:, None], axis=2)
+    better = np.any(rivals < losses[:, None], axis=2)
+    result: NDArray[np.bool_] = no_worse & better
+    return result

@@ -1,1 +1,0 @@
-"""Parts of `PredictorSampler`: parameters as numbers, models, candidates, the choice among them."""

@@ -1,0 +1,16 @@
+"""What a search does when it is not told otherwise. Imports nothing, so that help is fast."""
+
+from __future__ import annotations
+
+SPACE = "ghostnetv2"
+DEVICE = "cpu"
+QUALITY = "zen"
+OBJECTIVES = "quality,latency"
+SAMPLER = "predictor"
+TRIALS = 96
+TIMEOUT = "5m"
+SEED = 0
+WORKERS = 1
+CHANGES = 8
+STORAGE = "sqlite:///studies.db"
+REPORTS = "reports"

@@ -1,0 +1,65 @@
+"""What is said of a front that was measured again is true, over many searches."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from gnv2_nas.measurement.comparison import pooled
+from gnv2_nas.report.confirmation import confirmation_sentence
+from gnv2_nas.search.analysis.baselines import confirmed_among, measured_reference, side_by_side
+from tests.search.simulated import simulated
+from tests.search.stored import candidate, latency
+
+SEEDS = range(40)
+
+
+@pytest.mark.parametrize("first", SEEDS[::10])
+def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small, first):
+    for seed in range(first, first + 10):
+        ended = simulated(small, seed)
+        said = confirmation_sentence(ended.members, ended.memory.confirmed())
+        assert said.startswith("The front is confirmed"), said
+        assert ended.left_out == []
+        for each in ended.members:
+            before = ended.memory.measured[each.number]
+            assert len(before) > 1, f"trial {each.number} was measured once"
+            assert each.latency == before[-1]
+            assert "+" not in each.latency.batch
+
+
+@pytest.mark.parametrize("changes", [0, 4])
+@pytest.mark.parametrize("budgets", [(), ("0.5MFLOPs",)])
+def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes, budgets):
+    # With the budget, stock is not on the front.
+    for seed in range(10):
+        ended = simulated(small, seed, changes=changes, budgets=budgets)
+        stock = measured_reference(ended.loop.candidates.values())
+        assert stock is not None
+        assert side_by_side(stock, ended.recommended)
+
+
+@pytest.mark.parametrize("seconds", [20, 30, 45, 60, 90])
+def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds):
+    for seed in range(4):
+        ended = simulated(small, seed, seconds=seconds, trials=1000)
+        again = [each for each in ended.members if len(ended.memory.measured[each.number]) > 1]
+        said = confirmation_sentence(ended.members, ended.memory.confirmed())
+        confirmed = confirmed_among(ended.members, ended.memory.confirmed())
+        assert {each.number for each in confirmed} <= {each.number for each in again}
+        if len(confirmed) == len(ended.members):
+            assert said.startswith("The front is confirmed")
+        elif confirmed:
+            count = f"{len(confirmed)} of the {len(ended.members)} networks on the front"
+            assert said.startswith(count)
+            assert ended.left_out[0] == f"confirmed {count}: the time limit"
+        else:
+            assert not said
+
+
+def test_what_was_averaged_with_a_later_measurement_is_not_confirmed_any_more():
+    measured = msgspec.structs.replace(candidate(3), number=3)
+    assert confirmed_among([measured], {3}) == [measured]
+    again = pooled(latency(3), latency(3, 1.6))
+    later = msgspec.structs.replace(measured, latency=again)
+    assert confirmed_among([later], {3}) == []

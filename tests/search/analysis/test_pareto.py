@@ -1,0 +1,93 @@
+"""The front against its definition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from gnv2_nas.arch import preset
+from gnv2_nas.errors import InputError
+from gnv2_nas.graph import Counts, count
+from gnv2_nas.search.analysis.pareto import front_of, non_dominated
+from gnv2_nas.search.study.objectives import DIRECTIONS, parse_objectives
+from gnv2_nas.search.study.records import Candidate
+
+STOCK = preset("ghostnetv2-1.0")
+COUNTS = count(STOCK)
+LOSSES = st.integers(1, 4).flatmap(
+    lambda width: st.lists(
+        st.lists(st.integers(0, 6) | st.just(math.inf), min_size=width, max_size=width), max_size=40
+    )
+)
+
+
+def dominates(one, other):
+    return all(a <= b for a, b in zip(one, other, strict=True)) and one != other
+
+
+@given(LOSSES)
+def test_a_row_stays_exactly_when_no_other_dominates_it(rows):
+    losses = np.array(rows, dtype=float).reshape(len(rows), len(rows[0]) if rows else 2)
+    expected = [not any(dominates(other, row) for other in rows) for row in rows]
+    assert non_dominated(losses).tolist() == expected
+
+
+def candidate(number, quality, macs, broken=False):
+    return Candidate(
+        number=number, architecture=STOCK, params={}, baseline="", quality=quality, latency=None,
+        counts=replace(COUNTS, macs=macs), violations={"1MFLOPs": 0.1} if broken else {},
+    )  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=25))
+def test_the_front_is_what_is_feasible_and_not_dominated(values):
+    candidates = [candidate(number, *value) for number, value in enumerate(values)]
+    front = front_of(candidates, ("quality", "macs"))
+    feasible = [(-quality, macs) for quality, macs, broken in values if not broken]
+    expected = sorted(
+        (-quality, macs, number)
+        for number, (quality, macs, broken) in enumerate(values)
+        if not broken and not any(dominates(other, (-quality, macs)) for other in feasible)
+    )
+    assert sorted((-c.quality, c.counts.macs, c.number) for c in front) == expected
+    assert [c.quality for c in front] == sorted((c.quality for c in front), reverse=True)
+
+
+def test_a_candidate_without_a_value_is_on_no_front():
+    known, unknown = candidate(0, 1.0, 10), candidate(1, None, 1)
+    assert front_of([unknown, known], ("quality", "macs")) == [known]
+    assert front_of([unknown, known], ("macs",)) == [unknown]
+    assert front_of([], ("quality",)) == []
+
+
+def test_each_objective_reads_its_own_value():
+    one = replace(candidate(0, 0.5, 0), counts=Counts(1, 2, 3, 4))
+    assert [one.value(name) for name in DIRECTIONS if name != "latency"] == [0.5, 1, 2, 7]
+    assert math.isnan(one.value("latency"))
+    assert DIRECTIONS["quality"] == "maximize"
+    assert {DIRECTIONS[name] for name in DIRECTIONS if name != "quality"} == {"minimize"}
+
+
+def test_objectives_are_read_in_one_order():
+    assert parse_objectives("macs, quality") == parse_objectives("quality,macs")
+    assert parse_objectives("latency") == ("latency",)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "--objectives is empty; give one or more of quality,latency,macs,params,memory"),
+        (" , ", "--objectives is empty"),
+        ("quality,speed", "unknown objective 'speed'; .*known: latency, macs"),
+        ("Quality", "did you mean 'quality'"),
+        ("macs,macs", "names an objective twice"),
+    ],
+)
+def test_wrong_objectives_are_refused(text, problem):
+    with pytest.raises(InputError, match=problem):
+        parse_objectives(text)

@@ -1,0 +1,211 @@
+"""What a store promises, on every kind of database."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+import optuna
+import pytest
+
+from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
+from gnv2_nas.search.storage.database import open_database
+from gnv2_nas.search.storage.store import Progress, Store, candidate_of, open_study, study_names
+from gnv2_nas.search.storage.study_access import PublicStudy
+from gnv2_nas.search.storage.trial_rows import REVISION
+from tests.search.stored import (
+    PROVENANCE,
+    SETTINGS,
+    append,
+    as_optuna,
+    candidate,
+    finished,
+    latency,
+    network,
+    networks,
+    opened,
+)  # fmt: skip
+
+
+@pytest.fixture
+def name() -> str:
+    """Databases of a server outlive a test, its studies do not meet."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def store(storage: str, name: str) -> Store:
+    return opened(storage, name)
+
+
+@pytest.fixture
+def other(store: Store, storage: str, name: str) -> Store:
+    """The same study as another process has it."""
+    other = opened(storage, name)
+    assert other.trials() == []
+    return other
+
+
+class TestStore:
+    def test_a_stored_trial_comes_back_whole(self, store, storage, name):
+        assert append(store, 0, 1) == [0, 1]
+        assert store.append(candidate(2, baseline="stock"), None) == 2
+        fresh = open_study(storage, name)
+        assert fresh.trials() == store.trials()
+        assert fresh.record() == store.record()
+        assert name in study_names(storage)
+        stored = [candidate(0), candidate(1), candidate(2, baseline="stock")]
+        for number, (kept, given) in enumerate(zip(fresh.candidates(), stored, strict=True)):
+            params = {} if given.baseline else finished(number).params
+            summary = given.latency.without_samples()
+            assert kept == msgspec.structs.replace(
+                given, number=number, params=params, latency=summary
+            )
+
+    def test_optuna_reads_what_it_would_have_written(self, store, storage, name):
+        append(store, 0)
+        append(store, 1, quality=None)  # a score that does not compare has no value
+        study = as_optuna(storage, name)
+        for trial in store.trials():
+            study.add_trial(trial)
+        ours, theirs = study.trials[:2], study.trials[2:]
+        assert [trial.state.name for trial in ours] == ["COMPLETE", "PRUNED"]
+        for one, same in zip(ours, theirs, strict=True):
+            assert one.number + 2 == same.number
+            for field in (
+                "state", "values", "params", "distributions", "user_attrs", "system_attrs",
+                "datetime_start", "datetime_complete", "intermediate_values",
+            ):  # fmt: skip
+                assert getattr(one, field) == getattr(same, field), field
+            assert list(one.params) == list(same.params)
+        assert ours[0].system_attrs["constraints"] == [-0.25, 0.5]
+
+    def test_trials_of_other_programs_are_counted_and_left_alone(self, store, storage, name):
+        study = as_optuna(storage, name)
+        append(store, 0)
+        running = study.ask()
+        study.add_trial(finished(1))
+        assert append(store, 2) == [3]
+        study.tell(running, [1.0, 2.0])
+        assert [trial.number for trial in store.trials()] == [0, 3]
+        assert [trial.number for trial in open_study(storage, name).trials()] == [0, 3]
+        assert store.new_trials() == []
+
+    def test_others_tell_their_news_once(self, store, other):
+        append(store, 0)
+        append(other, 1, 2)
+        append(store, 3)
+        assert [trial.number for trial in other.new_trials()] == [0, 3]
+        assert other.new_trials() == []
+        assert [trial.number for trial in store.new_trials()] == [1, 2]
+        assert store.trials() == other.trials()
+        append(other, 4)
+        assert len(store.record().candidates) == 5
+        assert [candidate_of(trial).architecture for trial in store.new_trials()] == [network(4)]
+
+    def test_a_network_that_another_process_stored_first_is_not_stored_again(
+        self, store, other, storage, name
+    ):
+        append(store, 0, 1, 2)
+        assert append(other, 1, 3) == [1, 3]
+        assert [trial.number for trial in other.new_trials()] == [0, 2]
+        # Nor when the other was told of it while it evaluated the network itself.
+        assert append(other, 2, 3, 4) == [2, 3, 4]
+        assert networks(storage, name) == [0, 1, 2, 3, 4]
+
+    def test_a_label_is_not_lost_to_a_network_without_one(self, store, other):
+        append(store, 0)
+        assert other.append(candidate(0, baseline="stock"), None) == 1
+        assert [each.baseline for each in other.candidates()] == ["", "stock"]
+        assert append(store, 0) == [0]
+        assert other.append(candidate(1, baseline="stock"), None) == 2
+        assert append(store, 1) == [2]
+
+    def test_a_later_latency_replaces_the_first_and_what_follows_from_it(
+        self, store, storage, name
+    ):
+        append(store, 0, 1, ms=2.5)
+        assert not store.candidates()[1].feasible
+        better = latency(1, ms=1.75)
+        store.save_remeasured(1, better)
+        store.save_remeasured(1, latency(1, ms=1.5))
+        for each in (store, open_study(storage, name)):
+            first, second = each.record().candidates
+            assert (first.latency.ms, list(first.violations)) == (2.5, ["2ms"])
+            assert (second.latency.ms, second.feasible) == (1.5, True)
+            assert second.latency.wall_ms == ()
+        # The trial stays as it was stored: samplers have learnt from it.
+        assert as_optuna(storage, name).trials[1].values[1] == 2.5
+
+    def test_a_later_latency_belongs_to_a_trial_and_its_network(self, store):
+        append(store, 0)
+        with pytest.raises(StudyError, match="has no finished trial 7"):
+            store.save_remeasured(7, latency(7))
+        with pytest.raises(
+            StudyError, match=f"trial 0 .* but the latency is that of {network(1).id}"
+        ):
+            store.save_remeasured(0, latency(1))
+
+    def test_totals_of_several_processes_add_up(self, store, other):
+        assert store.progress == other.progress == Progress()
+        store.save_progress(Progress(10, 2, 1))
+        other.save_progress(Progress(5, 1, 0))
+        store.save_progress(Progress(12, 2, 2))
+        assert store.progress == other.progress == Progress(17, 3, 2)
+        assert store.record().rejected == 3
+
+    def test_what_is_known_of_the_beginning_is_kept_by_who_comes_second(self, storage, store, name):
+        fingerprint = latency(0).fingerprint
+        kept = store.keep_reference(7.5, fingerprint)
+        measured = msgspec.structs.replace(PROVENANCE, reference_ms=7.5, fingerprint=fingerprint)
+        assert kept == opened(storage, name).provenance == measured
+
+    def test_who_measures_second_is_told_what_the_first_one_found(self, store, other):
+        assert store.provenance.reference_ms is other.provenance.reference_ms is None
+        fingerprint = latency(0).fingerprint
+        store.keep_reference(7.5, fingerprint)
+        assert other.keep_reference(8.5, fingerprint).reference_ms == 7.5
+        assert store.provenance.reference_ms == 7.5
+
+    def test_an_empty_study_made_anew_with_other_settings_refuses_the_first(
+        self, storage, store, name
+    ):
+        assert store.settings == SETTINGS
+        another = opened(storage, name, settings=msgspec.structs.replace(SETTINGS, device="board"))
+        with pytest.raises(StudyError, match="was made anew with other settings"):
+            append(store, 0)
+        assert append(another, 1) == [0]
+        with pytest.raises(StudyError, match="was made anew with other settings"):
+            append(store, 2)
+        with pytest.raises(StudyError, match="was made with device board, not cpu"):
+            opened(storage, name)
+
+    def test_a_study_that_was_deleted_meanwhile_takes_no_trial(self, storage, store, name):
+        append(store, 0)
+        study = as_optuna(storage, name)
+        optuna.delete_study(study_name=name, storage=study._storage)
+        with pytest.raises(StorageError, match="somebody has deleted it"):
+            append(store, 1)
+        with pytest.raises(UnknownNameError):
+            open_study(storage, name)
+
+    def test_optunas_own_calls_do_the_same(self, storage, store, name):
+        """The way taken when the tables are of a revision that is not known here."""
+        database = open_database(storage)
+        assert database.get_current_version() == REVISION
+        access = PublicStudy(database, database.get_study_id_from_name(name))
+        slow = Store(access, name, storage=storage)
+        append(store, 0)
+        assert append(slow, 1, 2) == [1, 2]
+        slow.save_progress(Progress(3))
+        assert append(store, 2, 3) == [2, 3]
+        slow.save_remeasured(1, latency(1, ms=1.25))
+        assert [trial.number for trial in slow.new_trials()] == [3]
+        assert without_ids(slow.trials()) == without_ids(store.trials())
+        assert slow.record() == store.record()
+
+
+def without_ids(trials: list[optuna.trial.FrozenTrial]) -> list[dict[str, object]]:
+    return [
+        {key: value for key, value in vars(trial).items() if key != "_trial_id"} for trial in trials
+    ]
