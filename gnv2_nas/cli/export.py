@@ -136,7 +136,7 @@ def _checked_place(
     inputs: Iterable[Path | str | None],
 ) -> _Place:
     """One file under the name asked for; of several each with its own suffix."""
-    from gnv2_nas.report.exported import check_export
+    from gnv2_nas.report.model_card.exported import check_export
 
     suffixes, name = SUFFIXES[format], output or Path(arch.id)
     if output is not None and len(suffixes) == 1:
@@ -170,8 +170,8 @@ def _export(
     runtime: Runtime,
 ) -> None:
     from gnv2_nas.checkpoints.checkpoint import read_preprocessing, read_training
-    from gnv2_nas.report.exported import Exported
-    from gnv2_nas.report.model_card import Deployed, model_card
+    from gnv2_nas.report.model_card.card import Deployed, model_card
+    from gnv2_nas.report.model_card.exported import Exported
     from gnv2_nas.runtimes.parity import check_parity
 
     model = None if weights is None else _trained(arch, weights, weights_from)

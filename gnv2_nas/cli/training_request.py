@@ -15,7 +15,7 @@ from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.data import classes_of
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files.outputs import PAGE, Kind, check_outputs
-from gnv2_nas.report.naming import file_stem
+from gnv2_nas.report.files import file_stem
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training.history import HISTORY, history_path, state_path
 from gnv2_nas.workflows.references import find_network, is_weights

@@ -107,7 +107,7 @@ def _json(summary: Summary) -> dict[str, Any]:
 
 def page_of(summary: Summary) -> str:
     """The page with the curve."""
-    from gnv2_nas.report.curve_page import Training, curve_page
+    from gnv2_nas.report.training_page import Training, curve_page
 
     headline = summary.headline()
     training = Training(

@@ -9,7 +9,7 @@ import pytest
 
 from gnv2_nas.errors import OutputError
 from gnv2_nas.files.outputs import CARD, CARD_MARK, PAGE, PAGE_MARK, check_outputs, holds_fields
-from gnv2_nas.report.naming import check_report_files
+from gnv2_nas.report.files import check_report_files
 
 
 def test_an_earlier_output_of_the_kind_is_overwritten(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.measurement.comparison import pooled
-from gnv2_nas.report.confirmation import confirmation_sentence
+from gnv2_nas.report.study_page.conditions import confirmation_sentence
 from gnv2_nas.search.analysis.baselines import confirmed_among, measured_reference, side_by_side
 from tests.search.simulated import simulated
 from tests.search.stored import candidate, latency

@@ -1,0 +1,1 @@
+"""Figures in two steps: plain data first, then the drawing."""

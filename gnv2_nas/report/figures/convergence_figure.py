@@ -1,0 +1,189 @@
+"""Hypervolume over evaluations, in two steps: `_convergence_info` decides, `_convergence_figure`
+draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from gnv2_nas.report.figures.traces import DIM, FRONT
+from gnv2_nas.search.analysis.convergence import (
+    PATIENCE,
+    GainLeft,
+    gain_left,
+    history_of,
+    is_flat,
+    scaled_losses,
+)
+from gnv2_nas.search.study.metrics import format_share
+from gnv2_nas.search.study.records import StudyRecord
+
+FEWEST_DRAWN = 10
+"""Evaluations that make a line worth drawing."""
+LOOKED_AHEAD = 100
+"""Evaluations that what is left to gain is told for, or as many as were made if that is less."""
+_ORDERS = 100
+_ORDERED = 20_000
+"""Networks put in order, all orders together: a long random search has fewer orders."""
+_BAND = "rgba(138, 148, 163, 0.22)"
+
+
+class RandomLine(msgspec.Struct, frozen=True):
+    """What stock networks and the random design alone reach, over random orders of the design."""
+
+    networks: int
+    """Of the design."""
+    x: list[int]
+    mean: list[float]
+    low: list[float]
+    """Tenth percentile over the orders."""
+    high: list[float]
+    """Ninetieth."""
+
+
+class ConvergenceInfo(msgspec.Struct, frozen=True):
+    """All that the figure shows; hypervolumes as shares of the box around the front."""
+
+    evaluated: int
+    x: list[int]
+    """Evaluations after which the hypervolume grew, the first and the last."""
+    y: list[float]
+    trials: list[int]
+    random: RandomLine | None
+    """None where there was no random design, or nothing else."""
+    left: GainLeft | None
+    recent: float
+    """Growth over the last `PATIENCE` evaluations, as a share."""
+    flat: bool
+
+
+def _convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
+    """What to draw; None where too little was evaluated, or nothing is feasible."""
+    candidates = record.candidates
+    scaled = scaled_losses(candidates, record.settings.objectives)
+    history = history_of(scaled)
+    if len(history) < FEWEST_DRAWN or history[-1] <= 0:
+        return None
+    grown = np.flatnonzero(np.diff(history, prepend=-1.0) > 0)
+    rows = sorted({*grown.tolist(), len(history) - 1})
+    before = history[-1 - PATIENCE] if len(history) > PATIENCE else 0.0
+    return ConvergenceInfo(
+        evaluated=len(history),
+        x=[row + 1 for row in rows],
+        y=[round(float(history[row]), 5) for row in rows],
+        trials=[candidates[row].number for row in rows],
+        random=_random_line(record, scaled),
+        left=gain_left(history, min(LOOKED_AHEAD, len(history))),
+        recent=float(1 - before / history[-1]),
+        flat=is_flat(history),
+    )
+
+
+def _random_line(record: StudyRecord, scaled: NDArray[np.float64]) -> RandomLine | None:
+    """Mean over orders: which network of the design came first was chance."""
+    stock = [row for row, one in enumerate(record.candidates) if one.baseline]
+    design = [row for row, one in enumerate(record.candidates) if one.origin == "random"]
+    if not design or len(stock) + len(design) == len(record.candidates):
+        return None
+    rng = np.random.default_rng(0)
+    orders = int(np.clip(_ORDERED // len(design), 1, _ORDERS))
+    found = np.array(
+        [
+            history_of(scaled[[*stock, *rng.permutation(design)]])[len(stock) :]
+            for _ in range(orders)
+        ]
+    )
+    low, high = np.quantile(found, [0.1, 0.9], axis=0)
+    return RandomLine(
+        networks=len(design),
+        x=[len(stock) + n for n in range(1, len(design) + 1)],
+        mean=found.mean(axis=0).round(5).tolist(),
+        low=low.round(5).tolist(),
+        high=high.round(5).tolist(),
+    )
+
+
+def convergence_sentences(info: ConvergenceInfo) -> list[str]:
+    """What the figure says, in words."""
+    lines = []
+    if info.random is not None and info.random.mean[-1] > 0:
+        gain = info.y[-1] / info.random.mean[-1] - 1
+        lines.append(
+            f"The front dominates {format_share(gain)} more than that of the stock networks and "
+            f"the {info.random.networks:,} networks of the random design alone. Random search was "
+            "not gone on with, so this is no comparison at equal numbers."
+        )
+    if info.left is not None:
+        left = info.left
+        lines.append(
+            f"A guess at what is left: {left.evaluations} more evaluations would add about "
+            f"{format_share(left.expected)} to it if improvements get rarer as records do, "
+            f"{format_share(left.low)} if they fade faster, {format_share(left.high)} if they come "
+            "as steadily as of late."
+        )
+    if info.evaluated > PATIENCE:
+        lines.append(
+            f"The last {PATIENCE} evaluations added {format_share(info.recent)}"
+            f"{': by the rule of --stop-when-flat the search is flat.' if info.flat else '.'}"
+        )
+    return lines
+
+
+def _convergence_figure(info: ConvergenceInfo) -> go.Figure:
+    """A staircase of the search; the random design in grey, dotted after its end."""
+    figure = go.Figure(layout=_layout())
+    if info.random is not None:
+        for trace in _random_traces(info.random, info.evaluated):
+            figure.add_trace(trace)
+    figure.add_trace(
+        go.Scatter(
+            x=info.x, y=info.y, mode="lines+markers", name="this search",
+            line={"color": FRONT, "width": 2, "shape": "hv"}, marker={"size": 4},
+            customdata=info.trials, hoverinfo="text",
+            hovertext=[
+                f"trial {trial}: {value:.3f} after {place:,}"
+                for place, value, trial in zip(info.x, info.y, info.trials, strict=True)
+            ],
+        )
+    )  # fmt: skip
+    return figure
+
+
+def _random_traces(random: RandomLine, evaluated: int) -> list[go.Scatter]:
+    """Band, mean, and the level it ended at."""
+    return [
+        go.Scatter(
+            x=[*random.x, *reversed(random.x)], y=[*random.high, *reversed(random.low)],
+            fill="toself", fillcolor=_BAND, line={"width": 0}, mode="lines", hoverinfo="skip",
+            showlegend=False, legendgroup="random",
+        ),
+        go.Scatter(
+            x=random.x, y=random.mean, mode="lines", legendgroup="random",
+            name=f"stock and random design ({random.networks:,})",
+            line={"color": DIM, "width": 2}, hoverinfo="x+y",
+        ),
+        go.Scatter(
+            x=[random.x[-1], evaluated], y=[random.mean[-1]] * 2, mode="lines",
+            line={"color": DIM, "width": 1.5, "dash": "dot"}, hoverinfo="skip", showlegend=False,
+            legendgroup="random",
+        ),
+    ]  # fmt: skip
+
+
+def _layout() -> dict[str, Any]:
+    axis = {"zeroline": False, "showline": True, "ticks": "outside", "automargin": True}
+    return {
+        "template": "none",
+        "height": 340,
+        "hovermode": "closest",
+        "xaxis": {**axis, "title": {"text": "networks evaluated, stock included", "standoff": 10}},
+        "yaxis": {**axis, "title": {"text": "hypervolume", "standoff": 10}},
+        "margin": {"l": 64, "r": 16, "t": 8, "b": 56},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }

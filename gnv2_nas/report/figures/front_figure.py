@@ -1,0 +1,192 @@
+"""The front as a scatter, in two steps: `_front_info` decides, `_front_figure` draws."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Literal
+
+import msgspec
+import pandas as pd
+import plotly.graph_objects as go
+
+from gnv2_nas.report.figures import traces
+from gnv2_nas.report.figures.layout import Extent, extents, is_near, label_positions, stretched
+from gnv2_nas.report.figures.points import Groups, group, scaled
+from gnv2_nas.report.study_page.wording import best_word
+from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.records import ObjectiveName, StudyRecord
+
+
+class BudgetLine(msgspec.Struct, frozen=True):
+    """A budget on the metric of an axis, in the unit of the axis."""
+
+    axis: Literal["x", "y"]
+    value: float
+    text: str
+
+
+class FrontInfo(msgspec.Struct, frozen=True):
+    """All that the figure shows; values in the units of the axes."""
+
+    x: Term
+    y: Term
+    color: Term
+    groups: Groups
+    colors: list[float]
+    """Of the members of the front."""
+    errors: dict[str, tuple[list[float], list[float]]]
+    """Group → (below, above) on the x axis; empty unless that is latency."""
+    unstable: list[bool]
+    """Members of the front whose latency is not trusted."""
+    staircase: tuple[list[float], list[float]]
+    """Corners of the front, stock members included; empty where two axes cannot show it."""
+    design: tuple[list[float], list[float]]
+    """Networks of the random design, in whatever group; empty where all networks are."""
+    knee: tuple[float, float] | None
+    knee_name: str
+    budgets: list[BudgetLine]
+    budgets_outside: list[str]
+    """Budgets on an axis that lie too far away to be drawn."""
+    x_range: Extent
+    y_range: Extent
+
+
+def figure_terms(record: StudyRecord) -> tuple[Term, Term, Term]:
+    """The metrics of x axis, y axis and colour.
+
+    Quality goes up and the first cost to the right, objectives before what was only measured;
+    the third objective is the colour, else FLOPs, else parameters.
+    """
+    names: list[ObjectiveName] = list(record.settings.objectives)
+    if any(one.quality is not None for one in record.candidates):
+        names.append("quality")
+    if any(one.latency is not None for one in record.candidates):
+        names.append("latency")
+    names = list(dict.fromkeys([*names, "macs", "params"]))
+    order: tuple[ObjectiveName, ...] = ("latency", "macs", "params", "memory", "quality")
+    x, y = sorted(names[:2], key=order.index)
+    color = names[2] if len(record.settings.objectives) > 2 else _color(x, y)
+    quality = record.quality_info
+    return term(x, quality), term(y, quality), term(color, quality)
+
+
+def _color(x: ObjectiveName, y: ObjectiveName) -> ObjectiveName:
+    return "params" if "macs" in (x, y) else "macs"
+
+
+def _front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> FrontInfo:
+    """What to draw; `knee` is the number of the best compromise."""
+    x, y, color = figure_terms(record)
+    groups = group(record, frame, x, y)
+    members = frame.loc[groups.front.rows]
+    x_range, y_range = extents(groups)
+    budgets = _budget_lines(record, x, y)
+    near = [
+        line for line in budgets if is_near(x_range if line.axis == "x" else y_range, line.value)
+    ]
+    for line in near:
+        if line.axis == "x":
+            x_range = stretched(x_range, line.value)
+        else:
+            y_range = stretched(y_range, line.value)
+    return FrontInfo(
+        x=x, y=y, color=color, groups=groups,
+        colors=[float(f"{value:.4g}") for value in scaled(members, color)],
+        errors=_errors(frame, groups) if x.name == "latency" else {},
+        unstable=[value is False for value in members["latency_stable"].astype(object)],
+        staircase=_staircase(record, frame, x, y),
+        design=_design(record, groups),
+        knee=_place(frame, x, y, knee),
+        knee_name=best_word(record),
+        budgets=near,
+        budgets_outside=[line.text for line in budgets if line not in near],
+        x_range=x_range, y_range=y_range,
+    )  # fmt: skip
+
+
+def _budget_lines(record: StudyRecord, x: Term, y: Term) -> list[BudgetLine]:
+    lines = []
+    for budget in record.settings.budgets:
+        if budget.metric == x.name:
+            lines.append(BudgetLine("x", budget.limit / x.scale, budget.text))
+        elif budget.metric == y.name:
+            lines.append(BudgetLine("y", budget.limit / y.scale, budget.text))
+    return lines
+
+
+def _errors(frame: pd.DataFrame, groups: Groups) -> dict[str, tuple[list[float], list[float]]]:
+    found = {}
+    for name, points in (("front", groups.front), ("stock", groups.stock)):
+        rows = frame.loc[points.rows]
+        below = rows["latency_ms"] - rows["latency_low_ms"]
+        above = rows["latency_high_ms"] - rows["latency_ms"]
+        found[name] = ([round(v, 4) for v in below], [round(v, 4) for v in above])
+    return found
+
+
+def _staircase(
+    record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term
+) -> tuple[list[float], list[float]]:
+    if set(record.settings.objectives) != {x.name, y.name}:
+        return [], []
+    members = frame[frame["front"]]
+    corners = sorted(zip(scaled(members, x), scaled(members, y), strict=True))
+    return [corner[0] for corner in corners], [corner[1] for corner in corners]
+
+
+def _design(record: StudyRecord, groups: Groups) -> tuple[list[float], list[float]]:
+    found = [one for one in record.candidates if not one.baseline]
+    if all(one.origin == "random" for one in found):
+        return [], []
+    places = [
+        place
+        for points in (groups.front, groups.dominated, groups.infeasible)
+        for row, *place in zip(points.rows, points.x, points.y, strict=True)
+        if record.candidates[row].origin == "random"
+    ]
+    return [x for x, _ in places], [y for _, y in places]
+
+
+def _place(frame: pd.DataFrame, x: Term, y: Term, trial: int | None) -> tuple[float, float] | None:
+    row = frame[frame["trial"] == trial]
+    if trial is None or row.empty:
+        return None
+    place = float(scaled(row, x).iloc[0]), float(scaled(row, y).iloc[0])
+    return place if all(map(math.isfinite, place)) else None
+
+
+def _front_figure(info: FrontInfo) -> go.Figure:
+    """The interactive scatter; colours of text and grid are the page's."""
+    groups = info.groups
+    figure = traces.empty_figure(info.x, info.y)
+    figure.add_trace(traces.infeasible(groups.infeasible))
+    figure.add_trace(traces.dominated(groups.dominated))
+    if info.staircase[0]:
+        figure.add_trace(traces.staircase(*info.staircase))
+    figure.add_trace(
+        traces.front(groups.front, info.unstable, info.errors.get("front"), info.colors, info.color)
+    )
+    labels = label_positions(groups, info.x_range, info.y_range)
+    figure.add_trace(traces.stock(groups.stock, labels, info.errors.get("stock")))
+    if info.design[0]:
+        figure.add_trace(traces.design(*info.design))
+    if info.knee is not None:
+        figure.add_trace(traces.knee(*info.knee, info.knee_name))
+    for line in info.budgets:
+        _add_budget(figure, line)
+    figure.update_xaxes(range=info.x_range)
+    figure.update_yaxes(range=info.y_range)
+    return figure
+
+
+def _add_budget(figure: go.Figure, line: BudgetLine) -> None:
+    style = {"line": {"color": traces.BUDGET, "width": 1.5, "dash": "dash"}}
+    label = {
+        "annotation_text": f"budget {html.escape(line.text)}",
+        "annotation_font": {"color": traces.BUDGET, "size": 12},
+    }
+    if line.axis == "x":
+        figure.add_vline(x=line.value, annotation_position="bottom left", **style, **label)
+    else:
+        figure.add_hline(y=line.value, annotation_position="top left", **style, **label)

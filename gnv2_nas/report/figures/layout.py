@@ -1,0 +1,110 @@
+"""Axis ranges of a figure when it opens, and where the names of stock networks stand."""
+
+from __future__ import annotations
+
+from gnv2_nas.report.figures.points import Groups
+
+Extent = tuple[float, float]
+
+_MARGIN = 0.06
+_ROOM_FOR_BUDGETS = 0.35
+"""How far beyond the networks a budget may lie, in widths of the plot, to be drawn."""
+
+
+def extents(groups: Groups) -> tuple[Extent, Extent]:
+    """Of x and y, around what keeps the budgets and the stock networks; around all when nothing
+    does."""
+    shown = [groups.front, groups.dominated, groups.stock]
+    if not (groups.front.rows or groups.dominated.rows):
+        shown.append(groups.infeasible)
+    return (
+        _padded([value for points in shown for value in points.x]),
+        _padded([value for points in shown for value in points.y]),
+    )
+
+
+def _padded(values: list[float]) -> Extent:
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    room = _MARGIN * (high - low) or abs(high) * _MARGIN or 1.0
+    return low - room, high + room
+
+
+def is_near(extent: Extent, value: float) -> bool:
+    """Whether `value` can be shown without squeezing the rest."""
+    room = _ROOM_FOR_BUDGETS * (extent[1] - extent[0])
+    return extent[0] - room <= value <= extent[1] + room
+
+
+def stretched(extent: Extent, value: float) -> Extent:
+    """`extent`, and `value` with a margin."""
+    room = _MARGIN * (extent[1] - extent[0])
+    return min(extent[0], value - room), max(extent[1], value + room)
+
+
+_PLOT = (900.0, 400.0)
+"""Width and height that a figure has on a desktop, pixels: near enough for a choice of side."""
+_LETTER, _LINE, _SYMBOL = 6.4, 14.0, 9.0
+_SIDES = {
+    "middle right": (1, 0), "bottom right": (1, 1), "top right": (1, -1), "middle left": (-1, 0),
+    "bottom left": (-1, 1), "top left": (-1, -1), "bottom center": (0, 1), "top center": (0, -1),
+}  # fmt: skip
+"""Plotly's positions, and where the text lies from the symbol; y down."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom; pixels."""
+
+
+def label_positions(groups: Groups, x_range: Extent, y_range: Extent) -> list[str]:
+    """One of plotly's text positions a stock network, chosen one after the other for the least
+    overlap with earlier names, symbols, the front and the edge."""
+    places = [
+        _pixels(x, y, x_range, y_range)
+        for points in (groups.stock, groups.front)
+        for x, y in zip(points.x, points.y, strict=True)
+    ]
+    taken = [_around(*place) for place in places]
+    positions = []
+    for name, place in zip(groups.stock.names, places, strict=False):
+        boxes = {side: _box(*place, name, side) for side in _SIDES}
+        side = min(boxes, key=lambda one: _outside(boxes[one]) + _overlap(boxes[one], taken))
+        positions.append(side)
+        taken.append(boxes[side])
+    return positions
+
+
+def _pixels(x: float, y: float, x_range: Extent, y_range: Extent) -> tuple[float, float]:
+    return (
+        _PLOT[0] * (x - x_range[0]) / (x_range[1] - x_range[0]),
+        _PLOT[1] * (y_range[1] - y) / (y_range[1] - y_range[0]),
+    )
+
+
+def _around(x: float, y: float) -> Box:
+    half = _SYMBOL / 1.5
+    return x - half, y - half, x + half, y + half
+
+
+def _box(x: float, y: float, name: str, side: str) -> Box:
+    right, down = _SIDES[side]
+    width = _LETTER * len(name)
+    center_x = x + right * (width / 2 + _SYMBOL)
+    center_y = y + down * (_LINE / 2 + _SYMBOL * (0.5 if right else 1))
+    half = width / 2
+    return center_x - half, center_y - _LINE / 2, center_x + half, center_y + _LINE / 2
+
+
+def _overlap(box: Box, others: list[Box]) -> float:
+    return sum(
+        max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
+        * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
+        for other in others
+    )
+
+
+def _outside(box: Box) -> float:
+    """Area beyond the plot, weighed so that a name is rather covered than cut."""
+    across = max(0.0, -box[0]) + max(0.0, box[2] - _PLOT[0])
+    down = max(0.0, -box[1]) + max(0.0, box[3] - _PLOT[1])
+    return 3 * (across * _LINE + down * (box[2] - box[0]))

@@ -1,0 +1,139 @@
+"""Candidates as points of a scatter: which are drawn, where, and what pointing at one shows."""
+
+from __future__ import annotations
+
+import html
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from gnv2_nas.report.study_page.frames import column, describe
+from gnv2_nas.report.study_page.wording import over_budget
+from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.units import format_quantity
+
+DOMINATED_DRAWN = 1000
+INFEASIBLE_DRAWN = 400
+FRONT_DRAWN = 1000
+
+
+class Points(msgspec.Struct, frozen=True):
+    """Candidates of one kind; all sequences have one entry a candidate drawn."""
+
+    rows: list[int]
+    """Rows of the frame, places in `record.candidates`."""
+    trials: list[int]
+    names: list[str]
+    """Of stock networks; "" for others."""
+    x: list[float]
+    y: list[float]
+    hover: list[str]
+    """What pointing at each shows, in plotly's markup."""
+    total: int
+    """How many there are, drawn or not."""
+
+    @property
+    def shown(self) -> str:
+        """ "1,500 of 9,412 drawn", or how many."""
+        drawn = len(self.rows)
+        return f"{drawn:,}" if drawn == self.total else f"{drawn:,} of {self.total:,} drawn"
+
+
+class Groups(msgspec.Struct, frozen=True):
+    """All candidates with a value on both axes, each in one group; stock networks apart."""
+
+    front: Points
+    dominated: Points
+    infeasible: Points
+    stock: Points
+
+    @property
+    def drawn(self) -> int:
+        """Points in the figure."""
+        groups = (self.front, self.dominated, self.infeasible, self.stock)
+        return sum(len(points.rows) for points in groups)
+
+
+def group(record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term) -> Groups:
+    """Sort candidates into the groups of a figure, in the units of the axes.
+
+    Of many dominated or infeasible ones an even sample along `x` is drawn: the page must open.
+    """
+    known = scaled(frame, x).notna() & scaled(frame, y).notna()
+    stock = frame["baseline"] != ""
+    found, feasible, front = known & ~stock, frame["feasible"], frame["front"]
+
+    def points(chosen: pd.Series, limit: int | None) -> Points:
+        return _points(record, frame[chosen], x, y, limit)
+
+    return Groups(
+        front=points(found & front, FRONT_DRAWN),
+        dominated=points(found & feasible & ~front, DOMINATED_DRAWN),
+        infeasible=points(found & ~feasible, INFEASIBLE_DRAWN),
+        stock=points(known & stock, None),
+    )
+
+
+def scaled(frame: pd.DataFrame, axis: Term, suffix: str = "") -> pd.Series:
+    """A column in the unit of its axis."""
+    series: pd.Series = frame[suffix or column(axis.name)] / axis.scale
+    return series
+
+
+def _points(
+    record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term, limit: int | None
+) -> Points:
+    ordered = frame.iloc[np.argsort(scaled(frame, x).to_numpy(), kind="stable")]
+    total = len(ordered)
+    if limit is not None and total > limit:
+        ordered = ordered.iloc[np.linspace(0, total - 1, limit).round().astype(int)]
+    rows = [int(row) for row in ordered.index]
+    return Points(
+        rows=rows,
+        trials=ordered["trial"].tolist(),
+        names=ordered["baseline"].tolist(),
+        hover=[_hover(record, record.candidates[row]) for row in rows],
+        x=_rounded(scaled(ordered, x)),
+        y=_rounded(scaled(ordered, y)),
+        total=total,
+    )
+
+
+def _rounded(series: pd.Series) -> list[float]:
+    """Six significant digits: all a screen can show, at half the size."""
+    return [float(f"{value:.6g}") for value in series]
+
+
+def _hover(record: StudyRecord, candidate: Candidate) -> str:
+    name = f"trial {candidate.number}"
+    lines = [*_measured(record, candidate), *describe(candidate.architecture)]
+    if candidate.violations:
+        lines.append(over_budget(candidate))
+    title = f"{candidate.baseline} (stock, {name})" if candidate.baseline else name
+    return "<br>".join([f"<b>{html.escape(title)}</b>", *map(html.escape, lines)])
+
+
+def _measured(record: StudyRecord, candidate: Candidate) -> list[str]:
+    lines = []
+    if candidate.quality is not None:
+        quality = term("quality", record.quality_info)
+        lines.append(f"{quality.title} {quality.format(candidate.quality)}")
+    latency = candidate.latency
+    if latency is not None:
+        low, high = latency.ci95
+        lines.append(
+            f"{format_quantity('latency', latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
+            f"{latency.ratio:.3f} × stock V2 1.0"
+        )
+        if not latency.stable:
+            lines.append(f"latency not stable: {latency.reason}")
+    counts = candidate.counts
+    amounts: tuple[tuple[ObjectiveName, int], ...] = (
+        ("macs", counts.macs), ("params", counts.params), ("memory", counts.memory_bytes),
+    )  # fmt: skip
+    lines.append(
+        ", ".join(term(name, record.quality_info).format(amount) for name, amount in amounts)
+    )
+    return lines

@@ -1,0 +1,118 @@
+"""The dumb baseline: does the score see more than the size of a network?"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pandas as pd
+import plotly.graph_objects as go
+
+from gnv2_nas.report.figures import traces
+from gnv2_nas.report.figures.layout import extents, label_positions
+from gnv2_nas.report.figures.points import Groups, group
+from gnv2_nas.search.analysis.pareto import front_of
+from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.stats.rank_agreement import kendall_tau
+
+_MOSTLY_SIZE = 0.8
+_PARTLY_SIZE = 0.5
+
+
+class SizeInfo(msgspec.Struct, frozen=True):
+    """How the score goes with size."""
+
+    x: Term
+    y: Term
+    groups: Groups
+    scored: int
+    tau_params: float
+    """Kendall's τ between score and parameter count over all scored candidates."""
+    tau_macs: float
+    shared: tuple[int, int, int] | None
+    """Members in common, members by score, members with the parameter count as the score; None
+    when quality is no objective, or parameters are another."""
+
+
+def _size_info(record: StudyRecord, frame: pd.DataFrame) -> SizeInfo:
+    x, y = term("params", record.quality_info), term("quality", record.quality_info)
+    scored = frame[frame["quality"].notna()]
+    score = scored["quality"].tolist()
+    return SizeInfo(
+        x=x,
+        y=y,
+        groups=group(record, frame, x, y),
+        scored=len(scored),
+        tau_params=kendall_tau(score, scored["params"].tolist()),
+        tau_macs=kendall_tau(score, scored["macs"].tolist()),
+        shared=_shared(record),
+    )
+
+
+def _shared(record: StudyRecord) -> tuple[int, int, int] | None:
+    objectives = record.settings.objectives
+    if "quality" not in objectives or "params" in objectives:
+        return None
+    by_score = {one.number for one in front_of(record.candidates, objectives)}
+    sized = [_with_size_as_quality(one) for one in record.candidates if one.quality is not None]
+    by_size = {one.number for one in front_of(sized, objectives)}
+    return len(by_score & by_size), len(by_score), len(by_size)
+
+
+def _with_size_as_quality(candidate: Candidate) -> Candidate:
+    return msgspec.structs.replace(candidate, quality=float(candidate.counts.params))
+
+
+def sentences(info: SizeInfo) -> list[str]:
+    """What the figure says, in words."""
+    if math.isnan(info.tau_params):
+        return [f"Fewer than two different scores: no {info.y.in_text} can be compared with size."]
+    lines = [
+        f"Kendall τ between {info.y.in_text} and parameter count over {info.scored:,} networks: "
+        f"{info.tau_params:.2f} (with FLOPs: {info.tau_macs:.2f}). "
+        f"{_of_accuracy(info.tau_params) if info.y.is_accuracy else _meaning(info.tau_params)}"
+    ]
+    if info.shared is not None:
+        common, by_score, by_size = info.shared
+        lines.append(
+            f"With the parameter count as the score the front would have {by_size:,} members; "
+            f"{common:,} of them are among the {by_score:,} on this front."
+        )
+    return lines
+
+
+def _meaning(tau: float) -> str:
+    if tau >= _MOSTLY_SIZE:
+        return "The score mostly tracks size: it says little that the parameter count does not."
+    if tau >= _PARTLY_SIZE:
+        return "The score follows size in part."
+    if tau > -_PARTLY_SIZE:
+        return "The score does not merely track size; whether it tracks accuracy is not shown here."
+    return "The score prefers smaller networks."
+
+
+def _of_accuracy(tau: float) -> str:
+    if tau >= _MOSTLY_SIZE:
+        return "Larger networks are mostly the more accurate ones here."
+    if tau >= _PARTLY_SIZE:
+        return "Size explains accuracy in part."
+    if tau > -_PARTLY_SIZE:
+        return "Accuracy does not merely follow size."
+    return "Smaller networks are the more accurate ones here."
+
+
+def _size_figure(info: SizeInfo) -> go.Figure:
+    """Score against parameter count, in the groups of the front's figure."""
+    groups = info.groups
+    figure = traces.empty_figure(info.x, info.y)
+    figure.add_trace(traces.infeasible(groups.infeasible))
+    figure.add_trace(traces.dominated(groups.dominated))
+    figure.add_trace(traces.front(groups.front))
+    x_range, y_range = extents(groups)
+    labels = label_positions(groups, x_range, y_range)
+    figure.add_trace(traces.stock(groups.stock, labels))
+    figure.update_xaxes(range=x_range)
+    figure.update_yaxes(range=y_range)
+    figure.update_layout(height=400)
+    return figure

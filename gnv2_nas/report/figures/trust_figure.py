@@ -1,0 +1,132 @@
+"""How far to believe the scores: rank correlations with their intervals, one line an estimator."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import plotly.graph_objects as go
+
+from gnv2_nas.quality import estimator_name
+from gnv2_nas.quality.trust.panel import BASELINE, TrustPanel
+from gnv2_nas.report.figures.traces import DIM, FRONT, STOCK
+from gnv2_nas.stats.rank_agreement import RankAgreement
+
+_BETWEEN = 0.16
+"""From the middle of a line to its two intervals, in lines."""
+
+
+class TrustLine(msgspec.Struct, frozen=True):
+    """One estimator."""
+
+    title: str
+    color: str
+    strong: bool
+    """Whether it is the score of this study."""
+    overall: RankAgreement | None
+    band: RankAgreement | None
+
+
+class TrustInfo(msgspec.Struct, frozen=True):
+    """All that the figure shows, from top to bottom."""
+
+    lines: list[TrustLine]
+    baseline: float | None
+    """τ of the parameter count, in band where that is known."""
+
+
+def _trust_info(panel: TrustPanel, spec: str) -> TrustInfo:
+    chosen = panel.of(spec)
+    lines = []
+    for each in panel.estimators:
+        strong = each is chosen
+        color = FRONT if strong else STOCK if estimator_name(each.spec) == BASELINE else DIM
+        lines.append(TrustLine(each.title, color, strong, each.overall, each.band))
+    if panel.ceiling is not None:
+        lines.append(TrustLine("a second training", DIM, False, panel.ceiling, panel.ceiling_band))
+    lines.sort(key=_rank)
+    sizes = panel.of(BASELINE)
+    known = sizes and (sizes.band or sizes.overall)
+    return TrustInfo(lines, known.tau if known else None)
+
+
+def _rank(line: TrustLine) -> float:
+    known = line.band or line.overall
+    return 2.0 if known is None else -known.tau
+
+
+def _trust_figure(info: TrustInfo) -> go.Figure:
+    """τ to the right; filled in band, open overall."""
+    rows = len(info.lines)
+    figure = go.Figure(layout=_layout(info.lines))
+    figure.add_trace(_intervals(info.lines, "overall", "circle-open", _BETWEEN))
+    figure.add_trace(_intervals(info.lines, "band", "circle", -_BETWEEN))
+    if info.baseline is not None:
+        figure.add_vline(
+            x=info.baseline, line={"color": STOCK, "width": 1.2, "dash": "dash"},
+            annotation_text="parameters", annotation_position="top",
+            annotation_font={"color": STOCK, "size": 12},
+        )  # fmt: skip
+    figure.update_yaxes(range=(rows - 0.5, -0.5))
+    return figure
+
+
+def _intervals(lines: Sequence[TrustLine], which: str, symbol: str, shift: float) -> go.Scatter:
+    known = [
+        (place + shift, line, agreement)
+        for place, line in enumerate(lines)
+        if (agreement := getattr(line, which)) is not None
+    ]
+    return go.Scatter(
+        x=[round(agreement.tau, 3) for _, _, agreement in known],
+        y=[place for place, _, _ in known],
+        mode="markers",
+        name="in the budget band" if which == "band" else "overall",
+        marker={"symbol": symbol, "size": 10, "color": [line.color for _, line, _ in known]},
+        hovertext=[
+            f"{html.escape(line.title)}: {agreement}, {agreement.networks} networks"
+            for _, line, agreement in known
+        ],
+        hoverinfo="text",
+        error_x={
+            "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": DIM,
+            "array": [round(agreement.high - agreement.tau, 3) for _, _, agreement in known],
+            "arrayminus": [round(agreement.tau - agreement.low, 3) for _, _, agreement in known],
+        },
+    )  # fmt: skip
+
+
+def _layout(lines: Sequence[TrustLine]) -> dict[str, Any]:
+    axis = {"showline": True, "ticks": "outside", "automargin": True}
+    return {
+        "template": "none",
+        "height": 110 + 38 * len(lines),
+        "hovermode": "closest",
+        "xaxis": {
+            **axis, "range": [_least(lines) - 0.04, 1.02], "zeroline": True, "zerolinecolor": DIM,
+            "title": {"text": "Kendall τ with trained accuracy", "standoff": 10},
+        },
+        "yaxis": {
+            **axis, "zeroline": False, "showgrid": False, "tickvals": list(range(len(lines))),
+            "ticktext": [_named(line) for line in lines],
+        },
+        "margin": {"l": 64, "r": 16, "t": 24, "b": 56},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }  # fmt: skip
+
+
+def _least(lines: Sequence[TrustLine]) -> float:
+    """The lowest end of an interval, 0 where all are higher."""
+    found = [
+        agreement.low for line in lines for agreement in (line.overall, line.band) if agreement
+    ]
+    return min([0.0, *found])
+
+
+def _named(line: TrustLine) -> str:
+    title = html.escape(line.title)
+    return f"<b>{title}</b>" if line.strong else title

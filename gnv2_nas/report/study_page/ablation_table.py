@@ -1,0 +1,156 @@
+"""What each part of the recommended network costs: its one-change neighbours, in words and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gnv2_nas.report.study_page.wording import best_word, reference
+from gnv2_nas.search.analysis.ablation import Effect, MeasuredChange
+from gnv2_nas.search.study.metrics import Term, format_accuracy, format_score, term
+from gnv2_nas.search.study.records import Candidate, StudyRecord
+
+_TOLD = 3
+"""Changes that are told in sentences; the table has all."""
+_UNCLEAR = "cannot be told"
+
+
+class PartRow(msgspec.Struct, frozen=True):
+    """One change, ready to be shown."""
+
+    text: str
+    reference: str
+    on_front: bool
+    cells: tuple[tuple[str, str], ...]
+    """Value and remark of each column."""
+
+
+class PartCosts(msgspec.Struct, frozen=True):
+    """What the box shows."""
+
+    lead: str
+    sentences: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[PartRow, ...]
+
+
+def part_costs(
+    record: StudyRecord,
+    changes: Sequence[MeasuredChange],
+    members: Sequence[Candidate],
+    recommended: Candidate | None,
+) -> PartCosts | None:
+    """The box about `changes`, all of one network; None where no change was evaluated."""
+    if not changes:
+        return None
+    base, quality = changes[0].base, term("quality", record.quality_info)
+    shown = [
+        any(change.latency is not None for change in changes),
+        any(change.quality is not None for change in changes),
+    ]
+    titles = ("latency, ms", quality.column_title)
+    on_front = {one.number for one in members}
+    then = "" if recommended is base else f", the {best_word(record)} {_of_what(recommended)}"
+    return PartCosts(
+        lead=(
+            f"{reference(record, base)}{then}, with one thing changed at a time and all else the "
+            "same; every network was evaluated."
+        ),
+        sentences=tuple(
+            change_sentence(change, quality) for change in changes[:_TOLD] if _tells(change)
+        ),
+        columns=(*(title for title, one in zip(titles, shown, strict=True) if one), "MFLOPs"),
+        rows=tuple(
+            PartRow(
+                change.text,
+                reference(record, change.changed),
+                change.changed.number in on_front,
+                _cells(change, quality, shown),
+            )
+            for change in changes
+        ),
+    )
+
+
+def _tells(change: MeasuredChange) -> bool:
+    return any(effect is not None and effect.certain for effect in (change.latency, change.quality))
+
+
+def change_sentence(change: MeasuredChange, quality: Term) -> str:
+    """ "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.21 of the Zen-score."."""
+    subject, _, values = change.text.partition(": ")
+    lead = "removing it" if change.removes else values
+    parts = [_latency_words(change.latency)] if change.latency else [_macs_words(change)]
+    if change.quality is not None:
+        parts.append(_quality_words(change.quality, quality))
+    return f"{subject[:1].upper()}{subject[1:]}: {lead} {' and '.join(parts)}."
+
+
+def _latency_words(effect: Effect) -> str:
+    if not effect.certain:
+        low, high = (_signed(end, "{:.2f}".format) for end in (effect.low, effect.high))
+        return f"has an effect on latency that {_UNCLEAR} ({low} to {high} ms)"
+    verb = "saves" if effect.difference < 0 else "costs"
+    return f"{verb} {abs(effect.difference):.2f} ± {effect.half:.2f} ms"
+
+
+def _macs_words(change: MeasuredChange) -> str:
+    more = _more_macs(change)
+    return f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs"
+
+
+def _quality_words(effect: Effect, quality: Term) -> str:
+    if effect.low == effect.high == 0:
+        return f"leaves the {quality.in_text} as it is"
+    if not effect.certain:
+        noise = f" (luck is up to {quality.format_noise()})" if quality.noise else ""
+        return f"has an effect on the {quality.in_text} that {_UNCLEAR}{noise}"
+    verb = "loses" if effect.difference < 0 else "brings"
+    size = _size(quality, abs(effect.difference))
+    unit = " percentage points of" if quality.is_accuracy else " of the"
+    return f"{verb} {size}{unit} {quality.in_text}"
+
+
+def _size(quality: Term, amount: float) -> str:
+    """A difference, with the digits that tell it."""
+    if quality.is_accuracy:
+        return format_accuracy(amount)
+    return format_score(amount) if amount >= 10 else f"{amount:.2g}"
+
+
+def _cells(
+    change: MeasuredChange, quality: Term, shown: Sequence[bool]
+) -> tuple[tuple[str, str], ...]:
+    cells = [
+        _cell(change.latency, "{:.2f}".format),
+        _cell(change.quality, lambda amount: _size(quality, amount)),
+    ]
+    macs = _signed(_more_macs(change), "{:.1f}".format)
+    return (*(cell for cell, one in zip(cells, shown, strict=True) if one), (macs, ""))
+
+
+def _cell(effect: Effect | None, size: Callable[[float], str]) -> tuple[str, str]:
+    if effect is None:
+        return "–", ""
+    if effect.certain:
+        half = f"± {size(effect.half)}" if effect.half else ""
+        return _signed(effect.difference, size), half
+    if not effect.half:
+        return "no change", ""
+    return _UNCLEAR, f"{_signed(effect.low, size)} to {_signed(effect.high, size)}"
+
+
+def _signed(amount: float, size: Callable[[float], str]) -> str:
+    return f"{'−' if amount < 0 else '+'}{size(abs(amount))}"
+
+
+def _more_macs(change: MeasuredChange) -> float:
+    """Millions of multiply-adds more than before."""
+    return (change.changed.counts.macs - change.base.counts.macs) / 1e6
+
+
+def _of_what(recommended: Candidate | None) -> str:
+    """Why the changes are not those of the recommended network."""
+    outside = recommended is not None and not recommended.params
+    return "of those inside the space" if outside else "when they were chosen"

@@ -1,0 +1,247 @@
+"""The tidy table of a study: one row a candidate, one column a fact.
+
+=====================  ==========================================================================
+trial                  number of the trial; `study:trial` names the network on the command line
+id                     content hash of the architecture
+baseline               name of the stock network this is; empty for one the search found
+family                 ghostnet, ghostnetv2 or mobilenetv3
+feasible               whether every budget is kept
+front                  whether it is on the front
+quality                by the study's estimator; a score, not an accuracy
+latency_ms             milliseconds a call, batch 1
+latency_low_ms         lower end of its 95% interval
+latency_high_ms        upper end
+latency_ratio          to stock GhostNetV2 1.0 in the same rounds; less is faster
+latency_ratio_low      lower end of its 95% interval
+latency_ratio_high     upper end
+latency_stable         whether the interval is as narrow as was asked for
+latency_note           why not
+macs                   multiply-adds of convolutions and linear layers: the papers' FLOPs
+params                 trainable parameters
+weight_bytes           weights as deployed, batch norm folded
+peak_activation_bytes  most bytes of feature maps alive at once
+memory_bytes           the sum of these two
+resolution             height and width of the image, pixels
+stage_widths           output channels of each stage × blocks
+stage_expansions       hidden over input channels, mean of each stage
+dfc_modules            Ghost modules that carry DFC attention
+excess                 largest amount over a budget, relative to it; 0 when feasible
+broken_budgets         the budgets that are broken, as the user wrote them
+origin                 stock, random (initial design), model, sampler, or change (to the
+                       recommended network); empty in older studies
+predicted_quality      what the search's models said of it before it was scored
+predicted_quality_std  standard deviation of that
+predicted_latency_ms   the same of its latency: a prediction, not a measurement
+predicted_latency_std  standard deviation of that, milliseconds
+=====================  ==========================================================================
+
+What was not measured is missing (NaN, an empty field, null).
+
+An architecture in a few words: what a reader sees when pointing at it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+
+_KINDS_SHOWN = 4
+
+
+def stages(arch: Architecture) -> list[list[tuple[int, Block]]]:
+    """Blocks with the channels they read, cut where the map or the width changes."""
+    found: list[list[tuple[int, Block]]] = []
+    channels = arch.stem_channels
+    for block in arch.blocks:
+        previous = found[-1][-1][1] if found else None
+        if previous is None or block.stride == 2 or block.out_channels != previous.out_channels:
+            found.append([])
+        found[-1].append((channels, block))
+        channels = block.out_channels
+    return found
+
+
+def stage_widths(arch: Architecture) -> str:
+    """Output channels of each stage and how often: "16 24×2 40×2"."""
+    texts = []
+    for stage in stages(arch):
+        width = stage[0][1].out_channels
+        texts.append(f"{width}×{len(stage)}" if len(stage) > 1 else str(width))
+    return " ".join(texts)
+
+
+def stage_expansions(arch: Architecture) -> str:
+    """Hidden channels over input channels of each stage, mean over its blocks: "1.0 2.5"."""
+    texts = []
+    for stage in stages(arch):
+        ratios = [block.hidden_channels / channels for channels, block in stage]
+        texts.append(f"{sum(ratios) / len(ratios):.1f}")
+    return " ".join(texts)
+
+
+def attention_modules(arch: Architecture) -> list[tuple[int, str, DFC]]:
+    """(block, "first" or "second" Ghost module, DFC) wherever there is one."""
+    found = []
+    for index, block in enumerate(arch.blocks):
+        if isinstance(block, GhostBlock):
+            for place, module in (("first", block.ghost1), ("second", block.ghost2)):
+                if module.dfc is not None:
+                    found.append((index, place, module.dfc))
+    return found
+
+
+def describe(arch: Architecture) -> list[str]:
+    """Lines: size of the image and id, widths, expansion, where which DFC stands."""
+    return [
+        f"id {arch.id} · {arch.family} · {arch.resolution} px",
+        f"stage widths  {stage_widths(arch)}",
+        f"expansion  {stage_expansions(arch)}",
+        *_describe_attention(arch),
+    ]
+
+
+def _describe_attention(arch: Architecture) -> list[str]:
+    places: dict[tuple[str, DFC], list[int]] = {}
+    for index, place, dfc in attention_modules(arch):
+        places.setdefault((place, dfc), []).append(index)
+    if not places:
+        return ["no DFC attention"]
+    lines = [
+        f"DFC {dfc.kernel_h}×{dfc.kernel_w} ÷{dfc.factor} {dfc.pool}, {dfc.resize}: "
+        f"{place} module of {_ranges(blocks)}"
+        for (place, dfc), blocks in places.items()
+    ]
+    hidden = len(lines) - _KINDS_SHOWN
+    if hidden <= 0:
+        return lines
+    return [*lines[:_KINDS_SHOWN], f"and {hidden} more kind{'s' if hidden > 1 else ''} of DFC"]
+
+
+def _ranges(numbers: list[int]) -> str:
+    """[2, 3, 4, 7] → "blocks 2–4, 7"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return f"block{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
+
+
+_TYPES = {
+    "trial": "int64",
+    "id": "str",
+    "baseline": "str",
+    "family": "str",
+    "feasible": "bool",
+    "front": "bool",
+    "quality": "float64",
+    "latency_ms": "float64",
+    "latency_low_ms": "float64",
+    "latency_high_ms": "float64",
+    "latency_ratio": "float64",
+    "latency_ratio_low": "float64",
+    "latency_ratio_high": "float64",
+    "latency_stable": "boolean",
+    "latency_note": "str",
+    "macs": "int64",
+    "params": "int64",
+    "weight_bytes": "int64",
+    "peak_activation_bytes": "int64",
+    "memory_bytes": "int64",
+    "resolution": "int64",
+    "stage_widths": "str",
+    "stage_expansions": "str",
+    "dfc_modules": "int64",
+    "excess": "float64",
+    "broken_budgets": "str",
+    "origin": "str",
+    "predicted_quality": "float64",
+    "predicted_quality_std": "float64",
+    "predicted_latency_ms": "float64",
+    "predicted_latency_std": "float64",
+}
+
+
+def candidates_frame(record: StudyRecord) -> pd.DataFrame:
+    """One row a candidate in the order they were evaluated; columns as above."""
+    return frame_of(candidate_rows(record))
+
+
+def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """`candidate_rows` as a frame with the types of the columns."""
+    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+
+
+def candidate_rows(record: StudyRecord) -> list[dict[str, Any]]:
+    """The rows of `candidates_frame` as plain values; None where nothing was measured."""
+    members = {candidate.number for candidate in front(record)}
+    return [_row(candidate, candidate.number in members) for candidate in record.candidates]
+
+
+def _row(candidate: Candidate, on_front: bool) -> dict[str, Any]:
+    arch, counts = candidate.architecture, candidate.counts
+    return {
+        "trial": candidate.number,
+        "id": arch.id,
+        "baseline": candidate.baseline,
+        "family": arch.family,
+        "feasible": candidate.feasible,
+        "front": on_front,
+        "quality": candidate.quality,
+        **_latency(candidate),
+        "macs": counts.macs,
+        "params": counts.params,
+        "weight_bytes": counts.weight_bytes,
+        "peak_activation_bytes": counts.peak_activation_bytes,
+        "memory_bytes": counts.memory_bytes,
+        "resolution": arch.resolution,
+        "stage_widths": stage_widths(arch),
+        "stage_expansions": stage_expansions(arch),
+        "dfc_modules": len(attention_modules(arch)),
+        "excess": max(candidate.violations.values(), default=0.0),
+        "broken_budgets": "; ".join(candidate.violations),
+        "origin": candidate.origin,
+        **_predicted(candidate),
+    }
+
+
+def _predicted(candidate: Candidate) -> dict[str, Any]:
+    quality, latency = (candidate.predicted.get(name) for name in ("quality", "latency"))
+    return {
+        "predicted_quality": quality and quality.mean,
+        "predicted_quality_std": quality and quality.std,
+        "predicted_latency_ms": latency and latency.mean,
+        "predicted_latency_std": latency and latency.std,
+    }
+
+
+def _latency(candidate: Candidate) -> dict[str, Any]:
+    latency = candidate.latency
+    if latency is None:
+        names = [name for name in _TYPES if name.startswith("latency_")]
+        return dict.fromkeys(names) | {"latency_note": ""}
+    return {
+        "latency_ms": latency.ms,
+        "latency_low_ms": latency.ci95[0],
+        "latency_high_ms": latency.ci95[1],
+        "latency_ratio": latency.ratio,
+        "latency_ratio_low": latency.ratio_ci95[0],
+        "latency_ratio_high": latency.ratio_ci95[1],
+        "latency_stable": latency.stable,
+        "latency_note": latency.reason,
+    }
+
+
+_COLUMNS: dict[ObjectiveName, str] = {"latency": "latency_ms", "memory": "memory_bytes"}
+
+
+def column(objective: ObjectiveName) -> str:
+    """The column that holds `objective`, in the units of `Candidate.value`."""
+    return _COLUMNS.get(objective, objective)

@@ -1,0 +1,107 @@
+"""The page of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from gnv2_nas.report.figures.convergence_figure import (
+    _convergence_figure,
+    _convergence_info,
+    convergence_sentences,
+)
+from gnv2_nas.report.figures.front_figure import _front_figure, _front_info
+from gnv2_nas.report.figures.size_figure import _size_figure, _size_info, sentences
+from gnv2_nas.report.offline import figure_json, render
+from gnv2_nas.report.study_page.ablation_table import part_costs
+from gnv2_nas.report.study_page.conditions import cautions, conditions, confirmation_sentence
+from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
+from gnv2_nas.report.study_page.recommendation import Recommendation
+from gnv2_nas.report.study_page.table import COLUMNS, front_rows, stock_rows
+from gnv2_nas.report.study_page.trust_box import TrustBox
+from gnv2_nas.report.study_page.wording import best_word, next_command, reference
+from gnv2_nas.search.analysis.ablation import MeasuredChange
+from gnv2_nas.search.analysis.convergence import BEYOND
+from gnv2_nas.search.study.metrics import format_share, term
+from gnv2_nas.search.study.records import Candidate, StudyRecord
+
+
+def page(
+    record: StudyRecord,
+    frame: pd.DataFrame,
+    members: Sequence[Candidate],
+    recommendation: Recommendation,
+    trust: TrustBox | None,
+    changes: Sequence[MeasuredChange],
+) -> str:
+    """The HTML of the report."""
+    recommended = recommendation.recommended
+    info = _front_info(record, frame, None if recommended is None else recommended.number)
+    sizes = _size_info(record, frame)
+    convergence = _convergence_info(record)
+    values: dict[str, Any] = {
+        "record": record,
+        "quality": term("quality", record.quality_info),
+        "recommendation": recommendation,
+        "reference": lambda candidate: reference(record, candidate),
+        "best_word": best_word(record),
+        "next_command": "" if recommended is None else next_command(record, recommended),
+        "numbers": _numbers(record, len(members)),
+        "cautions": cautions(record, sum(info.unstable), members),
+        "info": info,
+        "trust": trust,
+        "neighbours": _neighbours(members),
+        "close_scores": _close_scores(record, members),
+        "front_figure": figure_json(_front_figure(info)) if info.groups.drawn else None,
+        "size_figure": figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
+        "confirmation": confirmation_sentence(members, record.confirmed),
+        "parts": part_costs(record, changes, members, recommended),
+        "beyond": format_share(BEYOND),
+        "has_design": convergence is not None and convergence.random is not None,
+        "convergence": convergence and figure_json(_convergence_figure(convergence)),
+        "convergence_sentences": convergence_sentences(convergence) if convergence else [],
+        "predictions": [(one, prediction_sentence(one)) for one in prediction_checks(record)],
+        "size_sentences": sentences(sizes),
+        "columns": COLUMNS,
+        "front_rows": front_rows(record, members, recommended),
+        "front_size": len(members),
+        "stock_rows": stock_rows(record, members),
+        "conditions": conditions(record),
+    }
+    return render("page.html", values)
+
+
+def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
+    """Value, name and remark of each number of the search."""
+    found = [one for one in record.candidates if not one.baseline]
+    feasible = sum(one.feasible for one in found)
+    return [
+        (f"{record.proposed:,}", "proposed", f"by {record.sampler}"),
+        (f"{record.rejected:,}", "rejected", "by arithmetic, before any was built"),
+        (f"{record.duplicates:,}", "duplicates", "known already, not evaluated again"),
+        (f"{len(found):,}", "evaluated", f"and {len(record.candidates) - len(found)} stock"),
+        (_share(feasible, len(found)), "feasible", f"{feasible:,} of those evaluated"),
+        (f"{members:,}", "on the front", "stock networks included"),
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return format_share(part / whole) if whole else "–"
+
+
+def _close_scores(record: StudyRecord, members: Sequence[Candidate]) -> tuple[int, int]:
+    """Pairs next to each other in quality, and how many of them differ by no more than luck."""
+    scores = sorted(one.quality for one in members if one.quality is not None)
+    noise = record.quality_info.noise
+    close = sum(right - left <= noise for left, right in pairwise(scores)) if noise else 0
+    return max(len(scores) - 1, 0), close
+
+
+def _neighbours(members: Sequence[Candidate]) -> tuple[int, int]:
+    """Pairs next to each other in latency, and how many of them have intervals that overlap."""
+    measured = sorted((one.latency for one in members if one.latency), key=lambda one: one.ms)
+    overlaps = sum(left.own_ci95()[1] >= right.own_ci95()[0] for left, right in pairwise(measured))
+    return max(len(measured) - 1, 0), overlaps

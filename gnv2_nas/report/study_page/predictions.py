@@ -1,0 +1,143 @@
+"""How well the search's models predicted what was then measured, beside what needs no model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gnv2_nas.measurement.record import NORMAL_95
+from gnv2_nas.report.study_page.wording import terms_of
+from gnv2_nas.search.study.metrics import Term, format_share
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.stats.rank_agreement import kendall_tau
+
+_MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
+"""Mean absolute value of a normal variable, in standard deviations."""
+_FEWEST = 2
+"""Networks known before a line through them is drawn."""
+
+
+class PredictionCheck(msgspec.Struct, frozen=True):
+    """Predictions made before evaluating against what was found.
+
+    Errors are mean absolute ones: relative to the value, but of a score in its own unit, of an
+    accuracy in percentage points.
+    """
+
+    term: Term
+    networks: int
+    error: float
+    constant: float
+    """Of the mean of what was known before."""
+    macs: float
+    """Of the straight line through the multiply-adds of what was known before."""
+    floor: float
+    """What measuring itself, or luck, leaves of a perfect prediction."""
+    held: float
+    """Share of values within the 95 % interval of their prediction, measuring allowed for."""
+    tau: float
+    """Kendall's, between predictions and values."""
+
+    def format(self, error: float) -> str:
+        """An error as the page shows it: "3.9%", for quality "0.31"."""
+        if self.term.name != "quality":
+            return format_share(error)
+        return f"{error:.1f}" if error >= 1 else f"{error:.2g}"
+
+
+def prediction_checks(record: StudyRecord) -> list[PredictionCheck]:
+    """One for each objective that was predicted, in the order of the objectives."""
+    return [
+        check
+        for one in terms_of(record)
+        if (check := _check(record.candidates, one, record.quality_info.noise)) is not None
+    ]
+
+
+def _check(candidates: Sequence[Candidate], one: Term, noise: float) -> PredictionCheck | None:
+    if not any(one.name in candidate.predicted for candidate in candidates):
+        return None
+    known = [each for each in candidates if math.isfinite(each.value(one.name))]
+    tried, baselines = _with_baselines(known, one.name)
+    if not tried:
+        return None
+    found = np.array([each.value(one.name) for each in tried])
+    mean, std = np.array([msgspec.structs.astuple(each.predicted[one.name]) for each in tried]).T
+    luck = np.array([_noise(each, one.name, noise) for each in tried])
+    scale = np.ones_like(found) if one.name == "quality" else abs(found)
+    tries = np.column_stack([mean, baselines])
+    errors = (abs(tries - found[:, None]) / scale[:, None]).mean(axis=0)
+    return PredictionCheck(
+        term=one,
+        networks=len(tried),
+        error=float(errors[0]),
+        constant=float(errors[1]),
+        macs=float(errors[2]),
+        floor=_MEAN_OF_NORMAL * float((luck / scale).mean()),
+        held=float((abs(mean - found) <= NORMAL_95 * np.hypot(std, luck)).mean()),
+        tau=kendall_tau(mean.tolist(), found.tolist()),
+    )
+
+
+def _with_baselines(
+    known: Sequence[Candidate], name: ObjectiveName
+) -> tuple[list[Candidate], NDArray[np.float64]]:
+    """Those that were predicted, and (n, 2) what a constant and a line through the multiply-adds
+    say of them, fitted to all before them that did not share their rounds."""
+    macs = np.array([float(one.counts.macs) for one in known])
+    macs -= macs.mean() if len(macs) else 0.0
+    values = np.array([one.value(name) for one in known])
+    terms = np.stack([macs, values, macs**2, macs * values])
+    sums = np.concatenate([np.zeros((4, 1)), terms.cumsum(axis=1)], axis=1)
+    starts = [start for start, batch in _batches(known) for _ in range(batch)]
+    rows = [
+        row for row, one in enumerate(known) if name in one.predicted and starts[row] >= _FEWEST
+    ]
+    before = np.array([starts[row] for row in rows], int)
+    x, y, xx, xy = sums[:, before] / np.maximum(before, 1)
+    spread = xx - x**2
+    slope = np.divide(xy - x * y, spread, out=np.zeros_like(x), where=spread > 1e-9 * xx)
+    return [known[row] for row in rows], np.column_stack([y, y + slope * (macs[rows] - x)])
+
+
+def _batches(known: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
+    """First row and number of the networks that were evaluated together."""
+    start = 0
+    for _, batch in groupby(known, key=_rounds):
+        length = len(list(batch))
+        yield start, length
+        start += length
+
+
+def _rounds(candidate: Candidate) -> str:
+    """What names the networks of a batch; a network alone where nothing does."""
+    batch = "" if candidate.latency is None else candidate.latency.batch
+    return batch or f"trial {candidate.number}"
+
+
+def _noise(candidate: Candidate, name: ObjectiveName, quality_noise: float) -> float:
+    """Standard deviation of what was found around the truth; 0 of what is exact."""
+    if name == "latency" and candidate.latency is not None:
+        low, high = candidate.latency.ci95
+        return (high - low) / 2 / NORMAL_95
+    if name == "quality":
+        # `noise` is what two values differ by from luck alone, 19 times of 20.
+        return quality_noise / NORMAL_95 / math.sqrt(2)
+    return 0.0
+
+
+def prediction_sentence(check: PredictionCheck) -> str:
+    """One objective, in words."""
+    one = check.term
+    unit = " percentage points" if one.is_accuracy else ""
+    shown = [f"{check.format(each)}{unit}" for each in (check.error, check.constant, check.macs)]
+    return (
+        f"The {one.in_text} of {check.networks:,} networks was predicted before it was known, with "
+        f"a mean error of {shown[0]}. The mean of what was known by then errs by {shown[1]}, a "
+        f"line through the multiply-adds by {shown[2]}."
+    )

@@ -1,0 +1,137 @@
+"""Rows of the page's table: the front, then the stock networks, as texts ready to be shown."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from gnv2_nas.report.files import file_stem
+from gnv2_nas.report.study_page.frames import stage_widths
+from gnv2_nas.report.study_page.wording import best_word, over_budget, reference
+from gnv2_nas.search.study.metrics import format_accuracy, format_score
+from gnv2_nas.search.study.records import Candidate, StudyRecord
+
+ROWS_SHOWN = 200
+"""More are thinned evenly: nobody reads them, and each carries its architecture."""
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One value: as shown, and what it sorts by."""
+
+    text: str
+    key: float
+    detail: str = ""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One network."""
+
+    trial: int
+    anchor: str
+    """Where a click in the figure leads; "" for a second row of the same network."""
+    reference: str
+    name: str
+    is_best: bool
+    """Whether it is the knee of the front."""
+    badges: tuple[str, ...]
+    widths: str
+    cells: tuple[Cell, ...]
+    download: str
+    """The architecture as a `data:` link, which needs no second file."""
+    filename: str
+
+
+COLUMNS = ("latency, ms", "ratio to stock", "MFLOPs", "params, M", "memory, MB")
+
+
+def front_rows(
+    record: StudyRecord, members: Sequence[Candidate], best: Candidate | None
+) -> list[Row]:
+    """The front in its order; of a long one, an even sample with the best compromise."""
+    chosen = list(members)
+    if len(chosen) > ROWS_SHOWN:
+        places = set(np.linspace(0, len(chosen) - 1, ROWS_SHOWN).round().astype(int).tolist())
+        chosen = [one for n, one in enumerate(chosen) if n in places or one is best]
+    badges = (best_word(record),)
+    return [
+        _row(record, one, badges, is_best=True) if one is best else _row(record, one)
+        for one in chosen
+    ]
+
+
+def stock_rows(record: StudyRecord, members: Sequence[Candidate]) -> list[Row]:
+    """Every stock network of the study, whether it keeps the budgets or not."""
+    on_front = {one.number for one in members}
+    return [
+        _row(record, one, ("on the front",), anchored=False)
+        if one.number in on_front
+        else _row(record, one)
+        for one in record.candidates
+        if one.baseline
+    ]
+
+
+def _row(
+    record: StudyRecord,
+    candidate: Candidate,
+    badges: tuple[str, ...] = (),
+    *,
+    is_best: bool = False,
+    anchored: bool = True,
+) -> Row:
+    latency = candidate.latency
+    if latency is not None and not latency.stable:
+        badges += ("latency not stable",)
+    if not candidate.feasible:
+        badges += (over_budget(candidate),)
+    arch = candidate.architecture
+    content = base64.b64encode(arch.to_json().encode()).decode()
+    return Row(
+        trial=candidate.number,
+        anchor=f"trial-{candidate.number}" if anchored else "",
+        reference=reference(record, candidate),
+        name=candidate.baseline,
+        is_best=is_best,
+        badges=badges,
+        widths=stage_widths(arch),
+        cells=_cells(candidate, is_accuracy=record.quality_info.is_accuracy),
+        download=f"data:application/json;base64,{content}",
+        filename=f"{file_stem(record.name)}-{candidate.number}-{arch.id}.json",
+    )
+
+
+def _cells(candidate: Candidate, *, is_accuracy: bool) -> tuple[Cell, ...]:
+    counts = candidate.counts
+    return (
+        _score(candidate.quality, is_accuracy=is_accuracy),
+        *_latency(candidate),
+        Cell(f"{counts.macs / 1e6:.1f}", counts.macs),
+        Cell(f"{counts.params / 1e6:.2f}", counts.params),
+        Cell(f"{counts.memory_bytes / 1e6:.1f}", counts.memory_bytes),
+    )
+
+
+def _score(quality: float | None, *, is_accuracy: bool) -> Cell:
+    if quality is None or math.isnan(quality):
+        return _missing()
+    return Cell((format_accuracy if is_accuracy else format_score)(quality), quality)
+
+
+def _latency(candidate: Candidate) -> tuple[Cell, Cell]:
+    latency = candidate.latency
+    if latency is None:
+        return _missing(), _missing()
+    low, high = latency.ci95
+    ratio_low, ratio_high = latency.ratio_ci95
+    return (
+        Cell(f"{latency.ms:.2f}", latency.ms, f"{low:.2f}–{high:.2f}"),
+        Cell(f"{latency.ratio:.3f}", latency.ratio, f"{ratio_low:.3f}–{ratio_high:.3f}"),
+    )
+
+
+def _missing() -> Cell:
+    return Cell("–", math.inf)

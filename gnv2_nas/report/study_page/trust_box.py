@@ -1,0 +1,98 @@
+"""The part of the page that says how far to believe the quality axis."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from markupsafe import Markup
+
+from gnv2_nas.commands import command
+from gnv2_nas.quality import estimator_name
+from gnv2_nas.quality.trust.panel import BASELINE, BETTER, TrustPanel, verdict
+from gnv2_nas.report.figures.trust_figure import _trust_figure, _trust_info
+from gnv2_nas.report.offline import figure_json
+from gnv2_nas.report.trust_table import TRUST_COLUMNS, TrustRow, trust_caption, trust_rows
+from gnv2_nas.search.study.records import StudyRecord
+
+
+class TrustBox(msgspec.Struct, frozen=True):
+    """What the box shows; table and figure only where there is a panel."""
+
+    tone: Literal["good", "unclear", "plain"]
+    sentences: tuple[str, ...]
+    command: str = ""
+    """What to type to know more; "" when the check was made."""
+    columns: tuple[str, ...] = ()
+    rows: tuple[TrustRow, ...] = ()
+    title: str = ""
+    """Of the study's own score, as the rows have it."""
+    caption: str = ""
+    figure: Markup | None = None
+
+
+def trust_sentence(record: StudyRecord, panel: TrustPanel | None) -> str:
+    """How the score of a study orders networks beside the parameter count, in one sentence."""
+    info, space = record.quality_info, record.settings.space
+    if panel is None:
+        return (
+            f"Nobody has checked on space {space} whether networks with a higher {info.in_text} "
+            "are more accurate once they are trained."
+        )
+    return f"{info.title} against trained accuracy: {panel.sentence(record.settings.quality)}."
+
+
+def trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
+    """The box of a study's page; None where no network has a score."""
+    if all(one.quality is None for one in record.candidates):
+        return None
+    lead = trust_sentence(record, panel)
+    if panel is None:
+        return TrustBox("unclear", (lead, _advice(record)), _command(record))
+    spec = record.settings.quality
+    found = panel.of(spec)
+    sentences = (lead,) if record.quality_info.is_accuracy else (lead, _data_free(panel))
+    tone: Literal["good", "unclear", "plain"] = "plain"
+    if found is not None and estimator_name(spec) != BASELINE:
+        tone = "good" if verdict(found) == BETTER else "unclear"
+    return TrustBox(
+        tone=tone,
+        sentences=sentences,
+        command="" if found else _command(record),
+        columns=TRUST_COLUMNS,
+        rows=tuple(trust_rows(panel)),
+        title="" if found is None else found.title,
+        caption=trust_caption(panel),
+        figure=figure_json(_trust_figure(_trust_info(panel, spec))),
+    )
+
+
+def _data_free(panel: TrustPanel) -> str:
+    text = panel.data_free_sentence()
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _advice(record: StudyRecord) -> str:
+    if record.quality_info.is_accuracy:
+        return (
+            "It is an accuracy, but not that of networks trained alone. The check trains a "
+            "handful of them and compares the orders:"
+        )
+    return (
+        "It is not an accuracy, and may order networks like their size or worse. The check trains "
+        "a handful of them on images and compares the orders:"
+    )
+
+
+def _command(record: StudyRecord) -> str:
+    settings = record.settings
+    space = record.space_source or settings.space
+    options = [("--data", settings.data or "DIR"), ("--space", space)]
+    macs = [budget.text for budget in settings.budgets if budget.metric == "macs"]
+    options += [("--budget", budget) for budget in macs]
+    name, _, file = settings.quality.partition(":")
+    if name == "supernet":
+        options.append(("--supernet", file))
+    elif record.quality_info.is_accuracy:
+        options.append(("--quality", settings.quality))
+    return command("quality check", options=options)

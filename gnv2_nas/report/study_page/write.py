@@ -1,0 +1,81 @@
+"""The three files of a report, replaced as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gnv2_nas.files.file_sets import write_set
+from gnv2_nas.report.files import ReportFiles, check_report_files
+from gnv2_nas.report.study_page.frames import candidate_rows, frame_of
+from gnv2_nas.report.study_page.page import page
+from gnv2_nas.report.study_page.recommendation import Recommendation, recommend
+from gnv2_nas.report.study_page.trust_box import trust_box, trust_sentence
+from gnv2_nas.search.analysis.ablation import MeasuredChange, measured_changes
+from gnv2_nas.search.analysis.evidence import trust_of
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import Candidate, StudyRecord
+
+
+def write(record: StudyRecord, folder: Path) -> ReportFiles:
+    """Write page, JSON and CSV of `record`; all are made before the first is written.
+
+    Raises:
+        OutputError: something else is in the place of one of them.
+        StorageError: the disk refused; the files that were there before stay as they were.
+    """
+    files = check_report_files(record.name, folder)
+    members = front(record)
+    recommendation = recommend(record, members)
+    rows = candidate_rows(record)
+    frame = frame_of(rows)
+    panel = trust_of(record)
+    changes = measured_changes(record)
+    trust = trust_box(record, panel)
+    html = page(record, frame, members, recommendation, trust, changes)
+    json = _json(record, rows, members, recommendation, trust_sentence(record, panel), changes)
+    csv = frame.to_csv(index=False)
+    write_set({files.html: html, files.json: json, files.csv: csv})
+    return files
+
+
+def _json(
+    record: StudyRecord,
+    rows: list[dict[str, Any]],
+    members: list[Candidate],
+    recommendation: Recommendation,
+    trust: str,
+    changes: Sequence[MeasuredChange],
+) -> bytes:
+    """The rows of the CSV with genotype and architecture as objects, and what the page says."""
+    recommended = recommendation.recommended
+    document: dict[str, Any] = {
+        "study": record.name,
+        "headline": recommendation.headline,
+        "trust": trust,
+        "recommended": None if recommended is None else recommended.number,
+        "front": [member.number for member in members],
+        "changes": [
+            {"change": one.text, "of": one.base.number, "trial": one.changed.number,
+             "latency_ms": one.latency, "quality": one.quality}
+            for one in changes
+        ],
+        "settings": record.settings,
+        "sampler": record.sampler,
+        "seed": record.seed,
+        "command": record.command,
+        "created_at": record.created_at,
+        "proposed": record.proposed,
+        "rejected": record.rejected,
+        "duplicates": record.duplicates,
+        "fingerprint": record.fingerprint,
+        "candidates": [
+            row | {"violations": one.violations, "genotype": one.params,
+                   "architecture": one.architecture}
+            for row, one in zip(rows, record.candidates, strict=True)
+        ],
+    }  # fmt: skip
+    return msgspec.json.encode(document)

@@ -1,0 +1,128 @@
+"""The page of a training: loss, learning rate and held-out accuracy against the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import plotly.graph_objects as go
+
+from gnv2_nas.report.figures.traces import DIM, FRONT, KNEE, STOCK
+from gnv2_nas.report.offline import figure_json, render
+from gnv2_nas.stats.intervals import wilson_interval
+from gnv2_nas.training.history import TrainingPoint
+
+
+class Training(msgspec.Struct, frozen=True):
+    """What there is to say about a training besides its curve."""
+
+    title: str
+    data: str
+    """Name of the data set."""
+    held_out: int
+    """Images that accuracies are of."""
+    chance: float
+    """Accuracy of always answering the largest class, 0 to 1."""
+    headline: str
+    next_command: str
+    facts: tuple[tuple[str, str], ...]
+    """Name and value of each condition."""
+    supernet: bool = False
+
+
+def curve_page(training: Training, history: Sequence[TrainingPoint]) -> str:
+    """The HTML of the page."""
+    evaluated = [point for point in history if point.accuracy is not None]
+    values: dict[str, Any] = {
+        "training": training,
+        "loss_figure": figure_json(_loss_figure(history)) if history else None,
+        "accuracy_figure": figure_json(_accuracy_figure(training, evaluated))
+        if evaluated
+        else None,
+        "notes": [(point.step, point.note) for point in history if point.note],
+    }
+    return render("curve.html", values)
+
+
+def _loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
+    """Loss to the left, learning rate to the right."""
+    steps = [point.step for point in history]
+    figure = _empty("loss on training images")
+    figure.add_trace(
+        go.Scatter(
+            x=steps, y=[_short(point.learning_rate) for point in history], name="learning rate",
+            mode="lines", yaxis="y2", line={"color": DIM, "width": 1, "dash": "dot"},
+        )
+    )  # fmt: skip
+    figure.add_trace(
+        go.Scatter(
+            x=steps, y=[_short(point.loss) for point in history], name="loss",
+            mode="lines", line={"color": FRONT, "width": 2},
+        )
+    )  # fmt: skip
+    figure.update_layout(
+        yaxis2={
+            "title": {"text": "learning rate", "standoff": 10}, "overlaying": "y", "side": "right",
+            "showgrid": False, "zeroline": False, "rangemode": "tozero", "automargin": True,
+            "tickmode": "auto", "nticks": 6,
+        }
+    )  # fmt: skip
+    return figure
+
+
+def _accuracy_figure(training: Training, evaluated: Sequence[TrainingPoint]) -> go.Figure:
+    """Held-out accuracy in per cent with its 95% interval; a supernet has two networks."""
+    figure = _empty("held-out accuracy, %")
+    name = "largest network" if training.supernet else "accuracy"
+    curves = [(name, FRONT, [(point.step, point.accuracy) for point in evaluated])]
+    if training.supernet:
+        smallest = [(point.step, point.smallest_accuracy) for point in evaluated]
+        curves.append(("smallest network", STOCK, smallest))
+    for label, color, points in curves:
+        known = [(step, share) for step, share in points if share is not None]
+        if known:
+            figure.add_trace(_curve(label, color, known, training.held_out))
+    figure.add_hline(
+        y=100 * training.chance, line={"color": KNEE, "width": 1.2, "dash": "dash"},
+        annotation_text="always the largest class", annotation_position="top left",
+        annotation_font={"color": KNEE, "size": 12},
+    )  # fmt: skip
+    return figure
+
+
+def _curve(name: str, color: str, known: Sequence[tuple[int, float]], held_out: int) -> go.Scatter:
+    intervals = [wilson_interval(round(share * held_out), held_out) for _, share in known]
+    pairs = list(zip(known, intervals, strict=True))
+    return go.Scatter(
+        x=[step for step, _ in known],
+        y=[_short(100 * share) for _, share in known],
+        name=name,
+        mode="lines+markers",
+        line={"color": color, "width": 2},
+        marker={"size": 7},
+        error_y={
+            "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": DIM,
+            "array": [_short(100 * max(high - share, 0)) for (_, share), (_, high) in pairs],
+            "arrayminus": [_short(100 * max(share - low, 0)) for (_, share), (low, _) in pairs],
+        },
+    )  # fmt: skip
+
+
+def _empty(y_title: str) -> go.Figure:
+    axis = {"zeroline": False, "showline": True, "ticks": "outside", "automargin": True}
+    return go.Figure(
+        layout={
+            "template": "none", "height": 400, "hovermode": "x unified",
+            "xaxis": {**axis, "title": {"text": "step", "standoff": 10}},
+            "yaxis": {**axis, "title": {"text": y_title, "standoff": 10}},
+            "margin": {"l": 64, "r": 64, "t": 8, "b": 56},
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+            "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        }
+    )  # fmt: skip
+
+
+def _short(value: float) -> float:
+    """Four significant digits: all a curve can show."""
+    return float(f"{value:.4g}")

@@ -1,0 +1,107 @@
+"""What each part of the recommended network costs, in words and in the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gnv2_nas.quality import ESTIMATORS
+from gnv2_nas.report.study_page.ablation_table import PartCosts, change_sentence, part_costs
+from gnv2_nas.search.analysis.ablation import Effect, MeasuredChange, measured_changes
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.metrics import term
+from gnv2_nas.search.study.records import StudyRecord
+from tests.report.studies import candidate, found_architecture, searched, typical
+
+ZEN = term("quality", ESTIMATORS["zen"])
+ACCURACY = term("quality", replace(ESTIMATORS["supernet"], noise=2.0))
+REMOVED = {"placement.stage4": ("both", "none")}
+NARROWED = {"expansion.block12": (4, 3)}
+
+
+def change(latency: Effect | None, quality: Effect | None, values: Any = REMOVED) -> MeasuredChange:
+    base, changed = (candidate(n, found_architecture(n)) for n in (0, 1))
+    return MeasuredChange(values, base, changed, latency, quality)
+
+
+SAVES = Effect(-0.9, -1.0, -0.8)
+UNCLEAR = Effect(0.02, -0.05, 0.09)
+
+
+@pytest.mark.parametrize(
+    ("told", "quality", "sentence"),
+    [
+        (
+            change(SAVES, Effect(-0.7, -1.0, -0.4)), ZEN,
+            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.7 of the Zen-score.",
+        ),
+        (
+            change(SAVES, Effect(-3.14, -5.1, -1.1)), ACCURACY,
+            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 3.1 percentage points of "
+            "supernet accuracy.",
+        ),
+        (
+            change(Effect(0.31, 0.21, 0.41), Effect(0.5, 0.2, 0.8), NARROWED), ZEN,
+            "Expansion of block 12: 4 → 3 costs 0.31 ± 0.10 ms and brings 0.5 of the Zen-score.",
+        ),
+        (
+            change(UNCLEAR, Effect(0.1, -0.2, 0.4)), ZEN,
+            "DFC in stage 4: removing it has an effect on latency that cannot be told "
+            "(−0.05 to +0.09 ms) and has an effect on the Zen-score that cannot be told "
+            "(luck is up to 0.3).",
+        ),
+        (
+            change(SAVES, Effect(0, 0, 0)), ZEN,
+            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and leaves the Zen-score as it is.",
+        ),
+        (change(SAVES, None), ZEN, "DFC in stage 4: removing it saves 0.90 ± 0.10 ms."),
+    ],
+)  # fmt: skip
+def test_a_change_in_words(told: MeasuredChange, quality: Any, sentence: str) -> None:
+    assert change_sentence(told, quality) == sentence
+
+
+def test_what_was_not_measured_is_told_by_arithmetic() -> None:
+    told = change(None, Effect(0.5, 0.2, 0.8))
+    more = (told.changed.counts.macs - told.base.counts.macs) / 1e6
+    assert f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs and brings" in (
+        change_sentence(told, ZEN)
+    )
+
+
+def box(record: StudyRecord) -> PartCosts | None:
+    members = front(record)
+    return part_costs(record, measured_changes(record), members, members[0])
+
+
+def test_the_box_has_every_change_the_certain_first() -> None:
+    found = box(searched())
+    assert found is not None
+    assert found.columns == ("latency, ms", "Zen-score", "MFLOPs")
+    assert [row.text for row in found.rows] == [
+        "DFC in blocks 6, 7: removed", "expansion of block 12: 4 → 3", "width: 1 → 1.15",
+        "height of the DFC kernel in stage 3: 5 → 7",
+    ]  # fmt: skip
+    first, last = found.rows[0].cells, found.rows[-1].cells
+    assert first[0][0].startswith("−")
+    assert first[0][1].startswith("± ")
+    assert first[1] == ("−0.9", "± 0.3")
+    assert [text for text, _ in last[:2]] == ["cannot be told", "cannot be told"]
+    assert last[1][1] == "−0.25 to +0.35"
+    assert len(found.sentences) == 3
+
+
+def test_only_what_was_known_has_a_column() -> None:
+    record = searched()
+    unscored = [replace(one, quality=None) for one in record.candidates]
+    settings = replace(record.settings, objectives=("latency", "macs"))
+    found = box(replace(record, settings=settings, candidates=tuple(unscored)))
+    assert found is not None
+    assert found.columns == ("latency, ms", "MFLOPs")
+    assert all(len(row.cells) == 2 for row in found.rows)
+
+
+def test_a_study_without_changes_has_no_box() -> None:
+    assert box(typical(20)) is None

@@ -1,0 +1,32 @@
+"""What the page says of a front that was measured again."""
+
+from __future__ import annotations
+
+from gnv2_nas.report.study_page.conditions import confirmation_sentence
+from gnv2_nas.search.analysis.pareto import front
+from tests.report.studies import typical
+
+MEMBERS = front(typical(40))
+
+
+def test_a_front_that_was_measured_again_is_confirmed() -> None:
+    said = confirmation_sentence(MEMBERS, {one.number for one in MEMBERS})
+    assert said.startswith(f"The front is confirmed: the latency of each of its {len(MEMBERS)} ")
+
+
+def test_a_part_is_called_one() -> None:
+    said = confirmation_sentence(MEMBERS, {MEMBERS[0].number, 10_000})
+    assert said.startswith(f"1 of the {len(MEMBERS)} networks on the front")
+
+
+def test_those_that_were_not_are_named() -> None:
+    most = {one.number for one in MEMBERS[2:]}
+    first, second = (one.number for one in MEMBERS[:2])
+    said = confirmation_sentence(MEMBERS, most)
+    assert f"Trials {first} and {second} stand on the measurement of the search" in said
+    assert f"Trial {first} stands on" in confirmation_sentence(MEMBERS, most | {second})
+
+
+def test_nothing_is_said_where_nothing_was_measured_again() -> None:
+    assert confirmation_sentence(MEMBERS) == ""
+    assert confirmation_sentence([], {1}) == ""

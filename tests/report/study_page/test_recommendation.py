@@ -1,0 +1,144 @@
+"""The words: a clear win, a tie, a loss, and everything that leaves no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from gnv2_nas.arch import preset
+from gnv2_nas.report.study_page.conditions import cautions
+from gnv2_nas.report.study_page.recommendation import Recommendation, recommend
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from tests.report.studies import candidate, found_architecture, stock, study, typical
+
+
+def network(number: int, quality: float | None, ratio: float, **changes: object) -> Candidate:
+    arch = found_architecture(number)
+    return candidate(number, arch, quality=quality, ratio=ratio, **changes)  # type: ignore[arg-type]
+
+
+def answer(record: StudyRecord) -> Recommendation:
+    return recommend(record, front(record))
+
+
+def said(candidates: Sequence[Candidate], **changes: object) -> Recommendation:
+    return answer(study(candidates, **changes))  # type: ignore[arg-type]
+
+
+def test_a_clear_win_names_network_gain_interval_and_price() -> None:
+    found = said([stock(92), network(1, 94, 0.82)])
+    assert found.tone == "good"
+    assert found.headline == (
+        "demo:1 has 18% lower latency than stock GhostNetV2 1.0 (95% interval 17% to 19%), "
+        "at no lower Zen-score (94.00 against 92.00)."
+    )
+    texts = " ".join(finding.text for finding in found.findings)
+    assert "A better Zen-score than stock GhostNetV2 1.0 (94.00 against 92.00)" in texts
+    assert "5.99 ms, 0.820 of stock’s with a 95% interval of 0.810 to 0.830" in texts
+
+
+def test_a_better_score_at_equal_latency() -> None:
+    found = said([stock(92), network(1, 96, 0.995)])
+    assert found.tone == "good"
+    assert found.headline.startswith("demo:1 has a better Zen-score than stock GhostNetV2 1.0")
+    assert "a latency that cannot be told from stock’s" in found.headline
+
+
+def test_a_tie_is_called_one() -> None:
+    found = said([stock(92), network(1, 92.2, 0.995)])
+    assert found.tone == "unclear"
+    assert found.headline.startswith("Cannot tell whether demo:1 beats stock GhostNetV2 1.0")
+    assert "which leaves it open" in found.headline
+    assert any("noise of about 0.3" in finding.text for finding in found.findings)
+
+
+def test_a_loss_is_admitted() -> None:
+    found = said([stock(92), network(1, 80, 0.7)])
+    assert found.headline == "Nothing found beats stock GhostNetV2 1.0."
+    assert found.tone == "plain"
+    texts = [finding.text for finding in found.findings]
+    assert "No network found reaches stock’s Zen-score." in texts
+    assert any(text.startswith("Not better than stock: Zen-score 80.00") for text in texts)
+
+
+def test_a_loss_to_stock_that_breaks_the_budget() -> None:
+    budgets = ["100MFLOPs"]
+    found = said([stock(92, budgets=budgets), network(1, 80, 0.7)], budgets=budgets)
+    assert "which is itself over 100MFLOPs by 67%" in found.headline
+    assert "within the budgets the best compromise is demo:1" in found.headline
+
+
+def test_no_stock_network_no_claim() -> None:
+    found = said([network(1, 94, 0.82)])
+    assert found.headline.startswith("demo:1 is the best compromise found: Zen-score 94.00")
+    assert "holds no stock GhostNetV2 1.0, so there is no gain to state" in found.headline
+
+
+def test_a_knee_that_is_a_stock_network_says_so() -> None:
+    v1 = candidate(1, preset("ghostnet-1.0"), quality=93, ratio=0.7, baseline="ghostnet-1.0")
+    found = said([stock(92), v1])
+    assert "It is a stock network, ghostnet-1.0" in found.findings[0].text
+
+
+def test_nothing_evaluated() -> None:
+    assert said([]).headline == "Nothing has been evaluated yet, so there is nothing to recommend."
+
+
+def test_nothing_feasible_names_the_nearest() -> None:
+    budgets = ["1ms", "2ms"]
+    found = said([stock(budgets=budgets), network(1, 90, 0.5, budgets=budgets)], budgets=budgets)
+    assert found.headline == (
+        "None of the 2 networks evaluated keeps every budget. "
+        "Nearest is demo:1, over 1ms by 265% and 2ms by 82%."
+    )
+    assert found.recommended is None
+
+
+def test_nothing_scored() -> None:
+    found = said([network(1, None, 0.9)])
+    assert (
+        found.headline == "No network that keeps the budgets has a value for every objective yet."
+    )
+
+
+def test_one_objective() -> None:
+    found = said([stock(), network(1, 80, 0.7)], objectives=("latency",))
+    assert found.headline == (
+        "demo:1 has 30% lower latency than stock GhostNetV2 1.0 (95% interval 29% to 31%)."
+    )
+    assert [finding.title for finding in found.findings] == ["Fastest"]
+
+
+def test_three_objectives_hold_the_other_two_equal() -> None:
+    objectives: tuple[ObjectiveName, ...] = ("quality", "latency", "macs")
+    better = candidate(1, preset("ghostnet-1.0"), quality=94, ratio=0.8)
+    found = said([stock(92), better], objectives=objectives)
+    assert found.headline.endswith(
+        "at no lower Zen-score (94.00 against 92.00) and no more FLOPs "
+        "(141.2 MFLOPs against 167.0 MFLOPs)."
+    )
+    assert any("16% fewer FLOPs" in finding.text for finding in found.findings)
+
+
+def test_an_unstable_latency_is_told() -> None:
+    found = said([stock(92), network(1, 94, 0.82, reason="interval ±5.0% after 64 rounds")])
+    if found.recommended is not None and found.recommended.number == 1:
+        assert "not stable" in found.findings[0].text
+
+
+@pytest.mark.parametrize("estimator", ["zen", "params", "something new"])
+def test_no_score_is_called_an_accuracy(estimator: str) -> None:
+    found = answer(typical(60, quality=estimator))
+    text = " ".join([found.headline, *(one.title + one.text for one in found.findings)])
+    assert "accura" not in text.replace("not an accuracy", "")
+
+
+def test_an_interval_that_reaches_beyond_a_latency_budget_is_a_caution() -> None:
+    near, far = network(1, 94, 0.82), network(2, 90, 0.5)
+    latency = near.latency
+    assert latency is not None
+    budget = f"{(latency.ms + latency.ci95[1]) / 2:.4f}ms"
+    (line,) = cautions(study([near, far], budgets=(budget,)), 0, [near, far])
+    assert line.startswith(f"1 of 2 networks on the front keep {budget} by their estimate")
