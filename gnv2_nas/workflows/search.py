@@ -10,7 +10,6 @@ from functools import partial
 from importlib.metadata import version
 
 import msgspec
-import optuna
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset, classes_of, load_dataset
@@ -31,6 +30,7 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
 from gnv2_nas.search.status import Observer
+from gnv2_nas.search.storage.database import hand_over_messages
 from gnv2_nas.search.storage.store import open_or_create
 from gnv2_nas.search.storage.study_format import Provenance
 from gnv2_nas.search.storage.url_secrets import command_without_secrets
@@ -132,11 +132,7 @@ class SearchSession:
         if self.dataset is not None:
             settings = msgspec.structs.replace(settings, data_hash=self.dataset.content_hash)
             checked = msgspec.structs.replace(checked, settings=settings)
-        # Its lines about new studies would stand between those of the progress.
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # What remains is said the way the program says everything.
-        optuna.logging.disable_default_handler()
-        optuna.logging.enable_propagation()
+        hand_over_messages()
         estimator = make_estimator(settings, checked.space, self.dataset, request.seed)
         self.store, self.resumed = open_or_create(
             request.storage, checked.study, settings, _provenance(checked, estimator.info)

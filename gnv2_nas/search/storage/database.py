@@ -32,6 +32,14 @@ _CONNECT_TIMEOUT = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "
 """Dialects whose driver has an argument `connect_timeout`."""
 
 
+def hand_over_messages() -> None:
+    """Leave what Optuna warns of to the program's own handlers, and drop its other messages."""
+    # Its lines about new studies would interrupt those of the progress.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.disable_default_handler()
+    optuna.logging.enable_propagation()
+
+
 def open_database(url: str) -> optuna.storages.RDBStorage:
     """The database of a storage URL; its tables are made if it is empty.
 
