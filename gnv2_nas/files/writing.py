@@ -21,7 +21,7 @@ from gnv2_nas.files.leftovers import make_aside, remove_leftovers
 SUFFIXES = (".yaml", ".yml")
 """Of files that are found by name."""
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def built_in_folder(kind: str) -> Path:
