@@ -34,7 +34,6 @@ COLUMNS = ("network", "score", "÷ V2 1.0 then", "÷ V2 1.0 now", "still on the 
 
 
 def run() -> Table:
-    from gnv2_nas.search.analysis.comparison import knee
     from gnv2_nas.search.confirmation import finish
 
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -42,7 +41,7 @@ def run() -> Table:
         with contextlib.closing(SearchSession(check_request(request))) as session:
             loop = session.loop()
             loop.run()
-            finish(loop, lambda members: knee(members, loop.store.settings.objectives), 0)
+            finish(loop, 0)
             return front_table(session.store.record())
 
 

@@ -19,7 +19,6 @@ from gnv2_nas.measurement import journal, protocol
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report import write_report
 from gnv2_nas.search import loop
-from gnv2_nas.search.analysis.comparison import knee
 from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.proposals import Proposals
@@ -70,12 +69,11 @@ def _searched(trials: int) -> tuple[dict[str, float], float]:
 def _timed(checked: CheckedRequest) -> tuple[dict[str, float], float]:
     session = SearchSession(checked)
     ensure_calibrated(session.evaluator.device)  # once for a machine, so not of a search
-    objectives = checked.settings.objectives
     start = time.perf_counter()
     with Stopwatch(PARTS) as spent:
         searching = session.loop()
         searching.run()
-        finish(searching, lambda front: knee(front, objectives), checked.request.changes)
+        finish(searching, checked.request.changes)
         write_report(session.store.record(), checked.request.reports)
     return spent, time.perf_counter() - start
 

@@ -153,14 +153,12 @@ def _run(checked: CheckedRequest, *, began: float | None, json: bool) -> None:
 
 def _searched(session: SearchSession, progress: SearchProgress) -> str:
     """Search, then measure the front side by side and ask what its best compromise is made of."""
-    from gnv2_nas.search.analysis.comparison import knee
     from gnv2_nas.search.confirmation import finish
 
-    objectives = session.checked.settings.objectives
     loop = session.loop(progress.show)
     ended = loop.run()
     changes = session.checked.request.changes
-    for sentence in finish(loop, lambda front: knee(front, objectives), changes):
+    for sentence in finish(loop, changes):
         say(sentence)
     for failure in loop.failed:
         say(f"not scored: {failure.reason}")
@@ -188,19 +186,18 @@ def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, js
     from gnv2_nas.cli.front import print_front
     from gnv2_nas.report import write_report
     from gnv2_nas.report.study_page.wording import next_command
-    from gnv2_nas.search.analysis.comparison import knee
-    from gnv2_nas.search.analysis.pareto import front
+    from gnv2_nas.search.analysis.recommendation import recommend
 
     record = session.store.record()
     files = write_report(record, checked.request.reports)
-    best = front(record)
+    found = recommend(record)
     if json:
         return print_json(
-            {"study": record.name, "ended": ended, "report": str(files.html), "front": best}
+            {"study": record.name, "ended": ended, "report": str(files.html), "front": found.front}
         )
     say(f"ended: {ended}")
-    print_front(record, best)
+    print_front(record, found.front)
     say(f"report: {files.html}")
-    if recommended := knee(best, record.settings.objectives):
-        say(f"next: {next_command(record, recommended)}")
+    if found.recommended:
+        say(f"next: {next_command(record, found.recommended)}")
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.search.analysis.ablation import change_between
 from gnv2_nas.search.analysis.baselines import confirmed_among, measured_reference, side_by_side
 from gnv2_nas.search.analysis.neighbours import choose_changes, one_change_neighbours
+from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study.budgets import Params
 from gnv2_nas.search.study.records import Candidate
@@ -23,11 +24,8 @@ ROUNDS = 12
 """What is measured again may leave the front, and others come in its place: so often at most."""
 THOROUGHLY: dict[str, Any] = {"precision": 0.02, "seconds_per_network": THOROUGH_SECONDS}
 
-Recommend = Callable[[Sequence[Candidate]], Candidate | None]
-"""Picks the recommended network of a front."""
 
-
-def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> list[str]:
+def finish(loop: SearchLoop, changes: int) -> list[str]:
     """Confirm the front, then try changes to its recommended network, and keep what came of it.
 
     What an earlier run has done is not done again.
@@ -41,9 +39,9 @@ def finish(loop: SearchLoop, recommend: Recommend, changes: int) -> list[str]:
     left_out = []
     try:
         with waiting_until(loop.deadline.at):
-            confirm_front(loop, recommend)
-            if _tried_last(loop) < changes and (base := changeable(loop, recommend)):
-                left_out = _try_changes(loop, recommend, base, changes)
+            confirm_front(loop)
+            if _tried_last(loop) < changes and (base := changeable(loop)):
+                left_out = _try_changes(loop, base, changes)
     except OutOfTimeError:  # another process measured for as long
         left_out = ["no time was left for changes to the recommended network: the time limit"]
     return [*_unconfirmed(loop), *left_out]
@@ -58,7 +56,7 @@ def _unconfirmed(loop: SearchLoop) -> list[str]:
     return [f"confirmed {confirmed} of the {len(members)} networks on the front: {why}"]
 
 
-def confirm_front(loop: SearchLoop, recommend: Recommend, beside: Set[int] = frozenset()) -> None:
+def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
     """Measure every network of the front again, all in the same rounds.
 
     Among many networks the one that was lucky looks best: a front is not believed before its
@@ -78,7 +76,7 @@ def confirm_front(loop: SearchLoop, recommend: Recommend, beside: Set[int] = fro
         confirmed = set(loop.store.confirmed())
         again = {each.number for each in confirmed_among(loop.front, confirmed)}
         new = [each for each in loop.front if each.number not in again]
-        pair = _to_compare(loop, recommend)
+        pair = _to_compare(loop)
         if not new and (len(pair) < 2 or side_by_side(*pair)):
             return
         old = [each for each in loop.front if each.number in again]
@@ -93,9 +91,9 @@ def confirm_front(loop: SearchLoop, recommend: Recommend, beside: Set[int] = fro
         loop.store.save_confirmed(sorted(confirmed | {each.number for each in members}))
 
 
-def _to_compare(loop: SearchLoop, recommend: Recommend) -> list[Candidate]:
+def _to_compare(loop: SearchLoop) -> list[Candidate]:
     """The recommended network and the stock network, which may be one."""
-    pair = recommend(loop.front), measured_reference(loop.candidates.values())
+    pair = _recommend(loop, loop.front), measured_reference(loop.candidates.values())
     return [each for each in pair if each is not None and each.latency is not None]
 
 
@@ -106,9 +104,7 @@ def _fitting(loop: SearchLoop, wanted: int) -> int:
     return wanted
 
 
-def _try_changes(
-    loop: SearchLoop, recommend: Recommend, base: Candidate, changes: int
-) -> list[str]:
+def _try_changes(loop: SearchLoop, base: Candidate, changes: int) -> list[str]:
     """Try as many changes as there is time for; returns what was left out."""
     pace, measures = loop.evaluator.pace, loop.store.settings.measures
     beside = len(loop.front) + 1 if measures else 0
@@ -121,7 +117,7 @@ def _try_changes(
     while fitting and (loop.deadline.is_over or not loop.deadline.allows(cost(fitting))):
         fitting -= 1
     tried = evaluate_changes(loop, base, fitting)
-    confirm_front(loop, recommend, tried.together)
+    confirm_front(loop, tried.together)
     if fitting == changes and tried.evaluated == tried.chosen:
         return []
     if not tried.evaluated:
@@ -131,15 +127,19 @@ def _try_changes(
     ]
 
 
-def changeable(loop: SearchLoop, recommend: Recommend) -> Candidate | None:
+def changeable(loop: SearchLoop) -> Candidate | None:
     """The recommended network, or the best of the front that the space can change.
 
     A stock network may lie outside the space.
     """
-    recommended = recommend(loop.front)
+    recommended = _recommend(loop, loop.front)
     if recommended is None or _genotype(loop, recommended):
         return recommended
-    return recommend([each for each in loop.front if _genotype(loop, each)])
+    return _recommend(loop, [each for each in loop.front if _genotype(loop, each)])
+
+
+def _recommend(loop: SearchLoop, members: Sequence[Candidate]) -> Candidate | None:
+    return pick_recommended(members, loop.store.settings.objectives)
 
 
 def _genotype(loop: SearchLoop, candidate: Candidate) -> Params | None:

@@ -14,8 +14,7 @@ from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.record import Errors, Measurement
-from gnv2_nas.search.analysis.comparison import knee
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.records import (
     Budget,
     Candidate,
@@ -205,7 +204,7 @@ _GENOTYPE: dict[str, Value] = {
 
 def with_changes(record: StudyRecord) -> StudyRecord:
     """`record` and four networks that are one change to its knee, measured in its rounds."""
-    base = knee(front(record), record.settings.objectives)
+    base = recommend(record).recommended
     assert base is not None
     assert base.quality is not None
     errors = Errors(own=0.002, own_sessions=0.003, panel=0.01)

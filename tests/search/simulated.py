@@ -18,7 +18,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.search.analysis.comparison import knee
+from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK, Evaluator
 from gnv2_nas.search.loop import SearchLoop
@@ -174,7 +174,7 @@ class Simulated:
 
     @property
     def recommended(self) -> Candidate | None:
-        return knee(self.members, self.memory.settings.objectives)
+        return pick_recommended(self.members, self.memory.settings.objectives)
 
 
 def simulated(
@@ -208,5 +208,5 @@ def simulated(
         past=(), trials=trials, deadline=deadline,
     )  # fmt: skip
     loop.run()
-    left_out = finish(loop, lambda front: knee(front, objectives), changes)
+    left_out = finish(loop, changes)
     return Simulated(loop, memory, machine, left_out, machine.now - began)

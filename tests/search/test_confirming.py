@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from gnv2_nas.search import confirmation as finish
-from gnv2_nas.search.analysis.comparison import knee
 from gnv2_nas.search.confirmation import confirm_front, evaluate_changes
 from gnv2_nas.search.evaluate import Evaluator
 from tests.search.searching import calibrated, session
@@ -30,7 +29,7 @@ def loop(folder, monkeypatch):
 
 def test_the_front_and_changes_are_measured_side_by_side(loop):
     before = dict(loop.candidates)
-    confirm_front(loop, lambda front: knee(front, ("quality", "latency")))
+    confirm_front(loop)
     done = loop.store.confirmed()
     assert {each.number for each in loop.front} <= done
     for number in done:
@@ -64,6 +63,6 @@ def test_what_is_not_measured_needs_no_confirming(folder):
     ended.run()
     before = msgspec.json.encode(list(ended.candidates.values()))
     assert ended.front
-    confirm_front(ended, lambda front: knee(front, ("quality", "macs")))
+    confirm_front(ended)
     assert not ended.store.confirmed()
     assert msgspec.json.encode(list(ended.candidates.values())) == before

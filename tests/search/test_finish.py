@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.search.analysis.ablation import change_between
-from gnv2_nas.search.analysis.comparison import knee
+from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.pace import Deadline
 from tests.search.searching import session
@@ -18,7 +18,7 @@ def finished(folder, changes=4, **asked):
     opened = session(folder, trials=6, **asked)
     loop = opened.loop()
     loop.run()
-    left_out = finish(loop, lambda front: knee(front, OBJECTIVES), changes)
+    left_out = finish(loop, changes)
     return opened.store.candidates(), left_out
 
 
@@ -30,7 +30,7 @@ def test_changes_are_made_to_the_best_network_that_the_space_can_change(folder):
     candidates, left_out = finished(folder)
     assert left_out == []
     # Stock networks outside the space are ten times as large, and one is the best compromise.
-    assert knee([each for each in candidates if each.feasible], OBJECTIVES).baseline
+    assert pick_recommended([each for each in candidates if each.feasible], OBJECTIVES).baseline
     bases = [
         each
         for each in candidates
@@ -53,7 +53,7 @@ def test_no_changes_without_time(folder, changes):
     loop = session(folder, trials=6).loop()
     loop.run()
     loop.deadline = Deadline(0.0)
-    left_out = finish(loop, lambda front: knee(front, OBJECTIVES), changes)
+    left_out = finish(loop, changes)
     said = "no time was left to try changes to the recommended network: the time limit"
     assert left_out == [said] * bool(changes)
     assert not changed(loop.store.candidates())

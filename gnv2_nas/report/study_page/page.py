@@ -17,14 +17,15 @@ from gnv2_nas.report.figures.front_figure import _front_figure, _front_info
 from gnv2_nas.report.figures.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.offline import figure_json, render
 from gnv2_nas.report.study_page.ablation_table import part_costs
+from gnv2_nas.report.study_page.answer import Answer
 from gnv2_nas.report.study_page.conditions import cautions, conditions, confirmation_sentence
 from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
-from gnv2_nas.report.study_page.recommendation import Recommendation
 from gnv2_nas.report.study_page.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.study_page.trust_box import TrustBox
 from gnv2_nas.report.study_page.wording import best_word, next_command, reference
 from gnv2_nas.search.analysis.ablation import MeasuredChange
 from gnv2_nas.search.analysis.convergence import BEYOND
+from gnv2_nas.search.analysis.recommendation import Recommendation
 from gnv2_nas.search.study.metrics import format_share, term
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
@@ -32,20 +33,20 @@ from gnv2_nas.search.study.records import Candidate, StudyRecord
 def page(
     record: StudyRecord,
     frame: pd.DataFrame,
-    members: Sequence[Candidate],
-    recommendation: Recommendation,
+    found: Recommendation,
+    answer: Answer,
     trust: TrustBox | None,
     changes: Sequence[MeasuredChange],
 ) -> str:
     """The HTML of the report."""
-    recommended = recommendation.recommended
+    members, recommended = found.front, found.recommended
     info = _front_info(record, frame, None if recommended is None else recommended.number)
     sizes = _size_info(record, frame)
     convergence = _convergence_info(record)
     values: dict[str, Any] = {
         "record": record,
         "quality": term("quality", record.quality_info),
-        "recommendation": recommendation,
+        "answer": answer,
         "reference": lambda candidate: reference(record, candidate),
         "best_word": best_word(record),
         "next_command": "" if recommended is None else next_command(record, recommended),

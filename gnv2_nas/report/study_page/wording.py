@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gnv2_nas.commands import command
-from gnv2_nas.search.analysis.comparison import Comparison, latency_ratio, latency_ratio_interval
+from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
+from gnv2_nas.search.analysis.recommendation import Gain
 from gnv2_nas.search.study.defaults import STORAGE
 from gnv2_nas.search.study.metrics import Term, format_share, term
 from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
@@ -57,11 +58,11 @@ def over_budget(candidate: Candidate) -> str:
     )
 
 
-def gain(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+def describe_gain(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     """What a network that is better has: "18% lower latency than stock … at no lower …"."""
-    candidate = comparison.candidate
+    candidate = gain.candidate
     assert candidate is not None  # noqa: S101  a gain is somebody's
-    better = term(comparison.objective, record.quality_info)
+    better = term(gain.objective, record.quality_info)
     if better.name == "latency":
         low, high = latency_ratio_interval(candidate, stock)
         lead = (
@@ -76,14 +77,14 @@ def gain(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
             f"{format_share(share)} {better.less} than {STOCK_TITLE} "
             f"({against(better, candidate, stock)})"
         )
-    return lead + _at_equal(record, comparison, stock)
+    return lead + _at_equal(record, gain, stock)
 
 
-def doubt(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+def describe_doubt(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     """Why a network cannot be told from stock."""
-    candidate = comparison.candidate
+    candidate = gain.candidate
     assert candidate is not None  # noqa: S101  a doubt is about somebody
-    one = term(comparison.objective, record.quality_info)
+    one = term(gain.objective, record.quality_info)
     if one.name == "latency":
         lead = f"its latency is {_ratio(candidate, stock)}, which leaves it open"
     else:
@@ -91,18 +92,18 @@ def doubt(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
             f"its {one.in_text} is {against(one, candidate, stock)}, a difference within "
             f"{'its' if one.is_accuracy else 'the score’s own'} noise of about {one.format_noise()}"
         )
-    return lead + _at_equal(record, comparison, stock)
+    return lead + _at_equal(record, gain, stock)
 
 
-def shortfall(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
+def describe_shortfall(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     """What a network that is not better lacks."""
-    if comparison.candidate is None:
-        others = _others(record, comparison.objective)
+    if gain.candidate is None:
+        others = _others(record, gain.objective)
         return f"No network found reaches stock’s {_and(one.in_text for one in others)}."
-    one = term(comparison.objective, record.quality_info)
+    one = term(gain.objective, record.quality_info)
     return (
-        f"Not better than stock: {one.in_text} {against(one, comparison.candidate, stock)}"
-        f"{_at_equal(record, comparison, stock)}."
+        f"Not better than stock: {one.in_text} {against(one, gain.candidate, stock)}"
+        f"{_at_equal(record, gain, stock)}."
     )
 
 
@@ -119,11 +120,11 @@ def _ratio(candidate: Candidate, stock: Candidate) -> str:
     return f"{ratio:.3f} of stock’s with a 95% interval of {low:.3f} to {high:.3f}"
 
 
-def _at_equal(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
-    others = _others(record, comparison.objective)
-    if not others or comparison.candidate is None:
+def _at_equal(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
+    others = _others(record, gain.objective)
+    if not others or gain.candidate is None:
         return ""
-    candidate = comparison.candidate
+    candidate = gain.candidate
     return f", at {_and(_no_worse(one, candidate, stock) for one in others)}"
 
 

@@ -10,14 +10,14 @@ import msgspec
 
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.report.files import ReportFiles, check_report_files
+from gnv2_nas.report.study_page.answer import write_answer
 from gnv2_nas.report.study_page.frames import candidate_rows, frame_of
 from gnv2_nas.report.study_page.page import page
-from gnv2_nas.report.study_page.recommendation import Recommendation, recommend
 from gnv2_nas.report.study_page.trust_box import trust_box, trust_sentence
 from gnv2_nas.search.analysis.ablation import MeasuredChange, measured_changes
 from gnv2_nas.search.analysis.evidence import trust_of
-from gnv2_nas.search.analysis.pareto import front
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.analysis.recommendation import Recommendation, recommend
+from gnv2_nas.search.study.records import StudyRecord
 
 
 def write(record: StudyRecord, folder: Path) -> ReportFiles:
@@ -28,15 +28,15 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
         StorageError: the disk refused; the files that were there before stay as they were.
     """
     files = check_report_files(record.name, folder)
-    members = front(record)
-    recommendation = recommend(record, members)
+    found = recommend(record)
+    answer = write_answer(record, found)
     rows = candidate_rows(record)
     frame = frame_of(rows)
     panel = trust_of(record)
     changes = measured_changes(record)
     trust = trust_box(record, panel)
-    html = page(record, frame, members, recommendation, trust, changes)
-    json = _json(record, rows, members, recommendation, trust_sentence(record, panel), changes)
+    html = page(record, frame, found, answer, trust, changes)
+    json = _json(record, rows, found, answer.headline, trust_sentence(record, panel), changes)
     csv = frame.to_csv(index=False)
     write_set({files.html: html, files.json: json, files.csv: csv})
     return files
@@ -45,19 +45,18 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
 def _json(
     record: StudyRecord,
     rows: list[dict[str, Any]],
-    members: list[Candidate],
-    recommendation: Recommendation,
+    found: Recommendation,
+    headline: str,
     trust: str,
     changes: Sequence[MeasuredChange],
 ) -> bytes:
     """The rows of the CSV with genotype and architecture as objects, and what the page says."""
-    recommended = recommendation.recommended
     document: dict[str, Any] = {
         "study": record.name,
-        "headline": recommendation.headline,
+        "headline": headline,
         "trust": trust,
-        "recommended": None if recommended is None else recommended.number,
-        "front": [member.number for member in members],
+        "recommended": found.recommended and found.recommended.number,
+        "front": [member.number for member in found.front],
         "changes": [
             {"change": one.text, "of": one.base.number, "trial": one.changed.number,
              "latency_ms": one.latency, "quality": one.quality}

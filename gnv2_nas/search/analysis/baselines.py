@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Set
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.devices.panel import REFERENCE
+from gnv2_nas.measurement.comparison import compare
+from gnv2_nas.measurement.record import Errors
 from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.space import SearchSpace
 
@@ -59,3 +62,48 @@ def measured_reference(candidates: Iterable[Candidate]) -> Candidate | None:
         if published_name(each.baseline) == REFERENCE and each.latency is not None:
             return each
     return None
+
+
+def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
+    """Latency over that of `stock`; NaN when either was not measured.
+
+    Taken in the same rounds, one is divided by the other. Else measured ratios refer to the
+    published network by the panel; a `stock` that differs from it, for instance in resolution, is
+    divided out.
+    """
+    if candidate.latency is None or stock.latency is None:
+        return math.nan
+    if _is_reference(stock) and not _together(candidate, stock):
+        return candidate.latency.ratio
+    return candidate.latency.ratio / stock.latency.ratio
+
+
+def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> tuple[float, float]:
+    """95% interval of `latency_ratio`.
+
+    In the same rounds what both share, panel and calibration, is no error. Else intervals combine
+    as independent errors of a logarithm.
+    """
+    if candidate.latency is None or stock.latency is None:
+        return math.nan, math.nan
+    mine, theirs = candidate.latency, stock.latency
+    if _together(candidate, stock):
+        return compare(mine, theirs).ci95
+    low, high = mine.ratio_ci95
+    down, up = [math.log(mine.ratio / low)], [math.log(high / mine.ratio)]
+    if not _is_reference(stock):
+        stock_low, stock_high = theirs.ratio_ci95
+        down.append(math.log(stock_high / theirs.ratio))
+        up.append(math.log(theirs.ratio / stock_low))
+    ratio = latency_ratio(candidate, stock)
+    return ratio * math.exp(-math.hypot(*down)), ratio * math.exp(math.hypot(*up))
+
+
+def _together(candidate: Candidate, stock: Candidate) -> bool:
+    """Whether both were measured in the same rounds, by a version that kept the parts of errors."""
+    measured = [each.latency for each in (candidate, stock) if each.latency is not None]
+    return side_by_side(candidate, stock) and all(each.errors != Errors() for each in measured)
+
+
+def _is_reference(stock: Candidate) -> bool:
+    return stock.architecture.id == preset(REFERENCE).id

@@ -16,18 +16,18 @@ from gnv2_nas.report.study_page.wording import (
     STOCK_TITLE,
     against,
     best_word,
-    doubt,
-    gain,
+    describe_doubt,
+    describe_gain,
+    describe_shortfall,
     over_budget,
     reference,
-    shortfall,
     terms_of,
     values,
 )
 from gnv2_nas.search.analysis.baselines import published_name
-from gnv2_nas.search.analysis.comparison import Comparison, compare, knee, stock_candidate
 from gnv2_nas.search.analysis.pareto import nearest_to_budgets
-from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.analysis.recommendation import Gain, Recommendation
+from gnv2_nas.search.study.metrics import term
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 Tone = Literal["good", "unclear", "plain"]
@@ -43,35 +43,30 @@ class Finding(msgspec.Struct, frozen=True):
     tone: Tone
 
 
-class Recommendation(msgspec.Struct, frozen=True):
-    """What the page says first."""
+class Answer(msgspec.Struct, frozen=True):
+    """The headline of the page and the cards below it."""
 
     headline: str
     tone: Tone
-    findings: tuple[Finding, ...]
-    recommended: Candidate | None
-    """The knee of the front; None without a front."""
+    findings: tuple[Finding, ...] = ()
 
 
-def recommend(record: StudyRecord, members: Sequence[Candidate]) -> Recommendation:
-    """The answer that the front `members` of `record` supports."""
-    best = knee(members, record.settings.objectives)
+def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
+    """Put what `record` recommends into words."""
+    best, stock = found.recommended, found.stock
     if best is None:
-        return Recommendation(_no_front(record), "plain", (), None)
-    stock = stock_candidate(record)
+        return Answer(_no_front(record), "plain")
     if stock is None:
         headline = (
             f"{reference(record, best)} is the {best_word(record)} found: {values(record, best)}. "
             f"{_without_stock(record)}"
         )
-        return Recommendation(headline, "plain", (_compromise(record, best, None),), best)
-    objectives = record.settings.objectives
-    comparisons = [compare(members, stock, objectives, one) for one in _by_weight(record)]
-    headline, tone = _headline(record, comparisons, stock, best)
-    findings = [_finding(record, one, stock) for one in comparisons]
-    if len(objectives) > 1 or comparisons[0].candidate is not best:
+        return Answer(headline, "plain", (_compromise(record, best, None),))
+    headline, tone = _headline(record, found.gains, stock, best)
+    findings = [_finding(record, gain, stock) for gain in found.gains]
+    if len(found.gains) > 1 or found.gains[0].candidate is not best:
         findings.insert(0, _compromise(record, best, stock))
-    return Recommendation(headline, tone, tuple(findings), best)
+    return Answer(headline, tone, tuple(findings))
 
 
 def _without_stock(record: StudyRecord) -> str:
@@ -80,11 +75,6 @@ def _without_stock(record: StudyRecord) -> str:
         return f"This study holds no {STOCK_TITLE}, so there is no gain to state."
     score = record.quality_info.in_text
     return f"There is no {score} of {STOCK_TITLE}, so there is no gain to state."
-
-
-def _by_weight(record: StudyRecord) -> list[Term]:
-    """What was measured first, a score last: the order in which a gain is worth telling."""
-    return sorted(terms_of(record), key=lambda one: (one.name != "latency", one.name == "quality"))
 
 
 def _no_front(record: StudyRecord) -> str:
@@ -100,18 +90,18 @@ def _no_front(record: StudyRecord) -> str:
 
 
 def _headline(
-    record: StudyRecord, comparisons: Sequence[Comparison], stock: Candidate, best: Candidate
+    record: StudyRecord, gains: Sequence[Gain], stock: Candidate, best: Candidate
 ) -> tuple[str, Tone]:
-    for comparison in comparisons:
-        if comparison.verdict == "better" and comparison.candidate is not None:
-            name = reference(record, comparison.candidate)
-            return f"{name} has {gain(record, comparison, stock)}.", "good"
-    for comparison in comparisons:
-        if comparison.verdict == "unclear" and comparison.candidate is not None:
-            name = reference(record, comparison.candidate)
+    for gain in gains:
+        if gain.verdict == "better" and gain.candidate is not None:
+            name = reference(record, gain.candidate)
+            return f"{name} has {describe_gain(record, gain, stock)}.", "good"
+    for gain in gains:
+        if gain.verdict == "unclear" and gain.candidate is not None:
+            name = reference(record, gain.candidate)
             return (
                 f"Cannot tell whether {name} beats {STOCK_TITLE}: "
-                f"{doubt(record, comparison, stock)}.",
+                f"{describe_doubt(record, gain, stock)}.",
                 "unclear",
             )
     if stock.feasible:
@@ -138,22 +128,20 @@ def _compromise(record: StudyRecord, best: Candidate, stock: Candidate | None) -
     return Finding(title, best, " ".join(sentences), "plain")
 
 
-def _finding(record: StudyRecord, comparison: Comparison, stock: Candidate) -> Finding:
-    one = term(comparison.objective, record.quality_info)
+def _finding(record: StudyRecord, gain: Gain, stock: Candidate) -> Finding:
+    one = term(gain.objective, record.quality_info)
     title = one.question
     if len(record.settings.objectives) > 1:
         title += ", no worse than stock in the rest"
-    return Finding(
-        title, comparison.candidate, _text(record, comparison, stock), _TONES[comparison.verdict]
-    )
+    return Finding(title, gain.candidate, _text(record, gain, stock), _TONES[gain.verdict])
 
 
-def _text(record: StudyRecord, comparison: Comparison, stock: Candidate) -> str:
-    if comparison.verdict == "better":
-        return _sentence_case(f"{gain(record, comparison, stock)}.")
-    if comparison.verdict == "unclear":
-        return f"Cannot tell: {doubt(record, comparison, stock)}."
-    return shortfall(record, comparison, stock)
+def _text(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
+    if gain.verdict == "better":
+        return _sentence_case(f"{describe_gain(record, gain, stock)}.")
+    if gain.verdict == "unclear":
+        return f"Cannot tell: {describe_doubt(record, gain, stock)}."
+    return describe_shortfall(record, gain, stock)
 
 
 def _sentence_case(text: str) -> str:

@@ -10,17 +10,17 @@ import pytest
 from gnv2_nas.arch import preset
 from gnv2_nas.measurement.record import Errors
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.search.analysis.comparison import (
-    compare,
-    knee,
-    latency_ratio,
-    latency_ratio_interval,
+from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
+from gnv2_nas.search.analysis.recommendation import (
+    find_gain,
+    pick_recommended,
+    recommend,
     stock_candidate,
 )
-from gnv2_nas.search.study.metrics import term
 from gnv2_nas.search.study.records import Candidate, ObjectiveName
 from tests.report.studies import candidate, found_architecture, stock, study
 
+NOISE = ESTIMATORS["zen"].noise
 BOTH: tuple[ObjectiveName, ...] = ("quality", "latency")
 
 
@@ -31,30 +31,30 @@ def network(number: int, quality: float, ratio: float, **changes: object) -> Can
 
 def test_the_knee_bends_farthest_from_the_chord() -> None:
     members = [network(1, 100, 1.0), network(2, 95, 0.6), network(3, 80, 0.5)]
-    assert knee(members, BOTH) is members[1]
+    assert pick_recommended(members, BOTH) is members[1]
 
 
 def test_an_unstable_latency_is_no_knee_while_others_are_trusted() -> None:
     members = [network(1, 100, 1.0), network(2, 95, 0.6, reason="noisy"), network(3, 80, 0.5)]
-    assert knee(members, BOTH) is not members[1]
-    assert knee([members[1]], BOTH) is members[1]
+    assert pick_recommended(members, BOTH) is not members[1]
+    assert pick_recommended([members[1]], BOTH) is members[1]
 
 
 def test_a_front_of_none_or_one() -> None:
-    assert knee([], BOTH) is None
-    assert knee([only := network(1, 100, 1.0)], ("latency",)) is only
+    assert pick_recommended([], BOTH) is None
+    assert pick_recommended([only := network(1, 100, 1.0)], ("latency",)) is only
 
 
 def test_the_fastest_of_those_no_worse_in_score() -> None:
     members = [network(1, 95, 0.9), network(2, 93, 0.8), network(3, 90, 0.5)]
-    found = compare(members, stock(92), BOTH, term("latency", ESTIMATORS["zen"]))
+    found = find_gain(members, stock(92), BOTH, "latency", NOISE)
     assert found.candidate is members[1]
     assert found.verdict == "better"
 
 
 def test_the_best_score_of_those_no_slower() -> None:
     members = [network(1, 99, 1.2), network(2, 95, 0.9), network(3, 93, 0.8)]
-    found = compare(members, stock(92), BOTH, term("quality", ESTIMATORS["zen"]))
+    found = find_gain(members, stock(92), BOTH, "quality", NOISE)
     assert found.candidate is members[1]
     assert found.verdict == "better"
 
@@ -67,26 +67,23 @@ def test_an_interval_that_holds_one_decides_nothing(
     ratio: float, half_width: float, verdict: str
 ) -> None:
     members = [network(1, 95, ratio, half_width=half_width)]
-    assert compare(members, stock(92), BOTH, term("latency", ESTIMATORS["zen"])).verdict == verdict
+    assert find_gain(members, stock(92), BOTH, "latency", NOISE).verdict == verdict
 
 
 @pytest.mark.parametrize(("quality", "verdict"), [(95, "better"), (92.1, "unclear"), (92, "none")])
 def test_a_score_within_its_noise_decides_nothing(quality: float, verdict: str) -> None:
-    found = compare([network(1, quality, 0.9)], stock(92), BOTH, term("quality", ESTIMATORS["zen"]))
+    found = find_gain([network(1, quality, 0.9)], stock(92), BOTH, "quality", NOISE)
     assert found.verdict == verdict
 
 
 def test_certainty_goes_before_a_lucky_estimate() -> None:
     members = [network(1, 95, 0.90, half_width=0.2), network(2, 95, 0.95, half_width=0.01)]
-    assert (
-        compare(members, stock(92), BOTH, term("latency", ESTIMATORS["zen"])).candidate
-        is members[1]
-    )
+    assert find_gain(members, stock(92), BOTH, "latency", NOISE).candidate is members[1]
 
 
 def test_another_stock_network_is_not_a_find() -> None:
     other = candidate(1, preset("ghostnet-1.0"), quality=95, ratio=0.7, baseline="ghostnet-1.0")
-    found = compare([other], stock(92), BOTH, term("latency", ESTIMATORS["zen"]))
+    found = find_gain([other], stock(92), BOTH, "latency", NOISE)
     assert found.candidate is None
     assert found.verdict == "none"
 
@@ -138,3 +135,16 @@ def test_stock_counts_only_with_all_objectives_known() -> None:
     assert stock_candidate(study([stock(ratio=None)])) is None
     assert stock_candidate(study([stock(ratio=None)], objectives=("quality", "macs"))) is not None
     assert stock_candidate(study([network(1, 90, 0.9)])) is None
+
+
+def test_a_study_in_one_answer() -> None:
+    record = study([stock(92), network(1, 94, 0.82), network(2, 90, 0.9)])
+    found = recommend(record)
+    assert [each.number for each in found.front] == [1]
+    assert found.recommended is record.candidates[1]
+    assert found.stock is record.candidates[0]
+    assert [(each.objective, each.verdict) for each in found.gains] == [
+        ("latency", "better"), ("quality", "better"),
+    ]  # fmt: skip
+    nothing = recommend(study([]))
+    assert (nothing.front, nothing.recommended, nothing.gains) == ((), None, ())

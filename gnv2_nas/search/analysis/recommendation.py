@@ -1,0 +1,140 @@
+"""What a study recommends: its front, the knee of the front, and what was gained over stock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from gnv2_nas.devices.panel import REFERENCE
+from gnv2_nas.search.analysis.baselines import (
+    latency_ratio,
+    latency_ratio_interval,
+    published_name,
+)
+from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.study.objectives import loss
+from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+
+Verdict = Literal["better", "unclear", "none"]
+
+
+class Gain(msgspec.Struct, frozen=True):
+    """The best network found in `objective` that is no worse than stock in the other objectives."""
+
+    objective: ObjectiveName
+    candidate: Candidate | None
+    """None when every network found is worse than stock in another objective."""
+    verdict: Verdict
+    """unclear: better by the estimate, but within noise; none: nothing found is better."""
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """What a study has found."""
+
+    front: tuple[Candidate, ...]
+    """Feasible, non-dominated networks, best in the first objective first."""
+    recommended: Candidate | None
+    """The knee of the front; None when the front is empty."""
+    stock: Candidate | None
+    """Stock GhostNetV2 1.0; None when a value of it is missing."""
+    gains: tuple[Gain, ...]
+    """One for each objective, latency first and quality last; empty without `stock`."""
+
+
+def recommend(record: StudyRecord) -> Recommendation:
+    """Front, recommended network and gains over stock GhostNetV2 1.0 of a study."""
+    members, objectives = front(record), record.settings.objectives
+    stock = stock_candidate(record)
+    names = sorted(objectives, key=lambda name: (name != "latency", name == "quality"))
+    noise = record.quality_info.noise
+    return Recommendation(
+        front=tuple(members),
+        recommended=pick_recommended(members, objectives),
+        stock=stock,
+        gains=tuple(find_gain(members, stock, objectives, name, noise) for name in names)
+        if stock and members
+        else (),
+    )
+
+
+def pick_recommended(
+    members: Sequence[Candidate], objectives: Sequence[ObjectiveName]
+) -> Candidate | None:
+    """The recommended network of the front `members`: its knee, or None when the front is empty.
+
+    The knee is the member farthest from the chord between the extremes of the front (Das, "On
+    characterizing the 'knee' of the Pareto curve based on Normal-Boundary Intersection", 1999).
+    With losses scaled to [0, 1] over the front, the distance to the chord (to the plane, with
+    more than two objectives) falls with the sum of the losses, so the knee has the smallest sum.
+    Members with a stable latency take precedence.
+    """
+    if not members:
+        return None
+    losses = np.array([[loss(member, name) for name in objectives] for member in members])
+    span = np.ptp(losses, axis=0)
+    scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
+    stable = [member.latency is None or member.latency.stable for member in members]
+    sums = scaled.sum(axis=1)
+    return members[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
+
+
+def stock_candidate(record: StudyRecord) -> Candidate | None:
+    """Stock GhostNetV2 1.0 of the study, if all objectives of it are known."""
+    for candidate in record.candidates:
+        values = [candidate.value(name) for name in record.settings.objectives]
+        if published_name(candidate.baseline) == REFERENCE and all(map(math.isfinite, values)):
+            return candidate
+    return None
+
+
+def find_gain(
+    members: Sequence[Candidate],
+    stock: Candidate,
+    objectives: Sequence[ObjectiveName],
+    objective: ObjectiveName,
+    noise: float,
+) -> Gain:
+    """The best member in `objective` that is no worse than `stock` in the other objectives.
+
+    "No worse" compares estimates. A member that is certainly better takes precedence over one
+    that may be.
+
+    Args:
+        members: the front. It suffices: a network that beats stock is on it or dominated there.
+        noise: differences in quality up to this are not significant.
+    """
+    others = [name for name in objectives if name != objective]
+    pool = [
+        member
+        for member in members
+        if not member.baseline and all(_no_worse(member, stock, name) for name in others)
+    ]
+    if not pool:
+        return Gain(objective, None, "none")
+    certain = [each for each in pool if _verdict(each, stock, objective, noise) == "better"]
+    best = min(certain or pool, key=lambda member: loss(member, objective))
+    return Gain(objective, best, _verdict(best, stock, objective, noise))
+
+
+def _verdict(
+    member: Candidate, stock: Candidate, objective: ObjectiveName, noise: float
+) -> Verdict:
+    if objective == "latency":
+        low, high = latency_ratio_interval(member, stock)
+        if low <= 1 <= high:
+            return "unclear"
+        return "better" if high < 1 else "none"
+    gain = loss(stock, objective) - loss(member, objective)
+    if gain > (noise if objective == "quality" else 0.0):
+        return "better"
+    return "unclear" if gain > 0 else "none"
+
+
+def _no_worse(member: Candidate, stock: Candidate, objective: ObjectiveName) -> bool:
+    if objective == "latency":
+        return latency_ratio(member, stock) <= 1
+    return loss(member, objective) <= loss(stock, objective)
