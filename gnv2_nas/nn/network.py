@@ -10,7 +10,6 @@ import logging
 from itertools import chain
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from gnv2_nas.arch import Architecture, Block, MobileBlock, block_keys
@@ -127,6 +126,9 @@ def fvcore_total(arch: Architecture) -> int:
 
 def fvcore_total_of(model: Network) -> int:
     """The same of a module that is built, in eval mode."""
+    # Imported here: it takes long, and compiles scripts at import.
+    from fvcore.nn import FlopCountAnalysis
+
     side = model.architecture.resolution
     image = torch.zeros(1, 3, side, side)
     logging.getLogger("fvcore").setLevel(logging.ERROR)
