@@ -31,6 +31,7 @@ import os, signal
 from gnv2_nas.measurement import journal, open_device
 from gnv2_nas.workflows import latency as latency_fit
 from gnv2_nas.workflows.latency import check_latency_fit
+from tests.workflows.test_latency import REQUEST
 
 latency_fit.BATCH = 3
 def progress(share):

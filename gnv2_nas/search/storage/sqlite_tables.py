@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import optuna
-
 from gnv2_nas.errors import StudyError
 from gnv2_nas.search.storage.url import SqliteFile
 
@@ -135,6 +133,9 @@ def make_tables(file: SqliteFile, timeout: float) -> None:
 
 def _statements() -> Iterator[tuple[str, Sequence[Any]]]:
     """What makes the tables as Optuna does, read off a database in memory."""
+    # Imported here: a refusal looks at tables, and must not wait for it.
+    import optuna
+
     model = optuna.storages.RDBStorage("sqlite://")
     with model.engine.connect() as connection:
         made = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
