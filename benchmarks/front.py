@@ -20,7 +20,7 @@ from benchmarks.table import machine, table
 from gnv2_nas.measurement import Measurement, measure
 from gnv2_nas.measurement.comparison import compare
 from gnv2_nas.search.analysis.pareto import front
-from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.objectives import loss
 from gnv2_nas.search.study.records import Candidate, StudyRecord

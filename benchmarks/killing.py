@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from rich.table import Table
 
 from benchmarks.table import table
-from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.study.records import Candidate
 
 TRIALS = 200

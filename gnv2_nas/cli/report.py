@@ -22,14 +22,14 @@ def report(
     Example: [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
     """
     from gnv2_nas.files.writing import check_writable
-    from gnv2_nas.search.storage.sqlite_file import require_study
+    from gnv2_nas.search.storage.sqlite import require_study
 
     require_study(storage, study)
     check_writable(reports)
     from gnv2_nas.report import check_report_files, write_report
 
     check_report_files(study, reports)
-    from gnv2_nas.search.storage.store import open_study
+    from gnv2_nas.search.storage.opening import open_study
 
     files = write_report(open_study(storage, study).record(), reports)
     if json:

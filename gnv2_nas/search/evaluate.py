@@ -23,7 +23,7 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
 from gnv2_nas.search.pace import Deadline, Pace
-from gnv2_nas.search.storage.stored_study import Store
+from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import excesses, violations
 from gnv2_nas.search.study.records import Candidate, Origin, Prediction, Settings
 from gnv2_nas.space import Value

@@ -23,8 +23,8 @@ from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.sampler.remeasurement import second_looks
 from gnv2_nas.search.status import Observer, Status
-from gnv2_nas.search.storage.stored_study import Store
-from gnv2_nas.search.storage.study_format import Progress, candidate_of, with_latency
+from gnv2_nas.search.storage.format import Progress, candidate_of, with_latency
+from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.search.timetable import Timetable
 from gnv2_nas.space import SearchSpace

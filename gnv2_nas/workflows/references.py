@@ -7,7 +7,7 @@ from pathlib import Path
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.checkpoints.checkpoint import read_architecture
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
-from gnv2_nas.search.storage.sqlite_file import no_such_trial, require_trial
+from gnv2_nas.search.storage.sqlite import no_such_trial, require_trial
 
 
 def find_network(reference: str, storage: str) -> Architecture:
@@ -56,7 +56,8 @@ def _from_study(study: str, text: str, storage: str) -> Architecture:
         )
     number = int(text)
     require_trial(storage, study, number)
-    from gnv2_nas.search.storage.store import candidate_of, open_study
+    from gnv2_nas.search.storage.format import candidate_of
+    from gnv2_nas.search.storage.opening import open_study
 
     trials = open_study(storage, study).trials()
     for trial in trials:

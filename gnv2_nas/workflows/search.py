@@ -31,9 +31,9 @@ from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
 from gnv2_nas.search.status import Observer
 from gnv2_nas.search.storage.database import hand_over_messages
-from gnv2_nas.search.storage.store import open_or_create
-from gnv2_nas.search.storage.study_format import Provenance
-from gnv2_nas.search.storage.url_secrets import command_without_secrets
+from gnv2_nas.search.storage.format import Provenance
+from gnv2_nas.search.storage.opening import open_or_create
+from gnv2_nas.search.storage.url import mask_command
 from gnv2_nas.search.study.budgets import corner_networks
 from gnv2_nas.search.study.records import Settings
 from gnv2_nas.space import SearchSpace, load_space
@@ -226,7 +226,7 @@ def _provenance(checked: CheckedRequest, estimator: EstimatorInfo) -> Provenance
     return Provenance(
         sampler=checked.request.sampler,
         seed=checked.request.seed,
-        command=command_without_secrets(checked.request.command),
+        command=mask_command(checked.request.command),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         software={package: version(package) for package in SOFTWARE},
         estimator=msgspec.structs.replace(estimator, envelope=None),

@@ -21,7 +21,7 @@ from gnv2_nas.quality.base import check_made_for
 from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.search.analysis.evidence import default_quality
 from gnv2_nas.search.sampler.factory import check_sampler
-from gnv2_nas.search.storage.sqlite_file import check_database
+from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import find_feasible, parse_budgets
 from gnv2_nas.search.study.names import check_study_name, default_study_name

@@ -24,8 +24,8 @@ from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK, Evaluator
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
-from gnv2_nas.search.storage.stored_study import Store
-from gnv2_nas.search.storage.study_format import Progress
+from gnv2_nas.search.storage.format import Progress
+from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Candidate, Settings
 from gnv2_nas.space import SearchSpace

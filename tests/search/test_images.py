@@ -9,8 +9,8 @@ from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.metadata import SupernetRecord
 from gnv2_nas.errors import DataError, InputError, StudyError
 from gnv2_nas.nn.supernet import Supernet, save_supernet
-from gnv2_nas.search.storage import attributes
-from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.storage import format as attributes
+from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.study.names import quality_label
 from gnv2_nas.workflows.search_request import CheckedRequest, SearchRequest, check_request
 from tests.search.searching import STORAGE, searched, session

@@ -15,7 +15,7 @@ from gnv2_nas.search.analysis.pareto import front
 from gnv2_nas.search.engine.workers import WorkerError
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
-from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.storage.opening import open_study
 from tests.search.sampler.asking import QUICK_SAMPLERS
 from tests.search.searching import STORAGE, calibrated, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes

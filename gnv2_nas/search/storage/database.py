@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import optuna
@@ -13,11 +13,15 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
 from gnv2_nas.errors import InputError, StorageError, StudyError
-from gnv2_nas.search.storage.errors import DATABASE_ERRORS, refusal_of
-from gnv2_nas.search.storage.retries import interrupts_wait
-from gnv2_nas.search.storage.sqlite_tables import make_tables
-from gnv2_nas.search.storage.url import SqliteFile, for_optuna, sqlite_file
-from gnv2_nas.search.storage.url_secrets import masked, without_secrets
+from gnv2_nas.search.storage.retries import DATABASE_ERRORS, interrupts_wait, refusal_of
+from gnv2_nas.search.storage.sqlite import is_half_made, tables_in
+from gnv2_nas.search.storage.url import (
+    SqliteFile,
+    for_optuna,
+    mask_url,
+    remove_secrets,
+    sqlite_file,
+)
 
 LOCK_SECONDS = 5
 """How long SQLite itself waits for a lock; `Patience` decides how often."""
@@ -83,7 +87,7 @@ def _connected(url: str) -> optuna.storages.RDBStorage:
     except RuntimeError:
         # So Optuna answers tables of a version that it cannot read.
         raise StudyError(
-            f"the tables in {masked(url)!r} were made by another version of Optuna than "
+            f"the tables in {mask_url(url)!r} were made by another version of Optuna than "
             f"{optuna.__version__}; upgrade them with `optuna storage upgrade` "
             "or choose another --storage"
         ) from None
@@ -124,7 +128,7 @@ def opening(url: str) -> Iterator[None]:
         with interrupts_wait():
             yield
     except ArgumentError as error:
-        reason = without_secrets(" ".join(str(error).split()), url)
+        reason = remove_secrets(" ".join(str(error).split()), url)
         raise StudyError(f"--storage cannot be opened: {reason}") from None
     except (*DATABASE_ERRORS, sqlite3.Error) as error:
         refusal = refusal_of(error, url)
@@ -133,5 +137,48 @@ def opening(url: str) -> Iterator[None]:
             f"{refusal.advice}, then try again"
         ) from None
     except ValueError as error:
-        reason = without_secrets(str(error), url)
+        reason = remove_secrets(str(error), url)
         raise InputError(f"cannot open the study database: {reason}") from None
+
+
+_FILLED = ("version_info", "alembic_version")
+"""Tables that are not empty in the beginning."""
+
+
+def make_tables(file: SqliteFile, timeout: float) -> None:
+    """Make the tables in one transaction; those of a file that has them are left alone.
+
+    Optuna itself makes them one by one. A program killed in the midst leaves a file with some of
+    them, which lack an index, or which nobody reads: here such a file is made anew.
+
+    Args:
+        timeout: seconds that a lock is waited for.
+    """
+    opened = sqlite3.connect(file.name, uri=file.is_uri, timeout=timeout, isolation_level=None)
+    with closing(opened) as connection:
+        if not is_half_made(connection):
+            return
+        statements = list(_statements())
+        connection.execute("BEGIN IMMEDIATE")
+        # Another process may have made them since; an open transaction ends with the connection.
+        if not is_half_made(connection):
+            return
+        for table in sorted(tables_in(connection)):
+            connection.execute(f"DROP TABLE {table}")
+        for statement, values in statements:
+            connection.execute(statement, values)
+        connection.execute("COMMIT")
+
+
+def _statements() -> Iterator[tuple[str, Sequence[Any]]]:
+    """What makes the tables as Optuna does, read off a database in memory."""
+    model = optuna.storages.RDBStorage("sqlite://")
+    with model.engine.connect() as connection:
+        made = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
+        for (statement,) in connection.exec_driver_sql(made).all():
+            yield statement, ()
+        for table in _FILLED:
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table}").all():  # noqa: S608
+                places = ", ".join("?" * len(row))
+                yield f"INSERT INTO {table} VALUES ({places})", tuple(row)  # noqa: S608
+    model.engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optuna.trial import FrozenTrial
 
-from gnv2_nas.search.storage.study_format import is_ours, label_of, network_of
+from gnv2_nas.search.storage.format import is_ours, label_of, network_of
 from gnv2_nas.search.storage.transactions import NONE_YET, Last, StudyTransaction
 
 

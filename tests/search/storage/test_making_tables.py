@@ -14,10 +14,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
-from gnv2_nas.search.storage import sqlite_tables as making_tables
-from gnv2_nas.search.storage.sqlite_file import check_database, require_study, require_trial
-from gnv2_nas.search.storage.sqlite_tables import TABLES
-from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.storage import database as making_tables
+from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.sqlite import TABLES, check_database, require_study, require_trial
 from tests.confined import run_python
 from tests.search.storage.test_store_refusals import full
 from tests.search.stored import append, opened
@@ -25,7 +24,7 @@ from tests.search.stored import append, opened
 CHECK = """
 import sys
 from gnv2_nas.errors import StudyError
-from gnv2_nas.search.storage.sqlite_file import require_study
+from gnv2_nas.search.storage.sqlite import require_study
 try:
     require_study("sqlite:///studies.db", "demo")
 except StudyError as error:

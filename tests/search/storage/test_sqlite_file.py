@@ -10,15 +10,15 @@ from contextlib import closing
 import pytest
 
 from gnv2_nas.errors import InputError, StudyError, UnknownNameError
-from gnv2_nas.search.storage.sqlite_file import check_database, require_study, require_trial
-from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.sqlite import check_database, require_study, require_trial
 from tests.confined import run_python
 from tests.search.searching import STORAGE, searched
 
 CHECK = """
 import sys
 from gnv2_nas.errors import StudyError
-from gnv2_nas.search.storage.sqlite_file import check_database
+from gnv2_nas.search.storage.sqlite import check_database
 try:
     print(check_database(sys.argv[1], write=sys.argv[2] == "write"))
 except StudyError as error:

@@ -10,7 +10,9 @@ import pytest
 
 from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
 from gnv2_nas.search.storage.database import open_database
-from gnv2_nas.search.storage.store import Progress, Store, candidate_of, open_study, study_names
+from gnv2_nas.search.storage.format import Progress, candidate_of
+from gnv2_nas.search.storage.opening import open_study, study_names
+from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.study_access import PublicStudy
 from gnv2_nas.search.storage.trial_rows import REVISION
 from tests.search.stored import (

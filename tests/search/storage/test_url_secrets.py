@@ -14,12 +14,12 @@ from sqlalchemy.exc import OperationalError
 from gnv2_nas.commands import command_line
 from gnv2_nas.errors import Gnv2NasError, StorageError
 from gnv2_nas.report import write_report
-from gnv2_nas.search.storage import attributes
+from gnv2_nas.search.storage import format as attributes
 from gnv2_nas.search.storage.database import open_database, opening
 from gnv2_nas.search.storage.retries import Patience, persist
-from gnv2_nas.search.storage.sqlite_file import check_database, require_study
+from gnv2_nas.search.storage.sqlite import check_database, require_study
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.storage.url_secrets import command_without_secrets, masked, without_secrets
+from gnv2_nas.search.storage.url import mask_command, mask_url, remove_secrets
 from tests.search.stored import IMPATIENT, append, opened
 
 SECRET = "s3cr3t"  # noqa: S105
@@ -70,20 +70,20 @@ KNOWN = (
 
 @pytest.mark.parametrize("url", KNOWN)
 def test_known_forms_are_masked(url):
-    assert SECRET not in masked(url)
+    assert SECRET not in mask_url(url)
     command = command_line(["gnv2-nas", "search", f"--storage={url}"])
-    assert SECRET not in command_without_secrets(command)
+    assert SECRET not in mask_command(command)
 
 
 @settings(max_examples=60, deadline=None)
 @given(urls())
 @example("postgresql+psycopg://u:s3cr3t/pw@host/db")
 def test_a_url_is_shown_without_its_secrets(url):
-    shown = masked(url)
+    shown = mask_url(url)
     assert SECRET not in shown
-    assert masked(shown) == shown
+    assert mask_url(shown) == shown
     for words in (["--storage", url], [f"--storage={url}"]):
-        assert SECRET not in command_without_secrets(command_line(["gnv2-nas", "search", *words]))
+        assert SECRET not in mask_command(command_line(["gnv2-nas", "search", *words]))
 
 
 @settings(max_examples=60, deadline=None)
@@ -99,7 +99,7 @@ def test_what_a_driver_says_is_repeated_without_the_secrets(url):
         password = str(parsed.password)
         said += [f"bad password {password!r}", f"dsn {password}", quote(password, safe="")]
     for text in said:
-        assert SECRET not in without_secrets(text, url)
+        assert SECRET not in remove_secrets(text, url)
 
 
 @settings(max_examples=30, deadline=None)
@@ -157,15 +157,15 @@ def test_what_holds_no_secret_is_shown_as_typed():
         "sqlite:///studies.db", "sqlite:///a%20b.db?timeout=5", "postgresql://u@/db?host=/tmp/x",
         "mysql+pymysql://u@h/db?charset=utf8mb4", "s3://bucket/images", "studies.db",
     ):  # fmt: skip
-        assert masked(url) == url
+        assert mask_url(url) == url
     command = "gnv2-nas search --data 'a b' --storage sqlite:///x.db"
-    assert command_without_secrets(command) == command
+    assert mask_command(command) == command
     assert (
-        masked("postgresql://u:pw@h/db?sslmode=require")
+        mask_url("postgresql://u:pw@h/db?sslmode=require")
         == "postgresql://u:***@h/db?sslmode=require"
     )
 
 
 def test_a_short_password_does_not_show_in_what_it_hides():
     url = "postgresql://u:e@host/db"
-    assert without_secrets("password e refused", url) == "password *** refused"
+    assert remove_secrets("password e refused", url) == "password *** refused"

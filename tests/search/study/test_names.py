@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gnv2_nas.errors import InputError, StudyError
 from gnv2_nas.report.files import report_files
-from gnv2_nas.search.storage.resume_check import check_same
+from gnv2_nas.search.storage.opening import check_same
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.names import check_study_name, default_study_name
 from gnv2_nas.units import METRICS, parse_quantity, shortest_quantity

@@ -18,7 +18,6 @@ from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
-from gnv2_nas.search.storage import attributes
 from gnv2_nas.search.storage.transactions import Last
 from gnv2_nas.search.study.budgets import excesses, violations
 from gnv2_nas.search.study.records import Budget, Candidate, ObjectiveName, Origin, Prediction
@@ -104,11 +103,11 @@ def _user_attrs(candidate: Candidate) -> dict[str, Any]:
         predicted=dict(candidate.predicted),
     )
     kept: dict[str, Any] = {
-        attributes.ARCHITECTURE: candidate.architecture.to_json(),
-        attributes.RESULT: msgspec.to_builtins(result),
+        ARCHITECTURE: candidate.architecture.to_json(),
+        RESULT: msgspec.to_builtins(result),
     }
     if candidate.baseline:
-        kept[attributes.BASELINE] = candidate.baseline
+        kept[BASELINE] = candidate.baseline
     # As it will be read back: lists for tuples.
     plain: dict[str, Any] = json.loads(json.dumps(kept))
     return plain
@@ -134,24 +133,24 @@ def numbered(trial: FrozenTrial, place: Last) -> FrozenTrial:
 
 def is_ours(trial: FrozenTrial) -> bool:
     """Whether this program stored a finished trial."""
-    return attributes.RESULT in trial.user_attrs
+    return RESULT in trial.user_attrs
 
 
 def network_of(trial: FrozenTrial) -> str:
     """The JSON of the network, which is canonical: equal for equal networks."""
-    network: str = trial.user_attrs[attributes.ARCHITECTURE]
+    network: str = trial.user_attrs[ARCHITECTURE]
     return network
 
 
 def label_of(trial: FrozenTrial) -> str:
     """Name of the stock network a trial is, "" for others."""
-    label: str = trial.user_attrs.get(attributes.BASELINE, "")
+    label: str = trial.user_attrs.get(BASELINE, "")
     return label
 
 
 def candidate_of(trial: FrozenTrial) -> Candidate:
     """The candidate a stored trial holds."""
-    result = msgspec.convert(trial.user_attrs[attributes.RESULT], _Result)
+    result = msgspec.convert(trial.user_attrs[RESULT], _Result)
     return Candidate(
         number=trial.number,
         architecture=Architecture.from_json(network_of(trial)),
@@ -169,9 +168,9 @@ def candidate_of(trial: FrozenTrial) -> Candidate:
 def latencies_of(study_attributes: Mapping[str, Any]) -> dict[int, Measurement]:
     """Number of a trial → its later latency, from the user attributes of the study."""
     return {
-        int(key.removeprefix(attributes.LATENCY)): msgspec.convert(value, Measurement)
+        int(key.removeprefix(LATENCY)): msgspec.convert(value, Measurement)
         for key, value in study_attributes.items()
-        if key.startswith(attributes.LATENCY)
+        if key.startswith(LATENCY)
     }
 
 
@@ -186,3 +185,28 @@ def with_latency(
         latency=latency,
         violations=violations(excesses(budgets, candidate.counts, latency)),
     )
+
+
+# Of a trial.
+ARCHITECTURE = "architecture"
+"""JSON of the network."""
+BASELINE = "baseline"
+"""Name of the stock network the trial is; absent otherwise."""
+RESULT = "result"
+"""Counts, quality, latency and violations."""
+
+# Of a study.
+FORMAT = "gnv2_nas:format"
+SETTINGS = "gnv2_nas:settings"
+PROVENANCE = "gnv2_nas:provenance"
+PROGRESS = "gnv2_nas:progress"
+LATENCY = "gnv2_nas:latency:"
+"""With a trial's number behind it: a later, better latency of that trial."""
+CONFIRMED = "gnv2_nas:confirmed"
+"""Numbers of the trials that were measured side by side in the end."""
+
+FORMAT_VERSION = 1
+
+
+def latency_key(number: int) -> str:
+    return f"{LATENCY}{number}"
