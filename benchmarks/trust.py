@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.table import machine, table
-from gnv2_nas.data.augmentation import DIGITS
+from gnv2_nas.data.augmentation import DIGITS_AUGMENTATION
 from gnv2_nas.quality import QualityContext
 from gnv2_nas.quality.predictor.file import save_predictor
 from gnv2_nas.quality.trust.check import TrustPlan, TrustProgress, run_trust_check
@@ -38,7 +38,7 @@ SUPERNET = Path("supernet.safetensors")
 PREDICTOR = Path("predictor.json")
 PREDICTOR_NETWORKS = 100
 LOG_EVERY_SECONDS = 30.0
-LETTERS = msgspec.structs.replace(DIGITS, padding="reflection")
+LETTERS = msgspec.structs.replace(DIGITS_AUGMENTATION, padding="reflection")
 
 
 class Options(NamedTuple):

@@ -128,11 +128,11 @@ def test_torch_computes_with_no_more_threads_than_that(cgroups, monkeypatch):
     monkeypatch.setattr(threads, "torch", fake)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     write(cgroups, own="0::/", cpu__max="600000 100000")
-    with threads.half_the_cores(), threads.usable_threads():
+    with threads.use_half_the_cores(), threads.limit_threads():
         assert asked == [3, 6]
     monkeypatch.setenv("OMP_NUM_THREADS", "16")
     asked.clear()
-    with threads.half_the_cores(), threads.usable_threads():
+    with threads.use_half_the_cores(), threads.limit_threads():
         assert asked == []
 
 

@@ -45,9 +45,9 @@ def _folder(
             "their input; give an .npy file of float32 images (N, 3, H, W), prepared as for use"
         )
     from gnv2_nas.data.decoded import decode_files
-    from gnv2_nas.data.folders.file_kinds import other_files
+    from gnv2_nas.data.folders.file_kinds import describe_other_files
     from gnv2_nas.data.folders.walking import find_images
-    from gnv2_nas.data.value_range import warnings_of_ranges
+    from gnv2_nas.data.value_range import describe_ranges
 
     others: Counter[str] = Counter()
     found = find_images(source, others)
@@ -62,9 +62,9 @@ def _folder(
     if not usable:
         raise InputError(
             f"calibration images {str(source)!r}: the folder holds no image that can be used"
-            f"{other_files([others])}{why}"
+            f"{describe_other_files([others])}{why}"
         )
-    say(f"calibrated on {len(usable)} images of {source}{other_files([others])}{why}")
-    for warning in warnings_of_ranges([each.values for each in decoded if each.values]):
+    say(f"calibrated on {len(usable)} images of {source}{describe_other_files([others])}{why}")
+    for warning in describe_ranges([each.values for each in decoded if each.values]):
         say(f"warning: {warning}")
     return np.stack(usable)

@@ -89,10 +89,10 @@ def _initial(checked: CheckedRequest, dataset: Dataset) -> Mapping[str, Any] | N
 
 def _from_supernet(path: Path, arch: Architecture, dataset: Dataset) -> Mapping[str, Any]:
     from gnv2_nas.quality import QualityContext
-    from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy, may_have_seen
+    from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy, describe_leakage
 
     supernet = SupernetAccuracy(path, QualityContext(dataset=dataset))
-    if seen := may_have_seen(supernet.record, dataset):
+    if seen := describe_leakage(supernet.record, dataset):
         _tell(f"warning: the supernet is judged on held-out images, {seen}")
     _tell(f"with the supernet's weights: {supernet.score(arch):.1f}% of the held-out images")
     state: dict[str, Any] = supernet.extract(arch).state_dict()

@@ -12,7 +12,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.checkpoint import check_checkpoint
 from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
-from gnv2_nas.data import classes_of
+from gnv2_nas.data import find_classes
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files.outputs import PAGE, Kind, check_outputs
 from gnv2_nas.report.files import file_stem
@@ -80,7 +80,7 @@ def check_request(request: TrainRequest) -> CheckedRequest:
     """
     _check_options(request)
     _check_figures(request)
-    classes = len(classes_of(request.data))
+    classes = len(find_classes(request.data))
     subject = _subject(request, classes)
     weights = request.weights
     if weights is None and request.from_supernet is None and is_weights(request.network):

@@ -9,13 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gnv2_nas.data.augment import augmented
-    from gnv2_nas.data.augmentation import Augmentation
+    from gnv2_nas.data.augmentation import Augmentation, augment
     from gnv2_nas.data.batches import TrainingBatches
     from gnv2_nas.data.dataset import Dataset, Split
-    from gnv2_nas.data.folders.source import check_source, classes_of
+    from gnv2_nas.data.folders.source import check_source, find_classes
     from gnv2_nas.data.loading import load_dataset
-    from gnv2_nas.data.prepared_images import prepared
+    from gnv2_nas.data.prepared_images import preprocess
     from gnv2_nas.data.report import DataReport
 
 _HOMES = {
@@ -24,11 +23,11 @@ _HOMES = {
     "Dataset": "dataset",
     "Split": "dataset",
     "TrainingBatches": "batches",
-    "augmented": "augment",
+    "augment": "augmentation",
     "check_source": "folders.source",
-    "classes_of": "folders.source",
+    "find_classes": "folders.source",
     "load_dataset": "loading",
-    "prepared": "prepared_images",
+    "preprocess": "prepared_images",
 }
 
 __all__ = [
@@ -37,11 +36,11 @@ __all__ = [
     "Dataset",
     "Split",
     "TrainingBatches",
-    "augmented",
+    "augment",
     "check_source",
-    "classes_of",
+    "find_classes",
     "load_dataset",
-    "prepared",
+    "preprocess",
 ]
 
 

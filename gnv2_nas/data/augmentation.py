@@ -1,11 +1,22 @@
-"""How strongly training images are changed at random. Plain data; `augment` does the work."""
+"""Random changes of training images: batched, on the device the images are on.
+
+A random resized crop (Szegedy et al., "Going deeper with convolutions", 2015, sec. 6), flip,
+rotation and shift are one affine map, hence one sampling of each image; brightness, contrast,
+saturation and the normalisation are one more affine map, of the colours. Then random erasing
+(Zhong et al., 2020).
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
+from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import DataError
 
 
@@ -49,8 +60,26 @@ class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not getattr(self, name) >= 0:
                 raise DataError(f"{name} must not be negative, but got {getattr(self, name)}")
 
+    def scale(self, strength: float) -> Augmentation:
+        """Multiply every range by `strength`; 0 leaves images as they are.
 
-DIGITS = Augmentation(
+        The probability of a flip does not scale: it stays as it is, or becomes 0 with `strength`.
+        """
+        return msgspec.structs.replace(
+            self,
+            area=_scale_range(self.area, strength),
+            aspect=_scale_range(self.aspect, strength),
+            flip=self.flip if strength else 0.0,
+            rotation=self.rotation * strength,
+            shift=self.shift * strength,
+            brightness=min(1.0, self.brightness * strength),
+            contrast=min(1.0, self.contrast * strength),
+            saturation=min(1.0, self.saturation * strength),
+            erasing=min(1.0, self.erasing * strength),
+        )
+
+
+DIGITS_AUGMENTATION = Augmentation(
     area=(0.8, 1.25),
     aspect=(0.9, 1.1),
     flip=0.0,
@@ -62,27 +91,138 @@ DIGITS = Augmentation(
 """For handwritten digits: a mirrored 2 is no 2, and their ground is black."""
 
 
-def scaled(augmentation: Augmentation, strength: float) -> Augmentation:
-    """Every range of `augmentation` times `strength`; 0 changes nothing about an image.
-
-    Flipping stays as it is unless it falls away with the rest: a picture is mirrored or it is not.
-    """
-    one = augmentation
-    return msgspec.structs.replace(
-        one,
-        area=_range(one.area, strength),
-        aspect=_range(one.aspect, strength),
-        flip=one.flip if strength else 0.0,
-        rotation=one.rotation * strength,
-        shift=one.shift * strength,
-        brightness=min(1.0, one.brightness * strength),
-        contrast=min(1.0, one.contrast * strength),
-        saturation=min(1.0, one.saturation * strength),
-        erasing=min(1.0, one.erasing * strength),
-    )
-
-
-def _range(limits: tuple[float, float], strength: float) -> tuple[float, float]:
+def _scale_range(limits: tuple[float, float], strength: float) -> tuple[float, float]:
     """Limits of a factor: to the power, which keeps them positive and 1 where it is."""
     low, high = limits
     return low**strength, high**strength
+
+
+_GREY = (0.299, 0.587, 0.114)
+"""Of red, green and blue in the luma of ITU-R BT.601."""
+_ERASED_AREA = (0.02, 0.2)
+_ERASED_ASPECT = (0.3, 3.3)
+_SPACING = 1.5
+"""Stored pixels between samples; further apart, fine patterns would turn into coarse ones."""
+
+
+def augment(
+    images: Tensor,
+    resolution: int,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    seed: int,
+) -> Tensor:
+    """Randomly changed images at the resolution of a network, normalised.
+
+    A function of its arguments alone: the draws are made on the CPU by a generator of their own,
+    so they are the same on every device, and torch's global random state is left as it is.
+
+    Args:
+        images: uint8, shape (B, 3, S, S), on any device.
+        resolution: R, pixels.
+
+    Returns:
+        float32, shape (B, 3, R, R), on the same device; values stay those of some colour in 0..1.
+    """
+    draws = _Draws(len(images), seed)
+    placed = _placed(images, _placement(draws, augmentation), resolution, augmentation.padding)
+    matrix, offset = _colour_map(draws, augmentation)
+    coloured = _coloured(placed, matrix, offset, preprocessing)
+    if augmentation.erasing:
+        return _erased(coloured, *_rectangles(draws, augmentation.erasing))
+    return coloured
+
+
+class _Draws:
+    """Random numbers, one for each image at a time."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """Shape (B,)."""
+        return low + (high - low) * torch.rand(self.count, generator=self._generator)
+
+    def log_uniform(self, low: float, high: float) -> Tensor:
+        """Shape (B,)."""
+        return self.uniform(math.log(low), math.log(high)).exp()
+
+    def chosen(self, probability: float) -> Tensor:
+        """Shape (B,), bool."""
+        return self.uniform(0, 1) < probability
+
+
+def _placement(draws: _Draws, augmentation: Augmentation) -> Tensor:
+    """Where each output point lies in the stored image, both in -1..1: shape (B, 2, 3)."""
+    area, aspect = draws.uniform(*augmentation.area), draws.log_uniform(*augmentation.aspect)
+    largest = max(1.0, math.sqrt(augmentation.area[1]))
+    size = torch.stack([area * aspect, area / aspect], 1).sqrt().clamp(max=largest)
+    place = torch.stack([draws.uniform(-1, 1), draws.uniform(-1, 1)], 1) * (1 - size)
+    shift = 2 * augmentation.shift
+    place += torch.stack([draws.uniform(-shift, shift), draws.uniform(-shift, shift)], 1)
+    angle = torch.deg2rad(draws.uniform(-augmentation.rotation, augmentation.rotation))
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
+    mirror = torch.where(draws.chosen(augmentation.flip), -1.0, 1.0)
+    size = torch.stack([size[:, 0] * mirror, size[:, 1]], 1)
+    return torch.cat([turn * size[:, None], place[:, :, None]], 2)
+
+
+def _placed(images: Tensor, placement: Tensor, resolution: int, padding: str) -> Tensor:
+    """The images sampled bilinearly: float32 in 0..255, shape (B, 3, R, R)."""
+    count, side = len(images), images.shape[-1]
+    # Where the images shrink much, several samples are averaged for each pixel.
+    samples = max(1, math.ceil(side / (resolution * _SPACING)))
+    size = [count, 3, samples * resolution, samples * resolution]
+    grid = F.affine_grid(placement.to(images.device), size, align_corners=False)
+    placed = F.grid_sample(images.float(), grid, padding_mode=padding, align_corners=False)
+    return F.avg_pool2d(placed, samples) if samples > 1 else placed
+
+
+def _colour_map(draws: _Draws, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
+    """Brightness, contrast and saturation as an affine map of colours.
+
+    Returns:
+        matrix, shape (B, 3, 3), and the share of the image's mean grey that is added, (B,).
+    """
+    brightness, contrast, saturation = (
+        draws.uniform(1 - strength, 1 + strength)
+        for strength in (augmentation.brightness, augmentation.contrast, augmentation.saturation)
+    )
+    grey = torch.tensor(_GREY).expand(3, 3)
+    mixed = grey + saturation[:, None, None] * (torch.eye(3) - grey)
+    return (brightness * contrast)[:, None, None] * mixed, brightness * (1 - contrast)
+
+
+def _coloured(
+    images: Tensor, matrix: Tensor, offset: Tensor, preprocessing: Preprocessing
+) -> Tensor:
+    """Colours mapped, limited to 0..1, normalised; `images` are in 0..255."""
+    device = images.device
+    mean = torch.tensor(preprocessing.mean, device=device)
+    std = torch.tensor(preprocessing.std, device=device)
+    pixels = images.flatten(2)
+    grey = pixels.mean(2) @ torch.tensor(_GREY, device=device) / 255
+    added = ((offset.to(device) * grey)[:, None] - mean) / std
+    scaled = matrix.to(device) / (255 * std[:, None])
+    mapped = torch.baddbmm(added[:, :, None], scaled, pixels)
+    black, white = (-mean / std)[:, None], ((1 - mean) / std)[:, None]
+    return mapped.clamp_(black, white).view_as(images)
+
+
+def _rectangles(draws: _Draws, probability: float) -> tuple[Tensor, Tensor]:
+    """Middles and half sizes as shares of the side, shape (B, 2) each; size 0 where none is."""
+    area, aspect = draws.uniform(*_ERASED_AREA), draws.log_uniform(*_ERASED_ASPECT)
+    half = torch.stack([area * aspect, area / aspect], 1).sqrt() / 2
+    half *= draws.chosen(probability)[:, None]
+    return torch.stack([draws.uniform(0, 1), draws.uniform(0, 1)], 1), half
+
+
+def _erased(images: Tensor, middles: Tensor, half: Tensor) -> Tensor:
+    """The rectangles overwritten with 0, which is the mean colour after normalisation."""
+    side = images.shape[-1]
+    points = (torch.arange(side, device=images.device) + 0.5) / side
+    middles, half = middles.to(images.device), half.to(images.device)
+    inside = (points - middles[:, :, None]).abs() < half[:, :, None]
+    columns, rows = inside.unbind(1)
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)

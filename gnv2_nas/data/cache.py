@@ -40,14 +40,14 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Cache:
+class ImageCache:
     """Where one set of images at one size is kept."""
 
     folder: Path
     key: str
 
     @classmethod
-    def of(cls, root: Path, names: Sequence[str], side: int) -> Cache | None:
+    def of(cls, root: Path, names: Sequence[str], side: int) -> ImageCache | None:
         """The place for these files as they are now; None where there is no folder for it."""
         folder = _cache_folder()
         if folder is None:

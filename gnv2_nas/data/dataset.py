@@ -14,9 +14,9 @@ from gnv2_nas.data.augmentation import Augmentation
 from gnv2_nas.data.report import DataReport
 from gnv2_nas.data.splitting import LabelledImage
 
-_SAMPLED = 2048
+_STATISTICS_IMAGES = 2048
 """Images that the colour statistics are measured on."""
-_SMALLEST_STD = 1 / 255
+_MIN_STD = 1 / 255
 
 
 class Split(Protocol):
@@ -56,7 +56,7 @@ class Dataset:
     val: Split
     preprocessing: Preprocessing
     side: int
-    """Pixels of the stored images; `augmented` and `prepared` bring them to a resolution."""
+    """Pixels of the stored images; `augment` and `preprocess` bring them to a resolution."""
     content_hash: str
     """12 hexadecimal digits: which images, of which class, on which side of the split."""
     report: DataReport
@@ -90,16 +90,16 @@ class StoredSplit:
         return self.stored[self.rows[indices]]
 
 
-def measured_preprocessing(split: Split, classes: tuple[str, ...]) -> Preprocessing:
+def measure_preprocessing(split: Split, classes: tuple[str, ...]) -> Preprocessing:
     """Mean and standard deviation of each colour over evenly spaced images of a split."""
-    count = min(len(split), _SAMPLED)
+    count = min(len(split), _STATISTICS_IMAGES)
     indices = torch.linspace(0, len(split) - 1, count).round().long()
     total = torch.zeros(2, 3, dtype=torch.float64)
     for start in range(0, count, 256):
         values = split.images(indices[start : start + 256]).float() / 255
         total += torch.stack([values.mean((2, 3)).sum(0), values.square().mean((2, 3)).sum(0)])
     mean, square = (total / count).unbind()
-    std = (square - mean.square()).clamp(min=0).sqrt().clamp(min=_SMALLEST_STD)
+    std = (square - mean.square()).clamp(min=0).sqrt().clamp(min=_MIN_STD)
     return Preprocessing(_rounded(mean), _rounded(std), classes)
 
 

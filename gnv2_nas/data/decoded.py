@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.cores import usable_cores
-from gnv2_nas.data.cache import Cache, Findings
-from gnv2_nas.data.decoding import Decoded, decode, quiet_pillow
-from gnv2_nas.data.value_range import ValueRange, warnings_of_ranges
+from gnv2_nas.data.cache import Findings, ImageCache
+from gnv2_nas.data.decoding import Decoded, decode, silence_pillow
+from gnv2_nas.data.value_range import ValueRange, describe_ranges
 from gnv2_nas.errors import StorageError
 
-STORED_BYTES = 2 * 2**30
+MAX_STORED_BYTES = 2 * 2**30
 """A set of up to this size, decoded, is kept whole."""
 _CHUNK = 256
 """Files that are given to the threads at a time: an interrupt waits for no more than these."""
@@ -37,13 +37,13 @@ class DecodedImages:
     """Why nothing could be remembered; "" where it could."""
 
 
-def decoded_images(
+def decode_images(
     root: Path,
     names: Sequence[str],
     side: int,
     *,
     workers: int | None = None,
-    stored_bytes: int = STORED_BYTES,
+    stored_bytes: int = MAX_STORED_BYTES,
     progress: Callable[[float], None] | None = None,
 ) -> DecodedImages:
     """Decode all files, or read what was remembered of doing so.
@@ -57,7 +57,7 @@ def decoded_images(
     """
     shape = (len(names), 3, side, side)
     whole = int(np.prod(shape)) <= stored_bytes
-    cache = Cache.of(root, names, side)
+    cache = ImageCache.of(root, names, side)
     findings = cache.findings() if cache else None
     pixels = cache.pixels(shape) if cache and findings is not None and whole else None
     if findings is None or (whole and pixels is None):
@@ -79,7 +79,7 @@ def decode_files(
     Args:
         identify: see `decode`.
     """
-    with quiet_pillow(), ThreadPoolExecutor(workers or usable_cores()) as pool:
+    with silence_pillow(), ThreadPoolExecutor(workers or usable_cores()) as pool:
         return list(pool.map(lambda path: decode(path, side, identify=identify), paths))
 
 
@@ -108,14 +108,16 @@ def _decode_all(
         if progress:
             progress((start + len(chunk)) / len(names))
     digests, file_digests = zip(*identities, strict=True)
-    return Findings(digests, file_digests, reasons, warnings_of_ranges(ranges))
+    return Findings(digests, file_digests, reasons, describe_ranges(ranges))
 
 
 def _chunks(names: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
     return ((start, names[start : start + _CHUNK]) for start in range(0, len(names), _CHUNK))
 
 
-def _remember(cache: Cache | None, findings: Findings, pixels: NDArray[np.uint8] | None) -> str:
+def _remember(
+    cache: ImageCache | None, findings: Findings, pixels: NDArray[np.uint8] | None
+) -> str:
     """Keep it for the next time; why that did not work, or "" where it did."""
     if cache is None:
         return (

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
-from gnv2_nas.data.folders.file_kinds import kind_of_content
-from gnv2_nas.data.value_range import ValueRange, deep_range, is_deep, range_of
+from gnv2_nas.data.folders.file_kinds import identify_content
+from gnv2_nas.data.value_range import ValueRange, is_deep, measure_deep_range, measure_range
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """No format whose decoder starts another program."""
-_LARGEST_FILE = 512 * 2**20
-_LARGEST_IMAGE = 89_478_485
+_MAX_FILE_BYTES = 512 * 2**20
+_MAX_PIXELS = 89_478_485
 """Pixels to decode: 256 MiB of RGB, Pillow's own limit. Large JPEGs are decoded smaller."""
 _STRIP = 2**16
 """Pixels of which a copy is made at a time."""
@@ -109,7 +109,7 @@ def decode(path: Path, side: int, *, identify: bool = True) -> Decoded:
 
 
 @contextmanager
-def quiet_pillow() -> Generator[None]:
+def silence_pillow() -> Generator[None]:
     """Pillow warns of odd images it can read all the same; nobody can do anything about that."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -121,7 +121,7 @@ def _content(path: Path) -> bytes:
         size = path.stat().st_size
         if size == 0:
             raise _UnusableError("empty file")
-        if size > _LARGEST_FILE:
+        if size > _MAX_FILE_BYTES:
             raise _UnusableError(f"file of {size / 2**20:,.0f} MiB")
         return path.read_bytes()
     except OSError as error:
@@ -141,16 +141,16 @@ def _picture(content: bytes, shorter: int | None, *, identify: bool) -> _Picture
             # Only JPEG can do this: it leaves out detail that resizing would throw away.
             image.draft(None, _reduced(size, shorter))
         whole = image.size == size
-        if image.width * image.height > _LARGEST_IMAGE:
+        if image.width * image.height > _MAX_PIXELS:
             raise _UnusableError(f"{image.width} x {image.height} pixels, too large")
         deep = identify and is_deep(image)
         image.load()
         # Asked for now: TIFF files are upright once they are loaded, and say so.
         turn = _UPRIGHT.get(_orientation(image))
-        values = deep_range(image) if deep else None
+        values = measure_deep_range(image) if deep else None
         rgb = _rgb(image)
     if identify and values is None:
-        values = range_of(rgb)
+        values = measure_range(rgb)
     return _Picture(rgb, turn, values, whole)
 
 
@@ -182,7 +182,7 @@ def _pixels(picture: _Picture, side: int) -> NDArray[np.uint8]:
 
 def _what_else(content: bytes) -> str:
     """Why no decoder knows a file."""
-    kind = kind_of_content(content)
+    kind = identify_content(content)
     if kind is None:
         return "not an image of a known format"
     return f"by its content this is of the kind {kind.name!r}; {kind.advice}"

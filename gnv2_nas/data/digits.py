@@ -10,19 +10,19 @@ import hashlib
 
 import torch
 
-from gnv2_nas.data.augmentation import DIGITS as AUGMENTATION
-from gnv2_nas.data.dataset import Dataset, StoredSplit, measured_preprocessing
+from gnv2_nas.data.augmentation import DIGITS_AUGMENTATION
+from gnv2_nas.data.dataset import Dataset, StoredSplit, measure_preprocessing
 from gnv2_nas.data.folders.source import DIGIT_CLASSES, DIGITS
 from gnv2_nas.data.report import DataReport
-from gnv2_nas.data.splitting import LabelledImage, stratified
+from gnv2_nas.data.splitting import LabelledImage, split_stratified
 
-HELD_OUT = 0.25
+DEFAULT_HELD_OUT = 0.25
 _SIDE = 8
 _WHITE = 16
 """Largest value of a pixel."""
 
 
-def load_digits(*, seed: int, held_out: float = HELD_OUT) -> Dataset:
+def load_digits(*, seed: int, held_out: float = DEFAULT_HELD_OUT) -> Dataset:
     """The digits, stored at their own size.
 
     Raises:
@@ -37,16 +37,16 @@ def load_digits(*, seed: int, held_out: float = HELD_OUT) -> Dataset:
         LabelledImage(row, f"image {row}", label, hashlib.sha256(pixels.numpy()).hexdigest())
         for row, (label, pixels) in enumerate(zip(bunch.target.tolist(), grey, strict=True))
     ]
-    sides = stratified(images, DIGIT_CLASSES, held_out=held_out, seed=seed)
+    sides = split_stratified(images, DIGIT_CLASSES, held_out=held_out, seed=seed)
     train, val = (StoredSplit.of(stored, side) for side in sides)
     return Dataset(
         name=DIGITS,
         classes=DIGIT_CLASSES,
         train=train,
         val=val,
-        preprocessing=measured_preprocessing(train, DIGIT_CLASSES),
+        preprocessing=measure_preprocessing(train, DIGIT_CLASSES),
         side=_SIDE,
         content_hash=sides.content_hash(DIGIT_CLASSES),
         report=DataReport(sides.counts(DIGIT_CLASSES)),
-        augmentation=AUGMENTATION,
+        augmentation=DIGITS_AUGMENTATION,
     )

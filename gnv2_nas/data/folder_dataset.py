@@ -16,11 +16,11 @@ from torch import Tensor
 
 from gnv2_nas.data.augmentation import Augmentation
 from gnv2_nas.data.cache import Findings
-from gnv2_nas.data.dataset import Dataset, Split, StoredSplit, measured_preprocessing
-from gnv2_nas.data.decoded import STORED_BYTES, DecodedImages, decode_files, decoded_images
+from gnv2_nas.data.dataset import Dataset, Split, StoredSplit, measure_preprocessing
+from gnv2_nas.data.decoded import MAX_STORED_BYTES, DecodedImages, decode_files, decode_images
 from gnv2_nas.data.folders.source import ImageFile, ImageFolder, scan_folder
 from gnv2_nas.data.report import DataReport, SetAside, SkippedFile
-from gnv2_nas.data.splitting import LabelledImage, Sides, stratified
+from gnv2_nas.data.splitting import LabelledImage, Sides, split_stratified
 from gnv2_nas.errors import DataError
 
 
@@ -60,8 +60,8 @@ class FileSplit:
         return torch.from_numpy(np.stack(pixels))
 
 
-HELD_OUT = 0.2
-LARGEST_SKIPPED_SHARE = 0.05
+DEFAULT_HELD_OUT = 0.2
+MAX_SKIPPED_SHARE = 0.05
 """With more damaged images than this, something is wrong that skipping would hide."""
 _NAMED = 3
 
@@ -71,9 +71,9 @@ def load_folder(
     side: int,
     *,
     seed: int,
-    held_out: float = HELD_OUT,
+    held_out: float = DEFAULT_HELD_OUT,
     workers: int | None = None,
-    stored_bytes: int = STORED_BYTES,
+    stored_bytes: int = MAX_STORED_BYTES,
     progress: Callable[[float], None] | None = None,
 ) -> Dataset:
     """The images of a folder; see `load_dataset`.
@@ -84,7 +84,7 @@ def load_folder(
     folder = scan_folder(source)
     files = folder.train + (folder.val or ())
     names = [file.name for file in files]
-    read = decoded_images(
+    read = decode_images(
         folder.root, names, side, workers=workers, stored_bytes=stored_bytes, progress=progress
     )
     _check_share(source, names, read.findings)
@@ -103,7 +103,7 @@ def load_folder(
         classes=folder.classes,
         train=train,
         val=split(sides.val),
-        preprocessing=measured_preprocessing(train, folder.classes),
+        preprocessing=measure_preprocessing(train, folder.classes),
         side=side,
         content_hash=sides.content_hash(folder.classes),
         report=report,
@@ -113,13 +113,13 @@ def load_folder(
 
 def _check_share(source: str, names: Sequence[str], findings: Findings) -> None:
     count = len(findings.reasons)
-    if count <= LARGEST_SKIPPED_SHARE * len(names):
+    if count <= MAX_SKIPPED_SHARE * len(names):
         return
     first = list(findings.reasons.items())[:_NAMED]
     named = ", ".join(f"{names[row]!r} ({reason})" for row, reason in first)
     raise DataError(
         f"{source!r}: {count:,} of {len(names):,} images cannot be used, more than "
-        f"{LARGEST_SKIPPED_SHARE:.0%}: {named}{', …' if count > _NAMED else ''}; "
+        f"{MAX_SKIPPED_SHARE:.0%}: {named}{', …' if count > _NAMED else ''}; "
         "replace or remove them"
     )
 
@@ -135,7 +135,7 @@ def _usable(files: Sequence[ImageFile], findings: Findings) -> list[LabelledImag
 
 def _sides(folder: ImageFolder, images: list[LabelledImage], held_out: float, seed: int) -> Sides:
     if folder.val is None:
-        return stratified(images, folder.classes, held_out=held_out, seed=seed)
+        return split_stratified(images, folder.classes, held_out=held_out, seed=seed)
     first_val = len(folder.train)
     return Sides(
         [image for image in images if image.row < first_val],

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gnv2_nas.data.dataset import Dataset
-from gnv2_nas.data.digits import HELD_OUT as DIGITS_HELD_OUT
+from gnv2_nas.data.digits import DEFAULT_HELD_OUT as DIGITS_HELD_OUT
 from gnv2_nas.data.digits import load_digits
-from gnv2_nas.data.folder_dataset import HELD_OUT as FOLDER_HELD_OUT
+from gnv2_nas.data.folder_dataset import DEFAULT_HELD_OUT as FOLDER_HELD_OUT
 from gnv2_nas.data.folder_dataset import load_folder
 from gnv2_nas.data.folders.source import DIGITS
 

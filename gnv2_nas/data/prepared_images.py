@@ -12,7 +12,7 @@ from gnv2_nas.arch import Preprocessing
 from gnv2_nas.data.dataset import Split
 
 
-def prepared(images: Tensor, resolution: int, preprocessing: Preprocessing) -> Tensor:
+def preprocess(images: Tensor, resolution: int, preprocessing: Preprocessing) -> Tensor:
     """Square images at the resolution of a network, normalised.
 
     Resized as Pillow does it: bilinear, antialiased when shrinking.
@@ -37,11 +37,11 @@ def prepared(images: Tensor, resolution: int, preprocessing: Preprocessing) -> T
 
 
 BATCH_SIZE = 128
-MOST_BYTES = 1 << 30
+MAX_CACHED_BYTES = 1 << 30
 """Of ready images that are kept, for all resolutions together; what is beyond is made anew."""
 
 
-class PreparedImages:
+class PreprocessedImages:
     """Some images of a split, as float batches of any resolution.
 
     Args:
@@ -55,14 +55,14 @@ class PreparedImages:
         indices: Tensor,
         preprocessing: Preprocessing,
         device: torch.device,
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_CACHED_BYTES,
     ) -> None:
         self.labels = split.labels[indices]
         self._split = split
         self._preprocessing = preprocessing
         self._device = device
-        self._parts = even_parts(indices)
-        self._free = most_bytes
+        self._parts = split_evenly(indices)
+        self._free = max_bytes
         self._kept: dict[int, list[Tensor]] = {}
 
     def batches(self, resolution: int) -> Iterator[Tensor]:
@@ -79,19 +79,19 @@ class PreparedImages:
 
     def _prepared(self, part: Tensor, resolution: int) -> Tensor:
         images = self._split.images(part).to(self._device)
-        return prepared(images, resolution, self._preprocessing).contiguous(
+        return preprocess(images, resolution, self._preprocessing).contiguous(
             memory_format=torch.channels_last
         )
 
 
-def even_parts(indices: Tensor, batch_size: int = BATCH_SIZE) -> list[Tensor]:
+def split_evenly(indices: Tensor, batch_size: int = BATCH_SIZE) -> list[Tensor]:
     """`indices` in parts of at most `batch_size` that differ by one at most: batches that count
     alike in an average must be alike in size."""
     parts = -(-len(indices) // batch_size)
     return list(torch.tensor_split(indices, parts))
 
 
-def drawn(total: int, wanted: int, seed: int) -> Tensor:
+def sample_indices(total: int, wanted: int, seed: int) -> Tensor:
     """`wanted` different numbers below `total`, in random order; all of them if there are fewer."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randperm(total, generator=generator)[:wanted]

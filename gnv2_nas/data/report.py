@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gnv2_nas.data.folders.file_kinds import kind_of_name
+from gnv2_nas.data.folders.file_kinds import identify_suffix
 
-MUCH_IMBALANCE = 10.0
+MAX_IMBALANCE = 10.0
 """Largest over smallest class; from here on accuracy says little about the small classes."""
-FEW_IMAGES = 10
+MIN_CLASS_IMAGES = 10
 """Training images of a class; below this it is hardly learnt."""
 _NAMED = 5
 """Files and classes named in a line; the others are counted."""
@@ -90,7 +90,7 @@ class DataReport(msgspec.Struct, frozen=True):
         ]
         aside = _by_suffix(self.set_aside)
         if self.ignored:
-            plain = [_in_classes(s, files) for s, files in aside.items() if not kind_of_name(s)]
+            plain = [_in_classes(s, files) for s, files in aside.items() if not identify_suffix(s)]
             named = f": {'; '.join(plain[:_NAMED])}{_more(plain)}" if plain else ""
             lines.append(f"{_files(self.ignored)} ignored: no images by their names{named}")
         lines += self.notes
@@ -103,7 +103,7 @@ class DataReport(msgspec.Struct, frozen=True):
             *(
                 f"set aside: {_in_classes(suffix, files)}; {kind.name}, not read: {kind.advice}"
                 for suffix, files in aside.items()
-                if (kind := kind_of_name(suffix))
+                if (kind := identify_suffix(suffix))
             ),
             *self._of_counts(),
         ]
@@ -113,16 +113,18 @@ class DataReport(msgspec.Struct, frozen=True):
         if self.skipped:
             named = ", ".join(f"{file.name!r} ({file.reason})" for file in self.skipped[:_NAMED])
             warnings.append(f"{_files(len(self.skipped))} skipped: {named}{_more(self.skipped)}")
-        if self.imbalance > MUCH_IMBALANCE:
+        if self.imbalance > MAX_IMBALANCE:
             ordered = sorted(self.classes, key=lambda count: count.train)
             warnings.append(
                 f"class {ordered[-1].name!r} has {self.imbalance:.0f} times the training images "
                 f"of {ordered[0].name!r}; accuracy will say little about the small classes"
             )
-        few = [count for count in self.classes if count.train < FEW_IMAGES]
+        few = [count for count in self.classes if count.train < MIN_CLASS_IMAGES]
         if few:
             named = ", ".join(f"{count.name!r} ({count.train})" for count in few[:_NAMED])
-            warnings.append(f"fewer than {FEW_IMAGES} training images in class {named}{_more(few)}")
+            warnings.append(
+                f"fewer than {MIN_CLASS_IMAGES} training images in class {named}{_more(few)}"
+            )
         return warnings
 
 

@@ -73,7 +73,7 @@ class Sides(NamedTuple):
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()[:12]
 
 
-def stratified(
+def split_stratified(
     images: Sequence[LabelledImage], classes: Sequence[str], *, held_out: float, seed: int
 ) -> Sides:
     """About `held_out` of the images of every class apart, on either side at least one.

@@ -18,7 +18,7 @@ _SHARE = 0.1
 _DIM_DEEP = 2**14
 _DIM = 2**4
 """Values below these are dim, of 65,535 and of 255."""
-_LARGEST = 65_535
+_MAX_DEEP = 65_535
 
 
 class ValueRange(NamedTuple):
@@ -36,7 +36,7 @@ def is_deep(image: ImageFile) -> bool:
     return image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
 
 
-def deep_range(image: Image.Image) -> ValueRange:
+def measure_deep_range(image: Image.Image) -> ValueRange:
     """The values of a loaded image for which `is_deep` was true, alpha left out."""
     values = np.asarray(image)
     if values.ndim == 2:
@@ -46,13 +46,13 @@ def deep_range(image: Image.Image) -> ValueRange:
     return ValueRange(True, 0, 256 * int(values[..., colours].max()) + 255)
 
 
-def range_of(picture: Image.Image) -> ValueRange:
+def measure_range(picture: Image.Image) -> ValueRange:
     """The values of an RGB image."""
     lows, highs = zip(*picture.getextrema(), strict=True)
     return ValueRange(False, int(min(lows)), int(max(highs)))
 
 
-def warnings_of_ranges(ranges: Sequence[ValueRange]) -> tuple[str, ...]:
+def describe_ranges(ranges: Sequence[ValueRange]) -> tuple[str, ...]:
     """What the values of all images of a set say, a line for each kind of fault."""
     deep = [values for values in ranges if values.deep]
     shallow = [values for values in ranges if not values.deep]
@@ -67,7 +67,7 @@ def _dim_deep(ranges: Sequence[ValueRange]) -> list[str]:
     bits += bits % 2
     return [
         f"{len(dim):,} of {len(ranges):,} images of 16 bits or more have no value above "
-        f"{max(dim):,} of {_LARGEST:,}, as data of {bits} bits have: they become nearly black "
+        f"{max(dim):,} of {_MAX_DEEP:,}, as data of {bits} bits have: they become nearly black "
         f"(at most {max(dim) / 257:.0f} of 255) and lose their fine differences; multiply their "
         f"values by {2 ** (16 - bits)}, or save them as 8 bits over the full range"
     ]
@@ -85,12 +85,12 @@ def _dim(ranges: Sequence[ValueRange]) -> list[str]:
 
 
 def _outside(ranges: Sequence[ValueRange]) -> list[str]:
-    outside = [values for values in ranges if values.lowest < 0 or values.highest > _LARGEST]
+    outside = [values for values in ranges if values.lowest < 0 or values.highest > _MAX_DEEP]
     if not outside:
         return []
     lowest = min(values.lowest for values in outside)
     highest = max(values.highest for values in outside)
     return [
         f"{len(outside):,} images have values from {lowest:,} to {highest:,}; what is outside "
-        f"0 to {_LARGEST:,} is cut off: scale the values to that range, or save them as 8 bits"
+        f"0 to {_MAX_DEEP:,} is cut off: scale the values to that range, or save them as 8 bits"
     ]

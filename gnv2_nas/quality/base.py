@@ -148,7 +148,7 @@ _ANOTHER = {
 }
 
 
-class MadeForSpace(Protocol):
+class SpaceRecord(Protocol):
     """What such a file says of itself."""
 
     @property
@@ -159,7 +159,9 @@ class MadeForSpace(Protocol):
     def envelope(self) -> Envelope: ...
 
 
-def check_made_for(path: Path, kind: str, made: MadeForSpace, space: SearchSpace | None) -> None:
+def check_space_matches(
+    path: Path, kind: str, made: SpaceRecord, space: SearchSpace | None
+) -> None:
     """Prove that a file belongs to the space of a search, and to its number of classes.
 
     Args:

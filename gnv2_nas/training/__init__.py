@@ -3,7 +3,7 @@
 Importing this is light; what trains imports torch when it is called.
 """
 
-from gnv2_nas.training.history import Observer, TrainingPoint, TrainingResult, read_history
+from gnv2_nas.training.history import Observer, TrainingPoint, TrainingResult, decode_history
 from gnv2_nas.training.recipe import Recipe, default_recipe
 from gnv2_nas.training.train import train_network, train_supernet
 
@@ -12,8 +12,8 @@ __all__ = [
     "Recipe",
     "TrainingPoint",
     "TrainingResult",
+    "decode_history",
     "default_recipe",
-    "read_history",
     "train_network",
     "train_supernet",
 ]

@@ -22,14 +22,14 @@ from gnv2_nas.training.optimization import MixedPrecision
 from gnv2_nas.training.recipe import Recipe
 
 
-def seed_of(seed: int, purpose: str, step: int = 0) -> int:
+def derive_seed(seed: int, purpose: str, step: int = 0) -> int:
     """63 bits that depend on every argument, the same in every process."""
     text = f"{seed}/{purpose}/{step}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+def seed_torch(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Torch's random numbers within the block follow from `seed`; those outside are untouched."""
     place = torch.device(device)
     others = [place] if place.type == "cuda" else []
@@ -43,7 +43,7 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 
 @contextmanager
-def half_the_cores() -> Iterator[None]:
+def use_half_the_cores() -> Iterator[None]:
     """As many threads as half the usable cores, unless OMP_NUM_THREADS says how many.
 
     The networks are thousands of short operators: on two cores, a step of a supernet takes two
@@ -60,7 +60,7 @@ def half_the_cores() -> Iterator[None]:
 
 
 @contextmanager
-def usable_threads() -> Iterator[None]:
+def limit_threads() -> Iterator[None]:
     """No more threads than usable cores: torch knows of affinity, but not of a CPU quota."""
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ and usable_cores() < before:
@@ -71,13 +71,13 @@ def usable_threads() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-SMALLEST = 2
+MIN_MICRO_BATCH = 2
 """Images of a micro-batch: batch norm on a map of one pixel has no variance of one image."""
 
 _CPU_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that there was too little memory, on a GPU or a CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
@@ -85,14 +85,14 @@ def ran_out(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CPU_SIGNS)
 
 
-def release(device: torch.device) -> None:
+def release_memory(device: torch.device) -> None:
     """Give back what a failed pass still holds."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
-BUCKET = 1 << 22
+BUCKET_SIZE = 1 << 22
 """Numbers that are sent together: one message for each weight would cost more than its content."""
 
 
@@ -104,7 +104,7 @@ class World:
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process evaluates, writes and tells how far it is."""
         return self.rank == 0
 
@@ -126,7 +126,7 @@ class World:
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 
-    def leader_says(self, answer: bool) -> bool:
+    def broadcast(self, answer: bool) -> bool:
         """The leading process's answer, in all of them."""
         answers = [answer]
         if self.size > 1:
@@ -159,7 +159,7 @@ def choose_device(device: torch.device | str | None) -> torch.device:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
+def process_group(device: torch.device) -> Iterator[World]:
     """The processes that `torchrun` started, or this one alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -178,11 +178,11 @@ def joined(device: torch.device) -> Iterator[World]:
 
 
 def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    """The gradients in order, in groups of about `BUCKET` numbers."""
+    """The gradients in order, in groups of about `BUCKET_SIZE` numbers."""
     bucket: list[Tensor] = []
     filled = 0
     for gradient in gradients:
-        if bucket and filled + gradient.numel() > BUCKET:
+        if bucket and filled + gradient.numel() > BUCKET_SIZE:
             yield bucket
             bucket, filled = [], 0
         bucket.append(gradient)
@@ -195,7 +195,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Conditions:
+class TrainingContext:
     """How and where a training runs."""
 
     recipe: Recipe
@@ -205,7 +205,7 @@ class Conditions:
     precision: MixedPrecision
 
     @classmethod
-    def make(cls, recipe: Recipe, seed: int, device: torch.device, world: World) -> Conditions:
+    def make(cls, recipe: Recipe, seed: int, device: torch.device, world: World) -> TrainingContext:
         """With the number format that the recipe asks for.
 
         Raises:
@@ -213,7 +213,7 @@ class Conditions:
         """
         return cls(recipe, seed, device, world, MixedPrecision(recipe, device))
 
-    def placed(self, module: Module) -> Module:
+    def place(self, module: Module) -> Module:
         """`module` on the device, its kernels laid out as the recipe says; in place."""
         module.to(self.device)
         if self.recipe.channels_last:
@@ -222,10 +222,10 @@ class Conditions:
                     weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         return module
 
-    def seed_of(self, purpose: str, step: int) -> int:
+    def derive_seed(self, purpose: str, step: int) -> int:
         """Of random numbers that every process draws for itself."""
-        return seed_of(self.seed, f"{purpose} of process {self.world.rank}", step)
+        return derive_seed(self.seed, f"{purpose} of process {self.world.rank}", step)
 
-    def seeded(self, purpose: str, step: int, part: int) -> AbstractContextManager[None]:
+    def seed_torch(self, purpose: str, step: int, part: int) -> AbstractContextManager[None]:
         """Torch's random numbers within the block follow from the arguments."""
-        return seeded(self.seed_of(f"{purpose} {part}", step), self.device)
+        return seed_torch(self.derive_seed(f"{purpose} {part}", step), self.device)

@@ -40,7 +40,7 @@ class TrainingPoint(msgspec.Struct, frozen=True):
 Observer = Callable[[TrainingPoint], None]
 
 
-def unobserved(point: TrainingPoint) -> None:
+def ignore_point(point: TrainingPoint) -> None:
     """An `Observer` that looks away."""
 
 
@@ -59,13 +59,13 @@ HISTORY = Kind(
 )
 
 
-def history_json(history: Sequence[TrainingPoint]) -> bytes:
+def encode_history(history: Sequence[TrainingPoint]) -> bytes:
     """A JSON list of points."""
     return msgspec.json.encode(list(history))
 
 
-def read_history(text: str | bytes) -> list[TrainingPoint]:
-    """The inverse of `history_json`.
+def decode_history(text: str | bytes) -> list[TrainingPoint]:
+    """The inverse of `encode_history`.
 
     Raises:
         InputError: it is something else.
@@ -100,6 +100,6 @@ FilesBeside: TypeAlias = "Callable[[TrainingResult[Any]], Mapping[Path, bytes | 
 in the same folder."""
 
 
-def nothing_beside(_: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
+def no_files_beside(_: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
     """`FilesBeside` of no files."""
     return {}

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.nn import Network, load_weights, read_weights
-from gnv2_nas.training.context import seed_of, seeded
+from gnv2_nas.training.context import derive_seed, seed_torch
 
 _CLASSIFIER = "classifier."
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
-def initial_network(
+def make_initial_network(
     arch: Architecture, dropout: float, seed: int, initial: Mapping[str, Tensor] | None
 ) -> tuple[Network, str]:
     """The module of `arch` to be trained, and what there is to say about its weights.
@@ -29,7 +29,7 @@ def initial_network(
     Raises:
         CheckpointError: `initial` is of another network.
     """
-    with seeded(seed_of(seed, "weights")):
+    with seed_torch(derive_seed(seed, "weights")):
         network = Network(arch, dropout)
     if initial is None:
         return network, ""
@@ -49,7 +49,7 @@ def initial_network(
     )
 
 
-def weights_hash(tensors: Mapping[str, Tensor]) -> str:
+def hash_weights(tensors: Mapping[str, Tensor]) -> str:
     """12 hexadecimal digits of names and values.
 
     Without batch norm's statistics: measured again, as for a network out of a supernet, they

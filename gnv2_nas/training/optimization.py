@@ -38,7 +38,7 @@ def evaluation_steps(recipe: Recipe) -> frozenset[int]:
     return frozenset(round(number * recipe.steps / times) for number in range(1, times + 1))
 
 
-MOMENTUM = 0.9
+SGD_MOMENTUM = 0.9
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -55,7 +55,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     ]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=rate, foreach=True)
-    return torch.optim.SGD(groups, lr=rate, momentum=MOMENTUM, nesterov=True, foreach=True)
+    return torch.optim.SGD(groups, lr=rate, momentum=SGD_MOMENTUM, nesterov=True, foreach=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

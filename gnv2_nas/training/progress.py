@@ -15,7 +15,7 @@ from gnv2_nas.errors import TrainingError
 from gnv2_nas.training.recipe import Recipe
 
 
-class Clock:
+class StepTimer:
     """Time of a training that may have had earlier runs.
 
     Args:
@@ -46,13 +46,13 @@ class Clock:
         return steps * (perf_counter() - self._first_step_done) / (self._counted - 1)
 
 
-PATIENCE = 20
+MAX_PENDING_STEPS = 20
 """Steps on a GPU between two looks at the losses: each look waits for all that is queued."""
 
 _SMOOTHING = 0.9
 
 
-class LossWatch:
+class LossMonitor:
     """Collects the losses of steps and refuses values that are not finite.
 
     Attributes:
@@ -68,10 +68,10 @@ class LossWatch:
         """Take note of a step's loss and of the norm of its gradients; look where that is free."""
         self._waiting.append((step, loss, norm))
         free = loss.device.type == "cpu"
-        if free or math.isnan(self.mean) or len(self._waiting) >= PATIENCE:
-            self.look()
+        if free or math.isnan(self.mean) or len(self._waiting) >= MAX_PENDING_STEPS:
+            self.check()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Look at all that came in since the last look.
 
         Raises:

@@ -15,7 +15,7 @@ from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.training.recipe import Recipe
 
 
-def fingerprint_of(recipe: Recipe, data_hash: str, seed: int) -> dict[str, str]:
+def make_fingerprint(recipe: Recipe, data_hash: str, seed: int) -> dict[str, str]:
     """What decides a training besides that which is trained: name → value."""
     values = {name: str(value) for name, value in msgspec.structs.asdict(recipe).items()}
     return values | {"data": data_hash, "seed": str(seed)}

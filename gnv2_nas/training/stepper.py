@@ -8,12 +8,16 @@ from contextlib import closing
 import torch
 from torch import Tensor
 
-from gnv2_nas.data import Dataset, TrainingBatches, augmented
-from gnv2_nas.data.augmentation import scaled
+from gnv2_nas.data import Dataset, TrainingBatches, augment
 from gnv2_nas.errors import TrainingError
-from gnv2_nas.training.context import SMALLEST, Conditions, ran_out, release
+from gnv2_nas.training.context import (
+    MIN_MICRO_BATCH,
+    TrainingContext,
+    is_out_of_memory,
+    release_memory,
+)
 from gnv2_nas.training.optimization import learning_rate, make_optimizer, set_learning_rate
-from gnv2_nas.training.task import Task
+from gnv2_nas.training.task import TrainingTask
 
 
 class TrainingInputs:
@@ -27,32 +31,32 @@ class TrainingInputs:
     """
 
     def __init__(
-        self, dataset: Dataset, conditions: Conditions, resolution: Callable[[int], int]
+        self, dataset: Dataset, context: TrainingContext, resolution: Callable[[int], int]
     ) -> None:
-        recipe, world = conditions.recipe, conditions.world
+        recipe, world = context.recipe, context.world
         self._batches = TrainingBatches(
-            dataset.train, recipe.batch_size, conditions.seed, world.rank, world.size
+            dataset.train, recipe.batch_size, context.seed, world.rank, world.size
         )
         self.steps_per_epoch = self._batches.steps_per_epoch
-        self._augmentation = scaled(dataset.augmentation, recipe.augmentation)
+        self._augmentation = dataset.augmentation.scale(recipe.augmentation)
         self._preprocessing = dataset.preprocessing
-        self._conditions = conditions
+        self._context = context
         self._resolution = resolution
 
     def from_step(self, first: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Images (float32, B x 3 x R x R) and labels (int64, B) of that step and all after it, B
         being this process's part of the batch; without end."""
-        device = self._conditions.device
+        device = self._context.device
         with closing(self._batches.from_step(first)) as batches:
             for step, (images, labels) in enumerate(batches, first):
-                values = augmented(
+                values = augment(
                     images.to(device, non_blocking=True),
                     self._resolution(step),
                     self._preprocessing,
                     self._augmentation,
-                    self._conditions.seed_of("augmentation", step),
+                    self._context.derive_seed("augmentation", step),
                 )
-                if self._conditions.recipe.channels_last:
+                if self._context.recipe.channels_last:
                     values = values.contiguous(memory_format=torch.channels_last)
                 yield values, labels.to(device, non_blocking=True)
 
@@ -69,14 +73,14 @@ class Stepper:
 
     def __init__(
         self,
-        task: Task,
-        conditions: Conditions,
+        task: TrainingTask,
+        context: TrainingContext,
         tell: Callable[[str], None],
     ) -> None:
-        self.optimizer = make_optimizer(task.module, conditions.recipe)
-        self.accumulate = conditions.recipe.accumulate
+        self.optimizer = make_optimizer(task.module, context.recipe)
+        self.accumulate = context.recipe.accumulate
         self._task = task
-        self._conditions = conditions
+        self._context = context
         self._tell = tell
 
     def gradients(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -94,26 +98,26 @@ class Stepper:
                 loss = self._accumulated(step, images, labels)
                 break
             except (RuntimeError, MemoryError) as error:
-                if not ran_out(error):
+                if not is_out_of_memory(error):
                     raise
             # Outside of the handler: the exception holds on to the feature maps.
             self._use_less_memory(images)
-        self._conditions.world.average_gradients(self._task.module)
-        return loss, self._conditions.precision.clip(self._task.module, self.optimizer)
+        self._context.world.average_gradients(self._task.module)
+        return loss, self._context.precision.clip(self._task.module, self.optimizer)
 
     def update(self, step: int) -> None:
         """Change the weights by the gradients."""
-        set_learning_rate(self.optimizer, learning_rate(self._conditions.recipe, step))
-        self._conditions.precision.update(self.optimizer)
+        set_learning_rate(self.optimizer, learning_rate(self._context.recipe, step))
+        self._context.precision.update(self.optimizer)
 
     def _accumulated(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=self._conditions.device)
+        loss = torch.zeros((), device=self._context.device)
         pieces = zip(
             images.tensor_split(self.accumulate), labels.tensor_split(self.accumulate), strict=True
         )
         for part, (some_images, some_labels) in enumerate(pieces):
-            with self._conditions.seeded("dropout", step, part):
+            with self._context.seed_torch("dropout", step, part):
                 first = self._back_propagated(step, some_images, some_labels, len(images))
             loss += first * (len(some_images) / len(images))
         return loss
@@ -122,7 +126,7 @@ class Stepper:
         """Gradients of one micro-batch; returns its first loss."""
         first: Tensor | None = None
         for loss in self._task.losses(images, labels, step):
-            self._conditions.precision.backward(loss * (len(images) / total))
+            self._context.precision.backward(loss * (len(images) / total))
             if first is None:
                 first = loss.detach()
         assert first is not None  # noqa: S101
@@ -131,14 +135,14 @@ class Stepper:
     def _use_less_memory(self, images: Tensor) -> None:
         """Halve the micro-batch; the batch that one update sees stays as large."""
         self.optimizer.zero_grad(set_to_none=True)
-        release(self._conditions.device)
+        release_memory(self._context.device)
         batch, side = len(images), images.shape[-1]
         now = -(-batch // self.accumulate)
         fewer = f"memory ran out with {now} images of {side}x{side} pixels at once"
-        if self._conditions.world.size > 1:
+        if self._context.world.size > 1:
             # The others already wait for this process's gradients.
             raise TrainingError(f"{fewer}; ask for accumulate={2 * self.accumulate}")
-        if batch // (2 * self.accumulate) < SMALLEST:
+        if batch // (2 * self.accumulate) < MIN_MICRO_BATCH:
             raise TrainingError(
                 f"{fewer}, and fewer do not do; a lower resolution or a narrower network would fit"
             )

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset
-from gnv2_nas.data.prepared_images import PreparedImages, drawn
+from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices
 from gnv2_nas.graph import count
 from gnv2_nas.nn.interpreter import lowered, run_graph
 from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.space import SearchSpace
-from gnv2_nas.training.context import Conditions, seed_of
+from gnv2_nas.training.context import TrainingContext, derive_seed
 from gnv2_nas.training.recipe import Recipe
-from gnv2_nas.training.task import Evaluation, accuracy
+from gnv2_nas.training.task import Evaluation, measure_accuracy
 
 _CANDIDATES = 8
 """Random networks of which the one nearest to the wanted multiply-adds is taken."""
@@ -69,7 +69,7 @@ class Sandwich:
         return self._space.decode(self._space.at_resolution(params, resolution))
 
     def _random(self, purpose: str, step: int) -> random.Random:
-        return random.Random(seed_of(self._seed, purpose, step))
+        return random.Random(derive_seed(self._seed, purpose, step))
 
 
 def extremes(space: SearchSpace, resolution: int) -> tuple[Architecture, Architecture]:
@@ -90,24 +90,26 @@ class SupernetTask:
     """
 
     def __init__(
-        self, supernet: Supernet, space: SearchSpace, dataset: Dataset, conditions: Conditions
+        self, supernet: Supernet, space: SearchSpace, dataset: Dataset, context: TrainingContext
     ) -> None:
         self.module = supernet
         self._space = space
         self._dataset = dataset
-        self._conditions = conditions
-        self._sandwich = Sandwich(space, conditions.recipe, conditions.seed)
-        count = conditions.recipe.recalibration_images
-        chosen = drawn(len(dataset.train), count, seed_of(conditions.seed, "recalibration"))
-        self._calibration = PreparedImages(
-            dataset.train, chosen, dataset.preprocessing, conditions.device
+        self._context = context
+        self._sandwich = Sandwich(space, context.recipe, context.seed)
+        count = context.recipe.recalibration_images
+        chosen = sample_indices(
+            len(dataset.train), count, derive_seed(context.seed, "recalibration")
+        )
+        self._calibration = PreprocessedImages(
+            dataset.train, chosen, dataset.preprocessing, context.device
         )
 
     def resolution(self, step: int) -> int:
         return self._sandwich.resolution(step)
 
     def losses(self, images: Tensor, labels: Tensor, step: int) -> Iterator[Tensor]:
-        recipe = self._conditions.recipe
+        recipe = self._context.recipe
         largest, *others = self._sandwich.networks(step)
         logits = self._logits(images, largest, recipe.dropout)
         answers = logits.detach().softmax(1)
@@ -125,14 +127,14 @@ class SupernetTask:
         return Evaluation(self._accuracy(supernet, largest), self._accuracy(supernet, smallest))
 
     def _logits(self, images: Tensor, arch: Architecture, dropout: float = 0.0) -> Tensor:
-        with self._conditions.precision.autocast():
+        with self._context.precision.autocast():
             logits: Tensor = self.module(images, arch, dropout)
         return logits.float()
 
     def _distilled(self, logits: Tensor, answers: Tensor, labels: Tensor) -> Tensor:
         """The difference to the largest network's answers (Kullback-Leibler, up to a constant),
         and as much of that to the labels as the recipe asks for."""
-        recipe = self._conditions.recipe
+        recipe = self._context.recipe
         loss = recipe.distillation * F.cross_entropy(logits, answers)
         if recipe.distillation < 1:
             smoothing = recipe.label_smoothing
@@ -147,10 +149,10 @@ class SupernetTask:
             tensors = supernet.tensors(arch)
             batches = self._calibration.batches(arch.resolution)
             statistics = recalibrate(arch, tensors, batches)
-        return accuracy(
+        return measure_accuracy(
             lambda images: run_graph(graph, tensors, images, statistics=statistics),
             self._dataset.val,
             arch.resolution,
             self._dataset.preprocessing,
-            device=self._conditions.device,
+            device=self._context.device,
         )

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.data import Dataset, Split, prepared
+from gnv2_nas.data import Dataset, Split, preprocess
 from gnv2_nas.nn import Network
 from gnv2_nas.nn.interpreter import lowered, run_graph
-from gnv2_nas.training.context import Conditions, ran_out, release
+from gnv2_nas.training.context import TrainingContext, is_out_of_memory, release_memory
 
 
 class Evaluation(NamedTuple):
@@ -25,7 +25,7 @@ class Evaluation(NamedTuple):
     """Of a supernet's smallest network."""
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """One network or a supernet."""
 
     @property
@@ -52,11 +52,11 @@ class Task(Protocol):
         ...
 
 
-LogitsOf = Callable[[Tensor], Tensor]
+ComputeLogits = Callable[[Tensor], Tensor]
 
 
-def accuracy(
-    logits_of: LogitsOf,
+def measure_accuracy(
+    logits_of: ComputeLogits,
     split: Split,
     resolution: int,
     preprocessing: Preprocessing,
@@ -74,7 +74,7 @@ def accuracy(
 
 
 def correctness(
-    logits_of: LogitsOf,
+    logits_of: ComputeLogits,
     split: Split,
     resolution: int,
     preprocessing: Preprocessing,
@@ -90,16 +90,16 @@ def correctness(
         try:
             return _correctness(logits_of, split, resolution, preprocessing, batch_size, device)
         except (RuntimeError, MemoryError) as error:
-            if batch_size == 1 or not ran_out(error):
+            if batch_size == 1 or not is_out_of_memory(error):
                 raise
         # Outside of the handler: the exception holds on to the feature maps.
-        release(torch.device(device))
+        release_memory(torch.device(device))
         batch_size //= 2
 
 
 @torch.inference_mode()
 def _correctness(
-    logits_of: LogitsOf,
+    logits_of: ComputeLogits,
     split: Split,
     resolution: int,
     preprocessing: Preprocessing,
@@ -108,22 +108,22 @@ def _correctness(
 ) -> Tensor:
     found = []
     for indices in torch.split(torch.arange(len(split)), batch_size):
-        images = prepared(split.images(indices).to(device), resolution, preprocessing)
+        images = preprocess(split.images(indices).to(device), resolution, preprocessing)
         found.append(logits_of(images).argmax(1).cpu() == split.labels[indices])
     return torch.cat(found)
 
 
-MOMENTUM = 0.1
+BATCH_NORM_MOMENTUM = 0.1
 """Share of each batch in batch norm's running statistics: torch's own, as in the papers."""
 
 
 class NetworkTask:
     """Cross-entropy with label smoothing (Szegedy et al. 2016, sec. 7)."""
 
-    def __init__(self, network: Network, dataset: Dataset, conditions: Conditions) -> None:
+    def __init__(self, network: Network, dataset: Dataset, context: TrainingContext) -> None:
         self.module = network
         self._dataset = dataset
-        self._conditions = conditions
+        self._context = context
         self._graph = lowered(network.architecture)
         self._weights = dict(network.named_parameters())
         self._statistics = dict(network.named_buffers())
@@ -132,26 +132,26 @@ class NetworkTask:
         return self.module.architecture.resolution
 
     def losses(self, images: Tensor, labels: Tensor, step: int) -> Iterator[Tensor]:  # noqa: ARG002
-        with self._conditions.precision.autocast():
+        with self._context.precision.autocast():
             logits = run_graph(
                 self._graph,
                 self._weights,
                 images,
                 statistics=self._statistics,
-                momentum=MOMENTUM,
-                dropout=self._conditions.recipe.dropout,
+                momentum=BATCH_NORM_MOMENTUM,
+                dropout=self._context.recipe.dropout,
             )
-        smoothing = self._conditions.recipe.label_smoothing
+        smoothing = self._context.recipe.label_smoothing
         yield F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
     def evaluate(self, module: nn.Module) -> Evaluation:
         module.eval()
         return Evaluation(
-            accuracy(
+            measure_accuracy(
                 module,
                 self._dataset.val,
                 self.module.architecture.resolution,
                 self._dataset.preprocessing,
-                device=self._conditions.device,
+                device=self._context.device,
             )
         )

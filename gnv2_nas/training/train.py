@@ -15,11 +15,11 @@ from gnv2_nas.training.history import (
     Observer,
     TrainingPoint,
     TrainingResult,
-    history_json,
+    encode_history,
     history_path,
-    nothing_beside,
+    ignore_point,
+    no_files_beside,
     state_path,
-    unobserved,
 )
 from gnv2_nas.training.recipe import Recipe
 
@@ -41,10 +41,10 @@ def train_network(
     initial: Mapping[str, Tensor] | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
-    observer: Observer = unobserved,
+    observer: Observer = ignore_point,
     stop_when: Callable[[TrainingPoint], bool] | None = None,
     save_every: float = 30.0,
-    beside: FilesBeside = nothing_beside,
+    beside: FilesBeside = no_files_beside,
 ) -> TrainingResult[Network]:
     """Train one network on labelled images.
 
@@ -73,26 +73,26 @@ def train_network(
     if output is not None:
         check_output(output)
     from gnv2_nas.nn import save_weights
-    from gnv2_nas.training.context import Conditions, choose_device, joined
-    from gnv2_nas.training.initial import initial_network, weights_hash
-    from gnv2_nas.training.state import StateFile, fingerprint_of
+    from gnv2_nas.training.context import TrainingContext, choose_device, process_group
+    from gnv2_nas.training.initial import hash_weights, make_initial_network
+    from gnv2_nas.training.state import StateFile, make_fingerprint
     from gnv2_nas.training.task import NetworkTask
     from gnv2_nas.training.trainer import Trainer
 
     arch = arch.replace(num_classes=len(dataset.classes))
-    network, note = initial_network(arch, recipe.dropout, seed, initial)
+    network, note = make_initial_network(arch, recipe.dropout, seed, initial)
     fingerprint = {
         "network": arch.id,
-        "initial weights": weights_hash(initial) if initial is not None else "random",
-        **fingerprint_of(recipe, dataset.content_hash, seed),
+        "initial weights": hash_weights(initial) if initial is not None else "random",
+        **make_fingerprint(recipe, dataset.content_hash, seed),
     }
     place = choose_device(device)
-    with joined(place) as world:
-        conditions = Conditions.make(recipe, seed, place, world)
+    with process_group(place) as world:
+        context = TrainingContext.make(recipe, seed, place, world)
         trainer = Trainer(
-            NetworkTask(conditions.placed(network), dataset, conditions),
+            NetworkTask(context.place(network), dataset, context),
             dataset,
-            conditions,
+            context,
             state_file=StateFile(state_path(output), fingerprint) if output else None,
             observer=observer,
             stop_when=stop_when,
@@ -104,9 +104,9 @@ def train_network(
         network.load_state_dict(trainer.average.module.state_dict())
         network.cpu().eval()
         result = TrainingResult(network, found.accuracy, tuple(trainer.history), trainer.seconds)
-        if output is not None and world.leads:
+        if output is not None and world.is_leader:
             record = _record(dataset, found.accuracy, trainer.epochs, seed)
-            curve = {history_path(output): history_json(result.history)}
+            curve = {history_path(output): encode_history(result.history)}
             save_weights(
                 network, output, dataset.preprocessing, record, beside={**curve, **beside(result)}
             )
@@ -135,9 +135,9 @@ def train_supernet(
     *,
     seed: int = 0,
     device: torch.device | str | None = None,
-    observer: Observer = unobserved,
+    observer: Observer = ignore_point,
     save_every: float = 30.0,
-    beside: FilesBeside = nothing_beside,
+    beside: FilesBeside = no_files_beside,
 ) -> TrainingResult[Supernet]:
     """Train one set of weights for all networks of a space.
 
@@ -166,25 +166,31 @@ def train_supernet(
     check_output(output)
     from gnv2_nas.nn.supernet import Supernet
     from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, save_supernet
-    from gnv2_nas.training.context import Conditions, choose_device, joined, seed_of, seeded
-    from gnv2_nas.training.state import StateFile, fingerprint_of
+    from gnv2_nas.training.context import (
+        TrainingContext,
+        choose_device,
+        derive_seed,
+        process_group,
+        seed_torch,
+    )
+    from gnv2_nas.training.state import StateFile, make_fingerprint
     from gnv2_nas.training.supernet_task import SupernetTask
     from gnv2_nas.training.trainer import Trainer
 
     space = space.with_classes(len(dataset.classes))
     fingerprint = {
         "space": space.content_hash,
-        **fingerprint_of(recipe, dataset.content_hash, seed),
+        **make_fingerprint(recipe, dataset.content_hash, seed),
     }
     place = choose_device(device)
-    with seeded(seed_of(seed, "weights")):
+    with seed_torch(derive_seed(seed, "weights")):
         supernet = Supernet(space.envelope)
-    with joined(place) as world:
-        conditions = Conditions.make(recipe, seed, place, world)
+    with process_group(place) as world:
+        context = TrainingContext.make(recipe, seed, place, world)
         trainer = Trainer(
-            SupernetTask(conditions.placed(supernet), space, dataset, conditions),
+            SupernetTask(context.place(supernet), space, dataset, context),
             dataset,
-            conditions,
+            context,
             state_file=StateFile(state_path(output), fingerprint),
             observer=observer,
             save_every=save_every,
@@ -201,7 +207,7 @@ def train_supernet(
             trainer.seconds,
             smallest_accuracy=found.smallest_accuracy,
         )
-        if world.leads:
+        if world.is_leader:
             record = SupernetRecord(
                 space=space.name,
                 space_hash=space.content_hash,
@@ -214,7 +220,7 @@ def train_supernet(
                 largest_accuracy=found.accuracy,
                 smallest_accuracy=found.smallest_accuracy,
             )
-            curve = {history_path(output): history_json(result.history)}
+            curve = {history_path(output): encode_history(result.history)}
             save_supernet(supernet, record, output, beside={**curve, **beside(result)})
             trainer.finish()
     return result

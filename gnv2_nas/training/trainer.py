@@ -16,13 +16,13 @@ from torch import Tensor
 
 from gnv2_nas.data import Dataset
 from gnv2_nas.errors import CheckpointError, TrainingError
-from gnv2_nas.training.context import Conditions, half_the_cores, ran_out
+from gnv2_nas.training.context import TrainingContext, is_out_of_memory, use_half_the_cores
 from gnv2_nas.training.history import (
     Observer,
     TrainingPoint,
-    history_json,
-    read_history,
-    unobserved,
+    decode_history,
+    encode_history,
+    ignore_point,
 )
 from gnv2_nas.training.optimization import (
     WeightAverage,
@@ -30,10 +30,10 @@ from gnv2_nas.training.optimization import (
     evaluation_steps,
     learning_rate,
 )
-from gnv2_nas.training.progress import Clock, Interrupts, LossWatch
+from gnv2_nas.training.progress import Interrupts, LossMonitor, StepTimer
 from gnv2_nas.training.state import StateFile
 from gnv2_nas.training.stepper import Stepper, TrainingInputs
-from gnv2_nas.training.task import Evaluation, Task
+from gnv2_nas.training.task import Evaluation, TrainingTask
 
 StopWhen = Callable[[TrainingPoint], bool]
 
@@ -51,9 +51,9 @@ class Trainer:
 
     def __init__(
         self,
-        task: Task,
+        task: TrainingTask,
         dataset: Dataset,
-        conditions: Conditions,
+        context: TrainingContext,
         *,
         state_file: StateFile | None,
         observer: Observer,
@@ -64,17 +64,17 @@ class Trainer:
         self.average = WeightAverage(task.module)
         self.history: list[TrainingPoint] = []
         self._task = task
-        self._conditions = conditions
-        self._recipe = conditions.recipe
+        self._context = context
+        self._recipe = context.recipe
         self._state_file = state_file
-        self._observer = observer if conditions.world.leads else unobserved
+        self._observer = observer if context.world.is_leader else ignore_point
         self._stop_when = stop_when
         self._save_every = save_every
         self._notes = [note] if note else []
-        self._inputs = TrainingInputs(dataset, conditions, task.resolution)
-        self._stepper = Stepper(task, conditions, self._notes.append)
-        self._losses = LossWatch(self._recipe)
-        self._clock = Clock()
+        self._inputs = TrainingInputs(dataset, context, task.resolution)
+        self._stepper = Stepper(task, context, self._notes.append)
+        self._losses = LossMonitor(self._recipe)
+        self._clock = StepTimer()
         self._step = 0
 
     @property
@@ -92,12 +92,12 @@ class Trainer:
         """
         self._resume()
         try:
-            with _flushed_denormals(), half_the_cores(), Interrupts() as interrupts:
+            with _flushed_denormals(), use_half_the_cores(), Interrupts() as interrupts:
                 self._loop(interrupts)
         except TrainingError as error:
             raise TrainingError(f"{error}{self._kept()}") from None
         except (RuntimeError, MemoryError) as error:
-            if not ran_out(error):
+            if not is_out_of_memory(error):
                 raise
             raise TrainingError(
                 "memory ran out where smaller micro-batches do not help; a smaller batch_size "
@@ -150,7 +150,7 @@ class Trainer:
 
     def _point(self, *, evaluate: bool) -> TrainingPoint:
         """Where the training stands after the step, told to the observer."""
-        found = self._evaluated() if evaluate and self._conditions.world.leads else None
+        found = self._evaluated() if evaluate and self._context.world.is_leader else None
         note, self._notes[:] = "; ".join(self._notes), []
         point = TrainingPoint(
             step=self._step,
@@ -170,20 +170,20 @@ class Trainer:
         return point
 
     def _evaluated(self) -> Evaluation:
-        self._losses.look()
+        self._losses.check()
         return self._task.evaluate(self.average.module)
 
     def _stops(self, point: TrainingPoint) -> bool:
         """Whether the caller has seen enough of this training."""
         if self._stop_when is None:
             return False
-        world = self._conditions.world
-        return world.leader_says(world.leads and self._stop_when(point))
+        world = self._context.world
+        return world.broadcast(world.is_leader and self._stop_when(point))
 
     def _save(self) -> None:
         # Weights that are not finite must not replace good ones.
-        self._losses.look()
-        if self._state_file is not None and self._conditions.world.leads:
+        self._losses.check()
+        if self._state_file is not None and self._context.world.is_leader:
             self._state_file.write(self._state())
 
     def _state(self) -> dict[str, Any]:
@@ -192,11 +192,11 @@ class Trainer:
             "module": self._task.module.state_dict(),
             "average": self.average.module.state_dict(),
             "optimizer": self._stepper.optimizer.state_dict(),
-            "scaler": self._conditions.precision.scaler.state_dict(),
+            "scaler": self._context.precision.scaler.state_dict(),
             "accumulate": self._stepper.accumulate,
             "loss": self._losses.mean,
             "seconds": self._clock.seconds,
-            "history": history_json(self.history).decode(),
+            "history": encode_history(self.history).decode(),
         }
 
     def _resume(self) -> None:
@@ -204,7 +204,7 @@ class Trainer:
             return
         state = self._state_file.read()
         # Nobody writes before everybody has read.
-        self._conditions.world.wait()
+        self._context.world.wait()
         if state is None:
             return
         try:
@@ -221,11 +221,11 @@ class Trainer:
         self._task.module.load_state_dict(state["module"])
         self.average.module.load_state_dict(state["average"])
         self._stepper.optimizer.load_state_dict(state["optimizer"])
-        self._conditions.precision.scaler.load_state_dict(state["scaler"])
+        self._context.precision.scaler.load_state_dict(state["scaler"])
         self._stepper.accumulate = state["accumulate"]
-        self._losses = LossWatch(self._recipe, state["loss"])
-        self._clock = Clock(state["seconds"])
-        self.history = read_history(state["history"])
+        self._losses = LossMonitor(self._recipe, state["loss"])
+        self._clock = StepTimer(state["seconds"])
+        self.history = decode_history(state["history"])
         self._step = state["step"]
 
     def _kept(self) -> str:

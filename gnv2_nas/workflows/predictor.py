@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.data import check_source, classes_of
+from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import content_hash
 from gnv2_nas.quality.accuracy.journal import ACCURACIES, AccuracyJournal
 from gnv2_nas.quality.base import QualityContext
-from gnv2_nas.quality.predictor.model import FEWEST_NETWORKS, Predictor, fit_predictor
+from gnv2_nas.quality.predictor.model import MIN_FITTED_NETWORKS, Predictor, fit_predictor
 from gnv2_nas.quality.registry import check_estimator, get_estimator
 from gnv2_nas.space import SearchSpace, load_space
 
@@ -37,8 +37,8 @@ def check_fit_request(
         InputError: data, space, estimator or number of networks; the message says which.
         OutputError: the predictor could not be written.
     """
-    if networks < FEWEST_NETWORKS:
-        raise InputError(f"--networks must be {FEWEST_NETWORKS} or more, but got {networks}")
+    if networks < MIN_FITTED_NETWORKS:
+        raise InputError(f"--networks must be {MIN_FITTED_NETWORKS} or more, but got {networks}")
     info = check_estimator(quality)
     if not info.is_accuracy or info.name == "predictor":
         raise InputError(
@@ -47,7 +47,7 @@ def check_fit_request(
     kinds = {output: _PREDICTOR, accuracies_path(output): ACCURACIES}
     check_outputs(kinds, [quality.partition(":")[2], space])
     check_source(data)
-    return load_space(space).with_classes(len(classes_of(data)))
+    return load_space(space).with_classes(len(find_classes(data)))
 
 
 NETWORKS = 150

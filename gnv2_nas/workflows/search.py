@@ -12,7 +12,7 @@ from importlib.metadata import version
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.data import Dataset, classes_of, load_dataset
+from gnv2_nas.data import Dataset, find_classes, load_dataset
 from gnv2_nas.devices.lock import Waiting, silent, waiting_until
 from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
@@ -64,7 +64,7 @@ def make_scorer(settings: Settings, source: str, seed: int) -> Scorer:
     """
     space = load_space(source)
     if settings.data:
-        space = space.with_classes(len(classes_of(settings.data)))
+        space = space.with_classes(len(find_classes(settings.data)))
     return make_estimator(settings, space, load_images(settings, space), seed).score
 
 

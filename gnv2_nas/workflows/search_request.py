@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.checkpoints.metadata import read_supernet_record
-from gnv2_nas.data import check_source, classes_of
+from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.data.folders.source import DIGITS
 from gnv2_nas.devices.device import read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import check_writable, content_hash
 from gnv2_nas.quality import EstimatorInfo, check_estimator
-from gnv2_nas.quality.base import check_made_for
+from gnv2_nas.quality.base import check_space_matches
 from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.search.analysis.evidence import default_quality
 from gnv2_nas.search.sampler.factory import check_sampler
@@ -98,10 +98,10 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     check_sampler(request.sampler)
     data = _checked_data(request.data, estimator)
     if data:
-        space = space.with_classes(len(classes_of(data)))
+        space = space.with_classes(len(find_classes(data)))
     if estimator.name == "supernet":
         file = Path(request.quality.partition(":")[2])
-        check_made_for(file, "supernet", read_supernet_record(file), space)
+        check_space_matches(file, "supernet", read_supernet_record(file), space)
     profile = read_profile(request.device)
     find_feasible(space, budgets)
     check_database(request.storage, write=True)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gnv2_nas.data import check_source, classes_of
+from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality.accuracy.journal import ACCURACIES
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.registry import check_estimator
-from gnv2_nas.quality.trust.networks import Drawn, budget_macs, draw_networks
-from gnv2_nas.quality.trust.panel import FOLDER, TRUST, accuracies_path, trust_path
+from gnv2_nas.quality.trust.networks import NetworkSample, budget_macs, sample_networks
+from gnv2_nas.quality.trust.panel import PANEL_FOLDER, TRUST, accuracies_path, trust_path
 from gnv2_nas.space import SearchSpace, load_space
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class CheckedTrustRequest:
     request: TrustRequest
     space: SearchSpace
     """With as many classes as the data."""
-    drawn: Drawn
+    drawn: NetworkSample
     estimators: tuple[str, ...]
 
 
@@ -71,9 +71,9 @@ def check_trust_request(request: TrustRequest) -> CheckedTrustRequest:
         check_estimator(spec)
     budget = budget_macs(request.budget)
     check_source(request.data)
-    space = load_space(request.space).with_classes(len(classes_of(request.data)))
-    drawn = draw_networks(space, request.networks, budget, request.seed)
-    check_writable(Path(FOLDER))
+    space = load_space(request.space).with_classes(len(find_classes(request.data)))
+    drawn = sample_networks(space, request.networks, budget, request.seed)
+    check_writable(Path(PANEL_FOLDER))
     panel = trust_path(space.name)
     check_outputs({panel: TRUST, accuracies_path(panel): ACCURACIES}, [request.space], "--space")
     return CheckedTrustRequest(request, space, drawn, (*data_free(), *request.estimators))

@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.checkpoint import read_architecture, read_preprocessing, read_training
-from gnv2_nas.data import load_dataset, prepared
+from gnv2_nas.data import load_dataset, preprocess
 from gnv2_nas.nn import build_model, load_weights
 from tests.cli.command import Answer, gnv2_nas
 
@@ -109,7 +109,7 @@ def held_out(walked: Walked) -> tuple[torch.Tensor, torch.Tensor]:
     preprocessing = read_preprocessing(weights)
     assert preprocessing is not None
     images = data.val.images(torch.arange(len(data.val)))
-    return prepared(images, 32, preprocessing), data.val.labels
+    return preprocess(images, 32, preprocessing), data.val.labels
 
 
 def test_onnx_runtime_is_as_accurate_as_torch(walked: Walked) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.data import Augmentation, augmented, prepared
+from gnv2_nas.data import Augmentation, augment, preprocess
 from gnv2_nas.errors import DataError
 from tests.data.pictures import noise
 
@@ -65,7 +65,7 @@ def test_a_function_of_its_arguments(
     images = pictures(3, side)
     before = images.clone()
     state = torch.get_rng_state()
-    one, same = (augmented(images, resolution, COLOURED, augmentation, seed) for _ in range(2))
+    one, same = (augment(images, resolution, COLOURED, augmentation, seed) for _ in range(2))
     assert torch.equal(one, same)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(images, before)
@@ -82,14 +82,14 @@ def test_all_is_done_where_the_images_are() -> None:
     # A tensor on "meta" refuses to be combined with one on the CPU, as one on a GPU does.
     images = torch.empty(4, 3, 20, 20, dtype=torch.uint8, device="meta")
     for resolution in (8, 32):
-        out = augmented(images, resolution, COLOURED, Augmentation(erasing=1.0), 0)
+        out = augment(images, resolution, COLOURED, Augmentation(erasing=1.0), 0)
         assert out.device == images.device
-        assert prepared(images, resolution, COLOURED).device == images.device
+        assert preprocess(images, resolution, COLOURED).device == images.device
 
 
 def test_seeds_and_images_of_a_batch_differ() -> None:
     images = pictures(1).expand(6, -1, -1, -1)
-    one, other = (augmented(images, 24, PLAIN, Augmentation(), seed) for seed in (0, 1))
+    one, other = (augment(images, 24, PLAIN, Augmentation(), seed) for seed in (0, 1))
     everything = torch.cat([one, other]).flatten(1)
     assert len(torch.unique(everything, dim=0)) == 12
 
@@ -97,22 +97,22 @@ def test_seeds_and_images_of_a_batch_differ() -> None:
 @pytest.mark.parametrize("resolution", [24, 48])
 def test_without_changes_it_is_what_evaluation_sees(resolution: int) -> None:
     images = pictures()
-    still = augmented(images, resolution, COLOURED, STILL, 0)
-    assert torch.allclose(still, prepared(images, resolution, COLOURED), atol=1e-3)
+    still = augment(images, resolution, COLOURED, STILL, 0)
+    assert torch.allclose(still, preprocess(images, resolution, COLOURED), atol=1e-3)
 
 
 def test_shrinking_averages_fine_patterns() -> None:
     board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
     images = torch.from_numpy(board).expand(4, 3, 64, 64)
     for resolution in (8, 16, 32):
-        small = augmented(images, resolution, PLAIN, STILL, 0)
+        small = augment(images, resolution, PLAIN, STILL, 0)
         assert (small - 0.5).abs().max() < 0.05
 
 
 def flipped(images: Tensor, augmentation: Augmentation) -> list[bool]:
     """Which images come back mirrored; the others come back as they are."""
-    changed = augmented(images, images.shape[-1], PLAIN, augmentation, 0)
-    as_is = prepared(images, images.shape[-1], PLAIN)
+    changed = augment(images, images.shape[-1], PLAIN, augmentation, 0)
+    as_is = preprocess(images, images.shape[-1], PLAIN)
     mirrored = (changed - as_is.flip(-1)).abs().amax((1, 2, 3)) < 1e-4
     still = (changed - as_is).abs().amax((1, 2, 3)) < 1e-4
     assert torch.equal(mirrored, ~still)
@@ -134,7 +134,7 @@ def ramp(side: int = 64, count: int = 100) -> Tensor:
 
 def test_crops_cover_the_area_and_aspect_asked_for() -> None:
     augmentation = changing(area=(0.25, 0.5), aspect=(0.5, 2.0))
-    crops = augmented(ramp(), 32, PLAIN, augmentation, 0) * 255
+    crops = augment(ramp(), 32, PLAIN, augmentation, 0) * 255
     # From the middle of the first pixel to that of the last; then to the edges.
     width = (crops[:, 0, 0, -1] - crops[:, 0, 0, 0]) * 32 / 31 / 64
     height = (crops[:, 1, -1, 0] - crops[:, 1, 0, 0]) * 32 / 31 / 64
@@ -146,7 +146,7 @@ def test_crops_cover_the_area_and_aspect_asked_for() -> None:
 
 
 def test_crops_come_from_everywhere_and_stay_inside() -> None:
-    crops = augmented(ramp(), 16, PLAIN, changing(area=(0.25, 0.25), padding="zeros"), 0) * 255
+    crops = augment(ramp(), 16, PLAIN, changing(area=(0.25, 0.25), padding="zeros"), 0) * 255
     left, right = crops[:, 0, 0, 0], crops[:, 0, 0, -1]
     assert 0 <= left.min() < 4
     assert 59 < right.max() <= 63
@@ -156,7 +156,7 @@ def test_crops_come_from_everywhere_and_stay_inside() -> None:
 
 def test_rotation_turns_about_the_middle() -> None:
     images = ramp(side=63, count=200)
-    turned = augmented(images, 63, PLAIN, changing(rotation=30.0, padding="border"), 0) * 255
+    turned = augment(images, 63, PLAIN, changing(rotation=30.0, padding="border"), 0) * 255
     assert torch.allclose(turned[:, :2, 31, 31], torch.tensor(31.0), atol=0.1)
     step = turned[:, :2, 31, 36] - turned[:, :2, 31, 26]
     angles = torch.rad2deg(torch.atan2(step[:, 1], step[:, 0]))
@@ -166,7 +166,7 @@ def test_rotation_turns_about_the_middle() -> None:
 
 
 def test_shift_goes_to_every_side() -> None:
-    moved = augmented(ramp(), 64, PLAIN, changing(shift=0.25), 0) * 255
+    moved = augment(ramp(), 64, PLAIN, changing(shift=0.25), 0) * 255
     for colour in (0, 1):
         offset = moved[:, colour, 32, 32] - 32
         assert -16.1 < offset.min() < -12
@@ -176,12 +176,12 @@ def test_shift_goes_to_every_side() -> None:
 @pytest.mark.parametrize(("padding", "share"), [("zeros", 0.25), ("border", 1.0)])
 def test_what_lies_around_an_image(padding: str, share: float) -> None:
     # Four times the area: the image is a quarter of what is shown, and all of it is there.
-    white = augmented(plain(255), 16, PLAIN, changing(area=(4.0, 4.0), padding=padding), 0)
+    white = augment(plain(255), 16, PLAIN, changing(area=(4.0, 4.0), padding=padding), 0)
     assert torch.allclose(white.mean((1, 2, 3)), torch.tensor(share), atol=1e-3)
 
 
 def test_brightness_multiplies() -> None:
-    values = augmented(plain(100), 4, PLAIN, changing(brightness=0.5), 0)[:, 0, 0, 0] * 255
+    values = augment(plain(100), 4, PLAIN, changing(brightness=0.5), 0)[:, 0, 0, 0] * 255
     assert 50 <= values.min() < 60
     assert 140 < values.max() <= 150
 
@@ -189,7 +189,7 @@ def test_brightness_multiplies() -> None:
 def test_contrast_keeps_the_mean_grey() -> None:
     images = plain(100)
     images[:, :, :, 8:] = 150
-    changed = augmented(images, 16, PLAIN, changing(contrast=0.5), 0) * 255
+    changed = augment(images, 16, PLAIN, changing(contrast=0.5), 0) * 255
     assert torch.allclose(changed.mean((1, 2, 3)), torch.tensor(125.0), atol=0.1)
     spread = changed[:, 0, 0, 15] - changed[:, 0, 0, 0]
     assert 25 <= spread.min() < 30
@@ -198,7 +198,7 @@ def test_contrast_keeps_the_mean_grey() -> None:
 
 def test_saturation_keeps_the_grey_of_a_pixel() -> None:
     images = torch.tensor([150, 100, 50], dtype=torch.uint8).view(1, 3, 1, 1).expand(64, 3, 4, 4)
-    changed = augmented(images, 4, PLAIN, changing(saturation=0.5), 0)[:, :, 0, 0] * 255
+    changed = augment(images, 4, PLAIN, changing(saturation=0.5), 0)[:, :, 0, 0] * 255
     grey = changed @ torch.tensor([0.299, 0.587, 0.114])
     assert torch.allclose(grey, torch.tensor(109.25), atol=0.1)
     spread = changed[:, 0] - changed[:, 2]
@@ -207,11 +207,11 @@ def test_saturation_keeps_the_grey_of_a_pixel() -> None:
 
 
 def test_erasing_shows_the_mean_colour() -> None:
-    erased = augmented(plain(255), 32, COLOURED, changing(erasing=1.0), 0)
+    erased = augment(plain(255), 32, COLOURED, changing(erasing=1.0), 0)
     share = (erased == 0).all(1).float().mean((1, 2))
     assert share.max() < 0.25
     assert (share > 0).float().mean() > 0.8
-    assert torch.all(augmented(plain(255), 32, COLOURED, changing(erasing=0.0), 0) != 0)
+    assert torch.all(augment(plain(255), 32, COLOURED, changing(erasing=0.0), 0) != 0)
 
 
 @pytest.mark.parametrize(

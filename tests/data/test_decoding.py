@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from gnv2_nas.data.decoding import decode, quiet_pillow
+from gnv2_nas.data.decoding import decode, silence_pillow
 from tests.data.pictures import noise
 
 SIDE = 8
@@ -19,7 +19,7 @@ SIDE = 8
 
 def pixels(path: Path, side: int = SIDE) -> NDArray[np.int64]:
     """Decoded, shape (3, S, S)."""
-    with quiet_pillow():
+    with silence_pillow():
         decoded = decode(path, side)
     assert decoded.pixels is not None, decoded.reason
     assert decoded.pixels.dtype == np.uint8
@@ -29,7 +29,7 @@ def pixels(path: Path, side: int = SIDE) -> NDArray[np.int64]:
 
 def reason(path: Path) -> str:
     """Why a file cannot be used."""
-    with quiet_pillow():
+    with silence_pillow():
         decoded = decode(path, SIDE)
     assert decoded.pixels is None
     assert "\n" not in decoded.reason

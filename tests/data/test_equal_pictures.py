@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gnv2_nas.data import load_dataset
-from gnv2_nas.data.decoding import decode, quiet_pillow
+from gnv2_nas.data.decoding import decode, silence_pillow
 from gnv2_nas.data.folder_dataset import load_folder
 from tests.data.pictures import noise, write_class, write_classes
 
@@ -19,7 +19,7 @@ SIDE = 8
 
 
 def digest(path: Path, side: int = SIDE) -> str:
-    with quiet_pillow():
+    with silence_pillow():
         decoded = decode(path, side)
     assert decoded.pixels is not None, decoded.reason
     assert decoded.digest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gnv2_nas.data.folders.source import check_source, classes_of, scan_folder
+from gnv2_nas.data.folders.source import check_source, find_classes, scan_folder
 from gnv2_nas.errors import DataError
 from tests.confined import confined
 
@@ -29,14 +29,14 @@ def names_of(root: Path) -> list[str]:
 def test_classes_are_sorted_and_labels_follow(tmp_path: Path) -> None:
     write_files(tmp_path, "dog/1.jpg", "dog/2.jpg", "cat/2.webp", "cat/1.PNG")
     folder = scan_folder(str(tmp_path))
-    assert folder.classes == classes_of(str(tmp_path)) == ("cat", "dog")
+    assert folder.classes == find_classes(str(tmp_path)) == ("cat", "dog")
     assert folder.train == (("cat/1.PNG", 0), ("cat/2.webp", 0), ("dog/1.jpg", 1), ("dog/2.jpg", 1))
     assert folder.val is None
 
 
 def test_digits_need_no_folder() -> None:
     check_source("digits")
-    assert classes_of("digits") == tuple("0123456789")
+    assert find_classes("digits") == tuple("0123456789")
 
 
 @pytest.mark.parametrize("held_out", ["val", "valid", "validation", "test"])
@@ -65,7 +65,7 @@ def test_test_images_without_classes_are_not_held_out(tmp_path: Path) -> None:
 
 def test_a_class_called_train(tmp_path: Path) -> None:
     write_files(tmp_path, *(f"{name}/{n}.jpg" for name in ("bus", "train", "car") for n in "12"))
-    assert classes_of(str(tmp_path)) == ("bus", "car", "train")
+    assert find_classes(str(tmp_path)) == ("bus", "car", "train")
 
 
 def test_images_below_the_class_folder(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_folder_that_may_not_be_read(tmp_path: Path, locked: str) -> None:
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     write_files(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png")
     code = (
-        "import sys; from gnv2_nas.data.folders.source import check_source, classes_of;"
-        f"check_source({str(tmp_path)!r}); classes_of('digits');"
+        "import sys; from gnv2_nas.data.folders.source import check_source, find_classes;"
+        f"check_source({str(tmp_path)!r}); find_classes('digits');"
         "print(*{'torch', 'numpy', 'PIL', 'sklearn'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.data.folders.source import ImageFolder, scan_folder
-from gnv2_nas.data.folders.split_names import NO_SIDE, TRAIN, split_name
+from gnv2_nas.data.folders.split_names import NO_SIDE, TRAIN, parse_split_name
 from gnv2_nas.errors import DataError
 
 
@@ -67,12 +67,17 @@ def test_usual_names_are_a_split(tmp_path: Path, train: str, held_out: str) -> N
     ],
 )  # fmt: skip
 def test_other_names_are_no_side(name: str) -> None:
-    side, rest = split_name(name)
+    side, rest = parse_split_name(name)
     assert side == NO_SIDE or rest
 
 
 def test_training_is_the_first_side() -> None:
-    assert split_name("Training").side == TRAIN < split_name("val").side < split_name("test").side
+    assert (
+        parse_split_name("Training").side
+        == TRAIN
+        < parse_split_name("val").side
+        < parse_split_name("test").side
+    )
 
 
 def test_test_images_are_left_alone_where_there_are_validation_images(tmp_path: Path) -> None:

@@ -211,8 +211,8 @@ def test_sides_are_kept_apart(tmp_path: Path) -> None:
 
 DECODE = (
     "import sys; from pathlib import Path\n"
-    "from gnv2_nas.data.decoded import decoded_images\n"
-    "images = decoded_images(Path(sys.argv[1]), ['a/0.png', 'b/0.png'], 16)\n"
+    "from gnv2_nas.data.decoded import decode_images\n"
+    "images = decode_images(Path(sys.argv[1]), ['a/0.png', 'b/0.png'], 16)\n"
     "print(images.pixels.sum() > 0, images.note)"
 )
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.data import prepared
+from gnv2_nas.data import preprocess
 from tests.data.pictures import noise
 
 PLAIN = Preprocessing((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("a", "b"))
@@ -22,7 +22,7 @@ def tensor_of(image: Image.Image) -> torch.Tensor:
 @pytest.mark.parametrize("resolution", [8, 13, 24, 31, 32, 50, 64])
 def test_resized_as_pillow_does(resolution: int) -> None:
     image = noise(0, 32, 32)
-    ours = prepared(tensor_of(image), resolution, PLAIN) * 255
+    ours = preprocess(tensor_of(image), resolution, PLAIN) * 255
     size = (resolution, resolution)
     theirs = tensor_of(image.resize(size, Image.Resampling.BILINEAR))
     assert ours.shape == (1, 3, resolution, resolution)
@@ -34,12 +34,12 @@ def test_resized_as_pillow_does(resolution: int) -> None:
 def test_normalised_colour_by_colour() -> None:
     images = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1).expand(2, 3, 4, 4)
     for resolution in (4, 2, 9):
-        colours = prepared(images, resolution, COLOURED)[1, :, 1, 1]
+        colours = preprocess(images, resolution, COLOURED)[1, :, 1, 1]
         assert colours.tolist() == pytest.approx([2.5, -0.625, 0.125], abs=1e-5)
 
 
 def test_images_stay_as_they_are() -> None:
     images = tensor_of(noise(0, 16, 16))
     before = images.clone()
-    prepared(images, 16, COLOURED)
+    preprocess(images, 16, COLOURED)
     assert torch.equal(images, before)

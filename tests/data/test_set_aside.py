@@ -8,7 +8,7 @@ import pytest
 
 from gnv2_nas.data import load_dataset
 from gnv2_nas.data.decoding import decode
-from gnv2_nas.data.folders.file_kinds import kind_of_content, kind_of_name
+from gnv2_nas.data.folders.file_kinds import identify_content, identify_suffix
 from gnv2_nas.data.folders.source import check_source, scan_folder
 from gnv2_nas.errors import DataError
 from tests.data.pictures import write_class, write_classes
@@ -145,7 +145,7 @@ def test_content_that_the_suffix_hides(tmp_path: Path, content: bytes, kind: str
     path.write_bytes(content)
     decoded = decode(path, SIDE)
     assert decoded.pixels is None
-    found = kind_of_content(content)
+    found = identify_content(content)
     assert found is not None
     assert found.name == kind
     assert kind in decoded.reason
@@ -153,5 +153,5 @@ def test_content_that_the_suffix_hides(tmp_path: Path, content: bytes, kind: str
 
 
 def test_mere_notes_have_no_kind() -> None:
-    assert [kind_of_name(suffix) for suffix in (".txt", ".csv", ".json", ".xml")] == [None] * 4
-    assert kind_of_content(b"404 not found") is None
+    assert [identify_suffix(suffix) for suffix in (".txt", ".csv", ".json", ".xml")] == [None] * 4
+    assert identify_content(b"404 not found") is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnv2_nas.data.splitting import LabelledImage, Sides, stratified
+from gnv2_nas.data.splitting import LabelledImage, Sides, split_stratified
 from gnv2_nas.errors import DataError
 
 
@@ -25,7 +25,9 @@ def different(count: int, prefix: str = "") -> list[str]:
 
 def val_rows(images: list[LabelledImage], held_out: float = 0.2, seed: int = 0) -> set[int]:
     classes = [str(label) for label in range(1 + max(image.label for image in images))]
-    return {image.row for image in stratified(images, classes, held_out=held_out, seed=seed).val}
+    return {
+        image.row for image in split_stratified(images, classes, held_out=held_out, seed=seed).val
+    }
 
 
 @given(
@@ -36,7 +38,7 @@ def val_rows(images: list[LabelledImage], held_out: float = 0.2, seed: int = 0) 
 def test_every_class_gives_its_share(sizes: list[int], held_out: float, seed: int) -> None:
     images = images_of(*(different(size, f"{label}/") for label, size in enumerate(sizes)))
     classes = different(len(sizes))
-    sides = stratified(images, classes, held_out=held_out, seed=seed)
+    sides = split_stratified(images, classes, held_out=held_out, seed=seed)
     assert sorted(sides.train + sides.val) == images
     val = Counter(image.label for image in sides.val)
     for label, size in enumerate(sizes):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gnv2_nas.data import load_dataset
-from gnv2_nas.data.value_range import ValueRange, deep_range, warnings_of_ranges
+from gnv2_nas.data.value_range import ValueRange, describe_ranges, measure_deep_range
 
 SIDE = 8
 
@@ -83,26 +83,26 @@ def test_all_sixteen_bits(tmp_path: Path, save) -> None:
     ("largest", "bits", "factor"), [(1023, 10, 64), (3000, 12, 16), (16383, 14, 4), (255, 8, 256)]
 )
 def test_bits_and_factor(largest: int, bits: int, factor: int) -> None:
-    (line,) = warnings_of_ranges([ValueRange(True, 0, largest)] * 3)
+    (line,) = describe_ranges([ValueRange(True, 0, largest)] * 3)
     assert f"data of {bits} bits" in line
     assert f"values by {factor}," in line
 
 
 def test_a_tenth_may_be_dark() -> None:
     dark, light = ValueRange(True, 0, 4000), ValueRange(True, 0, 60_000)
-    assert warnings_of_ranges([dark] + [light] * 9) == ()
-    assert len(warnings_of_ranges([dark] * 2 + [light] * 8)) == 1
+    assert describe_ranges([dark] + [light] * 9) == ()
+    assert len(describe_ranges([dark] * 2 + [light] * 8)) == 1
 
 
 def test_images_of_eight_bits_do_not_hide_deep_ones() -> None:
     ranges = [ValueRange(False, 0, 255)] * 50 + [ValueRange(True, 0, 4095)] * 3
-    (line,) = warnings_of_ranges(ranges)
+    (line,) = describe_ranges(ranges)
     assert "3 of 3" in line
 
 
 def test_alpha_does_not_hide_a_dim_picture() -> None:
     dim = Image.merge("LA", (Image.new("L", (2, 2), 15), Image.new("L", (2, 2), 255)))
-    assert deep_range(dim) == ValueRange(True, 0, 4095)
+    assert measure_deep_range(dim) == ValueRange(True, 0, 4095)
 
 
 def save_mask(path: Path, largest: int, seed: int) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gnv2_nas.arch import Preprocessing, preset
 from gnv2_nas.checkpoints.metadata import TrainingRecord
-from gnv2_nas.data import prepared
+from gnv2_nas.data import preprocess
 from gnv2_nas.data.decoding import decode
 from gnv2_nas.errors import OutputError
 from gnv2_nas.files.outputs import CARD, check_outputs
@@ -140,7 +140,7 @@ def test_the_script_prepares_an_image_as_training_did(
     exec(script, scope)  # noqa: S102
     pixels = decode(tmp_path / name, 64).pixels
     assert pixels is not None
-    expected = prepared(torch.from_numpy(pixels.copy())[None], 64, PREPROCESSING).numpy()
+    expected = preprocess(torch.from_numpy(pixels.copy())[None], 64, PREPROCESSING).numpy()
     if channels_last:
         expected = expected.transpose(0, 2, 3, 1)
     assert np.array_equal(scope["prepare"](tmp_path / name), expected)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gnv2_nas.data import Augmentation
-from gnv2_nas.data.augmentation import scaled
 from gnv2_nas.training.optimization import WeightAverage
 
 
@@ -32,8 +31,8 @@ def test_the_average_is_that_of_the_formula_and_leaves_the_module_alone():
 
 def test_strength_0_changes_nothing_and_1_is_the_data_set_s_own():
     own = Augmentation(rotation=5, shift=0.1, erasing=0.3)
-    assert scaled(own, 1.0) == own
-    none = scaled(own, 0.0)
+    assert own.scale(1.0) == own
+    none = own.scale(0.0)
     assert none == Augmentation(
         area=(1, 1), aspect=(1, 1), flip=0, rotation=0, shift=0, brightness=0, contrast=0,
         saturation=0, erasing=0,
@@ -42,6 +41,6 @@ def test_strength_0_changes_nothing_and_1_is_the_data_set_s_own():
 
 @given(st.floats(0, 20))
 def test_any_strength_is_a_valid_augmentation(strength):
-    changed = scaled(Augmentation(area=(0.35, 1.5), erasing=0.5, rotation=10), strength)
+    changed = Augmentation(area=(0.35, 1.5), erasing=0.5, rotation=10).scale(strength)
     assert changed.rotation == pytest.approx(10 * strength)
     assert changed.area[0] <= 1 <= changed.area[1]

@@ -15,11 +15,11 @@ from tests.training.small import same, train, weights
 TRAIN = """
 import os, sys, torch
 from pathlib import Path
-from gnv2_nas.training.context import joined
+from gnv2_nas.training.context import process_group
 from tests.training.small import short_recipe, train, weights
 
 folder = Path(sys.argv[1])
-with joined(torch.device("cpu")) as world:
+with process_group(torch.device("cpu")) as world:
     layer = torch.nn.Linear(3000, 2000)
     layer.weight.grad = torch.full((2000, 3000), world.rank + 1.0)
     layer.bias.grad = torch.arange(2000) * (world.rank + 1.0)

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from gnv2_nas.errors import TrainingError
 from gnv2_nas.nn import build_model
-from gnv2_nas.training.context import Conditions, World
-from gnv2_nas.training.history import state_path, unobserved
+from gnv2_nas.training.context import TrainingContext, World
+from gnv2_nas.training.history import ignore_point, state_path
 from gnv2_nas.training.stepper import Stepper, TrainingInputs
 from gnv2_nas.training.task import NetworkTask, correctness
 from gnv2_nas.training.trainer import Trainer
@@ -51,19 +51,19 @@ class Starving(Hungry):
     images = 1
 
 
-def conditions_of(**changes) -> Conditions:
-    return Conditions.make(short_recipe(3, **changes), 0, torch.device("cpu"), World())
+def conditions_of(**changes) -> TrainingContext:
+    return TrainingContext.make(short_recipe(3, **changes), 0, torch.device("cpu"), World())
 
 
-def task_of(kind: type[NetworkTask], conditions: Conditions) -> NetworkTask:
+def task_of(kind: type[NetworkTask], context: TrainingContext) -> NetworkTask:
     torch.manual_seed(0)
-    return kind(build_model(small_network()), digits(), conditions)
+    return kind(build_model(small_network()), digits(), context)
 
 
-def trainer(kind: type[NetworkTask], observer=unobserved, **changes) -> Trainer:
-    conditions = conditions_of(**changes)
-    task = task_of(kind, conditions)
-    return Trainer(task, digits(), conditions, state_file=None, observer=observer)
+def trainer(kind: type[NetworkTask], observer=ignore_point, **changes) -> Trainer:
+    context = conditions_of(**changes)
+    task = task_of(kind, context)
+    return Trainer(task, digits(), context, state_file=None, observer=observer)
 
 
 def test_where_memory_runs_out_the_micro_batch_is_halved_and_the_batch_stays():
@@ -139,9 +139,9 @@ class Linear:
 def test_micro_batches_add_up_to_the_gradient_of_the_batch():
     found = []
     for accumulate in (1, 3):
-        task, conditions = Linear(), conditions_of(accumulate=accumulate)
-        inputs = TrainingInputs(digits(), conditions, task.resolution)
-        loss, norm = Stepper(task, conditions, tell=print).gradients(0, *next(inputs.from_step(0)))
+        task, context = Linear(), conditions_of(accumulate=accumulate)
+        inputs = TrainingInputs(digits(), context, task.resolution)
+        loss, norm = Stepper(task, context, tell=print).gradients(0, *next(inputs.from_step(0)))
         found.append((loss, norm, task.module.weight.grad, task.module.bias.grad))
     for whole, parts in zip(*found, strict=True):
         assert torch.allclose(whole, parts, atol=1e-6, rtol=1e-4)

@@ -17,7 +17,7 @@ from gnv2_nas.nn.supernet import Supernet
 from gnv2_nas.nn.supernet.supernet_file import load_supernet
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training import Recipe, train_supernet
-from gnv2_nas.training.context import Conditions, World
+from gnv2_nas.training.context import TrainingContext, World
 from gnv2_nas.training.supernet_task import Sandwich, SupernetTask, extremes
 from tests.search.spaces import space_of
 from tests.training.small import digits, same, short_recipe, weights
@@ -41,10 +41,10 @@ def space(tmp_path) -> SearchSpace:
 
 
 def task_of(space: SearchSpace, recipe: Recipe) -> SupernetTask:
-    conditions = Conditions.make(recipe, 0, torch.device("cpu"), World())
+    context = TrainingContext.make(recipe, 0, torch.device("cpu"), World())
     torch.manual_seed(0)
     own = space.with_classes(10)
-    return SupernetTask(Supernet(own.envelope), own, digits(), conditions)
+    return SupernetTask(Supernet(own.envelope), own, digits(), context)
 
 
 @settings(max_examples=30, deadline=None)

@@ -10,8 +10,8 @@ import torch
 from gnv2_nas.checkpoints.checkpoint import read_preprocessing
 from gnv2_nas.errors import CheckpointError, DataError, InputError, OutputError
 from gnv2_nas.nn import build_model, load_weights
-from gnv2_nas.training import read_history, train_network
-from gnv2_nas.training.task import accuracy, correctness
+from gnv2_nas.training import decode_history, train_network
+from gnv2_nas.training.task import correctness, measure_accuracy
 from tests.training.small import (
     RESOLUTION,
     digits,
@@ -64,7 +64,7 @@ def test_what_is_written_is_what_was_judged(tmp_path):
     result = train(output)
     model = load_weights(build_model(small_network()), output).eval()
     assert same(weights(model), weights(result.model))
-    found = accuracy(model, digits().val, RESOLUTION, digits().preprocessing)
+    found = measure_accuracy(model, digits().val, RESOLUTION, digits().preprocessing)
     assert found == result.accuracy
     assert read_preprocessing(output) == digits().preprocessing
 
@@ -74,7 +74,7 @@ def test_the_curve_lies_beside_the_weights_and_the_state_is_gone(tmp_path):
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["small.safetensors", "small.safetensors.history.json"]
     text = (tmp_path / names[1]).read_text()
-    assert tuple(read_history(text)) == result.history
+    assert tuple(decode_history(text)) == result.history
     assert json.loads(text)[-1]["accuracy"] == result.accuracy
 
 
@@ -136,5 +136,5 @@ def test_correctness_is_that_of_each_image_in_order():
 
     right = correctness(says_three, split, RESOLUTION, digits().preprocessing, batch_size=100)
     assert torch.equal(right, split.labels == 3)
-    share = accuracy(says_three, split, RESOLUTION, digits().preprocessing)
+    share = measure_accuracy(says_three, split, RESOLUTION, digits().preprocessing)
     assert share == (split.labels == 3).double().mean()

@@ -119,7 +119,7 @@ _OF_CONTENT: tuple[tuple[int, bytes, FileKind], ...] = (
 """Where in a file, what stands there, what that says; the first that fits."""
 
 
-def kind_of_name(suffix: str) -> FileKind | None:
+def identify_suffix(suffix: str) -> FileKind | None:
     """What files of a suffix may hold, which is not one of `SUFFIXES`; None for mere notes.
 
     Args:
@@ -134,7 +134,7 @@ def kind_of_name(suffix: str) -> FileKind | None:
     return _OF_SUFFIX.get(suffix)
 
 
-def other_files(counts: Iterable[Counter[str]]) -> str:
+def describe_other_files(counts: Iterable[Counter[str]]) -> str:
     """Which files are there that are no images by their names, and what to do with them.
 
     Args:
@@ -148,11 +148,11 @@ def other_files(counts: Iterable[Counter[str]]) -> str:
         return ""
     shown = total.most_common(_SHOWN)
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in shown)
-    advice = {kind.advice: None for suffix, _ in shown if (kind := kind_of_name(suffix))}
+    advice = {kind.advice: None for suffix, _ in shown if (kind := identify_suffix(suffix))}
     return f" (other files: {kinds}{''.join(f'; {each}' for each in advice)})"
 
 
-def kind_of_content(content: bytes) -> FileKind | None:
+def identify_content(content: bytes) -> FileKind | None:
     """What a file that no decoder knows is, by its first bytes; None where they do not say."""
     start = content[:256]
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gnv2_nas.data.folders.file_kinds import other_files
+from gnv2_nas.data.folders.file_kinds import describe_other_files
 from gnv2_nas.data.folders.split_names import (
     NO_SIDE,
     TRAIN,
-    is_beside,
-    is_filling,
-    is_no_class,
-    split_name,
+    is_annotation,
+    is_filler,
+    is_not_class,
+    parse_split_name,
 )
-from gnv2_nas.data.folders.walking import find_images, folders_in, holds_images, images_in
+from gnv2_nas.data.folders.walking import contains_images, count_images, find_images, list_folders
 from gnv2_nas.errors import DataError
 
 _NAMED = 5
@@ -46,13 +46,13 @@ class _Side(NamedTuple):
     """Folders in it, in lower case; none where they are only "images" and "labels"."""
 
 
-def layout_of(root: Path) -> Layout:
+def find_layout(root: Path) -> Layout:
     """Where the class folders of a folder are.
 
     Raises:
         DataError: folders that look like a split but are none that can be used.
     """
-    folders = folders_in(root)
+    folders = list_folders(root)
     sides = _sides(root, folders)
     if not sides:
         return Layout(root)
@@ -63,7 +63,7 @@ def layout_of(root: Path) -> Layout:
     deep = [[side for side in some if side.classes] for some in (train, held_out)]
     if all(deep):
         return _given(root, deep[0], deep[1], _flat(sides, split=True), others)
-    classes = [path for path in others if not is_beside(path.name)]
+    classes = [path for path in others if not is_annotation(path.name)]
     if classes and not _is_a_side(sides, classes):
         names = [side.path.name for side in sides if _holds_images(side.path)]
         taken = f"taken for classes, not for sides of a split: {_quoted(names)}"
@@ -94,8 +94,8 @@ def check_class_folders(
             folders.
     """
     for name, names in inner:
-        sides = [each for each in sorted(names) if split_name(each).side != NO_SIDE]
-        if len({split_name(each).side == TRAIN for each in sides}) < 2:
+        sides = [each for each in sorted(names) if parse_split_name(each).side != NO_SIDE]
+        if len({parse_split_name(each).side == TRAIN for each in sides}) < 2:
             continue
         advice = (
             f"give {str(folder / name)!r}"
@@ -111,7 +111,7 @@ def check_class_folders(
     below = [{each.casefold() for each in names} for _, names in inner]
     common = frozenset.intersection(*map(frozenset, below))
     shared = sorted(each for each in inner[0][1] if each and each.casefold() in common)
-    if not shared or all(map(is_filling, shared)):
+    if not shared or all(map(is_filler, shared)):
         return ()
     classes = [name for name, _ in inner]
     if "" in common or any(names != common for names in below):
@@ -133,7 +133,7 @@ def _sides(root: Path, folders: Sequence[Path]) -> list[_Side]:
     """The folders that are sides of one split."""
     of_rest: dict[tuple[str, ...], list[_Side]] = defaultdict(list)
     for path in folders:
-        number, rest = split_name(path.name)
+        number, rest = parse_split_name(path.name)
         if number != NO_SIDE:
             of_rest[rest].append(_Side(path, number, _class_names(path)))
     if () in of_rest:
@@ -152,14 +152,14 @@ def _sides(root: Path, folders: Sequence[Path]) -> list[_Side]:
 def _holds_images(folder: Path) -> bool:
     """False also where one may not look."""
     try:
-        return holds_images(folder)
+        return contains_images(folder)
     except (DataError, OSError):
         return False
 
 
 def _class_names(side: Path) -> frozenset[str]:
-    folders = folders_in(side)
-    if all(is_no_class(path.name) and not folders_in(path) for path in folders):
+    folders = list_folders(side)
+    if all(is_not_class(path.name) and not list_folders(path) for path in folders):
         return frozenset()
     return frozenset(path.name.casefold() for path in folders)
 
@@ -185,9 +185,9 @@ def _is_a_side(sides: Sequence[_Side], classes: Sequence[Path]) -> bool:
     It holds folders where they hold images, or folders of the same names as they have.
     """
     names = {path.name.casefold() for path in classes}
-    flat = not any(folders_in(path) for path in classes)
+    flat = not any(list_folders(path) for path in classes)
     return any(
-        side.classes & names or (flat and side.classes and not images_in(side.path))
+        side.classes & names or (flat and side.classes and not count_images(side.path))
         for side in sides
     )
 
@@ -242,7 +242,7 @@ def _flat(sides: Iterable[_Side], *, split: bool) -> tuple[str, ...]:
         if images:
             why = f"its {images:,} images are in no class folders, so nothing says what they show"
         else:
-            why = f"it holds no images{other_files([others])}"
+            why = f"it holds no images{describe_other_files([others])}"
         warnings.append(f"{str(side.path)!r} is not used: {why}{instead}")
     return tuple(warnings)
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from gnv2_nas.data.folders.file_kinds import SUFFIXES, other_files
-from gnv2_nas.data.folders.layout import check_class_folders, layout_of
-from gnv2_nas.data.folders.walking import find_images, folders_in, images_in
+from gnv2_nas.data.folders.file_kinds import SUFFIXES, describe_other_files
+from gnv2_nas.data.folders.layout import check_class_folders, find_layout
+from gnv2_nas.data.folders.walking import count_images, find_images, list_folders
 from gnv2_nas.errors import DataError
 
 DIGITS = "digits"
@@ -75,10 +75,10 @@ def check_source(source: str) -> None:
         DataError: no such folder, no images, a single class, a class without enough images,
             classes that differ between splits.
     """
-    classes_of(source)
+    find_classes(source)
 
 
-def classes_of(source: str) -> tuple[str, ...]:
+def find_classes(source: str) -> tuple[str, ...]:
     """Names of the classes, in order; no image is decoded.
 
     Raises:
@@ -107,7 +107,7 @@ def _scan(source: str, root: Path) -> ImageFolder:
         raise DataError(f"no folder {source!r}; give a folder of images, or {DIGITS!r}")
     if not root.is_dir():
         raise DataError(f"{source!r} is a file; give the folder that holds the class folders")
-    layout = layout_of(root)
+    layout = find_layout(root)
     classes = _classes(layout.train)
     if layout.val is not None:
         _check_same(classes, _classes(layout.val), layout.train, layout.val)
@@ -138,7 +138,7 @@ def _scan(source: str, root: Path) -> ImageFolder:
 
 def _loose(folder: Path | None) -> list[str]:
     """What to say of images that lie beside the class folders."""
-    count = 0 if folder is None else images_in(folder)
+    count = 0 if folder is None else count_images(folder)
     if not count:
         return []
     images = "1 image lies" if count == 1 else f"{count:,} images lie"
@@ -146,11 +146,11 @@ def _loose(folder: Path | None) -> list[str]:
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    names = tuple(path.name for path in folders_in(folder))
+    names = tuple(path.name for path in list_folders(folder))
     if not names:
         raise DataError(f"{str(folder)!r} holds no class folders; {_ADVICE}")
     if len(names) == 1:
-        below = [path.name for path in folders_in(folder / names[0])]
+        below = [path.name for path in list_folders(folder / names[0])]
         advice = (
             f"; if {_named(below)} {'is one' if len(below) == 1 else 'are'} of them, "
             f"give {str(folder / names[0])!r}"
@@ -221,12 +221,12 @@ def _check_counts(
     least: int,
 ) -> None:
     if not files:
-        found = other_files(ignored)
+        found = describe_other_files(ignored)
         raise DataError(f"{str(folder)!r} holds no images{found}; read are {' '.join(SUFFIXES)}")
     counts = Counter(file.label for file in files)
     few = [name for label, name in enumerate(classes) if counts[label] < least]
     if few:
-        found = other_files(
+        found = describe_other_files(
             [some for some, name in zip(ignored, classes, strict=True) if name in few]
         )
         raise DataError(

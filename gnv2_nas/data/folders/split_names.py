@@ -51,32 +51,32 @@ class SplitName(NamedTuple):
     """The other words, in lower case, fillings, numbers and single letters left out."""
 
 
-def split_name(name: str) -> SplitName:
+def parse_split_name(name: str) -> SplitName:
     """Which side of a split a folder is by its name."""
     words = _words(name)
     sides = {_SIDE_OF[word] for word in words if word in _SIDE_OF}
     if len(sides) != 1:  # "train_test_split" is no side
         return SplitName(NO_SIDE, tuple(words))
-    rest = (word for word in words if word not in _SIDE_OF and not _is_filling(word))
+    rest = (word for word in words if word not in _SIDE_OF and not _is_filler_word(word))
     return SplitName(sides.pop(), tuple(word for word in rest if len(word) > 1))
 
 
-def is_filling(name: str) -> bool:
+def is_filler(name: str) -> bool:
     """Whether a name says nothing of what is in a folder: "images", "JPEGImages", "224"."""
-    return all(map(_is_filling, _words(name)))
+    return all(map(_is_filler_word, _words(name)))
 
 
-def is_beside(name: str) -> bool:
+def is_annotation(name: str) -> bool:
     """Whether a folder, by its name, is none of the classes: "labels", "unlabeled"."""
     return any(word in _NEITHER for word in _words(name))
 
 
-def is_no_class(name: str) -> bool:
+def is_not_class(name: str) -> bool:
     """Whether a folder in a side of a split is, by its name, no class: "images", "labels"."""
-    return is_beside(name) or all(word in _FILLING for word in _words(name))
+    return is_annotation(name) or all(word in _FILLING for word in _words(name))
 
 
-def _is_filling(word: str) -> bool:
+def _is_filler_word(word: str) -> bool:
     return word in _FILLING or word.isdigit()
 
 

@@ -20,7 +20,7 @@ _NOT_DATA = {
 """What archives, file managers and disks leave behind."""
 
 
-def folders_in(folder: Path) -> list[Path]:
+def list_folders(folder: Path) -> list[Path]:
     """Visible folders in a folder, sorted by name.
 
     Raises:
@@ -49,7 +49,7 @@ def find_images(folder: Path, ignored: Counter[str]) -> list[str]:
     return sorted(found)
 
 
-def holds_images(folder: Path) -> bool:
+def contains_images(folder: Path) -> bool:
     """Whether there is an image anywhere below a folder; ends at the first.
 
     Raises:
@@ -58,7 +58,7 @@ def holds_images(folder: Path) -> bool:
     return any(_suffix(entry) in SUFFIXES for entry in _files_below(str(folder)))
 
 
-def images_in(folder: Path) -> int:
+def count_images(folder: Path) -> int:
     """How many images lie in a folder itself.
 
     Raises:

@@ -13,7 +13,7 @@ from gnv2_nas.files.outputs import Kind, holds_fields
 from gnv2_nas.files.writing import append_line
 
 
-class Evaluated(msgspec.Struct, frozen=True):
+class AccuracyRecord(msgspec.Struct, frozen=True):
     """The accuracy of one network."""
 
     network: str
@@ -49,17 +49,17 @@ class AccuracyJournal:
             if each.conditions == self._conditions
         }
 
-    def find(self, arch: Architecture, seed: int) -> Evaluated | None:
+    def find(self, arch: Architecture, seed: int) -> AccuracyRecord | None:
         """The accuracy of a network with a seed, if it was found before."""
         return self._known.get((arch.id, seed))
 
-    def add(self, arch: Architecture, seed: int, accuracy: float, seconds: float) -> Evaluated:
+    def add(self, arch: Architecture, seed: int, accuracy: float, seconds: float) -> AccuracyRecord:
         """Keep an accuracy, at once.
 
         Raises:
             StorageError: the disk refused; lines already there are kept.
         """
-        evaluated = Evaluated(arch.id, seed, self._conditions, accuracy, seconds)
+        evaluated = AccuracyRecord(arch.id, seed, self._conditions, accuracy, seconds)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             append_line(self.path, msgspec.json.encode(evaluated))
@@ -70,14 +70,14 @@ class AccuracyJournal:
         return evaluated
 
 
-def _read(path: Path) -> list[Evaluated]:
+def _read(path: Path) -> list[AccuracyRecord]:
     """A line cut short by a crash is passed over."""
     if not path.exists():
         return []
     found = []
     for line in path.read_bytes().splitlines():
         try:
-            found.append(msgspec.json.decode(line, type=Evaluated))
+            found.append(msgspec.json.decode(line, type=AccuracyRecord))
         except msgspec.MsgspecError:
             continue
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_made_for
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_space_matches
 from gnv2_nas.quality.predictor.file import load_predictor
 
 _95 = 1.959963984540054 * math.sqrt(2)
@@ -25,7 +25,7 @@ class PredictedAccuracy:
 
     def __init__(self, path: Path, context: QualityContext) -> None:
         self.predictor = load_predictor(path)
-        check_made_for(path, "predictor", self.predictor, context.space)
+        check_space_matches(path, "predictor", self.predictor, context.space)
         error = self.predictor.error
         self.info: EstimatorInfo = msgspec.structs.replace(
             ESTIMATORS["predictor"],

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset
-from gnv2_nas.data.prepared_images import PreparedImages, drawn
+from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices
 from gnv2_nas.errors import CheckpointError, DataError
 from gnv2_nas.nn import Network, folded, run_graph
 from gnv2_nas.nn.interpreter import lowered
 from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
-from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_made_for
-from gnv2_nas.training.context import choose_device, usable_threads
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_space_matches
+from gnv2_nas.training.context import choose_device, limit_threads
 
 CALIBRATION_IMAGES = 512
 """For batch norm's statistics: four batches already rank networks as the whole training set."""
@@ -50,7 +50,7 @@ class SupernetAccuracy:
             raise DataError("supernet accuracy needs a supernet file and images: give --data DIR")
         supernet, record = load_supernet(path)
         self.record = record
-        check_made_for(path, "supernet", record, context.space)
+        check_space_matches(path, "supernet", record, context.space)
         _check_classes(path, record, context.dataset)
         self.device = choose_device(None)
         self.supernet: Supernet = supernet.to(self.device).eval()
@@ -60,7 +60,7 @@ class SupernetAccuracy:
         self._labels = self._held_out.labels.to(self.device)
         self.info: EstimatorInfo = _info(record, data, len(self._labels))
 
-    @usable_threads()
+    @limit_threads()
     @torch.no_grad()
     def score(self, arch: Architecture) -> float:
         """Accuracy on the held-out images, per cent, after recalibration.
@@ -78,7 +78,7 @@ class SupernetAccuracy:
         right = (torch.cat(answers) == self._labels).sum().item()
         return 100 * right / len(self._labels)
 
-    @usable_threads()
+    @limit_threads()
     @torch.no_grad()
     def extract(self, arch: Architecture) -> Network:
         """The network as a plain module with its own copy of the weights, recalibrated.
@@ -93,13 +93,13 @@ class SupernetAccuracy:
 
     def _images(
         self, dataset: Dataset, record: SupernetRecord, which: str, wanted: int
-    ) -> PreparedImages:
+    ) -> PreprocessedImages:
         split = dataset.train if which == "train" else dataset.val
-        indices = drawn(len(split), wanted, seed=0)
-        return PreparedImages(split, indices, record.preprocessing, self.device)
+        indices = sample_indices(len(split), wanted, seed=0)
+        return PreprocessedImages(split, indices, record.preprocessing, self.device)
 
 
-def luck_of_images(accuracy: float, images: int) -> float:
+def accuracy_noise(accuracy: float, images: int) -> float:
     """Half-width of the 95% interval of the difference of two accuracies, per cent.
 
     An upper bound: both are measured on the same images, which makes them differ less. Nearly
@@ -109,7 +109,7 @@ def luck_of_images(accuracy: float, images: int) -> float:
     return 100 * _95 * math.sqrt(2 * share * (1 - share) / (images + 4))
 
 
-def may_have_seen(record: SupernetRecord, dataset: Dataset) -> str:
+def describe_leakage(record: SupernetRecord, dataset: Dataset) -> str:
     """Why the held-out images may not be new to a supernet; "" where they are."""
     if record.data_hash == dataset.content_hash:
         return ""
@@ -121,12 +121,12 @@ def may_have_seen(record: SupernetRecord, dataset: Dataset) -> str:
 
 def _info(record: SupernetRecord, dataset: Dataset, images: int) -> EstimatorInfo:
     note = f"{ESTIMATORS['supernet'].note}; {images} images of {dataset.name}"
-    if seen := may_have_seen(record, dataset):
+    if seen := describe_leakage(record, dataset):
         note += f", {seen}"
     return msgspec.structs.replace(
         ESTIMATORS["supernet"],
         note=note,
-        noise=luck_of_images(record.largest_accuracy, images),
+        noise=accuracy_noise(record.largest_accuracy, images),
         envelope=record.envelope,
     )
 

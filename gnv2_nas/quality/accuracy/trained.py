@@ -32,9 +32,9 @@ RUNGS = 4
 """Looks at the held-out images, evenly spread over the steps; the third never stops anything."""
 STOPPING_RUNGS = (1, 2)
 """After a quarter and after a half of the steps."""
-FEWEST_RIVALS = 4
+MIN_RIVALS = 4
 """So many networks that are no larger must be known at a rung before one is stopped there."""
-SHORTENED = 4
+SHORTENING_FACTOR = 4
 """The training is so many times shorter than one whose weights are to be shipped."""
 
 
@@ -96,13 +96,13 @@ class Rungs:
             return False
         rivals = [accuracy for size, accuracy in self._seen[rung] if size <= macs]
         self._seen[rung].append((macs, point.accuracy))
-        return len(rivals) >= FEWEST_RIVALS and point.accuracy < median(rivals)
+        return len(rivals) >= MIN_RIVALS and point.accuracy < median(rivals)
 
 
 def short_recipe(dataset: Dataset, *, inherited: bool = False) -> Recipe:
     """The default recipe in a quarter of its steps, looked at on every rung."""
     whole = default_recipe(dataset, inherited=inherited)
-    steps = max(RUNGS, round(whole.steps / SHORTENED))
+    steps = max(RUNGS, round(whole.steps / SHORTENING_FACTOR))
     return default_recipe(dataset, steps=steps, inherited=inherited).replace(evaluations=RUNGS)
 
 

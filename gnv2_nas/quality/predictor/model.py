@@ -84,10 +84,10 @@ def _held_out_error(
     )
 
 
-FEWEST_NETWORKS = 20
+MIN_FITTED_NETWORKS = 20
 """Fewer teach no more than the number of parameters does."""
 
-_LEAST = 0.05
+_MIN_ACCURACY = 0.05
 """Accuracies nearer to 0 or 100 % than this count as if they were as near: a logit is finite."""
 
 
@@ -136,9 +136,9 @@ def fit_predictor(
     Raises:
         InputError: too few networks, or one that is outside the space.
     """
-    if len(architectures) < FEWEST_NETWORKS:
+    if len(architectures) < MIN_FITTED_NETWORKS:
         raise InputError(
-            f"a predictor needs at least {FEWEST_NETWORKS} evaluated networks, but got "
+            f"a predictor needs at least {MIN_FITTED_NETWORKS} evaluated networks, but got "
             f"{len(architectures)}; evaluate more"
         )
     rows = features(architectures, space.envelope)
@@ -159,7 +159,7 @@ def _fit_and_predict(train: Matrix, accuracies: Vector, test: Matrix) -> Vector:
 
 
 def _logits(accuracies: Vector) -> Vector:
-    shares = np.clip(accuracies, _LEAST, 100 - _LEAST) / 100
+    shares = np.clip(accuracies, _MIN_ACCURACY, 100 - _MIN_ACCURACY) / 100
     result: Vector = np.log(shares / (1 - shares))
     return result
 

@@ -31,7 +31,7 @@ from gnv2_nas.arch import Architecture, block_keys
 from gnv2_nas.graph import Graph, count, lower
 from gnv2_nas.nn.interpreter import run_graph
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import one_thread, part_of, random_tensors
+from gnv2_nas.quality.proxies.random_network import extract_subgraph, one_thread, random_tensors
 from gnv2_nas.space import SearchSpace, load_space
 
 
@@ -74,12 +74,12 @@ def _blocks(
     stem, *ends = _block_ends(arch, graph)
     values = torch.randn(images, *graph.ops[0].shape, generator=generator)
     with torch.no_grad():
-        values = run_graph(part_of(graph, 0, stem), tensors, values)
+        values = run_graph(extract_subgraph(graph, 0, stem), tensors, values)
     entropies, norms = [_entropy(values)], []
     for start, end in pairwise((stem, *ends)):
         source = values.requires_grad_()
         with torch.enable_grad():
-            output = run_graph(part_of(graph, start, end), tensors, source)
+            output = run_graph(extract_subgraph(graph, start, end), tensors, source)
         values = output.detach()
         entropies.append(_entropy(values))
         norms.append(_spectral_norm(source, output, generator))

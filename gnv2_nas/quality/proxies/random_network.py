@@ -51,12 +51,12 @@ def weight_deviation(op: Op) -> float:
     return math.sqrt(2 / math.prod(kernel_shape(op)[1:]))
 
 
-def last_map(graph: Graph) -> int:
+def find_last_map(graph: Graph) -> int:
     """Number of the op that gives the last feature map."""
     return next(op for op in graph.ops if op.name == "global_pool").inputs[0]
 
 
-def part_of(
+def extract_subgraph(
     graph: Graph,
     first: int,
     last: int,

@@ -28,7 +28,7 @@ from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.nn.interpreter import run_graph
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import one_thread, part_of, weight_deviation
+from gnv2_nas.quality.proxies.random_network import extract_subgraph, one_thread, weight_deviation
 
 
 class SynFlowScore:
@@ -49,7 +49,7 @@ class SynFlowScore:
 
 
 def _without_gates_and_norms(graph: Graph) -> Graph:
-    ungated = part_of(graph, 0, len(graph.ops) - 1, _is_gate)
+    ungated = extract_subgraph(graph, 0, len(graph.ops) - 1, _is_gate)
     return Graph(tuple(replace(op, norm="") for op in ungated.ops))
 
 

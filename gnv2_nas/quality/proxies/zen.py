@@ -29,7 +29,7 @@ from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import last_map, one_thread, part_of
+from gnv2_nas.quality.proxies.random_network import extract_subgraph, find_last_map, one_thread
 
 ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""
@@ -38,7 +38,7 @@ _NO_REACTION = 1e-9
 """Stands for a distance of 0: in a network of one or two channels every rectifier may be shut."""
 
 
-class _Scaled(NamedTuple):
+class _ScaledMap(NamedTuple):
     """A feature map as `values · exp(log_scale)`, so that nothing overflows without training."""
 
     values: Tensor
@@ -63,7 +63,7 @@ class ZenScore:
     def score(self, arch: Architecture) -> float:
         """Natural logarithm; a difference below about 0.3 is noise of the random weights."""
         whole = lower(arch)
-        graph = part_of(whole, 0, last_map(whole), _is_bypassed)
+        graph = extract_subgraph(whole, 0, find_last_map(whole), _is_bypassed)
         generator = torch.Generator().manual_seed(self.seed)
         with one_thread():
             return sum(_log_distance(graph, generator) for _ in range(self.draws)) / self.draws
@@ -80,10 +80,10 @@ def _log_distance(graph: Graph, generator: torch.Generator) -> float:
     return math.log(distance / ALPHA) + features.log_scale
 
 
-def _run(graph: Graph, images: Tensor, generator: torch.Generator) -> _Scaled:
+def _run(graph: Graph, images: Tensor, generator: torch.Generator) -> _ScaledMap:
     """The output of `graph` with Gaussian weights."""
     last_uses = graph.last_uses()
-    maps: dict[int, _Scaled] = {0: _Scaled(images, 0.0)}
+    maps: dict[int, _ScaledMap] = {0: _ScaledMap(images, 0.0)}
     for number, op in enumerate(graph.ops[1:], start=1):
         maps[number] = _apply(op, [maps[source] for source in op.inputs], generator)
         for source in set(op.inputs):
@@ -97,7 +97,7 @@ def _is_bypassed(op: Op) -> bool:
     return op.kind == "add" or op.name.endswith(".se.scale")
 
 
-def _apply(op: Op, inputs: list[_Scaled], generator: torch.Generator) -> _Scaled:
+def _apply(op: Op, inputs: list[_ScaledMap], generator: torch.Generator) -> _ScaledMap:
     values, log_scale = inputs[0]
     if op.kind == "conv":
         return _convolve(op, inputs[0], generator)
@@ -105,15 +105,15 @@ def _apply(op: Op, inputs: list[_Scaled], generator: torch.Generator) -> _Scaled
         return _join(inputs)
     if op.kind == "mul":
         gate = inputs[1].values
-        return _Scaled(values * (gate / gate.square().mean().sqrt()), log_scale)
+        return _ScaledMap(values * (gate / gate.square().mean().sqrt()), log_scale)
     if op.kind == "resize":
-        return _Scaled(F.interpolate(values, size=op.shape[1:], mode=op.mode), 0.0)
+        return _ScaledMap(F.interpolate(values, size=op.shape[1:], mode=op.mode), 0.0)
     if op.kind in ("avg_pool", "max_pool"):
         pool = F.avg_pool2d if op.kind == "avg_pool" else F.max_pool2d
-        return _Scaled(pool(values, op.kernel, op.stride), log_scale)
+        return _ScaledMap(pool(values, op.kernel, op.stride), log_scale)
     if op.kind == "slice":
-        return _Scaled(values[:, : op.shape[0]], log_scale)
-    return _Scaled(_ACTIVATIONS[op.kind](values), log_scale)
+        return _ScaledMap(values[:, : op.shape[0]], log_scale)
+    return _ScaledMap(_ACTIVATIONS[op.kind](values), log_scale)
 
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -123,16 +123,16 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _convolve(op: Op, source: _Scaled, generator: torch.Generator) -> _Scaled:
+def _convolve(op: Op, source: _ScaledMap, generator: torch.Generator) -> _ScaledMap:
     weight = torch.randn(kernel_shape(op), generator=generator)
     padding = (op.kernel[0] // 2, op.kernel[1] // 2)
     out = F.conv2d(source.values, weight, None, op.stride, padding, 1, op.groups)
     variance, mean = torch.var_mean(out, dim=(0, 2, 3), correction=0, keepdim=True)
     log_scale = source.log_scale + 0.5 * math.log(variance.mean().item() + BATCH_NORM_EPSILON)
-    return _Scaled((out - mean) * torch.rsqrt(variance + BATCH_NORM_EPSILON), log_scale)
+    return _ScaledMap((out - mean) * torch.rsqrt(variance + BATCH_NORM_EPSILON), log_scale)
 
 
-def _join(parts: list[_Scaled]) -> _Scaled:
+def _join(parts: list[_ScaledMap]) -> _ScaledMap:
     """Concatenation at the scale of the joint mean energy."""
     channels = sum(part.values.shape[1] for part in parts)
     largest = max(part.log_scale for part in parts)
@@ -141,4 +141,4 @@ def _join(parts: list[_Scaled]) -> _Scaled:
     )
     log_scale = largest + 0.5 * math.log(energy)
     values = [part.values * math.exp(part.log_scale - log_scale) for part in parts]
-    return _Scaled(torch.cat(values, dim=1), log_scale)
+    return _ScaledMap(torch.cat(values, dim=1), log_scale)

@@ -12,18 +12,18 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files.writing import content_hash
-from gnv2_nas.quality.accuracy.journal import AccuracyJournal, Evaluated
+from gnv2_nas.quality.accuracy.journal import AccuracyJournal, AccuracyRecord
 from gnv2_nas.quality.base import QualityContext, QualityEstimator
 from gnv2_nas.quality.registry import get_estimator
-from gnv2_nas.quality.trust.networks import Drawn, DrawnNetwork
+from gnv2_nas.quality.trust.networks import NetworkSample, SampledNetwork
 from gnv2_nas.quality.trust.panel import (
     BASELINE,
     EstimatorTrust,
     TrustNetwork,
     TrustPanel,
     accuracies_path,
+    add_gains,
     trust_path,
-    with_gains,
 )
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.rank_agreement import RankAgreement, rank_agreement
@@ -40,7 +40,7 @@ class TrustPlan:
     space: SearchSpace
     """With as many classes as the data."""
     dataset: Dataset
-    drawn: Drawn
+    drawn: NetworkSample
     recipe: Recipe
     seeds: int
 
@@ -71,7 +71,7 @@ class TrustPlan:
 
 def make_panel(
     plan: TrustPlan,
-    trainings: Sequence[Sequence[Evaluated]],
+    trainings: Sequence[Sequence[AccuracyRecord]],
     estimators: Mapping[str, QualityEstimator],
 ) -> TrustPanel:
     """The panel of networks that were trained; scores them."""
@@ -101,7 +101,7 @@ def make_panel(
         training=plan.describe_training(),
         seconds=sum(training.seconds for each in trainings for training in each),
     )
-    return with_gains(panel)
+    return add_gains(panel)
 
 
 def _trust(
@@ -183,11 +183,11 @@ def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -
     return make_panel(plan, trainings, estimators)
 
 
-def _train_all(plan: TrustPlan, observer: Observer) -> list[list[Evaluated]]:
+def _train_all(plan: TrustPlan, observer: Observer) -> list[list[AccuracyRecord]]:
     """Of each network, one training a seed; all networks get the first seed before the second."""
     journal, timing = plan.journal(), _Timing(plan)
     networks = plan.drawn.networks
-    found: list[list[Evaluated]] = [[] for _ in networks]
+    found: list[list[AccuracyRecord]] = [[] for _ in networks]
     for seed in range(plan.seeds):
         for number, network in enumerate(networks):
             known = journal.find(network.architecture, seed)
@@ -217,7 +217,7 @@ class _Timing:
         self._total = self._seeds * sum(map(self._work, self._networks))
         self._done, self._work_done, self._seconds = 0, 0.0, 0.0
 
-    def finished(self, network: DrawnNetwork, seconds: float) -> None:
+    def finished(self, network: SampledNetwork, seconds: float) -> None:
         self._done += 1
         self._work_done += self._work(network)
         self._seconds += seconds
@@ -237,5 +237,5 @@ class _Timing:
             seconds_left=left,
         )
 
-    def _work(self, network: DrawnNetwork) -> float:
+    def _work(self, network: SampledNetwork) -> float:
         return 1 + network.counts.macs / self._mean

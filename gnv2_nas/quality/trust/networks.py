@@ -18,7 +18,7 @@ from gnv2_nas.space import SearchSpace, Value
 from gnv2_nas.units import format_quantity, parse_quantity
 
 
-def varied_params(space: SearchSpace, rng: random.Random) -> dict[str, Value]:
+def sample_correlated(space: SearchSpace, rng: random.Random) -> dict[str, Value]:
     """A random genotype: genes of one axis lean to one level.
 
     With every gene drawn for itself, the dozens that a space has average out: all networks have
@@ -38,13 +38,13 @@ def varied_params(space: SearchSpace, rng: random.Random) -> dict[str, Value]:
 
 BAND = 0.15
 """Multiply-adds within ±15% are one budget."""
-FEWEST_NETWORKS = 2
-_FOR_MEDIAN = 400
-_MOST_TRIES = 10_000
+MIN_TRAINED_NETWORKS = 2
+_MEDIAN_NETWORKS = 400
+_MAX_TRIES = 10_000
 """Some seconds; the band of a budget that needs more is hardly in the space."""
 
 
-class DrawnNetwork(msgspec.Struct, frozen=True):
+class SampledNetwork(msgspec.Struct, frozen=True):
     """A network with its size."""
 
     architecture: Architecture
@@ -52,11 +52,11 @@ class DrawnNetwork(msgspec.Struct, frozen=True):
     in_band: bool
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class NetworkSample(msgspec.Struct, frozen=True):
     """Networks to train, and the multiply-adds that are inside the budget band."""
 
     band: tuple[float, float]
-    networks: tuple[DrawnNetwork, ...]
+    networks: tuple[SampledNetwork, ...]
 
 
 def budget_macs(text: str) -> float | None:
@@ -74,11 +74,10 @@ def budget_macs(text: str) -> float | None:
     return amount
 
 
-def draw_networks(
+def sample_networks(
     space: SearchSpace, networks: int, budget: float | None = None, seed: int = 0
-) -> Drawn:
-    """Distinct random networks (`varied_params`); of an odd number the middle one is drawn from the
-    band.
+) -> NetworkSample:
+    """Sample distinct networks: half from the whole space, the others from the budget band.
 
     Args:
         budget: multiply-adds in the middle of the band; None takes the median of the space.
@@ -86,24 +85,24 @@ def draw_networks(
     Raises:
         InputError: fewer than two networks, or none with such a budget was found.
     """
-    if networks < FEWEST_NETWORKS:
-        raise InputError(f"--networks must be {FEWEST_NETWORKS} or more, but got {networks}")
+    if networks < MIN_TRAINED_NETWORKS:
+        raise InputError(f"--networks must be {MIN_TRAINED_NETWORKS} or more, but got {networks}")
     sampled = _distinct(space, random.Random(seed))
     if budget is None:
         others = random.Random(f"{seed} median")
-        budget = median(count(space.sample(others)).macs for _ in range(_FOR_MEDIAN))
+        budget = median(count(space.sample(others)).macs for _ in range(_MEDIAN_NETWORKS))
     band = (budget * (1 - BAND), budget * (1 + BAND))
     _check_band(space, band)
-    chosen: list[DrawnNetwork] = []
+    chosen: list[SampledNetwork] = []
     for network, counts in sampled:
         inside = band[0] <= counts.macs <= band[1]
         if inside or len(chosen) < networks // 2:
-            chosen.append(DrawnNetwork(network, counts, inside))
+            chosen.append(SampledNetwork(network, counts, inside))
         if len(chosen) == networks:
-            return Drawn(band, tuple(chosen))
+            return NetworkSample(band, tuple(chosen))
     known = sum(each.in_band for each in chosen)
     raise InputError(
-        f"only {known} of {_MOST_TRIES} random networks of space {space.name!r} have "
+        f"only {known} of {_MAX_TRIES} random networks of space {space.name!r} have "
         f"{_words(band)}; choose another --budget or fewer --networks"
     )
 
@@ -127,8 +126,8 @@ def _words(band: tuple[float, float]) -> str:
 
 def _distinct(space: SearchSpace, rng: random.Random) -> Iterator[tuple[Architecture, Counts]]:
     seen = set()
-    for _ in range(_MOST_TRIES):
-        network = space.decode(varied_params(space, rng))
+    for _ in range(_MAX_TRIES):
+        network = space.decode(sample_correlated(space, rng))
         if network.id not in seen:
             seen.add(network.id)
             yield network, count(network)

@@ -19,7 +19,7 @@ from gnv2_nas.files.writing import built_in_folder, write_atomically
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.rank_agreement import RankAgreement, agreement_gain
 
-FOLDER = "search_spaces"
+PANEL_FOLDER = "search_spaces"
 BASELINE = "params"
 """The score that every other one must beat."""
 
@@ -57,7 +57,7 @@ class EstimatorTrust(msgspec.Struct, frozen=True):
     band: RankAgreement | None
     """Within the budget band."""
     gain_overall: RankAgreement | None = None
-    """τ less that of the parameter count, over the same networks; see `with_gains`."""
+    """τ less that of the parameter count, over the same networks; see `add_gains`."""
     gain_band: RankAgreement | None = None
     file_hash: str = ""
     """Of the file in `spec`; "" where there is none."""
@@ -154,7 +154,7 @@ def verdict(trust: EstimatorTrust) -> str:
     return BETTER if gain.low > 0 else NOT_BETTER
 
 
-def with_gains(panel: TrustPanel) -> TrustPanel:
+def add_gains(panel: TrustPanel) -> TrustPanel:
     """The panel with every `gain_overall` and `gain_band` worked out from its scores."""
     sizes = [float(network.params) for network in panel.networks]
     accuracies = [network.accuracy for network in panel.networks]
@@ -185,7 +185,7 @@ def with_gains(panel: TrustPanel) -> TrustPanel:
 
 def trust_path(space: str, folder: Path | None = None) -> Path:
     """Where the panel of a space is kept, in the working directory unless told otherwise."""
-    return (folder or Path(FOLDER)) / f"{space}.trust.json"
+    return (folder or Path(PANEL_FOLDER)) / f"{space}.trust.json"
 
 
 def accuracies_path(panel: Path) -> Path:
@@ -215,7 +215,7 @@ def find_trust(space: SearchSpace) -> TrustPanel | None:
     None when there is none, or when it is about another space of that name. The number of classes
     may differ: they change no network before its last layer.
     """
-    for folder in (Path(FOLDER), built_in_folder(FOLDER)):
+    for folder in (Path(PANEL_FOLDER), built_in_folder(PANEL_FOLDER)):
         panel = _read(trust_path(space.name, folder))
         if panel is not None and _is_about(panel, space):
             return panel
@@ -232,7 +232,7 @@ def _read(path: Path) -> TrustPanel | None:
     Gains are worked out anew: earlier versions gave intervals that were too narrow.
     """
     try:
-        return with_gains(msgspec.json.decode(path.read_bytes(), type=TrustPanel))
+        return add_gains(msgspec.json.decode(path.read_bytes(), type=TrustPanel))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InputError, ValueError):
         return None
 

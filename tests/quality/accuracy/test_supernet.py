@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from gnv2_nas.arch import preset
-from gnv2_nas.data import prepared
-from gnv2_nas.data.prepared_images import PreparedImages, drawn, even_parts
+from gnv2_nas.data import preprocess
+from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices, split_evenly
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet import recalibrate
 from gnv2_nas.nn.supernet.supernet_file import load_supernet, save_supernet
 from gnv2_nas.quality import QualityContext, get_estimator
-from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy, luck_of_images
+from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy, accuracy_noise
 from gnv2_nas.quality.accuracy.trained import TrainedAccuracy
 from gnv2_nas.space import load_space
-from gnv2_nas.training.task import accuracy
+from gnv2_nas.training.task import measure_accuracy
 from tests.quality.estimator_contract import EstimatorContract
 from tests.quality.small_data import (
     digits,
@@ -68,7 +68,7 @@ class TestContract(EstimatorContract):
 
 
 def plain_accuracy(model, split) -> float:
-    return 100 * accuracy(model.eval(), split, 32, digits(*CONTEXT).preprocessing)
+    return 100 * measure_accuracy(model.eval(), split, 32, digits(*CONTEXT).preprocessing)
 
 
 def test_it_is_the_accuracy_of_the_network_taken_out(estimator, largest):
@@ -96,7 +96,7 @@ def foreign_statistics(estimator, arch) -> dict[str, torch.Tensor]:
     """Of the same weights, measured on images that are far too bright."""
     tensors = estimator.supernet.tensors(arch)
     data = digits(*CONTEXT)
-    images = prepared(data.train.images(torch.arange(64)), 32, data.preprocessing)
+    images = preprocess(data.train.images(torch.arange(64)), 32, data.preprocessing)
     return recalibrate(arch, tensors, [images + 4])
 
 
@@ -107,7 +107,7 @@ def test_few_calibration_images_are_not_enough(estimator, largest):
     spread = {}
     for count in (2, 256):
         batches = [
-            prepared(data.train.images(start + torch.arange(count)), 32, data.preprocessing)
+            preprocess(data.train.images(start + torch.arange(count)), 32, data.preprocessing)
             for start in (0, 256, 512)
         ]
         means = [
@@ -123,9 +123,9 @@ def test_switch_recalibration_and_score_cost_little_more_than_the_passes(estimat
     model = estimator.extract(largest)
     data = digits(*CONTEXT)
     images = [
-        prepared(split.images(part), 32, data.preprocessing)
+        preprocess(split.images(part), 32, data.preprocessing)
         for split, total in ((data.train, 512), (data.val, IMAGES))
-        for part in even_parts(torch.arange(total))
+        for part in split_evenly(torch.arange(total))
     ]
 
     def passes() -> None:
@@ -145,10 +145,10 @@ def test_switch_recalibration_and_score_cost_little_more_than_the_passes(estimat
 
 
 def test_noise_is_the_luck_of_the_held_out_images(estimator):
-    assert estimator.info.noise == luck_of_images(estimator.record.largest_accuracy, IMAGES)
-    assert luck_of_images(0.5, 400) == pytest.approx(100 * 1.96 * (0.5 / 404) ** 0.5, rel=1e-3)
-    assert luck_of_images(0.9, 100) > 2 * luck_of_images(0.9, 1000)
-    assert luck_of_images(1.0, 100) > 0
+    assert estimator.info.noise == accuracy_noise(estimator.record.largest_accuracy, IMAGES)
+    assert accuracy_noise(0.5, 400) == pytest.approx(100 * 1.96 * (0.5 / 404) ** 0.5, rel=1e-3)
+    assert accuracy_noise(0.9, 100) > 2 * accuracy_noise(0.9, 1000)
+    assert accuracy_noise(1.0, 100) > 0
 
 
 def test_the_label_names_the_images(estimator):
@@ -223,7 +223,7 @@ def test_a_saved_supernet_scores_the_same(file, estimator, tmp_path):
 
 
 def test_images_are_made_ready_once(estimator):
-    images = PreparedImages(
+    images = PreprocessedImages(
         digits(*CONTEXT).val, torch.arange(150), digits(*CONTEXT).preprocessing, CPU
     )
     first, second = (list(images.batches(32)) for _ in range(2))
@@ -235,7 +235,7 @@ def test_images_are_made_ready_once(estimator):
 def test_what_does_not_fit_is_made_anew_and_is_the_same():
     data = digits(*CONTEXT)
     kept, fresh = (
-        PreparedImages(data.val, torch.arange(20), data.preprocessing, CPU, most_bytes=size)
+        PreprocessedImages(data.val, torch.arange(20), data.preprocessing, CPU, max_bytes=size)
         for size in (1 << 30, 0)
     )
     for _ in range(2):
@@ -243,8 +243,8 @@ def test_what_does_not_fit_is_made_anew_and_is_the_same():
 
 
 def test_parts_and_draws():
-    assert [len(part) for part in even_parts(torch.arange(257), 128)] == [86, 86, 85]
-    chosen = drawn(1000, 20, seed=1)
+    assert [len(part) for part in split_evenly(torch.arange(257), 128)] == [86, 86, 85]
+    chosen = sample_indices(1000, 20, seed=1)
     assert len(set(chosen.tolist())) == 20
-    assert torch.equal(chosen, drawn(1000, 20, seed=1))
-    assert sorted(drawn(5, 20, seed=0).tolist()) == [0, 1, 2, 3, 4]
+    assert torch.equal(chosen, sample_indices(1000, 20, seed=1))
+    assert sorted(sample_indices(5, 20, seed=0).tolist()) == [0, 1, 2, 3, 4]

@@ -9,7 +9,7 @@ import pytest
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import count
 from gnv2_nas.quality import QualityContext, get_estimator
-from gnv2_nas.quality.accuracy.trained import FEWEST_RIVALS, Rungs, TrainedAccuracy, short_recipe
+from gnv2_nas.quality.accuracy.trained import MIN_RIVALS, Rungs, TrainedAccuracy, short_recipe
 from gnv2_nas.training import TrainingPoint, default_recipe, train_network
 from tests.quality.estimator_contract import EstimatorContract
 from tests.quality.small_data import digits, small_context, small_networks
@@ -40,7 +40,7 @@ def point(step: int, accuracy: float | None, steps: int = 40) -> TrainingPoint:
 def rungs() -> Rungs:
     """Enough networks were at 60 to 66 % after a quarter of the steps."""
     rungs = Rungs()
-    for rival in range(FEWEST_RIVALS):
+    for rival in range(MIN_RIVALS):
         assert not rungs.stops(point(10, 0.60 + 0.02 * rival), MACS)
     return rungs
 
@@ -53,7 +53,7 @@ def test_the_lower_half_is_stopped_at_a_rung(rungs):
 def test_nothing_is_stopped_before_there_is_enough_to_compare():
     rungs = Rungs()
     stopped = [rungs.stops(point(10, 0.9 - 0.1 * number), MACS) for number in range(6)]
-    assert stopped == [False] * FEWEST_RIVALS + [True] * (6 - FEWEST_RIVALS)
+    assert stopped == [False] * MIN_RIVALS + [True] * (6 - MIN_RIVALS)
 
 
 def test_a_small_network_is_not_held_against_larger_ones(rungs):
@@ -75,7 +75,7 @@ def test_a_hopeless_network_scores_what_it_had_when_it_was_stopped():
     arch = small_networks(1)[0]
     estimator = TrainedAccuracy(None, small_context())
     steps = estimator.recipe.steps
-    for _ in range(FEWEST_RIVALS):
+    for _ in range(MIN_RIVALS):
         estimator.rungs.stops(point(steps // 4, 1.0, steps), macs=1)
     early = train_network(
         arch, digits(), estimator.recipe, None, stop_when=lambda now: now.step >= steps // 4

@@ -15,9 +15,9 @@ from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
-from gnv2_nas.quality.accuracy.journal import AccuracyJournal, Evaluated
+from gnv2_nas.quality.accuracy.journal import AccuracyJournal, AccuracyRecord
 from gnv2_nas.quality.trust.check import TrustPlan, make_panel
-from gnv2_nas.quality.trust.networks import BAND, budget_macs, draw_networks, varied_params
+from gnv2_nas.quality.trust.networks import BAND, budget_macs, sample_correlated, sample_networks
 from gnv2_nas.quality.trust.panel import (
     BETTER,
     CANNOT_TELL,
@@ -45,7 +45,7 @@ def space():
 
 @pytest.fixture(scope="module")
 def plan(space):
-    drawn = draw_networks(space, NETWORKS, seed=1)
+    drawn = sample_networks(space, NETWORKS, seed=1)
     return TrustPlan(space, load_dataset("digits", 32), drawn, RECIPE, seeds=2)
 
 
@@ -53,7 +53,7 @@ def panel_of(plan: TrustPlan, accuracy) -> TrustPanel:
     """The panel of networks whose training gave `accuracy(network, seed)`."""
     trainings = [
         [
-            Evaluated(each.architecture.id, seed, "", accuracy(each, seed), seconds=10.0)
+            AccuracyRecord(each.architecture.id, seed, "", accuracy(each, seed), seconds=10.0)
             for seed in range(plan.seeds)
         ]
         for each in plan.drawn.networks
@@ -73,7 +73,7 @@ def by_params(plan):
 
 
 def test_half_of_the_networks_are_inside_the_budget_band(space):
-    drawn = draw_networks(space, 9, budget=4e6)
+    drawn = sample_networks(space, 9, budget=4e6)
     assert drawn.band == pytest.approx((3.4e6, 4.6e6))
     assert len({each.architecture.id for each in drawn.networks}) == 9
     for each in drawn.networks:
@@ -81,12 +81,12 @@ def test_half_of_the_networks_are_inside_the_budget_band(space):
         assert each.counts.macs == macs
         assert each.in_band == (drawn.band[0] <= macs <= drawn.band[1])
     assert sum(each.in_band for each in drawn.networks) >= 5
-    assert drawn == draw_networks(space, 9, budget=4e6)
-    assert drawn != draw_networks(space, 9, budget=4e6, seed=1)
+    assert drawn == sample_networks(space, 9, budget=4e6)
+    assert drawn != sample_networks(space, 9, budget=4e6, seed=1)
 
 
 def test_without_a_budget_the_band_is_around_the_median(space):
-    low, high = draw_networks(space, 2).band
+    low, high = sample_networks(space, 2).band
     assert high / low == pytest.approx((1 + BAND) / (1 - BAND))
     rng = random.Random(3)
     assert low < median(count(space.sample(rng)).macs for _ in range(400)) < high
@@ -95,7 +95,7 @@ def test_without_a_budget_the_band_is_around_the_median(space):
 def test_networks_lean_to_one_side_as_those_that_a_search_ends_at(space):
     """Of genes that are each drawn for themselves, one in a thousand networks is like that."""
     rng = random.Random(0)
-    genotypes = [varied_params(space, rng) for _ in range(100)]
+    genotypes = [sample_correlated(space, rng) for _ in range(100)]
     placements = [
         [value for name, value in params.items() if name.startswith("placement")]
         for params in genotypes
@@ -108,13 +108,13 @@ def test_networks_lean_to_one_side_as_those_that_a_search_ends_at(space):
 
 def test_a_budget_that_the_space_does_not_have(space):
     with pytest.raises(InputError, match=r"no network of space 'tiny' .* it goes from .* MFLOPs"):
-        draw_networks(space, 4, budget=9e9)
+        sample_networks(space, 4, budget=9e9)
 
 
 def test_more_networks_than_the_band_has(tmp_path):
     space = space_of(tmp_path, SIX)
     with pytest.raises(InputError, match=r"only \d of 10000 random networks .* fewer --networks"):
-        draw_networks(space, 7)
+        sample_networks(space, 7)
 
 
 def test_budgets_are_of_multiply_adds():
@@ -128,7 +128,7 @@ def test_budgets_are_of_multiply_adds():
 
 def test_one_network_cannot_be_ordered(space):
     with pytest.raises(InputError, match="--networks must be 2 or more, but got 1"):
-        draw_networks(space, 1)
+        sample_networks(space, 1)
 
 
 def test_a_score_that_orders_networks_right_is_told_from_one_that_does_not(by_macs):
