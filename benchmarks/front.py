@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.table import machine, table
 from gnv2_nas.measurement import Measurement, measure
 from gnv2_nas.measurement.comparison import compare
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.objectives import loss
@@ -47,7 +47,7 @@ def run() -> Table:
 
 def front_table(record: StudyRecord) -> Table:
     """The members of the front, measured anew."""
-    members = front(record)
+    members = study_front(record)
     again = measure(
         [each.architecture for each in members],
         record.settings.device,

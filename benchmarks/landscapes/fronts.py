@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.landscapes.drawing import Params, draw_params, from_digits, to_digits
 from benchmarks.landscapes.truth import Matrix
-from gnv2_nas.search.analysis.pareto import non_dominated
+from gnv2_nas.search.analysis.pareto import is_non_dominated
 from gnv2_nas.space import SearchSpace
 
 GENERATIONS = 40
@@ -29,7 +29,7 @@ def evolve_front(
         children = [_child(space, rng.choice(kept), rng.choice(kept), rng) for _ in range(CHILDREN)]
         known = {to_digits(space, params) for params in (*kept, *children)}
         everyone = [from_digits(space, digits) for digits in sorted(known)]
-        on_front = non_dominated(losses_of(everyone))
+        on_front = is_non_dominated(losses_of(everyone))
         kept = [params for params, best in zip(everyone, on_front, strict=True) if best]
     return kept
 

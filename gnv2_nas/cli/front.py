@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.networks import latency_cells
-from gnv2_nas.search.analysis.pareto import nearest_to_budgets
+from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 
@@ -38,7 +38,7 @@ def _row(study: str, member: Candidate) -> tuple[str, ...]:
 def _nearest(record: StudyRecord) -> str:
     if not record.candidates:
         return "no network was evaluated yet"
-    nearest = nearest_to_budgets(record.candidates)
+    nearest = find_nearest_to_budgets(record.candidates)
     broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.violations.items())
     return (
         f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "

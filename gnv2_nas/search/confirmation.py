@@ -11,10 +11,10 @@ import msgspec
 from gnv2_nas.devices.lock import waiting_until
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
-from gnv2_nas.search.analysis.ablation import change_between
-from gnv2_nas.search.analysis.baselines import confirmed_among, measured_reference, side_by_side
-from gnv2_nas.search.analysis.neighbours import choose_changes, one_change_neighbours
+from gnv2_nas.search.analysis.ablation import find_single_change
+from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
 from gnv2_nas.search.analysis.recommendation import pick_recommended
+from gnv2_nas.search.analysis.variants import choose_variants, list_variants
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study.budgets import Params
 from gnv2_nas.search.study.records import Candidate
@@ -49,7 +49,7 @@ def finish(loop: SearchLoop, changes: int) -> list[str]:
 
 def _unconfirmed(loop: SearchLoop) -> list[str]:
     members = [each for each in loop.front if each.latency is not None]
-    confirmed = len(confirmed_among(members, loop.store.confirmed()))
+    confirmed = len(select_confirmed(members, loop.store.confirmed()))
     if confirmed == len(members) or not loop.store.settings.measures:
         return []
     why = "the time limit" if _fitting(loop, len(members)) < 2 else "it went on changing"
@@ -74,10 +74,10 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
     # All of them, the confirmed included: they are compared with each other.
     for _ in range(ROUNDS):
         confirmed = set(loop.store.confirmed())
-        again = {each.number for each in confirmed_among(loop.front, confirmed)}
+        again = {each.number for each in select_confirmed(loop.front, confirmed)}
         new = [each for each in loop.front if each.number not in again]
         pair = _to_compare(loop)
-        if not new and (len(pair) < 2 or side_by_side(*pair)):
+        if not new and (len(pair) < 2 or share_rounds(*pair)):
             return
         old = [each for each in loop.front if each.number in again]
         others = [loop.candidates[number] for number in sorted(beside)]
@@ -93,7 +93,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
 
 def _to_compare(loop: SearchLoop) -> list[Candidate]:
     """The recommended network and the stock network, which may be one."""
-    pair = _recommend(loop, loop.front), measured_reference(loop.candidates.values())
+    pair = _recommend(loop, loop.front), find_measured_stock(loop.candidates.values())
     return [each for each in pair if each is not None and each.latency is not None]
 
 
@@ -170,11 +170,11 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> Tr
         return Tried()
     new = [
         change
-        for change in one_change_neighbours(space, params)
+        for change in list_variants(space, params)
         if change.architecture.id not in proposals.seen
     ]
     rng = random.Random(recommended.architecture.id)
-    chosen = choose_changes(new, limit, rng, loop.store.settings.budgets)
+    chosen = choose_variants(new, limit, rng, loop.store.settings.budgets)
     if not chosen:
         return Tried()
     loop.report(f"trying {len(chosen)} changes to the recommended network")
@@ -183,7 +183,7 @@ def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> Tr
     before = set(loop.candidates)
     if not loop.store.settings.measures:
         return Tried(len(batch), loop.evaluate(batch, deadline=loop.deadline))
-    stock = measured_reference(loop.candidates.values())
+    stock = find_measured_stock(loop.candidates.values())
     others = [recommended, *([stock] if stock else []), *loop.front]
     beside = list({each.number: each for each in others}.values())
     beside = beside[: max(NETWORKS_AT_ONCE - len(batch), 2)]
@@ -201,4 +201,4 @@ def _tried_last(loop: SearchLoop) -> int:
 def _tried_already(loop: SearchLoop, base: Candidate) -> int:
     """Changes to `base` that an earlier run, or another process, has evaluated."""
     changes = [each for each in loop.candidates.values() if each.origin == "change"]
-    return sum(change_between(base, each) is not None for each in changes)
+    return sum(find_single_change(base, each) is not None for each in changes)

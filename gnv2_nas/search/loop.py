@@ -14,9 +14,9 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.comparison import pooled
-from gnv2_nas.search.analysis.baselines import published_name, stock_networks
+from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
-from gnv2_nas.search.analysis.pareto import front_of
+from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError
 from gnv2_nas.search.evaluate import Evaluator, Score, in_one_reference
 from gnv2_nas.search.pace import Deadline
@@ -67,7 +67,7 @@ class SearchLoop:
         self.baselines = {candidate.baseline for candidate in past if candidate.baseline}
         searched = [candidate for candidate in past if candidate.searched]
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
-        self.front = front_of(past, store.settings.objectives)
+        self.front = pareto_front(past, store.settings.objectives)
         self.failed: list[WorkerError] = []
         self._failed_in_a_row: list[WorkerError] = []
         self._has_reference = False
@@ -135,14 +135,14 @@ class SearchLoop:
 
     def _evaluate_baselines(self) -> None:
         """Stock networks first: those inside the space seed the sampler, all are labelled."""
-        stock = stock_networks(self.space)
+        stock = list_stock_networks(self.space)
         networks = {name: arch for name, arch in stock.items() if name not in self.baselines}
         if not networks:
             return
         self.report("measuring stock networks")
         deadline = self.time.for_stock
         # The one that all are compared with is there in any case.
-        names = sorted(networks, key=lambda name: published_name(name) != REFERENCE)
+        names = sorted(networks, key=lambda name: preset_name(name) != REFERENCE)
         found = self.evaluator.scores(
             [networks[name] for name in names], deadline=deadline, at_least=1
         )
@@ -216,7 +216,9 @@ class SearchLoop:
                 self._correct(candidate, latency)
         if later:
             # Some may have left the front, so that others are on it again.
-            self.front = front_of(list(self.candidates.values()), self.store.settings.objectives)
+            self.front = pareto_front(
+                list(self.candidates.values()), self.store.settings.objectives
+            )
         self.report("keeping")
         return len(scored)
 
@@ -265,7 +267,7 @@ class SearchLoop:
             return
         self.candidates[candidate.number] = candidate
         # What is dominated once stays dominated: the front and the newcomer decide.
-        self.front = front_of([*self.front, candidate], self.store.settings.objectives)
+        self.front = pareto_front([*self.front, candidate], self.store.settings.objectives)
         if candidate.searched:
             self.evaluated += 1
             self.feasible += candidate.feasible

@@ -19,7 +19,7 @@ from gnv2_nas.files.writing import check_writable, content_hash
 from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.base import check_space_matches
 from gnv2_nas.quality.registry import check_has_images
-from gnv2_nas.search.analysis.evidence import default_quality
+from gnv2_nas.search.analysis.trust import choose_quality
 from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
@@ -39,7 +39,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
     space: str = defaults.SPACE
     device: str = defaults.DEVICE
     quality: str = ""
-    """NAME or NAME:FILE; "" for what the evidence on the space favours (`default_quality`)."""
+    """NAME or NAME:FILE; "" for what the evidence on the space favours (`choose_quality`)."""
     data: str = ""
     """A folder of class folders, or "digits"; "" for none."""
     objectives: str = defaults.OBJECTIVES
@@ -93,7 +93,7 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     objectives = parse_objectives(request.objectives)
     space = load_space(request.space)
     if not request.quality:
-        request = msgspec.structs.replace(request, quality=default_quality(space))
+        request = msgspec.structs.replace(request, quality=choose_quality(space))
     estimator = check_estimator(request.quality)
     check_sampler(request.sampler)
     data = _checked_data(request.data, estimator)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.report import write_report
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import StudyRecord
 from tests.report.conftest import Opened, open_file
 from tests.report.studies import searched, study, typical
@@ -90,11 +90,11 @@ def test_every_candidate_is_a_point(opened: Opened) -> None:
             .reduce((sum, trace) => sum + trace.customdata.length, 0)"""
     )
     assert drawn == len(RECORD.candidates)
-    assert opened.page.locator("#front-plot .points path").count() >= len(front(RECORD))
+    assert opened.page.locator("#front-plot .points path").count() >= len(study_front(RECORD))
 
 
 def test_hover_shows_the_architecture(opened: Opened) -> None:
-    member = next(one for one in front(RECORD) if not one.baseline)
+    member = next(one for one in study_front(RECORD) if not one.baseline)
     opened.page.mouse.move(*point_at(opened, member.number))
     hover = opened.page.wait_for_selector("#front-plot .hovertext")
     assert hover is not None
@@ -115,13 +115,13 @@ def test_no_two_elements_share_an_id(opened: Opened) -> None:
 
 
 def test_a_click_finds_the_row(opened: Opened) -> None:
-    member = next(one for one in front(RECORD) if not one.baseline)
+    member = next(one for one in study_front(RECORD) if not one.baseline)
     opened.page.mouse.click(*point_at(opened, member.number))
     opened.page.wait_for_selector(f"#trial-{member.number}.found")
 
 
 def test_the_table_downloads_architectures(opened: Opened) -> None:
-    member = front(RECORD)[0]
+    member = study_front(RECORD)[0]
     with opened.page.expect_download() as download:
         opened.page.locator(f"#trial-{member.number} a[download]").click()
     text = Path(download.value.path()).read_text()
@@ -152,7 +152,7 @@ def test_a_reference_can_be_copied(opened: Opened) -> None:
     opened.page.locator("tbody .copy").first.click()
     opened.page.get_by_text("copied", exact=True).wait_for()
     copied = opened.page.evaluate("navigator.clipboard.readText()")
-    assert copied == f"demo:{front(RECORD)[0].number}"
+    assert copied == f"demo:{study_front(RECORD)[0].number}"
 
 
 def test_nothing_on_the_page_sends_the_chart_away(opened: Opened) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnv2_nas.search.analysis.ablation import change_between
+from gnv2_nas.search.analysis.ablation import find_single_change
 from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.pace import Deadline
@@ -34,7 +34,7 @@ def test_changes_are_made_to_the_best_network_that_the_space_can_change(folder):
     bases = [
         each
         for each in candidates
-        if all(change_between(each, one) is not None for one in changed(candidates))
+        if all(find_single_change(each, one) is not None for one in changed(candidates))
     ]
     assert len(changed(candidates)) == 4
     assert any(each.origin != "change" and each.params for each in bases)

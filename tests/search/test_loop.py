@@ -10,8 +10,8 @@ import torch
 
 from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.nn import build_model
-from gnv2_nas.search.analysis.convergence import FEWEST
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.convergence import MIN_EVALUATIONS
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.engine.workers import WorkerError
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
@@ -86,7 +86,7 @@ def test_a_front_that_no_longer_grows_ends_the_search_if_asked(folder):
     opened = session(folder, trials=280, sampler="random", stop_when_flat=True)
     assert opened.loop().run() == "the front grew by less than 0.5% in 64 networks"
     number = len(opened.store.record().candidates)
-    assert FEWEST <= number < 280
+    assert MIN_EVALUATIONS <= number < 280
     # Not asked, it goes on.
     again = session(folder, trials=number - STOCK + 1, sampler="random")
     assert again.loop().run() == "all trials are done"
@@ -181,7 +181,7 @@ def fvcore_macs(arch):
 
 def test_no_network_on_the_front_breaks_a_budget_when_fvcore_counts_it(folder):
     record = searched(folder, trials=6, budgets=("0.5MFLOPs", "0.3Mparams")).store.record()
-    members = front(record)
+    members = study_front(record)
     assert len(members) >= 3
     for each in members:
         assert fvcore_macs(each.architecture) == each.counts.macs <= 0.5e6

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from gnv2_nas.report.figures.traces import DIM, FRONT
 from gnv2_nas.search.analysis.convergence import (
     PATIENCE,
-    GainLeft,
-    gain_left,
-    history_of,
+    ExpectedGain,
+    accumulate_hypervolume,
+    estimate_gain,
     is_flat,
-    scaled_losses,
+    scale_losses,
 )
 from gnv2_nas.search.study.metrics import format_share
 from gnv2_nas.search.study.records import StudyRecord
@@ -55,7 +55,7 @@ class ConvergenceInfo(msgspec.Struct, frozen=True):
     trials: list[int]
     random: RandomLine | None
     """None where there was no random design, or nothing else."""
-    left: GainLeft | None
+    left: ExpectedGain | None
     recent: float
     """Growth over the last `PATIENCE` evaluations, as a share."""
     flat: bool
@@ -64,8 +64,8 @@ class ConvergenceInfo(msgspec.Struct, frozen=True):
 def _convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
     """What to draw; None where too little was evaluated, or nothing is feasible."""
     candidates = record.candidates
-    scaled = scaled_losses(candidates, record.settings.objectives)
-    history = history_of(scaled)
+    scaled = scale_losses(candidates, record.settings.objectives)
+    history = accumulate_hypervolume(scaled)
     if len(history) < FEWEST_DRAWN or history[-1] <= 0:
         return None
     grown = np.flatnonzero(np.diff(history, prepend=-1.0) > 0)
@@ -77,7 +77,7 @@ def _convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
         y=[round(float(history[row]), 5) for row in rows],
         trials=[candidates[row].number for row in rows],
         random=_random_line(record, scaled),
-        left=gain_left(history, min(LOOKED_AHEAD, len(history))),
+        left=estimate_gain(history, min(LOOKED_AHEAD, len(history))),
         recent=float(1 - before / history[-1]),
         flat=is_flat(history),
     )
@@ -93,7 +93,7 @@ def _random_line(record: StudyRecord, scaled: NDArray[np.float64]) -> RandomLine
     orders = int(np.clip(_ORDERED // len(design), 1, _ORDERS))
     found = np.array(
         [
-            history_of(scaled[[*stock, *rng.permutation(design)]])[len(stock) :]
+            accumulate_hypervolume(scaled[[*stock, *rng.permutation(design)]])[len(stock) :]
             for _ in range(orders)
         ]
     )

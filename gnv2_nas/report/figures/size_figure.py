@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from gnv2_nas.report.figures import traces
 from gnv2_nas.report.figures.layout import extents, label_positions
 from gnv2_nas.report.figures.points import Groups, group
-from gnv2_nas.search.analysis.pareto import front_of
+from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.study.metrics import Term, term
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 from gnv2_nas.stats.rank_agreement import kendall_tau
@@ -54,9 +54,9 @@ def _shared(record: StudyRecord) -> tuple[int, int, int] | None:
     objectives = record.settings.objectives
     if "quality" not in objectives or "params" in objectives:
         return None
-    by_score = {one.number for one in front_of(record.candidates, objectives)}
+    by_score = {one.number for one in pareto_front(record.candidates, objectives)}
     sized = [_with_size_as_quality(one) for one in record.candidates if one.quality is not None]
-    by_size = {one.number for one in front_of(sized, objectives)}
+    by_size = {one.number for one in pareto_front(sized, objectives)}
     return len(by_score & by_size), len(by_score), len(by_size)
 
 

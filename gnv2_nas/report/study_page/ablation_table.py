@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gnv2_nas.report.study_page.wording import best_word, reference
-from gnv2_nas.search.analysis.ablation import Effect, MeasuredChange
+from gnv2_nas.search.analysis.ablation import Ablation, Difference
 from gnv2_nas.search.study.metrics import Term, format_accuracy, format_score, term
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
@@ -16,7 +16,7 @@ _TOLD = 3
 _UNCLEAR = "cannot be told"
 
 
-class PartRow(msgspec.Struct, frozen=True):
+class AblationRow(msgspec.Struct, frozen=True):
     """One change, ready to be shown."""
 
     text: str
@@ -26,21 +26,21 @@ class PartRow(msgspec.Struct, frozen=True):
     """Value and remark of each column."""
 
 
-class PartCosts(msgspec.Struct, frozen=True):
+class AblationTable(msgspec.Struct, frozen=True):
     """What the box shows."""
 
     lead: str
     sentences: tuple[str, ...]
     columns: tuple[str, ...]
-    rows: tuple[PartRow, ...]
+    rows: tuple[AblationRow, ...]
 
 
-def part_costs(
+def make_ablation_table(
     record: StudyRecord,
-    changes: Sequence[MeasuredChange],
+    changes: Sequence[Ablation],
     members: Sequence[Candidate],
     recommended: Candidate | None,
-) -> PartCosts | None:
+) -> AblationTable | None:
     """The box about `changes`, all of one network; None where no change was evaluated."""
     if not changes:
         return None
@@ -52,7 +52,7 @@ def part_costs(
     titles = ("latency, ms", quality.column_title)
     on_front = {one.number for one in members}
     then = "" if recommended is base else f", the {best_word(record)} {_of_what(recommended)}"
-    return PartCosts(
+    return AblationTable(
         lead=(
             f"{reference(record, base)}{then}, with one thing changed at a time and all else the "
             "same; every network was evaluated."
@@ -62,7 +62,7 @@ def part_costs(
         ),
         columns=(*(title for title, one in zip(titles, shown, strict=True) if one), "MFLOPs"),
         rows=tuple(
-            PartRow(
+            AblationRow(
                 change.text,
                 reference(record, change.changed),
                 change.changed.number in on_front,
@@ -73,11 +73,11 @@ def part_costs(
     )
 
 
-def _tells(change: MeasuredChange) -> bool:
+def _tells(change: Ablation) -> bool:
     return any(effect is not None and effect.certain for effect in (change.latency, change.quality))
 
 
-def change_sentence(change: MeasuredChange, quality: Term) -> str:
+def change_sentence(change: Ablation, quality: Term) -> str:
     """ "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.21 of the Zen-score."."""
     subject, _, values = change.text.partition(": ")
     lead = "removing it" if change.removes else values
@@ -87,27 +87,27 @@ def change_sentence(change: MeasuredChange, quality: Term) -> str:
     return f"{subject[:1].upper()}{subject[1:]}: {lead} {' and '.join(parts)}."
 
 
-def _latency_words(effect: Effect) -> str:
+def _latency_words(effect: Difference) -> str:
     if not effect.certain:
         low, high = (_signed(end, "{:.2f}".format) for end in (effect.low, effect.high))
         return f"has an effect on latency that {_UNCLEAR} ({low} to {high} ms)"
-    verb = "saves" if effect.difference < 0 else "costs"
-    return f"{verb} {abs(effect.difference):.2f} ± {effect.half:.2f} ms"
+    verb = "saves" if effect.value < 0 else "costs"
+    return f"{verb} {abs(effect.value):.2f} ± {effect.half_width:.2f} ms"
 
 
-def _macs_words(change: MeasuredChange) -> str:
+def _macs_words(change: Ablation) -> str:
     more = _more_macs(change)
     return f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs"
 
 
-def _quality_words(effect: Effect, quality: Term) -> str:
+def _quality_words(effect: Difference, quality: Term) -> str:
     if effect.low == effect.high == 0:
         return f"leaves the {quality.in_text} as it is"
     if not effect.certain:
         noise = f" (luck is up to {quality.format_noise()})" if quality.noise else ""
         return f"has an effect on the {quality.in_text} that {_UNCLEAR}{noise}"
-    verb = "loses" if effect.difference < 0 else "brings"
-    size = _size(quality, abs(effect.difference))
+    verb = "loses" if effect.value < 0 else "brings"
+    size = _size(quality, abs(effect.value))
     unit = " percentage points of" if quality.is_accuracy else " of the"
     return f"{verb} {size}{unit} {quality.in_text}"
 
@@ -119,9 +119,7 @@ def _size(quality: Term, amount: float) -> str:
     return format_score(amount) if amount >= 10 else f"{amount:.2g}"
 
 
-def _cells(
-    change: MeasuredChange, quality: Term, shown: Sequence[bool]
-) -> tuple[tuple[str, str], ...]:
+def _cells(change: Ablation, quality: Term, shown: Sequence[bool]) -> tuple[tuple[str, str], ...]:
     cells = [
         _cell(change.latency, "{:.2f}".format),
         _cell(change.quality, lambda amount: _size(quality, amount)),
@@ -130,13 +128,13 @@ def _cells(
     return (*(cell for cell, one in zip(cells, shown, strict=True) if one), (macs, ""))
 
 
-def _cell(effect: Effect | None, size: Callable[[float], str]) -> tuple[str, str]:
+def _cell(effect: Difference | None, size: Callable[[float], str]) -> tuple[str, str]:
     if effect is None:
         return "–", ""
     if effect.certain:
-        half = f"± {size(effect.half)}" if effect.half else ""
-        return _signed(effect.difference, size), half
-    if not effect.half:
+        half = f"± {size(effect.half_width)}" if effect.half_width else ""
+        return _signed(effect.value, size), half
+    if not effect.half_width:
         return "no change", ""
     return _UNCLEAR, f"{_signed(effect.low, size)} to {_signed(effect.high, size)}"
 
@@ -145,7 +143,7 @@ def _signed(amount: float, size: Callable[[float], str]) -> str:
     return f"{'−' if amount < 0 else '+'}{size(abs(amount))}"
 
 
-def _more_macs(change: MeasuredChange) -> float:
+def _more_macs(change: Ablation) -> float:
     """Millions of multiply-adds more than before."""
     return (change.changed.counts.macs - change.base.counts.macs) / 1e6
 

@@ -24,8 +24,8 @@ from gnv2_nas.report.study_page.wording import (
     terms_of,
     values,
 )
-from gnv2_nas.search.analysis.baselines import published_name
-from gnv2_nas.search.analysis.pareto import nearest_to_budgets
+from gnv2_nas.search.analysis.baselines import preset_name
+from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import Gain, Recommendation
 from gnv2_nas.search.study.metrics import term
 from gnv2_nas.search.study.records import Candidate, StudyRecord
@@ -70,7 +70,7 @@ def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
 
 
 def _without_stock(record: StudyRecord) -> str:
-    outside = any(published_name(one.baseline) == REFERENCE for one in record.candidates)
+    outside = any(preset_name(one.baseline) == REFERENCE for one in record.candidates)
     if not outside:
         return f"This study holds no {STOCK_TITLE}, so there is no gain to state."
     score = record.quality_info.in_text
@@ -82,7 +82,7 @@ def _no_front(record: StudyRecord) -> str:
         return "Nothing has been evaluated yet, so there is nothing to recommend."
     if any(candidate.feasible for candidate in record.candidates):
         return "No network that keeps the budgets has a value for every objective yet."
-    nearest = nearest_to_budgets(record.candidates)
+    nearest = find_nearest_to_budgets(record.candidates)
     return (
         f"None of the {len(record.candidates):,} networks evaluated keeps every budget. "
         f"Nearest is {reference(record, nearest)}, {over_budget(nearest)}."

@@ -11,7 +11,7 @@ from importlib import metadata
 
 from gnv2_nas.measurement.comparison import check_budget
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.search.analysis.baselines import confirmed_among
+from gnv2_nas.search.analysis.baselines import select_confirmed
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 NAMED = 5
@@ -26,7 +26,7 @@ def confirmation_sentence(members: Sequence[Candidate], confirmed: Set[int] = fr
         confirmed: numbers of the trials whose latency was measured again.
     """
     measured = [one for one in members if one.latency is not None]
-    again = confirmed_among(measured, confirmed)
+    again = select_confirmed(measured, confirmed)
     if not confirmed or not measured:
         return ""
     # Later rounds replace what was measured in earlier ones, for those that are in them.

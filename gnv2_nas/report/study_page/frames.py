@@ -47,7 +47,7 @@ from typing import Any
 import pandas as pd
 
 from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 
 _KINDS_SHOWN = 4
@@ -181,7 +181,7 @@ def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def candidate_rows(record: StudyRecord) -> list[dict[str, Any]]:
     """The rows of `candidates_frame` as plain values; None where nothing was measured."""
-    members = {candidate.number for candidate in front(record)}
+    members = {candidate.number for candidate in study_front(record)}
     return [_row(candidate, candidate.number in members) for candidate in record.candidates]
 
 

@@ -16,15 +16,15 @@ from gnv2_nas.report.figures.convergence_figure import (
 from gnv2_nas.report.figures.front_figure import _front_figure, _front_info
 from gnv2_nas.report.figures.size_figure import _size_figure, _size_info, sentences
 from gnv2_nas.report.offline import figure_json, render
-from gnv2_nas.report.study_page.ablation_table import part_costs
+from gnv2_nas.report.study_page.ablation_table import make_ablation_table
 from gnv2_nas.report.study_page.answer import Answer
 from gnv2_nas.report.study_page.conditions import cautions, conditions, confirmation_sentence
 from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
 from gnv2_nas.report.study_page.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.study_page.trust_box import TrustBox
 from gnv2_nas.report.study_page.wording import best_word, next_command, reference
-from gnv2_nas.search.analysis.ablation import MeasuredChange
-from gnv2_nas.search.analysis.convergence import BEYOND
+from gnv2_nas.search.analysis.ablation import Ablation
+from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation
 from gnv2_nas.search.study.metrics import format_share, term
 from gnv2_nas.search.study.records import Candidate, StudyRecord
@@ -36,7 +36,7 @@ def page(
     found: Recommendation,
     answer: Answer,
     trust: TrustBox | None,
-    changes: Sequence[MeasuredChange],
+    changes: Sequence[Ablation],
 ) -> str:
     """The HTML of the report."""
     members, recommended = found.front, found.recommended
@@ -59,8 +59,8 @@ def page(
         "front_figure": figure_json(_front_figure(info)) if info.groups.drawn else None,
         "size_figure": figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
         "confirmation": confirmation_sentence(members, record.confirmed),
-        "parts": part_costs(record, changes, members, recommended),
-        "beyond": format_share(BEYOND),
+        "parts": make_ablation_table(record, changes, members, recommended),
+        "beyond": format_share(REFERENCE_MARGIN),
         "has_design": convergence is not None and convergence.random is not None,
         "convergence": convergence and figure_json(_convergence_figure(convergence)),
         "convergence_sentences": convergence_sentences(convergence) if convergence else [],

@@ -14,9 +14,9 @@ from gnv2_nas.report.study_page.answer import write_answer
 from gnv2_nas.report.study_page.frames import candidate_rows, frame_of
 from gnv2_nas.report.study_page.page import page
 from gnv2_nas.report.study_page.trust_box import trust_box, trust_sentence
-from gnv2_nas.search.analysis.ablation import MeasuredChange, measured_changes
-from gnv2_nas.search.analysis.evidence import trust_of
+from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
 from gnv2_nas.search.analysis.recommendation import Recommendation, recommend
+from gnv2_nas.search.analysis.trust import find_study_trust
 from gnv2_nas.search.study.records import StudyRecord
 
 
@@ -32,8 +32,8 @@ def write(record: StudyRecord, folder: Path) -> ReportFiles:
     answer = write_answer(record, found)
     rows = candidate_rows(record)
     frame = frame_of(rows)
-    panel = trust_of(record)
-    changes = measured_changes(record)
+    panel = find_study_trust(record)
+    changes = find_ablations(record)
     trust = trust_box(record, panel)
     html = page(record, frame, found, answer, trust, changes)
     json = _json(record, rows, found, answer.headline, trust_sentence(record, panel), changes)
@@ -48,7 +48,7 @@ def _json(
     found: Recommendation,
     headline: str,
     trust: str,
-    changes: Sequence[MeasuredChange],
+    changes: Sequence[Ablation],
 ) -> bytes:
     """The rows of the CSV with genotype and architecture as objects, and what the page says."""
     document: dict[str, Any] = {

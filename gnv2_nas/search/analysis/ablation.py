@@ -10,17 +10,17 @@ import msgspec
 
 from gnv2_nas.measurement.comparison import compare
 from gnv2_nas.measurement.record import Errors, Measurement
-from gnv2_nas.search.analysis.neighbours import Values
+from gnv2_nas.search.analysis.variants import Changes
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 from gnv2_nas.space import describe_change, is_removal
 
 
-class Effect(msgspec.Struct, frozen=True):
-    """A value of the changed network less that of the other."""
+class Difference(msgspec.Struct, frozen=True):
+    """A value of the changed network minus that of the base network."""
 
-    difference: float
+    value: float = msgspec.field(name="difference")
     low: float
-    """Lower end of the 95 % interval, or of what is luck; `difference` where it is exact."""
+    """Lower end of the 95 % interval, or of the noise; equal to `value` where it is exact."""
     high: float
 
     @property
@@ -29,20 +29,20 @@ class Effect(msgspec.Struct, frozen=True):
         return self.low > 0 or self.high < 0
 
     @property
-    def half(self) -> float:
+    def half_width(self) -> float:
         """Half the width of the interval."""
         return (self.high - self.low) / 2
 
 
-class MeasuredChange(msgspec.Struct, frozen=True):
+class Ablation(msgspec.Struct, frozen=True):
     """A change, and what it did."""
 
-    values: Values
+    values: Changes
     base: Candidate
     changed: Candidate
-    latency: Effect | None
+    latency: Difference | None
     """Milliseconds; None where either was not measured, or under other conditions."""
-    quality: Effect | None
+    quality: Difference | None
     """In the unit of the study's estimator; None where either has no score."""
 
     @property
@@ -55,7 +55,7 @@ class MeasuredChange(msgspec.Struct, frozen=True):
         return is_removal(self.values)
 
 
-def measured_changes(record: StudyRecord) -> list[MeasuredChange]:
+def find_ablations(record: StudyRecord) -> list[Ablation]:
     """All one-change neighbours of the network whose parts were asked about, best known first.
 
     It is the one that most candidates of origin "change" are a change of. Neighbours that the
@@ -66,19 +66,19 @@ def measured_changes(record: StudyRecord) -> list[MeasuredChange]:
         return []
     noise = record.quality_info.noise
     changes = [
-        MeasuredChange(
-            values, base, one, latency_effect(base, one), quality_effect(base, one, noise)
+        Ablation(
+            values, base, one, latency_difference(base, one), quality_difference(base, one, noise)
         )
         for one in record.candidates
-        if (values := change_between(base, one)) is not None
+        if (values := find_single_change(base, one)) is not None
     ]
     return sorted(changes, key=_weight)
 
 
-def _weight(change: MeasuredChange) -> tuple[bool, float]:
+def _weight(change: Ablation) -> tuple[bool, float]:
     """Certain effects on latency first, the largest saving before the largest cost."""
     effect = change.latency or change.quality
-    return effect is None or not effect.certain, effect.difference if effect else 0.0
+    return effect is None or not effect.certain, effect.value if effect else 0.0
 
 
 def _base(candidates: Sequence[Candidate]) -> Candidate | None:
@@ -87,7 +87,7 @@ def _base(candidates: Sequence[Candidate]) -> Candidate | None:
         other.number
         for one in changed
         for other in candidates
-        if change_between(other, one) is not None
+        if find_single_change(other, one) is not None
     )
     found = [one for one in candidates if neighbours[one.number]]
     return max(
@@ -97,7 +97,7 @@ def _base(candidates: Sequence[Candidate]) -> Candidate | None:
     )
 
 
-def change_between(base: Candidate, other: Candidate) -> Values | None:
+def find_single_change(base: Candidate, other: Candidate) -> Changes | None:
     """The one change from a network to another, gene → values; None where it is not just one."""
     if base.params.keys() != other.params.keys() or base.architecture == other.architecture:
         return None
@@ -109,11 +109,11 @@ def change_between(base: Candidate, other: Candidate) -> Values | None:
     return values if len(values) == 1 or _one_part_left_out(values) else None
 
 
-def _one_part_left_out(values: Values) -> bool:
+def _one_part_left_out(values: Changes) -> bool:
     return len({name.partition(".")[0] for name in values}) == 1 and is_removal(values)
 
 
-def latency_effect(base: Candidate, changed: Candidate) -> Effect | None:
+def latency_difference(base: Candidate, changed: Candidate) -> Difference | None:
     """Milliseconds more, by the ratio of two measurements on one device.
 
     Of one batch the rounds are shared and the interval is narrow; where a measurement does not
@@ -130,7 +130,7 @@ def latency_effect(base: Candidate, changed: Candidate) -> Effect | None:
         half = math.hypot(_half(base.latency), _half(changed.latency))
         interval = ratio * math.exp(-half), ratio * math.exp(half)
     low, high = (base.latency.ms * (end - 1) for end in interval)
-    return Effect(base.latency.ms * (ratio - 1), low, high)
+    return Difference(base.latency.ms * (ratio - 1), low, high)
 
 
 def _half(latency: Measurement) -> float:
@@ -139,9 +139,9 @@ def _half(latency: Measurement) -> float:
     return math.log(high / low) / 2
 
 
-def quality_effect(base: Candidate, changed: Candidate, noise: float) -> Effect | None:
+def quality_difference(base: Candidate, changed: Candidate, noise: float) -> Difference | None:
     """How much more quality; differences up to `noise` are luck."""
     if base.quality is None or changed.quality is None:
         return None
     difference = changed.quality - base.quality
-    return Effect(difference, difference - noise, difference + noise)
+    return Difference(difference, difference - noise, difference + noise)

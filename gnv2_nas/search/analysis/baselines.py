@@ -13,12 +13,12 @@ from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.space import SearchSpace
 
 
-def published_name(label: str) -> str:
-    """The preset that a label of `stock_networks` speaks of."""
+def preset_name(label: str) -> str:
+    """The preset that a label of `list_stock_networks` speaks of."""
     return label.partition(" ")[0]
 
 
-def stock_networks(space: SearchSpace) -> dict[str, Architecture]:
+def list_stock_networks(space: SearchSpace) -> dict[str, Architecture]:
     """Label → published network, with the classes of the space.
 
     At its own resolution where the space has that, else at the nearest the space has; the label
@@ -33,7 +33,7 @@ def stock_networks(space: SearchSpace) -> dict[str, Architecture]:
     return networks
 
 
-def confirmed_among(members: Iterable[Candidate], confirmed: Set[int]) -> list[Candidate]:
+def select_confirmed(members: Iterable[Candidate], confirmed: Set[int]) -> list[Candidate]:
     """The members whose latency is that of a measurement at the end of a search.
 
     A later search of the same study may average it with another one: then it is not any more.
@@ -48,7 +48,7 @@ def confirmed_among(members: Iterable[Candidate], confirmed: Set[int]) -> list[C
     ]
 
 
-def side_by_side(one: Candidate, other: Candidate) -> bool:
+def share_rounds(one: Candidate, other: Candidate) -> bool:
     """Whether two latencies were taken in the same rounds."""
     if one.latency is None or other.latency is None:
         return False
@@ -56,10 +56,10 @@ def side_by_side(one: Candidate, other: Candidate) -> bool:
     return one.number == other.number or (same and bool(one.latency.batch))
 
 
-def measured_reference(candidates: Iterable[Candidate]) -> Candidate | None:
+def find_measured_stock(candidates: Iterable[Candidate]) -> Candidate | None:
     """The stock network that a study is compared with, if it was measured."""
     for each in candidates:
-        if published_name(each.baseline) == REFERENCE and each.latency is not None:
+        if preset_name(each.baseline) == REFERENCE and each.latency is not None:
             return each
     return None
 
@@ -102,7 +102,7 @@ def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> tuple[floa
 def _together(candidate: Candidate, stock: Candidate) -> bool:
     """Whether both were measured in the same rounds, by a version that kept the parts of errors."""
     measured = [each.latency for each in (candidate, stock) if each.latency is not None]
-    return side_by_side(candidate, stock) and all(each.errors != Errors() for each in measured)
+    return share_rounds(candidate, stock) and all(each.errors != Errors() for each in measured)
 
 
 def _is_reference(stock: Candidate) -> bool:

@@ -9,31 +9,31 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.analysis.pareto import hypervolume_gain, non_dominated
+from gnv2_nas.search.analysis.pareto import hypervolume_gain, is_non_dominated
 from gnv2_nas.search.study.objectives import loss
 from gnv2_nas.search.study.records import Candidate, ObjectiveName
 
 Array = NDArray[np.float64]
 
-BEYOND = 0.1
+REFERENCE_MARGIN = 0.1
 """How far the reference lies beyond the worst of the front, in ranges of the front: so its
 extremes count something too (Ishibuchi et al., "How to specify a reference point in hypervolume
 calculation", Evolutionary Computation 26, 2018)."""
 
 PATIENCE = 64
 TOLERANCE = 0.005
-FEWEST = 120
+MIN_EVALUATIONS = 120
 """Evaluations before which no search is called flat."""
 
-FEWEST_FOR_ESTIMATE = 40
+MIN_FOR_ESTIMATE = 40
 TREND = 0.5
 """Standard deviation, in logs, of how gains to come differ in size from those of late."""
 RESAMPLES = 1000
 _Z = 1.645
-_LEAST = 1e-12
+_MIN_GAIN = 1e-12
 
 
-class GainLeft(msgspec.Struct, frozen=True):
+class ExpectedGain(msgspec.Struct, frozen=True):
     """What further evaluations would add to the hypervolume, as shares of what there is.
 
     Nobody knows how a search goes on: this is a range between assumptions, and no interval that
@@ -52,20 +52,20 @@ class GainLeft(msgspec.Struct, frozen=True):
 def hypervolume_history(
     candidates: Sequence[Candidate], objectives: Sequence[ObjectiveName]
 ) -> Array:
-    """(n,) hypervolume after each evaluation, as a share of the box that `scaled_losses` spans.
+    """(n,) hypervolume after each evaluation, as a share of the box that `scale_losses` spans.
 
     Never falls. A candidate that breaks a budget, or lacks a value, adds nothing. One pass: ten
     thousand candidates in two objectives take a quarter of a second, in three twice that.
     """
-    return history_of(scaled_losses(candidates, objectives))
+    return accumulate_hypervolume(scale_losses(candidates, objectives))
 
 
-def scaled_losses(candidates: Sequence[Candidate], objectives: Sequence[ObjectiveName]) -> Array:
+def scale_losses(candidates: Sequence[Candidate], objectives: Sequence[ObjectiveName]) -> Array:
     """(n, k) losses between 0, the best of any candidate, and 1, the reference of hypervolumes.
 
-    The box is that of the front of all candidates, and `BEYOND` more towards the worse: so it
-    moves as the front grows, and histories compare within one call only. Where the front has no
-    extent the range of all feasible candidates stands for it. Rows that are not feasible are NaN.
+    The box spans the front of all candidates and `REFERENCE_MARGIN` beyond its worst values. It
+    moves as the front grows, so compare histories of one call only. Where the front has no
+    extent, the range of all feasible candidates replaces it. Infeasible rows are NaN.
     """
     losses = np.array([[loss(one, name) for name in objectives] for one in candidates])
     losses = losses.reshape(len(candidates), len(objectives))
@@ -74,14 +74,14 @@ def scaled_losses(candidates: Sequence[Candidate], objectives: Sequence[Objectiv
         return np.full_like(losses, np.nan)
     known = losses[counted]
     ideal = known.min(axis=0)
-    extents = np.stack([np.ptp(known[non_dominated(known)], axis=0), np.ptp(known, axis=0)])
+    extents = np.stack([np.ptp(known[is_non_dominated(known)], axis=0), np.ptp(known, axis=0)])
     extent = np.where(extents[0] > 0, extents[0], np.where(extents[1] > 0, extents[1], 1.0))
-    scaled: Array = (losses - ideal) / ((1 + BEYOND) * extent)
+    scaled: Array = (losses - ideal) / ((1 + REFERENCE_MARGIN) * extent)
     scaled[~counted] = np.nan
     return scaled
 
 
-def history_of(scaled: Array) -> Array:
+def accumulate_hypervolume(scaled: Array) -> Array:
     """(n,) hypervolume up to 1 after each row of (n, k) losses, in their order."""
     reference = np.ones(scaled.shape[1])
     gains, front = np.zeros(len(scaled)), np.empty((0, scaled.shape[1]))
@@ -96,19 +96,19 @@ def is_flat(
     history: Array,
     patience: int = PATIENCE,
     tolerance: float = TOLERANCE,
-    fewest: int = FEWEST,
+    minimum: int = MIN_EVALUATIONS,
 ) -> bool:
     """Whether a search has stopped to gain: the rule of `--stop-when-flat`.
 
-    It has when `fewest` candidates were evaluated, and the hypervolume grew by less than
+    It has when `minimum` candidates were evaluated, and the hypervolume grew by less than
     `tolerance` of itself over the last `patience` of them. Before anything is feasible it never is.
     """
-    if len(history) < max(fewest, patience + 1) or history[-1] <= 0:
+    if len(history) < max(minimum, patience + 1) or history[-1] <= 0:
         return False
     return bool(history[-1] - history[-1 - patience] < tolerance * history[-1])
 
 
-def gain_left(history: Array, evaluations: int, seed: int = 0) -> GainLeft | None:
+def estimate_gain(history: Array, evaluations: int, seed: int = 0) -> ExpectedGain | None:
     """What `evaluations` more would add under three assumptions; None where too little is known.
 
     Expected are records: between m and n evaluations they come in number proportional to
@@ -123,19 +123,19 @@ def gain_left(history: Array, evaluations: int, seed: int = 0) -> GainLeft | Non
     no more evaluations than were made.
     """
     total = len(history)
-    if total < FEWEST_FOR_ESTIMATE or history[-1] <= 0:
+    if total < MIN_FOR_ESTIMATE or history[-1] <= 0:
         return None
     gains = np.diff(history, prepend=0.0)
     half = total // 2
-    late = gains[half:][gains[half:] > _LEAST]
-    sizes = np.append(late, _size_before(gains, half))
+    late = gains[half:][gains[half:] > _MIN_GAIN]
+    sizes = np.append(late, _find_size_before(gains, half))
     rng = np.random.default_rng(seed)
     records = math.log((total + evaluations) / total) / math.log(total / half)
     expected = float(late.sum()) * records
-    faded = _faded(gains, evaluations) * math.exp(-_Z * TREND)
+    faded = _extrapolate_fading(gains, evaluations) * math.exp(-_Z * TREND)
     low = min(_quantile(sizes, records, 0.05, rng), faded, expected)
     high = max(_quantile(sizes, evaluations / (total - half), 0.95, rng), expected)
-    return GainLeft(evaluations, *(float(each / history[-1]) for each in (expected, low, high)))
+    return ExpectedGain(evaluations, *(float(each / history[-1]) for each in (expected, low, high)))
 
 
 def _quantile(sizes: Array, ratio: float, share: float, rng: np.random.Generator) -> float:
@@ -151,7 +151,7 @@ def _quantile(sizes: Array, ratio: float, share: float, rng: np.random.Generator
     return float(np.quantile(sums, share))
 
 
-def _faded(gains: Array, evaluations: int) -> float:
+def _extrapolate_fading(gains: Array, evaluations: int) -> float:
     """What comes if each quarter of the search so far is followed by one that gains as much less
     as the last gained less than the third."""
     total = len(gains)
@@ -162,7 +162,7 @@ def _faded(gains: Array, evaluations: int) -> float:
     return float(last) * (quarters if left == 1 else left * (1 - left**quarters) / (1 - left))
 
 
-def _size_before(gains: Array, half: int) -> float:
+def _find_size_before(gains: Array, half: int) -> float:
     """The largest improvement of the quarter before `half`, or the last one before that."""
     shortly = float(gains[half // 2 : half].max())
-    return shortly or float(gains[:half][gains[:half] > _LEAST][-1:].sum())
+    return shortly or float(gains[:half][gains[:half] > _MIN_GAIN][-1:].sum())

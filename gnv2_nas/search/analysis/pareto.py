@@ -11,15 +11,15 @@ from gnv2_nas.search.study.objectives import loss
 from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 
 
-def front(record: StudyRecord) -> list[Candidate]:
+def study_front(record: StudyRecord) -> list[Candidate]:
     """The front of a study, best in its first objective first.
 
     Stock networks stand on it by the same rule as any other candidate.
     """
-    return front_of(record.candidates, record.settings.objectives)
+    return pareto_front(record.candidates, record.settings.objectives)
 
 
-def front_of(
+def pareto_front(
     candidates: Sequence[Candidate], objectives: Sequence[ObjectiveName]
 ) -> list[Candidate]:
     """Feasible members of `candidates` that none of them dominates in `objectives`."""
@@ -27,16 +27,16 @@ def front_of(
     if not feasible:
         return []
     losses = np.array([[loss(candidate, name) for name in objectives] for candidate in feasible])
-    kept = [n for n in np.flatnonzero(non_dominated(losses)) if np.isfinite(losses[n]).all()]
+    kept = [n for n in np.flatnonzero(is_non_dominated(losses)) if np.isfinite(losses[n]).all()]
     return [feasible[n] for n in sorted(kept, key=lambda n: losses[n].tolist())]
 
 
-def nearest_to_budgets(candidates: Sequence[Candidate]) -> Candidate:
+def find_nearest_to_budgets(candidates: Sequence[Candidate]) -> Candidate:
     """The candidate that breaks its worst budget by the least; one that keeps all, if any does."""
     return min(candidates, key=lambda each: max(each.violations.values(), default=0.0))
 
 
-def non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
+def is_non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which rows of (n, objectives) no other row dominates; less is better, ties both stay.
 
     A row that is at least as good everywhere and better somewhere dominates. Rows are visited
@@ -101,7 +101,7 @@ def _volume(losses: Losses, reference: Losses) -> float:
         return float(reference[0] - losses.min())
     if len(reference) == 2:
         return _area(losses, reference)
-    return _sliced(_front(losses), reference)
+    return _slice_volume(_front(losses), reference)
 
 
 def _area(losses: Losses, reference: Losses) -> float:
@@ -124,7 +124,7 @@ def _front(losses: Losses) -> Losses:
     return np.array(kept)
 
 
-def _sliced(losses: Losses, reference: Losses) -> float:
+def _slice_volume(losses: Losses, reference: Losses) -> float:
     """Three and more: what each row adds to those that are better in the last objective.
 
     Within its box those are all as good as it in that objective, so that one falls away.

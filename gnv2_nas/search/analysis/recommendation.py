@@ -13,9 +13,9 @@ from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.search.analysis.baselines import (
     latency_ratio,
     latency_ratio_interval,
-    published_name,
+    preset_name,
 )
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.objectives import loss
 from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 
@@ -47,8 +47,8 @@ class Recommendation(msgspec.Struct, frozen=True):
 
 def recommend(record: StudyRecord) -> Recommendation:
     """Front, recommended network and gains over stock GhostNetV2 1.0 of a study."""
-    members, objectives = front(record), record.settings.objectives
-    stock = stock_candidate(record)
+    members, objectives = study_front(record), record.settings.objectives
+    stock = find_stock(record)
     names = sorted(objectives, key=lambda name: (name != "latency", name == "quality"))
     noise = record.quality_info.noise
     return Recommendation(
@@ -82,11 +82,11 @@ def pick_recommended(
     return members[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
 
 
-def stock_candidate(record: StudyRecord) -> Candidate | None:
+def find_stock(record: StudyRecord) -> Candidate | None:
     """Stock GhostNetV2 1.0 of the study, if all objectives of it are known."""
     for candidate in record.candidates:
         values = [candidate.value(name) for name in record.settings.objectives]
-        if published_name(candidate.baseline) == REFERENCE and all(map(math.isfinite, values)):
+        if preset_name(candidate.baseline) == REFERENCE and all(map(math.isfinite, values)):
             return candidate
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.analysis.pareto import non_dominated
+from gnv2_nas.search.analysis.pareto import is_non_dominated
 from gnv2_nas.search.sampler.encoders import Description, LevelKnowledge
 from gnv2_nas.search.sampler.evolution import Evolution
 from gnv2_nas.search.sampler.grid import Grid, Levels
@@ -49,7 +49,7 @@ class Stage:
     def front(self) -> Matrix:
         """(f, k) losses that no known trial dominates; none as long as no trial is feasible."""
         known = self.known
-        return known[non_dominated(known)] if self.history.feasible.any() else known[:0]
+        return known[is_non_dominated(known)] if self.history.feasible.any() else known[:0]
 
     def losses(self, levels: Levels) -> tuple[Matrix, Matrix]:
         """(m, k) expected losses and their standard deviations."""

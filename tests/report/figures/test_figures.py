@@ -11,7 +11,7 @@ from gnv2_nas.report.figures.front_figure import FrontInfo, _front_figure, _fron
 from gnv2_nas.report.figures.layout import label_positions
 from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
 from gnv2_nas.report.figures.size_figure import _size_figure, _size_info, sentences
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import ObjectiveName, StudyRecord
 from tests.report.studies import candidate, found_architecture, stock, study, typical
 
@@ -42,7 +42,7 @@ def test_every_candidate_is_in_one_group() -> None:
     record = typical(60)
     groups = info_of(record).groups
     stock_count = sum(bool(one.baseline) for one in record.candidates)
-    found_on_front = [one.number for one in front(record) if not one.baseline]
+    found_on_front = [one.number for one in study_front(record) if not one.baseline]
     assert groups.drawn == len(record.candidates)
     assert groups.stock.total == stock_count
     assert sorted(groups.front.trials) == sorted(found_on_front)

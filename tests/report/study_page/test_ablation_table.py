@@ -8,9 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.report.study_page.ablation_table import PartCosts, change_sentence, part_costs
-from gnv2_nas.search.analysis.ablation import Effect, MeasuredChange, measured_changes
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.report.study_page.ablation_table import (
+    AblationTable,
+    change_sentence,
+    make_ablation_table,
+)
+from gnv2_nas.search.analysis.ablation import Ablation, Difference, find_ablations
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.metrics import term
 from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import candidate, found_architecture, searched, typical
@@ -21,59 +25,61 @@ REMOVED = {"placement.stage4": ("both", "none")}
 NARROWED = {"expansion.block12": (4, 3)}
 
 
-def change(latency: Effect | None, quality: Effect | None, values: Any = REMOVED) -> MeasuredChange:
+def change(
+    latency: Difference | None, quality: Difference | None, values: Any = REMOVED
+) -> Ablation:
     base, changed = (candidate(n, found_architecture(n)) for n in (0, 1))
-    return MeasuredChange(values, base, changed, latency, quality)
+    return Ablation(values, base, changed, latency, quality)
 
 
-SAVES = Effect(-0.9, -1.0, -0.8)
-UNCLEAR = Effect(0.02, -0.05, 0.09)
+SAVES = Difference(-0.9, -1.0, -0.8)
+UNCLEAR = Difference(0.02, -0.05, 0.09)
 
 
 @pytest.mark.parametrize(
     ("told", "quality", "sentence"),
     [
         (
-            change(SAVES, Effect(-0.7, -1.0, -0.4)), ZEN,
+            change(SAVES, Difference(-0.7, -1.0, -0.4)), ZEN,
             "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.7 of the Zen-score.",
         ),
         (
-            change(SAVES, Effect(-3.14, -5.1, -1.1)), ACCURACY,
+            change(SAVES, Difference(-3.14, -5.1, -1.1)), ACCURACY,
             "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 3.1 percentage points of "
             "supernet accuracy.",
         ),
         (
-            change(Effect(0.31, 0.21, 0.41), Effect(0.5, 0.2, 0.8), NARROWED), ZEN,
+            change(Difference(0.31, 0.21, 0.41), Difference(0.5, 0.2, 0.8), NARROWED), ZEN,
             "Expansion of block 12: 4 → 3 costs 0.31 ± 0.10 ms and brings 0.5 of the Zen-score.",
         ),
         (
-            change(UNCLEAR, Effect(0.1, -0.2, 0.4)), ZEN,
+            change(UNCLEAR, Difference(0.1, -0.2, 0.4)), ZEN,
             "DFC in stage 4: removing it has an effect on latency that cannot be told "
             "(−0.05 to +0.09 ms) and has an effect on the Zen-score that cannot be told "
             "(luck is up to 0.3).",
         ),
         (
-            change(SAVES, Effect(0, 0, 0)), ZEN,
+            change(SAVES, Difference(0, 0, 0)), ZEN,
             "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and leaves the Zen-score as it is.",
         ),
         (change(SAVES, None), ZEN, "DFC in stage 4: removing it saves 0.90 ± 0.10 ms."),
     ],
 )  # fmt: skip
-def test_a_change_in_words(told: MeasuredChange, quality: Any, sentence: str) -> None:
+def test_a_change_in_words(told: Ablation, quality: Any, sentence: str) -> None:
     assert change_sentence(told, quality) == sentence
 
 
 def test_what_was_not_measured_is_told_by_arithmetic() -> None:
-    told = change(None, Effect(0.5, 0.2, 0.8))
+    told = change(None, Difference(0.5, 0.2, 0.8))
     more = (told.changed.counts.macs - told.base.counts.macs) / 1e6
     assert f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs and brings" in (
         change_sentence(told, ZEN)
     )
 
 
-def box(record: StudyRecord) -> PartCosts | None:
-    members = front(record)
-    return part_costs(record, measured_changes(record), members, members[0])
+def box(record: StudyRecord) -> AblationTable | None:
+    members = study_front(record)
+    return make_ablation_table(record, find_ablations(record), members, members[0])
 
 
 def test_the_box_has_every_change_the_certain_first() -> None:

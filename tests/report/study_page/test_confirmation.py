@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gnv2_nas.report.study_page.conditions import confirmation_sentence
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.pareto import study_front
 from tests.report.studies import typical
 
-MEMBERS = front(typical(40))
+MEMBERS = study_front(typical(40))
 
 
 def test_a_front_that_was_measured_again_is_confirmed() -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files.outputs import PAGE_MARK
 from gnv2_nas.report import ReportFiles, report_files, write_report
-from gnv2_nas.search.analysis.pareto import front
+from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import StudyRecord
 from tests.confined import run_python
 from tests.report.studies import (
@@ -59,7 +59,7 @@ def test_any_study_has_a_report(record: StudyRecord, tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([files.html, files.csv, files.json])
     assert len(pd.read_csv(files.csv)) == len(record.candidates)
     written = json.loads(files.json.read_text())
-    assert written["front"] == [member.number for member in front(record)]
+    assert written["front"] == [member.number for member in study_front(record)]
 
 
 def test_json_carries_architectures_that_read_back(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ PARTS = ("What each part costs", "Hypervolume:", "The models of the search", "ra
 
 def test_a_search_on_models_shows_how_it_went(tmp_path: Path) -> None:
     record = searched()
-    members = frozenset(one.number for one in front(record))
+    members = frozenset(one.number for one in study_front(record))
     text = body(write_report(replace(record, confirmed=members), tmp_path))
     for part in (*PARTS, "The front is confirmed", "removing it saves", "cannot be told"):
         assert part in text

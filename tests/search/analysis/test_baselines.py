@@ -7,7 +7,7 @@ import pytest
 
 from gnv2_nas.measurement.comparison import pooled
 from gnv2_nas.report.study_page.conditions import confirmation_sentence
-from gnv2_nas.search.analysis.baselines import confirmed_among, measured_reference, side_by_side
+from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
 from tests.search.simulated import simulated
 from tests.search.stored import candidate, latency
 
@@ -34,9 +34,9 @@ def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes,
     # With the budget, stock is not on the front.
     for seed in range(10):
         ended = simulated(small, seed, changes=changes, budgets=budgets)
-        stock = measured_reference(ended.loop.candidates.values())
+        stock = find_measured_stock(ended.loop.candidates.values())
         assert stock is not None
-        assert side_by_side(stock, ended.recommended)
+        assert share_rounds(stock, ended.recommended)
 
 
 @pytest.mark.parametrize("seconds", [20, 30, 45, 60, 90])
@@ -45,7 +45,7 @@ def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds)
         ended = simulated(small, seed, seconds=seconds, trials=1000)
         again = [each for each in ended.members if len(ended.memory.measured[each.number]) > 1]
         said = confirmation_sentence(ended.members, ended.memory.confirmed())
-        confirmed = confirmed_among(ended.members, ended.memory.confirmed())
+        confirmed = select_confirmed(ended.members, ended.memory.confirmed())
         assert {each.number for each in confirmed} <= {each.number for each in again}
         if len(confirmed) == len(ended.members):
             assert said.startswith("The front is confirmed")
@@ -59,7 +59,7 @@ def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds)
 
 def test_what_was_averaged_with_a_later_measurement_is_not_confirmed_any_more():
     measured = msgspec.structs.replace(candidate(3), number=3)
-    assert confirmed_among([measured], {3}) == [measured]
+    assert select_confirmed([measured], {3}) == [measured]
     again = pooled(latency(3), latency(3, 1.6))
     later = msgspec.structs.replace(measured, latency=again)
-    assert confirmed_among([later], {3}) == []
+    assert select_confirmed([later], {3}) == []

@@ -13,11 +13,11 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from gnv2_nas.search.analysis.convergence import (
-    gain_left,
-    history_of,
+    accumulate_hypervolume,
+    estimate_gain,
     hypervolume_history,
     is_flat,
-    scaled_losses,
+    scale_losses,
 )
 from gnv2_nas.search.analysis.pareto import hypervolume
 from gnv2_nas.search.study.records import Candidate
@@ -38,13 +38,13 @@ def network(quality: float, ratio: float, *, budgets: tuple[str, ...] = ()) -> C
 def test_a_history_is_the_hypervolume_of_each_beginning(scaled: Array) -> None:
     corner = np.ones(scaled.shape[1])
     expected = [hypervolume(scaled[: n + 1], corner) for n in range(len(scaled))]
-    assert history_of(scaled) == pytest.approx(expected)
+    assert accumulate_hypervolume(scaled) == pytest.approx(expected)
 
 
 def test_the_box_is_that_of_the_front_and_a_tenth_more() -> None:
     """Extremes of the front: 90 at 0.5, 94 at 1.0. The third is beaten, far out, and no matter."""
     found = [network(90, 0.5), network(94, 1.0), network(80, 9.0)]
-    scaled = scaled_losses(found, TWO)
+    scaled = scale_losses(found, TWO)
     assert scaled[:2] == pytest.approx(np.array([[1 / 1.1, 0], [0, 1 / 1.1]]))
     history = hypervolume_history(found, TWO)
     assert history == pytest.approx([0.1 / 1.1, (0.2 - 0.1**2 / 1.1) / 1.1, history[1]])
@@ -70,34 +70,34 @@ def test_ten_thousand_candidates_are_cheap() -> None:
     rng = np.random.default_rng(0)
     first = rng.random(10_000)
     start = time.process_time()
-    history_of(np.stack([first, 1 - first + 0.3 * rng.random(10_000)], axis=1))
+    accumulate_hypervolume(np.stack([first, 1 - first + 0.3 * rng.random(10_000)], axis=1))
     assert time.process_time() - start < 2
 
 
 def test_flat_is_less_than_the_tolerance_over_the_patience() -> None:
     history = np.concatenate([np.linspace(0, 1, 100), np.full(50, 1.0)])
-    assert is_flat(history, patience=50, tolerance=0.005, fewest=150)
-    assert not is_flat(history, patience=50, tolerance=0.005, fewest=151)
-    assert not is_flat(history, patience=52, tolerance=0.005, fewest=0)
+    assert is_flat(history, patience=50, tolerance=0.005, minimum=150)
+    assert not is_flat(history, patience=50, tolerance=0.005, minimum=151)
+    assert not is_flat(history, patience=52, tolerance=0.005, minimum=0)
     history[-1] = 1.0049 / 0.9999
-    assert is_flat(history, patience=50, tolerance=0.005, fewest=0)
+    assert is_flat(history, patience=50, tolerance=0.005, minimum=0)
     history[-1] = 1.0051
-    assert not is_flat(history, patience=50, tolerance=0.005, fewest=0)
+    assert not is_flat(history, patience=50, tolerance=0.005, minimum=0)
 
 
 def test_a_search_without_a_feasible_network_is_never_flat() -> None:
     assert not is_flat(np.zeros(1000))
-    assert gain_left(np.zeros(1000), 100) is None
+    assert estimate_gain(np.zeros(1000), 100) is None
 
 
 def test_little_is_known_of_a_short_search() -> None:
-    assert gain_left(np.linspace(0.1, 1, 39), 10) is None
-    assert gain_left(np.linspace(0.1, 1, 40), 10) is not None
+    assert estimate_gain(np.linspace(0.1, 1, 39), 10) is None
+    assert estimate_gain(np.linspace(0.1, 1, 40), 10) is not None
 
 
 def test_after_a_long_time_without_gain_little_is_left() -> None:
-    done = gain_left(np.concatenate([np.linspace(0, 1, 50), np.ones(150)]), 100)
-    going = gain_left(np.linspace(0, 1, 200), 100)
+    done = estimate_gain(np.concatenate([np.linspace(0, 1, 50), np.ones(150)]), 100)
+    going = estimate_gain(np.linspace(0, 1, 200), 100)
     assert done is not None
     assert going is not None
     assert done.low == done.expected == 0
@@ -131,13 +131,13 @@ def test_the_range_holds_what_searches_of_all_kinds_then_gain(search: Search) ->
     """No share is promised, but it is no guess that most of them belie."""
     held = 0
     for seed in range(30):
-        history = history_of(search(np.random.default_rng(seed), 160).clip(0))
-        left = gain_left(history[:80], 80, seed)
+        history = accumulate_hypervolume(search(np.random.default_rng(seed), 160).clip(0))
+        left = estimate_gain(history[:80], 80, seed)
         assert left is not None
         held += left.low <= history[-1] / history[79] - 1 <= left.high
     assert held >= 24
 
 
 def test_the_estimate_repeats() -> None:
-    history = history_of(np.random.default_rng(2).random((100, 2)))
-    assert gain_left(history, 50) == gain_left(history, 50)
+    history = accumulate_hypervolume(np.random.default_rng(2).random((100, 2)))
+    assert estimate_gain(history, 50) == estimate_gain(history, 50)

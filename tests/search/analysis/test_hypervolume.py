@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gnv2_nas.search.analysis.pareto import hypervolume, hypervolume_gain, non_dominated
+from gnv2_nas.search.analysis.pareto import hypervolume, hypervolume_gain, is_non_dominated
 
 Losses = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def test_order_does_not_matter(points: Losses, rng: random.Random) -> None:
 
 @given(losses(most=12))
 def test_dominated_rows_add_nothing(points: Losses) -> None:
-    front = points[non_dominated(points)]
+    front = points[is_non_dominated(points)]
     whole = hypervolume(points, reference(points))
     assert hypervolume(front, reference(points)) == pytest.approx(whole)
     assert hypervolume(np.vstack([points, points + 1]), reference(points)) == pytest.approx(whole)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.search.analysis.pareto import front_of, non_dominated
+from gnv2_nas.search.analysis.pareto import is_non_dominated, pareto_front
 from gnv2_nas.search.study.objectives import DIRECTIONS, parse_objectives
 from gnv2_nas.search.study.records import Candidate
 
@@ -34,7 +34,7 @@ def dominates(one, other):
 def test_a_row_stays_exactly_when_no_other_dominates_it(rows):
     losses = np.array(rows, dtype=float).reshape(len(rows), len(rows[0]) if rows else 2)
     expected = [not any(dominates(other, row) for other in rows) for row in rows]
-    assert non_dominated(losses).tolist() == expected
+    assert is_non_dominated(losses).tolist() == expected
 
 
 def candidate(number, quality, macs, broken=False):
@@ -47,7 +47,7 @@ def candidate(number, quality, macs, broken=False):
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=25))
 def test_the_front_is_what_is_feasible_and_not_dominated(values):
     candidates = [candidate(number, *value) for number, value in enumerate(values)]
-    front = front_of(candidates, ("quality", "macs"))
+    front = pareto_front(candidates, ("quality", "macs"))
     feasible = [(-quality, macs) for quality, macs, broken in values if not broken]
     expected = sorted(
         (-quality, macs, number)
@@ -60,9 +60,9 @@ def test_the_front_is_what_is_feasible_and_not_dominated(values):
 
 def test_a_candidate_without_a_value_is_on_no_front():
     known, unknown = candidate(0, 1.0, 10), candidate(1, None, 1)
-    assert front_of([unknown, known], ("quality", "macs")) == [known]
-    assert front_of([unknown, known], ("macs",)) == [unknown]
-    assert front_of([], ("quality",)) == []
+    assert pareto_front([unknown, known], ("quality", "macs")) == [known]
+    assert pareto_front([unknown, known], ("macs",)) == [unknown]
+    assert pareto_front([], ("quality",)) == []
 
 
 def test_each_objective_reads_its_own_value():

@@ -13,9 +13,9 @@ from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
 from gnv2_nas.search.analysis.recommendation import (
     find_gain,
+    find_stock,
     pick_recommended,
     recommend,
-    stock_candidate,
 )
 from gnv2_nas.search.study.records import Candidate, ObjectiveName
 from tests.report.studies import candidate, found_architecture, stock, study
@@ -122,7 +122,7 @@ def test_in_the_same_rounds_what_both_share_is_no_error() -> None:
 def test_a_stock_network_of_another_size_is_divided_out() -> None:
     arch = preset("ghostnetv2-1.0").replace(resolution=96)
     small = candidate(0, arch, ratio=0.3, baseline="ghostnetv2-1.0 at 96 px")
-    assert stock_candidate(study([small])) is not None
+    assert find_stock(study([small])) is not None
     other = network(1, 90, 0.27)
     assert latency_ratio(other, small) == pytest.approx(0.9)
     low, high = latency_ratio_interval(other, small)
@@ -131,10 +131,10 @@ def test_a_stock_network_of_another_size_is_divided_out() -> None:
 
 
 def test_stock_counts_only_with_all_objectives_known() -> None:
-    assert stock_candidate(study([stock()])) is not None
-    assert stock_candidate(study([stock(ratio=None)])) is None
-    assert stock_candidate(study([stock(ratio=None)], objectives=("quality", "macs"))) is not None
-    assert stock_candidate(study([network(1, 90, 0.9)])) is None
+    assert find_stock(study([stock()])) is not None
+    assert find_stock(study([stock(ratio=None)])) is None
+    assert find_stock(study([stock(ratio=None)], objectives=("quality", "macs"))) is not None
+    assert find_stock(study([network(1, 90, 0.9)])) is None
 
 
 def test_a_study_in_one_answer() -> None:

@@ -8,7 +8,7 @@ import time
 import msgspec
 import pytest
 
-from gnv2_nas.search.analysis.pareto import front_of
+from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.sampler.remeasurement import SETTLED_SESSIONS, second_looks
 from gnv2_nas.search.study.budgets import excesses, parse_budgets, violations
 from gnv2_nas.search.study.records import Candidate
@@ -33,7 +33,7 @@ def network(number, quality, ms, share=0.05, sessions=1, measured=True, budgets=
 
 
 def looks(candidates, budgets=BUDGETS, objectives=OBJECTIVES, limit=99):
-    front = front_of(candidates, objectives)
+    front = pareto_front(candidates, objectives)
     return [each.number for each in second_looks(candidates, front, objectives, budgets, limit)]
 
 
@@ -97,7 +97,7 @@ def test_latency_that_is_no_objective_is_looked_at_for_its_budget_only():
 def test_ten_thousand_candidates_are_quick():
     rng = random.Random(0)
     candidates = [network(number, rng.random(), rng.uniform(0.5, 3.0)) for number in range(10_000)]
-    front = front_of(candidates, OBJECTIVES)
+    front = pareto_front(candidates, OBJECTIVES)
     start = time.process_time()
     found = second_looks(candidates, front, OBJECTIVES, BUDGETS)
     assert time.process_time() - start < 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.quality.trust.panel import save_trust
-from gnv2_nas.search.analysis.evidence import default_quality
+from gnv2_nas.search.analysis.trust import choose_quality
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.search_request import SearchRequest, check_request
 from tests.report.panels import panel, trust
@@ -27,8 +27,8 @@ BETTER, UNSURE, WORSE = (0.5, 0.2, 0.7), (0.3, -0.1, 0.6), (-0.2, -0.5, 0.1)
 def test_the_score_that_is_better_than_the_parameter_count(folder, estimators, quality):
     space = space_of(folder, SMALL)
     save_trust(panel(*estimators, space=space))
-    assert default_quality(space) == quality
-    assert default_quality(space.with_classes(5)) == quality
+    assert choose_quality(space) == quality
+    assert choose_quality(space.with_classes(5)) == quality
     asked = SearchRequest(space=str(write_space(folder, SMALL)))
     assert check_request(asked).settings.quality == quality
     named = SearchRequest(space=str(write_space(folder, SMALL)), quality="params")
@@ -37,8 +37,8 @@ def test_the_score_that_is_better_than_the_parameter_count(folder, estimators, q
 
 def test_evidence_on_another_space_of_that_name_does_not_count(folder):
     save_trust(panel(trust("naswot", 0.8, BETTER), space=space_of(folder, SMALL)))
-    assert default_quality(space_of(folder, SIX)) == defaults.QUALITY
+    assert choose_quality(space_of(folder, SIX)) == defaults.QUALITY
 
 
 def test_a_space_that_nobody_checked_has_the_usual_score(folder):
-    assert default_quality(space_of(folder, SMALL)) == defaults.QUALITY
+    assert choose_quality(space_of(folder, SMALL)) == defaults.QUALITY

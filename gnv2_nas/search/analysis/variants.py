@@ -19,14 +19,14 @@ from gnv2_nas.search.study.records import Budget
 from gnv2_nas.space import SearchSpace, Value, describe_change, is_removal
 from gnv2_nas.space.genes import Gene
 
-Values = Mapping[str, tuple[Value, Value]]
+Changes = Mapping[str, tuple[Value, Value]]
 """Gene → its value before and after."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class Variant(msgspec.Struct, frozen=True):
     """A network that differs from another in one thing."""
 
-    values: Values
+    values: Changes
     axis: str
     stage: int
     """1 to 5, of the first block it is about; 0 for the whole network."""
@@ -42,7 +42,7 @@ class Change(msgspec.Struct, frozen=True):
         return describe_change(self.values)
 
 
-def one_change_neighbours(space: SearchSpace, params: Mapping[str, Value]) -> list[Change]:
+def list_variants(space: SearchSpace, params: Mapping[str, Value]) -> list[Variant]:
     """Every network that one change makes of `params`, in the order of the genes.
 
     Genes that make no difference give none, and changes to the same network are one: the first.
@@ -60,13 +60,13 @@ def one_change_neighbours(space: SearchSpace, params: Mapping[str, Value]) -> li
     return changes
 
 
-def _single(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Values]:
+def _single(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Changes]:
     for gene in space.genes:
         before = params[gene.name]
         yield from ({gene.name: (before, choice)} for choice in gene.choices if choice != before)
 
 
-def _removals(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Values]:
+def _removals(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Changes]:
     """A part left out of several blocks of a stage, where the choices have that."""
     for stage in range(1, len(space.template.stages) + 1):
         for axis in dict.fromkeys(gene.axis for gene in space.genes):
@@ -86,11 +86,11 @@ def _stage(space: SearchSpace, gene: Gene) -> int:
     return next(n for n, blocks in stages if gene.blocks[0] in blocks) if gene.place else 0
 
 
-def _change(space: SearchSpace, params: Mapping[str, Value], values: Values) -> Change:
+def _change(space: SearchSpace, params: Mapping[str, Value], values: Changes) -> Variant:
     genes = [gene for gene in space.genes if gene.name in values]
     changed = {**params, **{name: after for name, (_, after) in values.items()}}
     places = [[gene.choices.index(value) for value in values[gene.name]] for gene in genes]
-    return Change(
+    return Variant(
         values=values,
         axis=genes[0].axis,
         stage=_stage(space, genes[0]),
@@ -100,9 +100,9 @@ def _change(space: SearchSpace, params: Mapping[str, Value], values: Values) -> 
     )
 
 
-def choose_changes(
-    changes: Sequence[Change], limit: int, rng: random.Random, budgets: Sequence[Budget] = ()
-) -> list[Change]:
+def choose_variants(
+    changes: Sequence[Variant], limit: int, rng: random.Random, budgets: Sequence[Budget] = ()
+) -> list[Variant]:
     """At most `limit` of `changes` that tell the most, none over a budget that arithmetic checks.
 
     Every axis comes before any comes twice, then each in proportion to its genes; within an axis
@@ -114,13 +114,13 @@ def choose_changes(
     genes = Counter(axis for axis, _ in {(one.axis, tuple(one.values)) for one in left})
     used: Counter[object] = Counter()
 
-    def turn(one: Change) -> tuple[float, ...]:
+    def turn(one: Variant) -> tuple[float, ...]:
         again = used[tuple(one.values)] > 0
         stage = used[one.axis, one.stage]
         telling = -len(one.values) if is_removal(one.values) else 0
         return again, used[one.axis] / genes[one.axis], stage, telling, one.steps
 
-    chosen: list[Change] = []
+    chosen: list[Variant] = []
     while left and len(chosen) < limit:
         best = min(left, key=turn)
         left.remove(best)

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.record import Errors
 from gnv2_nas.search.analysis.ablation import (
-    change_between,
-    latency_effect,
-    measured_changes,
-    quality_effect,
+    find_ablations,
+    find_single_change,
+    latency_difference,
+    quality_difference,
 )
-from gnv2_nas.search.analysis.neighbours import Change, choose_changes, one_change_neighbours
+from gnv2_nas.search.analysis.variants import Variant, choose_variants, list_variants
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.space import SearchSpace, load_space
@@ -27,8 +27,8 @@ BUILT_IN = load_space("ghostnetv2")
 SPACES = [SMALL, *CROOKED.values()]
 
 
-def centre_changes(space: SearchSpace = BUILT_IN) -> list[Change]:
-    return one_change_neighbours(space, space.centre())
+def centre_changes(space: SearchSpace = BUILT_IN) -> list[Variant]:
+    return list_variants(space, space.centre())
 
 
 @pytest.mark.parametrize("text", SPACES)
@@ -36,7 +36,7 @@ def test_each_neighbour_is_another_network_and_comes_once(text: str, tmp_path: P
     space = space_of(tmp_path, text)
     for seed in range(5):
         params = space.sample_params(random.Random(seed))
-        changes = one_change_neighbours(space, params)
+        changes = list_variants(space, params)
         networks = [space.decode(params), *(one.architecture for one in changes)]
         assert len(set(networks)) == len(networks)
         assert [space.decode(one.params) for one in changes] == networks[1:]
@@ -47,7 +47,7 @@ def test_each_neighbour_is_another_network_and_comes_once(text: str, tmp_path: P
 def test_no_network_that_one_gene_makes_is_missing(text: str, tmp_path: Path) -> None:
     space = space_of(tmp_path, text)
     params = space.centre()
-    found = {one.architecture for one in one_change_neighbours(space, params)}
+    found = {one.architecture for one in list_variants(space, params)}
     for gene in space.genes:
         made = {space.decode({**params, gene.name: choice}) for choice in gene.choices}
         assert made <= found | {space.decode(params)}
@@ -58,7 +58,7 @@ def test_genes_without_effect_give_no_change() -> None:
     plain = BUILT_IN.centre() | {
         gene.name: "none" for gene in BUILT_IN.genes if gene.axis == "placement"
     }
-    axes = {one.axis for one in one_change_neighbours(BUILT_IN, plain)}
+    axes = {one.axis for one in list_variants(BUILT_IN, plain)}
     assert axes == {"width", "divisor", "expansion", "placement"}
 
 
@@ -69,7 +69,7 @@ def test_a_part_can_be_left_out_of_a_whole_stage() -> None:
 
 
 def test_axes_and_stages_take_turns() -> None:
-    chosen = choose_changes(centre_changes(), 12, random.Random(0))
+    chosen = choose_variants(centre_changes(), 12, random.Random(0))
     axes = [one.axis for one in chosen]
     assert set(axes[:7]) == {gene.axis for gene in BUILT_IN.genes}
     for axis in ("expansion", "placement"):
@@ -78,7 +78,7 @@ def test_axes_and_stages_take_turns() -> None:
 
 
 def test_parts_left_out_of_a_stage_and_small_steps_come_first() -> None:
-    chosen = choose_changes(centre_changes(), 7, random.Random(0))
+    chosen = choose_variants(centre_changes(), 7, random.Random(0))
     (placement,) = (one for one in chosen if one.axis == "placement")
     (expansion,) = (one for one in chosen if one.axis == "expansion")
     assert placement.text.endswith("removed")
@@ -89,11 +89,11 @@ def test_choosing_keeps_budgets_and_limit_and_repeats() -> None:
     changes = centre_changes()
     here = count(BUILT_IN.decode(BUILT_IN.centre())).macs
     budgets = parse_budgets([f"{here / 1e6:.3f}MFLOPs"])
-    chosen = choose_changes(changes, 20, random.Random(3), budgets)
+    chosen = choose_variants(changes, 20, random.Random(3), budgets)
     assert len(chosen) == 20
     assert all(count(one.architecture).macs <= here * 1.001 for one in chosen)
-    assert chosen == choose_changes(changes, 20, random.Random(3), budgets)
-    everything = choose_changes(changes, 1000, random.Random(0))
+    assert chosen == choose_variants(changes, 20, random.Random(3), budgets)
+    everything = choose_variants(changes, 1000, random.Random(0))
     assert sorted(one.text for one in everything) == sorted(one.text for one in changes)
 
 
@@ -105,17 +105,19 @@ def measured(number: int, placement: str, ratio: float, **changes: object) -> Ca
 
 def test_what_differs_in_one_thing_is_found() -> None:
     base = measured(0, "both", 1.0)
-    assert change_between(base, measured(1, "none", 0.9)) == {"placement.stage4": ("both", "none")}
+    assert find_single_change(base, measured(1, "none", 0.9)) == {
+        "placement.stage4": ("both", "none")
+    }
     left_out = replace(
         measured(2, "none", 0.9),
         params={"width": 1.0, "placement.stage4": "none", "placement.stage5": "none"},
     )
-    assert change_between(base, left_out) is not None
-    assert change_between(left_out, base) is None
+    assert find_single_change(base, left_out) is not None
+    assert find_single_change(left_out, base) is None
     narrower = replace(base, params={**left_out.params, "width": 0.9}, number=3)
-    assert change_between(base, narrower) is None
+    assert find_single_change(base, narrower) is None
     stock = replace(base, params={})
-    assert change_between(stock, stock) is None
+    assert find_single_change(stock, stock) is None
 
 
 def with_errors(one: Candidate, errors: Errors, batch: str = "b") -> Candidate:
@@ -129,20 +131,20 @@ def test_a_latency_effect_has_the_interval_of_shared_rounds() -> None:
         with_errors(measured(n, place, ratio), errors)
         for n, (place, ratio) in enumerate([("both", 1.0), ("none", 0.9)])
     )
-    effect = latency_effect(base, changed)
+    effect = latency_difference(base, changed)
     assert effect is not None
-    assert effect.difference == pytest.approx(-0.1 * STOCK_MS)
-    assert effect.half == pytest.approx(0.9 * 1.96 * 2**0.5 * 0.0036 * STOCK_MS, rel=0.01)
+    assert effect.value == pytest.approx(-0.1 * STOCK_MS)
+    assert effect.half_width == pytest.approx(0.9 * 1.96 * 2**0.5 * 0.0036 * STOCK_MS, rel=0.01)
     assert effect.certain
-    apart = latency_effect(base, with_errors(changed, errors, batch="another"))
+    apart = latency_difference(base, with_errors(changed, errors, batch="another"))
     assert apart is not None
     assert not apart.certain
 
 
 def test_without_its_parts_the_whole_interval_counts() -> None:
-    effect = latency_effect(measured(0, "both", 1.0), measured(1, "none", 0.99))
+    effect = latency_difference(measured(0, "both", 1.0), measured(1, "none", 0.99))
     assert effect is not None
-    assert effect.half == pytest.approx(0.012 * 2**0.5 * 0.99 * STOCK_MS, rel=0.01)
+    assert effect.half_width == pytest.approx(0.012 * 2**0.5 * 0.99 * STOCK_MS, rel=0.01)
     assert not effect.certain
 
 
@@ -150,13 +152,13 @@ def test_latencies_of_two_devices_have_no_difference() -> None:
     base, other = measured(0, "both", 1.0), measured(1, "none", 0.9)
     assert other.latency is not None
     elsewhere = replace(other, latency=replace(other.latency, threads=4))
-    assert latency_effect(base, elsewhere) is None
-    assert latency_effect(base, replace(other, latency=None)) is None
+    assert latency_difference(base, elsewhere) is None
+    assert latency_difference(base, replace(other, latency=None)) is None
 
 
 def test_differences_in_quality_up_to_the_noise_are_luck() -> None:
     base, other = measured(0, "both", 1.0), measured(1, "none", 0.9)
-    known = [quality_effect(base, other, noise) for noise in (0.0, 0.9, 1.1)]
+    known = [quality_difference(base, other, noise) for noise in (0.0, 0.9, 1.1)]
     assert [effect is not None and effect.certain for effect in known] == [True, True, False]
 
 
@@ -167,6 +169,6 @@ def test_the_changes_of_a_study_are_those_of_the_network_they_were_made_of() -> 
     narrow = replace(
         measured(6, "second", 0.7), params={"width": 0.5, **dict(list(base.params.items())[1:])}
     )
-    found = measured_changes(study([base, narrow, without, fewer]))
+    found = find_ablations(study([base, narrow, without, fewer]))
     assert [(one.base.number, one.changed.number) for one in found] == [(5, 6), (5, 7), (5, 8)]
-    assert measured_changes(study([base, narrow])) == []
+    assert find_ablations(study([base, narrow])) == []

@@ -9,7 +9,7 @@ from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.space import SearchSpace, load_space
 
 
-def trust_of(record: StudyRecord) -> TrustPanel | None:
+def find_study_trust(record: StudyRecord) -> TrustPanel | None:
     """The panel about the very space that was searched; None where nobody has made one."""
     settings = record.settings
     try:
@@ -23,7 +23,7 @@ def trust_of(record: StudyRecord) -> TrustPanel | None:
     return panel and panel.known_for(settings.quality, settings.quality_hash)
 
 
-def default_quality(space: SearchSpace) -> str:
+def choose_quality(space: SearchSpace) -> str:
     """The data-free score that trained networks of the space speak for; the usual one where
     nobody has asked them, or none of its scores is better than the parameter count."""
     panel = find_trust(space)
