@@ -15,10 +15,51 @@ import msgspec
 
 from gnv2_nas.arch import Architecture, Envelope
 from gnv2_nas.errors import CheckpointError, InputError
+from gnv2_nas.files.writing import content_hash
 from gnv2_nas.space import SearchSpace
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset
+
+
+class QualitySpec(msgspec.Struct, frozen=True):
+    """An estimator and its file, as `--quality NAME` or `--quality NAME:FILE` names them.
+
+    Users type the text form, and studies store it: `str(QualitySpec.parse(text)) == text`.
+    """
+
+    name: str
+    file: str | None = None
+    """None where the text has no colon."""
+
+    @classmethod
+    def parse(cls, text: str) -> QualitySpec:
+        """Split the text at its first colon; `check_estimator` says whether it is valid."""
+        name, colon, file = text.partition(":")
+        return cls(name, file if colon else None)
+
+    def __str__(self) -> str:
+        return self.name if self.file is None else f"{self.name}:{self.file}"
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None where none is named."""
+        return Path(self.file) if self.file else None
+
+    @property
+    def label(self) -> str:
+        """A short name for people and for names of studies: "supernet", "supernet-large"."""
+        stem = self.path.stem if self.path else ""
+        return f"{self.name}-{stem}" if stem not in ("", self.name) else self.name
+
+    def hash_file(self) -> str:
+        """12 hexadecimal digits of the file's content; "" without a file."""
+        return content_hash(self.path) if self.path else ""
+
+    def matches(self, other: QualitySpec) -> bool:
+        """Whether both name one estimator and a file of one name, in whatever folders."""
+        files = [spec.path.name if spec.path else "" for spec in (self, other)]
+        return self.name == other.name and files[0] == files[1]
 
 
 class EstimatorInfo(msgspec.Struct, frozen=True):

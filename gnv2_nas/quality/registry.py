@@ -15,6 +15,7 @@ from gnv2_nas.quality.base import (
     EstimatorInfo,
     QualityContext,
     QualityEstimator,
+    QualitySpec,
 )
 
 _CLASSES = {
@@ -31,33 +32,29 @@ _CLASSES = {
 """Name → module of this room and class in it."""
 
 
-def estimator_name(spec: str) -> str:
-    """The name in NAME or NAME:FILE."""
-    return spec.partition(":")[0]
-
-
-def check_estimator(spec: str) -> EstimatorInfo:
-    """What there is to say about the estimator that NAME or NAME:FILE asks for.
+def check_estimator(text: str) -> EstimatorInfo:
+    """Return the label of the estimator that NAME or NAME:FILE names.
 
     Raises:
         UnknownNameError: there is none of that name.
         InputError: it takes no file, needs one, or the file is not there.
         CheckpointError: the file is something else.
     """
-    name, colon, file = spec.partition(":")
+    spec = QualitySpec.parse(text)
+    name, file = spec.name, spec.file
     if name not in ESTIMATORS:
         raise UnknownNameError("quality estimator", name, ESTIMATORS)
     info = ESTIMATORS[name]
-    if colon and not info.file:
-        raise InputError(f"--quality {name} takes no file, but got {spec!r}; give {name!r} alone")
-    if not file and (info.needs_file or colon):
+    if file is not None and not info.file:
+        raise InputError(f"--quality {name} takes no file, but got {text!r}; give {name!r} alone")
+    if not file and (info.needs_file or file is not None):
         raise InputError(
             f"--quality {name} needs a file: give {name}:FILE, where FILE is {info.file}"
         )
-    if file and not Path(file).is_file():
-        raise InputError(f"--quality {spec}: there is no file {file!r}; it must be {info.file}")
-    if file:
-        _check_file(info, Path(file))
+    if spec.path:
+        if not spec.path.is_file():
+            raise InputError(f"--quality {text}: there is no file {file!r}; it must be {info.file}")
+        _check_file(info, spec.path)
     return info
 
 
@@ -86,20 +83,19 @@ def check_has_images(info: EstimatorInfo, *, given: bool) -> None:
         )
 
 
-def get_estimator(spec: str, context: QualityContext = NO_CONTEXT) -> QualityEstimator:
-    """The estimator that NAME or NAME:FILE asks for.
+def get_estimator(text: str, context: QualityContext = NO_CONTEXT) -> QualityEstimator:
+    """Make the estimator that NAME or NAME:FILE names.
 
     Raises:
         InputError: as `check_estimator`, or the estimator needs data and the context has none.
     """
-    info = check_estimator(spec)
+    info = check_estimator(text)
     check_has_images(info, given=context.dataset is not None)
     module, name = _CLASSES[info.name]
     implementation = getattr(import_module(f"gnv2_nas.quality.{module}"), name)
     estimator: QualityEstimator
     if info.file:
-        file = spec.partition(":")[2]
-        estimator = implementation(Path(file) if file else None, context)
+        estimator = implementation(QualitySpec.parse(text).path, context)
     elif info.relative:
         estimator = implementation(context.space)
     else:

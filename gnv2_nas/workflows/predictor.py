@@ -11,9 +11,8 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
-from gnv2_nas.files.writing import content_hash
 from gnv2_nas.quality.accuracy.journal import ACCURACIES, AccuracyJournal
-from gnv2_nas.quality.base import QualityContext
+from gnv2_nas.quality.base import QualityContext, QualitySpec
 from gnv2_nas.quality.predictor.model import MIN_FITTED_NETWORKS, Predictor, fit_predictor
 from gnv2_nas.quality.registry import check_estimator, get_estimator
 from gnv2_nas.space import SearchSpace, load_space
@@ -45,7 +44,7 @@ def check_fit_request(
             f"--quality {quality} gives no accuracy to learn from; give supernet:FILE or train"
         )
     kinds = {output: _PREDICTOR, accuracies_path(output): ACCURACIES}
-    check_outputs(kinds, [quality.partition(":")[2], space])
+    check_outputs(kinds, [QualitySpec.parse(quality).file or "", space])
     check_source(data)
     return load_space(space).with_classes(len(find_classes(data)))
 
@@ -77,8 +76,7 @@ def evaluate_and_fit(
     if context.space is None or context.dataset is None:
         raise ValueError("a space and images are needed")
     estimator = get_estimator(spec, context)
-    file = spec.partition(":")[2]
-    weights = content_hash(Path(file)) if file else ""
+    weights = QualitySpec.parse(spec).hash_file()
     conditions = (estimator.info.name, weights, context.dataset.content_hash, estimator.info.note)
     known = AccuracyJournal(journal, *conditions)
     architectures = sample_distinct(context.space, networks, context.seed)

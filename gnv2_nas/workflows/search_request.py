@@ -15,9 +15,9 @@ from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.data.folders.source import DIGITS
 from gnv2_nas.devices.device import read_profile
 from gnv2_nas.errors import InputError
-from gnv2_nas.files.writing import check_writable, content_hash
+from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality import EstimatorInfo, check_estimator
-from gnv2_nas.quality.base import check_space_matches
+from gnv2_nas.quality.base import QualitySpec, check_space_matches
 from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.search.analysis.trust import choose_quality
 from gnv2_nas.search.sampler.factory import check_sampler
@@ -99,8 +99,8 @@ def check_request(request: SearchRequest) -> CheckedRequest:
     data = _checked_data(request.data, estimator)
     if data:
         space = space.with_classes(len(find_classes(data)))
-    if estimator.name == "supernet":
-        file = Path(request.quality.partition(":")[2])
+    spec = QualitySpec.parse(request.quality)
+    if spec.name == "supernet" and (file := spec.path):
         check_space_matches(file, "supernet", read_supernet_record(file), space)
     profile = read_profile(request.device)
     find_feasible(space, budgets)
@@ -114,7 +114,7 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         objectives=objectives,
         budgets=budgets,
         device_hash=profile.content_hash,
-        quality_hash=_file_hash(request.quality),
+        quality_hash=spec.hash_file(),
         data=data,
     )
     if settings.measures:
@@ -131,9 +131,3 @@ def _checked_data(data: str, estimator: EstimatorInfo) -> str:
         return data if data == DIGITS else str(Path(data))
     check_has_images(estimator, given=False)
     return ""
-
-
-def _file_hash(quality: str) -> str:
-    """12 hexadecimal digits of the file in NAME:FILE; "" where there is none."""
-    file = quality.partition(":")[2]
-    return content_hash(Path(file)) if file else ""

@@ -15,6 +15,7 @@ from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.quality import (
     ESTIMATORS,
     QualityContext,
+    QualitySpec,
     check_estimator,
     get_estimator,
 )
@@ -133,3 +134,30 @@ def test_the_default_is_one_of_them():
 def test_the_baselines_count_millions():
     assert get_estimator("params").score(preset("ghostnetv2-1.0")) == 6.156908
     assert get_estimator("macs").score(preset("ghostnetv2-1.0")) == pytest.approx(167, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "file"),
+    [
+        ("zen", "zen", ""),
+        ("zen:", "zen", ""),
+        ("supernet:supernet.safetensors", "supernet", "supernet.safetensors"),
+        ("supernet:runs/emoji.safetensors", "supernet-emoji", "runs/emoji.safetensors"),
+        ("predictor:a:b.json", "predictor-a:b", "a:b.json"),
+    ],
+)
+def test_spec_is_parsed_and_written_as_it_was_typed(text: str, label: str, file: str) -> None:
+    spec = QualitySpec.parse(text)
+    assert str(spec) == text
+    assert spec.label == label
+    assert str(spec.path or "") == file
+
+
+def test_specs_match_by_the_name_of_the_file() -> None:
+    here, there, other, none = map(
+        QualitySpec.parse,
+        ("supernet:a.pt", "supernet:x/a.pt", "train:a", "train"),
+    )
+    assert here.matches(there)
+    assert not here.matches(other)
+    assert not other.matches(none)

@@ -11,7 +11,6 @@ from gnv2_nas.errors import DataError, InputError, StudyError
 from gnv2_nas.nn.supernet import Supernet, save_supernet
 from gnv2_nas.search.storage import format as attributes
 from gnv2_nas.search.storage.opening import open_study
-from gnv2_nas.search.study.names import quality_label
 from gnv2_nas.workflows.search_request import CheckedRequest, SearchRequest, check_request
 from tests.search.searching import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space
@@ -66,19 +65,6 @@ def test_an_estimator_that_needs_images_says_so(folder, quality):
 def test_images_that_are_not_there_are_refused(folder):
     with pytest.raises(DataError, match="pets"):
         checked(folder, data="pets")
-
-
-@pytest.mark.parametrize(
-    ("quality", "label"),
-    [
-        ("zen", "zen"),
-        ("supernet:supernet.safetensors", "supernet"),
-        ("supernet:runs/emoji.safetensors", "supernet-emoji"),
-        ("predictor:predictor.json", "predictor"),
-    ],
-)
-def test_estimators_have_readable_names(quality, label):
-    assert quality_label(quality) == label
 
 
 def test_a_study_is_named_after_its_images_and_its_estimator(folder):

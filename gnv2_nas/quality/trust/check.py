@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.files.writing import content_hash
 from gnv2_nas.quality.accuracy.journal import AccuracyJournal, AccuracyRecord
-from gnv2_nas.quality.base import QualityContext, QualityEstimator
+from gnv2_nas.quality.base import QualityContext, QualityEstimator, QualitySpec
 from gnv2_nas.quality.registry import get_estimator
 from gnv2_nas.quality.trust.networks import NetworkSample, SampledNetwork
 from gnv2_nas.quality.trust.panel import (
@@ -107,7 +105,6 @@ def make_panel(
 def _trust(
     spec: str, estimator: QualityEstimator, networks: Sequence[TrustNetwork]
 ) -> EstimatorTrust:
-    file = spec.partition(":")[2]
     scores, seconds = _scores(estimator, [network.architecture for network in networks])
     known = [
         (score, network)
@@ -117,7 +114,7 @@ def _trust(
     return EstimatorTrust(
         spec=spec,
         title=estimator.info.title,
-        file_hash=content_hash(Path(file)) if file else "",
+        file_hash=QualitySpec.parse(spec).hash_file(),
         is_accuracy=estimator.info.is_accuracy,
         needs_data=estimator.info.needs_data,
         scores=tuple(scores),

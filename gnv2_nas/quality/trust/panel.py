@@ -16,6 +16,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import Kind, holds_fields
 from gnv2_nas.files.writing import built_in_folder, write_atomically
+from gnv2_nas.quality.base import QualitySpec
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.rank_agreement import RankAgreement, agreement_gain
 
@@ -87,8 +88,9 @@ class TrustPanel(msgspec.Struct, frozen=True):
     def of(self, spec: str) -> EstimatorTrust | None:
         """What was found about the estimator that `--quality` names; None where it was not
         checked. A file counts by its name, wherever it lies."""
-        wanted = _name_and_file(spec)
-        return next((each for each in self.estimators if _name_and_file(each.spec) == wanted), None)
+        wanted = QualitySpec.parse(spec)
+        matching = (e for e in self.estimators if QualitySpec.parse(e.spec).matches(wanted))
+        return next(matching, None)
 
     def known_for(self, spec: str, file_hash: str) -> TrustPanel:
         """The panel without what it knows of another file of the same name."""
@@ -235,11 +237,6 @@ def _read(path: Path) -> TrustPanel | None:
         return add_gains(msgspec.json.decode(path.read_bytes(), type=TrustPanel))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InputError, ValueError):
         return None
-
-
-def _name_and_file(spec: str) -> tuple[str, str]:
-    name, _, file = spec.partition(":")
-    return name, Path(file).name
 
 
 def _best_known(trust: EstimatorTrust) -> tuple[str, RankAgreement | None]:

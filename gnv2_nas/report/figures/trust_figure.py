@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import plotly.graph_objects as go
 
-from gnv2_nas.quality import estimator_name
 from gnv2_nas.quality.trust.panel import BASELINE, TrustPanel
 from gnv2_nas.report.figures.traces import DIM, FRONT, STOCK
 from gnv2_nas.stats.rank_agreement import RankAgreement
@@ -42,7 +41,7 @@ def _trust_info(panel: TrustPanel, spec: str) -> TrustInfo:
     lines = []
     for each in panel.estimators:
         strong = each is chosen
-        color = FRONT if strong else STOCK if estimator_name(each.spec) == BASELINE else DIM
+        color = FRONT if strong else STOCK if each.spec == BASELINE else DIM
         lines.append(TrustLine(each.title, color, strong, each.overall, each.band))
     if panel.ceiling is not None:
         lines.append(TrustLine("a second training", DIM, False, panel.ceiling, panel.ceiling_band))

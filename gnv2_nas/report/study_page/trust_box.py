@@ -8,7 +8,6 @@ import msgspec
 from markupsafe import Markup
 
 from gnv2_nas.commands import command
-from gnv2_nas.quality import estimator_name
 from gnv2_nas.quality.trust.panel import BASELINE, BETTER, TrustPanel, verdict
 from gnv2_nas.report.figures.trust_figure import _trust_figure, _trust_info
 from gnv2_nas.report.offline import figure_json
@@ -53,7 +52,7 @@ def trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
     found = panel.of(spec)
     sentences = (lead,) if record.quality_info.is_accuracy else (lead, _data_free(panel))
     tone: Literal["good", "unclear", "plain"] = "plain"
-    if found is not None and estimator_name(spec) != BASELINE:
+    if found is not None and spec != BASELINE:
         tone = "good" if verdict(found) == BETTER else "unclear"
     return TrustBox(
         tone=tone,
@@ -90,9 +89,9 @@ def _command(record: StudyRecord) -> str:
     options = [("--data", settings.data or "DIR"), ("--space", space)]
     macs = [budget.text for budget in settings.budgets if budget.metric == "macs"]
     options += [("--budget", budget) for budget in macs]
-    name, _, file = settings.quality.partition(":")
-    if name == "supernet":
-        options.append(("--supernet", file))
+    spec = settings.quality_spec
+    if spec.name == "supernet" and spec.file:
+        options.append(("--supernet", spec.file))
     elif record.quality_info.is_accuracy:
         options.append(("--quality", settings.quality))
     return command("quality check", options=options)

@@ -28,9 +28,9 @@ def next_command(record: StudyRecord, candidate: Candidate) -> str:
     if not settings.data:
         return command("export", name, options=[("--format", "onnx"), *storage])
     options = [("--data", settings.data)]
-    estimator, _, file = settings.quality.partition(":")
-    if estimator == "supernet" and not candidate.baseline:
-        options.append(("--from-supernet", file))
+    spec = settings.quality_spec
+    if spec.name == "supernet" and spec.file and not candidate.baseline:
+        options.append(("--from-supernet", spec.file))
     return command("train", name, options=[*options, *storage])
 
 

@@ -197,7 +197,7 @@ def _same_device(old: Settings, new: Settings) -> bool:
 def _same_quality(old: Settings, new: Settings) -> bool:
     """The same estimator; the content of its file, wherever it is, as `quality_hash`."""
     return "" not in (old.quality_hash, new.quality_hash) and (
-        old.quality.partition(":")[0] == new.quality.partition(":")[0]
+        old.quality_spec.name == new.quality_spec.name
     )
 
 

@@ -32,13 +32,6 @@ def check_study_name(name: str) -> None:
         )
 
 
-def quality_label(quality: str) -> str:
-    """What NAME or NAME:FILE is called in the name of a study: "supernet", "supernet-large"."""
-    name, _, file = quality.partition(":")
-    stem = Path(file).stem
-    return f"{name}-{stem}" if stem not in ("", name) else name
-
-
 def device_label(device: str) -> str:
     """The name of a device, however its profile was given: "cpu" for "profiles/cpu.yaml"."""
     path = Path(device.strip())
@@ -49,7 +42,7 @@ def default_study_name(settings: Settings) -> str:
     """Space, data, budgets and device: the same question goes on with the same study."""
     asked = [Path(settings.data).resolve().name] if settings.data else []
     if settings.data or settings.quality_hash:
-        asked.append(quality_label(settings.quality))
+        asked.append(settings.quality_spec.label)
     parts: Sequence[str] = (
         settings.space,
         *asked,

@@ -11,7 +11,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, estimator_name
+from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, QualitySpec
 from gnv2_nas.units import Metric
 
 ObjectiveName = Literal["quality", "latency", "macs", "params", "memory"]
@@ -45,6 +45,11 @@ class Settings(msgspec.Struct, frozen=True):
     """The images that quality is measured on, or that the number of classes is of."""
     data_hash: str = ""
     """Of images, labels and split, where they were read."""
+
+    @property
+    def quality_spec(self) -> QualitySpec:
+        """The estimator and its file."""
+        return QualitySpec.parse(self.quality)
 
     @property
     def measures(self) -> bool:
@@ -144,7 +149,7 @@ class StudyRecord(msgspec.Struct, frozen=True):
         spec = self.settings.quality
         return (
             self.estimator
-            or ESTIMATORS.get(estimator_name(spec))
+            or ESTIMATORS.get(self.settings.quality_spec.name)
             or EstimatorInfo(
                 spec, f"Score “{spec}”", f"score “{spec}”", "not a measured accuracy", "not known"
             )
