@@ -15,7 +15,7 @@ from gnv2_nas.cli import app
 from gnv2_nas.cli.profile import _found
 from gnv2_nas.commands import command, command_line, quoted
 from gnv2_nas.errors import InputError
-from gnv2_nas.report.study_page.wording import next_command
+from gnv2_nas.report.wording import next_command
 from gnv2_nas.workflows.search_request import SearchRequest, check_request, check_study_name
 from tests.report.studies import candidate, found_architecture, study
 

@@ -185,7 +185,7 @@ def _told(session: SearchSession) -> list[str]:
 def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:
     from gnv2_nas.cli.front import print_front
     from gnv2_nas.report import write_report
-    from gnv2_nas.report.study_page.wording import next_command
+    from gnv2_nas.report.wording import next_command
     from gnv2_nas.search.analysis.recommendation import recommend
 
     record = session.store.record()

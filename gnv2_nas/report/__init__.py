@@ -36,7 +36,7 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
 
 
 def candidates_frame(record: StudyRecord) -> pd.DataFrame:
-    """One row a candidate; see `gnv2_nas.report.study_page.frames` for columns and units."""
-    from gnv2_nas.report.study_page.frames import candidates_frame as frame
+    """One row a candidate; see `gnv2_nas.report.frames` for columns and units."""
+    from gnv2_nas.report.frames import candidates_frame as frame
 
     return frame(record)

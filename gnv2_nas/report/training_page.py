@@ -9,7 +9,7 @@ import msgspec
 import plotly.graph_objects as go
 
 from gnv2_nas.report.figures.traces import DIM, FRONT, KNEE, STOCK
-from gnv2_nas.report.offline import figure_json, render
+from gnv2_nas.report.rendering import figure_json, render
 from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.training.history import TrainingPoint
 

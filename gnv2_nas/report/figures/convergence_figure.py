@@ -1,4 +1,4 @@
-"""Hypervolume over evaluations, in two steps: `_convergence_info` decides, `_convergence_figure`
+"""Hypervolume over evaluations, in two steps: `convergence_info` decides, `convergence_figure`
 draws."""
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ConvergenceInfo(msgspec.Struct, frozen=True):
     flat: bool
 
 
-def _convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
+def convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
     """What to draw; None where too little was evaluated, or nothing is feasible."""
     candidates = record.candidates
     scaled = scale_losses(candidates, record.settings.objectives)
@@ -133,7 +133,7 @@ def convergence_sentences(info: ConvergenceInfo) -> list[str]:
     return lines
 
 
-def _convergence_figure(info: ConvergenceInfo) -> go.Figure:
+def convergence_figure(info: ConvergenceInfo) -> go.Figure:
     """A staircase of the search; the random design in grey, dotted after its end."""
     figure = go.Figure(layout=_layout())
     if info.random is not None:

@@ -1,4 +1,4 @@
-"""The front as a scatter, in two steps: `_front_info` decides, `_front_figure` draws."""
+"""The front as a scatter, in two steps: `front_info` decides, `front_figure` draws."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gnv2_nas.report.figures import traces
-from gnv2_nas.report.figures.layout import Extent, extents, is_near, label_positions, stretched
-from gnv2_nas.report.figures.points import Groups, group, scaled
-from gnv2_nas.report.study_page.wording import best_word
+from gnv2_nas.report.figures.axis_ranges import (
+    AxisRange,
+    find_axis_ranges,
+    is_near,
+    place_labels,
+    stretch,
+)
+from gnv2_nas.report.figures.points import PointGroups, group_points, to_axis_units
+from gnv2_nas.report.wording import best_word
 from gnv2_nas.search.study.metrics import Term, term
 from gnv2_nas.search.study.records import ObjectiveName, StudyRecord
 
@@ -32,7 +38,7 @@ class FrontInfo(msgspec.Struct, frozen=True):
     x: Term
     y: Term
     color: Term
-    groups: Groups
+    groups: PointGroups
     colors: list[float]
     """Of the members of the front."""
     errors: dict[str, tuple[list[float], list[float]]]
@@ -48,8 +54,8 @@ class FrontInfo(msgspec.Struct, frozen=True):
     budgets: list[BudgetLine]
     budgets_outside: list[str]
     """Budgets on an axis that lie too far away to be drawn."""
-    x_range: Extent
-    y_range: Extent
+    x_range: AxisRange
+    y_range: AxisRange
 
 
 def figure_terms(record: StudyRecord) -> tuple[Term, Term, Term]:
@@ -75,24 +81,24 @@ def _color(x: ObjectiveName, y: ObjectiveName) -> ObjectiveName:
     return "params" if "macs" in (x, y) else "macs"
 
 
-def _front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> FrontInfo:
+def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> FrontInfo:
     """What to draw; `knee` is the number of the best compromise."""
     x, y, color = figure_terms(record)
-    groups = group(record, frame, x, y)
+    groups = group_points(record, frame, x, y)
     members = frame.loc[groups.front.rows]
-    x_range, y_range = extents(groups)
+    x_range, y_range = find_axis_ranges(groups)
     budgets = _budget_lines(record, x, y)
     near = [
         line for line in budgets if is_near(x_range if line.axis == "x" else y_range, line.value)
     ]
     for line in near:
         if line.axis == "x":
-            x_range = stretched(x_range, line.value)
+            x_range = stretch(x_range, line.value)
         else:
-            y_range = stretched(y_range, line.value)
+            y_range = stretch(y_range, line.value)
     return FrontInfo(
         x=x, y=y, color=color, groups=groups,
-        colors=[float(f"{value:.4g}") for value in scaled(members, color)],
+        colors=[float(f"{value:.4g}") for value in to_axis_units(members, color)],
         errors=_errors(frame, groups) if x.name == "latency" else {},
         unstable=[value is False for value in members["latency_stable"].astype(object)],
         staircase=_staircase(record, frame, x, y),
@@ -115,7 +121,7 @@ def _budget_lines(record: StudyRecord, x: Term, y: Term) -> list[BudgetLine]:
     return lines
 
 
-def _errors(frame: pd.DataFrame, groups: Groups) -> dict[str, tuple[list[float], list[float]]]:
+def _errors(frame: pd.DataFrame, groups: PointGroups) -> dict[str, tuple[list[float], list[float]]]:
     found = {}
     for name, points in (("front", groups.front), ("stock", groups.stock)):
         rows = frame.loc[points.rows]
@@ -131,11 +137,11 @@ def _staircase(
     if set(record.settings.objectives) != {x.name, y.name}:
         return [], []
     members = frame[frame["front"]]
-    corners = sorted(zip(scaled(members, x), scaled(members, y), strict=True))
+    corners = sorted(zip(to_axis_units(members, x), to_axis_units(members, y), strict=True))
     return [corner[0] for corner in corners], [corner[1] for corner in corners]
 
 
-def _design(record: StudyRecord, groups: Groups) -> tuple[list[float], list[float]]:
+def _design(record: StudyRecord, groups: PointGroups) -> tuple[list[float], list[float]]:
     found = [one for one in record.candidates if not one.baseline]
     if all(one.origin == "random" for one in found):
         return [], []
@@ -152,11 +158,11 @@ def _place(frame: pd.DataFrame, x: Term, y: Term, trial: int | None) -> tuple[fl
     row = frame[frame["trial"] == trial]
     if trial is None or row.empty:
         return None
-    place = float(scaled(row, x).iloc[0]), float(scaled(row, y).iloc[0])
+    place = float(to_axis_units(row, x).iloc[0]), float(to_axis_units(row, y).iloc[0])
     return place if all(map(math.isfinite, place)) else None
 
 
-def _front_figure(info: FrontInfo) -> go.Figure:
+def front_figure(info: FrontInfo) -> go.Figure:
     """The interactive scatter; colours of text and grid are the page's."""
     groups = info.groups
     figure = traces.empty_figure(info.x, info.y)
@@ -167,7 +173,7 @@ def _front_figure(info: FrontInfo) -> go.Figure:
     figure.add_trace(
         traces.front(groups.front, info.unstable, info.errors.get("front"), info.colors, info.color)
     )
-    labels = label_positions(groups, info.x_range, info.y_range)
+    labels = place_labels(groups, info.x_range, info.y_range)
     figure.add_trace(traces.stock(groups.stock, labels, info.errors.get("stock")))
     if info.design[0]:
         figure.add_trace(traces.design(*info.design))

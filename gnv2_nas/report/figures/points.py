@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from gnv2_nas.report.study_page.frames import column, describe
-from gnv2_nas.report.study_page.wording import over_budget
+from gnv2_nas.report.frames import column, describe
+from gnv2_nas.report.wording import over_budget
 from gnv2_nas.search.study.metrics import Term, term
 from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 from gnv2_nas.units import format_quantity
@@ -41,7 +41,7 @@ class Points(msgspec.Struct, frozen=True):
         return f"{drawn:,}" if drawn == self.total else f"{drawn:,} of {self.total:,} drawn"
 
 
-class Groups(msgspec.Struct, frozen=True):
+class PointGroups(msgspec.Struct, frozen=True):
     """All candidates with a value on both axes, each in one group; stock networks apart."""
 
     front: Points
@@ -56,19 +56,19 @@ class Groups(msgspec.Struct, frozen=True):
         return sum(len(points.rows) for points in groups)
 
 
-def group(record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term) -> Groups:
+def group_points(record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term) -> PointGroups:
     """Sort candidates into the groups of a figure, in the units of the axes.
 
     Of many dominated or infeasible ones an even sample along `x` is drawn: the page must open.
     """
-    known = scaled(frame, x).notna() & scaled(frame, y).notna()
+    known = to_axis_units(frame, x).notna() & to_axis_units(frame, y).notna()
     stock = frame["baseline"] != ""
     found, feasible, front = known & ~stock, frame["feasible"], frame["front"]
 
     def points(chosen: pd.Series, limit: int | None) -> Points:
         return _points(record, frame[chosen], x, y, limit)
 
-    return Groups(
+    return PointGroups(
         front=points(found & front, FRONT_DRAWN),
         dominated=points(found & feasible & ~front, DOMINATED_DRAWN),
         infeasible=points(found & ~feasible, INFEASIBLE_DRAWN),
@@ -76,7 +76,7 @@ def group(record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term) -> Groups:
     )
 
 
-def scaled(frame: pd.DataFrame, axis: Term, suffix: str = "") -> pd.Series:
+def to_axis_units(frame: pd.DataFrame, axis: Term, suffix: str = "") -> pd.Series:
     """A column in the unit of its axis."""
     series: pd.Series = frame[suffix or column(axis.name)] / axis.scale
     return series
@@ -85,7 +85,7 @@ def scaled(frame: pd.DataFrame, axis: Term, suffix: str = "") -> pd.Series:
 def _points(
     record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term, limit: int | None
 ) -> Points:
-    ordered = frame.iloc[np.argsort(scaled(frame, x).to_numpy(), kind="stable")]
+    ordered = frame.iloc[np.argsort(to_axis_units(frame, x).to_numpy(), kind="stable")]
     total = len(ordered)
     if limit is not None and total > limit:
         ordered = ordered.iloc[np.linspace(0, total - 1, limit).round().astype(int)]
@@ -95,13 +95,13 @@ def _points(
         trials=ordered["trial"].tolist(),
         names=ordered["baseline"].tolist(),
         hover=[_hover(record, record.candidates[row]) for row in rows],
-        x=_rounded(scaled(ordered, x)),
-        y=_rounded(scaled(ordered, y)),
+        x=_round(to_axis_units(ordered, x)),
+        y=_round(to_axis_units(ordered, y)),
         total=total,
     )
 
 
-def _rounded(series: pd.Series) -> list[float]:
+def _round(series: pd.Series) -> list[float]:
     """Six significant digits: all a screen can show, at half the size."""
     return [float(f"{value:.6g}") for value in series]
 

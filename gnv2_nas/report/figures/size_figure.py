@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gnv2_nas.report.figures import traces
-from gnv2_nas.report.figures.layout import extents, label_positions
-from gnv2_nas.report.figures.points import Groups, group
+from gnv2_nas.report.figures.axis_ranges import find_axis_ranges, place_labels
+from gnv2_nas.report.figures.points import PointGroups, group_points
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.study.metrics import Term, term
 from gnv2_nas.search.study.records import Candidate, StudyRecord
@@ -25,7 +25,7 @@ class SizeInfo(msgspec.Struct, frozen=True):
 
     x: Term
     y: Term
-    groups: Groups
+    groups: PointGroups
     scored: int
     tau_params: float
     """Kendall's τ between score and parameter count over all scored candidates."""
@@ -35,14 +35,14 @@ class SizeInfo(msgspec.Struct, frozen=True):
     when quality is no objective, or parameters are another."""
 
 
-def _size_info(record: StudyRecord, frame: pd.DataFrame) -> SizeInfo:
+def size_info(record: StudyRecord, frame: pd.DataFrame) -> SizeInfo:
     x, y = term("params", record.quality_info), term("quality", record.quality_info)
     scored = frame[frame["quality"].notna()]
     score = scored["quality"].tolist()
     return SizeInfo(
         x=x,
         y=y,
-        groups=group(record, frame, x, y),
+        groups=group_points(record, frame, x, y),
         scored=len(scored),
         tau_params=kendall_tau(score, scored["params"].tolist()),
         tau_macs=kendall_tau(score, scored["macs"].tolist()),
@@ -64,7 +64,7 @@ def _with_size_as_quality(candidate: Candidate) -> Candidate:
     return msgspec.structs.replace(candidate, quality=float(candidate.counts.params))
 
 
-def sentences(info: SizeInfo) -> list[str]:
+def size_sentences(info: SizeInfo) -> list[str]:
     """What the figure says, in words."""
     if math.isnan(info.tau_params):
         return [f"Fewer than two different scores: no {info.y.in_text} can be compared with size."]
@@ -102,15 +102,15 @@ def _of_accuracy(tau: float) -> str:
     return "Smaller networks are the more accurate ones here."
 
 
-def _size_figure(info: SizeInfo) -> go.Figure:
+def size_figure(info: SizeInfo) -> go.Figure:
     """Score against parameter count, in the groups of the front's figure."""
     groups = info.groups
     figure = traces.empty_figure(info.x, info.y)
     figure.add_trace(traces.infeasible(groups.infeasible))
     figure.add_trace(traces.dominated(groups.dominated))
     figure.add_trace(traces.front(groups.front))
-    x_range, y_range = extents(groups)
-    labels = label_positions(groups, x_range, y_range)
+    x_range, y_range = find_axis_ranges(groups)
+    labels = place_labels(groups, x_range, y_range)
     figure.add_trace(traces.stock(groups.stock, labels))
     figure.update_xaxes(range=x_range)
     figure.update_yaxes(range=y_range)

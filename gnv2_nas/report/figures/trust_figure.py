@@ -36,7 +36,7 @@ class TrustInfo(msgspec.Struct, frozen=True):
     """τ of the parameter count, in band where that is known."""
 
 
-def _trust_info(panel: TrustPanel, spec: str) -> TrustInfo:
+def trust_info(panel: TrustPanel, spec: str) -> TrustInfo:
     chosen = panel.of(spec)
     lines = []
     for each in panel.estimators:
@@ -56,7 +56,7 @@ def _rank(line: TrustLine) -> float:
     return 2.0 if known is None else -known.tau
 
 
-def _trust_figure(info: TrustInfo) -> go.Figure:
+def trust_figure(info: TrustInfo) -> go.Figure:
     """τ to the right; filled in band, open overall."""
     rows = len(info.lines)
     figure = go.Figure(layout=_layout(info.lines))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from gnv2_nas.report.study_page.wording import best_word, reference
+from gnv2_nas.report.wording import best_word, reference
 from gnv2_nas.search.analysis.ablation import Ablation, Difference
 from gnv2_nas.search.study.metrics import Term, format_accuracy, format_score, term
 from gnv2_nas.search.study.records import Candidate, StudyRecord

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.report.study_page.wording import (
+from gnv2_nas.report.wording import (
     STOCK_TITLE,
     against,
     best_word,

@@ -9,20 +9,20 @@ from typing import Any
 import pandas as pd
 
 from gnv2_nas.report.figures.convergence_figure import (
-    _convergence_figure,
-    _convergence_info,
+    convergence_figure,
+    convergence_info,
     convergence_sentences,
 )
-from gnv2_nas.report.figures.front_figure import _front_figure, _front_info
-from gnv2_nas.report.figures.size_figure import _size_figure, _size_info, sentences
-from gnv2_nas.report.offline import figure_json, render
+from gnv2_nas.report.figures.front_figure import front_figure, front_info
+from gnv2_nas.report.figures.size_figure import size_figure, size_info, size_sentences
+from gnv2_nas.report.rendering import figure_json, render
 from gnv2_nas.report.study_page.ablation_table import make_ablation_table
 from gnv2_nas.report.study_page.answer import Answer
 from gnv2_nas.report.study_page.conditions import cautions, conditions, confirmation_sentence
 from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
 from gnv2_nas.report.study_page.table import COLUMNS, front_rows, stock_rows
 from gnv2_nas.report.study_page.trust_box import TrustBox
-from gnv2_nas.report.study_page.wording import best_word, next_command, reference
+from gnv2_nas.report.wording import best_word, next_command, reference
 from gnv2_nas.search.analysis.ablation import Ablation
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation
@@ -40,9 +40,9 @@ def page(
 ) -> str:
     """The HTML of the report."""
     members, recommended = found.front, found.recommended
-    info = _front_info(record, frame, None if recommended is None else recommended.number)
-    sizes = _size_info(record, frame)
-    convergence = _convergence_info(record)
+    info = front_info(record, frame, None if recommended is None else recommended.number)
+    sizes = size_info(record, frame)
+    convergence = convergence_info(record)
     values: dict[str, Any] = {
         "record": record,
         "quality": term("quality", record.quality_info),
@@ -56,16 +56,16 @@ def page(
         "trust": trust,
         "neighbours": _neighbours(members),
         "close_scores": _close_scores(record, members),
-        "front_figure": figure_json(_front_figure(info)) if info.groups.drawn else None,
-        "size_figure": figure_json(_size_figure(sizes)) if sizes.groups.drawn else None,
+        "front_figure": figure_json(front_figure(info)) if info.groups.drawn else None,
+        "size_figure": figure_json(size_figure(sizes)) if sizes.groups.drawn else None,
         "confirmation": confirmation_sentence(members, record.confirmed),
         "parts": make_ablation_table(record, changes, members, recommended),
         "beyond": format_share(REFERENCE_MARGIN),
         "has_design": convergence is not None and convergence.random is not None,
-        "convergence": convergence and figure_json(_convergence_figure(convergence)),
+        "convergence": convergence and figure_json(convergence_figure(convergence)),
         "convergence_sentences": convergence_sentences(convergence) if convergence else [],
         "predictions": [(one, prediction_sentence(one)) for one in prediction_checks(record)],
-        "size_sentences": sentences(sizes),
+        "size_sentences": size_sentences(sizes),
         "columns": COLUMNS,
         "front_rows": front_rows(record, members, recommended),
         "front_size": len(members),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.measurement.record import NORMAL_95
-from gnv2_nas.report.study_page.wording import terms_of
+from gnv2_nas.report.wording import terms_of
 from gnv2_nas.search.study.metrics import Term, format_share
 from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
 from gnv2_nas.stats.rank_agreement import kendall_tau

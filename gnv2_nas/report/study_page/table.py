@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from gnv2_nas.report.files import file_stem
-from gnv2_nas.report.study_page.frames import stage_widths
-from gnv2_nas.report.study_page.wording import best_word, over_budget, reference
+from gnv2_nas.report.frames import stage_widths
+from gnv2_nas.report.wording import best_word, over_budget, reference
 from gnv2_nas.search.study.metrics import format_accuracy, format_score
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 

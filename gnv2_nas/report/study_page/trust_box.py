@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from gnv2_nas.commands import command
 from gnv2_nas.quality.trust.panel import BASELINE, BETTER, TrustPanel, verdict
-from gnv2_nas.report.figures.trust_figure import _trust_figure, _trust_info
-from gnv2_nas.report.offline import figure_json
+from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
+from gnv2_nas.report.rendering import figure_json
 from gnv2_nas.report.trust_table import TRUST_COLUMNS, TrustRow, trust_caption, trust_rows
 from gnv2_nas.search.study.records import StudyRecord
 
@@ -62,7 +62,7 @@ def trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
         rows=tuple(trust_rows(panel)),
         title="" if found is None else found.title,
         caption=trust_caption(panel),
-        figure=figure_json(_trust_figure(_trust_info(panel, spec))),
+        figure=figure_json(trust_figure(trust_info(panel, spec))),
     )
 
 

@@ -10,8 +10,8 @@ import msgspec
 
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.report.files import ReportFiles, check_report_files
+from gnv2_nas.report.frames import candidate_rows, frame_of
 from gnv2_nas.report.study_page.answer import write_answer
-from gnv2_nas.report.study_page.frames import candidate_rows, frame_of
 from gnv2_nas.report.study_page.page import page
 from gnv2_nas.report.study_page.trust_box import trust_box, trust_sentence
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from gnv2_nas.report import candidates_frame
 from gnv2_nas.report.figures.convergence_figure import (
     ConvergenceInfo,
-    _convergence_figure,
-    _convergence_info,
+    convergence_figure,
+    convergence_info,
     convergence_sentences,
 )
-from gnv2_nas.report.figures.front_figure import _front_figure, _front_info
+from gnv2_nas.report.figures.front_figure import front_figure, front_info
 from gnv2_nas.search.analysis.convergence import hypervolume_history
 from gnv2_nas.search.study.metrics import format_share
 from gnv2_nas.search.study.records import StudyRecord
@@ -25,7 +25,7 @@ STOCK = sum(bool(one.baseline) for one in RECORD.candidates)
 
 
 def info_of(record: StudyRecord = RECORD) -> ConvergenceInfo:
-    info = _convergence_info(record)
+    info = convergence_info(record)
     assert info is not None
     return info
 
@@ -58,7 +58,7 @@ def test_the_random_line_ends_where_the_search_left_the_design() -> None:
 
 
 def test_the_level_is_dotted_to_the_end() -> None:
-    dotted = [one for one in _convergence_figure(info_of()).data if one.line.dash == "dot"]
+    dotted = [one for one in convergence_figure(info_of()).data if one.line.dash == "dot"]
     assert [list(one.x) for one in dotted] == [[STOCK + DESIGN, len(RECORD.candidates)]]
 
 
@@ -66,15 +66,15 @@ def test_the_level_is_dotted_to_the_end() -> None:
 def test_without_a_design_beside_the_search_there_is_one_line(origin: str) -> None:
     record = as_origin(RECORD, origin)
     assert info_of(record).random is None
-    assert len(_convergence_figure(info_of(record)).data) == 1
+    assert len(convergence_figure(info_of(record)).data) == 1
     assert not any("random" in line for line in convergence_sentences(info_of(record)))
-    assert _front_info(record, candidates_frame(record), None).design == ([], [])
+    assert front_info(record, candidates_frame(record), None).design == ([], [])
 
 
 def test_networks_of_the_design_are_framed_in_the_front_figure() -> None:
-    info = _front_info(RECORD, candidates_frame(RECORD), None)
+    info = front_info(RECORD, candidates_frame(RECORD), None)
     assert len(info.design[0]) == DESIGN
-    (frame,) = (one for one in _front_figure(info).data if one.marker.symbol == "square-open")
+    (frame,) = (one for one in front_figure(info).data if one.marker.symbol == "square-open")
     assert frame.name == f"random design ({DESIGN})"
 
 
@@ -104,7 +104,7 @@ def test_a_search_that_ended_long_ago_is_flat() -> None:
 
 @pytest.mark.parametrize("record", [typical(3), typical(40, budgets=("1MFLOPs",))])
 def test_of_nine_networks_or_nothing_feasible_there_is_no_line(record: StudyRecord) -> None:
-    assert _convergence_info(record) is None
+    assert convergence_info(record) is None
 
 
 @pytest.mark.parametrize("objectives", [("latency",), ("quality", "latency", "macs")])

@@ -7,17 +7,17 @@ import html
 import pytest
 
 from gnv2_nas.report import candidates_frame
-from gnv2_nas.report.figures.front_figure import FrontInfo, _front_figure, _front_info, figure_terms
-from gnv2_nas.report.figures.layout import label_positions
+from gnv2_nas.report.figures.axis_ranges import place_labels
+from gnv2_nas.report.figures.front_figure import FrontInfo, figure_terms, front_figure, front_info
 from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
-from gnv2_nas.report.figures.size_figure import _size_figure, _size_info, sentences
+from gnv2_nas.report.figures.size_figure import size_figure, size_info, size_sentences
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import ObjectiveName, StudyRecord
 from tests.report.studies import candidate, found_architecture, stock, study, typical
 
 
 def info_of(record: StudyRecord, knee: int | None = None) -> FrontInfo:
-    return _front_info(record, candidates_frame(record), knee)
+    return front_info(record, candidates_frame(record), knee)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_budget_is_a_line_where_it_is_an_axis() -> None:
     assert [(line.axis, line.value) for line in info.budgets] == [("x", 12.0)]
     assert info.budgets_outside == ["900ms"]
     assert info.x_range[1] > 12
-    figure = _front_figure(info)
+    figure = front_figure(info)
     assert figure.layout.annotations[0].text == "budget 12ms"
 
 
@@ -98,7 +98,7 @@ def test_unstable_members_are_open_circles() -> None:
     record = study([candidate(0, found_architecture(0), reason="noisy")])
     info = info_of(record)
     assert info.unstable == [True]
-    symbols = [trace.marker.symbol for trace in _front_figure(info).data if trace.customdata]
+    symbols = [trace.marker.symbol for trace in front_figure(info).data if trace.customdata]
     assert ("circle-open",) in symbols
 
 
@@ -113,13 +113,13 @@ def test_figures_without_a_front(record: StudyRecord) -> None:
     info = info_of(record)
     assert info.groups.front.total == 0
     assert info.x_range[0] < info.x_range[1]
-    _front_figure(info)
-    _size_figure(_size_info(record, candidates_frame(record)))
+    front_figure(info)
+    size_figure(size_info(record, candidates_frame(record)))
 
 
 def test_names_of_stock_networks_avoid_each_other() -> None:
     info = info_of(typical(60))
-    positions = label_positions(info.groups, info.x_range, info.y_range)
+    positions = place_labels(info.groups, info.x_range, info.y_range)
     assert len(positions) == info.groups.stock.total
     rightmost = info.groups.stock.x.index(max(info.groups.stock.x))
     assert "left" in positions[rightmost]
@@ -132,20 +132,20 @@ def test_a_score_that_is_size_is_found_out() -> None:
         for one in record.candidates
     ]
     record = study(sized)
-    info = _size_info(record, candidates_frame(record))
+    info = size_info(record, candidates_frame(record))
     assert info.tau_params == pytest.approx(1)
     assert info.shared is not None
     assert info.shared[0] == info.shared[1] == info.shared[2]
-    assert "mostly tracks size" in sentences(info)[0]
+    assert "mostly tracks size" in size_sentences(info)[0]
 
 
 def test_no_shared_front_where_quality_is_no_objective() -> None:
     record = typical(10, objectives=("latency", "macs"))
-    assert _size_info(record, candidates_frame(record)).shared is None
+    assert size_info(record, candidates_frame(record)).shared is None
 
 
 def test_without_scores_nothing_is_claimed() -> None:
     record = study([candidate(0, found_architecture(0), quality=None)], objectives=("latency",))
-    info = _size_info(record, candidates_frame(record))
+    info = size_info(record, candidates_frame(record))
     assert info.scored == 0
-    assert sentences(info)[0].startswith("Fewer than two different scores")
+    assert size_sentences(info)[0].startswith("Fewer than two different scores")

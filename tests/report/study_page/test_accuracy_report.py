@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.report import write_report
-from gnv2_nas.report.figures.trust_figure import _trust_figure, _trust_info
+from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.search.study.metrics import term
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.space import load_space
@@ -131,13 +131,13 @@ def test_evidence_on_another_space_does_not_count(folder: Path, changed: str) ->
 
 
 def test_the_best_in_band_stands_first_and_the_studys_own_is_marked() -> None:
-    info = _trust_info(panel(trust("zen", 0.1), trust(SPEC, 0.8)), SPEC)
+    info = trust_info(panel(trust("zen", 0.1), trust(SPEC, 0.8)), SPEC)
     assert [line.title for line in info.lines] == [
         "Supernet accuracy", "Parameter score", "Zen-score",
     ]  # fmt: skip
     assert [line.strong for line in info.lines] == [True, False, False]
     assert info.baseline == 0.3
-    overall, band = _trust_figure(info).data
+    overall, band = trust_figure(info).data
     assert list(band.x) == [0.8, 0.3, 0.1]
     assert list(overall.x) == [0.9, 0.4, 0.2]
     assert list(band.error_x.array) == pytest.approx([0.1, 0.1, 0.1])

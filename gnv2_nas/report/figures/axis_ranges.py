@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from gnv2_nas.report.figures.points import Groups
+from gnv2_nas.report.figures.points import PointGroups
 
-Extent = tuple[float, float]
+AxisRange = tuple[float, float]
 
 _MARGIN = 0.06
 _ROOM_FOR_BUDGETS = 0.35
 """How far beyond the networks a budget may lie, in widths of the plot, to be drawn."""
 
 
-def extents(groups: Groups) -> tuple[Extent, Extent]:
+def find_axis_ranges(groups: PointGroups) -> tuple[AxisRange, AxisRange]:
     """Of x and y, around what keeps the budgets and the stock networks; around all when nothing
     does."""
     shown = [groups.front, groups.dominated, groups.stock]
     if not (groups.front.rows or groups.dominated.rows):
         shown.append(groups.infeasible)
     return (
-        _padded([value for points in shown for value in points.x]),
-        _padded([value for points in shown for value in points.y]),
+        _pad([value for points in shown for value in points.x]),
+        _pad([value for points in shown for value in points.y]),
     )
 
 
-def _padded(values: list[float]) -> Extent:
+def _pad(values: list[float]) -> AxisRange:
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
@@ -31,13 +31,13 @@ def _padded(values: list[float]) -> Extent:
     return low - room, high + room
 
 
-def is_near(extent: Extent, value: float) -> bool:
+def is_near(extent: AxisRange, value: float) -> bool:
     """Whether `value` can be shown without squeezing the rest."""
     room = _ROOM_FOR_BUDGETS * (extent[1] - extent[0])
     return extent[0] - room <= value <= extent[1] + room
 
 
-def stretched(extent: Extent, value: float) -> Extent:
+def stretch(extent: AxisRange, value: float) -> AxisRange:
     """`extent`, and `value` with a margin."""
     room = _MARGIN * (extent[1] - extent[0])
     return min(extent[0], value - room), max(extent[1], value + room)
@@ -56,7 +56,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom; pixels."""
 
 
-def label_positions(groups: Groups, x_range: Extent, y_range: Extent) -> list[str]:
+def place_labels(groups: PointGroups, x_range: AxisRange, y_range: AxisRange) -> list[str]:
     """One of plotly's text positions a stock network, chosen one after the other for the least
     overlap with earlier names, symbols, the front and the edge."""
     places = [
@@ -74,7 +74,7 @@ def label_positions(groups: Groups, x_range: Extent, y_range: Extent) -> list[st
     return positions
 
 
-def _pixels(x: float, y: float, x_range: Extent, y_range: Extent) -> tuple[float, float]:
+def _pixels(x: float, y: float, x_range: AxisRange, y_range: AxisRange) -> tuple[float, float]:
     return (
         _PLOT[0] * (x - x_range[0]) / (x_range[1] - x_range[0]),
         _PLOT[1] * (y_range[1] - y) / (y_range[1] - y_range[0]),
