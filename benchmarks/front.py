@@ -22,7 +22,7 @@ from gnv2_nas.measurement.comparison import compare
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.objectives import loss
+from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 from gnv2_nas.workflows.search import SearchSession
 from gnv2_nas.workflows.search_request import SearchRequest, check_request

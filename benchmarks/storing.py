@@ -128,7 +128,7 @@ def _finished(number: int) -> tuple[Candidate, FrozenTrial]:
     network = msgspec.structs.replace(STOCK, num_classes=number + 1)
     candidate = Candidate(
         number=-1, architecture=network, params={}, baseline="", counts=COUNTS, quality=0.5,
-        latency=None, violations={}, origin="model",
+        latency=None, origin="model",
     )  # fmt: skip
     return candidate, _template(number)
 

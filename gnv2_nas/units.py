@@ -8,29 +8,49 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator, Mapping
 from typing import Literal, get_args
 
 from gnv2_nas.errors import BudgetError, InputError
 
-Metric = Literal["macs", "params", "latency", "memory"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
+Dimension = Literal["macs", "params", "time", "bytes"]
+"""Amounts are in multiply-adds, parameters, milliseconds and bytes."""
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
-_PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
-_BYTES = {
-    "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30,
+_UNITS: Mapping[Dimension, Mapping[str, float]] = {
+    "macs": {"MFLOPs": 1e6, "GFLOPs": 1e9, "kFLOPs": 1e3, "FLOPs": 1.0},
+    "params": {"Mparams": 1e6, "Gparams": 1e9, "kparams": 1e3, "params": 1.0},
+    "time": {"ms": 1.0, "s": 1e3, "us": 1e-3},
+    "bytes": {
+        "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30, "kB": 1e3, "KiB": 2.0**10, "B": 1.0,
+    },
 }  # fmt: skip
+"""The units that are written; the first of each dimension is the usual one."""
 # Case folding turns the micro sign of keyboards into the Greek letter.
-_TIMES_MS = {"us": 1e-3, "\N{GREEK SMALL LETTER MU}s": 1e-3, "ms": 1.0, "s": 1e3}
+_SPELLINGS = {
+    "flops": ("flop", "macs", "mac"), "params": ("param",), "us": ("\N{GREEK SMALL LETTER MU}s",),
+}  # fmt: skip
 _EXAMPLES = "for example 300MFLOPs, 12ms, 6Mparams or 20MB"
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
 
 
-def parse_quantity(text: str) -> tuple[Metric, float]:
-    """What a text such as "300MFLOPs" limits, and the amount.
+def _known_units() -> Iterator[tuple[str, tuple[Dimension, float]]]:
+    """Case-folded spellings of all units with what they mean."""
+    for dimension, units in _UNITS.items():
+        for unit, factor in units.items():
+            folded = unit.casefold()
+            yield folded, (dimension, factor)
+            for ending, others in _SPELLINGS.items():
+                if folded.endswith(ending):
+                    for other in others:
+                        yield folded.removesuffix(ending) + other, (dimension, factor)
 
-    Returns:
-        ("macs", multiply-adds), ("params", a count), ("latency", milliseconds) or
-        ("memory", bytes).
+
+_KNOWN_UNITS = dict(_known_units())
+
+
+def parse_quantity(text: str) -> tuple[Dimension, float]:
+    """The dimension and the amount of a text such as "300MFLOPs".
 
     Raises:
         BudgetError: no number, no or an unknown unit, or not a positive finite amount.
@@ -43,66 +63,39 @@ def parse_quantity(text: str) -> tuple[Metric, float]:
     number, unit = float(match[1]), match[2]
     if not unit:
         raise BudgetError(f"budget {text!r} has no unit; {_EXAMPLES}")
-    metric, factor = _unit(text, unit)
+    if unit.casefold() not in _KNOWN_UNITS:
+        raise BudgetError(f"budget {text!r}: unknown unit {unit!r}; {_EXAMPLES}")
+    dimension, factor = _KNOWN_UNITS[unit.casefold()]
     amount = number * factor
     if not (amount > 0 and math.isfinite(amount)):
         raise BudgetError(f"budget {text!r}: `0 < budget < inf` must hold; {_EXAMPLES}")
-    return metric, amount
+    return dimension, amount
 
 
-def _unit(text: str, unit: str) -> tuple[Metric, float]:
-    folded = unit.casefold()
-    if folded in _TIMES_MS:
-        return "latency", _TIMES_MS[folded]
-    if folded in _BYTES:
-        return "memory", _BYTES[folded]
-    counted: tuple[tuple[str, Metric], ...] = (
-        ("flops", "macs"), ("flop", "macs"), ("macs", "macs"), ("mac", "macs"),
-        ("params", "params"), ("param", "params"),
-    )  # fmt: skip
-    for suffix, metric in counted:
-        prefix = folded.removesuffix(suffix)
-        if prefix != folded and prefix in _PREFIXES:
-            return metric, _PREFIXES[prefix]
-    raise BudgetError(f"budget {text!r}: unknown unit {unit!r}; {_EXAMPLES}")
-
-
-def format_quantity(metric: Metric, amount: float) -> str:
-    """The inverse of `parse_quantity` for reading: "167.0 MFLOPs", "7.42 ms", "24.5 MB"."""
-    if metric == "latency":
+def format_quantity(dimension: Dimension, amount: float) -> str:
+    """An amount for reading: "167.0 MFLOPs", "7.42 ms", "24.5 MB"."""
+    if dimension == "time":
         return f"{amount:.2f} ms" if amount < 100 else f"{amount:.1f} ms"
-    if metric == "memory":
+    if dimension == "bytes":
         return f"{amount / 1e6:.1f} MB"
-    unit = {"macs": "FLOPs", "params": " params"}[metric]
+    unit = {"macs": "FLOPs", "params": "params"}[dimension]
     if amount >= 1e9:
-        return f"{amount / 1e9:.2f} G{unit.strip()}"
-    digits = 2 if metric == "params" else 1
-    return f"{amount / 1e6:.{digits}f} M{unit.strip()}"
+        return f"{amount / 1e9:.2f} G{unit}"
+    digits = 2 if dimension == "params" else 1
+    return f"{amount / 1e6:.{digits}f} M{unit}"
 
 
-def shortest_quantity(metric: Metric, amount: float) -> str:
-    """An amount as one text, however it was written: "30MFLOPs" for 30 MFLOPs and 0.03 GFLOPs."""
-    units = {
-        "macs": {"MFLOPs": 1e6, "GFLOPs": 1e9, "kFLOPs": 1e3, "FLOPs": 1.0},
-        "params": {"Mparams": 1e6, "Gparams": 1e9, "kparams": 1e3, "params": 1.0},
-        "latency": {"ms": 1.0, "s": 1e3, "us": 1e-3},
-        "memory": {
-            "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30, "kB": 1e3, "KiB": 2.0**10,
-            "B": 1.0,
-        },
-    }[metric]  # fmt: skip
-    texts = [f"{amount / factor:.12g}{unit}" for unit, factor in units.items()]
+def shortest_quantity(dimension: Dimension, amount: float) -> str:
+    """The shortest text of an amount: "30MFLOPs" for 30 MFLOPs and for 0.03 GFLOPs."""
+    texts = [f"{amount / factor:.12g}{unit}" for unit, factor in _UNITS[dimension].items()]
     return min(texts, key=len)
 
 
-def format_at_least(metric: Metric, amount: float) -> str:
-    """A positive amount to three figures, rounded up: a budget of what it says is enough."""
-    factor, unit = {
-        "macs": (1e6, "MFLOPs"), "params": (1e6, "Mparams"), "memory": (1e6, "MB"),
-        "latency": (1.0, "ms"),
-    }[metric]  # fmt: skip
+def format_at_least(dimension: Dimension, amount: float) -> str:
+    """A positive amount to three figures, rounded up: a budget of this text is large enough."""
+    unit, factor = next(iter(_UNITS[dimension].items()))
     step = 10.0 ** (math.floor(math.log10(amount)) - 2)
-    # The little more outweighs the rounding of reading it again.
+    # The small excess outweighs the rounding when the text is read again.
     return f"{math.ceil(amount * (1 + 1e-9) / step) * step / factor:.4g} {unit}"
 
 

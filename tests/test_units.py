@@ -19,7 +19,7 @@ from gnv2_nas.units import (
 
 
 @pytest.mark.parametrize(
-    ("text", "metric", "amount"),
+    ("text", "dimension", "amount"),
     [
         ("300MFLOPs", "macs", 300e6),
         ("300 MFLOPs", "macs", 300e6),
@@ -30,22 +30,22 @@ from gnv2_nas.units import (
         ("300MMAC", "macs", 300e6),
         ("6Mparams", "params", 6e6),
         ("6000kparam", "params", 6e6),
-        ("12ms", "latency", 12.0),
-        ("12MS", "latency", 12.0),
-        (".5s", "latency", 500.0),
-        ("+12.ms", "latency", 12.0),
-        ("250us", "latency", 0.25),
-        ("250\N{MICRO SIGN}s", "latency", 0.25),
-        ("250\N{GREEK SMALL LETTER MU}s", "latency", 0.25),
-        ("20MB", "memory", 20e6),
-        ("20mb", "memory", 20e6),
-        ("20MiB", "memory", 20 * 2**20),
-        ("512KiB", "memory", 512 * 2**10),
-        ("4096B", "memory", 4096),
+        ("12ms", "time", 12.0),
+        ("12MS", "time", 12.0),
+        (".5s", "time", 500.0),
+        ("+12.ms", "time", 12.0),
+        ("250us", "time", 0.25),
+        ("250\N{MICRO SIGN}s", "time", 0.25),
+        ("250\N{GREEK SMALL LETTER MU}s", "time", 0.25),
+        ("20MB", "bytes", 20e6),
+        ("20mb", "bytes", 20e6),
+        ("20MiB", "bytes", 20 * 2**20),
+        ("512KiB", "bytes", 512 * 2**10),
+        ("4096B", "bytes", 4096),
     ],
 )
-def test_budgets_are_read(text, metric, amount):
-    assert parse_quantity(text) == (metric, pytest.approx(amount, rel=1e-12))
+def test_budgets_are_read(text, dimension, amount):
+    assert parse_quantity(text) == (dimension, pytest.approx(amount, rel=1e-12))
 
 
 @pytest.mark.parametrize(
@@ -99,45 +99,45 @@ def test_any_text_is_an_amount_or_refused_in_one_line(text):
 
 
 @given(
-    metric=st.sampled_from(["macs", "params", "latency", "memory"]),
+    dimension=st.sampled_from(["macs", "params", "time", "bytes"]),
     amount=st.floats(1e-3, 1e13, exclude_min=True),
 )
-def test_what_is_printed_can_be_read_back(metric, amount):
-    text = format_quantity(metric, amount)
-    rounded = 0.005 if metric in ("latency", "params") else 0.05
-    step = {"latency": 1.0, "params": 1e6, "macs": 1e6, "memory": 1e6}[metric]
+def test_what_is_printed_can_be_read_back(dimension, amount):
+    text = format_quantity(dimension, amount)
+    rounded = 0.005 if dimension in ("time", "params") else 0.05
+    step = {"time": 1.0, "params": 1e6, "macs": 1e6, "bytes": 1e6}[dimension]
     try:
         again = parse_quantity(text)
     except BudgetError:  # printed as zero
         assert amount <= rounded * step
     else:
-        assert again[0] == metric
+        assert again[0] == dimension
         assert again[1] == pytest.approx(amount, abs=1.01 * rounded * step, rel=5e-3)
 
 
 @given(
-    metric=st.sampled_from(["macs", "params", "latency", "memory"]),
+    dimension=st.sampled_from(["macs", "params", "time", "bytes"]),
     amount=st.floats(1e-3, 1e13) | st.integers(1, 10**10),
 )
-def test_what_is_printed_as_enough_is_enough_and_little_more(metric, amount):
-    again = parse_quantity(format_at_least(metric, amount))
-    assert again[0] == metric
+def test_what_is_printed_as_enough_is_enough_and_little_more(dimension, amount):
+    again = parse_quantity(format_at_least(dimension, amount))
+    assert again[0] == dimension
     assert amount <= again[1] <= 1.011 * amount
 
 
 @pytest.mark.parametrize(
-    ("metric", "amount", "text"),
+    ("dimension", "amount", "text"),
     [
         ("macs", 167_048_288, "167.0 MFLOPs"),
         ("macs", 1_234_567_890, "1.23 GFLOPs"),
         ("params", 6_156_908, "6.16 Mparams"),
-        ("latency", 7.4219, "7.42 ms"),
-        ("latency", 123.456, "123.5 ms"),
-        ("memory", 24_530_000, "24.5 MB"),
+        ("time", 7.4219, "7.42 ms"),
+        ("time", 123.456, "123.5 ms"),
+        ("bytes", 24_530_000, "24.5 MB"),
     ],
 )
-def test_amounts_are_printed_with_three_or_four_figures(metric, amount, text):
-    assert format_quantity(metric, amount) == text
+def test_amounts_are_printed_with_three_or_four_figures(dimension, amount, text):
+    assert format_quantity(dimension, amount) == text
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def _nearest(record: StudyRecord) -> str:
     if not record.candidates:
         return "no network was evaluated yet"
     nearest = find_nearest_to_budgets(record.candidates)
-    broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.violations.items())
+    broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.broken_budgets.items())
     return (
         f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "
         f"breaks {broken or 'none, but has no value for an objective'}"

@@ -15,7 +15,7 @@ def size_line(arch: Architecture) -> str:
         (
             format_quantity("macs", counts.macs),
             format_quantity("params", counts.params),
-            format_quantity("memory", counts.memory_bytes),
+            format_quantity("bytes", counts.memory_bytes),
         )
     )
 

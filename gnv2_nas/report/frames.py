@@ -21,6 +21,7 @@ params                 trainable parameters
 weight_bytes           weights as deployed, batch norm folded
 peak_activation_bytes  most bytes of feature maps alive at once
 memory_bytes           the sum of these two
+artifact_bytes         files that the runtime loads, where an objective or a budget asks for them
 resolution             height and width of the image, pixels
 stage_widths           output channels of each stage × blocks
 stage_expansions       hidden over input channels, mean of each stage
@@ -48,7 +49,8 @@ import pandas as pd
 
 from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock
 from gnv2_nas.search.analysis.pareto import study_front
-from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import METRICS
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 _KINDS_SHOWN = 4
 
@@ -134,6 +136,8 @@ def _ranges(numbers: list[int]) -> str:
     return f"block{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
+_EVALUATED = tuple(metric for metric in METRICS.values() if metric.evaluate is not None)
+
 _TYPES = {
     "trial": "int64",
     "id": "str",
@@ -155,6 +159,7 @@ _TYPES = {
     "weight_bytes": "int64",
     "peak_activation_bytes": "int64",
     "memory_bytes": "int64",
+    **{metric.column: "float64" for metric in _EVALUATED},
     "resolution": "int64",
     "stage_widths": "str",
     "stage_expansions": "str",
@@ -186,7 +191,7 @@ def candidate_rows(record: StudyRecord) -> list[dict[str, Any]]:
 
 
 def _row(candidate: Candidate, on_front: bool) -> dict[str, Any]:
-    arch, counts = candidate.architecture, candidate.counts
+    arch, counts, broken = candidate.architecture, candidate.counts, candidate.broken_budgets
     return {
         "trial": candidate.number,
         "id": arch.id,
@@ -205,8 +210,9 @@ def _row(candidate: Candidate, on_front: bool) -> dict[str, Any]:
         "stage_widths": stage_widths(arch),
         "stage_expansions": stage_expansions(arch),
         "dfc_modules": len(attention_modules(arch)),
-        "excess": max(candidate.violations.values(), default=0.0),
-        "broken_budgets": "; ".join(candidate.violations),
+        **{metric.column: candidate.measured.get(metric.name) for metric in _EVALUATED},
+        "excess": max(broken.values(), default=0.0),
+        "broken_budgets": "; ".join(broken),
         "origin": candidate.origin,
         **_predicted(candidate),
     }
@@ -237,11 +243,3 @@ def _latency(candidate: Candidate) -> dict[str, Any]:
         "latency_stable": latency.stable,
         "latency_note": latency.reason,
     }
-
-
-_COLUMNS: dict[ObjectiveName, str] = {"latency": "latency_ms", "memory": "memory_bytes"}
-
-
-def column(objective: ObjectiveName) -> str:
-    """The column that holds `objective`, in the units of `Candidate.value`."""
-    return _COLUMNS.get(objective, objective)

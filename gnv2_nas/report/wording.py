@@ -8,8 +8,8 @@ from gnv2_nas.commands import command
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
 from gnv2_nas.search.analysis.recommendation import Gain
 from gnv2_nas.search.study.defaults import STORAGE
-from gnv2_nas.search.study.metrics import Term, format_share, term
-from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 STOCK_TITLE = "stock GhostNetV2 1.0"
 
@@ -34,9 +34,9 @@ def next_command(record: StudyRecord, candidate: Candidate) -> str:
     return command("train", name, options=[*options, *storage])
 
 
-def terms_of(record: StudyRecord) -> list[Term]:
+def terms_of(record: StudyRecord) -> list[Metric]:
     """The objectives of a study, ready to be named."""
-    return [term(name, record.quality_info) for name in record.settings.objectives]
+    return [get_metric(name, record.quality_info) for name in record.settings.objectives]
 
 
 def best_word(record: StudyRecord) -> str:
@@ -54,7 +54,7 @@ def values(record: StudyRecord, candidate: Candidate) -> str:
 def over_budget(candidate: Candidate) -> str:
     """The budgets a network breaks: "over 12ms by 8.1%"."""
     return "over " + " and ".join(
-        f"{text} by {format_share(excess)}" for text, excess in candidate.violations.items()
+        f"{text} by {format_share(excess)}" for text, excess in candidate.broken_budgets.items()
     )
 
 
@@ -62,7 +62,7 @@ def describe_gain(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     """What a network that is better has: "18% lower latency than stock … at no lower …"."""
     candidate = gain.candidate
     assert candidate is not None  # noqa: S101  a gain is somebody's
-    better = term(gain.objective, record.quality_info)
+    better = get_metric(gain.objective, record.quality_info)
     if better.name == "latency":
         low, high = latency_ratio_interval(candidate, stock)
         lead = (
@@ -84,7 +84,7 @@ def describe_doubt(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     """Why a network cannot be told from stock."""
     candidate = gain.candidate
     assert candidate is not None  # noqa: S101  a doubt is about somebody
-    one = term(gain.objective, record.quality_info)
+    one = get_metric(gain.objective, record.quality_info)
     if one.name == "latency":
         lead = f"its latency is {_ratio(candidate, stock)}, which leaves it open"
     else:
@@ -100,14 +100,14 @@ def describe_shortfall(record: StudyRecord, gain: Gain, stock: Candidate) -> str
     if gain.candidate is None:
         others = _others(record, gain.objective)
         return f"No network found reaches stock’s {_and(one.in_text for one in others)}."
-    one = term(gain.objective, record.quality_info)
+    one = get_metric(gain.objective, record.quality_info)
     return (
         f"Not better than stock: {one.in_text} {against(one, gain.candidate, stock)}"
         f"{_at_equal(record, gain, stock)}."
     )
 
 
-def against(one: Term, candidate: Candidate, stock: Candidate) -> str:
+def against(one: Metric, candidate: Candidate, stock: Candidate) -> str:
     """Both values of one objective; for latency the ratio, which was measured in one run."""
     if one.name == "latency":
         return f"{one.format(candidate.value(one.name))}, {_ratio(candidate, stock)}"
@@ -128,13 +128,13 @@ def _at_equal(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     return f", at {_and(_no_worse(one, candidate, stock) for one in others)}"
 
 
-def _no_worse(one: Term, candidate: Candidate, stock: Candidate) -> str:
+def _no_worse(one: Metric, candidate: Candidate, stock: Candidate) -> str:
     if one.name == "latency" and latency_ratio_interval(candidate, stock)[1] >= 1:
         return f"a latency that cannot be told from stock’s ({against(one, candidate, stock)})"
     return f"{one.no_worse} ({against(one, candidate, stock)})"
 
 
-def _others(record: StudyRecord, objective: ObjectiveName) -> list[Term]:
+def _others(record: StudyRecord, objective: str) -> list[Metric]:
     return [one for one in terms_of(record) if one.name != objective]
 
 

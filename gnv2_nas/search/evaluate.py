@@ -24,7 +24,7 @@ from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.study.budgets import excesses, violations
+from gnv2_nas.search.study.metrics import METRICS
 from gnv2_nas.search.study.records import Candidate, Origin, Prediction, Settings
 from gnv2_nas.space import Value
 
@@ -179,6 +179,27 @@ class Evaluator:
         journal.append(measurements)
         return list(measurements)
 
+    def evaluate_metrics(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        """Metric → value for each network, of the metrics that the study asks for and that have
+        an `evaluate` of their own.
+
+        Raises:
+            MeasurementError: the device's runtime cannot run a network.
+            OutOfTimeError: another process measured for longer than `waiting_until` allows.
+        """
+        functions = {
+            name: evaluate
+            for name in self.settings.asked
+            if (evaluate := METRICS[name].evaluate) is not None
+        }
+        if not functions:
+            return [{} for _ in architectures]
+        with scoring(self.waiting):
+            return [
+                {name: function(arch, self.device) for name, function in functions.items()}
+                for arch in architectures
+            ]
+
     def candidate(
         self,
         arch: Architecture,
@@ -190,6 +211,7 @@ class Evaluator:
         params: dict[str, Value] | None = None,
         origin: Origin = "",
         predicted: dict[str, Prediction] | None = None,
+        measured: dict[str, float] | None = None,
     ) -> Candidate:
         """What is known of a network, put together; its number is the store's to give."""
         return Candidate(
@@ -200,7 +222,8 @@ class Evaluator:
             counts=counts,
             quality=quality,
             latency=latency,
-            violations=violations(excesses(self.settings.budgets, counts, latency)),
+            budgets=self.settings.budgets,
+            measured=measured or {},
             origin=origin,
             predicted=predicted or {},
         )

@@ -115,7 +115,7 @@ class SearchLoop:
         trials = self.store.new_trials()
         self.proposals.learn(trials)
         for trial in trials:
-            candidate = candidate_of(trial)
+            candidate = candidate_of(trial, self.store.settings.budgets)
             self.proposals.seen.add(candidate.architecture.id)
             self._keep(candidate)
 
@@ -149,11 +149,12 @@ class SearchLoop:
         scores = dict(zip(names, found, strict=True))
         networks = {name: networks[name] for name in networks if scores[name] != OutOfTime()}
         latencies = self.measure(list(networks.values()), deadline=deadline)
-        for (name, arch), latency in zip(networks.items(), latencies, strict=True):
+        measured = self.evaluator.evaluate_metrics(list(networks.values()))
+        for (name, arch), latency, more in zip(networks.items(), latencies, measured, strict=True):
             score, params = _known(scores[name]), self.space.encode(arch)
             self.proposals.seen.add(arch.id)
             candidate = self.evaluator.candidate(
-                arch, count(arch), latency, score, baseline=name, origin="stock"
+                arch, count(arch), latency, score, baseline=name, origin="stock", measured=more
             )
             known = params is not None and not isinstance(scores[name], WorkerError)
             proposal = self.proposals.ask_for(params, "stock") if known and params else None
@@ -190,7 +191,10 @@ class SearchLoop:
         others = [candidate.architecture for candidate in (*again, *beside)]
         networks = [proposal.architecture for proposal, _ in scored]
         latencies = self.measure([*networks, *others], deadline=deadline, **options)
-        for (proposal, score), latency in zip(scored, latencies[: len(scored)], strict=True):
+        measured = self.evaluator.evaluate_metrics(networks)
+        for (proposal, score), latency, more in zip(
+            scored, latencies[: len(scored)], measured, strict=True
+        ):
             if isinstance(score, WorkerError):
                 self.failed.append(score)
                 self._failed_in_a_row.append(score)
@@ -205,6 +209,7 @@ class SearchLoop:
                 params=proposal.trial.params,
                 origin=proposal.origin,
                 predicted=dict(proposal.predicted),
+                measured=more,
             )
             self._finish(candidate, proposal)
         later = latencies[len(scored) :]
@@ -250,7 +255,7 @@ class SearchLoop:
     def _correct(self, candidate: Candidate, latency: Measurement) -> None:
         """Keep a later latency of a finished trial, and tell the models."""
         self.store.save_remeasured(candidate.number, latency)
-        corrected = with_latency(candidate, latency, self.store.settings.budgets)
+        corrected = with_latency(candidate, latency)
         self.proposals.correct(corrected)
         self.feasible += candidate.searched * (corrected.feasible - candidate.feasible)
         self.candidates[candidate.number] = corrected

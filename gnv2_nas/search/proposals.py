@@ -19,9 +19,9 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
-from gnv2_nas.search.study.budgets import Params, excesses, find_feasible, violations
-from gnv2_nas.search.study.objectives import DIRECTIONS
-from gnv2_nas.search.study.records import Budget, Candidate, ObjectiveName, Origin, Prediction
+from gnv2_nas.search.study.budgets import Budget, Params, excesses, find_feasible, keeps_budgets
+from gnv2_nas.search.study.metrics import Counted, get_metric
+from gnv2_nas.search.study.records import Candidate, Origin, Prediction
 from gnv2_nas.space import SearchSpace
 
 MISSES_BEFORE_REPAIR = 8
@@ -50,7 +50,7 @@ class Proposals:
         self,
         space: SearchSpace,
         budgets: Sequence[Budget],
-        objectives: Sequence[ObjectiveName],
+        objectives: Sequence[str],
         sampler: optuna.samplers.BaseSampler,
         seed: int,
         seen: set[str] | None = None,
@@ -66,7 +66,7 @@ class Proposals:
         self._patience = 1 if isinstance(sampler, PredictorSampler) else MISSES_BEFORE_REPAIR
         self._numbers: dict[int, int] = {}
         self._study = optuna.create_study(
-            directions=[DIRECTIONS[name] for name in objectives], sampler=sampler
+            directions=[get_metric(name).direction for name in objectives], sampler=sampler
         )
 
     def learn(self, trials: Iterable[FrozenTrial]) -> None:
@@ -85,7 +85,7 @@ class Proposals:
                 break
             proposal = self._ask()
             self.proposed += 1
-            broken = bool(violations(excesses(self.budgets, proposal.counts)))
+            broken = not keeps_budgets(self.budgets, proposal.counts)
             if not broken and proposal.architecture.id not in self.seen:
                 self.seen.add(proposal.architecture.id)
                 return proposal
@@ -121,9 +121,8 @@ class Proposals:
 
     def tell(self, proposal: Proposal, candidate: Candidate) -> FrozenTrial:
         """Hand the sampler what became of a proposal; returns the finished trial to store."""
-        excess = excesses(self.budgets, candidate.counts, candidate.latency)
-        for text, value in excess.items():
-            proposal.trial.set_constraint(text, value)
+        for metric, value in candidate.excesses.items():
+            proposal.trial.set_constraint(metric, value)
         self._study.tell(proposal.trial, self._values(candidate))
         return self._study.get_trials(deepcopy=False)[proposal.trial.number]
 
@@ -144,16 +143,15 @@ class Proposals:
         """A finished trial was measured again: the models shall know."""
         number = self._numbers.get(candidate.number)
         if number is not None and isinstance(self._sampler, PredictorSampler):
-            excess = excesses(self.budgets, candidate.counts, candidate.latency)
-            self._sampler.correct(number, self._values(candidate), excess)
+            self._sampler.correct(number, self._values(candidate), candidate.excesses)
 
     def _values(self, candidate: Candidate) -> list[float]:
         return [candidate.value(name) for name in self.objectives]
 
     def _turn_down(self, proposal: Proposal) -> None:
         """Pruned with its constraints: TPE learns from by how much a budget is broken."""
-        for text, value in excesses(self.budgets, proposal.counts).items():
-            proposal.trial.set_constraint(text, value)
+        for metric, value in excesses(self.budgets, Counted(proposal.counts)).items():
+            proposal.trial.set_constraint(metric, value)
         self._study.tell(proposal.trial, state=TrialState.PRUNED)
 
     def _repair(self, params: Params, broken: bool) -> Params:
@@ -182,5 +180,4 @@ class Proposals:
         return find_feasible(self.space, self.budgets)
 
     def _keeps_budgets(self, params: Params) -> bool:
-        counts = count(self.space.decode(params))
-        return not violations(excesses(self.budgets, counts))
+        return keeps_budgets(self.budgets, count(self.space.decode(params)))

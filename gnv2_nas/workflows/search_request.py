@@ -24,8 +24,8 @@ from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import find_feasible, parse_budgets
+from gnv2_nas.search.study.metrics import parse_objectives
 from gnv2_nas.search.study.names import check_study_name, default_study_name
-from gnv2_nas.search.study.objectives import parse_objectives
 from gnv2_nas.search.study.records import Settings
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration

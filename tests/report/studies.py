@@ -15,17 +15,15 @@ from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.record import Errors, Measurement
 from gnv2_nas.search.analysis.recommendation import recommend
+from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.search.study.records import (
-    Budget,
     Candidate,
-    ObjectiveName,
     Origin,
     Prediction,
     Settings,
     StudyRecord,
 )
 from gnv2_nas.space import Value
-from gnv2_nas.units import parse_quantity
 
 STOCK_MS = 7.3
 MACHINE = Fingerprint(
@@ -82,23 +80,15 @@ def candidate(
     reason: str = "",
     budgets: Sequence[str] = (),
 ) -> Candidate:
-    """A network with these values; violations follow from `budgets`."""
+    """A network with these values; broken ones of `budgets` make it infeasible."""
     counts = counted(arch)
     latency = None
     if ratio is not None:
         latency = measurement(arch, ratio, half_width=half_width, reason=reason)
-    amounts = {
-        "macs": counts.macs,
-        "params": counts.params,
-        "memory": counts.memory_bytes,
-        "latency": math.nan if latency is None else latency.ms,
-    }
-    limits = {text: parse_quantity(text) for text in budgets}
-    excesses = {text: amounts[metric] / limit - 1 for text, (metric, limit) in limits.items()}
     return Candidate(
         number=number, architecture=arch, params={} if baseline else {"width": number % 5},
         baseline=baseline, counts=counts, quality=quality, latency=latency,
-        violations={text: excess for text, excess in excesses.items() if excess > 0},
+        budgets=tuple(map(parse_budget, budgets)),
     )  # fmt: skip
 
 
@@ -112,11 +102,11 @@ def study(
     candidates: Sequence[Candidate],
     *,
     name: str = "demo",
-    objectives: tuple[ObjectiveName, ...] = ("quality", "latency"),
+    objectives: tuple[str, ...] = ("quality", "latency"),
     budgets: Sequence[str] = ("300MFLOPs",),
     quality: str = "zen",
 ) -> StudyRecord:
-    limits = tuple(Budget(*parse_quantity(text), text) for text in budgets)
+    limits = tuple(map(parse_budget, budgets))
     return StudyRecord(
         name=name,
         settings=Settings("ghostnetv2", "0f3a9c1d2b", "cpu", quality, objectives, limits),
@@ -221,7 +211,7 @@ def with_changes(record: StudyRecord) -> StudyRecord:
             ratio=base.latency.ratio * share, half_width=0.01,
         )  # fmt: skip
         candidates.append(
-            replace(shared(made), origin="change", params={**_GENOTYPE, **values}, violations={})
+            replace(shared(made), origin="change", params={**_GENOTYPE, **values}, budgets=())
         )
     old = [
         shared(replace(one, params=_GENOTYPE)) if one is base else one for one in record.candidates

@@ -18,7 +18,7 @@ from gnv2_nas.search.storage.format import Provenance
 from gnv2_nas.search.storage.opening import open_or_create
 from gnv2_nas.search.storage.retries import Patience
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.study.budgets import excesses, parse_budgets, violations
+from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Candidate, Prediction, Settings
 
 STOCK = preset("ghostnetv2-1.0")
@@ -65,7 +65,7 @@ def candidate(
     return Candidate(
         number=-1, architecture=network(number), params={}, baseline=more.pop("baseline", ""),
         counts=COUNTS, quality=quality, latency=measured, origin="model",
-        violations=violations(excesses(SETTINGS.budgets, COUNTS, measured)),
+        budgets=SETTINGS.budgets,
         predicted={"latency": Prediction(1.25, 0.5)},
     )  # fmt: skip
 

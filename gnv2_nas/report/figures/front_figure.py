@@ -20,8 +20,8 @@ from gnv2_nas.report.figures.axis_ranges import (
 )
 from gnv2_nas.report.figures.points import PointGroups, group_points, to_axis_units
 from gnv2_nas.report.wording import best_word
-from gnv2_nas.search.study.metrics import Term, term
-from gnv2_nas.search.study.records import ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
+from gnv2_nas.search.study.records import StudyRecord
 
 
 class BudgetLine(msgspec.Struct, frozen=True):
@@ -35,9 +35,9 @@ class BudgetLine(msgspec.Struct, frozen=True):
 class FrontInfo(msgspec.Struct, frozen=True):
     """All that the figure shows; values in the units of the axes."""
 
-    x: Term
-    y: Term
-    color: Term
+    x: Metric
+    y: Metric
+    color: Metric
     groups: PointGroups
     colors: list[float]
     """Of the members of the front."""
@@ -58,26 +58,27 @@ class FrontInfo(msgspec.Struct, frozen=True):
     y_range: AxisRange
 
 
-def figure_terms(record: StudyRecord) -> tuple[Term, Term, Term]:
+def figure_terms(record: StudyRecord) -> tuple[Metric, Metric, Metric]:
     """The metrics of x axis, y axis and colour.
 
     Quality goes up and the first cost to the right, objectives before what was only measured;
     the third objective is the colour, else FLOPs, else parameters.
     """
-    names: list[ObjectiveName] = list(record.settings.objectives)
+    names: list[str] = list(record.settings.objectives)
     if any(one.quality is not None for one in record.candidates):
         names.append("quality")
     if any(one.latency is not None for one in record.candidates):
         names.append("latency")
     names = list(dict.fromkeys([*names, "macs", "params"]))
-    order: tuple[ObjectiveName, ...] = ("latency", "macs", "params", "memory", "quality")
+    # Costs in the order of the table, then quality.
+    order = sorted(METRICS, key=lambda name: METRICS[name].direction == "maximize")
     x, y = sorted(names[:2], key=order.index)
     color = names[2] if len(record.settings.objectives) > 2 else _color(x, y)
     quality = record.quality_info
-    return term(x, quality), term(y, quality), term(color, quality)
+    return get_metric(x, quality), get_metric(y, quality), get_metric(color, quality)
 
 
-def _color(x: ObjectiveName, y: ObjectiveName) -> ObjectiveName:
+def _color(x: str, y: str) -> str:
     return "params" if "macs" in (x, y) else "macs"
 
 
@@ -111,7 +112,7 @@ def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> Fr
     )  # fmt: skip
 
 
-def _budget_lines(record: StudyRecord, x: Term, y: Term) -> list[BudgetLine]:
+def _budget_lines(record: StudyRecord, x: Metric, y: Metric) -> list[BudgetLine]:
     lines = []
     for budget in record.settings.budgets:
         if budget.metric == x.name:
@@ -132,7 +133,7 @@ def _errors(frame: pd.DataFrame, groups: PointGroups) -> dict[str, tuple[list[fl
 
 
 def _staircase(
-    record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term
+    record: StudyRecord, frame: pd.DataFrame, x: Metric, y: Metric
 ) -> tuple[list[float], list[float]]:
     if set(record.settings.objectives) != {x.name, y.name}:
         return [], []
@@ -154,7 +155,9 @@ def _design(record: StudyRecord, groups: PointGroups) -> tuple[list[float], list
     return [x for x, _ in places], [y for _, y in places]
 
 
-def _place(frame: pd.DataFrame, x: Term, y: Term, trial: int | None) -> tuple[float, float] | None:
+def _place(
+    frame: pd.DataFrame, x: Metric, y: Metric, trial: int | None
+) -> tuple[float, float] | None:
     row = frame[frame["trial"] == trial]
     if trial is None or row.empty:
         return None

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from gnv2_nas.report.frames import column, describe
+from gnv2_nas.report.frames import describe
 from gnv2_nas.report.wording import over_budget
-from gnv2_nas.search.study.metrics import Term, term
-from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 from gnv2_nas.units import format_quantity
 
 DOMINATED_DRAWN = 1000
@@ -56,7 +56,7 @@ class PointGroups(msgspec.Struct, frozen=True):
         return sum(len(points.rows) for points in groups)
 
 
-def group_points(record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term) -> PointGroups:
+def group_points(record: StudyRecord, frame: pd.DataFrame, x: Metric, y: Metric) -> PointGroups:
     """Sort candidates into the groups of a figure, in the units of the axes.
 
     Of many dominated or infeasible ones an even sample along `x` is drawn: the page must open.
@@ -76,14 +76,14 @@ def group_points(record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term) -> 
     )
 
 
-def to_axis_units(frame: pd.DataFrame, axis: Term, suffix: str = "") -> pd.Series:
+def to_axis_units(frame: pd.DataFrame, axis: Metric, suffix: str = "") -> pd.Series:
     """A column in the unit of its axis."""
-    series: pd.Series = frame[suffix or column(axis.name)] / axis.scale
+    series: pd.Series = frame[suffix or axis.column] / axis.scale
     return series
 
 
 def _points(
-    record: StudyRecord, frame: pd.DataFrame, x: Term, y: Term, limit: int | None
+    record: StudyRecord, frame: pd.DataFrame, x: Metric, y: Metric, limit: int | None
 ) -> Points:
     ordered = frame.iloc[np.argsort(to_axis_units(frame, x).to_numpy(), kind="stable")]
     total = len(ordered)
@@ -109,7 +109,7 @@ def _round(series: pd.Series) -> list[float]:
 def _hover(record: StudyRecord, candidate: Candidate) -> str:
     name = f"trial {candidate.number}"
     lines = [*_measured(record, candidate), *describe(candidate.architecture)]
-    if candidate.violations:
+    if not candidate.feasible:
         lines.append(over_budget(candidate))
     title = f"{candidate.baseline} (stock, {name})" if candidate.baseline else name
     return "<br>".join([f"<b>{html.escape(title)}</b>", *map(html.escape, lines)])
@@ -118,22 +118,17 @@ def _hover(record: StudyRecord, candidate: Candidate) -> str:
 def _measured(record: StudyRecord, candidate: Candidate) -> list[str]:
     lines = []
     if candidate.quality is not None:
-        quality = term("quality", record.quality_info)
+        quality = get_metric("quality", record.quality_info)
         lines.append(f"{quality.title} {quality.format(candidate.quality)}")
     latency = candidate.latency
     if latency is not None:
         low, high = latency.ci95
         lines.append(
-            f"{format_quantity('latency', latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
+            f"{format_quantity('time', latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
             f"{latency.ratio:.3f} × stock V2 1.0"
         )
         if not latency.stable:
             lines.append(f"latency not stable: {latency.reason}")
-    counts = candidate.counts
-    amounts: tuple[tuple[ObjectiveName, int], ...] = (
-        ("macs", counts.macs), ("params", counts.params), ("memory", counts.memory_bytes),
-    )  # fmt: skip
-    lines.append(
-        ", ".join(term(name, record.quality_info).format(amount) for name, amount in amounts)
-    )
+    known = [each for each in METRICS.values() if each.count or each.name in candidate.measured]
+    lines.append(", ".join(each.format(each.value(candidate)) for each in known))
     return lines

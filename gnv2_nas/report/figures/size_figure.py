@@ -12,7 +12,7 @@ from gnv2_nas.report.figures import traces
 from gnv2_nas.report.figures.axis_ranges import find_axis_ranges, place_labels
 from gnv2_nas.report.figures.points import PointGroups, group_points
 from gnv2_nas.search.analysis.pareto import pareto_front
-from gnv2_nas.search.study.metrics import Term, term
+from gnv2_nas.search.study.metrics import Metric, get_metric
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
@@ -23,8 +23,8 @@ _PARTLY_SIZE = 0.5
 class SizeInfo(msgspec.Struct, frozen=True):
     """How the score goes with size."""
 
-    x: Term
-    y: Term
+    x: Metric
+    y: Metric
     groups: PointGroups
     scored: int
     tau_params: float
@@ -36,7 +36,7 @@ class SizeInfo(msgspec.Struct, frozen=True):
 
 
 def size_info(record: StudyRecord, frame: pd.DataFrame) -> SizeInfo:
-    x, y = term("params", record.quality_info), term("quality", record.quality_info)
+    x, y = get_metric("params", record.quality_info), get_metric("quality", record.quality_info)
     scored = frame[frame["quality"].notna()]
     score = scored["quality"].tolist()
     return SizeInfo(

@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from gnv2_nas.report.figures.points import Points
-from gnv2_nas.search.study.metrics import Term
+from gnv2_nas.search.study.metrics import Metric
 
 Errors = tuple[list[float], list[float]]
 """Below and above each point."""
@@ -26,7 +26,7 @@ COLOR_SCALE = "Viridis"
 _STOCK_SYMBOLS = ("diamond", "square", "triangle-up", "star", "pentagon", "hexagram")
 
 
-def empty_figure(x: Term, y: Term) -> go.Figure:
+def empty_figure(x: Metric, y: Metric) -> go.Figure:
     """Axes without points."""
     return go.Figure(
         layout={
@@ -44,7 +44,7 @@ def empty_figure(x: Term, y: Term) -> go.Figure:
     )
 
 
-def _axis(axis: Term) -> dict[str, Any]:
+def _axis(axis: Metric) -> dict[str, Any]:
     return {
         "title": {"text": html.escape(axis.axis_title, quote=False), "standoff": 10},
         "zeroline": False,
@@ -86,7 +86,7 @@ def front(
     unstable: Sequence[bool] = (),
     errors: Errors | None = None,
     colors: Sequence[float] = (),
-    color: Term | None = None,
+    color: Metric | None = None,
 ) -> go.Scatter:
     """The front, coloured by `colors` of the metric `color`; an open circle is a latency that
     is not trusted."""
@@ -101,7 +101,7 @@ def front(
     )  # fmt: skip
 
 
-def _color_bar(color: Term) -> dict[str, Any]:
+def _color_bar(color: Metric) -> dict[str, Any]:
     return {
         "title": {"text": color.unit or color.title, "side": "top"},
         "thickness": 10,

@@ -181,7 +181,7 @@ def _table(arch: Architecture, deployed: Deployed, weights: str) -> Iterator[str
     sizes = (
         f"{format_quantity('macs', counts.macs)} (multiply-adds)",
         f"{format_quantity('params', counts.params)}",
-        f"{format_quantity('memory', counts.memory_bytes)} of weights and feature maps in float32",
+        f"{format_quantity('bytes', counts.memory_bytes)} of weights and feature maps in float32",
     )
     yield "| | |"
     yield "|---|---|"

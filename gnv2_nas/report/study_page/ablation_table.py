@@ -8,7 +8,7 @@ import msgspec
 
 from gnv2_nas.report.wording import best_word, reference
 from gnv2_nas.search.analysis.ablation import Ablation, Difference
-from gnv2_nas.search.study.metrics import Term, format_accuracy, format_score, term
+from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score, get_metric
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 _TOLD = 3
@@ -44,7 +44,7 @@ def make_ablation_table(
     """The box about `changes`, all of one network; None where no change was evaluated."""
     if not changes:
         return None
-    base, quality = changes[0].base, term("quality", record.quality_info)
+    base, quality = changes[0].base, get_metric("quality", record.quality_info)
     shown = [
         any(change.latency is not None for change in changes),
         any(change.quality is not None for change in changes),
@@ -77,7 +77,7 @@ def _tells(change: Ablation) -> bool:
     return any(effect is not None and effect.certain for effect in (change.latency, change.quality))
 
 
-def change_sentence(change: Ablation, quality: Term) -> str:
+def change_sentence(change: Ablation, quality: Metric) -> str:
     """ "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.21 of the Zen-score."."""
     subject, _, values = change.text.partition(": ")
     lead = "removing it" if change.removes else values
@@ -100,7 +100,7 @@ def _macs_words(change: Ablation) -> str:
     return f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs"
 
 
-def _quality_words(effect: Difference, quality: Term) -> str:
+def _quality_words(effect: Difference, quality: Metric) -> str:
     if effect.low == effect.high == 0:
         return f"leaves the {quality.in_text} as it is"
     if not effect.certain:
@@ -112,14 +112,14 @@ def _quality_words(effect: Difference, quality: Term) -> str:
     return f"{verb} {size}{unit} {quality.in_text}"
 
 
-def _size(quality: Term, amount: float) -> str:
+def _size(quality: Metric, amount: float) -> str:
     """A difference, with the digits that tell it."""
     if quality.is_accuracy:
         return format_accuracy(amount)
     return format_score(amount) if amount >= 10 else f"{amount:.2g}"
 
 
-def _cells(change: Ablation, quality: Term, shown: Sequence[bool]) -> tuple[tuple[str, str], ...]:
+def _cells(change: Ablation, quality: Metric, shown: Sequence[bool]) -> tuple[tuple[str, str], ...]:
     cells = [
         _cell(change.latency, "{:.2f}".format),
         _cell(change.quality, lambda amount: _size(quality, amount)),

@@ -27,7 +27,7 @@ from gnv2_nas.report.wording import (
 from gnv2_nas.search.analysis.baselines import preset_name
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import Gain, Recommendation
-from gnv2_nas.search.study.metrics import term
+from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 Tone = Literal["good", "unclear", "plain"]
@@ -129,7 +129,7 @@ def _compromise(record: StudyRecord, best: Candidate, stock: Candidate | None) -
 
 
 def _finding(record: StudyRecord, gain: Gain, stock: Candidate) -> Finding:
-    one = term(gain.objective, record.quality_info)
+    one = get_metric(gain.objective, record.quality_info)
     title = one.question
     if len(record.settings.objectives) > 1:
         title += ", no worse than stock in the rest"

@@ -26,7 +26,7 @@ from gnv2_nas.report.wording import best_word, next_command, reference
 from gnv2_nas.search.analysis.ablation import Ablation
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation
-from gnv2_nas.search.study.metrics import format_share, term
+from gnv2_nas.search.study.metrics import format_share, get_metric
 from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 
@@ -45,7 +45,7 @@ def page(
     convergence = convergence_info(record)
     values: dict[str, Any] = {
         "record": record,
-        "quality": term("quality", record.quality_info),
+        "quality": get_metric("quality", record.quality_info),
         "answer": answer,
         "reference": lambda candidate: reference(record, candidate),
         "best_word": best_word(record),

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from gnv2_nas.measurement.record import NORMAL_95
 from gnv2_nas.report.wording import terms_of
-from gnv2_nas.search.study.metrics import Term, format_share
-from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import Metric, format_share
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
@@ -29,7 +29,7 @@ class PredictionCheck(msgspec.Struct, frozen=True):
     accuracy in percentage points.
     """
 
-    term: Term
+    term: Metric
     networks: int
     error: float
     constant: float
@@ -59,7 +59,7 @@ def prediction_checks(record: StudyRecord) -> list[PredictionCheck]:
     ]
 
 
-def _check(candidates: Sequence[Candidate], one: Term, noise: float) -> PredictionCheck | None:
+def _check(candidates: Sequence[Candidate], one: Metric, noise: float) -> PredictionCheck | None:
     if not any(one.name in candidate.predicted for candidate in candidates):
         return None
     known = [each for each in candidates if math.isfinite(each.value(one.name))]
@@ -85,7 +85,7 @@ def _check(candidates: Sequence[Candidate], one: Term, noise: float) -> Predicti
 
 
 def _with_baselines(
-    known: Sequence[Candidate], name: ObjectiveName
+    known: Sequence[Candidate], name: str
 ) -> tuple[list[Candidate], NDArray[np.float64]]:
     """Those that were predicted, and (n, 2) what a constant and a line through the multiply-adds
     say of them, fitted to all before them that did not share their rounds."""
@@ -120,7 +120,7 @@ def _rounds(candidate: Candidate) -> str:
     return batch or f"trial {candidate.number}"
 
 
-def _noise(candidate: Candidate, name: ObjectiveName, quality_noise: float) -> float:
+def _noise(candidate: Candidate, name: str, quality_noise: float) -> float:
     """Standard deviation of what was found around the truth; 0 of what is exact."""
     if name == "latency" and candidate.latency is not None:
         low, high = candidate.latency.ci95

@@ -72,7 +72,7 @@ def _json(
         "duplicates": record.duplicates,
         "fingerprint": record.fingerprint,
         "candidates": [
-            row | {"violations": one.violations, "genotype": one.params,
+            row | {"violations": one.broken_budgets, "genotype": one.params,
                    "architecture": one.architecture}
             for row, one in zip(rows, record.candidates, strict=True)
         ],

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.study.objectives import loss
-from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import loss
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 
 def study_front(record: StudyRecord) -> list[Candidate]:
@@ -19,9 +19,7 @@ def study_front(record: StudyRecord) -> list[Candidate]:
     return pareto_front(record.candidates, record.settings.objectives)
 
 
-def pareto_front(
-    candidates: Sequence[Candidate], objectives: Sequence[ObjectiveName]
-) -> list[Candidate]:
+def pareto_front(candidates: Sequence[Candidate], objectives: Sequence[str]) -> list[Candidate]:
     """Feasible members of `candidates` that none of them dominates in `objectives`."""
     feasible = [candidate for candidate in candidates if candidate.feasible]
     if not feasible:
@@ -33,7 +31,7 @@ def pareto_front(
 
 def find_nearest_to_budgets(candidates: Sequence[Candidate]) -> Candidate:
     """The candidate that breaks its worst budget by the least; one that keeps all, if any does."""
-    return min(candidates, key=lambda each: max(each.violations.values(), default=0.0))
+    return min(candidates, key=lambda each: max([0.0, *each.excesses.values()]))
 
 
 def is_non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:

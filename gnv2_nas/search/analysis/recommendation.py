@@ -16,8 +16,8 @@ from gnv2_nas.search.analysis.baselines import (
     preset_name,
 )
 from gnv2_nas.search.analysis.pareto import study_front
-from gnv2_nas.search.study.objectives import loss
-from gnv2_nas.search.study.records import Candidate, ObjectiveName, StudyRecord
+from gnv2_nas.search.study.metrics import loss
+from gnv2_nas.search.study.records import Candidate, StudyRecord
 
 Verdict = Literal["better", "unclear", "none"]
 
@@ -25,7 +25,7 @@ Verdict = Literal["better", "unclear", "none"]
 class Gain(msgspec.Struct, frozen=True):
     """The best network found in `objective` that is no worse than stock in the other objectives."""
 
-    objective: ObjectiveName
+    objective: str
     candidate: Candidate | None
     """None when every network found is worse than stock in another objective."""
     verdict: Verdict
@@ -61,9 +61,7 @@ def recommend(record: StudyRecord) -> Recommendation:
     )
 
 
-def pick_recommended(
-    members: Sequence[Candidate], objectives: Sequence[ObjectiveName]
-) -> Candidate | None:
+def pick_recommended(members: Sequence[Candidate], objectives: Sequence[str]) -> Candidate | None:
     """The recommended network of the front `members`: its knee, or None when the front is empty.
 
     The knee is the member farthest from the chord between the extremes of the front (Das, "On
@@ -94,8 +92,8 @@ def find_stock(record: StudyRecord) -> Candidate | None:
 def find_gain(
     members: Sequence[Candidate],
     stock: Candidate,
-    objectives: Sequence[ObjectiveName],
-    objective: ObjectiveName,
+    objectives: Sequence[str],
+    objective: str,
     noise: float,
 ) -> Gain:
     """The best member in `objective` that is no worse than `stock` in the other objectives.
@@ -120,9 +118,7 @@ def find_gain(
     return Gain(objective, best, _verdict(best, stock, objective, noise))
 
 
-def _verdict(
-    member: Candidate, stock: Candidate, objective: ObjectiveName, noise: float
-) -> Verdict:
+def _verdict(member: Candidate, stock: Candidate, objective: str, noise: float) -> Verdict:
     if objective == "latency":
         low, high = latency_ratio_interval(member, stock)
         if low <= 1 <= high:
@@ -134,7 +130,7 @@ def _verdict(
     return "unclear" if gain > 0 else "none"
 
 
-def _no_worse(member: Candidate, stock: Candidate, objective: ObjectiveName) -> bool:
+def _no_worse(member: Candidate, stock: Candidate, objective: str) -> bool:
     if objective == "latency":
         return latency_ratio(member, stock) <= 1
     return loss(member, objective) <= loss(stock, objective)

@@ -14,8 +14,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
-from gnv2_nas.search.study.budgets import excesses, violations
-from gnv2_nas.search.study.records import Budget
+from gnv2_nas.search.study.budgets import Budget, keeps_budgets
 from gnv2_nas.space import SearchSpace, Value, describe_change, is_removal
 from gnv2_nas.space.genes import Gene
 
@@ -109,7 +108,7 @@ def choose_variants(
     the stages take turns, and a gene comes again when all have been. What leaves a part out goes
     first, in a whole stage before a block, then the smallest step. Chance decides the rest.
     """
-    left = [one for one in changes if not violations(excesses(budgets, count(one.architecture)))]
+    left = [one for one in changes if keeps_budgets(budgets, count(one.architecture))]
     rng.shuffle(left)
     genes = Counter(axis for axis, _ in {(one.axis, tuple(one.values)) for one in left})
     used: Counter[object] = Counter()

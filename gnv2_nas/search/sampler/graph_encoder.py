@@ -9,28 +9,22 @@ on the block features of the accuracy predictor as well.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.graph import Counts, Graph, count_graph, lower
+from gnv2_nas.graph import Graph, count_graph, lower
 from gnv2_nas.latency_model.features import feature_names, latency_features
 from gnv2_nas.quality.predictor.features import features as block_features
 from gnv2_nas.search.sampler.encoders import Columns, Description
-from gnv2_nas.search.study.budgets import excesses
-from gnv2_nas.search.study.records import Budget, ObjectiveName
+from gnv2_nas.search.study.budgets import Budget, excesses
+from gnv2_nas.search.study.metrics import Counted, get_metric
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats import Matrix, Vector
 from gnv2_nas.stats.ridge import standardised
 from gnv2_nas.stats.variance_components import Groups
-
-_EXACT: dict[ObjectiveName, Callable[[Counts], float]] = {
-    "macs": lambda counts: counts.macs,
-    "params": lambda counts: counts.params,
-    "memory": lambda counts: counts.memory_bytes,
-}
 
 REFERENCE_NETWORKS = 64
 """Random networks whose features say what is usual in the space."""
@@ -47,10 +41,11 @@ class GraphKnowledge:
         self,
         space: SearchSpace,
         budgets: Sequence[Budget],
-        objectives: Sequence[ObjectiveName],
+        objectives: Sequence[str],
         seen: Collection[str],
     ) -> None:
-        self._space, self._budgets, self._objectives = space, budgets, objectives
+        self._space, self._budgets = space, budgets
+        self._objectives = [get_metric(name) for name in objectives]
         self._seen = seen
         self._has_blocks = space.template.base.family != "mobilenetv3"
         rng = random.Random(0)
@@ -66,13 +61,13 @@ class GraphKnowledge:
         """The features of each network, and all of its outcomes that arithmetic knows."""
         networks = [self._space.decode(one) for one in params]
         graphs = [lower(network) for network in networks]
-        counts = [count_graph(graph) for graph in graphs]
+        known = [Counted(count_graph(graph)) for graph in graphs]
         exact = {
-            number: np.array([_EXACT[name](each) for each in counts], dtype=np.float64)
-            for number, name in enumerate(self._objectives)
-            if name in _EXACT
+            number: np.array([metric.value(each) for each in known], dtype=np.float64)
+            for number, metric in enumerate(self._objectives)
+            if metric.count is not None
         }
-        over = [excesses(self._budgets, each) for each in counts]
+        over = [excesses(self._budgets, each) for each in known]
         keys = list(over[0]) if over else []
         constraints = {key: np.array([each[key] for each in over]) for key in keys}
         return Description(self._standardised(networks, graphs), exact, constraints)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.study.objectives import loss
-from gnv2_nas.search.study.records import Budget, Candidate, ObjectiveName
+from gnv2_nas.search.study.budgets import Budget
+from gnv2_nas.search.study.metrics import loss
+from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.stats import Matrix
 
 A_BATCH = 2
@@ -23,7 +24,7 @@ SETTLED_SESSIONS = 4
 def second_looks(
     candidates: Sequence[Candidate],
     front: Sequence[Candidate],
-    objectives: Sequence[ObjectiveName],
+    objectives: Sequence[str],
     budgets: Sequence[Budget],
     limit: int = A_BATCH,
 ) -> list[Candidate]:
@@ -55,7 +56,7 @@ def _undecided(
     candidates: Sequence[Candidate],
     intervals: Matrix,
     front: Sequence[Candidate],
-    objectives: Sequence[ObjectiveName],
+    objectives: Sequence[str],
 ) -> NDArray[np.bool_]:
     """(n,) whether a feasible candidate is dominated at the upper end of its interval only."""
     column = list(objectives).index("latency")

@@ -19,8 +19,8 @@ from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.storage.transactions import Last
-from gnv2_nas.search.study.budgets import excesses, violations
-from gnv2_nas.search.study.records import Budget, Candidate, ObjectiveName, Origin, Prediction
+from gnv2_nas.search.study.budgets import Budget
+from gnv2_nas.search.study.records import Candidate, Origin, Prediction
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -62,13 +62,13 @@ class _Result(msgspec.Struct, frozen=True):
     counts: Counts
     quality: float | None
     latency: Measurement | None
-    violations: dict[str, float]
+    measured: dict[str, float] = {}
     origin: Origin = ""
     predicted: dict[str, Prediction] = {}
 
 
 def finished_trial(
-    candidate: Candidate, trial: FrozenTrial | None, objectives: tuple[ObjectiveName, ...]
+    candidate: Candidate, trial: FrozenTrial | None, objectives: tuple[str, ...]
 ) -> FrozenTrial:
     """The trial to store for a candidate, not numbered yet.
 
@@ -98,7 +98,7 @@ def _user_attrs(candidate: Candidate) -> dict[str, Any]:
         counts=candidate.counts,
         quality=candidate.quality,
         latency=candidate.latency.without_samples() if candidate.latency else None,
-        violations=dict(candidate.violations),
+        measured=dict(candidate.measured),
         origin=candidate.origin,
         predicted=dict(candidate.predicted),
     )
@@ -148,8 +148,8 @@ def label_of(trial: FrozenTrial) -> str:
     return label
 
 
-def candidate_of(trial: FrozenTrial) -> Candidate:
-    """The candidate a stored trial holds."""
+def candidate_of(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Candidate:
+    """The candidate a stored trial holds, of a study with these budgets."""
     result = msgspec.convert(trial.user_attrs[RESULT], _Result)
     return Candidate(
         number=trial.number,
@@ -159,7 +159,8 @@ def candidate_of(trial: FrozenTrial) -> Candidate:
         counts=result.counts,
         quality=result.quality,
         latency=result.latency,
-        violations=result.violations,
+        budgets=tuple(budgets),
+        measured=result.measured,
         origin=result.origin,
         predicted=result.predicted,
     )
@@ -174,17 +175,9 @@ def latencies_of(study_attributes: Mapping[str, Any]) -> dict[int, Measurement]:
     }
 
 
-def with_latency(
-    candidate: Candidate, latency: Measurement | None, budgets: Sequence[Budget]
-) -> Candidate:
-    """`candidate` with a later latency, if there is one, and what that means for the budgets."""
-    if latency is None:
-        return candidate
-    return msgspec.structs.replace(
-        candidate,
-        latency=latency,
-        violations=violations(excesses(budgets, candidate.counts, latency)),
-    )
+def with_latency(candidate: Candidate, latency: Measurement | None) -> Candidate:
+    """`candidate` with a later latency, if there is one."""
+    return candidate if latency is None else msgspec.structs.replace(candidate, latency=latency)
 
 
 # Of a trial.
@@ -193,7 +186,7 @@ ARCHITECTURE = "architecture"
 BASELINE = "baseline"
 """Name of the stock network the trial is; absent otherwise."""
 RESULT = "result"
-"""Counts, quality, latency and violations."""
+"""Counts, quality, latency, other measured metrics, origin and predictions."""
 
 # Of a study.
 FORMAT = "gnv2_nas:format"

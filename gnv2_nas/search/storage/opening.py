@@ -25,8 +25,8 @@ from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.study_access import study_access
 from gnv2_nas.search.storage.transactions import NONE_YET, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.url import mask_url
+from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.names import device_label
-from gnv2_nas.search.study.objectives import DIRECTIONS
 from gnv2_nas.search.study.records import Settings
 
 _BEGUN = {attributes.SETTINGS, attributes.PROVENANCE, attributes.PROGRESS, attributes.FORMAT}
@@ -57,7 +57,7 @@ def open_or_create(
     """
     check_database(storage)
     database = open_database(storage)
-    directions = [DIRECTIONS[objective] for objective in settings.objectives]
+    directions = [get_metric(name).direction for name in settings.objectives]
     with opening(storage):
         study = optuna.create_study(
             storage=database, study_name=name, directions=directions, load_if_exists=True

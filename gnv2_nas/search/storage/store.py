@@ -191,7 +191,7 @@ class Store:
     def _candidates(self, kept: dict[str, Any]) -> tuple[Candidate, ...]:
         latencies, budgets = latencies_of(kept), self.settings.budgets
         return tuple(
-            with_latency(candidate_of(trial), latencies.get(trial.number), budgets)
+            with_latency(candidate_of(trial, budgets), latencies.get(trial.number))
             for trial in self.trials()
         )
 

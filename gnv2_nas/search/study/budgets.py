@@ -1,31 +1,69 @@
 """Budgets: reading them, checking networks, and refusing the impossible before any work.
 
-All of it is arithmetic on the graph, but for latency budgets, which need a measurement.
+The budgets on what arithmetic knows are checked on the graph alone; the others need an evaluation.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import BudgetError, InfeasibleBudgetError
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.search.study.records import Budget
+from gnv2_nas.search.study.metrics import METRICS, Counted, Known, get_metric
 from gnv2_nas.space import SearchSpace
-from gnv2_nas.units import METRICS, format_at_least, parse_quantity
+from gnv2_nas.units import (
+    DIMENSIONS,
+    Dimension,
+    format_at_least,
+    parse_quantity,
+    shortest_quantity,
+)
 
 Params = dict[str, str | int | float]
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """A limit that a network on the front keeps. Its metric is the key of the constraint."""
+
+    metric: str
+    limit: float
+    """In base units: multiply-adds, parameters, milliseconds or bytes."""
+    text: str
+    """As the user wrote it, for instance "300MFLOPs"; for display only."""
+
+    @property
+    def label(self) -> str:
+        """The same text for the same limit, however it was written; fit for the name of a study."""
+        dimension = METRICS[self.metric].dimension or "bytes"
+        amount = shortest_quantity(dimension, self.limit)
+        return amount if _metrics_of(dimension)[0] == self.metric else f"{amount}-{self.metric}"
+
+
 def parse_budget(text: str) -> Budget:
-    """A budget such as "300MFLOPs", "12ms", "6Mparams" or "20MB".
+    """A budget such as "300MFLOPs", "12ms", "6Mparams", "20MB" or "20MB:artifact".
 
     Raises:
-        BudgetError: no number, no or an unknown unit, or not a positive finite amount.
+        BudgetError: no number, no or an unknown unit, not a positive finite amount, or a metric
+            that has another unit.
     """
-    metric, limit = parse_quantity(text)
+    quantity, colon, name = text.partition(":")
+    dimension, limit = parse_quantity(quantity)
+    fitting = _metrics_of(dimension)
+    metric = name.strip() if colon else fitting[0]
+    if metric not in fitting:
+        quantity = "".join(quantity.split())
+        known = " or ".join(f"{quantity}:{name}" for name in fitting)
+        raise BudgetError(f"budget {text!r}: no metric {metric!r} of this unit; write {known}")
     return Budget(metric, limit, "".join(text.split()))
+
+
+def _metrics_of(dimension: Dimension) -> list[str]:
+    """Names of the metrics in a dimension, the default first."""
+    return [metric.name for metric in METRICS.values() if metric.dimension == dimension]
 
 
 def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:
@@ -42,29 +80,31 @@ def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:
             raise BudgetError(
                 f"budgets {other.text!r} and {budget.text!r} limit the same thing; give one"
             )
-    return tuple(sorted(budgets, key=lambda budget: METRICS.index(budget.metric)))
+    return tuple(sorted(budgets, key=_order))
 
 
-def amount(budget: Budget, counts: Counts, latency: Measurement | None = None) -> float | None:
-    """What a network uses of a budget, in the budget's unit; None when it was not measured."""
-    if budget.metric == "latency":
-        return None if latency is None else latency.ms
-    return float(
-        counts.memory_bytes if budget.metric == "memory" else getattr(counts, budget.metric)
-    )
+def _order(budget: Budget) -> tuple[int, int]:
+    dimension = METRICS[budget.metric].dimension
+    place = DIMENSIONS.index(dimension) if dimension else len(DIMENSIONS)
+    return place, list(METRICS).index(budget.metric)
 
 
-def excesses(
-    budgets: Sequence[Budget], counts: Counts, latency: Measurement | None = None
-) -> dict[str, float]:
-    """Budget text → relative excess of every budget that can be checked; ≤ 0 is kept."""
-    checked = ((budget, amount(budget, counts, latency)) for budget in budgets)
-    return {budget.text: used / budget.limit - 1 for budget, used in checked if used is not None}
+def excesses(budgets: Sequence[Budget], known: Known) -> dict[str, float]:
+    """Metric → relative excess, of every budget whose metric is known; ≤ 0 is kept."""
+    values = ((budget, get_metric(budget.metric).value(known)) for budget in budgets)
+    return {
+        budget.metric: value / budget.limit - 1 for budget, value in values if not math.isnan(value)
+    }
 
 
 def violations(excess: Mapping[str, float]) -> dict[str, float]:
-    """The budgets that are broken, with their relative excess."""
-    return {text: value for text, value in excess.items() if value > 0}
+    """The metrics whose budget is broken, with the relative excess."""
+    return {metric: value for metric, value in excess.items() if value > 0}
+
+
+def keeps_budgets(budgets: Sequence[Budget], counts: Counts) -> bool:
+    """Whether a network keeps every budget that arithmetic can check."""
+    return not violations(excesses(budgets, Counted(counts)))
 
 
 def corner_networks(space: SearchSpace) -> dict[str, Architecture]:
@@ -101,17 +141,20 @@ def find_feasible(space: SearchSpace, budgets: Sequence[Budget]) -> Params:
 
 
 def _total_excess(space: SearchSpace, params: Params, budgets: Sequence[Budget]) -> float:
-    return sum(violations(excesses(budgets, count(space.decode(params)))).values())
+    counts = count(space.decode(params))
+    return sum(violations(excesses(budgets, Counted(counts))).values())
 
 
 def _nearest(space: SearchSpace, params: Params, budgets: Sequence[Budget]) -> str:
-    counts = count(space.decode(params))
-    broken = violations(excesses(budgets, counts))
-    amounts = ((budget, amount(budget, counts)) for budget in budgets if budget.text in broken)
-    nearest = ", ".join(
-        format_at_least(budget.metric, used) for budget, used in amounts if used is not None
-    )
+    known = Counted(count(space.decode(params)))
+    broken = [budget for budget in budgets if excesses([budget], known).get(budget.metric, 0) > 0]
+    nearest = []
+    for budget in broken:
+        metric = METRICS[budget.metric]
+        if metric.dimension is not None:
+            nearest.append(format_at_least(metric.dimension, metric.value(known)))
     return (
-        f"no network of space {space.name!r} can meet {' and '.join(broken)}; "
-        f"nearest is {nearest}: raise the budget or choose a smaller space"
+        f"no network of space {space.name!r} can meet "
+        f"{' and '.join(budget.text for budget in broken)}; nearest is {', '.join(nearest)}: "
+        "raise the budget or choose a smaller space"
     )

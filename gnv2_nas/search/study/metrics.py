@@ -1,35 +1,99 @@
-"""How the page names, scales and compares what a candidate is judged by."""
+"""Metrics: what each number of a network is called, where it comes from, which way is better.
+
+Objectives, budgets, constraints, the columns of tables, CSV and JSON, and the words of the report
+all read `METRICS`. A new metric is one entry in it.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.graph import Counts
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
-from gnv2_nas.search.study.records import ObjectiveName
-from gnv2_nas.units import format_quantity
+from gnv2_nas.units import Dimension, format_quantity
+
+if TYPE_CHECKING:
+    from gnv2_nas.devices.device import Device
 
 
-class Term(msgspec.Struct, frozen=True):
-    """One metric as the page shows it."""
+class Known(Protocol):
+    """What is known of a network; a trial is one."""
 
-    name: ObjectiveName
+    @property
+    def counts(self) -> Counts: ...
+    @property
+    def quality(self) -> float | None: ...
+    @property
+    def latency(self) -> Measurement | None: ...
+    @property
+    def measured(self) -> Mapping[str, float]: ...
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A network of which only the counts are known."""
+
+    counts: Counts
+    quality: None = None
+    latency: None = None
+    measured: Mapping[str, float] = {}
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that every network has.
+
+    Its value comes from one of three sources: `count` computes it from the graph, `evaluate`
+    measures it when an objective or a budget asks for it, or the search loop itself knows it
+    (quality and latency).
+    """
+
+    name: str
     title: str
     in_text: str
     """The title within a sentence."""
-    unit: str
-    scale: float
-    """One `unit` in base units: an axis shows values divided by it."""
+    column: str
+    """Column of the tidy table, in base units."""
     less: str
     """What the better of two networks has."""
     no_worse: str
     question: str
     """Title of the card that asks for the best network in this metric."""
+    dimension: Dimension | None = None
+    """Of a budget on it; None for a score, which takes no budget."""
+    unit: str = ""
+    scale: float = 1.0
+    """One `unit` in base units: an axis shows values divided by it."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+    count: Callable[[Counts], float] | None = None
+    """The exact value by arithmetic; None where the network must be evaluated."""
+    evaluate: Callable[[Architecture, Device], float] | None = None
+    """Measures the value on a device. It is kept in the trial's `measured`."""
     note: str = ""
     noise: float = 0.0
     """Differences up to this say nothing; 0 where arithmetic or an interval decides."""
     is_accuracy: bool = False
+
+    def value(self, known: Known) -> float:
+        """The value of a network in base units; NaN where it is not known."""
+        if self.count is not None:
+            return self.count(known.counts)
+        if self.evaluate is not None:
+            return known.measured.get(self.name, math.nan)
+        if self.name == "latency":
+            return math.nan if known.latency is None else known.latency.ms
+        return math.nan if known.quality is None else known.quality
+
+    def loss(self, known: Known) -> float:
+        """The value with its sign turned where more is better: less is better."""
+        value = self.value(known)
+        return -value if self.direction == "maximize" else value
 
     @property
     def axis_title(self) -> str:
@@ -47,49 +111,109 @@ class Term(msgspec.Struct, frozen=True):
         """A value in base units, for reading: "6.12 ms", "Zen-score" 93.4, an accuracy "93.4%"."""
         if math.isnan(value):
             return "not known"
-        if self.name == "quality":
+        if self.dimension is None:
             return format_accuracy(value) + self.unit if self.is_accuracy else format_score(value)
-        return format_quantity(self.name, value)
+        return format_quantity(self.dimension, value)
 
     def format_noise(self) -> str:
         """`noise`, for reading: "0.3", "1.9 percentage points"."""
         return f"{self.noise:.2g}{' percentage points' if self.is_accuracy else ''}"
 
 
-_COSTS = {
-    term.name: term
-    for term in (
-        Term("latency", "Latency", "latency", "ms", 1.0,
-             "lower latency", "no higher latency", "Fastest"),
-        Term("macs", "FLOPs", "FLOPs", "MFLOPs", 1e6,
-             "fewer FLOPs", "no more FLOPs", "Fewest FLOPs"),
-        Term("params", "Parameters", "parameters", "M", 1e6,
-             "fewer parameters", "no more parameters", "Fewest parameters"),
-        Term("memory", "Memory", "memory", "MB", 1e6,
-             "less memory", "no more memory", "Least memory"),
-    )
-}  # fmt: skip
+def _artifact_bytes(arch: Architecture, device: Device) -> float:
+    return float(sum(map(len, device.runtime.write(arch).values())))
 
 
-def term(objective: ObjectiveName, quality: EstimatorInfo) -> Term:
-    """How to show `objective` in a study whose quality comes from that estimator."""
-    if objective != "quality":
-        return _COSTS[objective]
+_ALL = (
+    Metric(
+        name="quality", direction="maximize", title="Quality", in_text="quality",
+        column="quality", less="a better quality", no_worse="no lower quality",
+        question="Best quality",
+    ),
+    Metric(
+        name="latency", dimension="time", title="Latency", in_text="latency",
+        column="latency_ms", unit="ms", less="lower latency", no_worse="no higher latency",
+        question="Fastest",
+    ),
+    Metric(
+        name="macs", dimension="macs", title="FLOPs", in_text="FLOPs", column="macs",
+        unit="MFLOPs", scale=1e6, less="fewer FLOPs", no_worse="no more FLOPs",
+        question="Fewest FLOPs", count=lambda counts: counts.macs,
+    ),
+    Metric(
+        name="params", dimension="params", title="Parameters", in_text="parameters",
+        column="params", unit="M", scale=1e6, less="fewer parameters",
+        no_worse="no more parameters", question="Fewest parameters",
+        count=lambda counts: counts.params,
+    ),
+    Metric(
+        name="memory", dimension="bytes", title="Memory", in_text="memory",
+        column="memory_bytes", unit="MB", scale=1e6, less="less memory",
+        no_worse="no more memory", question="Least memory",
+        count=lambda counts: counts.memory_bytes,
+    ),
+    Metric(
+        name="artifact", dimension="bytes", title="File size", in_text="file size",
+        column="artifact_bytes", unit="MB", scale=1e6, less="smaller files",
+        no_worse="no larger files", question="Smallest files", evaluate=_artifact_bytes,
+    ),
+)  # fmt: skip
+
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
+"""Metrics by name. Objectives stand in this order; of a dimension, the first is the default."""
+
+
+def get_metric(name: str, quality: EstimatorInfo | None = None) -> Metric:
+    """The metric of that name.
+
+    Args:
+        quality: label of the estimator that the metric "quality" stands for.
+
+    Raises:
+        UnknownNameError: no such metric.
+    """
+    if name not in METRICS:
+        raise UnknownNameError("metric", name, METRICS)
+    metric = METRICS[name]
+    if name != "quality" or quality is None:
+        return metric
     in_text = quality.in_text
-    return Term(
-        "quality", quality.title, in_text, quality.unit, 1.0, f"a better {in_text}",
-        f"no lower {in_text}", f"Best {in_text}", quality.note, quality.noise,
-        quality.is_accuracy,
+    return msgspec.structs.replace(
+        metric, title=quality.title, in_text=in_text, unit=quality.unit, note=quality.note,
+        less=f"a better {in_text}", no_worse=f"no lower {in_text}", question=f"Best {in_text}",
+        noise=quality.noise, is_accuracy=quality.is_accuracy,
     )  # fmt: skip
 
 
+def parse_objectives(text: str) -> tuple[str, ...]:
+    """Names in a comma-separated list, such as "quality,latency", in the order of `METRICS`.
+
+    Raises:
+        InputError: unknown, repeated or no names.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"--objectives is empty; give one or more of {','.join(METRICS)}")
+    for name in names:
+        if name not in METRICS:
+            raise UnknownNameError("objective", name, METRICS)
+    if len(set(names)) < len(names):
+        raise InputError(f"--objectives {text!r} names an objective twice")
+    return tuple(name for name in METRICS if name in names)
+
+
+def loss(known: Known, name: str) -> float:
+    """`Metric.loss` of the metric of that name."""
+    return get_metric(name).loss(known)
+
+
 def format_accuracy(per_cent: float) -> str:
-    """To a tenth: a thousand held-out images tell no less apart."""
+    """To a tenth: a thousand held-out images do not resolve smaller differences."""
     return f"{per_cent:.1f}"
 
 
 def format_score(value: float) -> str:
-    """As many decimals as tell neighbours apart: "93.41", "0.7312", "6,156,908"."""
+    """With as many decimals as tell neighbours apart: "93.41", "0.7312", "6,156,908"."""
     if abs(value) >= 1e4:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"

@@ -8,7 +8,6 @@ from pathlib import Path
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import SUFFIXES
 from gnv2_nas.search.study.records import Settings
-from gnv2_nas.units import shortest_quantity
 
 LONGEST = 512
 """Characters that Optuna's table of studies has room for."""
@@ -46,7 +45,7 @@ def default_study_name(settings: Settings) -> str:
     parts: Sequence[str] = (
         settings.space,
         *asked,
-        *(shortest_quantity(budget.metric, budget.limit) for budget in settings.budgets),
+        *(budget.label for budget in settings.budgets),
         device_label(settings.device),
     )
     return "-".join(parts)

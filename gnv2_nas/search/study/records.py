@@ -12,19 +12,8 @@ from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, QualitySpec
-from gnv2_nas.units import Metric
-
-ObjectiveName = Literal["quality", "latency", "macs", "params", "memory"]
-
-
-class Budget(msgspec.Struct, frozen=True):
-    """A limit that a network on the front keeps."""
-
-    metric: Metric
-    limit: float
-    """Multiply-adds, parameters, milliseconds or bytes."""
-    text: str
-    """As the user wrote it, for instance "300MFLOPs"."""
+from gnv2_nas.search.study.budgets import Budget, excesses, violations
+from gnv2_nas.search.study.metrics import METRICS, get_metric
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -35,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True):
     device: str
     quality: str
     """The quality estimator, for instance "zen" or "supernet:supernet.safetensors"."""
-    objectives: tuple[ObjectiveName, ...]
+    objectives: tuple[str, ...]
     budgets: tuple[Budget, ...]
     device_hash: str = ""
     """Of the device profile: one name may mean something else tomorrow."""
@@ -54,8 +43,13 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def measures(self) -> bool:
         """Whether an objective or a budget asks for latency."""
-        limited = any(budget.metric == "latency" for budget in self.budgets)
-        return limited or "latency" in self.objectives
+        return "latency" in self.asked
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of the metrics that an objective or a budget asks for."""
+        limited = [budget.metric for budget in self.budgets]
+        return tuple(name for name in METRICS if name in (*self.objectives, *limited))
 
 
 Origin = Literal["", "stock", "random", "model", "sampler", "change"]
@@ -86,11 +80,13 @@ class Candidate(msgspec.Struct, frozen=True):
     """By the study's estimator; None when no objective asks for it, or when scores of this
     network's family do not compare with the others."""
     latency: Measurement | None
-    violations: Mapping[str, float]
-    """Budget text → amount over the limit, relative to it; empty when every budget is kept."""
+    budgets: tuple[Budget, ...] = ()
+    """Of the study."""
+    measured: Mapping[str, float] = {}
+    """Metric → value, of the metrics that were evaluated (`Metric.evaluate`)."""
     origin: Origin = ""
     predicted: Mapping[str, Prediction] = {}
-    """Objective → what the search's models said of it before it was evaluated."""
+    """Metric → what the search's models said of it before it was evaluated."""
 
     @property
     def searched(self) -> bool:
@@ -98,18 +94,24 @@ class Candidate(msgspec.Struct, frozen=True):
         return not self.baseline and self.origin not in ("stock", "change")
 
     @property
-    def feasible(self) -> bool:
-        return not self.violations
+    def excesses(self) -> dict[str, float]:
+        """Metric → relative excess over its budget, where the metric is known; ≤ 0 is kept."""
+        return excesses(self.budgets, self)
 
-    def value(self, objective: ObjectiveName) -> float:
-        """The value of an objective: milliseconds, multiply-adds, bytes, a score."""
-        if objective == "quality":
-            return float("nan") if self.quality is None else self.quality
-        if objective == "latency":
-            return float("nan") if self.latency is None else self.latency.ms
-        if objective == "memory":
-            return self.counts.memory_bytes
-        return self.counts.macs if objective == "macs" else self.counts.params
+    @property
+    def broken_budgets(self) -> dict[str, float]:
+        """Text of each broken budget → relative excess, for display."""
+        excess = violations(self.excesses)
+        return {each.text: excess[each.metric] for each in self.budgets if each.metric in excess}
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every budget is kept, as far as is known."""
+        return not violations(self.excesses)
+
+    def value(self, metric: str) -> float:
+        """The value of a metric in base units: milliseconds, multiply-adds, bytes, a score."""
+        return get_metric(metric).value(self)
 
 
 class StudyRecord(msgspec.Struct, frozen=True):

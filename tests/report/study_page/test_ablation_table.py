@@ -15,12 +15,12 @@ from gnv2_nas.report.study_page.ablation_table import (
 )
 from gnv2_nas.search.analysis.ablation import Ablation, Difference, find_ablations
 from gnv2_nas.search.analysis.pareto import study_front
-from gnv2_nas.search.study.metrics import term
+from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import candidate, found_architecture, searched, typical
 
-ZEN = term("quality", ESTIMATORS["zen"])
-ACCURACY = term("quality", replace(ESTIMATORS["supernet"], noise=2.0))
+ZEN = get_metric("quality", ESTIMATORS["zen"])
+ACCURACY = get_metric("quality", replace(ESTIMATORS["supernet"], noise=2.0))
 REMOVED = {"placement.stage4": ("both", "none")}
 NARROWED = {"expansion.block12": (4, 3)}
 

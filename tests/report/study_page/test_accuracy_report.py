@@ -13,7 +13,7 @@ from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.report import write_report
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
-from gnv2_nas.search.study.metrics import term
+from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.space import load_space
 from tests.report.panels import panel, trust
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_accuracy_is_in_per_cent_and_a_score_is_not() -> None:
-    accuracy, score = term("quality", INFO), term("quality", ESTIMATORS["zen"])
+    accuracy, score = get_metric("quality", INFO), get_metric("quality", ESTIMATORS["zen"])
     assert (accuracy.format(93.14), score.format(93.14)) == ("93.1%", "93.14")
     assert accuracy.axis_title == "Supernet accuracy, %"
     assert accuracy.format_noise() == "2.1 percentage points"

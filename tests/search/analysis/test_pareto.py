@@ -14,7 +14,8 @@ from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.search.analysis.pareto import is_non_dominated, pareto_front
-from gnv2_nas.search.study.objectives import DIRECTIONS, parse_objectives
+from gnv2_nas.search.study.budgets import Budget
+from gnv2_nas.search.study.metrics import METRICS, parse_objectives
 from gnv2_nas.search.study.records import Candidate
 
 STOCK = preset("ghostnetv2-1.0")
@@ -37,10 +38,13 @@ def test_a_row_stays_exactly_when_no_other_dominates_it(rows):
     assert is_non_dominated(losses).tolist() == expected
 
 
+BROKEN = (Budget("params", 1, "1params"),)
+
+
 def candidate(number, quality, macs, broken=False):
     return Candidate(
         number=number, architecture=STOCK, params={}, baseline="", quality=quality, latency=None,
-        counts=replace(COUNTS, macs=macs), violations={"1MFLOPs": 0.1} if broken else {},
+        counts=replace(COUNTS, macs=macs), budgets=BROKEN if broken else (),
     )  # fmt: skip
 
 
@@ -67,10 +71,11 @@ def test_a_candidate_without_a_value_is_on_no_front():
 
 def test_each_objective_reads_its_own_value():
     one = replace(candidate(0, 0.5, 0), counts=Counts(1, 2, 3, 4))
-    assert [one.value(name) for name in DIRECTIONS if name != "latency"] == [0.5, 1, 2, 7]
-    assert math.isnan(one.value("latency"))
-    assert DIRECTIONS["quality"] == "maximize"
-    assert {DIRECTIONS[name] for name in DIRECTIONS if name != "quality"} == {"minimize"}
+    one = replace(one, measured={"artifact": 9.0})
+    values = {name: one.value(name) for name in METRICS}
+    assert math.isnan(values.pop("latency"))
+    assert values == {"quality": 0.5, "macs": 1, "params": 2, "memory": 7, "artifact": 9}
+    assert [name for name, each in METRICS.items() if each.direction == "maximize"] == ["quality"]
 
 
 def test_objectives_are_read_in_one_order():
@@ -81,9 +86,12 @@ def test_objectives_are_read_in_one_order():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "--objectives is empty; give one or more of quality,latency,macs,params,memory"),
+        (
+            "",
+            "--objectives is empty; give one or more of quality,latency,macs,",
+        ),
         (" , ", "--objectives is empty"),
-        ("quality,speed", "unknown objective 'speed'; .*known: latency, macs"),
+        ("quality,speed", "unknown objective 'speed'; .*known: artifact, latency, macs"),
         ("Quality", "did you mean 'quality'"),
         ("macs,macs", "names an objective twice"),
     ],

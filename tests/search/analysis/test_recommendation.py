@@ -17,11 +17,11 @@ from gnv2_nas.search.analysis.recommendation import (
     pick_recommended,
     recommend,
 )
-from gnv2_nas.search.study.records import Candidate, ObjectiveName
+from gnv2_nas.search.study.records import Candidate
 from tests.report.studies import candidate, found_architecture, stock, study
 
 NOISE = ESTIMATORS["zen"].noise
-BOTH: tuple[ObjectiveName, ...] = ("quality", "latency")
+BOTH: tuple[str, ...] = ("quality", "latency")
 
 
 def network(number: int, quality: float, ratio: float, **changes: object) -> Candidate:

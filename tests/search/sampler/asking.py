@@ -9,7 +9,7 @@ import optuna
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.sampler.factory import SAMPLERS, make_sampler
 from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
-from gnv2_nas.search.study.budgets import excesses, parse_budgets, violations
+from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Candidate
 from gnv2_nas.space import SearchSpace
 
@@ -42,7 +42,7 @@ def answer(asked: Proposals, proposal: Proposal) -> optuna.trial.FrozenTrial:
     candidate = Candidate(
         number=0, architecture=proposal.architecture, params=proposal.trial.params, baseline="",
         counts=counts, quality=counts.params / 1e6, latency=None,
-        violations=violations(excesses(asked.budgets, counts)),
+        budgets=tuple(asked.budgets),
     )  # fmt: skip
     return asked.tell(proposal, candidate)
 

@@ -10,7 +10,7 @@ import pytest
 
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.sampler.remeasurement import SETTLED_SESSIONS, second_looks
-from gnv2_nas.search.study.budgets import excesses, parse_budgets, violations
+from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Candidate
 from tests.search.stored import COUNTS, STOCK, latency
 
@@ -28,7 +28,7 @@ def network(number, quality, ms, share=0.05, sessions=1, measured=True, budgets=
         )
     return Candidate(
         number=number, architecture=STOCK, params={}, baseline="", counts=COUNTS, quality=quality,
-        latency=found, violations=violations(excesses(budgets, COUNTS, found)),
+        latency=found, budgets=tuple(budgets),
     )  # fmt: skip
 
 

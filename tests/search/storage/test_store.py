@@ -34,7 +34,7 @@ def test_each_candidate_holds_its_network_and_its_counts(folder):
         assert each.counts.params / 1e6 == pytest.approx(each.quality)
         assert each.latency is None
         assert each.feasible == (each.counts.macs <= 1e6)
-        assert each.violations == (
+        assert each.broken_budgets == (
             {} if each.feasible else {"1MFLOPs": pytest.approx(each.counts.macs / 1e6 - 1)}
         )
         if each.baseline:

@@ -133,7 +133,7 @@ class TestStore:
         store.save_remeasured(1, latency(1, ms=1.5))
         for each in (store, open_study(storage, name)):
             first, second = each.record().candidates
-            assert (first.latency.ms, list(first.violations)) == (2.5, ["2ms"])
+            assert (first.latency.ms, list(first.broken_budgets)) == (2.5, ["2ms"])
             assert (second.latency.ms, second.feasible) == (1.5, True)
             assert second.latency.wall_ms == ()
         # The trial stays as it was stored: samplers have learnt from it.

@@ -9,22 +9,19 @@ import pytest
 from gnv2_nas.errors import BudgetError, InfeasibleBudgetError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.search.study.budgets import (
-    amount,
     corner_networks,
     excesses,
     find_feasible,
+    keeps_budgets,
     parse_budget,
     parse_budgets,
     violations,
 )
+from gnv2_nas.search.study.metrics import Counted
 from gnv2_nas.units import parse_quantity
 from tests.search.spaces import CROOKED, genotypes, space_of
 
 COUNTS = Counts(macs=300, params=50, weight_bytes=200, peak_activation_bytes=100)
-
-
-def kept(budgets, counts):
-    return not violations(excesses(budgets, counts))
 
 
 def test_a_budget_keeps_what_the_user_wrote_but_for_spaces():
@@ -46,11 +43,28 @@ def test_two_limits_for_one_thing_are_refused():
 
 def test_what_a_network_uses_of_each_budget():
     budgets = parse_budgets(["300FLOPs", "100params", "150B", "5ms"])
-    used = {budget.metric: amount(budget, COUNTS) for budget in budgets}
-    assert used == {"macs": 300, "params": 50, "memory": 300, "latency": None}
-    excess = excesses(budgets, COUNTS)
-    assert excess == {"300FLOPs": 0, "100params": -0.5, "150B": 1.0}
-    assert violations(excess) == {"150B": 1.0}
+    excess = excesses(budgets, Counted(COUNTS))
+    assert excess == {"macs": 0, "params": -0.5, "memory": 1.0}
+    assert violations(excess) == {"memory": 1.0}
+    assert [keeps_budgets([budget], COUNTS) for budget in budgets] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "metric"),
+    [
+        ("20MB", "memory"), ("20MB:memory", "memory"), ("20 MB : artifact", "artifact"),
+        ("5ms:latency", "latency"), ("6Mparams:params", "params"),
+    ],
+)  # fmt: skip
+def test_a_suffix_names_the_metric_where_several_have_the_unit(text, metric):
+    budget = parse_budget(text)
+    assert (budget.metric, budget.text) == (metric, text.replace(" ", ""))
+
+
+@pytest.mark.parametrize("text", ["20MB:", "20MB:files", "20MB:latency", "5ms:artifact"])
+def test_a_suffix_that_does_not_fit_the_unit_is_refused(text):
+    with pytest.raises(BudgetError, match=r"no metric '.*' of this unit; write \d+[a-zA-Z]+:"):
+        parse_budget(text)
 
 
 def test_the_corners_are_those_of_the_space(small):
@@ -77,7 +91,7 @@ def test_a_budget_is_refused_exactly_when_no_network_keeps_it(tmp_path, name):
             f"{getattr(model, metric) + (slack if metric == tight else 0)}{units[metric]}"
             for metric in metrics
         )
-        possible = any(kept(budgets, counts) for counts in known)
+        possible = any(keeps_budgets(budgets, counts) for counts in known)
         try:
             params = find_feasible(space, budgets)
         except InfeasibleBudgetError:
@@ -85,7 +99,7 @@ def test_a_budget_is_refused_exactly_when_no_network_keeps_it(tmp_path, name):
             assert not possible
         else:
             answers.add(True)
-            assert kept(budgets, count(space.decode(params)))
+            assert keeps_budgets(budgets, count(space.decode(params)))
     assert answers == {True, False}
 
 

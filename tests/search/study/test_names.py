@@ -12,7 +12,7 @@ from gnv2_nas.report.files import report_files
 from gnv2_nas.search.storage.opening import check_same
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.names import check_study_name, default_study_name
-from gnv2_nas.units import METRICS, parse_quantity, shortest_quantity
+from gnv2_nas.units import DIMENSIONS, parse_quantity, shortest_quantity
 from gnv2_nas.workflows.search_request import SearchRequest, check_request
 from tests.search.searching import searched, session
 from tests.search.stored import PROVENANCE, SETTINGS, append, opened
@@ -28,6 +28,7 @@ from tests.search.stored import PROVENANCE, SETTINGS, append, opened
         (("6Mparams", "6e6params"), "mobile-6Mparams-cpu"),
         (("20MB", "20000kB"), "mobile-20MB-cpu"),
         (("20MiB", "20480KiB"), "mobile-20MiB-cpu"),
+        (("20MB:artifact", "20 mb : artifact"), "mobile-20MB-artifact-cpu"),
     ],
 )
 def test_a_budget_has_one_name(spellings, name):
@@ -38,10 +39,10 @@ def test_a_budget_has_one_name(spellings, name):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.sampled_from(METRICS), st.floats(1e-3, 1e12))
-def test_the_name_of_a_budget_is_the_budget(metric, limit):
-    read, amount = parse_quantity(shortest_quantity(metric, limit))
-    assert read == metric
+@given(st.sampled_from(DIMENSIONS), st.floats(1e-3, 1e12))
+def test_the_name_of_a_budget_is_the_budget(dimension, limit):
+    read, amount = parse_quantity(shortest_quantity(dimension, limit))
+    assert read == dimension
     assert amount == pytest.approx(limit, rel=1e-9)
 
 
