@@ -29,8 +29,8 @@ def run() -> Table:
     artefacts = {
         "public module, exported by tracing": traced,
         "the same file once more (A/A)": traced,
-        "onnx_bytes, graph as lowered": onnx_bytes(STOCK, channel_multiple=1, join_up_to=0),
-        "onnx_bytes, channels padded only": onnx_bytes(STOCK, join_up_to=0),
+        "onnx_bytes, graph as lowered": onnx_bytes(STOCK, channel_multiple=1, fuse_up_to=0),
+        "onnx_bytes, channels padded only": onnx_bytes(STOCK, fuse_up_to=0),
         "onnx_bytes": onnx_bytes(STOCK),
         "channels in multiples of 16, onnx_bytes": onnx_bytes(_rounded(16)),
         "GhostNet 1.0, onnx_bytes": onnx_bytes(preset("ghostnet-1.0")),

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import lower
-from gnv2_nas.nn import build_model, folded, run_graph
+from gnv2_nas.nn import build_model, fold_batch_norm, run_graph
 from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.space import load_space
 
@@ -40,7 +40,7 @@ def run() -> Table:
 def _switching(name: str) -> Iterable[Row]:
     """The weights and the graph of another network, against building its module."""
     space = load_space(name)
-    supernet, rng = Supernet(space.envelope), random.Random(0)
+    supernet, rng = Supernet(space.supernet_spec), random.Random(0)
     largest = space.decode(space.largest())
     others = [space.sample(rng) for _ in range(RANDOM_NETWORKS)]
 
@@ -62,7 +62,7 @@ def _switching(name: str) -> Iterable[Row]:
 def _evaluation() -> Iterable[Row]:
     """Change, recalibrate and score, against the module's forward passes over the same images."""
     space = load_space("tiny")
-    supernet, rng = Supernet(space.envelope), random.Random(0)
+    supernet, rng = Supernet(space.supernet_spec), random.Random(0)
     networks = [space.sample(rng) for _ in range(NETWORKS)]
     spent: dict[str, list[float]] = {}
     for arch in networks:
@@ -99,7 +99,7 @@ def _forward(model: torch.nn.Module, images: Tensor) -> None:
 def _evaluate(supernet: Supernet, arch: Architecture, images: Tensor) -> None:
     tensors = supernet.tensors(arch)
     statistics = recalibrate(arch, tensors, [images] * CALIBRATION_BATCHES)
-    graph, weights = folded(lower(arch), tensors, statistics)
+    graph, weights = fold_batch_norm(lower(arch), tensors, statistics)
     for _ in range(HELD_OUT_BATCHES):
         run_graph(graph, weights, images)
 
@@ -107,7 +107,7 @@ def _evaluate(supernet: Supernet, arch: Architecture, images: Tensor) -> None:
 def _training() -> Iterable[Row]:
     """Forward and backward of a random network of `tiny`."""
     space = load_space("tiny")
-    supernet, sample = Supernet(space.envelope), space.sample(random.Random(0))
+    supernet, sample = Supernet(space.supernet_spec), space.sample(random.Random(0))
     for resolution in space.resolutions:
         arch = sample.replace(resolution=resolution)
         images = torch.randn(TRAINING_BATCH, 3, resolution, resolution)

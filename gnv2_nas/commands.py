@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 PROGRAM = "gnv2-nas"
 
 
-def command(verb: str, *operands: str, options: Sequence[tuple[str, str]] = ()) -> str:
+def format_command(verb: str, *operands: str, options: Sequence[tuple[str, str]] = ()) -> str:
     """`gnv2-nas VERB OPERAND … --option VALUE …`, quoted.
 
     Args:
@@ -18,16 +18,16 @@ def command(verb: str, *operands: str, options: Sequence[tuple[str, str]] = ()) 
     """
     given = [word for name, value in options for word in _option(name, value)]
     if any(operand.startswith("-") for operand in operands):
-        return command_line([PROGRAM, *verb.split(), *given, "--", *operands])
-    return command_line([PROGRAM, *verb.split(), *operands, *given])
+        return join_command([PROGRAM, *verb.split(), *given, "--", *operands])
+    return join_command([PROGRAM, *verb.split(), *operands, *given])
 
 
-def command_line(words: Iterable[str]) -> str:
+def join_command(words: Iterable[str]) -> str:
     """The words of a command, each quoted where it must be."""
-    return " ".join(map(quoted, words))
+    return " ".join(map(quote, words))
 
 
-def quoted(word: str) -> str:
+def quote(word: str) -> str:
     """One word for a shell; characters that no terminal shows are written as `$'\\012'`."""
     if word.isprintable():
         return shlex.quote(word)

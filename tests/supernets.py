@@ -58,7 +58,7 @@ def narrow_networks() -> SearchStrategy[Architecture]:
 def fresh_supernet(seed: int = 0) -> Supernet:
     """Of `narrow_space`, with weights that let no mistake hide: no norm or transform is neutral."""
     torch.manual_seed(seed)
-    supernet = Supernet(narrow_space().envelope)
+    supernet = Supernet(narrow_space().supernet_spec)
     with torch.no_grad():
         for name, parameter in supernet.named_parameters():
             if name.endswith("norm_weight"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gnv2_nas.cli import app
 from gnv2_nas.cli.profile import _found
-from gnv2_nas.commands import command, command_line, quoted
+from gnv2_nas.commands import format_command, join_command, quote
 from gnv2_nas.errors import InputError
 from gnv2_nas.report.wording import next_command
 from gnv2_nas.workflows.search_request import SearchRequest, check_request, check_study_name
@@ -57,9 +57,9 @@ def test_the_next_command_names_the_same_study(name, storage, trained):
 @pytest.mark.parametrize("name", NAMES)
 def test_any_printable_name_can_be_referred_to(name):
     check_study_name(name)
-    assert parsed(command("report", name))["study"] == name
-    assert parsed(command("search", options=[("--study", name)]))["study"] == name
-    assert parsed(command("export", f"{name}:3"))["network"] == f"{name}:3"
+    assert parsed(format_command("report", name))["study"] == name
+    assert parsed(format_command("search", options=[("--study", name)]))["study"] == name
+    assert parsed(format_command("export", f"{name}:3"))["network"] == f"{name}:3"
 
 
 @pytest.mark.parametrize("name", HIDDEN)
@@ -81,7 +81,7 @@ def test_a_network_named_twice_is_two_whatever_the_study_is_called(monkeypatch):
 
 
 def test_a_plain_command_reads_as_it_always_did():
-    assert command("export", "demo:3", options=[("--format", "onnx")]) == (
+    assert format_command("export", "demo:3", options=[("--format", "onnx")]) == (
         "gnv2-nas export demo:3 --format onnx"
     )
     record = study([])
@@ -90,7 +90,7 @@ def test_a_plain_command_reads_as_it_always_did():
 
 def test_a_shell_reads_the_words_that_were_meant():
     words = [*NAMES, *(each for each in HIDDEN if "\x00" not in each), "a\n1", "it's\n\\"]
-    script = command_line(["printf", "%s\\0", *words])
+    script = join_command(["printf", "%s\\0", *words])
     read = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
     assert read.decode("utf-8", "surrogateescape").split("\0")[:-1] == words
-    assert all(quoted(word).isprintable() for word in words)
+    assert all(quote(word).isprintable() for word in words)

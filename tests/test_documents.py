@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
-from gnv2_nas.documents import dotted, read_document
+from gnv2_nas.documents import format_key_path, read_document
 from gnv2_nas.errors import ProfileError
 
 
@@ -167,5 +167,5 @@ def test_what_is_no_file_is_refused(tmp_path):
 
 
 def test_key_paths_are_readable():
-    assert dotted(("axes", "width", "choices", 2)) == "axes.width.choices[2]"
-    assert dotted(("a\nb",)) == "'a\\nb'"
+    assert format_key_path(("axes", "width", "choices", 2)) == "axes.width.choices[2]"
+    assert format_key_path(("a\nb",)) == "'a\\nb'"

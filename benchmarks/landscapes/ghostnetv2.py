@@ -95,7 +95,7 @@ class Ghostnetv2:
         return [from_digits(self.space, row.genotype) for row in self.rows]
 
     def _raw(self, many: Sequence[Params]) -> Matrix:
-        return features([self.space.decode(params) for params in many], self.space.envelope)
+        return features([self.space.decode(params) for params in many], self.space.supernet_spec)
 
     def _features(self, many: Sequence[Params]) -> Matrix:
         """(n, d) features that vary in the data; what a network does not have takes the mean."""

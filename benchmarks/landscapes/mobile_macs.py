@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from benchmarks.landscapes.landscape import Params
-from gnv2_nas.arch import make_divisible, strided
+from gnv2_nas.arch import make_divisible, output_side
 
 BLOCKS = 4
 """Of a stage at its deepest."""
@@ -31,7 +31,7 @@ STEM, LAST, HEAD, CLASSES = 16, 960, 1280, 1000
 
 def multiply_adds(params: Params) -> int:
     """Of convolutions and linear layers, batch 1."""
-    side = strided(params["resolution"], 2)
+    side = output_side(params["resolution"], 2)
     total = side**2 * STEM * 3 * 9 + side**2 * STEM * (9 + STEM)
     channels = STEM
     for stage, (out, stride, squeezed) in enumerate(STAGES):
@@ -39,7 +39,7 @@ def multiply_adds(params: Params) -> int:
             hidden = make_divisible(channels * params[f"expansion.{stage}.{block}"], 8)
             total += side**2 * channels * hidden
             if block == 0:
-                side = strided(side, stride)
+                side = output_side(side, stride)
             total += side**2 * hidden * (params[f"kernel.{stage}.{block}"] ** 2 + out)
             total += 2 * hidden * make_divisible(hidden / 4, 8) * squeezed
             channels = out
@@ -48,7 +48,7 @@ def multiply_adds(params: Params) -> int:
 
 def map_side(resolution: int, stage: int) -> int:
     """Pixels along one side of a stage's maps."""
-    side = strided(resolution, 2)
+    side = output_side(resolution, 2)
     for each in STAGES[: stage + 1]:
-        side = strided(side, each.stride)
+        side = output_side(side, each.stride)
     return side

@@ -2,16 +2,16 @@
 
 from gnv2_nas.arch.architecture import Architecture, block_keys
 from gnv2_nas.arch.blocks import DFC, Activation, Block, GhostBlock, GhostModule, MobileBlock
-from gnv2_nas.arch.canonical import is_identity_shortcut, strided
+from gnv2_nas.arch.canonical import is_identity_shortcut, output_side
 from gnv2_nas.arch.preprocessing import Preprocessing
 from gnv2_nas.arch.presets import list_presets, make_divisible, preset
 from gnv2_nas.arch.supernet_spec import (
-    Envelope,
-    GhostEnvelope,
-    Parts,
-    SlotEnvelope,
-    ghost_parts,
-    stages_of,
+    BlockSpec,
+    ChannelGroups,
+    GhostSpec,
+    SupernetSpec,
+    find_stages,
+    group_channels,
 )
 
 __all__ = [
@@ -19,20 +19,20 @@ __all__ = [
     "Activation",
     "Architecture",
     "Block",
-    "Envelope",
+    "BlockSpec",
+    "ChannelGroups",
     "GhostBlock",
-    "GhostEnvelope",
     "GhostModule",
+    "GhostSpec",
     "MobileBlock",
-    "Parts",
     "Preprocessing",
-    "SlotEnvelope",
+    "SupernetSpec",
     "block_keys",
-    "ghost_parts",
+    "find_stages",
+    "group_channels",
     "is_identity_shortcut",
     "list_presets",
     "make_divisible",
+    "output_side",
     "preset",
-    "stages_of",
-    "strided",
 ]

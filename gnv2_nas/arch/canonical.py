@@ -29,7 +29,7 @@ MAX_CHANNELS = 1 << 16
 MAX_SIDE = 4096
 
 
-def strided(side: int, stride: int) -> int:
+def output_side(side: int, stride: int) -> int:
     """Output side of a convolution of odd kernel K, padding K//2."""
     return (side - 1) // stride + 1
 
@@ -71,11 +71,11 @@ def canonical_blocks(
     blocks: Iterable[Block], stem_channels: int, resolution: int
 ) -> tuple[Block, ...]:
     """`blocks` in canonical form, behind a stem of stride 2 on images of `resolution` pixels."""
-    side, channels = strided(resolution, 2), stem_channels
+    side, channels = output_side(resolution, 2), stem_channels
     canonical: list[Block] = []
     for block in blocks:
         canonical.append(_block(block, channels, side))
-        side, channels = strided(side, block.stride), block.out_channels
+        side, channels = output_side(side, block.stride), block.out_channels
     return tuple(canonical)
 
 
@@ -89,7 +89,7 @@ def _block(block: Block, in_channels: int, side: int) -> Block:
         block,
         kernel=kernel,
         ghost1=_module(block.ghost1, block.hidden_channels, side),
-        ghost2=_module(block.ghost2, block.out_channels, strided(side, block.stride)),
+        ghost2=_module(block.ghost2, block.out_channels, output_side(side, block.stride)),
     )
 
 

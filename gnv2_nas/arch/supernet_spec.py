@@ -1,7 +1,7 @@
-"""`Envelope`: the largest value of everything that any network of a set has, block by block.
+"""`SupernetSpec`: the size of a supernet, the largest value of each field over its networks.
 
-A supernet is built from it. `SlotEnvelope` is the same for the blocks that may stand at one
-position.
+A supernet has a fixed list of block positions. `BlockSpec` gives the largest block at one
+position. A network uses some of the positions, in order.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from gnv2_nas.arch.blocks import Activation, Block, GhostBlock, GhostModule
 from gnv2_nas.arch.canonical import is_identity_shortcut
 from gnv2_nas.errors import InputError
 
-Parts = tuple[int, ...]
-"""How many channels of each kind a set of Ghost outputs has at most: first the primary ones, then,
-copy by copy, the primary channels that have such a cheap copy."""
+ChannelGroups = tuple[int, ...]
+"""Maximum channels per group of a Ghost module's output. Element 0 counts the primary channels;
+element c counts the primary channels that have a c-th cheap copy."""
 
 
-class GhostEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The largest values of one Ghost module."""
+class GhostSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The largest Ghost module at one position."""
 
     ratios: tuple[int, ...]
-    """Every Ghost ratio it may have."""
+    """All Ghost ratios that networks use here."""
     cheap_kernel: int
     dfc_kernel_h: int = 0
-    """Taps of the vertical DFC convolution; 0 where there is never any attention."""
+    """Taps of the vertical DFC convolution; 0 if no network has attention here."""
     dfc_kernel_w: int = 0
 
 
-class SlotEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The largest values of the blocks that may stand at one place."""
+class BlockSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The largest block at one position."""
 
     hidden_channels: int
     out_channels: int
@@ -41,71 +41,30 @@ class SlotEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stride: int
     se_channels: int
     projects: bool
-    """Whether the shortcut may have weights of its own; otherwise it is always the identity."""
-    ghost1: GhostEnvelope
-    ghost2: GhostEnvelope
+    """Whether the shortcut has weights; if not, it is always the identity."""
+    ghost1: GhostSpec
+    ghost2: GhostSpec
+
+    @property
+    def out_groups(self) -> ChannelGroups:
+        """Channel groups of the block's output."""
+        return group_channels(self.out_channels, self.ghost2.ratios)
 
 
 @lru_cache(maxsize=1 << 12)
-def ghost_parts(channels: int, ratios: tuple[int, ...]) -> Parts:
-    """The parts of Ghost outputs of up to `channels` channels and any of these ratios."""
+def group_channels(channels: int, ratios: tuple[int, ...]) -> ChannelGroups:
+    """Channel groups of Ghost outputs with up to `channels` channels and any of `ratios`."""
     return tuple(
         max(-(-channels // ratio) for ratio in ratios if ratio > copy)
         for copy in range(max(ratios))
     )
 
 
-def at_most(field: str, found: int, limit: int) -> str:
-    """What is wrong with a value above its limit; "" when nothing is."""
-    return f"{field}: at most {limit}, but got {found}" if found > limit else ""
-
-
-def block_problems(block: Block, in_channels: int, slot: SlotEnvelope) -> Iterator[str]:
-    """What about a block does not fit its slot, field by field."""
-    if not isinstance(block, GhostBlock):
-        yield "type: a Ghost block is needed, but got a mobile block"
-        return
-    if block.stride != slot.stride:
-        yield f"stride: must be {slot.stride}, but got {block.stride}"
-    projects = not is_identity_shortcut(block, in_channels)
-    if projects and not slot.projects:
-        yield f"out_channels: must be the {in_channels} of the input, but got {block.out_channels}"
-    limits = ["hidden_channels", "out_channels", "se_channels", *["kernel"] * projects]
-    for field in limits:
-        if problem := at_most(field, getattr(block, field), getattr(slot, field)):
-            yield problem
-    modules = (
-        ("ghost1", block.ghost1, block.hidden_channels, slot.hidden_channels, slot.ghost1),
-        ("ghost2", block.ghost2, block.out_channels, slot.out_channels, slot.ghost2),
-    )
-    for name, module, channels, limit, envelope in modules:
-        for problem in _module_problems(module, channels, limit, envelope):
-            yield f"{name}.{problem}"
-
-
-def _module_problems(
-    module: GhostModule, channels: int, limit: int, envelope: GhostEnvelope
-) -> Iterator[str]:
-    parts = ghost_parts(limit, envelope.ratios)
-    primary = -(-channels // module.ratio)
-    # The canonical form lowers a ratio above the channels: what must fit are the channels it makes.
-    if module.ratio > len(parts) or any(primary > part for part in parts[: module.ratio]):
-        known = ", ".join(map(str, envelope.ratios))
-        yield f"ratio: must be one of {known}, but got {module.ratio}"
-    if problem := at_most("cheap_kernel", module.cheap_kernel, envelope.cheap_kernel):
-        yield problem
-    if module.dfc is None:
-        return
-    if not envelope.dfc_kernel_h:
-        yield "dfc: must be none, but got attention"
-    for taps in ("kernel_h", "kernel_w"):
-        limit = getattr(envelope, f"dfc_{taps}")
-        if problem := at_most(f"dfc.{taps}", getattr(module.dfc, taps), limit):
-            yield problem
-
-
-class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The largest values of a set of Ghost networks that share their weights."""
+class SupernetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
+    "blocks": "slots", "positions_by_depth": "layouts",
+}):  # fmt: skip
+    """The size of a supernet of Ghost networks. In JSON, `blocks` and `positions_by_depth` keep
+    their first names, "slots" and "layouts"."""
 
     stem_channels: int
     conv_channels: int
@@ -113,64 +72,63 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     num_classes: int
     activation: Activation
     resolutions: tuple[int, ...]
-    slots: tuple[SlotEnvelope, ...]
-    """Places for blocks, in order; no network uses more than one block of each."""
-    layouts: tuple[dict[int, tuple[int, ...]], ...]
-    """For each stage: number of blocks → the slots they take."""
+    blocks: tuple[BlockSpec, ...]
+    """One per position, in order."""
+    positions_by_depth: tuple[dict[int, tuple[int, ...]], ...]
+    """For each stage: number of blocks → the positions these blocks use."""
 
     def to_json(self) -> str:
         """JSON without white space, fields in declaration order."""
         return msgspec.json.encode(self).decode()
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Envelope:
+    def from_json(cls, text: str | bytes) -> SupernetSpec:
         """The inverse of `to_json`.
 
         Raises:
-            InputError: not JSON, an unknown or missing field, a value of a wrong type.
+            InputError: invalid JSON, a missing or unknown field, or a value of the wrong type.
         """
         try:
             return msgspec.json.decode(text, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InputError(f"not an envelope in JSON: {error}") from None
+            raise InputError(f"not a supernet specification in JSON: {error}") from None
 
     @property
-    def stem_parts(self) -> Parts:
-        """Of the stem, whose channels stand as those of the block that adds to them."""
-        return ghost_parts(self.stem_channels, self.slots[0].ghost2.ratios)
+    def stem_groups(self) -> ChannelGroups:
+        """Channel groups of the stem. Its channels are ordered like those of the first block,
+        because the block adds the two."""
+        return group_channels(self.stem_channels, self.blocks[0].ghost2.ratios)
 
-    def input_parts(self) -> list[Parts]:
-        """What each slot may read, then what the last convolution may read."""
-        read: list[Parts] = [()] * len(self.slots)
-        before = {self.stem_parts}
-        for layout in self.layouts:
+    def input_groups(self) -> list[ChannelGroups]:
+        """Channel groups of the input of each position, then of the last convolution."""
+        inputs: list[ChannelGroups] = [()] * len(self.blocks)
+        before = {self.stem_groups}
+        for positions_by_depth in self.positions_by_depth:
             after = set()
-            for slots in layout.values():
-                parts = _union(before)
-                for slot in slots:
-                    read[slot] = _union((read[slot], parts))
-                    parts = ghost_parts(
-                        self.slots[slot].out_channels, self.slots[slot].ghost2.ratios
-                    )
-                after.add(parts)
+            for positions in positions_by_depth.values():
+                groups = _union(before)
+                for position in positions:
+                    inputs[position] = _union((inputs[position], groups))
+                    groups = self.blocks[position].out_groups
+                after.add(groups)
             before = after
-        return [*read, _union(before)]
+        return [*inputs, _union(before)]
 
-    def slots_of(self, arch: Architecture) -> tuple[int, ...]:
-        """The slot of each block of `arch`.
+    def find_positions(self, arch: Architecture) -> tuple[int, ...]:
+        """The position of each block of `arch`.
 
         Raises:
-            InputError: the network is not inside the envelope; the message names the field.
+            InputError: the network is not in the supernet; the message names the field.
         """
         self._check_network(arch)
-        slots = self._slots(arch)
+        positions = self._positions(arch)
         channels = arch.stem_channels
-        for index, (block, slot) in enumerate(zip(arch.blocks, slots, strict=True)):
-            problem = next(block_problems(block, channels, self.slots[slot]), None)
+        for index, (block, position) in enumerate(zip(arch.blocks, positions, strict=True)):
+            problem = next(_block_problems(block, channels, self.blocks[position]), None)
             if problem:
                 raise InputError(f"blocks[{index}].{problem}")
             channels = block.out_channels
-        return slots
+        return positions
 
     def _check_network(self, arch: Architecture) -> None:
         for field in ("head_channels", "num_classes", "activation"):
@@ -178,29 +136,81 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if found != expected:
                 raise InputError(f"{field}: must be {expected}, but got {found}")
         for field in ("stem_channels", "conv_channels"):
-            if problem := at_most(field, getattr(arch, field), getattr(self, field)):
+            if problem := _above(field, getattr(arch, field), getattr(self, field)):
                 raise InputError(problem)
         if arch.resolution not in self.resolutions:
             known = ", ".join(map(str, self.resolutions))
             raise InputError(f"resolution: must be one of {known}, but got {arch.resolution}")
 
-    def _slots(self, arch: Architecture) -> tuple[int, ...]:
-        stages = stages_of(arch.blocks)
-        if len(stages) != len(self.layouts):
-            raise InputError(f"blocks: {len(self.layouts)} stages needed, but got {len(stages)}")
-        slots: list[int] = []
-        for number, (stage, layout) in enumerate(zip(stages, self.layouts, strict=True), 1):
-            if len(stage) not in layout:
-                known = ", ".join(map(str, sorted(layout)))
+    def _positions(self, arch: Architecture) -> tuple[int, ...]:
+        stages, expected = find_stages(arch.blocks), len(self.positions_by_depth)
+        if len(stages) != expected:
+            raise InputError(f"blocks: {expected} stages needed, but got {len(stages)}")
+        positions: list[int] = []
+        for number, (stage, by_depth) in enumerate(
+            zip(stages, self.positions_by_depth, strict=True), 1
+        ):
+            if len(stage) not in by_depth:
+                known = ", ".join(map(str, sorted(by_depth)))
                 raise InputError(
                     f"blocks: stage {number} must have {known} blocks, but got {len(stage)}"
                 )
-            slots += layout[len(stage)]
-        return tuple(slots)
+            positions += by_depth[len(stage)]
+        return tuple(positions)
 
 
-def stages_of(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
-    """Indices of the blocks that work between two changes of resolution."""
+def _above(field: str, found: int, limit: int) -> str:
+    """An error text if a value exceeds its limit, else ""."""
+    return f"{field}: at most {limit}, but got {found}" if found > limit else ""
+
+
+def _block_problems(block: Block, in_channels: int, spec: BlockSpec) -> Iterator[str]:
+    """Every reason why a block does not fit its position."""
+    if not isinstance(block, GhostBlock):
+        yield "type: a Ghost block is needed, but got a mobile block"
+        return
+    if block.stride != spec.stride:
+        yield f"stride: must be {spec.stride}, but got {block.stride}"
+    projects = not is_identity_shortcut(block, in_channels)
+    if projects and not spec.projects:
+        yield f"out_channels: must be the {in_channels} of the input, but got {block.out_channels}"
+    limits = ["hidden_channels", "out_channels", "se_channels", *["kernel"] * projects]
+    for field in limits:
+        if problem := _above(field, getattr(block, field), getattr(spec, field)):
+            yield problem
+    modules = (
+        ("ghost1", block.ghost1, block.hidden_channels, spec.hidden_channels, spec.ghost1),
+        ("ghost2", block.ghost2, block.out_channels, spec.out_channels, spec.ghost2),
+    )
+    for name, module, channels, limit, ghost in modules:
+        for problem in _module_problems(
+            module, channels, group_channels(limit, ghost.ratios), ghost
+        ):
+            yield f"{name}.{problem}"
+
+
+def _module_problems(
+    module: GhostModule, channels: int, groups: ChannelGroups, spec: GhostSpec
+) -> Iterator[str]:
+    primary = -(-channels // module.ratio)
+    # The canonical form may lower a ratio to a value outside of `ratios`, so compare the channels.
+    if module.ratio > len(groups) or any(primary > group for group in groups[: module.ratio]):
+        known = ", ".join(map(str, spec.ratios))
+        yield f"ratio: must be one of {known}, but got {module.ratio}"
+    if problem := _above("cheap_kernel", module.cheap_kernel, spec.cheap_kernel):
+        yield problem
+    if module.dfc is None:
+        return
+    if not spec.dfc_kernel_h:
+        yield "dfc: must be none, but got attention"
+    for taps in ("kernel_h", "kernel_w"):
+        limit = getattr(spec, f"dfc_{taps}")
+        if problem := _above(f"dfc.{taps}", getattr(module.dfc, taps), limit):
+            yield problem
+
+
+def find_stages(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
+    """Block indices of each stage: the blocks between two changes of resolution."""
     stages: list[list[int]] = [[]]
     for index, block in enumerate(blocks):
         if block.stride == 2 and stages[-1]:
@@ -209,8 +219,8 @@ def stages_of(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, stages))
 
 
-def _union(parts: set[Parts] | tuple[Parts, ...]) -> Parts:
-    longest = max(map(len, parts))
+def _union(groups: set[ChannelGroups] | tuple[ChannelGroups, ...]) -> ChannelGroups:
+    longest = max(map(len, groups))
     return tuple(
-        max(each[index] for each in parts if index < len(each)) for index in range(longest)
+        max(each[index] for each in groups if index < len(each)) for index in range(longest)
     )

@@ -14,7 +14,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.checkpoints.contents import Contents, read_contents, safetensors_contents
-from gnv2_nas.checkpoints.metadata import TrainingRecord, check_classes, checked_metadata
+from gnv2_nas.checkpoints.metadata import TrainingRecord, check_classes, parse_metadata
 from gnv2_nas.checkpoints.state_dicts import AVERAGE, StateDict, choose, find_state_dicts
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.compatibility import (
@@ -31,7 +31,7 @@ from gnv2_nas.graph.weight_shapes import (
 )
 
 
-class Fitting(msgspec.Struct, frozen=True):
+class FoundWeights(msgspec.Struct, frozen=True):
     """The weights of a network, found in a checkpoint."""
 
     arch: Architecture
@@ -42,14 +42,14 @@ class Fitting(msgspec.Struct, frozen=True):
     """Which of the dicts in the checkpoint they are; "" where there is nothing to say."""
 
 
-def fitting_weights(
+def find_weights(
     loaded: Any,
     arch: Architecture,
     source: str,
     wanted: str = AVERAGE,
     *,
     any_classes: bool = False,
-) -> Fitting:
+) -> FoundWeights:
     """The one dict of tensors in what a checkpoint held that fits `arch`.
 
     Depthwise kernels may be larger where the architecture clipped its own (see
@@ -97,12 +97,12 @@ def fitting_weights(
     own = next(own for state, own in fitting if state is choice.state)
     known = expected | optional
     tensors = {key: value for key, value in choice.state.tensors.items() if key in known}
-    return Fitting(own, tensors, choice.note)
+    return FoundWeights(own, tensors, choice.note)
 
 
 def check_checkpoint(
     path: Path, arch: Architecture, wanted: str = AVERAGE, *, any_classes: bool = False
-) -> Fitting:
+) -> FoundWeights:
     """The weights in a checkpoint file that fit `arch`, by shape and place alone.
 
     Args:
@@ -121,8 +121,8 @@ def check_checkpoint(
             f"{source} is a supernet, not the weights of one network; take a network out of it "
             "with gnv2-nas train NETWORK --from-supernet FILE"
         )
-    said = checked_metadata(contents, source)
-    fitting = fitting_weights(contents.loaded, arch, source, wanted, any_classes=any_classes)
+    said = parse_metadata(contents, source)
+    fitting = find_weights(contents.loaded, arch, source, wanted, any_classes=any_classes)
     if said.architecture is not None:
         check_architecture(said.architecture, fitting.arch, source)
     if said.preprocessing is not None:
@@ -150,7 +150,7 @@ def read_preprocessing(path: Path) -> Preprocessing | None:
     Raises:
         CheckpointError: see `read_contents`; or what it says of itself is wrong.
     """
-    return checked_metadata(read_contents(path), repr(str(path))).preprocessing
+    return parse_metadata(read_contents(path), repr(str(path))).preprocessing
 
 
 def read_training(path: Path) -> TrainingRecord | None:
@@ -159,7 +159,7 @@ def read_training(path: Path) -> TrainingRecord | None:
     Raises:
         CheckpointError: see `read_contents`; or what it says of itself is wrong.
     """
-    return checked_metadata(read_contents(path), repr(str(path))).training
+    return parse_metadata(read_contents(path), repr(str(path))).training
 
 
 def architecture_of(content: bytes, source: str) -> Architecture:
@@ -180,7 +180,7 @@ def architecture_of(content: bytes, source: str) -> Architecture:
 
 
 def _named(contents: Contents, source: str) -> Architecture:
-    arch = checked_metadata(contents, source).architecture
+    arch = parse_metadata(contents, source).architecture
     if arch is None:
         raise CheckpointError(f"{source} does not say which network it is of")
     return arch

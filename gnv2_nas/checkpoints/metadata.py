@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from gnv2_nas.arch import Architecture, Envelope, Preprocessing
+from gnv2_nas.arch import Architecture, Preprocessing, SupernetSpec
 from gnv2_nas.checkpoints.contents import Contents, read_contents
 from gnv2_nas.errors import CheckpointError
 
@@ -79,7 +79,7 @@ class SupernetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the search space."""
     space_hash: Digest
     """`SearchSpace.content_hash`."""
-    envelope: Envelope
+    supernet_spec: SupernetSpec = msgspec.field(name="envelope")
     preprocessing: Preprocessing
     data: Text
     """Name of the images it was trained on."""
@@ -114,7 +114,7 @@ class Metadata(msgspec.Struct, frozen=True):
     supernet: SupernetRecord | None
 
 
-def checked_metadata(contents: Contents, source: str) -> Metadata:
+def parse_metadata(contents: Contents, source: str) -> Metadata:
     """Everything that a file says of itself.
 
     Raises:
@@ -162,11 +162,11 @@ def _preprocessing(text: str) -> Preprocessing:
 def _supernet(text: str) -> SupernetRecord:
     record = msgspec.json.decode(text, type=SupernetRecord)
     _check_preprocessing(record.preprocessing)
-    _check_envelope(record.envelope)
+    _check_supernet_spec(record.supernet_spec)
     names = len(record.preprocessing.classes)
     _require(
-        names == record.envelope.num_classes,
-        f"{names} names of classes for {record.envelope.num_classes}",
+        names == record.supernet_spec.num_classes,
+        f"{names} names of classes for {record.supernet_spec.num_classes}",
     )
     return record
 
@@ -180,34 +180,39 @@ def _check_preprocessing(preprocessing: Preprocessing) -> None:
     _require(len(set(classes)) == len(classes), "the name of a class twice")
 
 
-def _check_envelope(envelope: Envelope) -> None:
-    _require(_in_range(msgspec.to_builtins(envelope)), "an envelope with a number out of range")
+def _check_supernet_spec(supernet_spec: SupernetSpec) -> None:
+    _require(
+        _in_range(msgspec.to_builtins(supernet_spec)), "an envelope with a number out of range"
+    )
     least = (
-        *(envelope.stem_channels, envelope.conv_channels, envelope.head_channels),
-        envelope.num_classes,
-        *envelope.resolutions,
+        *(supernet_spec.stem_channels, supernet_spec.conv_channels, supernet_spec.head_channels),
+        supernet_spec.num_classes,
+        *supernet_spec.resolutions,
         *(
             value
-            for slot in envelope.slots
+            for slot in supernet_spec.blocks
             for value in (slot.hidden_channels, slot.out_channels, slot.kernel, slot.stride)
         ),
         *(
             value
-            for slot in envelope.slots
+            for slot in supernet_spec.blocks
             for ghost in (slot.ghost1, slot.ghost2)
             for value in (*ghost.ratios, ghost.cheap_kernel)
         ),
     )
     _require(min(least) >= 1, "an envelope without channels, kernels, classes or pixels")
-    _require(len(envelope.resolutions) > 0 and len(envelope.layouts) > 0, "an empty envelope")
-    for layout in envelope.layouts:
+    _require(
+        len(supernet_spec.resolutions) > 0 and len(supernet_spec.positions_by_depth) > 0,
+        "an empty envelope",
+    )
+    for layout in supernet_spec.positions_by_depth:
         _require(len(layout) > 0, "a stage without networks")
         for blocks, slots in layout.items():
             ordered = all(one < other for one, other in pairwise(slots))
-            known = all(slot < len(envelope.slots) for slot in slots)
+            known = all(slot < len(supernet_spec.blocks) for slot in slots)
             _require(ordered and known and len(slots) == blocks > 0, "a stage of unknown blocks")
     # What reads the envelope later must not stumble over it.
-    envelope.input_parts()
+    supernet_spec.input_groups()
 
 
 def _in_range(value: Any) -> bool:
@@ -235,6 +240,6 @@ def read_supernet_record(path: Path) -> SupernetRecord:
         raise CheckpointError(
             f"{source} is {found}; a supernet is needed: gnv2-nas train supernet writes one"
         )
-    record = checked_metadata(contents, source).supernet
+    record = parse_metadata(contents, source).supernet
     assert record is not None  # noqa: S101 - the text is there
     return record

@@ -205,14 +205,14 @@ def _with_metadata(
 ) -> Artefact:
     """An ONNX file that says what the card says; other files as they are."""
     from gnv2_nas.checkpoints.contents import PREPROCESSING_KEY, STEPS_KEY, TRAINING_KEY
-    from gnv2_nas.formats.onnx.wire import with_metadata
+    from gnv2_nas.formats.onnx.wire import append_metadata
 
     known = {PREPROCESSING_KEY: preprocessing, TRAINING_KEY: training}
     entries = {key: value.to_json() for key, value in known.items() if value is not None}
     if preprocessing is not None:
         entries[STEPS_KEY] = "\n".join(preprocessing.steps(arch.resolution))
     return {
-        suffix: with_metadata(content, **entries) if suffix == ".onnx" else content
+        suffix: append_metadata(content, **entries) if suffix == ".onnx" else content
         for suffix, content in artefact.items()
     }
 

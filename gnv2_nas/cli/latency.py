@@ -13,7 +13,7 @@ from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.cli.live import is_live
 from gnv2_nas.cli.measuring import calibrated_device, with_progress
 from gnv2_nas.cli.progress import LOG_EVERY_SECONDS
-from gnv2_nas.commands import command
+from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
@@ -89,7 +89,9 @@ def print_fit(
     say(f"{kind} {model.networks} networks of space {fitted_on.space}, device {fitted_on.device}")
     say(f"errors: of {model.held_out} networks, each predicted by a model that had not seen it;")
     say("noise floor: what a perfect model would seem to be off by, the measurements being noisy.")
-    say(f"kept in {path}; next: {command('profile --predict', options=[('--device', name)])}")
+    say(
+        f"kept in {path}; next: {format_command('profile --predict', options=[('--device', name)])}"
+    )
     return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnv2_nas.cli.console import print_json, print_table, say
-from gnv2_nas.commands import quoted
+from gnv2_nas.commands import quote
 from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo
 
 if TYPE_CHECKING:
@@ -69,4 +69,4 @@ def print_predictor(predictor: Predictor, output: Path, *, json: bool) -> None:
     print_table(("held-out error", "mean, %", "root mean square, %", "τ [95%]"), rows)
     spec = f"predictor:{output}"
     say(f"cross-validated over {predictor.networks} networks of space {predictor.space}")
-    return say(f"predictor: {output}; use it with --quality {quoted(spec)}")
+    return say(f"predictor: {output}; use it with --quality {quote(spec)}")

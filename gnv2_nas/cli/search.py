@@ -11,7 +11,7 @@ import typer
 from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storage
-from gnv2_nas.commands import PROGRAM, command_line
+from gnv2_nas.commands import PROGRAM, join_command
 from gnv2_nas.search.study import defaults
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def search(
         study=study,
         storage=storage,
         reports=reports,
-        command=command_line([PROGRAM, *sys.argv[1:]]),
+        command=join_command([PROGRAM, *sys.argv[1:]]),
     )
     checked = check_request(asked)
     check_report_files(checked.study, reports)

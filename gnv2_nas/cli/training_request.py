@@ -132,7 +132,7 @@ def _check_figures(request: TrainRequest) -> None:
 def _subject(request: TrainRequest, classes: int) -> Architecture | SearchSpace:
     if request.network == SUPERNET:
         space = load_space(request.space).with_classes(classes)
-        _ = space.envelope  # which says what no supernet can hold
+        _ = space.supernet_spec  # which says what no supernet can hold
         return space
     arch = find_network(request.network, request.storage).replace(num_classes=classes)
     return arch if request.resolution is None else arch.replace(resolution=request.resolution)
@@ -146,7 +146,7 @@ def _check_contains(path: Path, arch: Architecture) -> None:
     """
     record = read_supernet_record(path)
     try:
-        record.envelope.slots_of(arch)
+        record.supernet_spec.find_positions(arch)
     except InputError as error:
         raise CheckpointError(
             f"{str(path)!r}, a supernet of space {record.space!r}, does not contain network "

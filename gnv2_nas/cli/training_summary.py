@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.training_request import CheckedRequest
-from gnv2_nas.commands import command
+from gnv2_nas.commands import format_command
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.units import format_duration
@@ -61,9 +61,9 @@ class Summary:
         """What the weights are good for."""
         output, request = str(self.checked.output), self.checked.request
         if not self.is_supernet:
-            return command("export", output, options=[("--format", "onnx")])
+            return format_command("export", output, options=[("--format", "onnx")])
         quality = f"supernet:{output}"
-        return command(
+        return format_command(
             "search",
             options=[("--data", request.data), ("--space", request.space), ("--quality", quality)],
         )

@@ -1,6 +1,6 @@
 """YAML files of the user, read safely: every mistake is answered with file, line and key."""
 
 from gnv2_nas.documents.document import Document, read_document
-from gnv2_nas.documents.plain_yaml import KeyPath, dotted
+from gnv2_nas.documents.plain_yaml import KeyPath, format_key_path
 
-__all__ = ["Document", "KeyPath", "dotted", "read_document"]
+__all__ = ["Document", "KeyPath", "format_key_path", "read_document"]

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from gnv2_nas.documents.explain import explain
-from gnv2_nas.documents.plain_yaml import KeyPath, PlainYamlError, dotted, parse
+from gnv2_nas.documents.plain_yaml import KeyPath, PlainYamlError, format_key_path, parse
 from gnv2_nas.errors import InputError
 
 MAX_BYTES = 64 * 1024
@@ -82,5 +82,5 @@ def _text(path: Path, error: type[InputError], what: str) -> str:
 def _error(
     error: type[InputError], path: Path, line: int, key: KeyPath, message: str
 ) -> InputError:
-    where = f"key '{dotted(key)}': " if key else ""
+    where = f"key '{format_key_path(key)}': " if key else ""
     return error(f"{path}:{line}: {where}{message}")

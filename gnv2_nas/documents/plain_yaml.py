@@ -57,7 +57,7 @@ def parse(text: str) -> tuple[Any, dict[KeyPath, int]]:
         raise PlainYamlError((), 1, f"not YAML: {' '.join(str(error).split())}") from None
 
 
-def dotted(path: KeyPath) -> str:
+def format_key_path(path: KeyPath) -> str:
     """`axes.width.choices[2]`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{_word(step)}" for step in path)
     return "".join(steps).removeprefix(".")

@@ -25,12 +25,12 @@ from gnv2_nas.files.leftovers import (
     KEPT,
     NEW,
     OLD,
+    create_aside,
     link_target,
-    make_aside,
     remove_leftovers,
     settle,
 )
-from gnv2_nas.files.writing import flush, not_written, write_atomically
+from gnv2_nas.files.writing import flush, write_atomically, write_error
 
 _LINKS = "links"
 
@@ -52,9 +52,9 @@ def write_set(contents: Mapping[Path, bytes | str]) -> None:
     try:
         first.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(first.parent)
-        aside, descriptor = make_aside(first, folder=True)
+        aside, descriptor = create_aside(first, folder=True)
     except OSError as error:
-        raise not_written(first, error) from None
+        raise write_error(first, error) from None
     with ExitStack() as stack:
         stack.callback(os.close, descriptor)
         stack.callback(_finish, aside)
@@ -69,7 +69,7 @@ def write_set(contents: Mapping[Path, bytes | str]) -> None:
             _place(aside, [path.name for path in contents])
         except OSError as error:
             if not _is_switched(aside):
-                raise not_written(path, error) from None
+                raise write_error(path, error) from None
 
 
 def _write(path: Path, content: bytes | str) -> None:

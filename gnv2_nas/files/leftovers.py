@@ -29,7 +29,7 @@ NEW, OLD, CURRENT, KEPT = "new", "old", "current", "kept"
 """In the folder of a set of files, see `file_sets`."""
 
 
-def make_aside(path: Path, *, folder: bool = False) -> tuple[Path, int]:
+def create_aside(path: Path, *, folder: bool = False) -> tuple[Path, int]:
     """An empty file (or folder) beside `path`, open and held until it is closed.
 
     Raises:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameError
-from gnv2_nas.files.leftovers import make_aside, remove_leftovers
+from gnv2_nas.files.leftovers import create_aside, remove_leftovers
 
 SUFFIXES = (".yaml", ".yml")
 """Of files that are found by name."""
@@ -140,10 +140,10 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         with replacing(path) as file:
             file.write(content)
     except OSError as error:
-        raise not_written(path, error) from None
+        raise write_error(path, error) from None
 
 
-def not_written(path: Path, error: OSError) -> StorageError:
+def write_error(path: Path, error: OSError) -> StorageError:
     """What to say where nothing could be written."""
     reason = error.strerror or error
     return StorageError(f"cannot write {str(path)!r}: {reason}; nothing was changed")
@@ -158,7 +158,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         OSError: the disk refused; an older file stays as it was.
     """
     remove_leftovers(path.parent)
-    aside, descriptor = make_aside(path)
+    aside, descriptor = create_aside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file

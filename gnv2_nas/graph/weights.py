@@ -25,7 +25,7 @@ _Kernel = TypeVar("_Kernel", bound=Any)
 class Weights(Protocol):
     """Gives each convolution and linear layer its folded weights."""
 
-    def folded(self, op: Op) -> tuple[Array, Array]:
+    def fold(self, op: Op) -> tuple[Array, Array]:
         """(out_channels, in_channels / groups, kernel_h, kernel_w) and the bias, both float32."""
         ...
 
@@ -44,7 +44,7 @@ class TrainedWeights:
     def __init__(self, state_dict: Mapping[str, Any]) -> None:
         self._state_dict = state_dict
 
-    def folded(self, op: Op) -> tuple[Array, Array]:
+    def fold(self, op: Op) -> tuple[Array, Array]:
         kernel = self._array(f"{op.weight}.weight")
         if op.kind == "conv":
             kernel = centre_crop(kernel, op.kernel)
@@ -71,7 +71,7 @@ class TimingWeights:
     candidate would cost more than writing the rest of the file.
     """
 
-    def folded(self, op: Op) -> tuple[Array, Array]:
+    def fold(self, op: Op) -> tuple[Array, Array]:
         shape = kernel_shape(op)
         gain = np.float32(math.sqrt(1 / math.prod(shape[1:])))
         kernel, table = np.empty(math.prod(shape), np.float32), _normal_deviates()

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.graph import Graph, Op
 from gnv2_nas.graph.count import FLOAT_BYTES
-from gnv2_nas.graph.passes.pad_channels import MOST_PADDING
+from gnv2_nas.graph.passes.pad_channels import MAX_PADDING
 from gnv2_nas.stats import Matrix, Vector
 
 Numbers = NDArray[np.intp]
@@ -144,7 +144,7 @@ def _padded(channels: Vector, number: Numbers, source: Numbers, second: Numbers)
     works on each channel by itself has that of its source.
     """
     whole = np.ceil(channels / BLOCK) * BLOCK
-    padded = np.where(whole <= MOST_PADDING * channels, whole, channels)
+    padded = np.where(whole <= MAX_PADDING * channels, whole, channels)
     itself = np.arange(len(channels))
     decides = (number < _CONVOLUTIONS) | (number == _SLICE) | (number == _CONCAT)
     origin = np.where(decides, itself, source)

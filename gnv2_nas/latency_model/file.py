@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from gnv2_nas.commands import command
+from gnv2_nas.commands import format_command
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.errors import InputError
@@ -85,7 +85,7 @@ def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
     if record.features != feature_names() or not record.errors:
         raise InputError(
             f"{path}: a latency model of other features, from another version of gnv2-nas; fit it "
-            f"again: {command('devices fit', record.fitted_on.device)}"
+            f"again: {format_command('devices fit', record.fitted_on.device)}"
         )
     if not (record.reference_ms > 0 and record.networks > 0):
         raise InputError(damaged(path))
@@ -108,7 +108,7 @@ def load_device_model(device: Device, folder: Path = FOLDER) -> tuple[LatencyMod
         InputError: there is none, or it was fitted with another profile; see also
             `load_latency_model`.
     """
-    path, again = latency_path(device.name, folder), command("devices fit", device.name)
+    path, again = latency_path(device.name, folder), format_command("devices fit", device.name)
     if not path.exists():
         raise InputError(f"device {device.name!r} has no latency model ({path}); make one: {again}")
     model, fitted_on = load_latency_model(path)

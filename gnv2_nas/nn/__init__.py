@@ -14,7 +14,7 @@ from gnv2_nas.nn.ghost import (
     GhostBottleneck,
     GhostModule,
 )
-from gnv2_nas.nn.interpreter import folded, run_graph
+from gnv2_nas.nn.interpreter import fold_batch_norm, run_graph
 from gnv2_nas.nn.layers import SqueezeExcite
 from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 from gnv2_nas.nn.network import Network, build_model, timing_model
@@ -29,7 +29,7 @@ __all__ = [
     "Network",
     "SqueezeExcite",
     "build_model",
-    "folded",
+    "fold_batch_norm",
     "load_weights",
     "network_bytes",
     "network_from_bytes",

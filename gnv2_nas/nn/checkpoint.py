@@ -16,7 +16,7 @@ from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.checkpoints.checkpoint import (
     architecture_of,
     check_checkpoint,
-    fitting_weights,
+    find_weights,
     read_architecture,
 )
 from gnv2_nas.checkpoints.contents import (
@@ -77,9 +77,7 @@ def read_weights(
         CheckpointError: see `load_weights`.
     """
     if isinstance(source, Mapping):
-        found = fitting_weights(
-            source, arch, "the state dict", weights_from, any_classes=any_classes
-        )
+        found = find_weights(source, arch, "the state dict", weights_from, any_classes=any_classes)
         return dict(found.tensors)
     path = Path(source)
     found = check_checkpoint(path, arch, weights_from, any_classes=any_classes)

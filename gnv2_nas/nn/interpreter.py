@@ -25,7 +25,7 @@ def is_channels_last(images: Tensor) -> bool:
     return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
 
 
-def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
     """(N, in_channels, H, W) → (N, out_channels, H', W'), padded by kernel//2: torch's own.
 
     Args:
@@ -37,14 +37,14 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
     return F.conv2d(x, weight, bias, op.stride, (height // 2, width // 2), groups=op.groups)
 
 
-def convolved_channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
+def convolve_channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
     """The same of maps in channels last, to rounding."""
     if (*op.kernel, op.stride) == (1, 1, 1):
         if op.groups == 1:
             return _matrix_product(x, weight, bias)
         if op.groups == op.in_channels == op.shape[0]:
             return _product(x, weight, bias)
-    return convolved(x, weight, bias, op)
+    return convolve(x, weight, bias, op)
 
 
 def _matrix_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -58,7 +58,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return scaled if bias is None else scaled + bias.view(1, -1, 1, 1)
 
 
-def folded(
+def fold_batch_norm(
     graph: Graph, tensors: Mapping[str, Tensor], statistics: Mapping[str, Tensor]
 ) -> tuple[Graph, dict[str, Tensor]]:
     """The same network without batch norm: its graph and its weights.
@@ -87,7 +87,7 @@ def _fold(op: Op, weights: dict[str, Tensor], statistics: Mapping[str, Tensor]) 
 Tensors = Mapping[str, Tensor]
 """Keys of a state dict → tensors."""
 
-lowered: Callable[[Architecture], Graph] = lru_cache(maxsize=256)(lower)
+cached_lower: Callable[[Architecture], Graph] = lru_cache(maxsize=256)(lower)
 """`lower`, remembered for the networks of late."""
 
 
@@ -118,7 +118,7 @@ def run_graph(
         observe: called with every op and its output, which later ops may overwrite.
     """
     if statistics is not None and momentum is None:
-        graph, tensors = folded(graph, tensors, statistics)
+        graph, tensors = fold_batch_norm(graph, tensors, statistics)
     run = _Run(tensors, statistics, momentum or 0.0, dropout, is_channels_last(images))
     last_uses = graph.last_uses()
     maps: list[Any] = [images, *[None] * (len(graph.ops) - 1)]
@@ -160,8 +160,8 @@ class _Step(NamedTuple):
 def _conv(step: _Step) -> Tensor:
     tensors, op = step.run.tensors, step.op
     bias = tensors[f"{op.weight}.bias"] if op.bias else None
-    convolve = convolved_channels_last if step.run.channels_last else convolved
-    x = convolve(step.inputs[0], tensors[f"{op.weight}.weight"], bias, op)
+    convolution = convolve_channels_last if step.run.channels_last else convolve
+    x = convolution(step.inputs[0], tensors[f"{op.weight}.weight"], bias, op)
     return _normalised(step.run, op.norm, x) if op.norm else x
 
 

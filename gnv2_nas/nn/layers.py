@@ -15,7 +15,7 @@ _initialising: ContextVar[bool] = ContextVar("initialising", default=True)
 
 
 @contextlib.contextmanager
-def uninitialised() -> Iterator[None]:
+def skip_initialization() -> Iterator[None]:
     """Modules made in here get no initial weights: drawing them takes most of a network's time."""
     token = _initialising.set(False)
     try:
@@ -25,7 +25,7 @@ def uninitialised() -> Iterator[None]:
 
 
 class Convolution(nn.Conv2d):
-    """`nn.Conv2d` that heeds `uninitialised`."""
+    """`nn.Conv2d` that heeds `skip_initialization`."""
 
     def reset_parameters(self) -> None:
         if _initialising.get():
@@ -33,7 +33,7 @@ class Convolution(nn.Conv2d):
 
 
 class Classifier(nn.Linear):
-    """`nn.Linear` that heeds `uninitialised`."""
+    """`nn.Linear` that heeds `skip_initialization`."""
 
     def reset_parameters(self) -> None:
         if _initialising.get():

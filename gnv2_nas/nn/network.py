@@ -16,7 +16,7 @@ from gnv2_nas.arch import Architecture, Block, MobileBlock, block_keys
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON, TimingWeights
 from gnv2_nas.nn.ghost import GhostBottleneck
-from gnv2_nas.nn.layers import Classifier, ConvBnAct, activation, convolution, uninitialised
+from gnv2_nas.nn.layers import Classifier, ConvBnAct, activation, convolution, skip_initialization
 from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 
 
@@ -86,7 +86,7 @@ def timing_model(arch: Architecture) -> Network:
 
     Leaves torch's random numbers as they were.
     """
-    with uninitialised():
+    with skip_initialization():
         model = build_model(arch)
     tensors = _tensors(arch)
     # Assigned, not copied by `load_state_dict`: the keys are known to agree.
@@ -102,7 +102,7 @@ def _tensors(arch: Architecture) -> dict[str, torch.Tensor]:
     for op in lower(arch).ops:
         if not op.weight:
             continue
-        kernel, bias = (torch.from_numpy(array) for array in weights.folded(op))
+        kernel, bias = (torch.from_numpy(array) for array in weights.fold(op))
         tensors[f"{op.weight}.weight"] = kernel
         if op.bias:
             tensors[f"{op.weight}.bias"] = bias

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.arch import Architecture, SupernetSpec
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.files.writing import content_hash
 from gnv2_nas.space import SearchSpace
@@ -86,19 +86,19 @@ class EstimatorInfo(msgspec.Struct, frozen=True):
     file: str = ""
     """What FILE is in NAME:FILE; "" where the estimator takes none."""
     needs_file: bool = False
-    envelope: Envelope | None = None
+    supernet_spec: SupernetSpec | None = msgspec.field(default=None, name="envelope")
     """Only networks inside it have a score; None where any network has one."""
 
     def compares(self, arch: Architecture) -> bool:
         """Whether the score of `arch` can be held against the others."""
         if self.families and arch.family not in self.families:
             return False
-        return self.envelope is None or _inside(self.envelope, arch)
+        return self.supernet_spec is None or _inside(self.supernet_spec, arch)
 
 
-def _inside(envelope: Envelope, arch: Architecture) -> bool:
+def _inside(supernet_spec: SupernetSpec, arch: Architecture) -> bool:
     try:
-        envelope.slots_of(arch)
+        supernet_spec.find_positions(arch)
     except InputError:
         return False
     return True
@@ -197,7 +197,7 @@ class SpaceRecord(Protocol):
     @property
     def space_hash(self) -> str: ...
     @property
-    def envelope(self) -> Envelope: ...
+    def supernet_spec(self) -> SupernetSpec: ...
 
 
 def check_space_matches(
@@ -214,7 +214,7 @@ def check_space_matches(
     """
     if space is None or made.space_hash == space.content_hash:
         return
-    classes = made.envelope.num_classes
+    classes = made.supernet_spec.num_classes
     what = f"{str(path)!r} is a {kind} of space {made.space!r} with {classes} classes"
     if classes != space.num_classes:
         raise CheckpointError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gnv2_nas.commands import command
+from gnv2_nas.commands import format_command
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
 from gnv2_nas.search.analysis.recommendation import Gain
 from gnv2_nas.search.study.defaults import STORAGE
@@ -26,12 +26,12 @@ def next_command(record: StudyRecord, candidate: Candidate) -> str:
     elsewhere = record.storage not in ("", STORAGE)
     storage = [("--storage", record.storage)] if elsewhere else []
     if not settings.data:
-        return command("export", name, options=[("--format", "onnx"), *storage])
+        return format_command("export", name, options=[("--format", "onnx"), *storage])
     options = [("--data", settings.data)]
     spec = settings.quality_spec
     if spec.name == "supernet" and spec.file and not candidate.baseline:
         options.append(("--from-supernet", spec.file))
-    return command("train", name, options=[*options, *storage])
+    return format_command("train", name, options=[*options, *storage])
 
 
 def terms_of(record: StudyRecord) -> list[Metric]:

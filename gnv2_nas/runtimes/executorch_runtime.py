@@ -28,7 +28,7 @@ import executorch.extension.pybindings._C as bindings  # noqa: N811
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.formats.executorch.writer import delegated, pte_bytes, written_architecture
+from gnv2_nas.formats.executorch.writer import build_delegate, pte_bytes, read_program_architecture
 from gnv2_nas.formats.executorch.xnnpack_graph import Node
 from gnv2_nas.runtimes.base import LAYOUT, Artefact, Precision, Processor, RuntimeName, thread_timer
 from gnv2_nas.runtimes.parity import timing_image
@@ -157,7 +157,7 @@ class ExecuTorch:
         session = ExecuTorchSession(artefact, threads, trace=True)
         for _ in range(_WARM_UP + runs):
             session.run()
-        nodes = delegated(written_architecture(artefact[".pte"])).nodes
+        nodes = build_delegate(read_program_architecture(artefact[".pte"])).nodes
         total: defaultdict[str, float] = defaultdict(float)
         for events in session.events()[_WARM_UP:]:
             for owner, seconds in _owned(events, nodes):

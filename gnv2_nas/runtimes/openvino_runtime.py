@@ -152,7 +152,7 @@ class OpenVino:
         }
 
 
-_FORM: dict[str, Any] = {"channel_multiple": 1, "join_up_to": VECTOR, "late_concats": True}
+_FORM: dict[str, Any] = {"channel_multiple": 1, "fuse_up_to": VECTOR, "sink_concats": True}
 
 
 def _saved(onnx: bytes, arch: Architecture) -> Artefact:

@@ -118,7 +118,7 @@ _Decided = dict[tuple[str, int], tuple[Value, ...]]
 """(axis, block) → choices."""
 
 
-def genes_of(document: Document[SpaceFile], template: Template) -> tuple[Gene, ...]:
+def build_genes(document: Document[SpaceFile], template: Template) -> tuple[Gene, ...]:
     """Every decision about a network, fixed ones included: each axis decides about each block
     exactly once.
 

@@ -48,14 +48,14 @@ class Decoder:
     def __init__(self, template: Template, num_classes: int, genes: Sequence[Gene]) -> None:
         self._template = template
         self._num_classes = num_classes
-        position = positions(genes)
+        position = index_genes(genes)
         blocks = range(len(template.blocks))
         self._modules = [_getter(ModuleValues, position, index) for index in blocks]
         self._blocks = [_getter(BlockValues, position, index) for index in blocks]
-        self._layouts = [
+        self._positions = [
             (
                 position["depth", members[0]],
-                {depth: template.layout(stage, depth) for depth in template.depth_range(stage)},
+                {depth: template.positions(stage, depth) for depth in template.depth_range(stage)},
             )
             for stage, members in enumerate(template.stages)
         ]
@@ -68,8 +68,8 @@ class Decoder:
         base, divisor = self._template.base, values[self._divisor]
         blocks = [
             self._block(index, values)
-            for gene, layout in self._layouts
-            for index in layout[values[gene]]
+            for gene, positions in self._positions
+            for index in positions[values[gene]]
         ]
         return Architecture(
             blocks=tuple(blocks),
@@ -97,7 +97,7 @@ class Decoder:
         )
 
 
-def positions(genes: Sequence[Gene]) -> dict[tuple[str, int], int]:
+def index_genes(genes: Sequence[Gene]) -> dict[tuple[str, int], int]:
     """(axis, block) → the gene that decides it, by its place in `genes`."""
     return {
         (gene.axis, index): position for position, gene in enumerate(genes) for index in gene.blocks

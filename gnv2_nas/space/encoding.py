@@ -1,6 +1,6 @@
 """From an `Architecture` back to a genotype: the inverse of decoding.
 
-`ChannelFit` finds the width, divisor and expansion ratios that give a network's channels.
+`ChannelSolver` finds the width, divisor and expansion ratios that give a network's channels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from typing import Any, NamedTuple, cast
 
 from msgspec.structs import replace
 
-from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, make_divisible, stages_of, strided
+from gnv2_nas.arch import (
+    Architecture,
+    GhostBlock,
+    GhostModule,
+    find_stages,
+    make_divisible,
+    output_side,
+)
 from gnv2_nas.space.decoding import hidden_channels, se_channels
 from gnv2_nas.space.genes import Gene, Value
 from gnv2_nas.space.template import Template, placement_of
@@ -20,7 +27,7 @@ from gnv2_nas.space.template import Template, placement_of
 CHANNEL_AXES = ("width", "divisor", "expansion")
 
 
-class ChannelFit:
+class ChannelSolver:
     """The search for channel genes: rounding lets them meet, so they are tried together.
 
     A width whose output channels or hidden channels cannot be had is dropped first; what is left
@@ -139,14 +146,14 @@ def encode(
             return None
         found[gene] = preferred(template, gene, fitting)
     blocks = {index: [each.block for each in seen[index]] for index in seen}
-    channels = ChannelFit(template, genes, blocks, arch).solve()
+    channels = ChannelSolver(template, genes, blocks, arch).solve()
     return None if channels is None else found | channels
 
 
 def _depths(
     template: Template, genes: Sequence[Gene], arch: Architecture
 ) -> dict[Gene, int] | None:
-    stages = stages_of(arch.blocks)
+    stages = find_stages(arch.blocks)
     if len(stages) != len(template.stages):
         return None
     depths = {
@@ -164,7 +171,7 @@ def _align(
     origins = (
         index
         for stage, depth in enumerate(depths.values())
-        for index in template.layout(stage, depth)
+        for index in template.positions(stage, depth)
     )
     seen: dict[int, list[_Seen]] = {index: [] for index in range(len(template.blocks))}
     for origin, each in zip(origins, _walk(arch), strict=True):
@@ -173,10 +180,10 @@ def _align(
 
 
 def _walk(arch: Architecture) -> Iterator[_Seen]:
-    channels, side = arch.stem_channels, strided(arch.resolution, 2)
+    channels, side = arch.stem_channels, output_side(arch.resolution, 2)
     for block in cast(tuple[GhostBlock, ...], arch.blocks):
         yield _Seen(block, channels, side)
-        channels, side = block.out_channels, strided(side, block.stride)
+        channels, side = block.out_channels, output_side(side, block.stride)
 
 
 def _fits(gene: Gene, choice: Value, seen: _SeenAt, arch: Architecture) -> bool:

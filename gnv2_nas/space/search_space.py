@@ -12,17 +12,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.arch import Architecture, SupernetSpec
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import SpaceError, UnknownNameError
 from gnv2_nas.files.writing import find_named, list_named
-from gnv2_nas.space.build_genes import genes_of
+from gnv2_nas.space.build_genes import build_genes
 from gnv2_nas.space.decoding import Decoder
 from gnv2_nas.space.encoding import encode
 from gnv2_nas.space.genes import Gene, Value
 from gnv2_nas.space.schema import SpaceFile
-from gnv2_nas.space.supernet_spec import envelope_of
-from gnv2_nas.space.template import Template, template_of
+from gnv2_nas.space.supernet_spec import build_supernet_spec
+from gnv2_nas.space.template import Template, build_template
 
 
 class SupportsSuggest(Protocol):
@@ -77,9 +77,9 @@ class SearchSpace:
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @cached_property
-    def envelope(self) -> Envelope:
+    def supernet_spec(self) -> SupernetSpec:
         """The largest of everything that a network of the space has, block by block."""
-        return envelope_of(self.template, self.num_classes, self.decisions)
+        return build_supernet_spec(self.template, self.num_classes, self.decisions)
 
     def with_classes(self, num_classes: int) -> SearchSpace:
         """The same space for another number of classes; `content_hash` tells them apart."""
@@ -202,7 +202,7 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
     path = find_named(_FOLDER, _WHAT, str(name_or_path))
     document = read_document(path, SpaceFile, error=SpaceError, what=_WHAT)
     file = document.data
-    template = template_of(file.base)
+    template = build_template(file.base)
     return SearchSpace(
         name=path.stem,
         description=file.description,
@@ -210,5 +210,5 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
         base=file.base,
         num_classes=file.num_classes,
         template=template,
-        decisions=genes_of(document, template),
+        decisions=build_genes(document, template),
     )

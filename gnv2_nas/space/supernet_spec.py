@@ -1,4 +1,4 @@
-"""The `Envelope` of a search space: what a supernet must hold to contain all of its networks."""
+"""The `SupernetSpec` of a search space: the smallest supernet that contains all its networks."""
 
 from __future__ import annotations
 
@@ -7,77 +7,76 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from gnv2_nas.arch import Envelope, GhostEnvelope, SlotEnvelope, make_divisible
+from gnv2_nas.arch import BlockSpec, GhostSpec, SupernetSpec, make_divisible
 from gnv2_nas.space.decoding import hidden_channels, se_channels
 from gnv2_nas.space.genes import Gene
 from gnv2_nas.space.template import Template, TemplateBlock
 
 _Choices = Mapping[str, Sequence[Any]]
-"""Axis → the choices of one block."""
+"""Axis → its choices for one block."""
 
 
-def envelope_of(template: Template, num_classes: int, genes: Sequence[Gene]) -> Envelope:
-    """The envelope of the networks that `genes`, one for each axis of each block, describe.
+def build_supernet_spec(
+    template: Template, num_classes: int, genes: Sequence[Gene]
+) -> SupernetSpec:
+    """The supernet specification of all networks of `genes`.
 
-    Rounding to a divisor is not monotone, so all combinations of width, divisor and expansion are
-    tried. The canonical form of a network only makes things smaller.
+    Rounding to a divisor is not monotone, so this tries all combinations of width, divisor and
+    expansion. The canonical form of a network never has larger values than its genes.
+
+    Args:
+        template: the base network.
+        num_classes: number of classes.
+        genes: exactly one for each axis of each block.
     """
-    choices = [_choices_of(genes, index) for index in range(len(template.blocks))]
-    depths = [choices[members[0]]["depth"] for members in template.stages]
-    repeats = _repeats(template, depths)
-    first_slot = {index: sum(repeats[:index]) for index in range(len(repeats))}
+    choices: list[_Choices] = [
+        {gene.axis: gene.choices for gene in genes if index in gene.blocks}
+        for index in range(len(template.blocks))
+    ]
+    stages = [
+        [template.positions(stage, depth) for depth in choices[members[0]]["depth"]]
+        for stage, members in enumerate(template.stages)
+    ]
+    repeats: Counter[int] = Counter()
+    for depths in stages:
+        for members in depths:
+            repeats |= Counter(members)
+    counts = [repeats[index] for index in range(len(template.blocks))]
+    first = {index: sum(counts[:index]) for index in range(len(counts))}
     base = template.base
-    return Envelope(
+    return SupernetSpec(
         stem_channels=_widest(base.stem_channels, choices[0]),
         conv_channels=_widest(base.conv_channels, choices[-1]),
         head_channels=base.head_channels,
         num_classes=num_classes,
         activation=base.activation,
         resolutions=tuple(sorted(choices[0]["resolution"])),
-        slots=tuple(
-            slot
-            for block, chosen, copies in zip(template.blocks, choices, repeats, strict=True)
-            for slot in [_slot(block, chosen)] * copies
+        blocks=tuple(
+            spec
+            for block, chosen, count in zip(template.blocks, choices, counts, strict=True)
+            for spec in [_block(block, chosen)] * count
         ),
-        layouts=tuple(
-            {
-                len(members): _slots(members, first_slot)
-                for members in (template.layout(stage, depth) for depth in stage_depths)
-            }
-            for stage, stage_depths in enumerate(depths)
+        positions_by_depth=tuple(
+            {len(members): _positions(members, first) for members in depths} for depths in stages
         ),
     )
 
 
-def _choices_of(genes: Sequence[Gene], index: int) -> _Choices:
-    return {gene.axis: gene.choices for gene in genes if index in gene.blocks}
-
-
-def _repeats(template: Template, depths: Sequence[Sequence[Any]]) -> list[int]:
-    """How often each block of the template stands in a network, at most."""
-    most: Counter[int] = Counter()
-    for stage, stage_depths in enumerate(depths):
-        for depth in stage_depths:
-            most |= Counter(template.layout(stage, depth))
-    return [most[index] for index in range(len(template.blocks))]
-
-
-def _slots(members: Sequence[int], first_slot: Mapping[int, int]) -> tuple[int, ...]:
-    """The slots of a layout: each repeat of a block has one of its own."""
+def _positions(members: Sequence[int], first: Mapping[int, int]) -> tuple[int, ...]:
+    """The positions of a stage's blocks: each repeat of a block has its own."""
     return tuple(
-        first_slot[index] + members[:position].count(index)
-        for position, index in enumerate(members)
+        first[index] + members[:number].count(index) for number, index in enumerate(members)
     )
 
 
-def _slot(block: TemplateBlock, chosen: _Choices) -> SlotEnvelope:
+def _block(block: TemplateBlock, chosen: _Choices) -> BlockSpec:
     hidden = {
         hidden_channels(block, expansion, width, divisor)
         for expansion, width, divisor in product(
             chosen["expansion"], chosen["width"], chosen["divisor"]
         )
     }
-    return SlotEnvelope(
+    return BlockSpec(
         hidden_channels=max(hidden),
         out_channels=_widest(block.out_channels, chosen),
         kernel=max(chosen["kernel"]),
@@ -89,9 +88,9 @@ def _slot(block: TemplateBlock, chosen: _Choices) -> SlotEnvelope:
     )
 
 
-def _ghost_module(chosen: _Choices, placement: str) -> GhostEnvelope:
+def _ghost_module(chosen: _Choices, placement: str) -> GhostSpec:
     attends = any(where in (placement, "both") for where in chosen["placement"])
-    return GhostEnvelope(
+    return GhostSpec(
         ratios=tuple(sorted(chosen["ghost_ratio"])),
         cheap_kernel=max(chosen["cheap_kernel"]),
         dfc_kernel_h=max(chosen["dfc_kernel_h"]) if attends else 0,
@@ -100,7 +99,7 @@ def _ghost_module(chosen: _Choices, placement: str) -> GhostEnvelope:
 
 
 def _projects(block: TemplateBlock, chosen: _Choices) -> bool:
-    """Whether a network has other channels after the block than before; both have its width."""
+    """Whether the shortcut ever needs weights, because stride or channels change."""
     return block.stride == 2 or any(
         make_divisible(block.in_channels * width, divisor)
         != make_divisible(block.out_channels * width, divisor)

@@ -10,10 +10,10 @@ from gnv2_nas.arch import (
     DFC,
     Architecture,
     GhostBlock,
+    find_stages,
     is_identity_shortcut,
     list_presets,
     preset,
-    stages_of,
 )
 from gnv2_nas.space.genes import Value
 
@@ -51,7 +51,7 @@ class Template:
         spare = sum(self.blocks[index].keeps_shape for index in members)
         return range(-min(spare, len(members) - 1), 17 if spare else 1)
 
-    def layout(self, stage: int, depth: int) -> tuple[int, ...]:
+    def positions(self, stage: int, depth: int) -> tuple[int, ...]:
         """The blocks of a stage at a depth: blocks that keep the shape go last first, or the
         last of them is repeated."""
         members = self.stages[stage]
@@ -61,7 +61,7 @@ class Template:
         return tuple(index for index in members if index not in spare[depth:])
 
 
-def template_of(name: str) -> Template:
+def build_template(name: str) -> Template:
     """The template of one of `BASES`."""
     base = preset(name)
     channels = base.stem_channels
@@ -77,7 +77,7 @@ def template_of(name: str) -> Template:
             )
         )
         channels = block.out_channels
-    return Template(base, tuple(blocks), stages_of(base.blocks))
+    return Template(base, tuple(blocks), find_stages(base.blocks))
 
 
 def placement_of(block: GhostBlock) -> str:

@@ -14,7 +14,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset
 from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices
 from gnv2_nas.graph import count
-from gnv2_nas.nn.interpreter import lowered, run_graph
+from gnv2_nas.nn.interpreter import cached_lower, run_graph
 from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.training.context import TrainingContext, derive_seed
@@ -144,7 +144,7 @@ class SupernetTask:
 
     def _accuracy(self, supernet: Supernet, arch: Architecture) -> float:
         """On the held-out images, with batch norm's statistics measured for this network."""
-        graph = lowered(arch)
+        graph = cached_lower(arch)
         with torch.inference_mode():
             tensors = supernet.tensors(arch)
             batches = self._calibration.batches(arch.resolution)

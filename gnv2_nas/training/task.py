@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.data import Dataset, Split, preprocess
 from gnv2_nas.nn import Network
-from gnv2_nas.nn.interpreter import lowered, run_graph
+from gnv2_nas.nn.interpreter import cached_lower, run_graph
 from gnv2_nas.training.context import TrainingContext, is_out_of_memory, release_memory
 
 
@@ -124,7 +124,7 @@ class NetworkTask:
         self.module = network
         self._dataset = dataset
         self._context = context
-        self._graph = lowered(network.architecture)
+        self._graph = cached_lower(network.architecture)
         self._weights = dict(network.named_parameters())
         self._statistics = dict(network.named_buffers())
 

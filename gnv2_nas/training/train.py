@@ -184,7 +184,7 @@ def train_supernet(
     }
     place = choose_device(device)
     with seed_torch(derive_seed(seed, "weights")):
-        supernet = Supernet(space.envelope)
+        supernet = Supernet(space.supernet_spec)
     with process_group(place) as world:
         context = TrainingContext.make(recipe, seed, place, world)
         trainer = Trainer(
@@ -211,7 +211,7 @@ def train_supernet(
             record = SupernetRecord(
                 space=space.name,
                 space_hash=space.content_hash,
-                envelope=space.envelope,
+                supernet_spec=space.supernet_spec,
                 preprocessing=dataset.preprocessing,
                 data=dataset.name,
                 data_hash=dataset.content_hash,

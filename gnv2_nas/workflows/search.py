@@ -229,6 +229,6 @@ def _provenance(checked: CheckedRequest, estimator: EstimatorInfo) -> Provenance
         command=mask_command(checked.request.command),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         software={package: version(package) for package in SOFTWARE},
-        estimator=msgspec.structs.replace(estimator, envelope=None),
+        estimator=msgspec.structs.replace(estimator, supernet_spec=None),
         space_source=checked.request.space,
     )

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 from torch import nn
 
-from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock, GhostModule, MobileBlock, strided
+from gnv2_nas.arch import (
+    DFC,
+    Architecture,
+    Block,
+    GhostBlock,
+    GhostModule,
+    MobileBlock,
+    output_side,
+)
 from gnv2_nas.graph.weights import centre_crop
 from gnv2_nas.nn import DepthwiseSeparable, GhostBottleneck, InvertedResidual
 from tests.networks import difference, randomize
@@ -159,4 +167,4 @@ def test_canonical_form_is_a_fixed_point(arch: Architecture) -> None:
     ("side", "stride", "expected"), [(1, 2, 1), (2, 2, 1), (7, 2, 4), (7, 1, 7)]
 )
 def test_strided(side: int, stride: int, expected: int) -> None:
-    assert strided(side, stride) == expected
+    assert output_side(side, stride) == expected

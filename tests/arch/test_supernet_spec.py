@@ -10,31 +10,31 @@ from msgspec.structs import replace
 from gnv2_nas.arch import (
     DFC,
     Architecture,
-    Envelope,
+    BlockSpec,
     GhostBlock,
-    GhostEnvelope,
     GhostModule,
+    GhostSpec,
     MobileBlock,
-    SlotEnvelope,
-    ghost_parts,
+    SupernetSpec,
+    group_channels,
 )
 from gnv2_nas.errors import InputError
 
-ATTENTIVE = GhostEnvelope(ratios=(2, 3), cheap_kernel=5, dfc_kernel_h=5, dfc_kernel_w=7)
-PLAIN = GhostEnvelope(ratios=(2,), cheap_kernel=3)
-ENVELOPE = Envelope(
+ATTENTIVE = GhostSpec(ratios=(2, 3), cheap_kernel=5, dfc_kernel_h=5, dfc_kernel_w=7)
+PLAIN = GhostSpec(ratios=(2,), cheap_kernel=3)
+SPEC = SupernetSpec(
     stem_channels=16,
     conv_channels=64,
     head_channels=32,
     num_classes=10,
     activation="relu",
     resolutions=(32, 64),
-    slots=(
-        SlotEnvelope(48, 16, 3, 1, 0, projects=False, ghost1=PLAIN, ghost2=ATTENTIVE),
-        SlotEnvelope(96, 24, 5, 2, 24, projects=True, ghost1=ATTENTIVE, ghost2=PLAIN),
-        SlotEnvelope(96, 24, 3, 1, 0, projects=False, ghost1=PLAIN, ghost2=PLAIN),
+    blocks=(
+        BlockSpec(48, 16, 3, 1, 0, projects=False, ghost1=PLAIN, ghost2=ATTENTIVE),
+        BlockSpec(96, 24, 5, 2, 24, projects=True, ghost1=ATTENTIVE, ghost2=PLAIN),
+        BlockSpec(96, 24, 3, 1, 0, projects=False, ghost1=PLAIN, ghost2=PLAIN),
     ),
-    layouts=({1: (0,)}, {1: (1,), 2: (1, 2)}),
+    positions_by_depth=({1: (0,)}, {1: (1,), 2: (1, 2)}),
 )
 ARCH = Architecture(
     blocks=(
@@ -57,8 +57,8 @@ def changed(index: int, **values: Any) -> Architecture:
 
 
 def test_what_fits_gets_its_slots() -> None:
-    assert ENVELOPE.slots_of(ARCH) == (0, 1, 2)
-    assert ENVELOPE.slots_of(ARCH.replace(blocks=ARCH.blocks[:2], resolution=32)) == (0, 1)
+    assert SPEC.find_positions(ARCH) == (0, 1, 2)
+    assert SPEC.find_positions(ARCH.replace(blocks=ARCH.blocks[:2], resolution=32)) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -109,36 +109,36 @@ def test_what_fits_gets_its_slots() -> None:
 )
 def test_what_does_not_fit_is_named(arch: Architecture, message: str) -> None:
     with pytest.raises(InputError) as raised:
-        ENVELOPE.slots_of(arch)
+        SPEC.find_positions(arch)
     assert str(raised.value) == message
 
 
 def test_canonical_clipping_never_leaves_the_envelope() -> None:
     """A ratio above the channels is lowered to their number, which no gene chose."""
     four = replace(PLAIN, ratios=(4,))
-    slots = (replace(ENVELOPE.slots[0], ghost1=four, ghost2=replace(four, ratios=(2, 4))),)
-    envelope = replace(ENVELOPE, slots=slots, layouts=({1: (0,)},))
+    blocks = (replace(SPEC.blocks[0], ghost1=four, ghost2=replace(four, ratios=(2, 4))),)
+    supernet_spec = replace(SPEC, blocks=blocks, positions_by_depth=({1: (0,)},))
     block = GhostBlock(3, 3, ghost1=GhostModule(4), ghost2=GhostModule(4))
     arch = ARCH.replace(blocks=(block,), stem_channels=3)
     assert [module.ratio for module in (arch.blocks[0].ghost1, arch.blocks[0].ghost2)] == [3, 3]
-    assert envelope.slots_of(arch) == (0,)
+    assert supernet_spec.find_positions(arch) == (0,)
 
 
 def test_parts_hold_every_ratio() -> None:
-    assert ghost_parts(10, (2,)) == (5, 5)
-    assert ghost_parts(9, (2, 3, 4)) == (5, 5, 3, 3)
-    assert ghost_parts(12, (4,)) == (3, 3, 3, 3)
+    assert group_channels(10, (2,)) == (5, 5)
+    assert group_channels(9, (2, 3, 4)) == (5, 5, 3, 3)
+    assert group_channels(12, (4,)) == (3, 3, 3, 3)
 
 
 def test_a_slot_may_read_what_any_block_before_it_writes() -> None:
-    assert ENVELOPE.stem_parts == (8, 8, 6)
+    assert SPEC.stem_groups == (8, 8, 6)
     # Slot 1 reads slot 0, slot 2 reads slot 1; the last convolution reads either.
-    assert ENVELOPE.input_parts() == [(8, 8, 6), (8, 8, 6), (12, 12), (12, 12)]
-    skipping = replace(ENVELOPE, layouts=({1: (0,)}, {1: (1,), 2: (1, 2), 3: (1, 2, 2)}))
-    assert skipping.input_parts()[2] == (12, 12)
+    assert SPEC.input_groups() == [(8, 8, 6), (8, 8, 6), (12, 12), (12, 12)]
+    skipping = replace(SPEC, positions_by_depth=({1: (0,)}, {1: (1,), 2: (1, 2), 3: (1, 2, 2)}))
+    assert skipping.input_groups()[2] == (12, 12)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"stem_channels": 3}', ENVELOPE.to_json()[:-1]])
+@pytest.mark.parametrize("text", ["", "[]", '{"stem_channels": 3}', SPEC.to_json()[:-1]])
 def test_damaged_json(text: str) -> None:
     with pytest.raises(InputError, match="not an envelope in JSON"):
-        Envelope.from_json(text)
+        SupernetSpec.from_json(text)

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnv2_nas.arch import Architecture, Envelope, GhostBlock, Preprocessing
+from gnv2_nas.arch import Architecture, GhostBlock, Preprocessing, SupernetSpec
 from gnv2_nas.checkpoints.contents import Contents
-from gnv2_nas.checkpoints.metadata import SupernetRecord, TrainingRecord, checked_metadata
+from gnv2_nas.checkpoints.metadata import SupernetRecord, TrainingRecord, parse_metadata
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.space import load_space
 
 ARCH = Architecture((GhostBlock(8, 6),), 4, 8, 8, resolution=32, num_classes=3)
 PREPROCESSING = Preprocessing((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), ("cat", "dög", 'a "b"\n'))
 TRAINING = TrainingRecord("pets", "0123456789ab", 800, 200, 150, 30.0, 1)
-ENVELOPE: Envelope = load_space("tiny").with_classes(3).envelope
+SPEC: SupernetSpec = load_space("tiny").with_classes(3).supernet_spec
 SUPERNET = SupernetRecord(
-    "tiny", "0123456789ab", ENVELOPE, PREPROCESSING, "pets", "0123456789ab", 1000, 12.5, 0.75, 0.5
+    "tiny", "0123456789ab", SPEC, PREPROCESSING, "pets", "0123456789ab", 1000, 12.5, 0.75, 0.5
 )
 GOOD = {
     "architecture": ARCH.to_json(),
@@ -79,7 +79,7 @@ def paths_in(value: Any) -> list[tuple[Any, ...]]:
 
 
 def test_what_was_written_is_read() -> None:
-    found = checked_metadata(contents(), "'a'")
+    found = parse_metadata(contents(), "'a'")
     assert found.architecture == ARCH
     assert (found.preprocessing, found.training) == (PREPROCESSING, TRAINING)
     assert found.supernet == SUPERNET
@@ -88,7 +88,7 @@ def test_what_was_written_is_read() -> None:
 @pytest.mark.parametrize(("record", "field", "value"), WRONG)
 def test_wrong_fields_are_named(record: str, field: str, value: Any) -> None:
     with pytest.raises(CheckpointError, match=r"^'a': its metadata ") as refusal:
-        checked_metadata(contents(**{record: changed(record, (field,), value)}), "'a'")
+        parse_metadata(contents(**{record: changed(record, (field,), value)}), "'a'")
     assert "\n" not in str(refusal.value)
 
 
@@ -101,7 +101,7 @@ def test_any_field_may_be_anything(data: st.DataObject) -> None:
     text = changed(record, path, data.draw(st.sampled_from(ODD)))
     message = ""
     try:
-        found = checked_metadata(contents(**{record: text}), "'a'")
+        found = parse_metadata(contents(**{record: text}), "'a'")
     except CheckpointError as error:
         message = str(error)
     assert "\n" not in message
@@ -111,14 +111,14 @@ def test_any_field_may_be_anything(data: st.DataObject) -> None:
     assert found.training is not None
     assert 0 <= found.training.accuracy <= 1
     assert found.supernet is not None
-    found.supernet.envelope.input_parts()
+    found.supernet.supernet_spec.input_groups()
 
 
 @pytest.mark.parametrize("record", sorted(GOOD))
 @pytest.mark.parametrize("text", ["{", "[]", "null", "NaN", "3", "[" * 50_000, '{"a":1}', "\ud800"])
 def test_what_is_no_record(record: str, text: str) -> None:
     with pytest.raises(CheckpointError, match=r"^'a': its metadata holds ") as refusal:
-        checked_metadata(contents(**{record: text}), "'a'")
+        parse_metadata(contents(**{record: text}), "'a'")
     assert len(str(refusal.value)) < 400
 
 
@@ -132,4 +132,4 @@ def test_more_right_answers_than_images_cannot_be_written() -> None:
 def test_names_for_another_number_of_classes() -> None:
     fewer = msgspec.structs.replace(PREPROCESSING, classes=("a", "b"))
     with pytest.raises(CheckpointError, match="names 2 classes, but its network has 3"):
-        checked_metadata(contents(preprocessing=fewer.to_json()), "'a'")
+        parse_metadata(contents(preprocessing=fewer.to_json()), "'a'")

@@ -13,7 +13,7 @@ import pytest
 
 from gnv2_nas.errors import StorageError
 from gnv2_nas.files.file_sets import write_set
-from gnv2_nas.files.leftovers import make_aside, remove_leftovers
+from gnv2_nas.files.leftovers import create_aside, remove_leftovers
 from gnv2_nas.files.writing import check_writable, replacing, write_atomically
 
 NAMES = ("model.xml", "model.bin", "model.md")
@@ -112,7 +112,7 @@ def test_a_refused_file_leaves_the_old_set(tmp_path: Path) -> None:
 
 
 def left_behind(path: Path) -> Path:
-    aside, descriptor = make_aside(path)
+    aside, descriptor = create_aside(path)
     os.write(descriptor, b"half of it")
     os.close(descriptor)
     return aside

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, list_presets, preset
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.formats.onnx import writer as onnx_writer
-from gnv2_nas.formats.onnx.wire import serialized
+from gnv2_nas.formats.onnx.wire import serialize_onnx
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import Graph, Op
 from gnv2_nas.graph.weights import TimingWeights
@@ -114,7 +114,7 @@ def _all_resizes(small: int, largest: int) -> tuple[list[Op], bytes]:
     for op in ops[1:]:
         onnx_writer._resize(writer, op, op.name)
         onnx_writer._describe(writer.model.graph.output.add(), op.name, (1, *op.shape))
-    return ops[1:], serialized(writer.model, writer.constants)
+    return ops[1:], serialize_onnx(writer.model, writer.constants)
 
 
 @pytest.mark.parametrize("small", range(1, 31))

@@ -121,7 +121,7 @@ def test_arrays_are_aligned() -> None:
 
 
 FORMS: list[dict[str, Any]] = [
-    {"channel_multiple": 16}, {"join_up_to": 0}, {"join_up_to": 1000}, {"half": True},
+    {"channel_multiple": 16}, {"fuse_up_to": 0}, {"fuse_up_to": 1000}, {"half": True},
 ]  # fmt: skip
 
 

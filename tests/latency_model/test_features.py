@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.graph import lower, op_macs
-from gnv2_nas.graph.passes.pad_channels import layouts_of, padded
+from gnv2_nas.graph.passes.pad_channels import pad_channels
+from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.latency_model.features import KINDS, feature_names, latency_features, op_table
 from tests.measurement.networks import tiny_ghost
 from tests.strategies import architectures
@@ -70,7 +71,7 @@ def test_attention_shows_in_the_columns_named_after_it():
 @pytest.mark.parametrize("name", list_presets())
 def test_channels_are_padded_as_in_the_file_that_is_deployed(name):
     graph = lower(preset(name))
-    deployed = padded(graph, layouts_of(graph, 16))
+    deployed = pad_channels(graph, TimingWeights(), 16)[0]
     table = op_table([graph])
     # But for gates, which are padded like the two parts of the map that they gate.
     assert table.padded_macs.sum() == pytest.approx(sum(map(op_macs, deployed.ops)), rel=0.03)

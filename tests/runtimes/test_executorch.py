@@ -6,7 +6,7 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.formats.executorch.writer import pte_bytes, written_architecture
+from gnv2_nas.formats.executorch.writer import pte_bytes, read_program_architecture
 from gnv2_nas.runtimes.base import get_runtime
 from gnv2_nas.runtimes.executorch_runtime import _owned
 from tests.runtimes.runtime_contract import NETWORKS, RuntimeContract
@@ -36,7 +36,7 @@ class TestExecuTorch(RuntimeContract):
 
 @pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
 def test_a_file_says_which_network_it_is(arch):
-    assert written_architecture(pte_bytes(arch)) == arch
+    assert read_program_architecture(pte_bytes(arch)) == arch
 
 
 # Where torch and a plain division pick different pixels, runs of every length, one pixel.

@@ -9,8 +9,8 @@ from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower, op_macs
-from gnv2_nas.graph.passes.fuse_ghost import joined
-from gnv2_nas.graph.passes.sink_concats import with_late_concats
+from gnv2_nas.graph.passes.fuse_ghost import fuse_ghost_modules
+from gnv2_nas.graph.passes.sink_concats import sink_concats
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.runtimes.base import RUNTIMES, get_runtime
 from gnv2_nas.runtimes.openvino_runtime import OpenVino
@@ -63,7 +63,7 @@ def test_joined_modules_compute_the_same(arch):
     """To the last bit in one runtime: it is the same sums in the same order, or passed on."""
     runtime, model = get_runtime("onnxruntime"), random_model(arch)
     plain, other = (
-        runtime.load({".onnx": onnx_bytes(arch, model, channel_multiple=1, join_up_to=limit)}, 1)
+        runtime.load({".onnx": onnx_bytes(arch, model, channel_multiple=1, fuse_up_to=limit)}, 1)
         for limit in (0, 1 << 20)
     )
     assert difference(other.logits(), plain.logits()) < 1e-5
@@ -71,15 +71,15 @@ def test_joined_modules_compute_the_same(arch):
 
 def test_joined_leaves_no_concatenation_up_to_the_limit():
     graph = lower(preset("ghostnetv2-1.0"))
-    smaller, _ = joined(graph, TimingWeights(), 16)
+    smaller, _ = fuse_ghost_modules(graph, TimingWeights(), 16)
     kept = [op.shape[0] for op in smaller.ops if op.kind == "concat"]
     assert min(kept) > 16
     assert len(kept) == sum(op.kind == "concat" and op.shape[0] > 16 for op in graph.ops)
-    everything, weights = joined(graph, TimingWeights(), 1 << 20)
+    everything, weights = fuse_ghost_modules(graph, TimingWeights(), 1 << 20)
     assert not any(op.kind == "concat" for op in everything.ops)
     for op in everything.ops:
         if op.weight:
-            kernel, bias = weights.folded(op)
+            kernel, bias = weights.fold(op)
             assert len(kernel) == len(bias) == op.shape[0]
             assert np.isfinite(kernel).all()
 
@@ -90,7 +90,7 @@ def test_late_concatenations_compute_the_same(name):
     arch = preset(name).replace(resolution=64)
     runtime, model = get_runtime("onnxruntime"), random_model(arch)
     plain, other = (
-        runtime.load({".onnx": onnx_bytes(arch, model, channel_multiple=1, late_concats=late)}, 1)
+        runtime.load({".onnx": onnx_bytes(arch, model, channel_multiple=1, sink_concats=late)}, 1)
         for late in (False, True)
     )
     assert difference(other.logits(), plain.logits()) < 1e-5
@@ -98,7 +98,7 @@ def test_late_concatenations_compute_the_same(name):
 
 def test_late_concatenations_are_smaller():
     graph = lower(preset("ghostnet-1.0"))
-    late, _ = with_late_concats(graph, TimingWeights())
+    late, _ = sink_concats(graph, TimingWeights())
 
     def joined_pixels(ops):
         return sum(op.shape[1] * op.shape[2] for op in ops if op.kind == "concat")

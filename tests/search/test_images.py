@@ -34,12 +34,12 @@ def write_supernet(path, steps=1):
     space = space_of(path.parent, SMALL)
     classes = tuple(map(str, range(10)))
     record = SupernetRecord(
-        space=space.name, space_hash=space.content_hash, envelope=space.envelope,
+        space=space.name, space_hash=space.content_hash, supernet_spec=space.supernet_spec,
         preprocessing=Preprocessing((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), classes),
         data="digits", data_hash="0" * 12, steps=steps, seconds=1.0,
         largest_accuracy=0.5, smallest_accuracy=0.4,
     )  # fmt: skip
-    save_supernet(Supernet(space.envelope), record, path)
+    save_supernet(Supernet(space.supernet_spec), record, path)
 
 
 def test_the_images_decide_the_number_of_classes(folder):

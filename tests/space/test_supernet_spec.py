@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnv2_nas.arch import Envelope, GhostBlock, is_identity_shortcut
+from gnv2_nas.arch import GhostBlock, SupernetSpec, is_identity_shortcut
 from gnv2_nas.space import SearchSpace, load_space
 
 BUILT_IN = ("ghostnetv2", "mobile", "placement", "tiny")
@@ -23,15 +23,15 @@ space_of_name = cache(load_space)
 def test_every_network_fits(name: str, rng: random.Random) -> None:
     space = space_of_name(name)
     arch = space.sample(rng)
-    slots = space.envelope.slots_of(arch)
+    slots = space.supernet_spec.find_positions(arch)
     assert len(slots) == len(arch.blocks)
     assert list(slots) == sorted(set(slots))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_json_round_trip(name: str) -> None:
-    envelope = space_of_name(name).envelope
-    assert Envelope.from_json(envelope.to_json()) == envelope
+    supernet_spec = space_of_name(name).supernet_spec
+    assert SupernetSpec.from_json(supernet_spec.to_json()) == supernet_spec
 
 
 SPACES = {
@@ -67,21 +67,21 @@ SPACES = {
 @pytest.mark.parametrize("name", SPACES)
 def test_every_limit_is_reached_by_a_network(space_of, name: str) -> None:
     space = space_of(SPACES[name])
-    envelope = space.envelope
+    supernet_spec = space.supernet_spec
     most: dict = defaultdict(int)
     for arch in all_networks(space):
         channels = arch.stem_channels
         most["stem_channels"] = max(most["stem_channels"], channels)
         most["conv_channels"] = max(most["conv_channels"], arch.conv_channels)
-        for slot, block in zip(envelope.slots_of(arch), arch.blocks, strict=True):
+        for slot, block in zip(supernet_spec.find_positions(arch), arch.blocks, strict=True):
             for field, value in values_of(block, channels).items():
                 most[slot, field] = max(most[slot, field], value)
             channels = block.out_channels
-    assert (envelope.stem_channels, envelope.conv_channels) == (
+    assert (supernet_spec.stem_channels, supernet_spec.conv_channels) == (
         most.pop("stem_channels"),
         most.pop("conv_channels"),
     )
-    for index, slot in enumerate(envelope.slots):
+    for index, slot in enumerate(supernet_spec.blocks):
         limits = {
             "hidden_channels": slot.hidden_channels,
             "out_channels": slot.out_channels,
@@ -121,8 +121,8 @@ def test_blocks_that_no_network_has_take_no_slot(space_of) -> None:
         base: ghostnetv2-1.0
         axes: {depth: {per: stage, choices: [0], overrides: {stage5: [-4, -3]}}}
     """)
-    assert len(space.envelope.slots) == 11 + 2
-    assert space.envelope.layouts[-1] == {1: (11,), 2: (11, 12)}
+    assert len(space.supernet_spec.blocks) == 11 + 2
+    assert space.supernet_spec.positions_by_depth[-1] == {1: (11,), 2: (11, 12)}
 
 
 def test_other_classes_make_another_space() -> None:
@@ -130,7 +130,7 @@ def test_other_classes_make_another_space() -> None:
     other = space.with_classes(3)
     params = space.centre()
     assert other.decode(params) == space.decode(params).replace(num_classes=3)
-    assert other.envelope.num_classes == 3
+    assert other.supernet_spec.num_classes == 3
     assert other.content_hash != space.content_hash
     assert space.with_classes(space.num_classes).content_hash == space.content_hash
     assert space.num_classes == 10

@@ -44,7 +44,7 @@ def task_of(space: SearchSpace, recipe: Recipe) -> SupernetTask:
     context = TrainingContext.make(recipe, 0, torch.device("cpu"), World())
     torch.manual_seed(0)
     own = space.with_classes(10)
-    return SupernetTask(Supernet(own.envelope), own, digits(), context)
+    return SupernetTask(Supernet(own.supernet_spec), own, digits(), context)
 
 
 @settings(max_examples=30, deadline=None)
@@ -132,7 +132,7 @@ def test_it_learns_and_writes_what_it_learnt(space, tmp_path):
     supernet, record = load_supernet(output)
     assert same(weights(supernet), weights(result.model))
     own = space.with_classes(10)
-    assert (record.space_hash, record.envelope) == (own.content_hash, own.envelope)
+    assert (record.space_hash, record.supernet_spec) == (own.content_hash, own.supernet_spec)
     assert (record.data_hash, record.steps) == (digits().content_hash, 24)
     assert record.largest_accuracy == result.accuracy == result.history[-1].accuracy
     assert record.smallest_accuracy == result.smallest_accuracy

@@ -15,7 +15,7 @@ from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats.executorch.xnnpack_graph import XnnpackGraph
 from gnv2_nas.formats.executorch.xnnpack_operators import subgraph
 from gnv2_nas.formats.flatbuffers import FlatTables, Slot, reference, root_table, u32
-from gnv2_nas.graph.passes.pipeline import prepared
+from gnv2_nas.graph.passes.pipeline import prepare_graph
 
 IDENTIFIER = b"ET12"
 ALIGNMENT = 128
@@ -50,7 +50,7 @@ def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
         CheckpointError: the module's weights are not those of `arch`.
     """
     side = arch.resolution
-    delegate = delegated(arch, model).parts()
+    delegate = build_delegate(arch, model).parts()
     named = arch.to_json().encode().ljust(ALIGNMENT)
     named += bytes(-len(named) % ALIGNMENT)
     sizes = [len(named), sum(memoryview(part).nbytes for part in delegate)]
@@ -58,12 +58,12 @@ def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
     return b"".join([*_headed(program, sum(sizes)), named, *delegate])
 
 
-def delegated(arch: Architecture, model: Any = None) -> XnnpackGraph:
+def build_delegate(arch: Architecture, model: Any = None) -> XnnpackGraph:
     """All of the network, as `pte_bytes` hands it to XNNPACK."""
-    return subgraph(*prepared(arch, model, channel_multiple=1, plain=True))
+    return subgraph(*prepare_graph(arch, model, split=True))
 
 
-def written_architecture(content: bytes) -> Architecture:
+def read_program_architecture(content: bytes) -> Architecture:
     """The network of a file that `pte_bytes` has written."""
     (entry,) = root_table(content).tables(_NAMED_DATA)
     segment = root_table(content).tables(_SEGMENTS)[entry.integer(1)]

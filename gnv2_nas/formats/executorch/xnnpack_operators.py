@@ -44,12 +44,12 @@ class _Writer:
     def inputs(self, op: Op) -> list[int]:
         return [self.place[source] for source in op.inputs]
 
-    def reshaped(self, value: int, dims: Sequence[int]) -> int:
+    def reshape(self, value: int, dims: Sequence[int]) -> int:
         result = self.file.value(dims)
         self.file.node("reshape", len(dims), dims, value, result, 0)
         return result
 
-    def sliced(self, value: int, axis: int, start: int, size: int) -> int:
+    def slice_axis(self, value: int, axis: int, start: int, size: int) -> int:
         sizes, offsets = list(self.file.dims(value)), [0] * len(self.file.dims(value))
         if sizes[axis] == size:
             return value
@@ -58,16 +58,16 @@ class _Writer:
         self.file.node("slice", len(sizes), offsets, sizes, value, result, 0)
         return result
 
-    def joined(self, values: Sequence[int], axis: int) -> int:
+    def concatenate(self, values: Sequence[int], axis: int) -> int:
         """Concatenated, a few at a time."""
         while len(values) > 1:
             values = [
-                self._joined(values[start : start + _MOST_JOINED], axis)
+                self._concatenate(values[start : start + _MOST_JOINED], axis)
                 for start in range(0, len(values), _MOST_JOINED)
             ]
         return values[0]
 
-    def _joined(self, values: Sequence[int], axis: int) -> int:
+    def _concatenate(self, values: Sequence[int], axis: int) -> int:
         if len(values) == 1:
             return values[0]
         dims = list(self.file.dims(values[0]))
@@ -100,7 +100,7 @@ def _result(writer: _Writer, op: Op) -> int:
 
 
 def _conv(writer: _Writer, number: int, op: Op) -> int:
-    kernel, bias = writer.weights.folded(op)
+    kernel, bias = writer.weights.fold(op)
     depthwise = op.groups > 1
     # (1, height, width, out) of a depthwise convolution, else (out, height, width, in).
     weight = kernel.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
@@ -118,9 +118,9 @@ def _conv(writer: _Writer, number: int, op: Op) -> int:
 
 
 def _linear(writer: _Writer, _: int, op: Op) -> int:
-    kernel, bias = writer.weights.folded(op)
+    kernel, bias = writer.weights.fold(op)
     (value,) = writer.inputs(op)
-    flat = writer.reshaped(value, (1, op.in_channels))
+    flat = writer.reshape(value, (1, op.in_channels))
     result = writer.file.output((1, op.shape[0]))
     constants = writer.file.constant(kernel), writer.file.constant(bias)
     writer.file.node("fully_connected", flat, *constants, result, 0)
@@ -167,12 +167,12 @@ def _pool(kind: str) -> Callable[[_Writer, int, Op], int]:
 
 
 def _concat(writer: _Writer, _: int, op: Op) -> int:
-    return writer.joined(writer.inputs(op), _CHANNELS)
+    return writer.concatenate(writer.inputs(op), _CHANNELS)
 
 
 def _slice(writer: _Writer, _: int, op: Op) -> int:
     (value,) = writer.inputs(op)
-    return writer.sliced(value, _CHANNELS, 0, op.shape[0])
+    return writer.slice_axis(value, _CHANNELS, 0, op.shape[0])
 
 
 def _resize(writer: _Writer, _: int, op: Op) -> int:
@@ -194,10 +194,10 @@ def _repeated(writer: _Writer, value: int, axis: int, size: int) -> int:
     parts, start = [], 0
     for repeats, alike in groupby(times.tolist()):
         count = len(list(alike))
-        part = writer.sliced(value, axis, start, count)
+        part = writer.slice_axis(value, axis, start, count)
         parts.append(_each_repeated(writer, part, axis, repeats))
         start += count
-    return writer.joined(parts, axis)
+    return writer.concatenate(parts, axis)
 
 
 def _each_repeated(writer: _Writer, value: int, axis: int, times: int) -> int:
@@ -206,9 +206,9 @@ def _each_repeated(writer: _Writer, value: int, axis: int, times: int) -> int:
         return value
     dims = list(writer.file.dims(value))
     before, after = int(np.prod(dims[: axis + 1])), int(np.prod(dims[axis + 1 :]))
-    flat = writer.reshaped(value, (before, after))
+    flat = writer.reshape(value, (before, after))
     dims[axis] *= times
-    return writer.reshaped(writer.joined([flat] * times, 1), dims)
+    return writer.reshape(writer.concatenate([flat] * times, 1), dims)
 
 
 _NODES: dict[str, Callable[[_Writer, int, Op], int]] = {

@@ -13,15 +13,15 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.formats.ncnn.param import FLOAT32_TAG, Layer, Setting, param_text
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op
-from gnv2_nas.graph.passes.fuse_ghost import joined_at
-from gnv2_nas.graph.passes.pipeline import aligned
+from gnv2_nas.graph.passes.fuse_ghost import fuse_at
+from gnv2_nas.graph.passes.pad_channels import pad_channels
 from gnv2_nas.graph.weights import Weights, weights_for
 
 INPUT, OUTPUT = "input", "logits"
 BLOCKS = (16, 8, 4, 1)
 """ncnn keeps channels in the largest block that divides their number (x86; 16 needs AVX-512)."""
 CHANNEL_MULTIPLE = 8
-MOST_INPUTS = 40
+MAX_PRIMARY_INPUTS = 40
 """Of a primary convolution that is worth computing twice, see `_slow_concats`."""
 
 # Op kind → ncnn's activation type and its parameters.
@@ -79,7 +79,7 @@ class _Writer:
 
     def weight(self, op: Op) -> int:
         """Writes an op's weights; returns how many numbers its kernel has."""
-        kernel, bias = self.weights.folded(op)
+        kernel, bias = self.weights.fold(op)
         self.data += [FLOAT32_TAG, kernel, bias]
         return int(kernel.size)
 
@@ -161,7 +161,7 @@ _LAYERS: dict[str, Callable[[_Writer, int, Op], None]] = {
 
 
 def _slow_concats(graph: Graph) -> Iterator[int]:
-    """Ghost modules that are faster without their concatenation, see `joined`.
+    """Ghost modules that are faster without their concatenation, see `fuse_ghost_modules`.
 
     Where the cheap convolution gives several channels for each one it reads, ncnn computes it
     group by group, one channel at a time. Elsewhere the concatenation itself is what is slow, if
@@ -172,7 +172,7 @@ def _slow_concats(graph: Graph) -> Iterator[int]:
             primary, cheap = (_convolution(graph, source) for source in op.inputs)
             grouped = cheap.shape[0] > primary.shape[0]
             reblocked = _block(primary.shape[0]) < _block(op.shape[0])
-            if grouped or (reblocked and primary.in_channels <= MOST_INPUTS):
+            if grouped or (reblocked and primary.in_channels <= MAX_PRIMARY_INPUTS):
                 yield number
 
 
@@ -196,15 +196,16 @@ def ncnn_files(
         arch: the network.
         model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
             one, weights made for timing.
-        channel_multiple: what channels are padded to multiples of where that pays, see
-            `alignment`; outputs are the same. 1 leaves them as they are.
+        channel_multiple: multiple for `pad_channels`; 1 skips the pass.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
     graph, weights = lower(arch), weights_for(arch, model)
-    graph, weights = joined_at(graph, weights, list(_slow_concats(graph)))
-    writer = _Writer(*aligned(graph, weights, channel_multiple))
+    graph, weights = fuse_at(graph, weights, list(_slow_concats(graph)))
+    if channel_multiple > 1:
+        graph, weights = pad_channels(graph, weights, channel_multiple)
+    writer = _Writer(graph, weights)
     side = arch.resolution
     writer.layer("Input", 0, {0: side, 1: side, 2: 3})
     for number, op in enumerate(writer.ops[1:], start=1):

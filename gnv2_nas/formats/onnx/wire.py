@@ -28,7 +28,7 @@ _TYPES = {
 }
 
 
-def serialized(model: ModelProto, constants: Iterable[Constant]) -> bytes:
+def serialize_onnx(model: ModelProto, constants: Iterable[Constant]) -> bytes:
     """The bytes of `model` with `constants` as the initializers of its graph.
 
     Args:
@@ -45,7 +45,7 @@ def serialized(model: ModelProto, constants: Iterable[Constant]) -> bytes:
     return b"".join([shell.SerializeToString(), _GRAPH, _varint(size), *graph])
 
 
-def with_metadata(content: bytes, **entries: str) -> bytes:
+def append_metadata(content: bytes, **entries: str) -> bytes:
     """An ONNX file with more entries in its metadata; two messages in a row are one merged."""
     more = ModelProto()
     for key, value in entries.items():

@@ -16,10 +16,9 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats.nearest_resize import floors_alike, nearest_sources
-from gnv2_nas.formats.onnx.wire import Constant, serialized
+from gnv2_nas.formats.onnx.wire import Constant, serialize_onnx
 from gnv2_nas.graph.op import Graph, Op
-from gnv2_nas.graph.passes.pipeline import prepared
-from gnv2_nas.graph.passes.sink_concats import with_late_concats
+from gnv2_nas.graph.passes.pipeline import prepare_graph
 from gnv2_nas.graph.weights import Array, Weights
 
 OPSET = 17
@@ -27,7 +26,7 @@ IR_VERSION = 8
 INPUT, OUTPUT = "input", "logits"
 CHANNEL_MULTIPLE = 16
 """Block of ONNX Runtime's layout on AVX-512; blocks of 8 divide it."""
-JOIN_UP_TO = 64
+FUSE_UP_TO = 64
 """Channels up to which a concatenation costs ONNX Runtime more than computing both parts."""
 
 
@@ -79,7 +78,7 @@ def _set_attribute(attribute: AttributeProto, name: str, value: Any) -> None:
 
 
 def _conv(writer: _Writer, op: Op, output: str) -> None:
-    kernel, bias = writer.weights.folded(op)
+    kernel, bias = writer.weights.fold(op)
     height, width = op.kernel
     padding = (height // 2, width // 2)
     inputs = [*writer.inputs(op), *_constants(writer, op, kernel, bias)]
@@ -92,7 +91,7 @@ def _conv(writer: _Writer, op: Op, output: str) -> None:
 def _linear(writer: _Writer, op: Op, output: str) -> None:
     flat = f"{op.name}.flatten"
     writer.node("Flatten", writer.inputs(op), flat, axis=1)
-    kernel, bias = writer.weights.folded(op)
+    kernel, bias = writer.weights.fold(op)
     writer.node("Gemm", [flat, *_constants(writer, op, kernel, bias)], output, transB=1)
 
 
@@ -204,9 +203,9 @@ def onnx_bytes(
     model: Any = None,
     *,
     channel_multiple: int = CHANNEL_MULTIPLE,
-    join_up_to: int = JOIN_UP_TO,
-    plain_depthwise: bool = True,
-    late_concats: bool = False,
+    fuse_up_to: int = FUSE_UP_TO,
+    split_depthwise: bool = True,
+    sink_concats: bool = False,
     spell_out: Collection[str] = (),
 ) -> bytes:
     """An ONNX file of `arch`: float32, batch 1, input "input", output "logits", batch norm folded.
@@ -217,23 +216,18 @@ def onnx_bytes(
         arch: the network.
         model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
             one, weights made for timing.
-        channel_multiple: what channels are padded to multiples of where that pays, see
-            `alignment`; outputs are the same. 1 leaves them as they are.
-        join_up_to: of how many channels at most Ghost modules compute their parts together, see
-            `joined`; outputs are the same. 0 leaves all of them as they are.
-        plain_depthwise: whether depthwise convolutions of several outputs for each input become
-            several of one, see `depthwise`; outputs are the same.
-        late_concats: whether depthwise convolutions with a stride come before the concatenation
-            that they read, see `late_concats`; outputs are the same.
+        channel_multiple, fuse_up_to, split_depthwise, sink_concats: which passes rewrite the
+            graph, see `prepare_graph`; the outputs stay the same.
         spell_out: op kinds written as several simple nodes, for a runtime that fuses those with
             their neighbours but not the one node; only "hard_sigmoid" has such a form.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = prepared(arch, model, channel_multiple, join_up_to, plain=plain_depthwise)
-    if late_concats:
-        graph, weights = with_late_concats(graph, weights)
+    graph, weights = prepare_graph(
+        arch, model, fuse_up_to=fuse_up_to, split=split_depthwise,
+        channel_multiple=channel_multiple, sink=sink_concats,
+    )  # fmt: skip
     nodes = _NODES | {kind: _SPELLED_OUT[kind] for kind in spell_out}
     writer = _Writer(graph, weights)
     side = arch.resolution
@@ -243,4 +237,4 @@ def onnx_bytes(
     writer.model.graph.node[-1].name = graph.output.name
     _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
     writer.model.metadata_props.add(key=ARCHITECTURE_KEY, value=arch.to_json())
-    return serialized(writer.model, writer.constants)
+    return serialize_onnx(writer.model, writer.constants)

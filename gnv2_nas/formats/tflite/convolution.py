@@ -18,7 +18,7 @@ from gnv2_nas.graph.weights import Array
 
 def convolution(model: TfliteModel, number: int, op: Op, name: str) -> tuple[int, ...]:
     """Writes convolution `number`; returns the tensors that hold its output."""
-    kernel, bias = model.weights.folded(op)
+    kernel, bias = model.weights.fold(op)
     activation = model.activation(number)
     if activation == RELU6:
         # Of a hard sigmoid, relu6(x + 3) / 6; its own operator divides.

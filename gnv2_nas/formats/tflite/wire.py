@@ -127,7 +127,7 @@ def _functions(kind: str) -> tuple[Any, dict[str, Any], Any]:
     return getattr(tflite, f"{kind}Start"), add, getattr(tflite, f"{kind}End")
 
 
-def serialized(
+def serialize_tflite(
     tensors: Sequence[Tensor],
     operators: Sequence[Operator],
     inputs: Mapping[str, int],

@@ -12,9 +12,9 @@ from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats.nearest_resize import nearest_sources
 from gnv2_nas.formats.tflite.convolution import convolution
 from gnv2_nas.formats.tflite.model import CHANNELS, PADDING_VALID, TfliteModel, nhwc
-from gnv2_nas.formats.tflite.wire import serialized
+from gnv2_nas.formats.tflite.wire import serialize_tflite
 from gnv2_nas.graph.op import Op
-from gnv2_nas.graph.passes.pipeline import prepared
+from gnv2_nas.graph.passes.pipeline import prepare_graph
 from gnv2_nas.graph.weights import Array
 
 Write = Callable[[TfliteModel, int, Op, str], tuple[int, ...]]
@@ -22,7 +22,7 @@ Write = Callable[[TfliteModel, int, Op, str], tuple[int, ...]]
 
 
 def _linear(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
-    kernel, bias = model.weights.folded(op)
+    kernel, bias = model.weights.fold(op)
     inputs = [
         model.whole(op.inputs[0]),
         model.constant(f"{op.weight}.weight", kernel),
@@ -214,7 +214,7 @@ OPERATORS: dict[str, Write] = {
 INPUT, OUTPUT = "input", "logits"
 CHANNEL_MULTIPLE = 1
 """XNNPACK's kernels mask what does not fill a vector; zeros only make them work more."""
-JOIN_UP_TO = 32
+FUSE_UP_TO = 32
 """Channels of a Ghost module: two vectors of AVX-512. Wider ones stay in parts."""
 
 
@@ -223,7 +223,7 @@ def tflite_bytes(
     model: Any = None,
     *,
     channel_multiple: int = CHANNEL_MULTIPLE,
-    join_up_to: int = JOIN_UP_TO,
+    fuse_up_to: int = FUSE_UP_TO,
     half: bool = False,
 ) -> bytes:
     """A TFLite file of `arch`: float32, batch norm folded, input "input" (1, height, width, 3),
@@ -237,21 +237,23 @@ def tflite_bytes(
         arch: the network.
         model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
             one, weights made for timing.
-        channel_multiple, join_up_to: see `prepared`.
+        channel_multiple, fuse_up_to: see `prepare_graph`.
         half: whether XNNPACK is to run it at half precision, which takes the runtime's flag as
             well. The file is float32 all the same.
 
     Raises:
         CheckpointError: the module's weights are not those of `arch`.
     """
-    graph, weights = prepared(arch, model, channel_multiple, join_up_to, plain=True)
+    graph, weights = prepare_graph(
+        arch, model, fuse_up_to=fuse_up_to, split=True, channel_multiple=channel_multiple
+    )
     file = TfliteModel(graph, weights, half=half)
     last = len(graph.ops) - 1
     file.parts[0] = (file.tensor(INPUT, nhwc(graph.ops[0])),)
     for number, op in enumerate(graph.ops[1:], start=1):
         name = OUTPUT if number == last else file.output_name(number)
         file.parts[number] = OPERATORS[op.kind](file, number, op, name)
-    return serialized(
+    return serialize_tflite(
         file.tensors,
         file.operators,
         {INPUT: file.whole(0)},

@@ -20,17 +20,17 @@ from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.weights import Array, Weights
 
 
-def joined(graph: Graph, weights: Weights, up_to: int) -> tuple[Graph, Weights]:
+def fuse_ghost_modules(graph: Graph, weights: Weights, up_to: int) -> tuple[Graph, Weights]:
     """`graph` without the concatenations that give at most `up_to` channels, and its weights."""
     concats = [
         number
         for number, op in enumerate(graph.ops)
         if op.kind == "concat" and op.shape[0] <= up_to
     ]
-    return joined_at(graph, weights, concats)
+    return fuse_at(graph, weights, concats)
 
 
-def joined_at(graph: Graph, weights: Weights, concats: Collection[int]) -> tuple[Graph, Weights]:
+def fuse_at(graph: Graph, weights: Weights, concats: Collection[int]) -> tuple[Graph, Weights]:
     """`graph` without the concatenations of those numbers, and its weights."""
     ops, parts = list(graph.ops), {}
     dropped: dict[int, int] = {}
@@ -43,7 +43,7 @@ def joined_at(graph: Graph, weights: Weights, concats: Collection[int]) -> tuple
         parts[_widen(ops, primary, op.shape[0])] = graph.ops[primary].shape[0]
         parts[_widen(ops, cheap, op.shape[0])] = graph.ops[primary].shape[0]
         dropped[number] = cheap
-    return _without(ops, dropped), _JoinedWeights(graph, weights, parts)
+    return _without(ops, dropped), _FusedWeights(graph, weights, parts)
 
 
 def _widen(ops: list[Op], number: int, channels: int) -> str:
@@ -71,7 +71,7 @@ def _without(ops: list[Op], dropped: dict[int, int]) -> Graph:
     return Graph(tuple(kept))
 
 
-class _JoinedWeights:
+class _FusedWeights:
     """The weights of a graph where its joined form expects them."""
 
     def __init__(self, graph: Graph, weights: Weights, primary: dict[str, int]) -> None:
@@ -79,12 +79,12 @@ class _JoinedWeights:
         self._plain = {op.name: op for op in graph.ops if op.name in primary}
         self._primary = primary
 
-    def folded(self, op: Op) -> tuple[Array, Array]:
+    def fold(self, op: Op) -> tuple[Array, Array]:
         """Weights and bias of an op of the joined graph."""
         plain = self._plain.get(op.name)
         if plain is None:
-            return self._weights.folded(op)
-        kernel, bias = self._weights.folded(plain)
+            return self._weights.fold(op)
+        kernel, bias = self._weights.fold(plain)
         primary = self._primary[op.name]
         if plain.groups == 1:
             # Every cheap channel of a group reads the same primary one, and they stand together.

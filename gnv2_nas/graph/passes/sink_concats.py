@@ -13,7 +13,7 @@ from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.weights import Array, Weights
 
 
-def with_late_concats(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
+def sink_concats(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
     """`graph` with those concatenations moved, and its weights.
 
     A convolution that is divided becomes several: its name with ".0", ".1" behind it.
@@ -73,10 +73,10 @@ class _DividedWeights:
     def __init__(self, weights: Weights, parts: dict[str, _Part]) -> None:
         self._weights, self._parts = weights, parts
 
-    def folded(self, op: Op) -> tuple[Array, Array]:
+    def fold(self, op: Op) -> tuple[Array, Array]:
         """Weights and bias of an op of the new graph."""
         part = self._parts.get(op.name)
         if part is None:
-            return self._weights.folded(op)
-        kernel, bias = self._weights.folded(part.whole)
+            return self._weights.fold(op)
+        kernel, bias = self._weights.fold(part.whole)
         return kernel[part.start : part.end], bias[part.start : part.end]

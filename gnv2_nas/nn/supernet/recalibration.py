@@ -15,7 +15,7 @@ from torch import Tensor
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Graph
-from gnv2_nas.nn.interpreter import lowered, run_graph
+from gnv2_nas.nn.interpreter import cached_lower, run_graph
 
 
 def recalibrate(
@@ -33,7 +33,7 @@ def recalibrate(
     Raises:
         InputError: there is no batch of two or more images.
     """
-    graph = lowered(arch)
+    graph = cached_lower(arch)
     statistics = _fresh(graph, tensors)
     graph = _up_to_last_norm(graph)
     count = 0

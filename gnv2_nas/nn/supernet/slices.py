@@ -17,10 +17,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gnv2_nas.arch import Parts
+from gnv2_nas.arch import ChannelGroups
 
 
-class GhostLayout(NamedTuple):
+class GhostOutput(NamedTuple):
     """How the channels of a network's map stand: as those of a Ghost module's output."""
 
     ratio: int
@@ -77,26 +77,26 @@ def first_channels(count: int, of: int) -> Channels:
 
 
 @lru_cache(maxsize=1 << 12)
-def ghost_channels(layout: GhostLayout, parts: Parts, device: torch.device) -> Channels:
-    """A Ghost output's channels among all that `parts` counts."""
-    copies = _copies(layout, parts)
-    positions = [*range(layout.primary), *(parts[0] + position for position in copies)]
-    return _channels(positions[: layout.channels], sum(parts), device)
+def ghost_channels(output: GhostOutput, groups: ChannelGroups, device: torch.device) -> Channels:
+    """A Ghost output's channels among all that `groups` counts."""
+    copies = _copies(output, groups)
+    positions = [*range(output.primary), *(groups[0] + position for position in copies)]
+    return _channels(positions[: output.channels], sum(groups), device)
 
 
 @lru_cache(maxsize=1 << 12)
-def cheap_channels(layout: GhostLayout, parts: Parts, device: torch.device) -> Channels:
-    """All channels of a Ghost module's cheap convolution among all copies `parts` counts."""
-    return _channels(_copies(layout, parts), sum(parts[1:]), device)
+def cheap_channels(output: GhostOutput, groups: ChannelGroups, device: torch.device) -> Channels:
+    """All channels of a Ghost module's cheap convolution among all copies `groups` counts."""
+    return _channels(_copies(output, groups), sum(groups[1:]), device)
 
 
-def _copies(layout: GhostLayout, parts: Parts) -> list[int]:
+def _copies(output: GhostOutput, groups: ChannelGroups) -> list[int]:
     """The cheap copies of each primary channel, as positions among all copies."""
-    starts = list(accumulate(parts[1:], initial=0))
+    starts = list(accumulate(groups[1:], initial=0))
     return [
         starts[copy] + primary
-        for primary in range(layout.primary)
-        for copy in range(layout.ratio - 1)
+        for primary in range(output.primary)
+        for copy in range(output.ratio - 1)
     ]
 
 

@@ -14,14 +14,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from gnv2_nas.arch import Architecture, Envelope, GhostBlock, block_keys
+from gnv2_nas.arch import Architecture, GhostBlock, SupernetSpec, block_keys
 from gnv2_nas.graph.compatibility import check_tensors, tensor_infos
-from gnv2_nas.nn.interpreter import lowered, run_graph
+from gnv2_nas.nn.interpreter import cached_lower, run_graph
 from gnv2_nas.nn.layers import Classifier
 from gnv2_nas.nn.network import Network
 from gnv2_nas.nn.supernet.shared_blocks import SharedGhostBlock
 from gnv2_nas.nn.supernet.shared_layers import SharedBiasedConvolution, SharedConvolution
-from gnv2_nas.nn.supernet.slices import ALL, GhostLayout, first_channels, ghost_channels
+from gnv2_nas.nn.supernet.slices import ALL, GhostOutput, first_channels, ghost_channels
 
 
 class Supernet(nn.Module):
@@ -31,16 +31,18 @@ class Supernet(nn.Module):
     are measured for the network at hand (see `recalibration`).
     """
 
-    def __init__(self, envelope: Envelope) -> None:
+    def __init__(self, supernet_spec: SupernetSpec) -> None:
         super().__init__()
-        self.envelope = envelope
-        *read, last_parts = envelope.input_parts()
-        self.stem = SharedConvolution(3, sum(envelope.stem_parts), 3)
-        self.blocks = nn.ModuleList(map(SharedGhostBlock, read, envelope.slots))
-        self.last_parts = last_parts
-        self.last = SharedConvolution(sum(last_parts), envelope.conv_channels)
-        self.head = SharedBiasedConvolution(envelope.conv_channels, envelope.head_channels)
-        self.classifier = Classifier(envelope.head_channels, envelope.num_classes)
+        self.supernet_spec = supernet_spec
+        *read, last_groups = supernet_spec.input_groups()
+        self.stem = SharedConvolution(3, sum(supernet_spec.stem_groups), 3)
+        self.blocks = nn.ModuleList(map(SharedGhostBlock, read, supernet_spec.blocks))
+        self.last_groups = last_groups
+        self.last = SharedConvolution(sum(last_groups), supernet_spec.conv_channels)
+        self.head = SharedBiasedConvolution(
+            supernet_spec.conv_channels, supernet_spec.head_channels
+        )
+        self.classifier = Classifier(supernet_spec.head_channels, supernet_spec.num_classes)
 
     def tensors(self, arch: Architecture) -> dict[str, Tensor]:
         """The weights of `arch`: every key of its module's state dict but the running statistics.
@@ -50,19 +52,19 @@ class Supernet(nn.Module):
         Raises:
             InputError: the network is not inside the envelope; the message names the field.
         """
-        slots = self.envelope.slots_of(arch)
+        positions = self.supernet_spec.find_positions(arch)
         blocks = cast(tuple[GhostBlock, ...], arch.blocks)
         device = self.stem.weight.device
         *keys, last_key = block_keys(arch)
         # The first block adds its input to its output: like must meet like.
-        layout = GhostLayout(blocks[0].ghost2.ratio, arch.stem_channels)
-        stem = ghost_channels(layout, self.envelope.stem_parts, device)
+        output = GhostOutput(blocks[0].ghost2.ratio, arch.stem_channels)
+        stem = ghost_channels(output, self.supernet_spec.stem_groups, device)
         tensors = self.stem.tensors("conv_stem", "bn1", stem)
-        for key, block, slot in zip(keys, blocks, slots, strict=True):
-            tensors |= cast(SharedGhostBlock, self.blocks[slot]).tensors(key, block, layout)
-            layout = GhostLayout(block.ghost2.ratio, block.out_channels)
-        source = ghost_channels(layout, self.last_parts, device)
-        last = first_channels(arch.conv_channels, self.envelope.conv_channels)
+        for key, block, position in zip(keys, blocks, positions, strict=True):
+            tensors |= cast(SharedGhostBlock, self.blocks[position]).tensors(key, block, output)
+            output = GhostOutput(block.ghost2.ratio, block.out_channels)
+        source = ghost_channels(output, self.last_groups, device)
+        last = first_channels(arch.conv_channels, self.supernet_spec.conv_channels)
         tensors |= self.last.tensors(f"{last_key}.conv", f"{last_key}.bn1", last, source)
         tensors |= self.head.tensors("conv_head", ALL, last)
         tensors["classifier.weight"] = self.classifier.weight
@@ -77,7 +79,7 @@ class Supernet(nn.Module):
         Raises:
             InputError: the network is not inside the envelope.
         """
-        return run_graph(lowered(arch), self.tensors(arch), images, dropout=dropout)
+        return run_graph(cached_lower(arch), self.tensors(arch), images, dropout=dropout)
 
     def extract(self, arch: Architecture, statistics: Mapping[str, Tensor]) -> Network:
         """The plain module of `arch` with a copy of its weights, in evaluation mode.
@@ -91,7 +93,9 @@ class Supernet(nn.Module):
             CheckpointError: the statistics are those of another network.
         """
         values = {**self.tensors(arch), **statistics}
-        check_tensors(lowered(arch), tensor_infos(values), "the supernet with these statistics")
+        check_tensors(
+            cached_lower(arch), tensor_infos(values), "the supernet with these statistics"
+        )
         with torch.device("meta"):
             # No random weights are drawn that would be overwritten.
             model = Network(arch)

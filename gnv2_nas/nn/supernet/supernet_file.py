@@ -10,7 +10,7 @@ import torch
 from safetensors import torch as safetensors_torch
 from torch import Tensor
 
-from gnv2_nas.arch import Envelope
+from gnv2_nas.arch import SupernetSpec
 from gnv2_nas.checkpoints.contents import SUPERNET_KEY
 from gnv2_nas.checkpoints.metadata import SupernetRecord, read_supernet_record
 from gnv2_nas.errors import CheckpointError
@@ -54,7 +54,7 @@ def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecor
     """
     file, source = Path(path), repr(str(path))
     record = read_supernet_record(file)
-    supernet = _empty(record.envelope, source)
+    supernet = _empty(record.supernet_spec, source)
     try:
         tensors = safetensors_torch.load_file(file)
     except Exception as error:
@@ -65,11 +65,11 @@ def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecor
     return supernet, record
 
 
-def _empty(envelope: Envelope, source: str) -> Supernet:
+def _empty(supernet_spec: SupernetSpec, source: str) -> Supernet:
     """Without values: no random weights are drawn that would be overwritten."""
     try:
         with torch.device("meta"):
-            return Supernet(envelope)
+            return Supernet(supernet_spec)
     except Exception as error:
         raise CheckpointError(
             f"{source}: its envelope describes no supernet ({type(error).__name__})"

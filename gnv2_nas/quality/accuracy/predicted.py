@@ -31,7 +31,7 @@ class PredictedAccuracy:
             ESTIMATORS["predictor"],
             note=f"predicted accuracy, held-out error ±{error.mae:.2g} %",
             noise=_95 * error.rmse,
-            envelope=self.predictor.envelope,
+            supernet_spec=self.predictor.supernet_spec,
         )
 
     def score(self, arch: Architecture) -> float:

@@ -18,8 +18,8 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset
 from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices
 from gnv2_nas.errors import CheckpointError, DataError
-from gnv2_nas.nn import Network, folded, run_graph
-from gnv2_nas.nn.interpreter import lowered
+from gnv2_nas.nn import Network, fold_batch_norm, run_graph
+from gnv2_nas.nn.interpreter import cached_lower
 from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
 from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_space_matches
@@ -69,7 +69,7 @@ class SupernetAccuracy:
             InputError: the network is not inside the supernet; the message names the field.
         """
         tensors = self.supernet.tensors(arch)
-        graph, weights = folded(lowered(arch), tensors, self._statistics(arch, tensors))
+        graph, weights = fold_batch_norm(cached_lower(arch), tensors, self._statistics(arch, tensors))
         with torch.inference_mode():
             answers = [
                 run_graph(graph, weights, images).argmax(1)
@@ -127,7 +127,7 @@ def _info(record: SupernetRecord, dataset: Dataset, images: int) -> EstimatorInf
         ESTIMATORS["supernet"],
         note=note,
         noise=accuracy_noise(record.largest_accuracy, images),
-        envelope=record.envelope,
+        supernet_spec=record.supernet_spec,
     )
 
 

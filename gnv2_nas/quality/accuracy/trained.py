@@ -129,5 +129,7 @@ def _info(recipe: Recipe, dataset: Dataset, inherited: _Inherited | None) -> Est
         f"{start}; one below the median of networks no larger is stopped, with a lower score"
     )
     return msgspec.structs.replace(
-        ESTIMATORS["train"], note=note, envelope=inherited.info.envelope if inherited else None
+        ESTIMATORS["train"],
+        note=note,
+        supernet_spec=inherited.info.supernet_spec if inherited else None,
     )

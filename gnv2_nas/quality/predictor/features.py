@@ -19,8 +19,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.arch import DFC, Architecture, Envelope, GhostBlock, GhostModule, strided
-from gnv2_nas.arch.supernet_spec import stages_of
+from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, SupernetSpec, output_side
+from gnv2_nas.arch.supernet_spec import find_stages
 
 BLOCK_COLUMNS = (
     "present", "hidden_channels", "out_channels", "se_channels", "kernel", "ratio", "cheap_kernel",
@@ -41,52 +41,54 @@ _NO_ATTENTION = (0, 0, _NAN, _NAN, _NAN, _NAN, _NAN)
 Matrix = NDArray[np.float64]
 
 
-def column_names(envelope: Envelope) -> list[str]:
+def column_names(supernet_spec: SupernetSpec) -> list[str]:
     """Name of each column of `features`: "hidden_channels.block3", "kernel.mean", "macs"."""
-    places = [*(f"block{slot}" for slot in range(len(envelope.slots))), "mean"]
+    places = [*(f"block{position}" for position in range(len(supernet_spec.blocks))), "mean"]
     return [f"{name}.{place}" for place in places for name in BLOCK_COLUMNS] + [*NETWORK_COLUMNS]
 
 
-def features(architectures: Sequence[Architecture], envelope: Envelope) -> Matrix:
+def features(architectures: Sequence[Architecture], supernet_spec: SupernetSpec) -> Matrix:
     """One row a network, one column a feature; NaN for what a network does not have.
 
     Raises:
-        InputError: an architecture has other blocks than the envelope. One that merely has more
+        InputError: an architecture has other blocks than the supernet. One that merely has more
             channels or larger kernels is let through: checking that would take longer than the
             rest.
     """
     blocks: list[tuple[float, ...]] = []
     networks: list[tuple[float, ...]] = []
     rows: list[int] = []
-    slots: list[int] = []
+    positions: list[int] = []
     for row, arch in enumerate(architectures):
-        slots += _slots(arch, envelope)
+        positions += _positions(arch, supernet_spec)
         rows += [row] * len(arch.blocks)
         networks.append(_network(arch, blocks))
-    by_block = np.full((len(architectures), len(envelope.slots), len(BLOCK_COLUMNS)), np.nan)
+    by_block = np.full((len(architectures), len(supernet_spec.blocks), len(BLOCK_COLUMNS)), np.nan)
     by_block[:, :, 0] = 0
-    by_block[rows, slots] = _with_logarithms(np.array(blocks, dtype=np.float64))
+    by_block[rows, positions] = _with_logarithms(np.array(blocks, dtype=np.float64))
     flat = by_block.reshape(len(architectures), -1)
     return np.hstack([flat, _means(by_block), np.log2(np.array(networks, dtype=np.float64))])
 
 
-def _slots(arch: Architecture, envelope: Envelope) -> Sequence[int]:
-    """The slot of each block."""
-    sizes = [len(stage) for stage in stages_of(arch.blocks)]
-    layouts, mobile = envelope.layouts, arch.family == "mobilenetv3"
-    if len(sizes) != len(layouts) or not all(map(contains, layouts, sizes)) or mobile:
-        return envelope.slots_of(arch)  # raises, with the reason
-    return [slot for layout, size in zip(layouts, sizes, strict=True) for slot in layout[size]]
+def _positions(arch: Architecture, supernet_spec: SupernetSpec) -> Sequence[int]:
+    """The position of each block."""
+    depths = [len(stage) for stage in find_stages(arch.blocks)]
+    stages, mobile = supernet_spec.positions_by_depth, arch.family == "mobilenetv3"
+    if len(depths) != len(stages) or not all(map(contains, stages, depths)) or mobile:
+        return supernet_spec.find_positions(arch)  # raises, with the reason
+    return [
+        position for stage, depth in zip(stages, depths, strict=True) for position in stage[depth]
+    ]
 
 
 def _network(arch: Architecture, blocks: list[tuple[float, ...]]) -> tuple[float, ...]:
     """The columns of a network; those of its blocks are appended to `blocks`."""
-    side, channels = strided(arch.resolution, 2), arch.stem_channels
+    side, channels = output_side(arch.resolution, 2), arch.stem_channels
     macs = params = 0.0
     for block in cast(tuple[GhostBlock, ...], arch.blocks):
         blocks.append(_block(block))
         params, macs = _add(params, macs, block.ghost1, channels * block.hidden_channels, side)
-        side, channels = strided(side, block.stride), block.out_channels
+        side, channels = output_side(side, block.stride), block.out_channels
         params, macs = _add(params, macs, block.ghost2, block.hidden_channels * channels, side)
     last = channels * arch.conv_channels
     return (

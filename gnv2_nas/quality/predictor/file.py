@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from gnv2_nas.arch import Envelope
+from gnv2_nas.arch import SupernetSpec
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.quality.predictor.features import column_names
@@ -26,7 +26,7 @@ class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas accuracy predictor", ta
     errors: tuple[HeldOutError, ...]
     columns: list[str]
     """Names of the features; a file with others was written by another version."""
-    envelope: Envelope
+    supernet_spec: SupernetSpec = msgspec.field(name="envelope")
     ridge: RidgeRecord
 
 
@@ -43,8 +43,8 @@ def save_predictor(predictor: Predictor, path: Path) -> None:
         source=predictor.source,
         networks=predictor.networks,
         errors=predictor.errors,
-        columns=column_names(predictor.envelope),
-        envelope=predictor.envelope,
+        columns=column_names(predictor.supernet_spec),
+        supernet_spec=predictor.supernet_spec,
         ridge=RidgeRecord.of(predictor.ridge),
     )
     write_atomically(path, msgspec.json.encode(record) + b"\n")
@@ -57,14 +57,14 @@ def load_predictor(path: Path) -> Predictor:
         CheckpointError: not a predictor, of another version, or damaged.
     """
     record = read_record(path, _Record, _WHAT, CheckpointError)
-    if record.columns != column_names(record.envelope) or not record.errors:
+    if record.columns != column_names(record.supernet_spec) or not record.errors:
         raise CheckpointError(
             f"{path}: a predictor of other features, from another version of gnv2-nas; fit it again"
         )
     return Predictor(
         space=record.space,
         space_hash=record.space_hash,
-        envelope=record.envelope,
+        supernet_spec=record.supernet_spec,
         ridge=stored_ridge(path, record.ridge, len(record.columns), CheckpointError),
         source=record.source,
         networks=record.networks,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from gnv2_nas.arch import Architecture, Envelope
+from gnv2_nas.arch import Architecture, SupernetSpec
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import count
 from gnv2_nas.quality.predictor.features import features
@@ -95,12 +95,12 @@ class Predictor:
     """A fitted predictor; `predictor_file` writes and reads it."""
 
     def __init__(
-        self, space: str, space_hash: str, envelope: Envelope, ridge: Ridge, source: str,
+        self, space: str, space_hash: str, supernet_spec: SupernetSpec, ridge: Ridge, source: str,
         networks: int, errors: tuple[HeldOutError, ...],
     ) -> None:  # fmt: skip
         self.space = space
         self.space_hash = space_hash
-        self.envelope = envelope
+        self.supernet_spec = supernet_spec
         self.ridge = ridge
         self.source = source
         """Where the accuracies came from: "supernet:supernet.safetensors"."""
@@ -120,7 +120,7 @@ class Predictor:
         Raises:
             InputError: a network does not fit the space that the predictor was fitted to.
         """
-        logits, spread = self.ridge.predict(features(architectures, self.envelope))
+        logits, spread = self.ridge.predict(features(architectures, self.supernet_spec))
         accuracies = _per_cent(logits)
         return accuracies, spread * accuracies * (100 - accuracies) / 100
 
@@ -141,12 +141,12 @@ def fit_predictor(
             f"a predictor needs at least {MIN_FITTED_NETWORKS} evaluated networks, but got "
             f"{len(architectures)}; evaluate more"
         )
-    rows = features(architectures, space.envelope)
+    rows = features(architectures, space.supernet_spec)
     outcomes = np.asarray(accuracies, dtype=np.float64)
     return Predictor(
         space=space.name,
         space_hash=space.content_hash,
-        envelope=space.envelope,
+        supernet_spec=space.supernet_spec,
         ridge=fit_ridge(rows, _logits(outcomes)),
         source=source,
         networks=len(architectures),

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from markupsafe import Markup
 
-from gnv2_nas.commands import command
+from gnv2_nas.commands import format_command
 from gnv2_nas.quality.trust.panel import BASELINE, BETTER, TrustPanel, verdict
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.report.rendering import figure_json
@@ -94,4 +94,4 @@ def _command(record: StudyRecord) -> str:
         options.append(("--supernet", spec.file))
     elif record.quality_info.is_accuracy:
         options.append(("--quality", settings.quality))
-    return command("quality check", options=options)
+    return format_command("quality check", options=options)

@@ -84,7 +84,7 @@ class GraphKnowledge:
         costs = latency_features(graphs)
         if not self._has_blocks:
             return costs
-        return np.hstack([costs, block_features(networks, self._space.envelope)])
+        return np.hstack([costs, block_features(networks, self._space.supernet_spec)])
 
 
 def _mean_and_spread(rows: Matrix) -> tuple[Vector, Vector]:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from gnv2_nas.commands import command_line
+from gnv2_nas.commands import join_command
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -203,7 +203,7 @@ def mask_command(command: str) -> str:
     except ValueError:
         return re.sub(r"://\S*", f"://{MASK}", command)
     shown = [_mask_word(before, word) for before, word in zip(["", *words], words, strict=False)]
-    return command if shown == words else command_line(shown)
+    return command if shown == words else join_command(shown)
 
 
 def _mask_word(before: str, word: str) -> str:

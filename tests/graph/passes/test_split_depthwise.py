@@ -7,14 +7,14 @@ from hypothesis import given, settings
 
 from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, preset
 from gnv2_nas.graph import Graph, lower
-from gnv2_nas.graph.passes.split_depthwise import plain_depthwise
+from gnv2_nas.graph.passes.split_depthwise import split_depthwise
 from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.graph.weights import TimingWeights
 from tests.strategies import architectures
 
 
 def plain(arch: Architecture) -> Graph:
-    return plain_depthwise(lower(arch), TimingWeights())[0]
+    return split_depthwise(lower(arch), TimingWeights())[0]
 
 
 def multiplied(graph: Graph) -> list[str]:
@@ -33,7 +33,7 @@ def blocks_of(*ratios: int) -> Architecture:
 def test_nothing_changes_where_nothing_is_multiplied() -> None:
     for name in ("ghostnetv2-1.0", "mobilenetv3-large-1.0"):
         graph = lower(preset(name))
-        assert plain_depthwise(graph, TimingWeights())[0] == graph
+        assert split_depthwise(graph, TimingWeights())[0] == graph
 
 
 def test_every_multiplied_convolution_is_split_and_nothing_is_cut() -> None:
@@ -54,7 +54,7 @@ def test_maps_in_different_orders_are_not_added() -> None:
 @settings(max_examples=50, deadline=None)
 @given(architectures())
 def test_shapes_and_weights_go_together(arch: Architecture) -> None:
-    graph, weights = plain_depthwise(lower(arch), TimingWeights())
+    graph, weights = split_depthwise(lower(arch), TimingWeights())
     assert len({op.name for op in graph.ops}) == len(graph.ops)
     assert graph.output.shape == (arch.num_classes, 1, 1)
     for op in graph.ops:
@@ -66,7 +66,7 @@ def test_shapes_and_weights_go_together(arch: Architecture) -> None:
         elif op.kind in ("add", "mul"):
             assert set(read) == {op.shape[0]}
         if op.weight:
-            kernel, bias = weights.folded(op)
+            kernel, bias = weights.fold(op)
             assert kernel.shape == kernel_shape(op)
             assert bias.shape == op.shape[:1]
             assert np.isfinite(kernel).all()

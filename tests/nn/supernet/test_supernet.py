@@ -56,7 +56,7 @@ def test_taken_out_it_gives_the_same_logits(arch: Architecture) -> None:
 @given(narrow_networks())
 def test_every_weight_of_a_network_is_a_shared_weight_of_its_own(arch: Architecture) -> None:
     """No shared weight serves twice in one network: as many get a gradient as the network has."""
-    supernet = Supernet(narrow_space().envelope)
+    supernet = Supernet(narrow_space().supernet_spec)
     tensors = supernet.tensors(arch)
     total: Tensor = sum(tensor.sum() for tensor in tensors.values())  # type: ignore[assignment]
     total.backward()
@@ -109,8 +109,8 @@ def test_what_two_networks_share_is_the_same_channel(
 def known_channels(arch: Architecture) -> dict[tuple[int, str, int, int], float]:
     """(slot, tensor, primary channel, copy or -1) → its value for that channel."""
     tensors, found = SUPERNET.tensors(arch), {}
-    slots = narrow_space().envelope.slots_of(arch)
-    for slot, key, block in zip(slots, block_keys(arch), arch.blocks, strict=False):
+    positions = narrow_space().supernet_spec.find_positions(arch)
+    for position, key, block in zip(positions, block_keys(arch), arch.blocks, strict=False):
         assert isinstance(block, GhostBlock)
         places = [(name, block.hidden_channels, block.ghost1.ratio) for name in HIDDEN]
         places += [(name, block.out_channels, block.ghost2.ratio) for name in OUT]
@@ -120,7 +120,7 @@ def known_channels(arch: Architecture) -> dict[tuple[int, str, int, int], float]
             tensor = tensors[f"{key}.{name}"]
             values = tensor[0].flatten().tolist() if name.endswith("weight") else tensor.tolist()
             for (primary, copy), value in zip(identities(channels, ratio), values, strict=True):
-                found[slot, name, primary, copy] = value
+                found[position, name, primary, copy] = value
     return found
 
 
@@ -137,12 +137,14 @@ def test_cheap_filters_belong_to_their_channel(one: Architecture, other: Archite
     found = []
     for arch in (one, other):
         tensors, filters = SUPERNET.tensors(arch), {}
-        slots = narrow_space().envelope.slots_of(arch)
-        for slot, key, block in zip(slots, block_keys(arch), arch.blocks, strict=False):
+        positions = narrow_space().supernet_spec.find_positions(arch)
+        for position, key, block in zip(positions, block_keys(arch), arch.blocks, strict=False):
             assert isinstance(block, GhostBlock)
             copies = block.ghost1.ratio - 1
             norm = tensors[f"{key}.ghost1.cheap_operation.1.bias"].tolist()
-            filters |= {(slot, *divmod(place, copies)): value for place, value in enumerate(norm)}
+            filters |= {
+                (position, *divmod(place, copies)): value for place, value in enumerate(norm)
+            }
         found.append(filters)
     common = found[0].keys() & found[1].keys()
     assert common
@@ -166,7 +168,7 @@ def test_the_stem_adds_like_to_like() -> None:
 
 def test_small_kernels_are_the_centre_of_large_ones_until_trained() -> None:
     space = narrow_space()
-    supernet = Supernet(space.envelope)
+    supernet = Supernet(space.supernet_spec)
     key = "blocks.1.0.conv_dw.weight"
     small, large = (space.decode(space.largest() | {"kernel.block1": kernel}) for kernel in (3, 5))
     centre = supernet.tensors(large)[key][:, :, 1:4, 1:4]
@@ -181,7 +183,7 @@ def test_small_kernels_are_the_centre_of_large_ones_until_trained() -> None:
 def test_built_in_spaces(name: str) -> None:
     space = load_space(name)
     with torch.device("meta"):
-        supernet = Supernet(space.envelope)
+        supernet = Supernet(space.supernet_spec)
     rng = random.Random(0)
     for arch in (space.decode(space.largest()), *(space.sample(rng) for _ in range(5))):
         shapes = expected_shapes(lower(arch))
@@ -191,7 +193,7 @@ def test_built_in_spaces(name: str) -> None:
 
 def test_the_largest_network_shares_without_a_copy() -> None:
     space = load_space("tiny").with_classes(3)
-    supernet = Supernet(space.envelope)
+    supernet = Supernet(space.supernet_spec)
     tensors = supernet.tensors(space.decode(space.largest() | {"divisor": 16}))
     own = {parameter.data_ptr() for parameter in supernet.parameters()}
     assert tensors["classifier.weight"].data_ptr() in own

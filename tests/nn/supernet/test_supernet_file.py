@@ -24,7 +24,7 @@ SPACE = narrow_space()
 RECORD = SupernetRecord(
     space=SPACE.name,
     space_hash=SPACE.content_hash,
-    envelope=SPACE.envelope,
+    supernet_spec=SPACE.supernet_spec,
     preprocessing=Preprocessing((0.5, 0.5, 0.5), (0.2, 0.2, 0.2), tuple("abcde")),
     data="letters",
     data_hash="0123456789ab",
@@ -97,13 +97,15 @@ def damaged_record(file: Path) -> None:
 
 
 def wider_record(file: Path) -> None:
-    envelope = replace(SPACE.envelope, head_channels=SPACE.envelope.head_channels + 1)
-    save_supernet(fresh_supernet(), replace(RECORD, envelope=envelope), file)
+    supernet_spec = replace(
+        SPACE.supernet_spec, head_channels=SPACE.supernet_spec.head_channels + 1
+    )
+    save_supernet(fresh_supernet(), replace(RECORD, supernet_spec=supernet_spec), file)
 
 
 def impossible_record(file: Path) -> None:
-    envelope = replace(SPACE.envelope, layouts=({1: (99,)},))
-    save_supernet(fresh_supernet(), replace(RECORD, envelope=envelope), file)
+    supernet_spec = replace(SPACE.supernet_spec, positions_by_depth=({1: (99,)},))
+    save_supernet(fresh_supernet(), replace(RECORD, supernet_spec=supernet_spec), file)
 
 
 def another_key(file: Path) -> None:

@@ -30,11 +30,11 @@ def save_untrained(path: Path, seed: int) -> None:
     space, data = small_space(), digits()
     torch.manual_seed(seed)
     record = SupernetRecord(
-        space=space.name, space_hash=space.content_hash, envelope=space.envelope,
+        space=space.name, space_hash=space.content_hash, supernet_spec=space.supernet_spec,
         preprocessing=data.preprocessing, data=data.name, data_hash=data.content_hash,
         steps=1, seconds=0.0, largest_accuracy=0.1, smallest_accuracy=0.1,
     )  # fmt: skip
-    save_supernet(Supernet(space.envelope), record, path)
+    save_supernet(Supernet(space.supernet_spec), record, path)
 
 
 def fitted(spec: str, folder: Path, told: list[float] | None = None) -> Predictor:

@@ -58,8 +58,8 @@ def test_the_random_line_ends_where_the_search_left_the_design() -> None:
 
 
 def test_the_level_is_dotted_to_the_end() -> None:
-    dotted = [one for one in convergence_figure(info_of()).data if one.line.dash == "dot"]
-    assert [list(one.x) for one in dotted] == [[STOCK + DESIGN, len(RECORD.candidates)]]
+    format_key_path = [one for one in convergence_figure(info_of()).data if one.line.dash == "dot"]
+    assert [list(one.x) for one in format_key_path] == [[STOCK + DESIGN, len(RECORD.candidates)]]
 
 
 @pytest.mark.parametrize("origin", ["random", "model", ""])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
-from gnv2_nas.commands import command_line
+from gnv2_nas.commands import join_command
 from gnv2_nas.errors import Gnv2NasError, StorageError
 from gnv2_nas.report import write_report
 from gnv2_nas.search.storage import format as attributes
@@ -71,7 +71,7 @@ KNOWN = (
 @pytest.mark.parametrize("url", KNOWN)
 def test_known_forms_are_masked(url):
     assert SECRET not in mask_url(url)
-    command = command_line(["gnv2-nas", "search", f"--storage={url}"])
+    command = join_command(["gnv2-nas", "search", f"--storage={url}"])
     assert SECRET not in mask_command(command)
 
 
@@ -83,7 +83,7 @@ def test_a_url_is_shown_without_its_secrets(url):
     assert SECRET not in shown
     assert mask_url(shown) == shown
     for words in (["--storage", url], [f"--storage={url}"]):
-        assert SECRET not in mask_command(command_line(["gnv2-nas", "search", *words]))
+        assert SECRET not in mask_command(join_command(["gnv2-nas", "search", *words]))
 
 
 @settings(max_examples=60, deadline=None)
@@ -140,7 +140,7 @@ def test_no_secret_reaches_a_study_or_its_reports(folder, url):
     """Also those that an older version kept in the command of a study."""
     store = opened("sqlite:///studies.db")
     append(store, 0, 1)
-    command = command_line(["gnv2-nas", "search", "--storage", url])
+    command = join_command(["gnv2-nas", "search", "--storage", url])
     with store._access.writing() as transaction:
         kept = transaction.attributes()[attributes.PROVENANCE] | {"command": command}
         transaction.set_attribute(attributes.PROVENANCE, kept)
