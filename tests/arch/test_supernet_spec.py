@@ -1,4 +1,4 @@
-"""What does not fit an envelope is refused, and the message names it."""
+"""What does not fit a supernet is refused, and the message names it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def changed(index: int, **values: Any) -> Architecture:
     return ARCH.replace(blocks=tuple(blocks))
 
 
-def test_what_fits_gets_its_slots() -> None:
+def test_what_fits_gets_its_positions() -> None:
     assert SPEC.find_positions(ARCH) == (0, 1, 2)
     assert SPEC.find_positions(ARCH.replace(blocks=ARCH.blocks[:2], resolution=32)) == (0, 1)
 
@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_named(arch: Architecture, message: str) -> None:
     assert str(raised.value) == message
 
 
-def test_canonical_clipping_never_leaves_the_envelope() -> None:
+def test_canonical_clipping_never_leaves_the_supernet() -> None:
     """A ratio above the channels is lowered to their number, which no gene chose."""
     four = replace(PLAIN, ratios=(4,))
     blocks = (replace(SPEC.blocks[0], ghost1=four, ghost2=replace(four, ratios=(2, 4))),)
@@ -124,15 +124,15 @@ def test_canonical_clipping_never_leaves_the_envelope() -> None:
     assert supernet_spec.find_positions(arch) == (0,)
 
 
-def test_parts_hold_every_ratio() -> None:
+def test_groups_hold_every_ratio() -> None:
     assert group_channels(10, (2,)) == (5, 5)
     assert group_channels(9, (2, 3, 4)) == (5, 5, 3, 3)
     assert group_channels(12, (4,)) == (3, 3, 3, 3)
 
 
-def test_a_slot_may_read_what_any_block_before_it_writes() -> None:
+def test_a_position_may_read_what_any_block_before_it_writes() -> None:
     assert SPEC.stem_groups == (8, 8, 6)
-    # Slot 1 reads slot 0, slot 2 reads slot 1; the last convolution reads either.
+    # Position 1 reads position 0, position 2 reads position 1; the last convolution reads either.
     assert SPEC.input_groups() == [(8, 8, 6), (8, 8, 6), (12, 12), (12, 12)]
     skipping = replace(SPEC, positions_by_depth=({1: (0,)}, {1: (1,), 2: (1, 2), 3: (1, 2, 2)}))
     assert skipping.input_groups()[2] == (12, 12)
@@ -140,5 +140,5 @@ def test_a_slot_may_read_what_any_block_before_it_writes() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", '{"stem_channels": 3}', SPEC.to_json()[:-1]])
 def test_damaged_json(text: str) -> None:
-    with pytest.raises(InputError, match="not an envelope in JSON"):
+    with pytest.raises(InputError, match="not a supernet specification in JSON"):
         SupernetSpec.from_json(text)

@@ -1,4 +1,4 @@
-"""The envelope of a space: as large as its networks, and no larger."""
+"""The supernet of a space: as large as its networks, and no larger."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ space_of_name = cache(load_space)
 def test_every_network_fits(name: str, rng: random.Random) -> None:
     space = space_of_name(name)
     arch = space.sample(rng)
-    slots = space.supernet_spec.find_positions(arch)
-    assert len(slots) == len(arch.blocks)
-    assert list(slots) == sorted(set(slots))
+    positions = space.supernet_spec.find_positions(arch)
+    assert len(positions) == len(arch.blocks)
+    assert list(positions) == sorted(set(positions))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -73,24 +73,24 @@ def test_every_limit_is_reached_by_a_network(space_of, name: str) -> None:
         channels = arch.stem_channels
         most["stem_channels"] = max(most["stem_channels"], channels)
         most["conv_channels"] = max(most["conv_channels"], arch.conv_channels)
-        for slot, block in zip(supernet_spec.find_positions(arch), arch.blocks, strict=True):
+        for position, block in zip(supernet_spec.find_positions(arch), arch.blocks, strict=True):
             for field, value in values_of(block, channels).items():
-                most[slot, field] = max(most[slot, field], value)
+                most[position, field] = max(most[position, field], value)
             channels = block.out_channels
     assert (supernet_spec.stem_channels, supernet_spec.conv_channels) == (
         most.pop("stem_channels"),
         most.pop("conv_channels"),
     )
-    for index, slot in enumerate(supernet_spec.blocks):
+    for index, spec in enumerate(supernet_spec.blocks):
         limits = {
-            "hidden_channels": slot.hidden_channels,
-            "out_channels": slot.out_channels,
-            "se_channels": slot.se_channels,
-            "projects": slot.projects,
-            "ghost1.ratio": slot.ghost1.ratios[-1],
-            "ghost1.cheap_kernel": slot.ghost1.cheap_kernel,
-            "ghost1.dfc.kernel_h": slot.ghost1.dfc_kernel_h,
-            "ghost2.dfc.kernel_h": slot.ghost2.dfc_kernel_h,
+            "hidden_channels": spec.hidden_channels,
+            "out_channels": spec.out_channels,
+            "se_channels": spec.se_channels,
+            "projects": spec.projects,
+            "ghost1.ratio": spec.ghost1.ratios[-1],
+            "ghost1.cheap_kernel": spec.ghost1.cheap_kernel,
+            "ghost1.dfc.kernel_h": spec.ghost1.dfc_kernel_h,
+            "ghost2.dfc.kernel_h": spec.ghost2.dfc_kernel_h,
         }
         assert limits == {field: most[index, field] for field in limits}
 

@@ -65,7 +65,7 @@ def test_a_single_image_has_no_variance_and_is_left_out() -> None:
 
 
 def test_leaving_it_out_is_caught() -> None:
-    """With the statistics of the largest network a smaller one of the same slots is ruined, and
+    """With the statistics of the largest network a smaller one of the same positions is ruined, and
     recalibrated ones give back the logits it has by the statistics of the batch itself."""
     space, supernet = narrow_space(), fresh_supernet()
     params = space.largest()

@@ -118,7 +118,7 @@ def test_a_file_is_the_same_predictor(predictor, file):
     others = sampled(20, 6)
     again = load_predictor(file)
     assert np.array_equal(again.predict(others), predictor.predict(others))
-    for field in ("space", "space_hash", "envelope", "source", "networks", "errors"):
+    for field in ("space", "space_hash", "supernet_spec", "source", "networks", "errors"):
         assert getattr(again, field) == getattr(predictor, field)
 
 
