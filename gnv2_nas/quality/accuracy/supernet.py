@@ -69,7 +69,9 @@ class SupernetAccuracy:
             InputError: the network is not inside the supernet; the message names the field.
         """
         tensors = self.supernet.tensors(arch)
-        graph, weights = fold_batch_norm(cached_lower(arch), tensors, self._statistics(arch, tensors))
+        graph, weights = fold_batch_norm(
+            cached_lower(arch), tensors, self._statistics(arch, tensors)
+        )
         with torch.inference_mode():
             answers = [
                 run_graph(graph, weights, images).argmax(1)
