@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 import plotly.graph_objects as go
 
-from gnv2_nas.report.figures.traces import DIM, FRONT, KNEE, STOCK
+from gnv2_nas.report.figures.theme import (
+    DIM,
+    FRONT,
+    KNEE,
+    STOCK,
+    empty_figure,
+    error_bars,
+    line_label,
+)
 from gnv2_nas.report.rendering import figure_json, render
 from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.training.history import TrainingPoint
@@ -36,19 +44,17 @@ def curve_page(training: Training, history: Sequence[TrainingPoint]) -> str:
     evaluated = [point for point in history if point.accuracy is not None]
     values: dict[str, Any] = {
         "training": training,
-        "loss_figure": figure_json(_loss_figure(history)) if history else None,
-        "accuracy_figure": figure_json(_accuracy_figure(training, evaluated))
-        if evaluated
-        else None,
+        "loss_figure": figure_json(loss_figure(history)) if history else None,
+        "accuracy_figure": figure_json(accuracy_figure(training, evaluated)) if evaluated else None,
         "notes": [(point.step, point.note) for point in history if point.note],
     }
     return render("curve.html", values)
 
 
-def _loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
+def loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
     """Loss to the left, learning rate to the right."""
     steps = [point.step for point in history]
-    figure = _empty("loss on training images")
+    figure = _step_figure("loss on training images")
     figure.add_trace(
         go.Scatter(
             x=steps, y=[_short(point.learning_rate) for point in history], name="learning rate",
@@ -63,17 +69,16 @@ def _loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(
         yaxis2={
-            "title": {"text": "learning rate", "standoff": 10}, "overlaying": "y", "side": "right",
-            "showgrid": False, "zeroline": False, "rangemode": "tozero", "automargin": True,
-            "tickmode": "auto", "nticks": 6,
+            "title": {"text": "learning rate"}, "overlaying": "y", "side": "right",
+            "showgrid": False, "rangemode": "tozero", "tickmode": "auto", "nticks": 6,
         }
     )  # fmt: skip
     return figure
 
 
-def _accuracy_figure(training: Training, evaluated: Sequence[TrainingPoint]) -> go.Figure:
+def accuracy_figure(training: Training, evaluated: Sequence[TrainingPoint]) -> go.Figure:
     """Held-out accuracy in per cent with its 95% interval; a supernet has two networks."""
-    figure = _empty("held-out accuracy, %")
+    figure = _step_figure("held-out accuracy, %")
     name = "largest network" if training.supernet else "accuracy"
     curves = [(name, FRONT, [(point.step, point.accuracy) for point in evaluated])]
     if training.supernet:
@@ -83,11 +88,8 @@ def _accuracy_figure(training: Training, evaluated: Sequence[TrainingPoint]) -> 
         known = [(step, share) for step, share in points if share is not None]
         if known:
             figure.add_trace(_curve(label, color, known, training.held_out))
-    figure.add_hline(
-        y=100 * training.chance, line={"color": KNEE, "width": 1.2, "dash": "dash"},
-        annotation_text="always the largest class", annotation_position="top left",
-        annotation_font={"color": KNEE, "size": 12},
-    )  # fmt: skip
+    chance = line_label("always the largest class", KNEE, "top left")
+    figure.add_hline(100 * training.chance, **chance)
     return figure
 
 
@@ -101,26 +103,16 @@ def _curve(name: str, color: str, known: Sequence[tuple[int, float]], held_out: 
         mode="lines+markers",
         line={"color": color, "width": 2},
         marker={"size": 7},
-        error_y={
-            "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": DIM,
-            "array": [_short(100 * max(high - share, 0)) for (_, share), (_, high) in pairs],
-            "arrayminus": [_short(100 * max(share - low, 0)) for (_, share), (low, _) in pairs],
-        },
-    )  # fmt: skip
+        error_y=error_bars(
+            [_short(100 * max(share - low, 0)) for (_, share), (low, _) in pairs],
+            [_short(100 * max(high - share, 0)) for (_, share), (_, high) in pairs],
+        ),
+    )
 
 
-def _empty(y_title: str) -> go.Figure:
-    axis = {"zeroline": False, "showline": True, "ticks": "outside", "automargin": True}
-    return go.Figure(
-        layout={
-            "template": "none", "height": 400, "hovermode": "x unified",
-            "xaxis": {**axis, "title": {"text": "step", "standoff": 10}},
-            "yaxis": {**axis, "title": {"text": y_title, "standoff": 10}},
-            "margin": {"l": 64, "r": 64, "t": 8, "b": 56},
-            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-            "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
-        }
-    )  # fmt: skip
+def _step_figure(y_title: str) -> go.Figure:
+    figure = empty_figure("step", y_title, height=400)
+    return figure.update_layout(hovermode="x unified", margin_r=64)
 
 
 def _short(value: float) -> float:

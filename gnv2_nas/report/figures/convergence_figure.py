@@ -3,14 +3,12 @@ draws."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from gnv2_nas.report.figures.traces import DIM, FRONT
+from gnv2_nas.report.figures.theme import DIM, FRONT, empty_figure
 from gnv2_nas.search.analysis.convergence import (
     PATIENCE,
     ExpectedGain,
@@ -135,7 +133,7 @@ def convergence_sentences(info: ConvergenceInfo) -> list[str]:
 
 def convergence_figure(info: ConvergenceInfo) -> go.Figure:
     """A staircase of the search; the random design in grey, dotted after its end."""
-    figure = go.Figure(layout=_layout())
+    figure = empty_figure("networks evaluated, stock included", "hypervolume", height=340)
     if info.random is not None:
         for trace in _random_traces(info.random, info.evaluated):
             figure.add_trace(trace)
@@ -172,18 +170,3 @@ def _random_traces(random: RandomLine, evaluated: int) -> list[go.Scatter]:
             legendgroup="random",
         ),
     ]  # fmt: skip
-
-
-def _layout() -> dict[str, Any]:
-    axis = {"zeroline": False, "showline": True, "ticks": "outside", "automargin": True}
-    return {
-        "template": "none",
-        "height": 340,
-        "hovermode": "closest",
-        "xaxis": {**axis, "title": {"text": "networks evaluated, stock included", "standoff": 10}},
-        "yaxis": {**axis, "title": {"text": "hypervolume", "standoff": 10}},
-        "margin": {"l": 64, "r": 16, "t": 8, "b": 56},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-    }

@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 
-from gnv2_nas.report.figures import traces
+from gnv2_nas.report.figures import theme, traces
 from gnv2_nas.report.figures.axis_ranges import (
     AxisRange,
     find_axis_ranges,
@@ -18,7 +18,12 @@ from gnv2_nas.report.figures.axis_ranges import (
     place_labels,
     stretch,
 )
-from gnv2_nas.report.figures.points import PointGroups, group_points, to_axis_units
+from gnv2_nas.report.figures.points import (
+    PointGroups,
+    axis_titles,
+    group_points,
+    to_axis_units,
+)
 from gnv2_nas.report.wording import best_word
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord
@@ -168,7 +173,7 @@ def _place(
 def front_figure(info: FrontInfo) -> go.Figure:
     """The interactive scatter; colours of text and grid are the page's."""
     groups = info.groups
-    figure = traces.empty_figure(info.x, info.y)
+    figure = theme.empty_figure(*axis_titles(info.x, info.y), height=520)
     figure.add_trace(traces.infeasible(groups.infeasible))
     figure.add_trace(traces.dominated(groups.dominated))
     if info.staircase[0]:
@@ -183,19 +188,11 @@ def front_figure(info: FrontInfo) -> go.Figure:
     if info.knee is not None:
         figure.add_trace(traces.knee(*info.knee, info.knee_name))
     for line in info.budgets:
-        _add_budget(figure, line)
+        text = f"budget {html.escape(line.text)}"
+        if line.axis == "x":
+            figure.add_vline(line.value, **theme.line_label(text, theme.BUDGET, "bottom left"))
+        else:
+            figure.add_hline(line.value, **theme.line_label(text, theme.BUDGET, "top left"))
     figure.update_xaxes(range=info.x_range)
     figure.update_yaxes(range=info.y_range)
     return figure
-
-
-def _add_budget(figure: go.Figure, line: BudgetLine) -> None:
-    style = {"line": {"color": traces.BUDGET, "width": 1.5, "dash": "dash"}}
-    label = {
-        "annotation_text": f"budget {html.escape(line.text)}",
-        "annotation_font": {"color": traces.BUDGET, "size": 12},
-    }
-    if line.axis == "x":
-        figure.add_vline(x=line.value, annotation_position="bottom left", **style, **label)
-    else:
-        figure.add_hline(y=line.value, annotation_position="top left", **style, **label)

@@ -76,6 +76,11 @@ def group_points(record: StudyRecord, frame: pd.DataFrame, x: Metric, y: Metric)
     )
 
 
+def axis_titles(x: Metric, y: Metric) -> tuple[str, str]:
+    """Titles of both axes, as plotly markup."""
+    return html.escape(x.axis_title, quote=False), html.escape(y.axis_title, quote=False)
+
+
 def to_axis_units(frame: pd.DataFrame, axis: Metric, suffix: str = "") -> pd.Series:
     """A column in the unit of its axis."""
     series: pd.Series = frame[suffix or axis.column] / axis.scale

@@ -8,9 +8,9 @@ import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 
-from gnv2_nas.report.figures import traces
+from gnv2_nas.report.figures import theme, traces
 from gnv2_nas.report.figures.axis_ranges import find_axis_ranges, place_labels
-from gnv2_nas.report.figures.points import PointGroups, group_points
+from gnv2_nas.report.figures.points import PointGroups, axis_titles, group_points
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.study.metrics import Metric, get_metric
 from gnv2_nas.search.study.records import Candidate, StudyRecord
@@ -105,7 +105,7 @@ def _of_accuracy(tau: float) -> str:
 def size_figure(info: SizeInfo) -> go.Figure:
     """Score against parameter count, in the groups of the front's figure."""
     groups = info.groups
-    figure = traces.empty_figure(info.x, info.y)
+    figure = theme.empty_figure(*axis_titles(info.x, info.y), height=400)
     figure.add_trace(traces.infeasible(groups.infeasible))
     figure.add_trace(traces.dominated(groups.dominated))
     figure.add_trace(traces.front(groups.front))
@@ -114,5 +114,4 @@ def size_figure(info: SizeInfo) -> go.Figure:
     figure.add_trace(traces.stock(groups.stock, labels))
     figure.update_xaxes(range=x_range)
     figure.update_yaxes(range=y_range)
-    figure.update_layout(height=400)
     return figure

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import plotly.graph_objects as go
 
 from gnv2_nas.quality.trust.panel import BASELINE, TrustPanel
-from gnv2_nas.report.figures.traces import DIM, FRONT, STOCK
+from gnv2_nas.report.figures.theme import (
+    DIM,
+    FRONT,
+    STOCK,
+    empty_figure,
+    error_bars,
+    line_label,
+)
 from gnv2_nas.stats.rank_agreement import RankAgreement
 
 _BETWEEN = 0.16
@@ -59,16 +65,18 @@ def _rank(line: TrustLine) -> float:
 def trust_figure(info: TrustInfo) -> go.Figure:
     """τ to the right; filled in band, open overall."""
     rows = len(info.lines)
-    figure = go.Figure(layout=_layout(info.lines))
+    figure = empty_figure("Kendall τ with trained accuracy", "", height=110 + 38 * rows)
+    figure.update_layout(
+        margin_t=24,
+        xaxis={"range": [_find_lowest(info.lines) - 0.04, 1.02], "zeroline": True,
+               "zerolinecolor": DIM},
+        yaxis={"range": (rows - 0.5, -0.5), "showgrid": False, "tickvals": list(range(rows)),
+               "ticktext": [_label(line) for line in info.lines]},
+    )  # fmt: skip
     figure.add_trace(_intervals(info.lines, "overall", "circle-open", _BETWEEN))
     figure.add_trace(_intervals(info.lines, "band", "circle", -_BETWEEN))
     if info.baseline is not None:
-        figure.add_vline(
-            x=info.baseline, line={"color": STOCK, "width": 1.2, "dash": "dash"},
-            annotation_text="parameters", annotation_position="top",
-            annotation_font={"color": STOCK, "size": 12},
-        )  # fmt: skip
-    figure.update_yaxes(range=(rows - 0.5, -0.5))
+        figure.add_vline(info.baseline, **line_label("parameters", STOCK, "top"))
     return figure
 
 
@@ -89,36 +97,14 @@ def _intervals(lines: Sequence[TrustLine], which: str, symbol: str, shift: float
             for _, line, agreement in known
         ],
         hoverinfo="text",
-        error_x={
-            "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": DIM,
-            "array": [round(agreement.high - agreement.tau, 3) for _, _, agreement in known],
-            "arrayminus": [round(agreement.tau - agreement.low, 3) for _, _, agreement in known],
-        },
-    )  # fmt: skip
+        error_x=error_bars(
+            [round(agreement.tau - agreement.low, 3) for _, _, agreement in known],
+            [round(agreement.high - agreement.tau, 3) for _, _, agreement in known],
+        ),
+    )
 
 
-def _layout(lines: Sequence[TrustLine]) -> dict[str, Any]:
-    axis = {"showline": True, "ticks": "outside", "automargin": True}
-    return {
-        "template": "none",
-        "height": 110 + 38 * len(lines),
-        "hovermode": "closest",
-        "xaxis": {
-            **axis, "range": [_least(lines) - 0.04, 1.02], "zeroline": True, "zerolinecolor": DIM,
-            "title": {"text": "Kendall τ with trained accuracy", "standoff": 10},
-        },
-        "yaxis": {
-            **axis, "zeroline": False, "showgrid": False, "tickvals": list(range(len(lines))),
-            "ticktext": [_named(line) for line in lines],
-        },
-        "margin": {"l": 64, "r": 16, "t": 24, "b": 56},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-    }  # fmt: skip
-
-
-def _least(lines: Sequence[TrustLine]) -> float:
+def _find_lowest(lines: Sequence[TrustLine]) -> float:
     """The lowest end of an interval, 0 where all are higher."""
     found = [
         agreement.low for line in lines for agreement in (line.overall, line.band) if agreement
@@ -126,6 +112,6 @@ def _least(lines: Sequence[TrustLine]) -> float:
     return min([0.0, *found])
 
 
-def _named(line: TrustLine) -> str:
+def _label(line: TrustLine) -> str:
     title = html.escape(line.title)
     return f"<b>{title}</b>" if line.strong else title

@@ -29,7 +29,7 @@ class PredictionCheck(msgspec.Struct, frozen=True):
     accuracy in percentage points.
     """
 
-    term: Metric
+    metric: Metric
     networks: int
     error: float
     constant: float
@@ -45,7 +45,7 @@ class PredictionCheck(msgspec.Struct, frozen=True):
 
     def format(self, error: float) -> str:
         """An error as the page shows it: "3.9%", for quality "0.31"."""
-        if self.term.name != "quality":
+        if self.metric.name != "quality":
             return format_share(error)
         return f"{error:.1f}" if error >= 1 else f"{error:.2g}"
 
@@ -73,7 +73,7 @@ def _check(candidates: Sequence[Candidate], one: Metric, noise: float) -> Predic
     tries = np.column_stack([mean, baselines])
     errors = (abs(tries - found[:, None]) / scale[:, None]).mean(axis=0)
     return PredictionCheck(
-        term=one,
+        metric=one,
         networks=len(tried),
         error=float(errors[0]),
         constant=float(errors[1]),
@@ -133,7 +133,7 @@ def _noise(candidate: Candidate, name: str, quality_noise: float) -> float:
 
 def prediction_sentence(check: PredictionCheck) -> str:
     """One objective, in words."""
-    one = check.term
+    one = check.metric
     unit = " percentage points" if one.is_accuracy else ""
     shown = [f"{check.format(each)}{unit}" for each in (check.error, check.constant, check.macs)]
     return (

@@ -24,7 +24,7 @@ def test_errors_beside_a_constant_and_a_line_that_knew_no_more() -> None:
     known = [network(0, 1.0), network(1, 2.0)]
     record = study([*known, network(0, 1.0, 1.1 * STOCK_MS), network(1, 2.0, 2.0 * STOCK_MS)])
     (check,) = prediction_checks(record)
-    assert (check.term.name, check.networks) == ("latency", 2)
+    assert (check.metric.name, check.networks) == ("latency", 2)
     assert check.error == pytest.approx((0.1 + 0) / 2)
     # 1.5 was the mean of what was known, then 4 / 3; the line goes through both networks.
     assert check.constant == pytest.approx((0.5 + 1 / 3) / 2)
@@ -62,7 +62,7 @@ def test_a_score_errs_in_its_own_unit_and_an_accuracy_in_points() -> None:
     assert "The latency of 96 networks was predicted before it was known" in (
         prediction_sentence(latency)
     )
-    points = replace(quality, term=replace(quality.term, is_accuracy=True))
+    points = replace(quality, metric=replace(quality.metric, is_accuracy=True))
     assert "percentage points" in prediction_sentence(points)
 
 
