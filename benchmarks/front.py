@@ -23,7 +23,7 @@ from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.workflows.search import SearchSession
 from gnv2_nas.workflows.search_request import SearchRequest, check_request
 
@@ -82,7 +82,7 @@ def front_table(record: StudyRecord) -> Table:
 
 
 def _dominates(
-    other: Candidate, other_latency: Measurement, member: Candidate, latency: Measurement,
+    other: Trial, other_latency: Measurement, member: Trial, latency: Measurement,
     exact: Sequence[str],
 ) -> bool:  # fmt: skip
     no_worse = all(loss(other, name) <= loss(member, name) for name in exact)

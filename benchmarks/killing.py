@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.table import table
 from gnv2_nas.search.storage.opening import open_study
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 
 TRIALS = 200
 KILLS = 30
@@ -122,12 +122,12 @@ def _missing(before: Digests, after: Digests) -> set[int]:
     return {number for number, digest in before.items() if after.get(number) != digest}
 
 
-def _twice(candidates: Sequence[Candidate]) -> int:
+def _twice(candidates: Sequence[Trial]) -> int:
     networks = Counter(each.architecture.id for each in candidates)
     return len(candidates) - len(networks)
 
 
-def _counts(candidate: Candidate) -> bool:
+def _counts(candidate: Trial) -> bool:
     return not candidate.baseline
 
 

@@ -23,7 +23,7 @@ from gnv2_nas.graph import count
 from gnv2_nas.search.storage.format import Progress, Provenance
 from gnv2_nas.search.storage.opening import open_or_create, open_study
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.study.records import Candidate, Settings
+from gnv2_nas.search.study.records import Settings, Trial
 
 GENES: dict[str, BaseDistribution] = {
     f"stage.{number // 8}.gene.{number % 8}": (
@@ -124,9 +124,9 @@ def opened(file: Path) -> Store:
     return open_or_create(f"sqlite:///{file}", STUDY, settings, provenance)[0]
 
 
-def _finished(number: int) -> tuple[Candidate, FrozenTrial]:
+def _finished(number: int) -> tuple[Trial, FrozenTrial]:
     network = msgspec.structs.replace(STOCK, num_classes=number + 1)
-    candidate = Candidate(
+    candidate = Trial(
         number=-1, architecture=network, params={}, baseline="", counts=COUNTS, quality=0.5,
         latency=None, origin="model",
     )  # fmt: skip

@@ -20,7 +20,7 @@ from rich.table import Table
 from benchmarks.load import computing
 from benchmarks.table import machine, table
 from gnv2_nas.search.storage.opening import open_study
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.units import parse_duration
 
 LIMITS = ("25s", "60s", "2m")
@@ -54,7 +54,7 @@ def _row(folder: Path, kind: str, limit: str, count: int) -> tuple[str, ...]:
     with computing(count):
         taken = _search(folder, limit, "--trials", "100000", "--study", study)
     record = open_study(f"sqlite:///{folder}/studies.db", study).record()
-    one, searched = _one_network(folder, study), sum(map(_searched, record.candidates))
+    one, searched = _one_network(folder, study), sum(map(_searched, record.trials))
     promise = asked + max(SHARE * asked, one)
     return (
         kind, str(count), f"{asked:.0f} s", f"{taken:.1f} s", f"{taken / asked - 1:+.1%}",
@@ -84,7 +84,7 @@ def _one_network(folder: Path, study: str) -> float:
     return (max(ended) - min(begun)).total_seconds() / len(searched) if begun and ended else 0.0
 
 
-def _searched(candidate: Candidate) -> bool:
+def _searched(candidate: Trial) -> bool:
     return candidate.searched
 
 

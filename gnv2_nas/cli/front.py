@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.networks import latency_cells
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 
-def print_front(record: StudyRecord, members: Sequence[Candidate]) -> None:
+def print_front(record: StudyRecord, members: Sequence[Trial]) -> None:
     """The table of the front, and what its marks mean; without one, what came nearest."""
     if not members:
         return say(_nearest(record))
@@ -24,7 +24,7 @@ def print_front(record: StudyRecord, members: Sequence[Candidate]) -> None:
     return None
 
 
-def _row(study: str, member: Candidate) -> tuple[str, ...]:
+def _row(study: str, member: Trial) -> tuple[str, ...]:
     return (
         f"{study}:{member.number}",
         member.baseline,
@@ -36,9 +36,9 @@ def _row(study: str, member: Candidate) -> tuple[str, ...]:
 
 
 def _nearest(record: StudyRecord) -> str:
-    if not record.candidates:
+    if not record.trials:
         return "no network was evaluated yet"
-    nearest = find_nearest_to_budgets(record.candidates)
+    nearest = find_nearest_to_budgets(record.trials)
     broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.broken_budgets.items())
     return (
         f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "

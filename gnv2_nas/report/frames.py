@@ -50,7 +50,7 @@ import pandas as pd
 from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.metrics import METRICS
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 _KINDS_SHOWN = 4
 
@@ -187,10 +187,10 @@ def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def candidate_rows(record: StudyRecord) -> list[dict[str, Any]]:
     """The rows of `candidates_frame` as plain values; None where nothing was measured."""
     members = {candidate.number for candidate in study_front(record)}
-    return [_row(candidate, candidate.number in members) for candidate in record.candidates]
+    return [_row(candidate, candidate.number in members) for candidate in record.trials]
 
 
-def _row(candidate: Candidate, on_front: bool) -> dict[str, Any]:
+def _row(candidate: Trial, on_front: bool) -> dict[str, Any]:
     arch, counts, broken = candidate.architecture, candidate.counts, candidate.broken_budgets
     return {
         "trial": candidate.number,
@@ -218,7 +218,7 @@ def _row(candidate: Candidate, on_front: bool) -> dict[str, Any]:
     }
 
 
-def _predicted(candidate: Candidate) -> dict[str, Any]:
+def _predicted(candidate: Trial) -> dict[str, Any]:
     quality, latency = (candidate.predicted.get(name) for name in ("quality", "latency"))
     return {
         "predicted_quality": quality and quality.mean,
@@ -228,7 +228,7 @@ def _predicted(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _latency(candidate: Candidate) -> dict[str, Any]:
+def _latency(candidate: Trial) -> dict[str, Any]:
     latency = candidate.latency
     if latency is None:
         names = [name for name in _TYPES if name.startswith("latency_")]

@@ -9,17 +9,17 @@ from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_inte
 from gnv2_nas.search.analysis.recommendation import Gain
 from gnv2_nas.search.study.defaults import STORAGE
 from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 STOCK_TITLE = "stock GhostNetV2 1.0"
 
 
-def reference(record: StudyRecord, candidate: Candidate) -> str:
+def reference(record: StudyRecord, candidate: Trial) -> str:
     """`study:number`, what the command line calls a network."""
     return f"{record.name}:{candidate.number}"
 
 
-def next_command(record: StudyRecord, candidate: Candidate) -> str:
+def next_command(record: StudyRecord, candidate: Trial) -> str:
     """What to type to go on with a network. With images at hand it is trained; without, its file
     can be timed untrained."""
     name, settings = reference(record, candidate), record.settings
@@ -44,21 +44,21 @@ def best_word(record: StudyRecord) -> str:
     return "best network" if len(record.settings.objectives) == 1 else "best compromise"
 
 
-def values(record: StudyRecord, candidate: Candidate) -> str:
+def values(record: StudyRecord, candidate: Trial) -> str:
     """The objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
     return ", ".join(
         f"{one.in_text} {one.format(candidate.value(one.name))}" for one in terms_of(record)
     )
 
 
-def over_budget(candidate: Candidate) -> str:
+def over_budget(candidate: Trial) -> str:
     """The budgets a network breaks: "over 12ms by 8.1%"."""
     return "over " + " and ".join(
         f"{text} by {format_share(excess)}" for text, excess in candidate.broken_budgets.items()
     )
 
 
-def describe_gain(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
+def describe_gain(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     """What a network that is better has: "18% lower latency than stock … at no lower …"."""
     candidate = gain.candidate
     assert candidate is not None  # noqa: S101  a gain is somebody's
@@ -80,7 +80,7 @@ def describe_gain(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     return lead + _at_equal(record, gain, stock)
 
 
-def describe_doubt(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
+def describe_doubt(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     """Why a network cannot be told from stock."""
     candidate = gain.candidate
     assert candidate is not None  # noqa: S101  a doubt is about somebody
@@ -95,7 +95,7 @@ def describe_doubt(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     return lead + _at_equal(record, gain, stock)
 
 
-def describe_shortfall(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
+def describe_shortfall(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     """What a network that is not better lacks."""
     if gain.candidate is None:
         others = _others(record, gain.objective)
@@ -107,20 +107,20 @@ def describe_shortfall(record: StudyRecord, gain: Gain, stock: Candidate) -> str
     )
 
 
-def against(one: Metric, candidate: Candidate, stock: Candidate) -> str:
+def against(one: Metric, candidate: Trial, stock: Trial) -> str:
     """Both values of one objective; for latency the ratio, which was measured in one run."""
     if one.name == "latency":
         return f"{one.format(candidate.value(one.name))}, {_ratio(candidate, stock)}"
     return f"{one.format(candidate.value(one.name))} against {one.format(stock.value(one.name))}"
 
 
-def _ratio(candidate: Candidate, stock: Candidate) -> str:
+def _ratio(candidate: Trial, stock: Trial) -> str:
     low, high = latency_ratio_interval(candidate, stock)
     ratio = latency_ratio(candidate, stock)
     return f"{ratio:.3f} of stock’s with a 95% interval of {low:.3f} to {high:.3f}"
 
 
-def _at_equal(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
+def _at_equal(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     others = _others(record, gain.objective)
     if not others or gain.candidate is None:
         return ""
@@ -128,7 +128,7 @@ def _at_equal(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
     return f", at {_and(_no_worse(one, candidate, stock) for one in others)}"
 
 
-def _no_worse(one: Metric, candidate: Candidate, stock: Candidate) -> str:
+def _no_worse(one: Metric, candidate: Trial, stock: Trial) -> str:
     if one.name == "latency" and latency_ratio_interval(candidate, stock)[1] >= 1:
         return f"a latency that cannot be told from stock’s ({against(one, candidate, stock)})"
     return f"{one.no_worse} ({against(one, candidate, stock)})"

@@ -17,7 +17,7 @@ from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.analysis.variants import choose_variants, list_variants
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study.budgets import Params
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.search.timetable import THOROUGH_SECONDS
 
 ROUNDS = 12
@@ -91,7 +91,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
         loop.store.save_confirmed(sorted(confirmed | {each.number for each in members}))
 
 
-def _to_compare(loop: SearchLoop) -> list[Candidate]:
+def _to_compare(loop: SearchLoop) -> list[Trial]:
     """The recommended network and the stock network, which may be one."""
     pair = _recommend(loop, loop.front), find_measured_stock(loop.candidates.values())
     return [each for each in pair if each is not None and each.latency is not None]
@@ -104,7 +104,7 @@ def _fitting(loop: SearchLoop, wanted: int) -> int:
     return wanted
 
 
-def _try_changes(loop: SearchLoop, base: Candidate, changes: int) -> list[str]:
+def _try_changes(loop: SearchLoop, base: Trial, changes: int) -> list[str]:
     """Try as many changes as there is time for; returns what was left out."""
     pace, measures = loop.evaluator.pace, loop.store.settings.measures
     beside = len(loop.front) + 1 if measures else 0
@@ -127,7 +127,7 @@ def _try_changes(loop: SearchLoop, base: Candidate, changes: int) -> list[str]:
     ]
 
 
-def changeable(loop: SearchLoop) -> Candidate | None:
+def changeable(loop: SearchLoop) -> Trial | None:
     """The recommended network, or the best of the front that the space can change.
 
     A stock network may lie outside the space.
@@ -138,11 +138,11 @@ def changeable(loop: SearchLoop) -> Candidate | None:
     return _recommend(loop, [each for each in loop.front if _genotype(loop, each)])
 
 
-def _recommend(loop: SearchLoop, members: Sequence[Candidate]) -> Candidate | None:
+def _recommend(loop: SearchLoop, members: Sequence[Trial]) -> Trial | None:
     return pick_recommended(members, loop.store.settings.objectives)
 
 
-def _genotype(loop: SearchLoop, candidate: Candidate) -> Params | None:
+def _genotype(loop: SearchLoop, candidate: Trial) -> Params | None:
     # Its own before another of the same network: else its dead genes would differ as well, and
     # nobody could tell from the study which one thing was changed.
     return dict(candidate.params) or loop.space.encode(candidate.architecture)
@@ -157,7 +157,7 @@ class Tried(msgspec.Struct, frozen=True):
     """Numbers of the trials that were measured in the same rounds."""
 
 
-def evaluate_changes(loop: SearchLoop, recommended: Candidate, limit: int) -> Tried:
+def evaluate_changes(loop: SearchLoop, recommended: Trial, limit: int) -> Tried:
     """Evaluate networks that differ from `recommended` in one thing, in rounds shared with it.
 
     The front is measured in the same rounds, so that a change that improves on it is seen to, and
@@ -198,7 +198,7 @@ def _tried_last(loop: SearchLoop) -> int:
     return next((n for n, origin in enumerate(reversed(origins)) if origin != "change"), 0)
 
 
-def _tried_already(loop: SearchLoop, base: Candidate) -> int:
+def _tried_already(loop: SearchLoop, base: Trial) -> int:
     """Changes to `base` that an earlier run, or another process, has evaluated."""
     changes = [each for each in loop.candidates.values() if each.origin == "change"]
     return sum(find_single_change(base, each) is not None for each in changes)

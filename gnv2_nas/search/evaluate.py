@@ -1,4 +1,4 @@
-"""Scoring and measuring: from an architecture to a `Candidate`.
+"""Scoring and measuring: from an architecture to a `Trial`.
 
 One reference for the milliseconds of a study, whoever measures.
 """
@@ -25,7 +25,7 @@ from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.metrics import METRICS
-from gnv2_nas.search.study.records import Candidate, Origin, Prediction, Settings
+from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
 from gnv2_nas.space import Value
 
 PRECISION = 0.03
@@ -212,9 +212,9 @@ class Evaluator:
         origin: Origin = "",
         predicted: dict[str, Prediction] | None = None,
         measured: dict[str, float] | None = None,
-    ) -> Candidate:
+    ) -> Trial:
         """What is known of a network, put together; its number is the store's to give."""
-        return Candidate(
+        return Trial(
             number=-1,
             architecture=arch,
             params=params or {},

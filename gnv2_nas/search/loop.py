@@ -25,7 +25,7 @@ from gnv2_nas.search.sampler.remeasurement import second_looks
 from gnv2_nas.search.status import Observer, Status
 from gnv2_nas.search.storage.format import Progress, candidate_of, with_latency
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.search.timetable import Timetable
 from gnv2_nas.space import SearchSpace
 
@@ -51,7 +51,7 @@ class SearchLoop:
         evaluator: Evaluator,
         proposals: Proposals,
         *,
-        past: Sequence[Candidate],
+        past: Sequence[Trial],
         trials: int,
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
         stop_when_flat: bool = False,
@@ -129,7 +129,7 @@ class SearchLoop:
         self.store.save_progress(self._before.plus(Progress(*now), Progress()))
         return batch
 
-    def _second_looks(self) -> list[Candidate]:
+    def _second_looks(self) -> list[Trial]:
         settings, candidates = self.store.settings, list(self.candidates.values())
         return second_looks(candidates, self.front, settings.objectives, settings.budgets)
 
@@ -164,8 +164,8 @@ class SearchLoop:
     def evaluate(
         self,
         batch: Sequence[Proposal],
-        again: Sequence[Candidate] = (),
-        beside: Sequence[Candidate] = (),
+        again: Sequence[Trial] = (),
+        beside: Sequence[Trial] = (),
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
         at_least: int = 0,
         **options: Any,
@@ -252,7 +252,7 @@ class SearchLoop:
         self._has_reference = True
         return in_one_reference(latencies, self.store, self.evaluator)
 
-    def _correct(self, candidate: Candidate, latency: Measurement) -> None:
+    def _correct(self, candidate: Trial, latency: Measurement) -> None:
         """Keep a later latency of a finished trial, and tell the models."""
         self.store.save_remeasured(candidate.number, latency)
         corrected = with_latency(candidate, latency)
@@ -260,14 +260,14 @@ class SearchLoop:
         self.feasible += candidate.searched * (corrected.feasible - candidate.feasible)
         self.candidates[candidate.number] = corrected
 
-    def _finish(self, candidate: Candidate, proposal: Proposal | None) -> None:
+    def _finish(self, candidate: Trial, proposal: Proposal | None) -> None:
         trial = None if proposal is None else self.proposals.tell(proposal, candidate)
         number = self.store.append(candidate, trial)
         if proposal is not None:
             self.proposals.stored_as(proposal, number)
         self._keep(msgspec.structs.replace(candidate, number=number))
 
-    def _keep(self, candidate: Candidate) -> None:
+    def _keep(self, candidate: Trial) -> None:
         if candidate.number in self.candidates:
             return
         self.candidates[candidate.number] = candidate

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import msgspec
 import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts, count
@@ -21,7 +21,7 @@ from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
 from gnv2_nas.search.study.budgets import Budget, Params, excesses, find_feasible, keeps_budgets
 from gnv2_nas.search.study.metrics import Counted, get_metric
-from gnv2_nas.search.study.records import Candidate, Origin, Prediction
+from gnv2_nas.search.study.records import Origin, Prediction, Trial
 from gnv2_nas.space import SearchSpace
 
 MISSES_BEFORE_REPAIR = 8
@@ -31,7 +31,7 @@ MISSES_BEFORE_GIVING_UP = 400
 class Proposal(msgspec.Struct, frozen=True):
     """A network the sampler proposed, that keeps every budget arithmetic can check."""
 
-    trial: Trial
+    trial: optuna.Trial
     architecture: Architecture
     counts: Counts
     origin: Origin = "sampler"
@@ -107,7 +107,7 @@ class Proposals:
         origin, predicted = self._where_from(trial)
         return Proposal(trial, architecture, count(architecture), origin, predicted)
 
-    def _where_from(self, trial: Trial) -> tuple[Origin, dict[str, Prediction]]:
+    def _where_from(self, trial: optuna.Trial) -> tuple[Origin, dict[str, Prediction]]:
         if isinstance(self._sampler, optuna.samplers.RandomSampler):
             return "random", {}
         if not isinstance(self._sampler, PredictorSampler):
@@ -119,7 +119,7 @@ class Proposals:
         # A deviation of 0 is arithmetic, not a prediction.
         return "model", {name: Prediction(mean, std) for name, mean, std in outcomes if std}
 
-    def tell(self, proposal: Proposal, candidate: Candidate) -> FrozenTrial:
+    def tell(self, proposal: Proposal, candidate: Trial) -> FrozenTrial:
         """Hand the sampler what became of a proposal; returns the finished trial to store."""
         for metric, value in candidate.excesses.items():
             proposal.trial.set_constraint(metric, value)
@@ -139,13 +139,13 @@ class Proposals:
         """Say which number a proposal has in the store."""
         self._numbers[number] = proposal.trial.number
 
-    def correct(self, candidate: Candidate) -> None:
+    def correct(self, candidate: Trial) -> None:
         """A finished trial was measured again: the models shall know."""
         number = self._numbers.get(candidate.number)
         if number is not None and isinstance(self._sampler, PredictorSampler):
             self._sampler.correct(number, self._values(candidate), candidate.excesses)
 
-    def _values(self, candidate: Candidate) -> list[float]:
+    def _values(self, candidate: Trial) -> list[float]:
         return [candidate.value(name) for name in self.objectives]
 
     def _turn_down(self, proposal: Proposal) -> None:

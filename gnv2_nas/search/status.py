@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class Status(msgspec.Struct, frozen=True):
     feasible: int
     """Of the evaluated."""
     front: int
-    best: Candidate | None
+    best: Trial | None
     """Best of the front in the first objective."""
     seconds: float
     seconds_left: float | None

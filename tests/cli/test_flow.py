@@ -30,13 +30,13 @@ def test_a_search_says_what_it_does_and_ends_with_the_front(flow):
     out = flow.out
     assert out.startswith("front")
     # Stock networks are ten times too large here: what was found is the front.
-    numbers = {each.number for each in flow.record().candidates if each.feasible}
+    numbers = {each.number for each in flow.record().trials if each.feasible}
     assert numbers
     assert {int(part.split()[0]) for part in out.split("demo:")[1:]} <= numbers
 
 
 def test_stock_networks_are_measured_the_same_way(flow):
-    candidates = flow.record().candidates
+    candidates = flow.record().trials
     assert sorted(each.baseline for each in candidates if each.baseline) == AT_32
     origins = Counter(each.origin for each in candidates)
     assert origins == {"stock": len(AT_32), "random": 2, "change": 1}
@@ -53,7 +53,7 @@ def test_stock_networks_are_measured_the_same_way(flow):
 
 def test_raw_samples_are_kept_beside_the_device(flow):
     kept = journal.read("cpu", flow.folder / "profiles")
-    known = {each.architecture.id for each in flow.record().candidates}
+    known = {each.architecture.id for each in flow.record().trials}
     assert known <= {each.architecture for each in kept}
     assert all(len(each.wall_ms) == each.rounds for each in kept)
 
@@ -65,7 +65,7 @@ def test_page_table_and_data_lie_in_the_folder(flow):
     with (reports / "demo.csv").open() as file:
         rows = list(csv.DictReader(file))
     data = json.loads((reports / "demo.json").read_text())
-    count = len(flow.record().candidates)
+    count = len(flow.record().trials)
     assert len(rows) == len(data["candidates"]) == count
 
 
@@ -79,7 +79,7 @@ def test_the_report_is_made_again(flow, tmp_path):
 
 
 def test_a_trial_is_exported_and_runs(flow, tmp_path):
-    best = next(each for each in flow.record().candidates if not each.baseline)
+    best = next(each for each in flow.record().trials if not each.baseline)
     model, description = tmp_path / "best.onnx", tmp_path / "best.json"
     answer = flow.run("export", f"demo:{best.number}", "--format", "onnx", "--output", model)
     assert "weights: random" in answer.err
@@ -94,7 +94,7 @@ def test_a_trial_is_exported_and_runs(flow, tmp_path):
 
 
 def test_a_trial_is_profiled(flow):
-    best = next(each for each in flow.record().candidates if not each.baseline)
+    best = next(each for each in flow.record().trials if not each.baseline)
     answer = flow.run("profile", f"demo:{best.number}", "--json")
     (row,) = json.loads(answer.out)
     assert row["network"] == f"demo:{best.number}"
@@ -107,7 +107,7 @@ def test_a_trial_is_profiled(flow):
 
 
 def test_networks_are_compared(flow):
-    best = next(each for each in flow.record().candidates if not each.baseline)
+    best = next(each for each in flow.record().trials if not each.baseline)
     names = ["ghostnetv2-1.0", f"demo:{best.number}"]
     found = json.loads(flow.run("profile", *names, "--compare", "--json").out)
     assert found["first"] == names[0]
@@ -117,7 +117,7 @@ def test_networks_are_compared(flow):
 
 
 def test_a_latency_budget_is_judged(flow):
-    best = next(each for each in flow.record().candidates if not each.baseline)
+    best = next(each for each in flow.record().trials if not each.baseline)
     answer = flow.run("profile", f"demo:{best.number}", "--budget", "0.0001ms", "--json")
     assert json.loads(answer.out)[0]["budget"] == "broken"
 
@@ -127,7 +127,7 @@ FILES = {"openvino": [".bin", ".xml"], "ncnn": [".bin", ".param"], "tflite": [".
 
 @pytest.mark.parametrize("kind", FILES)
 def test_files_of_other_runtimes(flow, tmp_path, kind):
-    best = next(each for each in flow.record().candidates if not each.baseline)
+    best = next(each for each in flow.record().trials if not each.baseline)
     target = tmp_path / "best"
     answer = flow.run("export", f"demo:{best.number}", "--format", kind, "--output", target)
     assert "logits differ from torch's by" in answer.err
@@ -137,7 +137,7 @@ def test_files_of_other_runtimes(flow, tmp_path, kind):
 
 
 def test_an_int8_file(flow, tmp_path):
-    best = next(each for each in flow.record().candidates if not each.baseline)
+    best = next(each for each in flow.record().trials if not each.baseline)
     images = tmp_path / "images.npy"
     side = best.architecture.resolution
     np.save(images, np.random.default_rng(0).standard_normal((4, 3, side, side), np.float32))
@@ -152,7 +152,7 @@ def test_an_int8_file(flow, tmp_path):
 
 
 def test_layers_of_a_trial(flow, tmp_path):
-    best = next(each for each in flow.record().candidates if not each.baseline)
+    best = next(each for each in flow.record().trials if not each.baseline)
     name = f"demo:{best.number}"
     tables = json.loads(flow.run("profile", name, "--layers", "--json").out)
     assert list(tables) == [name]
@@ -167,15 +167,15 @@ def test_the_same_study_goes_on(flow, tmp_path):
     flow = flow._replace(folder=shutil.copytree(flow.folder, tmp_path / "copy"))
     before = flow.record()
     answer = flow.run(*SEARCH, "--trials", 3, "--json")
-    assert f"going on with {len(before.candidates)} finished trials" in answer.err
+    assert f"going on with {len(before.trials)} finished trials" in answer.err
     result = json.loads(answer.out)
     assert (result["study"], result["ended"]) == ("demo", "all trials are done")
     assert Path(flow.folder, result["report"]).is_file()
     after = flow.record()
-    known = [each.architecture for each in before.candidates]
-    found = [each.architecture for each in after.candidates]
+    known = [each.architecture for each in before.trials]
+    found = [each.architecture for each in after.trials]
     assert found[: len(known)] == known
-    assert sum(each.origin in ("random", "model") for each in after.candidates) == 3
+    assert sum(each.origin in ("random", "model") for each in after.trials) == 3
     numbers = {each["number"] for each in result["front"]}
     assert numbers
     # What is called a front was measured side by side, the networks of before included.

@@ -7,11 +7,11 @@ import pytest
 
 from gnv2_nas.cli.front import print_front
 from gnv2_nas.search.study.budgets import Budget
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from tests.report.studies import candidate, found_architecture, study
 
 
-def breaking(number: int, **limits: float) -> Candidate:
+def breaking(number: int, **limits: float) -> Trial:
     """A network that takes 7.3 ms and breaks a budget of each of these metrics."""
     budgets = tuple(Budget(metric, limit, metric) for metric, limit in limits.items())
     return msgspec.structs.replace(candidate(number, found_architecture(number)), budgets=budgets)

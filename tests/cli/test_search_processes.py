@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.search.storage.opening import open_study
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from tests.search.forks import Fork, Forks, forks
 from tests.search.spaces import AT_32, SMALL, write_space
 from tests.search.waiting import all_gone, until
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return here
 
 
-def found(folder: Path) -> Sequence[Candidate]:
+def found(folder: Path) -> Sequence[Trial]:
     return open_study(f"sqlite:///{folder}/studies.db", "demo").candidates()
 
 

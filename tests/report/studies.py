@@ -17,11 +17,11 @@ from gnv2_nas.measurement.record import Errors, Measurement
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.search.study.records import (
-    Candidate,
     Origin,
     Prediction,
     Settings,
     StudyRecord,
+    Trial,
 )
 from gnv2_nas.space import Value
 
@@ -79,27 +79,27 @@ def candidate(
     baseline: str = "",
     reason: str = "",
     budgets: Sequence[str] = (),
-) -> Candidate:
+) -> Trial:
     """A network with these values; broken ones of `budgets` make it infeasible."""
     counts = counted(arch)
     latency = None
     if ratio is not None:
         latency = measurement(arch, ratio, half_width=half_width, reason=reason)
-    return Candidate(
+    return Trial(
         number=number, architecture=arch, params={} if baseline else {"width": number % 5},
         baseline=baseline, counts=counts, quality=quality, latency=latency,
         budgets=tuple(map(parse_budget, budgets)),
     )  # fmt: skip
 
 
-def stock(quality: float = 92.0, **changes: object) -> Candidate:
+def stock(quality: float = 92.0, **changes: object) -> Trial:
     """Stock GhostNetV2 1.0 as a baseline: trial 0."""
     name = "ghostnetv2-1.0"
     return candidate(0, preset(name), quality=quality, baseline=name, **changes)  # type: ignore[arg-type]
 
 
 def study(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Trial],
     *,
     name: str = "demo",
     objectives: tuple[str, ...] = ("quality", "latency"),
@@ -110,7 +110,7 @@ def study(
     return StudyRecord(
         name=name,
         settings=Settings("ghostnetv2", "0f3a9c1d2b", "cpu", quality, objectives, limits),
-        candidates=tuple(candidates),
+        trials=tuple(candidates),
         sampler="nsga2",
         seed=0,
         command="gnv2-nas search --budget 300MFLOPs --seed 0",
@@ -153,8 +153,8 @@ def searched(found: int = 120, *, design: int = 24, **changes: object) -> StudyR
     """`typical` as a search on models leaves it: origins, predictions, changes to the knee."""
     record = typical(found, **changes)
     rng, candidates = random.Random(2), []
-    for place, one in enumerate(record.candidates):
-        found_before = place - sum(bool(other.baseline) for other in record.candidates[:place])
+    for place, one in enumerate(record.trials):
+        found_before = place - sum(bool(other.baseline) for other in record.trials[:place])
         origin: Origin = "model"
         if one.baseline or found_before < design:
             origin = "stock" if one.baseline else "random"
@@ -175,7 +175,7 @@ def searched(found: int = 120, *, design: int = 24, **changes: object) -> StudyR
         }
         changed = replace(one, latency=latency, origin=origin)
         candidates.append(replace(changed, predicted=predicted) if origin == "model" else changed)
-    record = replace(record, candidates=tuple(candidates), sampler="predictor")
+    record = replace(record, trials=tuple(candidates), sampler="predictor")
     return with_changes(record)
 
 
@@ -199,11 +199,11 @@ def with_changes(record: StudyRecord) -> StudyRecord:
     assert base.quality is not None
     errors = Errors(own=0.002, own_sessions=0.003, panel=0.01)
 
-    def shared(one: Candidate) -> Candidate:
+    def shared(one: Trial) -> Trial:
         assert one.latency is not None
         return replace(one, latency=replace(one.latency, errors=errors, batch="last"))
 
-    number, candidates = len(record.candidates), []
+    number, candidates = len(record.trials), []
     for n, (values, share, brings) in enumerate(_CHANGES):
         assert base.latency is not None
         made = candidate(
@@ -213,7 +213,5 @@ def with_changes(record: StudyRecord) -> StudyRecord:
         candidates.append(
             replace(shared(made), origin="change", params={**_GENOTYPE, **values}, budgets=())
         )
-    old = [
-        shared(replace(one, params=_GENOTYPE)) if one is base else one for one in record.candidates
-    ]
-    return replace(record, candidates=(*old, *candidates))
+    old = [shared(replace(one, params=_GENOTYPE)) if one is base else one for one in record.trials]
+    return replace(record, trials=(*old, *candidates))

@@ -11,8 +11,8 @@ from tests.report.studies import STOCK_MS, candidate, found_architecture, stock,
 def test_one_row_a_candidate_in_their_order() -> None:
     record = typical(20)
     frame = candidates_frame(record)
-    assert frame["trial"].tolist() == [one.number for one in record.candidates]
-    assert frame["id"].tolist() == [one.architecture.id for one in record.candidates]
+    assert frame["trial"].tolist() == [one.number for one in record.trials]
+    assert frame["id"].tolist() == [one.architecture.id for one in record.trials]
     assert frame["baseline"].tolist()[:2] == ["ghostnet-1.0", "ghostnetv2-1.0"]
 
 

@@ -89,7 +89,7 @@ def test_every_candidate_is_a_point(opened: Opened) -> None:
             .filter(trace => trace.customdata)
             .reduce((sum, trace) => sum + trace.customdata.length, 0)"""
     )
-    assert drawn == len(RECORD.candidates)
+    assert drawn == len(RECORD.trials)
     assert opened.page.locator("#front-plot .points path").count() >= len(study_front(RECORD))
 
 

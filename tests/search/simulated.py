@@ -27,7 +27,7 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.format import Progress
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets
-from gnv2_nas.search.study.records import Candidate, Settings
+from gnv2_nas.search.study.records import Settings, Trial
 from gnv2_nas.space import SearchSpace
 from tests.search.stored import PROVENANCE, latency
 
@@ -117,7 +117,7 @@ class Memory:
     """A store that keeps nothing on a disk."""
 
     settings: Settings
-    kept: list[Candidate] = field(default_factory=list)
+    kept: list[Trial] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
     progress: Progress = field(default_factory=Progress)
     measured: dict[int, list[Measurement]] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class Memory:
     def keep_reference(self, reference_ms: float, _: object) -> Any:
         return msgspec.structs.replace(PROVENANCE, reference_ms=reference_ms)
 
-    def append(self, candidate: Candidate, _: object) -> int:
+    def append(self, candidate: Trial, _: object) -> int:
         number = len(self.kept)
         self.kept.append(msgspec.structs.replace(candidate, number=number))
         if candidate.latency is not None:
@@ -169,11 +169,11 @@ class Simulated:
     """From its beginning."""
 
     @property
-    def members(self) -> list[Candidate]:
+    def members(self) -> list[Trial]:
         return self.loop.front
 
     @property
-    def recommended(self) -> Candidate | None:
+    def recommended(self) -> Trial | None:
         return pick_recommended(self.members, self.memory.settings.objectives)
 
 

@@ -19,7 +19,7 @@ from gnv2_nas.search.storage.opening import open_or_create
 from gnv2_nas.search.storage.retries import Patience
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets
-from gnv2_nas.search.study.records import Candidate, Prediction, Settings
+from gnv2_nas.search.study.records import Prediction, Settings, Trial
 
 STOCK = preset("ghostnetv2-1.0")
 COUNTS = count(STOCK)
@@ -57,12 +57,10 @@ def latency(number: int, ms: float = 1.5) -> Measurement:
     )  # fmt: skip
 
 
-def candidate(
-    number: int, *, quality: float | None = 0.5, ms: float = 1.5, **more: Any
-) -> Candidate:
+def candidate(number: int, *, quality: float | None = 0.5, ms: float = 1.5, **more: Any) -> Trial:
     """Network `number`, which breaks the budget of 2 ms when it takes longer."""
     measured = latency(number, ms)
-    return Candidate(
+    return Trial(
         number=-1, architecture=network(number), params={}, baseline=more.pop("baseline", ""),
         counts=COUNTS, quality=quality, latency=measured, origin="model",
         budgets=SETTINGS.budgets,

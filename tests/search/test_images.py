@@ -51,7 +51,7 @@ def test_the_images_decide_the_number_of_classes(folder):
     assert asked.settings.data == images
     opened = searched(folder, trials=2, data=images)
     record = opened.store.record()
-    assert {each.architecture.num_classes for each in record.candidates} == {3}
+    assert {each.architecture.num_classes for each in record.trials} == {3}
     assert record.settings.data == images
 
 
@@ -110,5 +110,5 @@ def test_studies_from_before_there_were_images_go_on(folder):
     study.set_user_attr(attributes.PROVENANCE, old | {"created_at": provenance["created_at"]})
     session(folder, trials=2).loop().run()
     record = open_study(STORAGE, "demo").record()
-    assert sum(not each.baseline for each in record.candidates) == 2
+    assert sum(not each.baseline for each in record.trials) == 2
     assert record.quality_info.name == "params"

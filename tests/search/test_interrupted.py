@@ -73,8 +73,8 @@ def stop_at(folder: Path, trials: int, signum: int, wanted: int = 200) -> tuple[
 def whole_trials() -> list[str]:
     """Networks of the study, each read back whole."""
     record = open_study(STORAGE, "demo").record()
-    assert [each.number for each in record.candidates] == list(range(len(record.candidates)))
-    return [each.architecture.id for each in record.candidates]
+    assert [each.number for each in record.trials] == list(range(len(record.trials)))
+    return [each.architecture.id for each in record.trials]
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ STOCK = len(AT_32)
 
 
 def found(record):
-    return [each for each in record.candidates if not each.baseline]
+    return [each for each in record.trials if not each.baseline]
 
 
 @pytest.mark.parametrize("sampler", QUICK_SAMPLERS)
@@ -43,11 +43,11 @@ def test_going_on_evaluates_what_is_missing_and_nothing_twice(folder, sampler):
         assert opened.resumed
         assert opened.loop().run() == "all trials are done"
     record = opened.store.record()
-    assert record.candidates[: len(first.candidates)] == first.candidates
+    assert record.trials[: len(first.trials)] == first.trials
     assert len(found(record)) == 14
-    assert [each.number for each in record.candidates] == list(range(14 + STOCK))
-    assert len({each.architecture.id for each in record.candidates}) == 14 + STOCK
-    assert sorted(each.baseline for each in record.candidates if each.baseline) == AT_32
+    assert [each.number for each in record.trials] == list(range(14 + STOCK))
+    assert len({each.architecture.id for each in record.trials}) == 14 + STOCK
+    assert sorted(each.baseline for each in record.trials if each.baseline) == AT_32
     assert record.proposed == 14 + record.rejected + record.duplicates
 
 
@@ -67,7 +67,7 @@ def test_a_space_that_is_used_up_ends_the_search(folder):
 
 def test_stock_networks_of_the_space_are_not_found_again(folder):
     record = searched(folder, WITH_STOCK, trials=12).store.record()
-    ids = [each.architecture.id for each in record.candidates]
+    ids = [each.architecture.id for each in record.trials]
     assert len(set(ids)) == len(ids)
 
 
@@ -85,7 +85,7 @@ def test_time_that_is_up_ends_the_search_and_keeps_what_there_is(folder):
 def test_a_front_that_no_longer_grows_ends_the_search_if_asked(folder):
     opened = session(folder, trials=280, sampler="random", stop_when_flat=True)
     assert opened.loop().run() == "the front grew by less than 0.5% in 64 networks"
-    number = len(opened.store.record().candidates)
+    number = len(opened.store.record().trials)
     assert MIN_EVALUATIONS <= number < 280
     # Not asked, it goes on.
     again = session(folder, trials=number - STOCK + 1, sampler="random")
@@ -108,8 +108,8 @@ def test_the_status_counts_up_to_what_is_stored(folder):
     assert last.rejected > 0
     assert seen[0].seconds_left is None
     assert last.seconds_left >= 0
-    assert last.best.quality == max(each.quality for each in record.candidates if each.feasible)
-    assert 1 <= last.front <= len(record.candidates)
+    assert last.best.quality == max(each.quality for each in record.trials if each.feasible)
+    assert 1 <= last.front <= len(record.trials)
 
 
 class Unscored(Evaluator):
@@ -188,4 +188,4 @@ def test_no_network_on_the_front_breaks_a_budget_when_fvcore_counts_it(folder):
         parameters = build_model(each.architecture).parameters()
         assert sum(p.numel() for p in parameters) == each.counts.params <= 0.3e6
     # The budgets cut the space: without them larger networks would be there.
-    assert any(not each.feasible for each in record.candidates)
+    assert any(not each.feasible for each in record.trials)

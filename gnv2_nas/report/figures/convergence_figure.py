@@ -61,7 +61,7 @@ class ConvergenceInfo(msgspec.Struct, frozen=True):
 
 def convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
     """What to draw; None where too little was evaluated, or nothing is feasible."""
-    candidates = record.candidates
+    candidates = record.trials
     scaled = scale_losses(candidates, record.settings.objectives)
     history = accumulate_hypervolume(scaled)
     if len(history) < FEWEST_DRAWN or history[-1] <= 0:
@@ -83,9 +83,9 @@ def convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
 
 def _random_line(record: StudyRecord, scaled: NDArray[np.float64]) -> RandomLine | None:
     """Mean over orders: which network of the design came first was chance."""
-    stock = [row for row, one in enumerate(record.candidates) if one.baseline]
-    design = [row for row, one in enumerate(record.candidates) if one.origin == "random"]
-    if not design or len(stock) + len(design) == len(record.candidates):
+    stock = [row for row, one in enumerate(record.trials) if one.baseline]
+    design = [row for row, one in enumerate(record.trials) if one.origin == "random"]
+    if not design or len(stock) + len(design) == len(record.trials):
         return None
     rng = np.random.default_rng(0)
     orders = int(np.clip(_ORDERED // len(design), 1, _ORDERS))

@@ -70,9 +70,9 @@ def figure_terms(record: StudyRecord) -> tuple[Metric, Metric, Metric]:
     the third objective is the colour, else FLOPs, else parameters.
     """
     names: list[str] = list(record.settings.objectives)
-    if any(one.quality is not None for one in record.candidates):
+    if any(one.quality is not None for one in record.trials):
         names.append("quality")
-    if any(one.latency is not None for one in record.candidates):
+    if any(one.latency is not None for one in record.trials):
         names.append("latency")
     names = list(dict.fromkeys([*names, "macs", "params"]))
     # Costs in the order of the table, then quality.
@@ -148,14 +148,14 @@ def _staircase(
 
 
 def _design(record: StudyRecord, groups: PointGroups) -> tuple[list[float], list[float]]:
-    found = [one for one in record.candidates if not one.baseline]
+    found = [one for one in record.trials if not one.baseline]
     if all(one.origin == "random" for one in found):
         return [], []
     places = [
         place
         for points in (groups.front, groups.dominated, groups.infeasible)
         for row, *place in zip(points.rows, points.x, points.y, strict=True)
-        if record.candidates[row].origin == "random"
+        if record.trials[row].origin == "random"
     ]
     return [x for x, _ in places], [y for _, y in places]
 

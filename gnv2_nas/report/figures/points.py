@@ -11,7 +11,7 @@ import pandas as pd
 from gnv2_nas.report.frames import describe
 from gnv2_nas.report.wording import over_budget
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.units import format_quantity
 
 DOMINATED_DRAWN = 1000
@@ -23,7 +23,7 @@ class Points(msgspec.Struct, frozen=True):
     """Candidates of one kind; all sequences have one entry a candidate drawn."""
 
     rows: list[int]
-    """Rows of the frame, places in `record.candidates`."""
+    """Rows of the frame, places in `record.trials`."""
     trials: list[int]
     names: list[str]
     """Of stock networks; "" for others."""
@@ -99,7 +99,7 @@ def _points(
         rows=rows,
         trials=ordered["trial"].tolist(),
         names=ordered["baseline"].tolist(),
-        hover=[_hover(record, record.candidates[row]) for row in rows],
+        hover=[_hover(record, record.trials[row]) for row in rows],
         x=_round(to_axis_units(ordered, x)),
         y=_round(to_axis_units(ordered, y)),
         total=total,
@@ -111,7 +111,7 @@ def _round(series: pd.Series) -> list[float]:
     return [float(f"{value:.6g}") for value in series]
 
 
-def _hover(record: StudyRecord, candidate: Candidate) -> str:
+def _hover(record: StudyRecord, candidate: Trial) -> str:
     name = f"trial {candidate.number}"
     lines = [*_measured(record, candidate), *describe(candidate.architecture)]
     if not candidate.feasible:
@@ -120,7 +120,7 @@ def _hover(record: StudyRecord, candidate: Candidate) -> str:
     return "<br>".join([f"<b>{html.escape(title)}</b>", *map(html.escape, lines)])
 
 
-def _measured(record: StudyRecord, candidate: Candidate) -> list[str]:
+def _measured(record: StudyRecord, candidate: Trial) -> list[str]:
     lines = []
     if candidate.quality is not None:
         quality = get_metric("quality", record.quality_info)

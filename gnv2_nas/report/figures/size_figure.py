@@ -13,7 +13,7 @@ from gnv2_nas.report.figures.axis_ranges import find_axis_ranges, place_labels
 from gnv2_nas.report.figures.points import PointGroups, axis_titles, group_points
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.study.metrics import Metric, get_metric
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MOSTLY_SIZE = 0.8
@@ -54,13 +54,13 @@ def _shared(record: StudyRecord) -> tuple[int, int, int] | None:
     objectives = record.settings.objectives
     if "quality" not in objectives or "params" in objectives:
         return None
-    by_score = {one.number for one in pareto_front(record.candidates, objectives)}
-    sized = [_with_size_as_quality(one) for one in record.candidates if one.quality is not None]
+    by_score = {one.number for one in pareto_front(record.trials, objectives)}
+    sized = [_with_size_as_quality(one) for one in record.trials if one.quality is not None]
     by_size = {one.number for one in pareto_front(sized, objectives)}
     return len(by_score & by_size), len(by_score), len(by_size)
 
 
-def _with_size_as_quality(candidate: Candidate) -> Candidate:
+def _with_size_as_quality(candidate: Trial) -> Trial:
     return msgspec.structs.replace(candidate, quality=float(candidate.counts.params))
 
 

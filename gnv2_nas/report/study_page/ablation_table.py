@@ -9,7 +9,7 @@ import msgspec
 from gnv2_nas.report.wording import best_word, reference
 from gnv2_nas.search.analysis.ablation import Ablation, Difference
 from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score, get_metric
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 _TOLD = 3
 """Changes that are told in sentences; the table has all."""
@@ -38,8 +38,8 @@ class AblationTable(msgspec.Struct, frozen=True):
 def make_ablation_table(
     record: StudyRecord,
     changes: Sequence[Ablation],
-    members: Sequence[Candidate],
-    recommended: Candidate | None,
+    members: Sequence[Trial],
+    recommended: Trial | None,
 ) -> AblationTable | None:
     """The box about `changes`, all of one network; None where no change was evaluated."""
     if not changes:
@@ -148,7 +148,7 @@ def _more_macs(change: Ablation) -> float:
     return (change.changed.counts.macs - change.base.counts.macs) / 1e6
 
 
-def _of_what(recommended: Candidate | None) -> str:
+def _of_what(recommended: Trial | None) -> str:
     """Why the changes are not those of the recommended network."""
     outside = recommended is not None and not recommended.params
     return "of those inside the space" if outside else "when they were chosen"

@@ -28,7 +28,7 @@ from gnv2_nas.search.analysis.baselines import preset_name
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import Gain, Recommendation
 from gnv2_nas.search.study.metrics import get_metric
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 Tone = Literal["good", "unclear", "plain"]
 _TONES: dict[str, Tone] = {"better": "good", "unclear": "unclear", "none": "plain"}
@@ -38,7 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
     """One card: a question, the network that answers it, the answer."""
 
     title: str
-    candidate: Candidate | None
+    candidate: Trial | None
     text: str
     tone: Tone
 
@@ -70,7 +70,7 @@ def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
 
 
 def _without_stock(record: StudyRecord) -> str:
-    outside = any(preset_name(one.baseline) == REFERENCE for one in record.candidates)
+    outside = any(preset_name(one.baseline) == REFERENCE for one in record.trials)
     if not outside:
         return f"This study holds no {STOCK_TITLE}, so there is no gain to state."
     score = record.quality_info.in_text
@@ -78,19 +78,19 @@ def _without_stock(record: StudyRecord) -> str:
 
 
 def _no_front(record: StudyRecord) -> str:
-    if not record.candidates:
+    if not record.trials:
         return "Nothing has been evaluated yet, so there is nothing to recommend."
-    if any(candidate.feasible for candidate in record.candidates):
+    if any(candidate.feasible for candidate in record.trials):
         return "No network that keeps the budgets has a value for every objective yet."
-    nearest = find_nearest_to_budgets(record.candidates)
+    nearest = find_nearest_to_budgets(record.trials)
     return (
-        f"None of the {len(record.candidates):,} networks evaluated keeps every budget. "
+        f"None of the {len(record.trials):,} networks evaluated keeps every budget. "
         f"Nearest is {reference(record, nearest)}, {over_budget(nearest)}."
     )
 
 
 def _headline(
-    record: StudyRecord, gains: Sequence[Gain], stock: Candidate, best: Candidate
+    record: StudyRecord, gains: Sequence[Gain], stock: Trial, best: Trial
 ) -> tuple[str, Tone]:
     for gain in gains:
         if gain.verdict == "better" and gain.candidate is not None:
@@ -113,7 +113,7 @@ def _headline(
     ), "plain"
 
 
-def _compromise(record: StudyRecord, best: Candidate, stock: Candidate | None) -> Finding:
+def _compromise(record: StudyRecord, best: Trial, stock: Trial | None) -> Finding:
     single = len(record.settings.objectives) == 1
     title = "Best network" if single else "Best compromise: the knee of the front"
     if stock is None or stock is best:
@@ -128,7 +128,7 @@ def _compromise(record: StudyRecord, best: Candidate, stock: Candidate | None) -
     return Finding(title, best, " ".join(sentences), "plain")
 
 
-def _finding(record: StudyRecord, gain: Gain, stock: Candidate) -> Finding:
+def _finding(record: StudyRecord, gain: Gain, stock: Trial) -> Finding:
     one = get_metric(gain.objective, record.quality_info)
     title = one.question
     if len(record.settings.objectives) > 1:
@@ -136,7 +136,7 @@ def _finding(record: StudyRecord, gain: Gain, stock: Candidate) -> Finding:
     return Finding(title, gain.candidate, _text(record, gain, stock), _TONES[gain.verdict])
 
 
-def _text(record: StudyRecord, gain: Gain, stock: Candidate) -> str:
+def _text(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     if gain.verdict == "better":
         return _sentence_case(f"{describe_gain(record, gain, stock)}.")
     if gain.verdict == "unclear":

@@ -12,13 +12,13 @@ from importlib import metadata
 from gnv2_nas.measurement.comparison import check_budget
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.analysis.baselines import select_confirmed
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 NAMED = 5
 """Trials that are named at most."""
 
 
-def confirmation_sentence(members: Sequence[Candidate], confirmed: Set[int] = frozenset()) -> str:
+def confirmation_sentence(members: Sequence[Trial], confirmed: Set[int] = frozenset()) -> str:
     """What was confirmed of the front; "" where no trial was, as in older studies.
 
     Args:
@@ -80,7 +80,7 @@ def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
     if not kinds:
         return [("Device", record.settings.device)]
     device, runtime, threads, precision, clock = kinds.most_common(1)[0][0]
-    measured = [one.latency for one in record.candidates if one.latency is not None]
+    measured = [one.latency for one in record.trials if one.latency is not None]
     rounds = [latency.rounds for latency in measured]
     dates = sorted(latency.taken_at for latency in measured)
     plural = "" if threads == "1" else "s"
@@ -105,7 +105,7 @@ def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, 
     """Device, runtime, threads, precision and clock of the latencies, and how often."""
     return Counter(
         (one.device, one.fingerprint.runtime, str(one.threads), one.precision, one.clock)
-        for one in (candidate.latency for candidate in record.candidates)
+        for one in (candidate.latency for candidate in record.trials)
         if one is not None
     )
 
@@ -140,7 +140,7 @@ def _software(record: StudyRecord) -> list[tuple[str, str]]:
     return [("Software", begun_with or "not recorded"), ("Page made by", made_by)]
 
 
-def _near_budgets(record: StudyRecord, members: Sequence[Candidate]) -> Iterator[str]:
+def _near_budgets(record: StudyRecord, members: Sequence[Trial]) -> Iterator[str]:
     """Latency budgets that lie within an interval: kept by the estimate, but not for certain."""
     for budget in record.settings.budgets:
         latencies = [member.latency for member in members if member.latency is not None]
@@ -156,7 +156,7 @@ def _near_budgets(record: StudyRecord, members: Sequence[Candidate]) -> Iterator
 def _all_alike(record: StudyRecord) -> Iterator[str]:
     """Where the quality axis holds nothing but luck."""
     info = record.quality_info
-    scores = [one.quality for one in record.candidates if one.quality is not None]
+    scores = [one.quality for one in record.trials if one.quality is not None]
     if len(scores) > 1 and info.noise and max(scores) - min(scores) <= info.noise:
         yield (
             f"All {len(scores)} networks are within luck of each other in {info.in_text} "
@@ -164,7 +164,7 @@ def _all_alike(record: StudyRecord) -> Iterator[str]:
         )
 
 
-def cautions(record: StudyRecord, unstable: int, members: Sequence[Candidate]) -> list[str]:
+def cautions(record: StudyRecord, unstable: int, members: Sequence[Trial]) -> list[str]:
     """What a reader should know before believing the front."""
     lines = []
     if unstable:
@@ -174,7 +174,7 @@ def cautions(record: StudyRecord, unstable: int, members: Sequence[Candidate]) -
         )
     lines += _near_budgets(record, members)
     kinds = len(measurement_kinds(record))
-    machines = {one.latency.fingerprint.cpu for one in record.candidates if one.latency}
+    machines = {one.latency.fingerprint.cpu for one in record.trials if one.latency}
     if kinds > 1 or len(machines) > 1:
         lines.append(
             "The latencies were not all taken under the same conditions "

@@ -27,7 +27,7 @@ from gnv2_nas.search.analysis.ablation import Ablation
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation
 from gnv2_nas.search.study.metrics import format_share, get_metric
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 
 def page(
@@ -77,13 +77,13 @@ def page(
 
 def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
     """Value, name and remark of each number of the search."""
-    found = [one for one in record.candidates if not one.baseline]
+    found = [one for one in record.trials if not one.baseline]
     feasible = sum(one.feasible for one in found)
     return [
         (f"{record.proposed:,}", "proposed", f"by {record.sampler}"),
         (f"{record.rejected:,}", "rejected", "by arithmetic, before any was built"),
         (f"{record.duplicates:,}", "duplicates", "known already, not evaluated again"),
-        (f"{len(found):,}", "evaluated", f"and {len(record.candidates) - len(found)} stock"),
+        (f"{len(found):,}", "evaluated", f"and {len(record.trials) - len(found)} stock"),
         (_share(feasible, len(found)), "feasible", f"{feasible:,} of those evaluated"),
         (f"{members:,}", "on the front", "stock networks included"),
     ]
@@ -93,7 +93,7 @@ def _share(part: int, whole: int) -> str:
     return format_share(part / whole) if whole else "–"
 
 
-def _close_scores(record: StudyRecord, members: Sequence[Candidate]) -> tuple[int, int]:
+def _close_scores(record: StudyRecord, members: Sequence[Trial]) -> tuple[int, int]:
     """Pairs next to each other in quality, and how many of them differ by no more than luck."""
     scores = sorted(one.quality for one in members if one.quality is not None)
     noise = record.quality_info.noise
@@ -101,7 +101,7 @@ def _close_scores(record: StudyRecord, members: Sequence[Candidate]) -> tuple[in
     return max(len(scores) - 1, 0), close
 
 
-def _neighbours(members: Sequence[Candidate]) -> tuple[int, int]:
+def _neighbours(members: Sequence[Trial]) -> tuple[int, int]:
     """Pairs next to each other in latency, and how many of them have intervals that overlap."""
     measured = sorted((one.latency for one in members if one.latency), key=lambda one: one.ms)
     overlaps = sum(left.own_ci95()[1] >= right.own_ci95()[0] for left, right in pairwise(measured))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gnv2_nas.measurement.record import NORMAL_95
 from gnv2_nas.report.wording import terms_of
 from gnv2_nas.search.study.metrics import Metric, format_share
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
@@ -55,11 +55,11 @@ def prediction_checks(record: StudyRecord) -> list[PredictionCheck]:
     return [
         check
         for one in terms_of(record)
-        if (check := _check(record.candidates, one, record.quality_info.noise)) is not None
+        if (check := _check(record.trials, one, record.quality_info.noise)) is not None
     ]
 
 
-def _check(candidates: Sequence[Candidate], one: Metric, noise: float) -> PredictionCheck | None:
+def _check(candidates: Sequence[Trial], one: Metric, noise: float) -> PredictionCheck | None:
     if not any(one.name in candidate.predicted for candidate in candidates):
         return None
     known = [each for each in candidates if math.isfinite(each.value(one.name))]
@@ -84,9 +84,7 @@ def _check(candidates: Sequence[Candidate], one: Metric, noise: float) -> Predic
     )
 
 
-def _with_baselines(
-    known: Sequence[Candidate], name: str
-) -> tuple[list[Candidate], NDArray[np.float64]]:
+def _with_baselines(known: Sequence[Trial], name: str) -> tuple[list[Trial], NDArray[np.float64]]:
     """Those that were predicted, and (n, 2) what a constant and a line through the multiply-adds
     say of them, fitted to all before them that did not share their rounds."""
     macs = np.array([float(one.counts.macs) for one in known])
@@ -105,7 +103,7 @@ def _with_baselines(
     return [known[row] for row in rows], np.column_stack([y, y + slope * (macs[rows] - x)])
 
 
-def _batches(known: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
+def _batches(known: Sequence[Trial]) -> Iterator[tuple[int, int]]:
     """First row and number of the networks that were evaluated together."""
     start = 0
     for _, batch in groupby(known, key=_rounds):
@@ -114,13 +112,13 @@ def _batches(known: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
         start += length
 
 
-def _rounds(candidate: Candidate) -> str:
+def _rounds(candidate: Trial) -> str:
     """What names the networks of a batch; a network alone where nothing does."""
     batch = "" if candidate.latency is None else candidate.latency.batch
     return batch or f"trial {candidate.number}"
 
 
-def _noise(candidate: Candidate, name: str, quality_noise: float) -> float:
+def _noise(candidate: Trial, name: str, quality_noise: float) -> float:
     """Standard deviation of what was found around the truth; 0 of what is exact."""
     if name == "latency" and candidate.latency is not None:
         low, high = candidate.latency.ci95

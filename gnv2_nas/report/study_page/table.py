@@ -13,7 +13,7 @@ from gnv2_nas.report.files import file_stem
 from gnv2_nas.report.frames import stage_widths
 from gnv2_nas.report.wording import best_word, over_budget, reference
 from gnv2_nas.search.study.metrics import format_accuracy, format_score
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 ROWS_SHOWN = 200
 """More are thinned evenly: nobody reads them, and each carries its architecture."""
@@ -48,9 +48,7 @@ class Row(msgspec.Struct, frozen=True):
 COLUMNS = ("latency, ms", "ratio to stock", "MFLOPs", "params, M", "memory, MB")
 
 
-def front_rows(
-    record: StudyRecord, members: Sequence[Candidate], best: Candidate | None
-) -> list[Row]:
+def front_rows(record: StudyRecord, members: Sequence[Trial], best: Trial | None) -> list[Row]:
     """The front in its order; of a long one, an even sample with the best compromise."""
     chosen = list(members)
     if len(chosen) > ROWS_SHOWN:
@@ -63,21 +61,21 @@ def front_rows(
     ]
 
 
-def stock_rows(record: StudyRecord, members: Sequence[Candidate]) -> list[Row]:
+def stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[Row]:
     """Every stock network of the study, whether it keeps the budgets or not."""
     on_front = {one.number for one in members}
     return [
         _row(record, one, ("on the front",), anchored=False)
         if one.number in on_front
         else _row(record, one)
-        for one in record.candidates
+        for one in record.trials
         if one.baseline
     ]
 
 
 def _row(
     record: StudyRecord,
-    candidate: Candidate,
+    candidate: Trial,
     badges: tuple[str, ...] = (),
     *,
     is_best: bool = False,
@@ -104,7 +102,7 @@ def _row(
     )
 
 
-def _cells(candidate: Candidate, *, is_accuracy: bool) -> tuple[Cell, ...]:
+def _cells(candidate: Trial, *, is_accuracy: bool) -> tuple[Cell, ...]:
     counts = candidate.counts
     return (
         _score(candidate.quality, is_accuracy=is_accuracy),
@@ -121,7 +119,7 @@ def _score(quality: float | None, *, is_accuracy: bool) -> Cell:
     return Cell((format_accuracy if is_accuracy else format_score)(quality), quality)
 
 
-def _latency(candidate: Candidate) -> tuple[Cell, Cell]:
+def _latency(candidate: Trial) -> tuple[Cell, Cell]:
     latency = candidate.latency
     if latency is None:
         return _missing(), _missing()

@@ -43,7 +43,7 @@ def trust_sentence(record: StudyRecord, panel: TrustPanel | None) -> str:
 
 def trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
     """The box of a study's page; None where no network has a score."""
-    if all(one.quality is None for one in record.candidates):
+    if all(one.quality is None for one in record.trials):
         return None
     lead = trust_sentence(record, panel)
     if panel is None:

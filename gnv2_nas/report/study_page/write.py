@@ -74,7 +74,7 @@ def _json(
         "candidates": [
             row | {"violations": one.broken_budgets, "genotype": one.params,
                    "architecture": one.architecture}
-            for row, one in zip(rows, record.candidates, strict=True)
+            for row, one in zip(rows, record.trials, strict=True)
         ],
     }  # fmt: skip
     return msgspec.json.encode(document)

@@ -11,7 +11,7 @@ import msgspec
 from gnv2_nas.measurement.comparison import compare
 from gnv2_nas.measurement.record import Errors, Measurement
 from gnv2_nas.search.analysis.variants import Changes
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.space import describe_change, is_removal
 
 
@@ -38,8 +38,8 @@ class Ablation(msgspec.Struct, frozen=True):
     """A change, and what it did."""
 
     values: Changes
-    base: Candidate
-    changed: Candidate
+    base: Trial
+    changed: Trial
     latency: Difference | None
     """Milliseconds; None where either was not measured, or under other conditions."""
     quality: Difference | None
@@ -61,7 +61,7 @@ def find_ablations(record: StudyRecord) -> list[Ablation]:
     It is the one that most candidates of origin "change" are a change of. Neighbours that the
     search had evaluated on its way count as well. Without such candidates there are none.
     """
-    base = _base(record.candidates)
+    base = _base(record.trials)
     if base is None:
         return []
     noise = record.quality_info.noise
@@ -69,7 +69,7 @@ def find_ablations(record: StudyRecord) -> list[Ablation]:
         Ablation(
             values, base, one, latency_difference(base, one), quality_difference(base, one, noise)
         )
-        for one in record.candidates
+        for one in record.trials
         if (values := find_single_change(base, one)) is not None
     ]
     return sorted(changes, key=_weight)
@@ -81,7 +81,7 @@ def _weight(change: Ablation) -> tuple[bool, float]:
     return effect is None or not effect.certain, effect.value if effect else 0.0
 
 
-def _base(candidates: Sequence[Candidate]) -> Candidate | None:
+def _base(candidates: Sequence[Trial]) -> Trial | None:
     changed = [one for one in candidates if one.origin == "change"]
     neighbours = Counter(
         other.number
@@ -97,7 +97,7 @@ def _base(candidates: Sequence[Candidate]) -> Candidate | None:
     )
 
 
-def find_single_change(base: Candidate, other: Candidate) -> Changes | None:
+def find_single_change(base: Trial, other: Trial) -> Changes | None:
     """The one change from a network to another, gene → values; None where it is not just one."""
     if base.params.keys() != other.params.keys() or base.architecture == other.architecture:
         return None
@@ -113,7 +113,7 @@ def _one_part_left_out(values: Changes) -> bool:
     return len({name.partition(".")[0] for name in values}) == 1 and is_removal(values)
 
 
-def latency_difference(base: Candidate, changed: Candidate) -> Difference | None:
+def latency_difference(base: Trial, changed: Trial) -> Difference | None:
     """Milliseconds more, by the ratio of two measurements on one device.
 
     Of one batch the rounds are shared and the interval is narrow; where a measurement does not
@@ -139,7 +139,7 @@ def _half(latency: Measurement) -> float:
     return math.log(high / low) / 2
 
 
-def quality_difference(base: Candidate, changed: Candidate, noise: float) -> Difference | None:
+def quality_difference(base: Trial, changed: Trial, noise: float) -> Difference | None:
     """How much more quality; differences up to `noise` are luck."""
     if base.quality is None or changed.quality is None:
         return None

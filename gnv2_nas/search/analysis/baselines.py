@@ -9,7 +9,7 @@ from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement.comparison import compare
 from gnv2_nas.measurement.record import Errors
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace
 
 
@@ -33,7 +33,7 @@ def list_stock_networks(space: SearchSpace) -> dict[str, Architecture]:
     return networks
 
 
-def select_confirmed(members: Iterable[Candidate], confirmed: Set[int]) -> list[Candidate]:
+def select_confirmed(members: Iterable[Trial], confirmed: Set[int]) -> list[Trial]:
     """The members whose latency is that of a measurement at the end of a search.
 
     A later search of the same study may average it with another one: then it is not any more.
@@ -48,7 +48,7 @@ def select_confirmed(members: Iterable[Candidate], confirmed: Set[int]) -> list[
     ]
 
 
-def share_rounds(one: Candidate, other: Candidate) -> bool:
+def share_rounds(one: Trial, other: Trial) -> bool:
     """Whether two latencies were taken in the same rounds."""
     if one.latency is None or other.latency is None:
         return False
@@ -56,7 +56,7 @@ def share_rounds(one: Candidate, other: Candidate) -> bool:
     return one.number == other.number or (same and bool(one.latency.batch))
 
 
-def find_measured_stock(candidates: Iterable[Candidate]) -> Candidate | None:
+def find_measured_stock(candidates: Iterable[Trial]) -> Trial | None:
     """The stock network that a study is compared with, if it was measured."""
     for each in candidates:
         if preset_name(each.baseline) == REFERENCE and each.latency is not None:
@@ -64,7 +64,7 @@ def find_measured_stock(candidates: Iterable[Candidate]) -> Candidate | None:
     return None
 
 
-def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
+def latency_ratio(candidate: Trial, stock: Trial) -> float:
     """Latency over that of `stock`; NaN when either was not measured.
 
     Taken in the same rounds, one is divided by the other. Else measured ratios refer to the
@@ -78,7 +78,7 @@ def latency_ratio(candidate: Candidate, stock: Candidate) -> float:
     return candidate.latency.ratio / stock.latency.ratio
 
 
-def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> tuple[float, float]:
+def latency_ratio_interval(candidate: Trial, stock: Trial) -> tuple[float, float]:
     """95% interval of `latency_ratio`.
 
     In the same rounds what both share, panel and calibration, is no error. Else intervals combine
@@ -99,11 +99,11 @@ def latency_ratio_interval(candidate: Candidate, stock: Candidate) -> tuple[floa
     return ratio * math.exp(-math.hypot(*down)), ratio * math.exp(math.hypot(*up))
 
 
-def _together(candidate: Candidate, stock: Candidate) -> bool:
+def _together(candidate: Trial, stock: Trial) -> bool:
     """Whether both were measured in the same rounds, by a version that kept the parts of errors."""
     measured = [each.latency for each in (candidate, stock) if each.latency is not None]
     return share_rounds(candidate, stock) and all(each.errors != Errors() for each in measured)
 
 
-def _is_reference(stock: Candidate) -> bool:
+def _is_reference(stock: Trial) -> bool:
     return stock.architecture.id == preset(REFERENCE).id

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.search.analysis.pareto import hypervolume_gain, is_non_dominated
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 
 Array = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class ExpectedGain(msgspec.Struct, frozen=True):
     """If they come as steadily as in the second half of the search."""
 
 
-def hypervolume_history(candidates: Sequence[Candidate], objectives: Sequence[str]) -> Array:
+def hypervolume_history(candidates: Sequence[Trial], objectives: Sequence[str]) -> Array:
     """(n,) hypervolume after each evaluation, as a share of the box that `scale_losses` spans.
 
     Never falls. A candidate that breaks a budget, or lacks a value, adds nothing. One pass: ten
@@ -58,7 +58,7 @@ def hypervolume_history(candidates: Sequence[Candidate], objectives: Sequence[st
     return accumulate_hypervolume(scale_losses(candidates, objectives))
 
 
-def scale_losses(candidates: Sequence[Candidate], objectives: Sequence[str]) -> Array:
+def scale_losses(candidates: Sequence[Trial], objectives: Sequence[str]) -> Array:
     """(n, k) losses between 0, the best of any candidate, and 1, the reference of hypervolumes.
 
     The box spans the front of all candidates and `REFERENCE_MARGIN` beyond its worst values. It

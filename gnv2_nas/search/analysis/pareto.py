@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 
-def study_front(record: StudyRecord) -> list[Candidate]:
+def study_front(record: StudyRecord) -> list[Trial]:
     """The front of a study, best in its first objective first.
 
     Stock networks stand on it by the same rule as any other candidate.
     """
-    return pareto_front(record.candidates, record.settings.objectives)
+    return pareto_front(record.trials, record.settings.objectives)
 
 
-def pareto_front(candidates: Sequence[Candidate], objectives: Sequence[str]) -> list[Candidate]:
+def pareto_front(candidates: Sequence[Trial], objectives: Sequence[str]) -> list[Trial]:
     """Feasible members of `candidates` that none of them dominates in `objectives`."""
     feasible = [candidate for candidate in candidates if candidate.feasible]
     if not feasible:
@@ -29,7 +29,7 @@ def pareto_front(candidates: Sequence[Candidate], objectives: Sequence[str]) -> 
     return [feasible[n] for n in sorted(kept, key=lambda n: losses[n].tolist())]
 
 
-def find_nearest_to_budgets(candidates: Sequence[Candidate]) -> Candidate:
+def find_nearest_to_budgets(candidates: Sequence[Trial]) -> Trial:
     """The candidate that breaks its worst budget by the least; one that keeps all, if any does."""
     return min(candidates, key=lambda each: max([0.0, *each.excesses.values()]))
 

@@ -17,7 +17,7 @@ from gnv2_nas.search.analysis.baselines import (
 )
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 Verdict = Literal["better", "unclear", "none"]
 
@@ -26,7 +26,7 @@ class Gain(msgspec.Struct, frozen=True):
     """The best network found in `objective` that is no worse than stock in the other objectives."""
 
     objective: str
-    candidate: Candidate | None
+    candidate: Trial | None
     """None when every network found is worse than stock in another objective."""
     verdict: Verdict
     """unclear: better by the estimate, but within noise; none: nothing found is better."""
@@ -35,11 +35,11 @@ class Gain(msgspec.Struct, frozen=True):
 class Recommendation(msgspec.Struct, frozen=True):
     """What a study has found."""
 
-    front: tuple[Candidate, ...]
+    front: tuple[Trial, ...]
     """Feasible, non-dominated networks, best in the first objective first."""
-    recommended: Candidate | None
+    recommended: Trial | None
     """The knee of the front; None when the front is empty."""
-    stock: Candidate | None
+    stock: Trial | None
     """Stock GhostNetV2 1.0; None when a value of it is missing."""
     gains: tuple[Gain, ...]
     """One for each objective, latency first and quality last; empty without `stock`."""
@@ -61,7 +61,7 @@ def recommend(record: StudyRecord) -> Recommendation:
     )
 
 
-def pick_recommended(members: Sequence[Candidate], objectives: Sequence[str]) -> Candidate | None:
+def pick_recommended(members: Sequence[Trial], objectives: Sequence[str]) -> Trial | None:
     """The recommended network of the front `members`: its knee, or None when the front is empty.
 
     The knee is the member farthest from the chord between the extremes of the front (Das, "On
@@ -80,9 +80,9 @@ def pick_recommended(members: Sequence[Candidate], objectives: Sequence[str]) ->
     return members[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
 
 
-def find_stock(record: StudyRecord) -> Candidate | None:
+def find_stock(record: StudyRecord) -> Trial | None:
     """Stock GhostNetV2 1.0 of the study, if all objectives of it are known."""
-    for candidate in record.candidates:
+    for candidate in record.trials:
         values = [candidate.value(name) for name in record.settings.objectives]
         if preset_name(candidate.baseline) == REFERENCE and all(map(math.isfinite, values)):
             return candidate
@@ -90,8 +90,8 @@ def find_stock(record: StudyRecord) -> Candidate | None:
 
 
 def find_gain(
-    members: Sequence[Candidate],
-    stock: Candidate,
+    members: Sequence[Trial],
+    stock: Trial,
     objectives: Sequence[str],
     objective: str,
     noise: float,
@@ -118,7 +118,7 @@ def find_gain(
     return Gain(objective, best, _verdict(best, stock, objective, noise))
 
 
-def _verdict(member: Candidate, stock: Candidate, objective: str, noise: float) -> Verdict:
+def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> Verdict:
     if objective == "latency":
         low, high = latency_ratio_interval(member, stock)
         if low <= 1 <= high:
@@ -130,7 +130,7 @@ def _verdict(member: Candidate, stock: Candidate, objective: str, noise: float) 
     return "unclear" if gain > 0 else "none"
 
 
-def _no_worse(member: Candidate, stock: Candidate, objective: str) -> bool:
+def _no_worse(member: Trial, stock: Trial, objective: str) -> bool:
     if objective == "latency":
         return latency_ratio(member, stock) <= 1
     return loss(member, objective) <= loss(stock, objective)

@@ -17,8 +17,8 @@ def find_study_trust(record: StudyRecord) -> TrustPanel | None:
     except InputError:
         # The file is gone, or is wrong by now: nothing is known of the space it was.
         return None
-    if record.candidates:
-        space = space.with_classes(record.candidates[0].architecture.num_classes)
+    if record.trials:
+        space = space.with_classes(record.trials[0].architecture.num_classes)
     panel = find_trust(space) if space.content_hash == settings.space_hash else None
     return panel and panel.known_for(settings.quality, settings.quality_hash)
 

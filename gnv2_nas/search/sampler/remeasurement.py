@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.search.study.budgets import Budget
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.stats import Matrix
 
 A_BATCH = 2
@@ -22,12 +22,12 @@ SETTLED_SESSIONS = 4
 
 
 def second_looks(
-    candidates: Sequence[Candidate],
-    front: Sequence[Candidate],
+    candidates: Sequence[Trial],
+    front: Sequence[Trial],
     objectives: Sequence[str],
     budgets: Sequence[Budget],
     limit: int = A_BATCH,
-) -> list[Candidate]:
+) -> list[Trial]:
     """The candidates whose latency decides something within its interval, widest interval first.
 
     Near a latency budget it decides whether a network may be on the front; near the front, whether
@@ -53,9 +53,9 @@ def second_looks(
 
 
 def _undecided(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Trial],
     intervals: Matrix,
-    front: Sequence[Candidate],
+    front: Sequence[Trial],
     objectives: Sequence[str],
 ) -> NDArray[np.bool_]:
     """(n,) whether a feasible candidate is dominated at the upper end of its interval only."""

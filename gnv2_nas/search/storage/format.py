@@ -20,7 +20,7 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.storage.transactions import Last
 from gnv2_nas.search.study.budgets import Budget
-from gnv2_nas.search.study.records import Candidate, Origin, Prediction
+from gnv2_nas.search.study.records import Origin, Prediction, Trial
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 def finished_trial(
-    candidate: Candidate, trial: FrozenTrial | None, objectives: tuple[str, ...]
+    candidate: Trial, trial: FrozenTrial | None, objectives: tuple[str, ...]
 ) -> FrozenTrial:
     """The trial to store for a candidate, not numbered yet.
 
@@ -93,7 +93,7 @@ def finished_trial(
     return stored
 
 
-def _user_attrs(candidate: Candidate) -> dict[str, Any]:
+def _user_attrs(candidate: Trial) -> dict[str, Any]:
     result = _Result(
         counts=candidate.counts,
         quality=candidate.quality,
@@ -148,10 +148,10 @@ def label_of(trial: FrozenTrial) -> str:
     return label
 
 
-def candidate_of(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Candidate:
+def candidate_of(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
     """The candidate a stored trial holds, of a study with these budgets."""
     result = msgspec.convert(trial.user_attrs[RESULT], _Result)
-    return Candidate(
+    return Trial(
         number=trial.number,
         architecture=Architecture.from_json(network_of(trial)),
         params=trial.params,
@@ -175,7 +175,7 @@ def latencies_of(study_attributes: Mapping[str, Any]) -> dict[int, Measurement]:
     }
 
 
-def with_latency(candidate: Candidate, latency: Measurement | None) -> Candidate:
+def with_latency(candidate: Trial, latency: Measurement | None) -> Trial:
     """`candidate` with a later latency, if there is one."""
     return candidate if latency is None else msgspec.structs.replace(candidate, latency=latency)
 

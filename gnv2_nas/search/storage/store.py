@@ -26,7 +26,7 @@ from gnv2_nas.search.storage.known_trials import KnownTrials
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.transactions import Last, StudyAccess, StudyTransaction
 from gnv2_nas.search.storage.url import mask_command, mask_url
-from gnv2_nas.search.study.records import Candidate, Settings, StudyRecord
+from gnv2_nas.search.study.records import Settings, StudyRecord, Trial
 
 Answer = TypeVar("Answer")
 
@@ -129,7 +129,7 @@ class Store:
         """Numbers of those trials."""
         return frozenset(self.attributes().get(attributes.CONFIRMED, ()))
 
-    def append(self, candidate: Candidate, trial: FrozenTrial | None) -> int:
+    def append(self, candidate: Trial, trial: FrozenTrial | None) -> int:
         """Keep a finished trial, in one transaction.
 
         Args:
@@ -184,11 +184,11 @@ class Store:
         self._read(self._known.catch_up)
         return self._known.take_news()
 
-    def candidates(self) -> tuple[Candidate, ...]:
+    def candidates(self) -> tuple[Trial, ...]:
         """What the finished trials hold, with the latest latency of each."""
         return self._candidates(self.attributes())
 
-    def _candidates(self, kept: dict[str, Any]) -> tuple[Candidate, ...]:
+    def _candidates(self, kept: dict[str, Any]) -> tuple[Trial, ...]:
         latencies, budgets = latencies_of(kept), self.settings.budgets
         return tuple(
             with_latency(candidate_of(trial, budgets), latencies.get(trial.number))
@@ -203,7 +203,7 @@ class Store:
         return StudyRecord(
             name=self.name,
             settings=self.settings,
-            candidates=self._candidates(kept),
+            trials=self._candidates(kept),
             sampler=provenance.sampler,
             seed=provenance.seed,
             command=mask_command(provenance.command),

@@ -65,7 +65,7 @@ class Prediction(msgspec.Struct, frozen=True):
     """Standard deviation: of the value itself, what measuring adds left out."""
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Trial(msgspec.Struct, frozen=True):
     """One evaluated network."""
 
     number: int
@@ -119,7 +119,7 @@ class StudyRecord(msgspec.Struct, frozen=True):
 
     name: str
     settings: Settings
-    candidates: tuple[Candidate, ...]
+    trials: tuple[Trial, ...]
     """Baselines included, in the order they were evaluated."""
     sampler: str
     seed: int

@@ -21,7 +21,7 @@ from tests.report.studies import searched, typical
 
 RECORD = searched()
 DESIGN = 24
-STOCK = sum(bool(one.baseline) for one in RECORD.candidates)
+STOCK = sum(bool(one.baseline) for one in RECORD.trials)
 
 
 def info_of(record: StudyRecord = RECORD) -> ConvergenceInfo:
@@ -32,16 +32,16 @@ def info_of(record: StudyRecord = RECORD) -> ConvergenceInfo:
 
 def as_origin(record: StudyRecord, origin: str) -> StudyRecord:
     """`record` as if all that was found had one origin."""
-    found = [one if one.baseline else replace(one, origin=origin) for one in record.candidates]
-    return replace(record, candidates=tuple(found))
+    found = [one if one.baseline else replace(one, origin=origin) for one in record.trials]
+    return replace(record, trials=tuple(found))
 
 
 def test_the_staircase_is_the_history() -> None:
     info = info_of()
-    history = hypervolume_history(RECORD.candidates, RECORD.settings.objectives)
+    history = hypervolume_history(RECORD.trials, RECORD.settings.objectives)
     steps = np.interp(np.arange(1, len(history) + 1), info.x, np.arange(len(info.x)))
     assert np.array(info.y)[np.floor(steps).astype(int)] == pytest.approx(history, abs=1e-5)
-    assert info.trials == [RECORD.candidates[place - 1].number for place in info.x]
+    assert info.trials == [RECORD.trials[place - 1].number for place in info.x]
 
 
 def test_the_random_line_ends_where_the_search_left_the_design() -> None:
@@ -49,7 +49,7 @@ def test_the_random_line_ends_where_the_search_left_the_design() -> None:
     random = info_of().random
     assert random is not None
     assert random.x == list(range(STOCK + 1, STOCK + DESIGN + 1))
-    history = hypervolume_history(RECORD.candidates, RECORD.settings.objectives)
+    history = hypervolume_history(RECORD.trials, RECORD.settings.objectives)
     ends = [line[-1] for line in (random.low, random.mean, random.high)]
     assert ends == pytest.approx([history[STOCK + DESIGN - 1]] * 3, abs=1e-5)
     assert random.mean == sorted(random.mean)
@@ -59,7 +59,7 @@ def test_the_random_line_ends_where_the_search_left_the_design() -> None:
 
 def test_the_level_is_dotted_to_the_end() -> None:
     format_key_path = [one for one in convergence_figure(info_of()).data if one.line.dash == "dot"]
-    assert [list(one.x) for one in format_key_path] == [[STOCK + DESIGN, len(RECORD.candidates)]]
+    assert [list(one.x) for one in format_key_path] == [[STOCK + DESIGN, len(RECORD.trials)]]
 
 
 @pytest.mark.parametrize("origin", ["random", "model", ""])
@@ -95,8 +95,8 @@ def test_sentences_tell_gain_estimate_and_flatness() -> None:
 
 
 def test_a_search_that_ended_long_ago_is_flat() -> None:
-    beaten = replace(RECORD.candidates[-1], quality=0.0)
-    record = replace(RECORD, candidates=(*RECORD.candidates, *[beaten] * 100))
+    beaten = replace(RECORD.trials[-1], quality=0.0)
+    record = replace(RECORD, trials=(*RECORD.trials, *[beaten] * 100))
     assert info_of(record).flat
     assert info_of(record).recent == 0
     assert not info_of().flat

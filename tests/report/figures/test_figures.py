@@ -39,9 +39,9 @@ def test_axes_follow_the_objectives(objectives: tuple[str, ...], axes: tuple[str
 def test_every_candidate_is_in_one_group() -> None:
     record = typical(60)
     groups = info_of(record).groups
-    stock_count = sum(bool(one.baseline) for one in record.candidates)
+    stock_count = sum(bool(one.baseline) for one in record.trials)
     found_on_front = [one.number for one in study_front(record) if not one.baseline]
-    assert groups.drawn == len(record.candidates)
+    assert groups.drawn == len(record.trials)
     assert groups.stock.total == stock_count
     assert sorted(groups.front.trials) == sorted(found_on_front)
 
@@ -58,7 +58,7 @@ def test_error_bars_span_the_interval() -> None:
     record = study([stock(), candidate(1, found_architecture(1), quality=99, ratio=0.5)])
     info = info_of(record)
     below, above = info.errors["front"]
-    latency = record.candidates[1].latency
+    latency = record.trials[1].latency
     assert latency is not None
     assert info.groups.front.x[0] - below[0] == pytest.approx(latency.ci95[0], abs=1e-3)
     assert info.groups.front.x[0] + above[0] == pytest.approx(latency.ci95[1], abs=1e-3)
@@ -127,7 +127,7 @@ def test_a_score_that_is_size_is_found_out() -> None:
     record = typical(40)
     sized = [
         candidate(one.number, one.architecture, quality=one.counts.params / 1e6, ratio=1.0)
-        for one in record.candidates
+        for one in record.trials
     ]
     record = study(sized)
     info = size_info(record, candidates_frame(record))

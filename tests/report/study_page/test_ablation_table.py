@@ -101,9 +101,9 @@ def test_the_box_has_every_change_the_certain_first() -> None:
 
 def test_only_what_was_known_has_a_column() -> None:
     record = searched()
-    unscored = [replace(one, quality=None) for one in record.candidates]
+    unscored = [replace(one, quality=None) for one in record.trials]
     settings = replace(record.settings, objectives=("latency", "macs"))
-    found = box(replace(record, settings=settings, candidates=tuple(unscored)))
+    found = box(replace(record, settings=settings, trials=tuple(unscored)))
     assert found is not None
     assert found.columns == ("latency, ms", "MFLOPs")
     assert all(len(row.cells) == 2 for row in found.rows)

@@ -38,9 +38,9 @@ def accuracies() -> StudyRecord:
     """The same with supernet accuracies; stock is outside the supernet."""
     record = scored(SPEC)
     settings = replace(record.settings, data="pets", data_hash="0123456789ab")
-    outside, *found = record.candidates
+    outside, *found = record.trials
     candidates = (replace(outside, quality=None), *found)
-    return replace(record, settings=settings, candidates=candidates, estimator=INFO)
+    return replace(record, settings=settings, trials=candidates, estimator=INFO)
 
 
 def text_of(record: StudyRecord, folder: Path) -> str:

@@ -10,11 +10,11 @@ from gnv2_nas.arch import preset
 from gnv2_nas.report.study_page.answer import Answer, write_answer
 from gnv2_nas.report.study_page.conditions import cautions
 from gnv2_nas.search.analysis.recommendation import recommend
-from gnv2_nas.search.study.records import Candidate, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from tests.report.studies import candidate, found_architecture, stock, study, typical
 
 
-def network(number: int, quality: float | None, ratio: float, **changes: object) -> Candidate:
+def network(number: int, quality: float | None, ratio: float, **changes: object) -> Trial:
     arch = found_architecture(number)
     return candidate(number, arch, quality=quality, ratio=ratio, **changes)  # type: ignore[arg-type]
 
@@ -23,7 +23,7 @@ def answer(record: StudyRecord) -> Answer:
     return write_answer(record, recommend(record))
 
 
-def said(candidates: Sequence[Candidate], **changes: object) -> Answer:
+def said(candidates: Sequence[Trial], **changes: object) -> Answer:
     return answer(study(candidates, **changes))  # type: ignore[arg-type]
 
 

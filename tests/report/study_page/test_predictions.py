@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
-from gnv2_nas.search.study.records import Candidate, Prediction
+from gnv2_nas.search.study.records import Prediction, Trial
 from tests.report.studies import STOCK_MS, candidate, found_architecture, searched, study, typical
 
 
-def network(number: int, ratio: float, predicted: float | None = None) -> Candidate:
+def network(number: int, ratio: float, predicted: float | None = None) -> Trial:
     """One of three architectures; `predicted` latency in ms, with a deviation of 5 %."""
     made = candidate(number, found_architecture(number % 3), ratio=ratio, quality=90 + ratio)
     if predicted is None:
@@ -33,7 +33,7 @@ def test_errors_beside_a_constant_and_a_line_that_knew_no_more() -> None:
 
 
 def test_networks_of_one_batch_do_not_tell_about_each_other() -> None:
-    def together(one: Candidate) -> Candidate:
+    def together(one: Trial) -> Trial:
         assert one.latency is not None
         return replace(one, latency=replace(one.latency, batch="b"))
 

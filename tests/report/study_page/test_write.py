@@ -57,7 +57,7 @@ def body(files: ReportFiles) -> str:
 def test_any_study_has_a_report(record: StudyRecord, tmp_path: Path) -> None:
     files = write_report(record, tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([files.html, files.csv, files.json])
-    assert len(pd.read_csv(files.csv)) == len(record.candidates)
+    assert len(pd.read_csv(files.csv)) == len(record.trials)
     written = json.loads(files.json.read_text())
     assert written["front"] == [member.number for member in study_front(record)]
 
@@ -65,7 +65,7 @@ def test_any_study_has_a_report(record: StudyRecord, tmp_path: Path) -> None:
 def test_json_carries_architectures_that_read_back(tmp_path: Path) -> None:
     record = typical(10)
     written = json.loads(write_report(record, tmp_path).json.read_text())
-    for row, one in zip(written["candidates"], record.candidates, strict=True):
+    for row, one in zip(written["candidates"], record.trials, strict=True):
         assert Architecture.from_json(json.dumps(row["architecture"])) == one.architecture
         assert row["genotype"] == one.params
         assert row["macs"] == one.counts.macs
@@ -98,7 +98,7 @@ def test_csv_and_json_carry_origins_predictions_and_changes(tmp_path: Path) -> N
     change = written["changes"][0]
     assert change["change"] == "DFC in blocks 6, 7: removed"
     assert change["latency_ms"]["low"] < change["latency_ms"]["difference"] < 0
-    assert {change["of"], change["trial"]} < {one.number for one in record.candidates}
+    assert {change["of"], change["trial"]} < {one.number for one in record.trials}
 
 
 def test_json_has_null_where_nothing_was_measured(tmp_path: Path) -> None:
@@ -136,9 +136,9 @@ def test_everything_typed_is_escaped(tmp_path: Path) -> None:
     genes = {"width": 1.0, NASTY: 1}
     asked = [
         replace(one, params={**genes, NASTY: n}, origin="change")
-        for n, one in enumerate(record.candidates)
+        for n, one in enumerate(record.trials)
     ]
-    record = replace(record, candidates=tuple(asked))
+    record = replace(record, trials=tuple(asked))
     text = write_report(record, tmp_path).html.read_text()
     assert "<script>alert" not in text
     assert "<img" not in text
@@ -152,7 +152,7 @@ def test_ten_thousand_candidates(tmp_path: Path) -> None:
     files = write_report(record, tmp_path)
     assert time.process_time() - start < 40
     assert files.html.stat().st_size < 10e6
-    assert len(pd.read_csv(files.csv)) == len(record.candidates)
+    assert len(pd.read_csv(files.csv)) == len(record.trials)
 
 
 def test_a_long_front_keeps_the_page_small(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from gnv2_nas.search.analysis.convergence import (
     scale_losses,
 )
 from gnv2_nas.search.analysis.pareto import hypervolume
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from tests.report.studies import candidate, found_architecture
 
 Array = NDArray[np.float64]
@@ -30,7 +30,7 @@ SHAPES = st.tuples(st.integers(0, 12), st.integers(1, 4))
 GRID = st.integers(-1, 12).map(lambda tenths: tenths / 10 if tenths >= 0 else np.nan)
 
 
-def network(quality: float, ratio: float, *, budgets: tuple[str, ...] = ()) -> Candidate:
+def network(quality: float, ratio: float, *, budgets: tuple[str, ...] = ()) -> Trial:
     return candidate(0, found_architecture(0), quality=quality, ratio=ratio, budgets=budgets)
 
 

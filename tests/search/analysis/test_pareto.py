@@ -16,7 +16,7 @@ from gnv2_nas.graph import Counts, count
 from gnv2_nas.search.analysis.pareto import is_non_dominated, pareto_front
 from gnv2_nas.search.study.budgets import Budget
 from gnv2_nas.search.study.metrics import METRICS, parse_objectives
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 
 STOCK = preset("ghostnetv2-1.0")
 COUNTS = count(STOCK)
@@ -42,7 +42,7 @@ BROKEN = (Budget("params", 1, "1params"),)
 
 
 def candidate(number, quality, macs, broken=False):
-    return Candidate(
+    return Trial(
         number=number, architecture=STOCK, params={}, baseline="", quality=quality, latency=None,
         counts=replace(COUNTS, macs=macs), budgets=BROKEN if broken else (),
     )  # fmt: skip

@@ -17,14 +17,14 @@ from gnv2_nas.search.analysis.recommendation import (
     pick_recommended,
     recommend,
 )
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from tests.report.studies import candidate, found_architecture, stock, study
 
 NOISE = ESTIMATORS["zen"].noise
 BOTH: tuple[str, ...] = ("quality", "latency")
 
 
-def network(number: int, quality: float, ratio: float, **changes: object) -> Candidate:
+def network(number: int, quality: float, ratio: float, **changes: object) -> Trial:
     arch = found_architecture(number)
     return candidate(number, arch, quality=quality, ratio=ratio, **changes)  # type: ignore[arg-type]
 
@@ -98,7 +98,7 @@ def test_the_published_network_is_what_ratios_refer_to() -> None:
 
 
 def test_in_the_same_rounds_what_both_share_is_no_error() -> None:
-    def measured(one: Candidate, batch: str, calibration: float) -> Candidate:
+    def measured(one: Trial, batch: str, calibration: float) -> Trial:
         assert one.latency is not None
         errors = Errors(own=0.002, own_sessions=0.003, panel=0.02, calibration=calibration)
         low, high = (one.latency.ratio * math.exp(side * 0.2) for side in (-1, 1))
@@ -141,8 +141,8 @@ def test_a_study_in_one_answer() -> None:
     record = study([stock(92), network(1, 94, 0.82), network(2, 90, 0.9)])
     found = recommend(record)
     assert [each.number for each in found.front] == [1]
-    assert found.recommended is record.candidates[1]
-    assert found.stock is record.candidates[0]
+    assert found.recommended is record.trials[1]
+    assert found.stock is record.trials[0]
     assert [(each.objective, each.verdict) for each in found.gains] == [
         ("latency", "better"), ("quality", "better"),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from gnv2_nas.search.analysis.ablation import (
 )
 from gnv2_nas.search.analysis.variants import Variant, choose_variants, list_variants
 from gnv2_nas.search.study.budgets import parse_budgets
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace, load_space
 from tests.report.studies import STOCK_MS, candidate, found_architecture, study
 from tests.search.spaces import CROOKED, SMALL, space_of
@@ -97,7 +97,7 @@ def test_choosing_keeps_budgets_and_limit_and_repeats() -> None:
     assert sorted(one.text for one in everything) == sorted(one.text for one in changes)
 
 
-def measured(number: int, placement: str, ratio: float, **changes: object) -> Candidate:
+def measured(number: int, placement: str, ratio: float, **changes: object) -> Trial:
     made = candidate(number, found_architecture(number), ratio=ratio, quality=90.0 + number)
     params = {"width": 1.0, "placement.stage4": placement, "placement.stage5": "first"}
     return replace(made, params=params, **changes)
@@ -120,7 +120,7 @@ def test_what_differs_in_one_thing_is_found() -> None:
     assert find_single_change(stock, stock) is None
 
 
-def with_errors(one: Candidate, errors: Errors, batch: str = "b") -> Candidate:
+def with_errors(one: Trial, errors: Errors, batch: str = "b") -> Trial:
     assert one.latency is not None
     return replace(one, latency=replace(one.latency, errors=errors, batch=batch))
 

@@ -10,7 +10,7 @@ from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.sampler.factory import SAMPLERS, make_sampler
 from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
 from gnv2_nas.search.study.budgets import parse_budgets
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace
 
 OBJECTIVES = ("quality", "macs")
@@ -39,7 +39,7 @@ def proposals(
 def answer(asked: Proposals, proposal: Proposal) -> optuna.trial.FrozenTrial:
     """Tell what became of a proposal; its quality is its millions of parameters."""
     counts = proposal.counts
-    candidate = Candidate(
+    candidate = Trial(
         number=0, architecture=proposal.architecture, params=proposal.trial.params, baseline="",
         counts=counts, quality=counts.params / 1e6, latency=None,
         budgets=tuple(asked.budgets),

@@ -11,7 +11,7 @@ import pytest
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.sampler.remeasurement import SETTLED_SESSIONS, second_looks
 from gnv2_nas.search.study.budgets import parse_budgets
-from gnv2_nas.search.study.records import Candidate
+from gnv2_nas.search.study.records import Trial
 from tests.search.stored import COUNTS, STOCK, latency
 
 OBJECTIVES = ("quality", "latency")
@@ -26,7 +26,7 @@ def network(number, quality, ms, share=0.05, sessions=1, measured=True, budgets=
         found = msgspec.structs.replace(
             MEASURED, ms=ms, ci95=(ms * (1 - share), ms * (1 + share)), sessions=sessions
         )
-    return Candidate(
+    return Trial(
         number=number, architecture=STOCK, params={}, baseline="", counts=COUNTS, quality=quality,
         latency=found, budgets=tuple(budgets),
     )  # fmt: skip

@@ -25,12 +25,12 @@ def test_a_study_comes_back_as_it_was(folder):
     assert [budget.text for budget in record.settings.budgets] == ["1MFLOPs", "2Mparams"]
     assert record.settings.objectives == ("quality", "macs")
     assert record.proposed >= 8
-    assert [each.number for each in record.candidates] == list(range(len(record.candidates)))
+    assert [each.number for each in record.trials] == list(range(len(record.trials)))
 
 
 def test_each_candidate_holds_its_network_and_its_counts(folder):
     opened = searched(folder, budgets=("1MFLOPs",))
-    for each in opened.store.record().candidates:
+    for each in opened.store.record().trials:
         assert each.counts.params / 1e6 == pytest.approx(each.quality)
         assert each.latency is None
         assert each.feasible == (each.counts.macs <= 1e6)
@@ -48,9 +48,9 @@ def test_each_candidate_holds_its_network_and_its_counts(folder):
 def test_optuna_reads_the_same_file(folder):
     record = searched(folder).store.record()
     study = optuna.load_study(study_name="demo", storage=STORAGE)
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * len(record.candidates)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * len(record.trials)
     assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
-    for trial, each in zip(study.trials, record.candidates, strict=True):
+    for trial, each in zip(study.trials, record.trials, strict=True):
         assert trial.user_attrs["architecture"] == each.architecture.to_json()
         assert trial.params == each.params
         assert trial.values == [each.quality, each.counts.macs]
@@ -58,7 +58,7 @@ def test_optuna_reads_the_same_file(folder):
 
 def test_stock_networks_of_the_space_are_baselines_with_a_genotype(folder):
     opened = searched(folder, WITH_STOCK, trials=1)
-    inside = {each.baseline: each for each in opened.store.record().candidates if each.params}
+    inside = {each.baseline: each for each in opened.store.record().trials if each.params}
     space = opened.checked.space
     for name in ("ghostnet-1.0 at 32 px", "ghostnetv2-1.0 at 32 px"):
         assert space.decode(inside[name].params) == inside[name].architecture
@@ -109,7 +109,7 @@ def test_another_name_in_the_same_file_is_another_study(folder):
     searched(folder, trials=1)
     searched(folder, SIX, trials=2, study="other")
     assert sorted(study_names(STORAGE)) == ["demo", "other"]
-    sizes = [len(open_study(STORAGE, name).record().candidates) for name in ("demo", "other")]
+    sizes = [len(open_study(STORAGE, name).record().trials) for name in ("demo", "other")]
     assert sizes[1] == sizes[0] + 1
 
 
@@ -154,7 +154,7 @@ def test_a_study_whose_making_was_cut_short_is_made_anew(folder, kept):
         half.set_user_attr(key, written[key])
     store = searched(folder, trials=2).store
     assert store.settings == made.settings
-    assert len(open_study(STORAGE, "demo").record().candidates) >= 2
+    assert len(open_study(STORAGE, "demo").record().trials) >= 2
 
 
 def test_an_empty_study_of_other_objectives_is_refused(folder):

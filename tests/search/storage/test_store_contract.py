@@ -102,7 +102,7 @@ class TestStore:
         assert [trial.number for trial in store.new_trials()] == [1, 2]
         assert store.trials() == other.trials()
         append(other, 4)
-        assert len(store.record().candidates) == 5
+        assert len(store.record().trials) == 5
         assert [candidate_of(trial).architecture for trial in store.new_trials()] == [network(4)]
 
     def test_a_network_that_another_process_stored_first_is_not_stored_again(
@@ -132,7 +132,7 @@ class TestStore:
         store.save_remeasured(1, better)
         store.save_remeasured(1, latency(1, ms=1.5))
         for each in (store, open_study(storage, name)):
-            first, second = each.record().candidates
+            first, second = each.record().trials
             assert (first.latency.ms, list(first.broken_budgets)) == (2.5, ["2ms"])
             assert (second.latency.ms, second.feasible) == (1.5, True)
             assert second.latency.wall_ms == ()
