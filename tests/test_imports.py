@@ -46,14 +46,13 @@ HOMES = {
     "jinja2": {"report"},
     "yaml": {"documents"},
     "PIL": {"data"},
-    "sklearn": {"data"},
     "scipy": {"stats"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
 # What importing a module must not load: each costs from a tenth of a second to two.
 HEAVY = (
-    "torch", "optuna", "pandas", "plotly", "onnx", "onnxruntime", "fvcore", "sqlalchemy", "sklearn",
+    "torch", "optuna", "pandas", "plotly", "onnx", "onnxruntime", "fvcore", "sqlalchemy",
     "scipy", "PIL",
 )  # fmt: skip
 LIGHT_MODULES = (

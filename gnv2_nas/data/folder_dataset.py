@@ -60,7 +60,7 @@ class FileSplit:
         return torch.from_numpy(np.stack(pixels))
 
 
-DEFAULT_HELD_OUT = 0.2
+FOLDER_HELD_OUT = 0.2
 MAX_SKIPPED_SHARE = 0.05
 """With more damaged images than this, something is wrong that skipping would hide."""
 _NAMED = 3
@@ -71,7 +71,7 @@ def load_folder(
     side: int,
     *,
     seed: int,
-    held_out: float = DEFAULT_HELD_OUT,
+    held_out: float = FOLDER_HELD_OUT,
     workers: int | None = None,
     stored_bytes: int = MAX_STORED_BYTES,
     progress: Callable[[float], None] | None = None,

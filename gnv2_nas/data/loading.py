@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gnv2_nas.data.dataset import Dataset
-from gnv2_nas.data.digits import DEFAULT_HELD_OUT as DIGITS_HELD_OUT
-from gnv2_nas.data.digits import load_digits
-from gnv2_nas.data.folder_dataset import DEFAULT_HELD_OUT as FOLDER_HELD_OUT
-from gnv2_nas.data.folder_dataset import load_folder
+from gnv2_nas.data.digits import DIGITS_HELD_OUT, load_digits
+from gnv2_nas.data.folder_dataset import FOLDER_HELD_OUT, load_folder
 from gnv2_nas.data.folders.source import DIGITS
 
 

@@ -13,7 +13,7 @@ from gnv2_nas.quality import ESTIMATORS
 from tests.cli.command import COMMAND, gnv2_nas
 from tests.search.spaces import SMALL, write_space
 
-HEAVY = {"torch", "sklearn", "PIL", "optuna", "pandas"}
+HEAVY = {"torch", "PIL", "optuna", "pandas"}
 CHECK = (
     "quality", "check", "--data", "digits", "--space", "small.yaml", "--networks", "2",
     "--seeds", "2", "--epochs", "0.1", "--json",
@@ -141,4 +141,4 @@ def test_wrong_input_is_answered_in_one_line(tmp_path, arguments, message):
     (line,) = answer.err.splitlines()
     assert line.startswith("error: ")
     assert message in line
-    assert not answer.imported & {"torch", "sklearn", "PIL"}
+    assert not answer.imported & {"torch", "PIL"}

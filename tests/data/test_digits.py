@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from gnv2_nas.data import load_dataset
+from gnv2_nas.data.digits import read_digits
+from tests.data.make_digits import read_source
+
+
+def test_file_holds_the_images_of_their_source() -> None:
+    for ours, theirs in zip(read_digits(), read_source(), strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 def test_what_they_are() -> None:
     digits = load_dataset("digits", 64)
+    assert digits.content_hash == "891187fa01b8"  # every record of a training on the digits has it
     assert digits.name == "digits"
     assert digits.classes == tuple("0123456789")
     assert digits.side == 8

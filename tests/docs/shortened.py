@@ -12,8 +12,6 @@ import importlib
 import runpy
 import sys
 
-from sklearn.utils import Bunch
-
 ROUNDS = 3
 REFERENCES = 8
 DIGITS = 400
@@ -36,16 +34,14 @@ def shorten() -> None:
     importlib.import_module("gnv2_nas.workflows.references")  # goes on knowing every preset
     for name in ("gnv2_nas.search.analysis.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK
-    importlib.import_module("gnv2_nas.quality.proxies.az_nas")._REFERENCES = REFERENCES
+    importlib.import_module("gnv2_nas.quality.proxies.az_nas").REFERENCE_NETWORKS = REFERENCES
     _fewer_digits()
 
 
 def _fewer_digits() -> None:
-    from sklearn import datasets
-
-    all_of_them = datasets.load_digits()
-    few = {key: all_of_them[key][:DIGITS] for key in ("images", "target")}
-    datasets.load_digits = lambda: Bunch(**few)
+    digits = importlib.import_module("gnv2_nas.data.digits")
+    images, labels = digits.read_digits()
+    digits.read_digits = lambda: (images[:DIGITS], labels[:DIGITS])
 
 
 def command_line(arguments: list[str]) -> None:

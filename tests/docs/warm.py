@@ -1,6 +1,6 @@
 """Runs the documentation's commands in forks of one process that has imported everything heavy.
 
-To import torch, scikit-learn and the others takes longer than most of the shortened commands. The
+To import torch, Optuna and the others takes longer than most of the shortened commands. The
 stand-in for `gnv2-nas` is a client (`ask.py`): it hands its arguments, working directory,
 environment and streams over a Unix socket, and ends with the exit code of the fork.
 """
@@ -16,7 +16,7 @@ import sys
 from tests.docs.shortened import run, shorten
 
 HEAVY = (
-    "torch", "torch._dynamo", "sklearn.datasets", "onnx", "optuna", "pandas", "plotly.graph_objects"
+    "torch", "torch._dynamo", "onnx", "optuna", "pandas", "plotly.graph_objects"
 )  # fmt: skip
 """Not onnxruntime: it starts a thread when it is imported, and a fork has one thread alone."""
 READY = "ready"

@@ -125,7 +125,7 @@ def _spectral_norm(source: Tensor, output: Tensor, generator: torch.Generator) -
 
 _SPACE = "ghostnetv2"
 """Whose networks to rank against when no space is given."""
-_REFERENCES = 32
+REFERENCE_NETWORKS = 32
 
 
 class AzNasScore:
@@ -157,7 +157,7 @@ class AzNasScore:
 def _population(space: SearchSpace, resolution: int, images: int, seed: int) -> list[Proxies]:
     # Not of `seed`: another draw of weights is no other measure.
     rng = random.Random(0)
-    networks = [space.sample(rng) for _ in range(_REFERENCES)]
+    networks = [space.sample(rng) for _ in range(REFERENCE_NETWORKS)]
     return [measure_proxies(arch, resolution, images, seed) for arch in networks]
 
 
