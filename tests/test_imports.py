@@ -17,8 +17,8 @@ import gnv2_nas
 PACKAGE = Path(gnv2_nas.__file__).parent
 
 FLOORS = (
-    "errors", "units", "commands", "cores", "files", "documents", "stats", "arch", "space",
-    "graph", "data", "checkpoints", "formats", "nn", "training", "runtimes", "devices",
+    "errors", "units", "commands", "cores", "interrupts", "files", "documents", "stats", "arch",
+    "space", "graph", "data", "checkpoints", "formats", "nn", "training", "runtimes", "devices",
     "measurement", "latency_model", "quality", "search", "report", "workflows", "cli",
 )  # fmt: skip
 """All rooms from the ground up; `docs/architecture.md` shows the same list."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gnv2_nas.data import Dataset
 from gnv2_nas.errors import CheckpointError, TrainingError
+from gnv2_nas.interrupts import DelayedInterrupt
 from gnv2_nas.training.context import TrainingContext, is_out_of_memory, use_half_the_cores
 from gnv2_nas.training.history import (
     Observer,
@@ -30,7 +31,7 @@ from gnv2_nas.training.optimization import (
     evaluation_steps,
     learning_rate,
 )
-from gnv2_nas.training.progress import Interrupts, LossMonitor, StepTimer
+from gnv2_nas.training.progress import LossMonitor, StepTimer
 from gnv2_nas.training.state import StateFile
 from gnv2_nas.training.stepper import Stepper, TrainingInputs
 from gnv2_nas.training.task import Evaluation, TrainingTask
@@ -92,8 +93,12 @@ class Trainer:
         """
         self._resume()
         try:
-            with _flushed_denormals(), use_half_the_cores(), Interrupts() as interrupts:
-                self._loop(interrupts)
+            with (
+                _flushed_denormals(),
+                use_half_the_cores(),
+                DelayedInterrupt(second_stops=True) as ctrl_c,
+            ):
+                self._loop(ctrl_c)
         except TrainingError as error:
             raise TrainingError(f"{error}{self._kept()}") from None
         except (RuntimeError, MemoryError) as error:
@@ -103,8 +108,6 @@ class Trainer:
                 "memory ran out where smaller micro-batches do not help; a smaller batch_size "
                 f"(now {self._recipe.batch_size}) or resolution would fit{self._kept()}"
             ) from None
-        if interrupts.came:
-            raise KeyboardInterrupt
 
     @property
     def epochs(self) -> float:
@@ -123,7 +126,7 @@ class Trainer:
         if self._state_file is not None:
             self._state_file.remove()
 
-    def _loop(self, interrupts: Interrupts) -> None:
+    def _loop(self, ctrl_c: DelayedInterrupt) -> None:
         evaluations = evaluation_steps(self._recipe)
         saved = perf_counter()
         with closing(self._inputs.from_step(self._step)) as inputs:
@@ -131,10 +134,10 @@ class Trainer:
                 self._take_step(*next(inputs))
                 evaluate = self._step in evaluations
                 point = self._point(evaluate=evaluate)
-                if interrupts.came or perf_counter() - saved > self._save_every:
+                if ctrl_c.received or perf_counter() - saved > self._save_every:
                     self._save()
                     saved = perf_counter()
-                if interrupts.came or (evaluate and self._stops(point)):
+                if ctrl_c.received or (evaluate and self._stops(point)):
                     return
 
     def _take_step(self, images: Tensor, labels: Tensor) -> None:

@@ -18,7 +18,6 @@ import pytest
 from benchmarks.killing import Outcome, killed
 from gnv2_nas.arch import list_presets
 from gnv2_nas.search.storage.opening import open_study
-from gnv2_nas.search.storage.retries import interrupts_wait
 from tests.confined import run
 from tests.search.forks import Forks
 from tests.search.forks import forks as starting_forks
@@ -161,51 +160,3 @@ def test_no_room_for_a_database_at_all(folder):
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
     assert full.stderr.splitlines()[-1].startswith("error: the study database refused: ")
-
-
-INTERRUPTED = """
-import signal
-from gnv2_nas.search.storage.retries import interrupts_wait
-
-@interrupts_wait()
-def write():
-    signal.raise_signal(signal.SIGINT)
-    print("written")
-    {after}
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-try:
-    write()
-except KeyboardInterrupt as interrupt:
-    print("interrupted after", repr(interrupt.__context__))
-print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
-"""
-
-
-def what_is_printed(after: str) -> list[str]:
-    """In a process of its own: an interrupt that goes astray would end the one of the tests."""
-    command = [sys.executable, "-c", INTERRUPTED.format(after=after)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    return answer.stdout.splitlines()
-
-
-def test_an_interrupt_waits_for_the_end_of_a_transaction():
-    assert what_is_printed("") == ["written", "interrupted after None", "True"]
-
-
-def test_an_interrupt_does_not_hide_a_failure_for_long():
-    lines = what_is_printed('raise ValueError("no room")')
-    assert lines == ["written", "interrupted after ValueError('no room')", "True"]
-
-
-def test_other_threads_have_no_interrupts_to_wait_for():
-    ran = []
-
-    def work():
-        with interrupts_wait():
-            ran.append(True)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert ran

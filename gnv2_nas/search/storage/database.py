@@ -13,7 +13,8 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
 from gnv2_nas.errors import InputError, StorageError, StudyError
-from gnv2_nas.search.storage.retries import DATABASE_ERRORS, interrupts_wait, refusal_of
+from gnv2_nas.interrupts import DelayedInterrupt
+from gnv2_nas.search.storage.retries import DATABASE_ERRORS, refusal_of
 from gnv2_nas.search.storage.sqlite import is_half_made, tables_in
 from gnv2_nas.search.storage.url import (
     SqliteFile,
@@ -125,7 +126,7 @@ def _never_anew(engine: Engine, file: SqliteFile) -> None:
 def opening(url: str) -> Iterator[None]:
     """Failures to open a database as one line of this package's own; interrupts wait."""
     try:
-        with interrupts_wait():
+        with DelayedInterrupt():
             yield
     except ArgumentError as error:
         reason = remove_secrets(" ".join(str(error).split()), url)

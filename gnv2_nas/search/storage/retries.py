@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TypeVar
 
 import msgspec
@@ -16,32 +12,8 @@ import optuna
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from gnv2_nas.errors import StorageError
+from gnv2_nas.interrupts import DelayedInterrupt
 from gnv2_nas.search.storage.url import remove_secrets
-
-
-@contextmanager
-def interrupts_wait() -> Iterator[None]:
-    """Ctrl-C within the block takes effect at its end.
-
-    A database library halfway through a transaction answers an interrupt with a failed assertion,
-    or loses it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
-
 
 Answer = TypeVar("Answer")
 
@@ -92,7 +64,7 @@ def persist(
     started = time.monotonic()
     for wait in patience.waits():
         try:
-            with interrupts_wait():
+            with DelayedInterrupt():
                 return transaction()
         except DATABASE_ERRORS as error:
             refusal = refusal_of(error, url)
