@@ -17,7 +17,7 @@ from benchmarks.table import machine, table
 from gnv2_nas.devices import huge_pages
 from gnv2_nas.measurement import journal, protocol
 from gnv2_nas.measurement.calibration import ensure_calibrated
-from gnv2_nas.report import write_report
+from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search import loop
 from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.evaluate import Evaluator

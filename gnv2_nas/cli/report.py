@@ -26,7 +26,8 @@ def report(
 
     require_study(storage, study)
     check_writable(reports)
-    from gnv2_nas.report import check_report_files, write_report
+    from gnv2_nas.report.files import check_report_files
+    from gnv2_nas.report.study_page.write import write_report
 
     check_report_files(study, reports)
     from gnv2_nas.search.storage.opening import open_study

@@ -90,7 +90,7 @@ def search(
     [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/],
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
-    from gnv2_nas.report import check_report_files
+    from gnv2_nas.report.files import check_report_files
     from gnv2_nas.units import parse_duration
     from gnv2_nas.workflows.search_request import SearchRequest, check_request
 
@@ -184,7 +184,7 @@ def _told(session: SearchSession) -> list[str]:
 
 def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:
     from gnv2_nas.cli.front import print_front
-    from gnv2_nas.report import write_report
+    from gnv2_nas.report.study_page.write import write_report
     from gnv2_nas.report.wording import next_command
     from gnv2_nas.search.analysis.recommendation import recommend
 

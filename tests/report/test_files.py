@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gnv2_nas.report import report_files
-from gnv2_nas.report.files import file_stem
+from gnv2_nas.report.files import file_stem, report_files
 
 NASTY = [
     "", ".", "..", "../../etc/passwd", "/absolute", "a/b", "a\\b", "a:b", "with space", "ümlaut",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnv2_nas.report import candidates_frame
+from gnv2_nas.report.frames import candidates_frame
 from tests.report.studies import STOCK_MS, candidate, found_architecture, stock, study, typical
 
 

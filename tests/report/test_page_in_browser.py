@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.report import write_report
+from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import StudyRecord
 from tests.report.conftest import Opened, open_file

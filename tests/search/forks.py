@@ -22,7 +22,8 @@ from gnv2_nas.devices import huge_pages
 ROOT = Path(__file__).parents[2]
 HEAVY = (
     "torch", "optuna", "sqlalchemy.dialects.sqlite", "scipy.optimize", "pandas",
-    "plotly.graph_objects", "gnv2_nas.workflows.search", "gnv2_nas.report", "gnv2_nas.cli.search",
+    "plotly.graph_objects", "gnv2_nas.workflows.search",
+    "gnv2_nas.report.study_page.write", "gnv2_nas.cli.search",
 )  # fmt: skip
 """Not onnxruntime: it starts a thread when it is imported, and a fork has one thread alone."""
 

@@ -20,7 +20,7 @@ from gnv2_nas.search.analysis.trust import find_study_trust
 from gnv2_nas.search.study.records import StudyRecord
 
 
-def write(record: StudyRecord, folder: Path) -> ReportFiles:
+def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     """Write page, JSON and CSV of `record`; all are made before the first is written.
 
     Raises:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from gnv2_nas.report import candidates_frame
 from gnv2_nas.report.figures.convergence_figure import (
     ConvergenceInfo,
     convergence_figure,
@@ -14,6 +13,7 @@ from gnv2_nas.report.figures.convergence_figure import (
     convergence_sentences,
 )
 from gnv2_nas.report.figures.front_figure import front_figure, front_info
+from gnv2_nas.report.frames import candidates_frame
 from gnv2_nas.search.analysis.convergence import hypervolume_history
 from gnv2_nas.search.study.metrics import format_share
 from gnv2_nas.search.study.records import StudyRecord

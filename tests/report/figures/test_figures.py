@@ -6,11 +6,11 @@ import html
 
 import pytest
 
-from gnv2_nas.report import candidates_frame
 from gnv2_nas.report.figures.axis_ranges import place_labels
 from gnv2_nas.report.figures.front_figure import FrontInfo, figure_terms, front_figure, front_info
 from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
 from gnv2_nas.report.figures.size_figure import size_figure, size_info, size_sentences
+from gnv2_nas.report.frames import candidates_frame
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import candidate, found_architecture, stock, study, typical

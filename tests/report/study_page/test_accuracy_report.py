@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.quality.trust.panel import save_trust
-from gnv2_nas.report import write_report
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
+from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.space import load_space

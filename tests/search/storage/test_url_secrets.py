@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from gnv2_nas.commands import join_command
 from gnv2_nas.errors import Gnv2NasError, StorageError
-from gnv2_nas.report import write_report
+from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.storage import format as attributes
 from gnv2_nas.search.storage.database import open_database, opening
 from gnv2_nas.search.storage.retries import Patience, persist
