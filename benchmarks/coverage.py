@@ -109,7 +109,7 @@ def _measure_here(what: str) -> None:
             seconds_per_network=SECONDS,
             seed=secrets.randbelow(2**32),
         )
-    sys.stdout.buffer.write(msgspec.json.encode([each.without_samples() for each in found]))
+    sys.stdout.buffer.write(msgspec.json.encode([each.drop_samples() for each in found]))
 
 
 def _rows(processes: list[list[Measurement]]) -> list[tuple[str, ...]]:

@@ -26,7 +26,7 @@ def run() -> Table:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = exported(public_model(STOCK), dynamo=False)
-    artefacts = {
+    file_sets = {
         "public module, exported by tracing": traced,
         "the same file once more (A/A)": traced,
         "onnx_bytes, graph as lowered": onnx_bytes(STOCK, channel_multiple=1, fuse_up_to=0),
@@ -36,7 +36,7 @@ def run() -> Table:
         "GhostNet 1.0, onnx_bytes": onnx_bytes(preset("ghostnet-1.0")),
         "MobileNetV3-Large 1.0, onnx_bytes": onnx_bytes(preset("mobilenetv3-large-1.0")),
     }
-    found = paired({name: loader(runtime, {".onnx": file}) for name, file in artefacts.items()})
+    found = paired({name: loader(runtime, {".onnx": file}) for name, file in file_sets.items()})
     rows = [
         (name, f"{row.ms:.2f}", f"{row.ratio:.3f}", f"{row.low:.3f}–{row.high:.3f}")
         for name, row in found.items()

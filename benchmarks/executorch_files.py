@@ -31,8 +31,8 @@ def run() -> Table:
     rng = random.Random(5)
     networks = [load_space("ghostnetv2").sample(rng) for _ in range(10)]
     writing = [median_seconds(partial(runtime.write, arch), 3) for arch in networks]
-    artefact = runtime.write(STOCK)
-    loading = median_seconds(lambda: runtime.load(artefact, 1), 5)
+    files = runtime.write(STOCK)
+    loading = median_seconds(lambda: runtime.load(files, 1), 5)
     rows = [
         ("write, median of 10 random networks", milliseconds(statistics.median(writing)), "", ""),
         ("load, GhostNetV2 1.0", milliseconds(loading), "", ""),
@@ -45,7 +45,7 @@ def run() -> Table:
     started = time.perf_counter()
     exported = _exported(STOCK)
     rows.append(("GhostNetV2 1.0: exporting", milliseconds(time.perf_counter() - started), "", ""))
-    files = {"exported": exported, "exported once more (A/A)": exported, "ours": artefact[".pte"]}
+    files = {"exported": exported, "exported once more (A/A)": exported, "ours": files[".pte"]}
     found = paired({name: loader(runtime, {".pte": file}) for name, file in files.items()})
     for name, row in found.items():
         interval = f"{row.low:.3f}–{row.high:.3f}"
@@ -56,12 +56,12 @@ def run() -> Table:
 
 def _layers_of_a_call(runtime: ExecuTorch) -> float:
     """Sum of the layers over a call of another session, alternately taken: median of ratios."""
-    artefact = runtime.write(STOCK)
-    session, ratios = runtime.load(artefact, 1), []
+    files = runtime.write(STOCK)
+    session, ratios = runtime.load(files, 1), []
     session.run()
     for _ in range(NEW_SESSIONS):
         calls = [runtime.timer(session.run)[0] for _ in range(PROFILED_RUNS)]
-        layers = sum(runtime.layer_seconds(artefact, 1, PROFILED_RUNS).values())
+        layers = sum(runtime.layer_seconds(files, 1, PROFILED_RUNS).values())
         ratios.append(layers / statistics.mean(calls))
     return statistics.median(ratios)
 

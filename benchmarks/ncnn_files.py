@@ -21,7 +21,7 @@ from benchmarks.public_form import STOCK, public_model
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.nn import Network, timing_model
-from gnv2_nas.runtimes.base import Artefact, Precision
+from gnv2_nas.runtimes.base import Precision, RuntimeFiles
 from gnv2_nas.runtimes.ncnn_runtime import Ncnn
 from gnv2_nas.runtimes.parity import difference, expected_logits
 
@@ -49,12 +49,12 @@ def _writing() -> float:
 def _layers() -> Row:
     """Layer times added up against whole calls just before and after."""
     runtime = Ncnn()
-    artefact = runtime.write(STOCK)
-    run_once = runtime.load(artefact, 1).run
+    files = runtime.write(STOCK)
+    run_once = runtime.load(files, 1).run
     ratios = []
     for _ in range(15):
         before = median_seconds(run_once, 9)
-        layers = sum(runtime.layer_seconds(artefact, 1, 9).values())
+        layers = sum(runtime.layer_seconds(files, 1, 9).values())
         ratios.append(layers / statistics.mean([before, median_seconds(run_once, 9)]))
     return (
         "layer times of GhostNetV2 1.0 ÷ a call",
@@ -68,8 +68,8 @@ def _layers() -> Row:
 def _precisions() -> Iterator[Row]:
     """Stock V2 at half precision against fp32."""
     runtimes: dict[Precision, Ncnn] = {name: Ncnn(name) for name in ("fp32", "fp16", "bf16")}
-    artefact = runtimes["fp32"].write(STOCK)
-    found = paired({name: loader(it, artefact) for name, it in runtimes.items()})
+    files = runtimes["fp32"].write(STOCK)
+    found = paired({name: loader(it, files) for name, it in runtimes.items()})
     for name in ("fp16", "bf16"):
         row = found[name]
         label = f"GhostNetV2 1.0 at {name} ÷ fp32"
@@ -107,7 +107,7 @@ def _against_pnnx(name: str, arch: Architecture) -> Iterator[Row]:
     yield (f"{name}: difference from torch", apart, their_apart, "", "")
 
 
-def _converted(arch: Architecture) -> Artefact:
+def _converted(arch: Architecture) -> RuntimeFiles:
     """What pnnx makes of the traced module, with the weights made for timing."""
     shape = (1, 3, arch.resolution, arch.resolution)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

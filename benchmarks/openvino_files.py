@@ -40,8 +40,8 @@ def run() -> Table:
     rng = random.Random(5)
     networks = [load_space("ghostnetv2").sample(rng) for _ in range(10)]
     writing = [median_seconds(partial(runtime.write, arch), 3) for arch in networks]
-    artefact = runtime.write(STOCK)
-    loading = median_seconds(lambda: runtime.load(artefact, 1), 5)
+    files = runtime.write(STOCK)
+    loading = median_seconds(lambda: runtime.load(files, 1), 5)
     rows: list[Row] = [
         ("write, median of 10 random networks", milliseconds(statistics.median(writing)), "", ""),
         ("load, GhostNetV2 1.0", milliseconds(loading), "", ""),
@@ -55,12 +55,12 @@ def run() -> Table:
 
 def _layers_of_a_call(runtime: OpenVino) -> float:
     """Sum of the layers over a call of another session, alternately taken: median of ratios."""
-    artefact = runtime.write(STOCK)
-    session, ratios = runtime.load(artefact, 1), []
+    files = runtime.write(STOCK)
+    session, ratios = runtime.load(files, 1), []
     session.run()
     for _ in range(NEW_SESSIONS):
         calls = [runtime.timer(session.run)[0] for _ in range(PROFILED_RUNS)]
-        layers = sum(runtime.layer_seconds(artefact, 1, PROFILED_RUNS).values())
+        layers = sum(runtime.layer_seconds(files, 1, PROFILED_RUNS).values())
         ratios.append(layers / statistics.mean(calls))
     return statistics.median(ratios)
 
@@ -69,11 +69,11 @@ def _against_conversion(name: str, runtime: OpenVino, arch: Architecture) -> Ite
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / "converted.xml"
         seconds = _convert(arch, converted)
-        artefact = runtime.write(arch)
+        files = runtime.write(arch)
         loaders = {
             "converted": lambda: _loaded(converted, arch.resolution),
             "converted once more (A/A)": lambda: _loaded(converted, arch.resolution),
-            "ours": lambda: runtime.load(artefact, 1).run,
+            "ours": lambda: runtime.load(files, 1).run,
         }
         found = paired(loaders, sessions=SESSIONS, rounds=ROUNDS)
     yield f"{name}: converting", milliseconds(seconds), "", ""

@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from gnv2_nas.measurement.plan import Plan, collect
+from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.measurement.statistics import estimate
-from gnv2_nas.runtimes.base import Artefact, Runtime, Timer, thread_timer
+from gnv2_nas.runtimes.base import Runtime, RuntimeFiles, Timer, thread_timer
 
 Run = Callable[[], object]
 
@@ -45,9 +45,9 @@ def paired(
         loaded = {name: loaders[name]() for name in rng.sample(list(loaders), len(loaders))}
         return [loaded[name] for name in loaders]
 
-    plan = Plan(sessions=sessions, rounds=rounds, max_sessions=sessions, max_seconds=seconds)
-    visits = collect(open_session, plan, timer, rng, lambda _: False)
-    found = estimate(visits, {0: 0.0})
+    plan = MeasurementPlan(sessions, rounds, sessions, seconds)
+    timings = collect(open_session, plan, timer, rng, lambda _: False)
+    found = estimate(timings, {0: 0.0})
     rows = {}
     for number, name in enumerate(loaders):
         log_ratio, half = found.log_ratio[number], found.half[number]
@@ -57,6 +57,6 @@ def paired(
     return rows
 
 
-def loader(runtime: Runtime, artefact: Artefact) -> Callable[[], Run]:
+def loader(runtime: Runtime, files: RuntimeFiles) -> Callable[[], Run]:
     """What loads those files afresh, on one thread."""
-    return lambda: runtime.load(artefact, 1).run
+    return lambda: runtime.load(files, 1).run

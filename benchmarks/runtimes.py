@@ -35,9 +35,9 @@ def run() -> Table:
         writing, loading, apart = [], [], []
         for arch, logits in zip(networks, expected, strict=True):
             start = time.perf_counter()
-            artefact = runtime.write(arch)
+            files = runtime.write(arch)
             written = time.perf_counter()
-            session = runtime.load(artefact, 1)
+            session = runtime.load(files, 1)
             loading.append(time.perf_counter() - written)
             writing.append(written - start)
             apart.append(difference(session.logits(), logits))
@@ -60,11 +60,11 @@ def run() -> Table:
 
 def _layers_of_a_call(runtime: Runtime, arch: Architecture) -> float:
     """Sum of all layers over the time of a call just before and after: median over turns."""
-    artefact = runtime.write(arch)
-    session = runtime.load(artefact, 1)
+    files = runtime.write(arch)
+    session = runtime.load(files, 1)
     ratios, before = [], _calls(runtime, session.run)
     for _ in range(TURNS):
-        layers = sum(runtime.layer_seconds(artefact, 1, CALLS).values())
+        layers = sum(runtime.layer_seconds(files, 1, CALLS).values())
         after = _calls(runtime, session.run)
         ratios.append(layers / statistics.median([*before, *after]))
         before = after

@@ -14,13 +14,13 @@ from rich.table import Table
 from benchmarks.table import table
 from gnv2_nas.arch import preset
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.measurement.plan import Plan, collect
-from gnv2_nas.measurement.statistics import adjusted_logs
+from gnv2_nas.measurement.plan import MeasurementPlan, collect
+from gnv2_nas.measurement.statistics import adjust_logs
 from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 
 NETWORKS = (REFERENCE, "ghostnet-1.0", "mobilenetv3-large-1.0")
 SESSIONS = 11
-PLAN = Plan(sessions=1, rounds=1000, max_sessions=1, max_seconds=30)
+PLAN = MeasurementPlan(sessions=1, rounds=1000, max_sessions=1, max_seconds=30)
 
 
 def run() -> Table:
@@ -40,8 +40,8 @@ def _measure() -> None:
     runtime = OnnxRuntime()
     files = [runtime.write(preset(name)) for name in NETWORKS]
     runs = [runtime.load(file, 1).run for _ in range(SESSIONS) for file in files]
-    visits = collect(lambda _: runs, PLAN, runtime.timer, random.Random(0), lambda _: False)
-    logs = adjusted_logs(visits)
+    timings = collect(lambda _: runs, PLAN, runtime.timer, random.Random(0), lambda _: False)
+    logs = adjust_logs(timings)
     levels = np.median(logs, axis=1).reshape(SESSIONS, len(NETWORKS))
     halves = np.median(logs[:, ::2], axis=1) - np.median(logs[:, 1::2], axis=1)
     found: dict[str, object] = {"noise": float(halves.std()) / 2}

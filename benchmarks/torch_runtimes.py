@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.paired import paired
 from benchmarks.public_form import STOCK
 from benchmarks.table import milliseconds, table
-from gnv2_nas.runtimes.base import RUNTIMES, Artefact, Precision, Runtime, get_runtime
+from gnv2_nas.runtimes.base import RUNTIMES, Precision, Runtime, RuntimeFiles, get_runtime
 from gnv2_nas.runtimes.parity import check_parity
 
 CASES: tuple[tuple[str, Precision], ...] = (
@@ -33,14 +33,14 @@ class _Case:
         self.name = f"{name}, {precision}"
         self.runtime: Runtime = get_runtime(name, precision)
         self.quick = RUNTIMES[name].quick  # type: ignore[index]
-        self.write_seconds, self.artefact = _timed(lambda: self.runtime.write(STOCK))
-        self.load_seconds, self.session = _timed(lambda: self.runtime.load(self.artefact, 1))
+        self.write_seconds, self.files = _timed(lambda: self.runtime.write(STOCK))
+        self.load_seconds, self.session = _timed(lambda: self.runtime.load(self.files, 1))
         self.parity = check_parity(STOCK, self.session, self.runtime)
 
     def run(self) -> Callable[[], object]:
         """An inference of a fresh session, where loading one is quick."""
         if self.quick:
-            self.session = self.runtime.load(self.artefact, 1)
+            self.session = self.runtime.load(self.files, 1)
         return self.session.run
 
     def layers(self) -> str:
@@ -49,15 +49,15 @@ class _Case:
             return "–"
         clock = 0 if self.runtime.name == "onnxruntime" else 1
         shares = [
-            sum(_layers(self.runtime, self.artefact).values())
+            sum(_layers(self.runtime, self.files).values())
             / statistics.mean(self.runtime.timer(self.session.run)[clock] for _ in range(10))
             for _ in range(5)
         ]
         return f"{statistics.median(shares):.2f}"
 
 
-def _layers(runtime: Runtime, artefact: Artefact) -> dict[str, float]:
-    return runtime.layer_seconds(artefact, threads=1, runs=10)
+def _layers(runtime: Runtime, files: RuntimeFiles) -> dict[str, float]:
+    return runtime.layer_seconds(files, threads=1, runs=10)
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:

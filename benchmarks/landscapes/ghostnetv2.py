@@ -18,9 +18,9 @@ from benchmarks.landscapes.drawing import from_digits
 from benchmarks.landscapes.landscape import Params, Values
 from benchmarks.landscapes.measuring import SPACE, Row, read_rows
 from benchmarks.landscapes.truth import Matrix, Vector, fit_truth, held_out_errors
-from gnv2_nas.measurement.record import NORMAL_95
 from gnv2_nas.quality.predictor.features import features
 from gnv2_nas.space import load_space
+from gnv2_nas.stats.intervals import Z95
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -47,7 +47,7 @@ class Ghostnetv2:
         self._log_ratio = fit_truth(known, self._log_ratios)
         draws = np.array([row.zen_first - row.zen_second for row in self.rows])
         self.zen_noise = float(draws.std()) / 2
-        self.latency_noise = float(np.median([row.half_width for row in self.rows])) / NORMAL_95
+        self.latency_noise = float(np.median([row.half_width for row in self.rows])) / Z95
 
     def suggest(self, trial: Trial) -> Params:
         return {

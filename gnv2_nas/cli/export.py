@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gnv2_nas.arch import Architecture, Preprocessing
     from gnv2_nas.checkpoints.metadata import TrainingRecord
     from gnv2_nas.nn import Network
-    from gnv2_nas.runtimes.base import Artefact, CalibrationImages, Precision, Runtime
+    from gnv2_nas.runtimes.base import CalibrationImages, Precision, Runtime, RuntimeFiles
 
 RUNTIME_OF = {
     "onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "tflite": "litert",
@@ -198,11 +198,11 @@ def _export(
 
 
 def _with_metadata(
-    artefact: Artefact,
+    artefact: RuntimeFiles,
     arch: Architecture,
     preprocessing: Preprocessing | None,
     training: TrainingRecord | None,
-) -> Artefact:
+) -> RuntimeFiles:
     """An ONNX file that says what the card says; other files as they are."""
     from gnv2_nas.checkpoints.contents import PREPROCESSING_KEY, STEPS_KEY, TRAINING_KEY
     from gnv2_nas.formats.onnx.wire import append_metadata

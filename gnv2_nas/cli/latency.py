@@ -17,7 +17,7 @@ from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
-from gnv2_nas.measurement.record import NORMAL_95
+from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.units import format_duration
 from gnv2_nas.workflows.latency import (
     LatencyFitRequest,
@@ -169,7 +169,7 @@ def _print_predictions(
 
 def _cells(predicted: PredictedLatency, typical: float) -> tuple[str, str, str]:
     """Milliseconds, 95 % interval and ratio; nothing that is uncertain by a factor."""
-    half = NORMAL_95 * predicted.std
+    half = Z95 * predicted.std
     if half > math.log(UNKNOWN):
         return "cannot tell", "–", "–"
     mark = " ?" if predicted.std > FAR * typical else ""

@@ -35,12 +35,12 @@ def calibrate(device: Device, deadline: float = math.inf) -> None:
     Raises:
         OutOfTimeError: another process uses the machine until then.
     """
-    from gnv2_nas.devices.lock import waiting_until
+    from gnv2_nas.devices.lock import lock_deadline
     from gnv2_nas.measurement.calibration import ensure_calibrated
 
     say_shortage(device.name, device.profile)
     if device.calibration is None:
-        with waiting_until(deadline):
+        with lock_deadline(deadline):
             with_progress(
                 f"calibrating device {device.name}, once",
                 lambda progress: ensure_calibrated(

@@ -10,7 +10,7 @@ from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.cli.networks import latency_cells
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.comparison import Comparison, check_budget
-from gnv2_nas.measurement.layers import Layer
+from gnv2_nas.measurement.layers import LayerTime
 from gnv2_nas.measurement.record import Measurement
 
 
@@ -95,7 +95,7 @@ def explain(measurements: Mapping[str, Measurement]) -> None:
             say(f"? {name}: {measurement.reason}")
 
 
-def print_layers(tables: Mapping[str, list[Layer]], *, json: bool) -> None:
+def print_layers(tables: Mapping[str, list[LayerTime]], *, json: bool) -> None:
     """Time, multiply-adds and share of every layer."""
     if json:
         return print_json(tables)

@@ -11,16 +11,16 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.cores import shortage
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.devices.panel import REFERENCE, panel_networks
+from gnv2_nas.devices.panel import REFERENCE, reference_networks
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
 from gnv2_nas.files.writing import find_named, list_named
 from gnv2_nas.runtimes.base import (
     RUNTIMES,
-    Artefact,
     Precision,
     Processor,
     Runtime,
+    RuntimeFiles,
     RuntimeName,
     Session,
     get_runtime,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Clock = Literal["cpu", "device", "wall"]
+ClockName = Literal["cpu", "device", "wall"]
 """CPU time on one thread, an accelerator's own time on one, else wall time."""
 
 
@@ -90,10 +90,10 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return shortage(self.threads) if self.processor == "cpu" else ""
 
 
-class Ready(msgspec.Struct):
+class PreparedNetwork(msgspec.Struct):
     """A network whose file was written, loaded and found to compute the right thing."""
 
-    artefact: Artefact
+    files: RuntimeFiles
     session: Session | None
     """The one that was checked, until someone takes it over."""
     parity: float
@@ -110,23 +110,23 @@ class Device:
             profile.runtime, profile.precision, profile.processor, profile.calibration_images
         )
         self.calibration: Calibration | None = None
-        networks = panel_networks()
+        networks = reference_networks()
         quick = RUNTIMES[profile.runtime].quick
         self.panel = networks if quick else {REFERENCE: networks[REFERENCE]}
         """Reference networks by name."""
         # Of all networks so far, a few kB each: a search measures the best of them several times,
         # and to ask torch takes longer than to write the file.
         self._expected: dict[str, NDArray[np.float32]] = {}
-        self._panel_files: dict[str, Artefact] = {}
+        self._panel_files: dict[str, RuntimeFiles] = {}
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> ClockName:
         """What a latency is taken from."""
         if self.profile.processor != "cpu":
             return "device"
         return "cpu" if self.profile.threads == 1 else "wall"
 
-    def ready(self, arch: Architecture) -> Ready:
+    def prepare(self, arch: Architecture) -> PreparedNetwork:
         """Write and load a network, and check its logits against the torch module's.
 
         Raises:
@@ -134,27 +134,27 @@ class Device:
         """
         from gnv2_nas.runtimes.parity import check_parity, expected_logits
 
-        artefact = self.runtime.write(arch)
-        session = self.open(artefact)
+        files = self.runtime.write(arch)
+        session = self.open(files)
         if arch.id not in self._expected:
             self._expected[arch.id] = expected_logits(arch)
         parity = check_parity(arch, session, self.runtime, expected=self._expected[arch.id])
-        return Ready(artefact, session, parity)
+        return PreparedNetwork(files, session, parity)
 
-    def open(self, artefact: Artefact) -> Session:
+    def open(self, files: RuntimeFiles) -> Session:
         """A fresh session."""
-        return self.runtime.load(artefact, self.profile.threads)
+        return self.runtime.load(files, self.profile.threads)
 
     def open_reference(self, name: str) -> Session:
         """A fresh session of a network of the panel, which is checked the first time.
 
         Raises:
-            MeasurementError: see `ready`.
+            MeasurementError: see `prepare`.
         """
         if name not in self._panel_files:
-            ready = self.ready(self.panel[name])
-            self._panel_files[name] = ready.artefact
-            return ready.session or self.open(ready.artefact)
+            ready = self.prepare(self.panel[name])
+            self._panel_files[name] = ready.files
+            return ready.session or self.open(ready.files)
         return self.open(self._panel_files[name])
 
     def fingerprint(self) -> Fingerprint:

@@ -1,12 +1,11 @@
-"""Who may use the processors of this machine: one that measures, or any number that score.
+"""The lock on the processors of this machine: one process measures, or any number score.
 
-A latency is worth nothing while others compute beside it. `measuring` is therefore exclusive and
-`scoring` shared, between all processes of a user on one machine: searches, their workers,
-`gnv2-nas profile`. Remote devices need neither.
+Other work on the machine distorts a latency. A measurement therefore takes the lock exclusively,
+and scoring shares it, among all processes of one user: searches, their workers, `gnv2-nas profile`.
 
-The lock is `flock` on a file, which the kernel gives back when its holder dies, however it dies.
-A second file is the gate: whoever wants the lock holds the gate until the lock is free, so one
-that wants to measure is not passed by a stream of others that score. See docs/workers.md.
+The lock is `flock` on a file, which the kernel releases when its holder dies. A second file is the
+gate: a process holds the gate while it waits for the lock, so a stream of scoring processes cannot
+overtake one that wants to measure. See docs/workers.md.
 """
 
 from __future__ import annotations
@@ -26,174 +25,173 @@ from typing import Literal
 
 from gnv2_nas.errors import OutOfTimeError, OutputError
 
-Use = Literal["measuring", "scoring"]
+LockMode = Literal["exclusive", "shared"]
 Waiting = Callable[[str], None]
-"""Is told once, in a sentence, what is waited for when that takes longer than a second."""
+"""Receives one sentence about the holder of the lock, once, after a wait of one second."""
 
 SECONDS_BEFORE_TELLING = 1.0
 SECONDS_BETWEEN_ATTEMPTS = 0.05
-"""Asked for again and again and not waited for in the kernel: so a thread can do something else
-meanwhile, and someone can be told. A measurement takes a hundred times as long."""
+"""The lock is polled: a thread that blocked in the kernel could neither report nor do other work.
+A measurement takes a hundred times as long."""
 
-_held: ContextVar[Use | None] = ContextVar("held", default=None)
-"""What this thread holds, so that it does not wait for itself."""
-_until: ContextVar[float] = ContextVar("until", default=math.inf)
-"""When this thread gives up waiting, of `time.monotonic`."""
-
-
-def silent(_: str) -> None:
-    """Tells nobody."""
+_held_mode: ContextVar[LockMode | None] = ContextVar("held_mode", default=None)
+"""Mode that this thread holds, so that it does not wait for itself."""
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+"""Time of `time.monotonic` at which this thread stops waiting."""
 
 
-@contextmanager
-def measuring(waiting: Waiting = silent) -> Iterator[None]:
-    """Nobody else measures or scores on this machine within the block.
-
-    Hold it for one batch, so that two searches alternate. Within another `measuring` of the same
-    thread it does nothing.
-
-    Raises:
-        OutputError: the folder of the lock cannot be used.
-        RuntimeError: within `scoring` of the same thread, where it would wait for itself.
-    """
-    if _held.get() == "scoring":
-        raise RuntimeError("measuring() within scoring() would wait for itself: end scoring first")
-    with _holding("measuring", waiting):
-        yield
+def ignore_waiting(_: str) -> None:
+    """Report nothing."""
 
 
 @contextmanager
-def scoring(waiting: Waiting = silent) -> Iterator[None]:
-    """Nobody measures on this machine within the block; others may score.
-
-    Within `measuring` or `scoring` of the same thread it does nothing.
-
-    Raises:
-        OutputError: the folder of the lock cannot be used.
-    """
-    with _holding("scoring", waiting):
-        yield
-
-
-@contextmanager
-def waiting_until(deadline: float) -> Iterator[None]:
-    """Within the block nobody is waited for after `deadline`, of `time.monotonic`.
-
-    `measuring` and `scoring` then raise an `OutOfTimeError`.
-    """
-    token = _until.set(min(deadline, _until.get()))
-    try:
-        yield
-    finally:
-        _until.reset(token)
-
-
-def held() -> Use | None:
-    """What the calling thread may do now because it is in one of these blocks."""
-    return _held.get()
-
-
-@contextmanager
-def _holding(use: Use, waiting: Waiting) -> Iterator[None]:
-    if _held.get() is not None:
-        yield
-        return
-    turn = Turn(use, waiting)
-    try:
-        while not turn.try_take():
-            if time.monotonic() >= _until.get():
-                raise OutOfTimeError(
-                    "the time limit was reached while another gnv2-nas used this machine; "
-                    "try again, or give more with --timeout"
-                )
-            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
-        token = _held.set(use)
-        try:
-            yield
-        finally:
-            _held.reset(token)
-    finally:
-        turn.give_back()
-
-
-class Turn:
-    """A wish to measure or to score, asked for until it is granted.
+def lock_deadline(deadline: float) -> Iterator[None]:
+    """Within the block, requests for the lock fail with `OutOfTimeError` after `deadline`.
 
     Args:
-        use: what for.
+        deadline: on the clock `time.monotonic`.
+    """
+    token = _deadline.set(min(deadline, _deadline.get()))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def held_mode() -> LockMode | None:
+    """Mode in which the calling thread holds the lock; None when it does not."""
+    return _held_mode.get()
+
+
+class DeviceLock:
+    """A request for the lock on this machine.
+
+    Use the context managers `exclusive` and `shared` to wait for the lock. An instance polls it.
+
+    Args:
+        mode: "exclusive" to measure, "shared" to score.
         waiting: see `Waiting`.
     """
 
-    def __init__(self, use: Use, waiting: Waiting = silent) -> None:
-        self.held = False
-        self._alone = use == "measuring"
+    def __init__(self, mode: LockMode, waiting: Waiting = ignore_waiting) -> None:
+        self.acquired = False
+        self._exclusive = mode == "exclusive"
         self._waiting = waiting
         self._files: tuple[int, int] | None = None
-        self._at_the_gate = False
+        self._holds_gate = False
         self._since = 0.0
         self._told = False
 
-    def try_take(self) -> bool:
-        """Take the turn if it is free; otherwise keep or seek the place at the gate.
+    @classmethod
+    @contextmanager
+    def exclusive(cls, waiting: Waiting = ignore_waiting) -> Iterator[None]:
+        """No other process measures or scores within the block.
+
+        Hold the lock for one batch, so that two searches alternate. A nested `exclusive` of the
+        same thread does nothing.
+
+        Raises:
+            OutputError: the folder of the lock cannot be used.
+            OutOfTimeError: see `lock_deadline`.
+            RuntimeError: this thread holds the lock in shared mode and would wait for itself.
+        """
+        if _held_mode.get() == "shared":
+            raise RuntimeError(
+                "DeviceLock.exclusive() within shared() would wait for itself: leave shared() first"
+            )
+        with cls("exclusive", waiting)._hold("exclusive"):
+            yield
+
+    @classmethod
+    @contextmanager
+    def shared(cls, waiting: Waiting = ignore_waiting) -> Iterator[None]:
+        """No other process measures within the block; others may score.
+
+        Does nothing in a thread that already holds the lock.
+
+        Raises:
+            OutputError: the folder of the lock cannot be used.
+            OutOfTimeError: see `lock_deadline`.
+        """
+        with cls("shared", waiting)._hold("shared"):
+            yield
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free; otherwise keep or take the gate. Returns `acquired`.
 
         Raises:
             OutputError: the folder of the lock cannot be used.
         """
-        if self.held:
+        if self.acquired:
             return True
         if self._files is None:
-            self._files = _opened("gate"), _opened("machine")
+            self._files = _open("gate"), _open("machine")
             self._since, self._told = time.monotonic(), False
         gate, machine = self._files
-        self._at_the_gate = self._at_the_gate or _try_lock(gate, fcntl.LOCK_EX)
-        alone_or_not = fcntl.LOCK_EX if self._alone else fcntl.LOCK_SH
-        if self._at_the_gate and _try_lock(machine, alone_or_not):
-            _write_pid(machine, os.getpid() if self._alone else None)
+        self._holds_gate = self._holds_gate or _try_flock(gate, fcntl.LOCK_EX)
+        operation = fcntl.LOCK_EX if self._exclusive else fcntl.LOCK_SH
+        if self._holds_gate and _try_flock(machine, operation):
+            _write_pid(machine, os.getpid() if self._exclusive else None)
             fcntl.flock(gate, fcntl.LOCK_UN)
-            self.held, self._at_the_gate = True, False
+            self.acquired, self._holds_gate = True, False
         elif not self._told and time.monotonic() - self._since >= SECONDS_BEFORE_TELLING:
             self._told = True
-            self._waiting(self._obstacle(machine))
-        return self.held
+            self._waiting(_describe_holder(machine))
+        return self.acquired
 
-    def wanted(self) -> bool:
-        """Whether another is at the gate, who waits for this turn to end."""
-        if self._files is None or not self.held:
+    def contended(self) -> bool:
+        """Whether another process waits at the gate for this one to release the lock."""
+        if self._files is None or not self.acquired:
             return False
         gate, _ = self._files
-        if not _try_lock(gate, fcntl.LOCK_SH):
+        if not _try_flock(gate, fcntl.LOCK_SH):
             return True
         fcntl.flock(gate, fcntl.LOCK_UN)
         return False
 
-    def give_back(self) -> None:
-        """End the turn, or stop waiting for it; without either, nothing."""
+    def release(self) -> None:
+        """Release the lock or the place at the gate, whichever is held."""
         if self._files is None:
             return
         gate, machine = self._files
-        if self.held and self._alone:
+        if self.acquired and self._exclusive:
             _write_pid(machine, None)
-        self._files, self.held, self._at_the_gate = None, False, False
+        self._files, self.acquired, self._holds_gate = None, False, False
         for file in (machine, gate):
-            # Said in words: a forked child of this process may still have the file open.
+            # Closing alone is not enough: a forked child may still have the file open.
             fcntl.flock(file, fcntl.LOCK_UN)
             os.close(file)
 
-    def _obstacle(self, machine: int) -> str:
-        # Who scores has wiped it, so a number left behind by a dead process misleads nobody.
-        pid = os.pread(machine, 20, 0).decode("ascii", "replace")
-        doing = f"is measuring (pid {pid})" if pid else "is scoring networks"
-        return f"another gnv2-nas on this machine {doing}; waiting"
+    @contextmanager
+    def _hold(self, mode: LockMode) -> Iterator[None]:
+        if _held_mode.get() is not None:
+            yield
+            return
+        try:
+            while not self.try_acquire():
+                if time.monotonic() >= _deadline.get():
+                    raise OutOfTimeError(
+                        "the time limit was reached while another gnv2-nas used this machine; "
+                        "try again, or give more with --timeout"
+                    )
+                time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+            token = _held_mode.set(mode)
+            try:
+                yield
+            finally:
+                _held_mode.reset(token)
+        finally:
+            self.release()
 
 
 def lock_folder() -> Path:
-    """The folder of the lock, in the temporary folder, for this user alone.
+    """The folder of the lock: in the temporary folder, accessible to this user alone.
 
-    Not `XDG_RUNTIME_DIR`: it is there in one terminal and not in another (cron, sudo), and goes
-    with the last login while a search in the background goes on.
+    `XDG_RUNTIME_DIR` would not do: it is missing under cron and sudo, and is removed at the last
+    logout while a search in the background goes on.
 
     Raises:
-        OutputError: it cannot be made, or belongs to someone else.
+        OutputError: the folder cannot be made, or belongs to another user.
     """
     try:
         temporary = tempfile.gettempdir()
@@ -213,7 +211,7 @@ def lock_folder() -> Path:
     return folder
 
 
-def _opened(name: str) -> int:
+def _open(name: str) -> int:
     path = lock_folder() / name
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -222,7 +220,7 @@ def _opened(name: str) -> int:
         raise OutputError(f"cannot open {str(path)!r}: {reason}; set TMPDIR") from None
 
 
-def _try_lock(file: int, operation: int) -> bool:
+def _try_flock(file: int, operation: int) -> bool:
     try:
         fcntl.flock(file, operation | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -230,8 +228,15 @@ def _try_lock(file: int, operation: int) -> bool:
     return True
 
 
+def _describe_holder(machine: int) -> str:
+    # A scoring process erases the file, so the number of a dead process cannot mislead.
+    pid = os.pread(machine, 20, 0).decode("ascii", "replace")
+    doing = f"is measuring (pid {pid})" if pid else "is scoring networks"
+    return f"another gnv2-nas on this machine {doing}; waiting"
+
+
 def _write_pid(file: int, pid: int | None) -> None:
-    """Say who measures; a full disk must not keep anyone from measuring."""
+    """Record who measures; a full disk must not prevent a measurement."""
     with contextlib.suppress(OSError):
         os.ftruncate(file, 0)
         if pid is not None:

@@ -30,7 +30,7 @@ LARGE_MACS = 400e6
 
 
 @cache
-def panel_networks() -> dict[str, Architecture]:
+def reference_networks() -> dict[str, Architecture]:
     """All reference networks by name, from the largest to the smallest."""
     small = {"resolution": 64, "num_classes": 10}
     tiny = {"resolution": 32, "num_classes": 10}

@@ -18,7 +18,7 @@ from gnv2_nas.errors import MeasurementError
 from gnv2_nas.graph import lower
 from gnv2_nas.latency_model.features import correction_features, latency_features
 from gnv2_nas.latency_model.model import (
-    LEAST_SCALE,
+    MIN_SCALE,
     LatencyModel,
     baseline_errors,
     check_enough,
@@ -27,7 +27,7 @@ from gnv2_nas.latency_model.model import (
     macs_of,
     noise_floor,
     reference_ms,
-    with_honest_noise,
+    widen_noise,
 )
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.stats import Matrix, Ridge, Vector, fit_ridge
@@ -71,7 +71,7 @@ def correct_latency_model(
     ridge = _fitted(rows, measured - predicted)
     model = replace(
         base,
-        correction=with_honest_noise(ridge, corrected - measured, spread),
+        correction=widen_noise(ridge, corrected - measured, spread),
         reference_ms=reference_ms(measurements),
         networks=total,
         held_out=total,
@@ -87,7 +87,7 @@ def correct_latency_model(
 
 
 def _fitted(rows: Matrix, shifts: Vector) -> Ridge:
-    return fit_ridge(rows, shifts, least_scale=LEAST_SCALE)
+    return fit_ridge(rows, shifts, min_scale=MIN_SCALE)
 
 
 def _check_better(model: LatencyModel) -> None:

@@ -15,7 +15,7 @@ from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.latency_model.features import GROUPS, feature_names
 from gnv2_nas.latency_model.model import LatencyError, LatencyModel
 from gnv2_nas.measurement.journal import FOLDER
-from gnv2_nas.stats.model_file import RidgeRecord, damaged, read_record, stored_ridge
+from gnv2_nas.stats.model_file import RidgeRecord, damaged, read_record, restore_ridge
 from gnv2_nas.stats.ridge import Ridge
 
 _WHAT = "a latency model that gnv2-nas devices fit wrote"
@@ -90,7 +90,7 @@ def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
     if not (record.reference_ms > 0 and record.networks > 0):
         raise InputError(damaged(path))
     model = LatencyModel(
-        ridge=stored_ridge(path, record.ridge, len(record.features), InputError),
+        ridge=restore_ridge(path, record.ridge, len(record.features), InputError),
         correction=_correction(path, record.correction),
         reference_ms=record.reference_ms,
         networks=record.networks,
@@ -140,4 +140,4 @@ def differences(fitted_on: FittedOn, here: Fingerprint, threads: int) -> list[st
 def _correction(path: Path, stored: RidgeRecord | None) -> Ridge | None:
     if stored is None:
         return None
-    return stored_ridge(path, stored, 1 + len(GROUPS), InputError)
+    return restore_ridge(path, stored, 1 + len(GROUPS), InputError)

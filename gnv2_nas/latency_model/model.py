@@ -22,12 +22,13 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Graph, count_graph, lower
 from gnv2_nas.latency_model.features import correction_features, latency_features
-from gnv2_nas.measurement.record import NORMAL_95, Measurement
+from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.stats import Matrix, Ridge, Vector, fit_ridge
+from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.stats.rank_agreement import kendall_tau
 from gnv2_nas.stats.ridge import FitAndPredict, Numbers, folds, predict_held_out
 
-FEWEST_FOR_TAU = 4
+MIN_FOR_TAU = 4
 
 
 class LatencyError(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ def log_ratios(measurements: Sequence[Measurement]) -> Vector:
 def log_errors(measurements: Sequence[Measurement]) -> Vector:
     """(n,) standard errors of `log_ratios`, from the measurements' own intervals."""
     low, high = np.log([each.own_ci95() for each in measurements]).T
-    result: Vector = (high - low) / (2 * NORMAL_95)
+    result: Vector = (high - low) / (2 * Z95)
     return result
 
 
@@ -62,7 +63,7 @@ def latency_error(name: str, predicted: Vector, measured: Vector) -> LatencyErro
     """Of (n,) predicted logs, those that are NaN left out."""
     seen = ~np.isnan(predicted)
     guess, truth = predicted[seen], measured[seen]
-    tau = kendall_tau(guess.tolist(), truth.tolist()) if len(truth) >= FEWEST_FOR_TAU else math.nan
+    tau = kendall_tau(guess.tolist(), truth.tolist()) if len(truth) >= MIN_FOR_TAU else math.nan
     error = float(np.abs(np.expm1(guess - truth)).mean())
     return LatencyError(name, error, None if math.isnan(tau) else tau)
 
@@ -90,16 +91,16 @@ def _ridge_of(rows: Matrix, outcomes: Vector) -> FitAndPredict:
     return fit_and_predict
 
 
-FEWEST_NETWORKS = 8
+MIN_NETWORKS = 8
 """To fit to; fewer teach less than they cost."""
-LEAST_MODEL_ERROR = 0.005
+MIN_MODEL_ERROR = 0.005
 """In logs: no measurement counts for more than one this exact, however narrow its interval."""
 
-LEAST_SCALE = 0.003
+MIN_SCALE = 0.003
 """Of features: a kind of work whose share hardly changed was not learnt about, and a network that
 has more of it is predicted with an error bar that says so."""
 
-MOST_PENALTY = 100.0
+MAX_PENALTY = 100.0
 """What a device makes of the features is not believed to be less than about the noise: a few alike
 networks must not make the model sure of all others."""
 
@@ -190,10 +191,10 @@ def fit_latency_model(
         predicted: Vector = mean + features[others, 0]
         return predicted
 
-    parts = parts_of(total, held_out)
+    parts = held_out_parts(total, held_out)
     predicted = predict_held_out(parts, total, fit_and_predict)
     return LatencyModel(
-        ridge=with_honest_noise(_fitted(features, measured, weights), predicted - measured, spread),
+        ridge=widen_noise(_fitted(features, measured, weights), predicted - measured, spread),
         correction=None,
         reference_ms=reference_ms(measurements),
         networks=total,
@@ -206,7 +207,7 @@ def fit_latency_model(
     )
 
 
-def with_honest_noise(ridge: Ridge, errors: Vector, spread: Vector) -> Ridge:
+def widen_noise(ridge: Ridge, errors: Vector, spread: Vector) -> Ridge:
     """`ridge` with error bars as wide as held-out errors ask for, never narrower than its own.
 
     Its own take the penalty as given, which was chosen for a small error on the same networks.
@@ -223,16 +224,16 @@ def with_honest_noise(ridge: Ridge, errors: Vector, spread: Vector) -> Ridge:
 def check_enough(networks: int) -> None:
     """
     Raises:
-        InputError: a model would be fitted to fewer than `FEWEST_NETWORKS`.
+        InputError: a model would be fitted to fewer than `MIN_NETWORKS`.
     """
-    if networks < FEWEST_NETWORKS:
+    if networks < MIN_NETWORKS:
         raise InputError(
-            f"a latency model needs at least {FEWEST_NETWORKS} networks to be fitted to, but got "
+            f"a latency model needs at least {MIN_NETWORKS} networks to be fitted to, but got "
             f"{networks}; measure more, or hold out fewer"
         )
 
 
-def parts_of(total: int, held_out: int) -> list[Numbers]:
+def held_out_parts(total: int, held_out: int) -> list[Numbers]:
     """What is predicted by a model of the rest: the last `held_out`, or all of it in folds."""
     return [np.arange(total - held_out, total)] if held_out else folds(total)
 
@@ -252,8 +253,8 @@ def _fitted(features: Matrix, measured: Vector, weights: Vector) -> Ridge:
         features,
         measured - features[:, 0],
         weights,
-        least_scale=LEAST_SCALE,
-        most_penalty=MOST_PENALTY,
+        min_scale=MIN_SCALE,
+        max_penalty=MAX_PENALTY,
     )
 
 
@@ -263,6 +264,6 @@ def _weights(features: Matrix, measured: Vector, errors: Vector) -> Vector:
     The latter is what the former leaves of the residuals of a fit in which all count the same.
     """
     residual = _fitted(features, measured, np.ones(len(measured))).noise
-    model = max(residual**2 - float((errors**2).mean()), LEAST_MODEL_ERROR**2)
+    model = max(residual**2 - float((errors**2).mean()), MIN_MODEL_ERROR**2)
     weights: Vector = 1 / (model + errors**2)
     return weights

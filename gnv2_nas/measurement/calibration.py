@@ -20,18 +20,18 @@ import msgspec
 import numpy as np
 
 from gnv2_nas.devices.device import KIND, Calibration, Device, read_profile
-from gnv2_nas.devices.lock import Waiting, measuring, scoring, silent
+from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.devices.panel import REFERENCE, position
 from gnv2_nas.files.writing import find_named, write_atomically
 from gnv2_nas.measurement.journal import FOLDER
 from gnv2_nas.measurement.panel_statistics import summarize_panel
-from gnv2_nas.measurement.plan import Plan, Run, collect
+from gnv2_nas.measurement.plan import MeasurementPlan, Run, collect
 from gnv2_nas.measurement.statistics import session_levels
 from gnv2_nas.runtimes.base import RUNTIMES
 
-PLAN = Plan(sessions=8, rounds=10, max_sessions=32, max_seconds=40.0)
+PLAN = MeasurementPlan(sessions=8, rounds=10, max_sessions=32, max_seconds=40.0)
 """Many short sessions: what disturbs a machine comes and goes within seconds."""
-BRIEF_PLAN = Plan(sessions=2, rounds=20, max_sessions=2, max_seconds=30.0)
+BRIEF_PLAN = MeasurementPlan(sessions=2, rounds=20, max_sessions=2, max_seconds=30.0)
 """Where loading a network takes up to a minute."""
 SHARE = 0.3
 """Of the time that is left, at most, where there is a deadline."""
@@ -42,7 +42,7 @@ def calibrate(
     *,
     seed: int = 0,
     progress: Callable[[float], None] = lambda _: None,
-    waiting: Waiting = silent,
+    waiting: Waiting = ignore_waiting,
     max_seconds: float = math.inf,
 ) -> Calibration:
     """Measure the whole panel in fresh sessions.
@@ -64,7 +64,7 @@ def calibrate(
     plan = msgspec.structs.replace(plan, max_seconds=seconds)
     # The reference twice: every ratio rests on it.
     rows = [*device.panel, *([REFERENCE] if quick else [])]
-    with scoring(waiting):
+    with DeviceLock.shared(waiting):
         for name in device.panel:
             device.open_reference(name)
     rng = random.Random(seed)
@@ -74,12 +74,12 @@ def calibrate(
         loaded = {row: device.open_reference(rows[row]).run for row in in_turn}
         return [loaded[row] for row in range(len(rows))]
 
-    with measuring(waiting):
-        visits = collect(open_session, plan, device.runtime.timer, rng, lambda _: False, progress)
+    with DeviceLock.exclusive(waiting):
+        timings = collect(open_session, plan, device.runtime.timer, rng, lambda _: False, progress)
     progress(1.0)
     places = np.array([position(device.panel[name]) for name in rows])
     references = [row for row, name in enumerate(rows) if name == REFERENCE]
-    levels, noise = session_levels(visits, busy=device.clock != "wall")
+    levels, noise = session_levels(timings, busy=device.clock != "wall")
     found = summarize_panel(levels, noise, places, references)
     names, networks = list(device.panel), len(device.panel)
     at = names.index(REFERENCE)
@@ -96,8 +96,8 @@ def calibrate(
         covariance=covariance.tolist(),
         session_spreads=dict(zip(names, spreads.tolist(), strict=True)),
         size_spread=found.size_spread,
-        sessions=visits.sessions,
-        rounds=visits.rounds,
+        sessions=timings.sessions,
+        rounds=timings.rounds,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -106,7 +106,7 @@ def ensure_calibrated(
     device: Device,
     progress: Callable[[float], None] = lambda _: None,
     folder: Path = FOLDER,
-    waiting: Waiting = silent,
+    waiting: Waiting = ignore_waiting,
     deadline: float = math.inf,
 ) -> None:
     """Calibrate the device and keep the result, unless that was done on this machine before.

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from gnv2_nas.measurement.record import FEWEST_ROUNDS, NORMAL_95, Errors, Measurement
+from gnv2_nas.measurement.record import MIN_ROUNDS, ErrorParts, Measurement
+from gnv2_nas.stats.intervals import Z95
 
 THOROUGH: dict[str, Any] = {"precision": 0.004, "seconds_per_network": 5.0, "sessions": 4}
 """Arguments of `measure` that tell networks 3 % apart on a noisy machine."""
@@ -34,7 +35,7 @@ class Comparison(msgspec.Struct, frozen=True):
 def compare(first: Measurement, second: Measurement) -> Comparison:
     """Compare two measurements of one device; of one batch they compare most sharply.
 
-    Of fewer than `FEWEST_ROUNDS` rounds nothing can be told.
+    Of fewer than `MIN_ROUNDS` rounds nothing can be told.
 
     Raises:
         ValueError: they were taken on different devices or runtimes.
@@ -48,11 +49,11 @@ def compare(first: Measurement, second: Measurement) -> Comparison:
     if first.batch != second.batch:
         # Of the calibration's error, what two networks have in common cancels.
         rounds += [mine.panel, theirs.panel, mine.calibration - theirs.calibration]
-    noise = NORMAL_95 * math.hypot(*rounds)
-    margin = NORMAL_95 * math.hypot(mine.own_sessions, theirs.own_sessions)
+    noise = Z95 * math.hypot(*rounds)
+    margin = Z95 * math.hypot(mine.own_sessions, theirs.own_sessions)
     ratio = first.ratio / second.ratio
     half = math.hypot(noise, margin)
-    few = min(first.rounds, second.rounds) < FEWEST_ROUNDS
+    few = min(first.rounds, second.rounds) < MIN_ROUNDS
     return Comparison(
         ratio=ratio,
         ci95=(ratio * math.exp(-half), ratio * math.exp(half)),
@@ -72,7 +73,7 @@ def _verdict(apart: float, noise: float, margin: float) -> Verdict:
 def check_budget(measurement: Measurement, limit_ms: float) -> BudgetVerdict:
     """Whether a latency is within a limit: its whole interval decides, where there are rounds
     enough for one."""
-    if measurement.rounds < FEWEST_ROUNDS:
+    if measurement.rounds < MIN_ROUNDS:
         return "cannot tell"
     low, high = measurement.ci95
     if high <= limit_ms:
@@ -80,7 +81,7 @@ def check_budget(measurement: Measurement, limit_ms: float) -> BudgetVerdict:
     return "broken" if low > limit_ms else "cannot tell"
 
 
-def pooled(first: Measurement, second: Measurement) -> Measurement:
+def pool(first: Measurement, second: Measurement) -> Measurement:
     """The mean of two log ratios, each weighted by the inverse of what measuring again narrows.
 
     Errors of rounds, sessions and panels are independent. That of the calibration is one and the
@@ -106,13 +107,13 @@ def pooled(first: Measurement, second: Measurement) -> Measurement:
     def shared(part: Callable[[Measurement], float]) -> float:
         return sum(share * part(each) for share, each in zip(shares, both, strict=True))
 
-    errors = Errors(
+    errors = ErrorParts(
         own=independent(lambda each: each.errors.own),
         own_sessions=independent(lambda each: each.errors.own_sessions),
         panel=independent(lambda each: each.errors.panel),
         calibration=shared(lambda each: each.errors.calibration),
     )
-    half = math.hypot(NORMAL_95 / math.sqrt(sum(weights)), NORMAL_95 * errors.calibration)
+    half = math.hypot(Z95 / math.sqrt(sum(weights)), Z95 * errors.calibration)
     ratio = math.exp(shared(lambda each: math.log(each.ratio)))
     ms = ratio * second.ms / second.ratio
     down = math.hypot(half, shared(lambda each: _beyond_ratio(each, 0)))
@@ -135,7 +136,7 @@ def pooled(first: Measurement, second: Measurement) -> Measurement:
 def _variance(measurement: Measurement) -> float:
     """Of the log of the ratio, from its interval, without the part that is shared."""
     low, high = measurement.ratio_ci95
-    whole = (math.log(high / low) / (2 * NORMAL_95)) ** 2
+    whole = (math.log(high / low) / (2 * Z95)) ** 2
     return max(whole - measurement.errors.calibration**2, 0.0)
 
 

@@ -6,14 +6,14 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.lock import Waiting, measuring, silent
+from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.graph import Graph, lower, op_macs
 
 RUNS = 20
 _ACTIVATIONS = frozenset({"relu", "hard_swish", "sigmoid", "hard_sigmoid"})
 
 
-class Layer(msgspec.Struct, frozen=True):
+class LayerTime(msgspec.Struct, frozen=True):
     """One operator with the activation function fused into it."""
 
     name: str
@@ -27,12 +27,12 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 def profile_layers(
-    arch: Architecture, device: Device, runs: int = RUNS, waiting: Waiting = silent
-) -> list[Layer]:
+    arch: Architecture, device: Device, runs: int = RUNS, waiting: Waiting = ignore_waiting
+) -> list[LayerTime]:
     """Every operator of `arch` in execution order, then what the runtime adds between them."""
-    artefact = device.runtime.write(arch)
-    with measuring(waiting):
-        seconds = device.runtime.layer_seconds(artefact, device.profile.threads, runs)
+    files = device.runtime.write(arch)
+    with DeviceLock.exclusive(waiting):
+        seconds = device.runtime.layer_seconds(files, device.profile.threads, runs)
     graph = lower(arch)
     owners = _owners(graph)
     times = dict.fromkeys((op.name for op in graph.ops), 0.0)
@@ -44,12 +44,15 @@ def profile_layers(
             added[name] = added.get(name, 0.0) + value
     total = sum(seconds.values())
     layers = [
-        Layer(op.name, op.kind, op.shape, times[op.name] * 1e3, op_macs(op), times[op.name] / total)
+        LayerTime(
+            op.name, op.kind, op.shape, times[op.name] * 1e3, op_macs(op), times[op.name] / total
+        )
         for op in graph.ops
         if owners[op.name] == op.name and op.kind != "input"
     ]
     extra = [
-        Layer(name, "runtime", (), value * 1e3, 0, value / total) for name, value in added.items()
+        LayerTime(name, "runtime", (), value * 1e3, 0, value / total)
+        for name, value in added.items()
     ]
     return layers + extra
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.measurement.references import likeness
+from gnv2_nas.measurement.references import size_correlation
 from gnv2_nas.measurement.statistics import SESSION_SPREAD, SIZE_SPREAD, few_observations
 
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ def _mean_of_blocks(values: Array) -> tuple[Array, Array]:
 
 def _against_reference(positions: Array, reference: int) -> Array:
     """(n, n) covariance, in squares of the size spread, of how each differs from the reference."""
-    alike = likeness(positions, positions)
+    alike = size_correlation(positions, positions)
     covariance: Array = (
         alike - alike[:, [reference]] - alike[[reference]] + alike[reference, reference]
     )
@@ -85,7 +85,7 @@ def _against_reference(positions: Array, reference: int) -> Array:
 def _fit_spreads(deviations: Array, noise: Array, positions: Array) -> tuple[Array, float]:
     """Most likely spread of each network between sessions, and of one size against another.
 
-    Maximum a posteriori of independent sessions, `size_spread`² likeness + diagonal; what all
+    Maximum a posteriori of independent sessions, `size_spread`² · correlation + diagonal; what all
     networks share in a session is taken out before. One spread after the other is moved.
     """
     networks, sessions = deviations.shape
@@ -95,7 +95,7 @@ def _fit_spreads(deviations: Array, noise: Array, positions: Array) -> tuple[Arr
         return np.exp(logs[:-1]), SIZE_SPREAD
     contrasts = np.linalg.qr(np.column_stack([np.ones(networks), np.eye(networks)[:, 1:]]))[0]
     contrasts = contrasts[:, 1:].T
-    alike = contrasts @ likeness(positions, positions) @ contrasts.T
+    alike = contrasts @ size_correlation(positions, positions) @ contrasts.T
     scatter = contrasts @ (deviations @ deviations.T) @ contrasts.T
 
     def loss(logs: Array) -> float:

@@ -22,7 +22,7 @@ Run = Callable[[], object]
 """One inference, finished when it returns."""
 
 
-class Plan(msgspec.Struct, frozen=True):
+class MeasurementPlan(msgspec.Struct, frozen=True):
     """When a measurement has seen enough."""
 
     sessions: int = 2
@@ -33,7 +33,7 @@ class Plan(msgspec.Struct, frozen=True):
     max_seconds: float = 30.0
 
 
-class Visits(msgspec.Struct, frozen=True):
+class Timings(msgspec.Struct, frozen=True):
     """What was timed. Arrays of (networks, rounds); a round belongs to one session."""
 
     order: NDArray[np.intp]
@@ -58,7 +58,7 @@ class Visits(msgspec.Struct, frozen=True):
 
 
 class _Record:
-    """Visits as they come in."""
+    """Timings as they come in."""
 
     def __init__(self, timer: Timer) -> None:
         self.timer = timer
@@ -75,20 +75,20 @@ class _Record:
         self.rows.append(row)
         self.session.append(session)
 
-    def visits(self) -> Visits:
+    def timings(self) -> Timings:
         order, first_wall, first_busy, wall, busy = np.array(self.rows).transpose(2, 1, 0)
         session = np.array(self.session)
-        return Visits(order.astype(np.intp), session, wall, busy, first_wall, first_busy)
+        return Timings(order.astype(np.intp), session, wall, busy, first_wall, first_busy)
 
 
 def collect(
     open_session: Callable[[int], Sequence[Run]],
-    plan: Plan,
+    plan: MeasurementPlan,
     timer: Timer,
     rng: random.Random,
-    enough: Callable[[Visits], bool],
+    enough: Callable[[Timings], bool],
     progress: Callable[[float], None] = lambda _: None,
-) -> Visits:
+) -> Timings:
     """Time networks session by session until `enough` says so or the plan's limits are reached.
 
     Args:
@@ -113,7 +113,7 @@ def collect(
                 break
         half_a_session = (time.monotonic() - opened) / 2
         if session + 1 >= plan.sessions and (
-            spent + half_a_session >= plan.max_seconds or enough(record.visits())
+            spent + half_a_session >= plan.max_seconds or enough(record.timings())
         ):
             break
-    return record.visits()
+    return record.timings()

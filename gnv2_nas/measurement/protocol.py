@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 import numpy as np
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.device import Calibration, Device, Ready
-from gnv2_nas.devices.lock import Waiting, measuring, scoring, silent
+from gnv2_nas.devices.device import Calibration, Device, PreparedNetwork
+from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.devices.panel import REFERENCE, like, position
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.measurement.calibration import open_device
-from gnv2_nas.measurement.plan import Plan, Run, Visits, collect
-from gnv2_nas.measurement.record import NORMAL_95, Measurement
-from gnv2_nas.measurement.stability import percentiles, why_unstable
+from gnv2_nas.measurement.plan import MeasurementPlan, Run, Timings, collect
+from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.stability import explain_instability, percentiles
 from gnv2_nas.measurement.statistics import (
     NETWORK_SPREAD,
     SESSION_SPREAD,
@@ -30,12 +30,13 @@ from gnv2_nas.measurement.statistics import (
     estimate,
 )
 from gnv2_nas.runtimes.base import Session
+from gnv2_nas.stats.intervals import Z95
 
 NETWORKS_AT_ONCE = 32
 """So many share rounds; each takes about 60 MB while it is measured."""
 SECONDS_PER_NETWORK = 3.0
 
-Progress = Callable[[float], None]
+ProgressCallback = Callable[[float], None]
 """Called with the share of the work done so far, 0 to 1; the last call says 1."""
 
 
@@ -48,8 +49,8 @@ def measure(
     sessions: int = 2,
     seed: int = 0,
     reference_ms: float | None = None,
-    progress: Progress = lambda _: None,
-    waiting: Waiting = silent,
+    progress: ProgressCallback = lambda _: None,
+    waiting: Waiting = ignore_waiting,
     deadline: float = math.inf,
 ) -> list[Measurement]:
     """Latency of each network, batch 1, in the order given.
@@ -88,10 +89,10 @@ def measure(
         def group_progress(share: float, start: int = start, size: int = len(group)) -> None:
             progress((start + share * size) / total)
 
-        with scoring(waiting):
+        with DeviceLock.shared(waiting):
             batch = _Batch(group, opened, precision, random.Random(seed + start))
         # For one group, never for all: two searches take turns.
-        with measuring(waiting):
+        with DeviceLock.exclusive(waiting):
             batch.collect(seconds_per_network, sessions, deadline, group_progress)
         results += batch.measurements(reference_ms)
     progress(1.0)
@@ -113,7 +114,7 @@ class _Batch:
         self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.name = secrets.token_hex(6)
         self.panel = self._references()
-        self.ready: dict[str, Ready] = {}
+        self.ready: dict[str, PreparedNetwork] = {}
         self.checked: list[Session | None] = [None] * len(self.panel)
         # In OpenVINO the networks loaded first are favoured by where their weights come to lie, so
         # references and candidates are loaded in one order drawn by lot.
@@ -122,7 +123,7 @@ class _Batch:
                 self.checked[row] = device.open_reference(self.panel[row])
             else:
                 arch = group[row - len(self.panel)]
-                self.ready[arch.id] = device.ready(arch)
+                self.ready[arch.id] = device.prepare(arch)
 
     @property
     def rows(self) -> int:
@@ -137,19 +138,19 @@ class _Batch:
         return like(self.group, panel)
 
     def collect(
-        self, seconds_per_network: float, sessions: int, deadline: float, progress: Progress
+        self, seconds_per_network: float, sessions: int, deadline: float, progress: ProgressCallback
     ) -> None:
         """Time all networks; `visits` and `estimates` are there afterwards."""
         # One more for the panel.
         wanted = seconds_per_network * (len(self.group) + 1)
         # Above 0, for shares of it are told.
         left = max(deadline - time.monotonic(), 1e-3)
-        self.plan = Plan(sessions=sessions, max_seconds=min(wanted, left))
-        self.visits = collect(
+        self.plan = MeasurementPlan(sessions=sessions, max_seconds=min(wanted, left))
+        self.timings = collect(
             self._open_session, self.plan, self.device.runtime.timer, self.rng, self._enough,
             progress,
         )  # fmt: skip
-        self.estimates = self._estimates(self.visits)
+        self.estimates = self._estimates(self.timings)
 
     def _open_session(self, _: int) -> list[Run]:
         opened = {row: self._session(row) for row in self.rng.sample(range(self.rows), self.rows)}
@@ -162,22 +163,22 @@ class _Batch:
             return checked or self.device.open_reference(self.panel[row])
         ready = self.ready[self.group[row - len(self.panel)].id]
         checked, ready.session = ready.session, None
-        return checked or self.device.open(ready.artefact)
+        return checked or self.device.open(ready.files)
 
-    def _enough(self, visits: Visits) -> bool:
-        half = self._estimates(visits).narrowable[len(self.panel) :]
+    def _enough(self, timings: Timings) -> bool:
+        half = self._estimates(timings).narrowable[len(self.panel) :]
         return bool((half <= self.precision).all())
 
-    def _estimates(self, visits: Visits) -> Estimates:
+    def _estimates(self, timings: Timings) -> Estimates:
         busy = self.device.clock != "wall"
-        if not ((visits.busy if busy else visits.wall) > 0).all():
+        if not ((timings.busy if busy else timings.wall) > 0).all():
             raise MeasurementError(
                 f"the {self.device.clock} clock is too coarse here: a call took 0 seconds"
             )
         known = self.device.calibration
         ratios = {REFERENCE: 0.0} if known is None else known.log_ratios
         panel = {row: ratios[name] for row, name in enumerate(self.panel)}
-        return estimate(visits, panel, self._prior(known), busy=busy)
+        return estimate(timings, panel, self._prior(known), busy=busy)
 
     def _prior(self, known: Calibration | None) -> Prior:
         networks = [*(self.device.panel[name] for name in self.panel), *self.group]
@@ -200,7 +201,7 @@ class _Batch:
         own_ms = self.estimates.reference_seconds * 1e3
         down, up = 0.0, 0.0
         if known := self.device.calibration:
-            up = NORMAL_95 * known.reference_error
+            up = Z95 * known.reference_error
             # What took less time than it is said to take may do so again.
             down = max(up, math.log(known.reference_ms / own_ms))
         if reference_ms is None:
@@ -218,8 +219,8 @@ class _Batch:
         log_ratio, half = float(self.estimates.log_ratio[row]), float(self.estimates.half[row])
         ratio, low, high = (math.exp(log_ratio + side * half) for side in (0, -1, 1))
         ms, (down, up) = ratio * reference_ms, of_reference
-        wall_ms, busy_ms = self.visits.wall[row] * 1e3, self.visits.busy[row] * 1e3
-        reason = why_unstable(self.visits, self.estimates, row, self.precision, self.device)
+        wall_ms, busy_ms = self.timings.wall[row] * 1e3, self.timings.busy[row] * 1e3
+        reason = explain_instability(self.timings, self.estimates, row, self.precision, self.device)
         return Measurement(
             architecture=arch.id,
             device=self.device.name,
@@ -234,8 +235,8 @@ class _Batch:
             reason=reason,
             clock=self.device.clock,
             raw_ms=float(np.median(wall_ms)),
-            rounds=self.visits.rounds,
-            sessions=self.visits.sessions,
+            rounds=self.timings.rounds,
+            sessions=self.timings.sessions,
             parity=self.ready[arch.id].parity,
             percentiles_ms=percentiles(wall_ms),
             errors=self.estimates.errors(row),

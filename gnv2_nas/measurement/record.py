@@ -6,17 +6,15 @@ import math
 
 import msgspec
 
-from gnv2_nas.devices.device import Clock
+from gnv2_nas.devices.device import ClockName
 from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.stats.intervals import Z95
 
-NORMAL_95 = 1.96
-"""Standard errors to either side of an estimate that a 95 % interval takes."""
-
-FEWEST_ROUNDS = 10
+MIN_ROUNDS = 10
 """Of fewer no interval can be trusted, however narrow: they decide nothing."""
 
 
-class Errors(msgspec.Struct, frozen=True):
+class ErrorParts(msgspec.Struct, frozen=True):
     """Standard errors of the log of one ratio, part by part."""
 
     own: float = 0.0
@@ -53,7 +51,7 @@ class Measurement(msgspec.Struct, frozen=True):
     """Whether all that more rounds can narrow is as narrow as was asked for."""
     reason: str
     """Why not, in words; "" when stable."""
-    clock: Clock
+    clock: ClockName
     """The clock the estimate was made from."""
     raw_ms: float
     """Median wall time of the raw samples, for comparison."""
@@ -67,7 +65,7 @@ class Measurement(msgspec.Struct, frozen=True):
     """How far the file's logits are from the torch module's, relative to the largest."""
     percentiles_ms: dict[str, float] = {}
     """"p90", "p95", "p99" of the wall time of single calls, where the sample is large enough."""
-    errors: Errors = Errors()
+    errors: ErrorParts = ErrorParts()
     """Where the width of the interval comes from."""
     batch: str = ""
     """Names the networks that shared rounds: they can be compared without the panel's error."""
@@ -80,11 +78,11 @@ class Measurement(msgspec.Struct, frozen=True):
         """`ci95` without what all measurements of the device share: what tells networks apart, and
         what measuring again can narrow."""
         errors = self.errors
-        if errors == Errors():
+        if errors == ErrorParts():
             return self.ci95
-        half = NORMAL_95 * math.hypot(errors.own, errors.own_sessions, errors.panel)
+        half = Z95 * math.hypot(errors.own, errors.own_sessions, errors.panel)
         return self.ms * math.exp(-half), self.ms * math.exp(half)
 
-    def without_samples(self) -> Measurement:
+    def drop_samples(self) -> Measurement:
         """The summary that a study keeps; the samples stay in the device's own file."""
         return msgspec.structs.replace(self, wall_ms=(), cpu_ms=())

@@ -29,12 +29,12 @@ class Speeds(msgspec.Struct, frozen=True):
     """(references,): weights of the speed of the machine at all."""
 
 
-def likeness(first: Array, second: Array) -> Array:
+def size_correlation(first: Array, second: Array) -> Array:
     """(n, m) correlation of what slows networks at these positions down."""
     return np.asarray(np.exp(-0.5 * ((first[:, None] - second) / REACH) ** 2))
 
 
-def speeds(
+def estimate_speeds(
     positions: Array, references: NDArray[np.intp], noise: Array, size_spread: float
 ) -> Speeds:
     """Best unbiased weights.
@@ -47,8 +47,8 @@ def speeds(
     """
     variance = size_spread**2
     theirs = positions[references]
-    observed = variance * likeness(theirs, theirs) + np.diag(noise + _JITTER)
-    wanted = variance * likeness(positions, theirs)
+    observed = variance * size_correlation(theirs, theirs) + np.diag(noise + _JITTER)
+    wanted = variance * size_correlation(positions, theirs)
     inverse = np.linalg.inv(observed)
     ones = inverse.sum(axis=0)
     constant = ones / ones.sum()
@@ -62,7 +62,7 @@ def _quadratic(weights: Array, covariance: Array) -> Array:
     return np.asarray((weights @ covariance * weights).sum(axis=1))
 
 
-def shared_error(weights: Array, covariance: Array, network_spread: float = 0.0) -> Array:
+def calibration_error(weights: Array, covariance: Array, network_spread: float = 0.0) -> Array:
     """(networks,) standard error that no more rounds make less.
 
     Args:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.devices.device import Device
-from gnv2_nas.measurement.plan import Visits
-from gnv2_nas.measurement.record import FEWEST_ROUNDS
+from gnv2_nas.measurement.plan import Timings
+from gnv2_nas.measurement.record import MIN_ROUNDS
 from gnv2_nas.measurement.statistics import Estimates, preempted_share
 
 ENOUGH = {"p90": (90, 64), "p95": (95, 130), "p99": (99, 662)}
@@ -28,26 +28,26 @@ DRIFT = 0.1
 THROTTLED = 1.25
 
 
-def why_unstable(
-    visits: Visits, estimates: Estimates, row: int, precision: float, device: Device
+def explain_instability(
+    timings: Timings, estimates: Estimates, row: int, precision: float, device: Device
 ) -> str:
     """The reason in one line; "" when the interval of that network is narrow enough."""
-    if visits.rounds < FEWEST_ROUNDS:
+    if timings.rounds < MIN_ROUNDS:
         return (
-            f"only {visits.rounds} rounds in the time allowed, too few for an interval: "
-            f"{FEWEST_ROUNDS} are needed"
+            f"only {timings.rounds} rounds in the time allowed, too few for an interval: "
+            f"{MIN_ROUNDS} are needed"
         )
     half = float(estimates.narrowable[row])
     if half <= precision:
         return ""
     return (
-        f"interval ±{half:.1%} after {visits.rounds} rounds in {visits.sessions} sessions, "
-        f"±{precision:.1%} asked for: {_cause(visits, estimates, row, device)}"
+        f"interval ±{half:.1%} after {timings.rounds} rounds in {timings.sessions} sessions, "
+        f"±{precision:.1%} asked for: {_cause(timings, estimates, row, device)}"
     )
 
 
-def _cause(visits: Visits, estimates: Estimates, row: int, device: Device) -> str:
-    waited = preempted_share(visits.wall[row], visits.busy[row])
+def _cause(timings: Timings, estimates: Estimates, row: int, device: Device) -> str:
+    waited = preempted_share(timings.wall[row], timings.busy[row])
     if device.clock != "device" and device.profile.threads == 1 and waited > PREEMPTED:
         return f"{waited:.0%} of the calls waited for the processor (preemption)"
     if short := device.profile.shortage():
@@ -56,7 +56,7 @@ def _cause(visits: Visits, estimates: Estimates, row: int, device: Device) -> st
     slowed = 1.0 if known is None else estimates.reference_seconds * 1e3 / known.reference_ms
     if slowed > THROTTLED:
         return f"the machine runs {slowed:.1f} times slower than when calibrated (throttling)"
-    drifted = _drift(visits)
+    drifted = _drift(timings)
     if abs(drifted) > DRIFT:
         return f"the machine's speed changed by {abs(drifted):.0%} meanwhile (drift)"
     if estimates.own[row] > estimates.own_sessions[row]:
@@ -64,8 +64,8 @@ def _cause(visits: Visits, estimates: Estimates, row: int, device: Device) -> st
     return f"fresh sessions differ by {estimates.spread[row]:.1%} (too few of them)"
 
 
-def _drift(visits: Visits) -> float:
+def _drift(timings: Timings) -> float:
     """Log of how much slower the last third of the rounds was than the first, all networks."""
-    by_round = np.median(np.log(visits.busy), axis=0)
+    by_round = np.median(np.log(timings.busy), axis=0)
     third = max(len(by_round) // 3, 1)
     return float(np.median(by_round[-third:]) - np.median(by_round[:third]))

@@ -1,12 +1,12 @@
 """From visits to ratios with intervals. Knows no runtime.
 
 log t = network in its session + state of the machine + noise. The state changes within tenths of
-a second and is much alike for all networks, so it is read off the visits just before and after,
+a second and is much alike for all networks, so it is read off the timings just before and after,
 whichever networks those were; levels and state are fitted in turn. A network's effect is the mean
 of its levels over sessions, and the difference of two effects is the log of their ratio.
 
 The machine's speed in the batch is read off the panel (`references`). The error has four parts,
-told apart in `Errors`: the network's own rounds (a bootstrap: the calls of a round are not
+told apart in `ErrorParts`: the network's own rounds (a bootstrap: the calls of a round are not
 independent) and sessions (what its device is known to do, corrected by how far apart all networks
 of the batch were), the panel's, and the calibration's, which all measurements of a device share.
 """
@@ -20,9 +20,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.measurement.plan import Visits
-from gnv2_nas.measurement.record import NORMAL_95, Errors
-from gnv2_nas.measurement.references import likeness, shared_error, speeds
+from gnv2_nas.measurement.plan import Timings
+from gnv2_nas.measurement.record import ErrorParts
+from gnv2_nas.measurement.references import calibration_error, estimate_speeds, size_correlation
+from gnv2_nas.stats.intervals import Z95, student_95
 
 Array = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ class Estimates(msgspec.Struct, frozen=True):
 
     log_ratio: Array
     own: Array
-    """See `Errors`, as for the next three."""
+    """See `ErrorParts`, as for the next three."""
     own_sessions: Array
     panel: Array
     calibration: Array
@@ -82,20 +83,20 @@ class Estimates(msgspec.Struct, frozen=True):
     @property
     def half(self) -> Array:
         """Half of the 95 % interval of `log_ratio`."""
-        return NORMAL_95 * np.sqrt((self.narrowable / NORMAL_95) ** 2 + self.calibration**2)
+        return Z95 * np.sqrt((self.narrowable / Z95) ** 2 + self.calibration**2)
 
     @property
     def narrowable(self) -> Array:
         """The same without the calibration's error: what more rounds and sessions narrow."""
-        return NORMAL_95 * np.sqrt(self.own**2 + self.own_sessions**2 + self.panel**2)
+        return Z95 * np.sqrt(self.own**2 + self.own_sessions**2 + self.panel**2)
 
-    def errors(self, network: int) -> Errors:
+    def errors(self, network: int) -> ErrorParts:
         parts = (self.own, self.own_sessions, self.panel, self.calibration)
-        return Errors(*(float(part[network]) for part in parts))
+        return ErrorParts(*(float(part[network]) for part in parts))
 
 
 def estimate(
-    visits: Visits,
+    timings: Timings,
     panel: Mapping[int, float],
     prior: Prior | None = None,
     *,
@@ -105,7 +106,7 @@ def estimate(
     """Ratios to the reference with their errors.
 
     Args:
-        visits: of all networks.
+        timings: of all networks.
         panel: rows whose ratio to the reference is known → the log of that ratio; 0 for the
             reference itself.
         prior: what is known of the networks; without it all are taken to be of one size.
@@ -113,10 +114,10 @@ def estimate(
         seed: of the bootstrap.
     """
     if prior is None:
-        networks = len(visits.wall)
+        networks = len(timings.wall)
         prior = Prior(np.zeros(networks), np.full(networks, SESSION_SPREAD))
-    adjusted = adjusted_logs(visits, busy=busy)
-    rounds_of = _rounds_of(visits)
+    adjusted = adjust_logs(timings, busy=busy)
+    rounds_of = _rounds_of(timings)
     levels = _levels(adjusted, rounds_of)
     # What a session is slower by for all networks alike says nothing about any of them.
     shifts = levels.mean(axis=0)
@@ -124,13 +125,13 @@ def estimate(
         adjusted[:, rounds] -= shift
     effects = _trimmed_mean(adjusted)
     own = _own_error(adjusted, rounds_of, np.random.default_rng(seed))
-    scale = _spread_scale(levels, own**2 * visits.sessions, prior)
+    scale = _spread_scale(levels, own**2 * timings.sessions, prior)
     spread = scale * prior.session_spread
-    shares = np.array([len(rounds) for rounds in rounds_of]) / visits.rounds
+    shares = np.array([len(rounds) for rounds in rounds_of]) / timings.rounds
     own_sessions = spread * math.sqrt(float((shares**2).sum()))
     rows, known = np.array(list(panel), dtype=np.intp), np.array(list(panel.values()))
     noise = own[rows] ** 2 + own_sessions[rows] ** 2
-    found = speeds(prior.positions, rows, noise, scale * prior.size_spread)
+    found = estimate_speeds(prior.positions, rows, noise, scale * prior.size_spread)
     machine = effects[rows] - known
     covariance = np.zeros((len(rows),) * 2) if prior.covariance is None else prior.covariance
     return Estimates(
@@ -138,42 +139,42 @@ def estimate(
         own=own,
         own_sessions=own_sessions,
         panel=np.sqrt(found.variance),
-        calibration=shared_error(found.weights, covariance, prior.network_spread),
+        calibration=calibration_error(found.weights, covariance, prior.network_spread),
         spread=spread,
         reference_seconds=math.exp(float(found.constant @ machine + shifts @ shares)),
     )
 
 
-def session_levels(visits: Visits, *, busy: bool = True) -> tuple[Array, Array]:
+def session_levels(timings: Timings, *, busy: bool = True) -> tuple[Array, Array]:
     """(networks, sessions) logs of the time of each network in each session, freed of the
     machine's state within it; and (networks,) variances of their noise."""
-    adjusted, rounds_of = adjusted_logs(visits, busy=busy), _rounds_of(visits)
+    adjusted, rounds_of = adjust_logs(timings, busy=busy), _rounds_of(timings)
     levels = _levels(adjusted, rounds_of)
     for number, rounds in enumerate(rounds_of):
         adjusted[:, rounds] -= levels[:, number, None]
     own = _own_error(adjusted, rounds_of, np.random.default_rng(0))
-    return levels, own**2 * visits.sessions
+    return levels, own**2 * timings.sessions
 
 
-def _rounds_of(visits: Visits) -> list[NDArray[np.intp]]:
-    return [np.flatnonzero(visits.session == s) for s in range(visits.sessions)]
+def _rounds_of(timings: Timings) -> list[NDArray[np.intp]]:
+    return [np.flatnonzero(timings.session == s) for s in range(timings.sessions)]
 
 
 def _levels(adjusted: Array, rounds_of: list[NDArray[np.intp]]) -> Array:
     return np.stack([_trimmed_mean(adjusted[:, rounds]) for rounds in rounds_of], axis=1)
 
 
-def adjusted_logs(visits: Visits, *, busy: bool = True) -> Array:
+def adjust_logs(timings: Timings, *, busy: bool = True) -> Array:
     """(networks, rounds): log seconds of the calls that count, freed of the machine's state.
 
     Both calls of a visit tell about the state of its neighbours, each against its own level.
     """
-    calls = (visits.first_busy, visits.busy) if busy else (visits.first_wall, visits.wall)
+    calls = (timings.first_busy, timings.busy) if busy else (timings.first_wall, timings.wall)
     logs = np.log(np.stack(calls))
-    in_time = np.argsort(visits.order, axis=None)
+    in_time = np.argsort(timings.order, axis=None)
     state = np.zeros_like(logs[1])
     for _ in range(SWEEPS):
-        residual = logs - _levels_by_round(logs - state, visits.session)
+        residual = logs - _levels_by_round(logs - state, timings.session)
         state.flat[in_time] = _from_neighbours(_tamed(residual.mean(axis=0).flat[in_time]))
     adjusted: Array = logs[1] - state
     return adjusted
@@ -234,7 +235,7 @@ def _spread_scale(levels: Array, noise: Array, prior: Prior) -> float:
         return 1.0
     centred = levels - levels.mean(axis=0)
     apart = centred - centred.mean(axis=1, keepdims=True)
-    alike = likeness(prior.positions, prior.positions)
+    alike = size_correlation(prior.positions, prior.positions)
     # Of a network's distance from the mean of all: sizes that move together do not show.
     by_size = 1 - 2 * alike.mean(axis=1) + alike.mean()
     expected = prior.session_spread**2 + prior.size_spread**2 * by_size
@@ -246,10 +247,7 @@ def _spread_scale(levels: Array, noise: Array, prior: Prior) -> float:
 def few_observations(freedom: int) -> float:
     """Student's t over the normal quantile at 95 %: what a standard error of few observations
     must be widened by (Cornish and Fisher's expansion, to second order)."""
-    z = NORMAL_95
-    first = (z**3 + z) / (4 * freedom)
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-    return (z + first + second) / z
+    return student_95(freedom, terms=2) / Z95
 
 
 def _few_rounds(rounds: int) -> float:

@@ -31,7 +31,7 @@ Processor = Literal["cpu", "cuda", "mps"]
 
 CalibrationImages: TypeAlias = "str | NDArray[Any]"
 
-Artefact = Mapping[str, bytes]
+RuntimeFiles = Mapping[str, bytes]
 """The files a runtime loads: suffix → content, for instance {".param": …, ".bin": …}."""
 
 
@@ -94,7 +94,7 @@ class Runtime(Protocol):
         """Name and version for the fingerprint."""
         ...
 
-    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         """The files this runtime loads, with the weights of `model` (a torch module of `arch`),
         or those of `timing_model(arch)`.
 
@@ -104,7 +104,7 @@ class Runtime(Protocol):
         """
         ...
 
-    def load(self, artefact: Artefact, threads: int) -> Session:
+    def load(self, files: RuntimeFiles, threads: int) -> Session:
         """A session on `timing_image`.
 
         Raises:
@@ -112,10 +112,10 @@ class Runtime(Protocol):
         """
         ...
 
-    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         """Operator name → mean seconds a call; together they are the time of a call.
 
-        What the runtime adds, such as layout changes, is summed under `LAYOUT`. A fused
+        What the runtime adds, such as layout changes, is summed under `LAYOUT_CHANGES`. A fused
         operator stands under the name of one of its parts.
 
         Raises:
@@ -124,13 +124,13 @@ class Runtime(Protocol):
         ...
 
 
-LAYOUT = "(layout)"
+LAYOUT_CHANGES = "(layout)"
 
 
-class Kind(msgspec.Struct, frozen=True):
+class RuntimeInfo(msgspec.Struct, frozen=True):
     """Where a runtime's class is and what it can do."""
 
-    place: str
+    import_path: str
     """Module under `gnv2_nas.runtimes` and class in it."""
     needs: tuple[str, ...]
     """Modules that must be installed."""
@@ -155,28 +155,28 @@ _TORCH_PRECISIONS: dict[Processor, tuple[Precision, ...]] = {
     "cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16", "bf16"), "mps": ("fp32", "fp16")
 }  # fmt: skip
 
-RUNTIMES: dict[RuntimeName, Kind] = {
-    "executorch": Kind(
+RUNTIMES: dict[RuntimeName, RuntimeInfo] = {
+    "executorch": RuntimeInfo(
         "executorch_runtime:ExecuTorch", ("executorch",), "executorch", {"cpu": ("fp32",)}
     ),
-    "litert": Kind(
+    "litert": RuntimeInfo(
         "litert_runtime:LiteRt", ("ai_edge_litert", "tflite"), "litert", {"cpu": ("fp32", "fp16")}
     ),
-    "ncnn": Kind("ncnn_runtime:Ncnn", ("ncnn",), "ncnn", {"cpu": ("fp32", "fp16", "bf16")}),
-    "onnxruntime": Kind(
+    "ncnn": RuntimeInfo("ncnn_runtime:Ncnn", ("ncnn",), "ncnn", {"cpu": ("fp32", "fp16", "bf16")}),
+    "onnxruntime": RuntimeInfo(
         "onnx_runtime:OnnxRuntime", ("onnxruntime",), "",
         {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")},
     ),
-    "openvino": Kind(
+    "openvino": RuntimeInfo(
         "openvino_runtime:OpenVino", ("openvino",), "openvino",
         {"cpu": ("fp32", "bf16", "fp16", "int8")},
     ),
-    "torch": Kind("torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS),
-    "torch-channels-last": Kind(
+    "torch": RuntimeInfo("torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS),
+    "torch-channels-last": RuntimeInfo(
         "torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS,
         {"name": "torch-channels-last", "channels_last": True},
     ),
-    "torch-compile": Kind(
+    "torch-compile": RuntimeInfo(
         "torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS,
         {"name": "torch-compile", "compiled": True}, quick=False,
     ),
@@ -205,32 +205,32 @@ def get_runtime(
     """
     if name not in RUNTIMES:
         raise UnknownNameError("runtime", name, RUNTIMES)
-    kind = RUNTIMES[name]
-    _check(name, kind, precision, processor)
+    info = RUNTIMES[name]
+    _check(name, info, precision, processor)
     given = not isinstance(calibration_images, str) or bool(calibration_images)
     if given and precision != "int8":
         raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
-    module, class_name = kind.place.split(":")
-    if missing := kind.missing():
+    module, class_name = info.import_path.split(":")
+    if missing := info.missing():
         raise InputError(
             f"runtime {name!r} needs the package {missing!r}, which is not installed: "
-            f"{kind.installation()}"
+            f"{info.installation()}"
         )
     runtime_class = getattr(importlib.import_module(f"gnv2_nas.runtimes.{module}"), class_name)
-    options = dict(kind.options)
+    options = dict(info.options)
     if given:
         options["calibration_images"] = calibration_images
     runtime: Runtime = runtime_class(precision=precision, processor=processor, **options)
     return runtime
 
 
-def _check(name: str, kind: Kind, precision: Precision, processor: Processor) -> None:
-    if processor not in kind.precisions:
+def _check(name: str, info: RuntimeInfo, precision: Precision, processor: Processor) -> None:
+    if processor not in info.precisions:
         raise InputError(
-            f"runtime {name!r} runs on {', '.join(kind.precisions)} here, not on {processor!r}"
+            f"runtime {name!r} runs on {', '.join(info.precisions)} here, not on {processor!r}"
         )
-    if precision not in kind.precisions[processor]:
+    if precision not in info.precisions[processor]:
         raise InputError(
-            f"runtime {name!r} runs at {', '.join(kind.precisions[processor])} on {processor}, "
+            f"runtime {name!r} runs at {', '.join(info.precisions[processor])} on {processor}, "
             f"not at {precision!r}"
         )

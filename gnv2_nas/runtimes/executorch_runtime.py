@@ -30,7 +30,14 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.executorch.writer import build_delegate, pte_bytes, read_program_architecture
 from gnv2_nas.formats.executorch.xnnpack_graph import Node
-from gnv2_nas.runtimes.base import LAYOUT, Artefact, Precision, Processor, RuntimeName, thread_timer
+from gnv2_nas.runtimes.base import (
+    LAYOUT_CHANGES,
+    Precision,
+    Processor,
+    RuntimeFiles,
+    RuntimeName,
+    thread_timer,
+)
 from gnv2_nas.runtimes.parity import timing_image
 
 Event = tuple[str, float]
@@ -82,9 +89,9 @@ class ExecuTorchSession:
 
     _alive: ClassVar[weakref.WeakSet[ExecuTorchSession]] = weakref.WeakSet()
 
-    def __init__(self, artefact: Artefact, threads: int, *, trace: bool = False) -> None:
+    def __init__(self, files: RuntimeFiles, threads: int, *, trace: bool = False) -> None:
         self._set_threads(threads)
-        self._content = artefact[".pte"]  # which the program reads where it stands
+        self._content = files[".pte"]  # which the program reads where it stands
         try:
             with _quiet():
                 self._program = bindings._load_program_from_buffer(
@@ -147,17 +154,17 @@ class ExecuTorch:
 
         return f"executorch {version('executorch')}"
 
-    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return {".pte": pte_bytes(arch, model)}
 
-    def load(self, artefact: Artefact, threads: int) -> ExecuTorchSession:
-        return ExecuTorchSession(artefact, threads)
+    def load(self, files: RuntimeFiles, threads: int) -> ExecuTorchSession:
+        return ExecuTorchSession(files, threads)
 
-    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
-        session = ExecuTorchSession(artefact, threads, trace=True)
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
+        session = ExecuTorchSession(files, threads, trace=True)
         for _ in range(_WARM_UP + runs):
             session.run()
-        nodes = build_delegate(read_program_architecture(artefact[".pte"])).nodes
+        nodes = build_delegate(read_program_architecture(files[".pte"])).nodes
         total: defaultdict[str, float] = defaultdict(float)
         for events in session.events()[_WARM_UP:]:
             for owner, seconds in _owned(events, nodes):
@@ -178,7 +185,7 @@ def _owned(events: list[Event], nodes: list[Node]) -> Iterator[tuple[str, float]
                 f"ExecuTorch's wheel cannot time single layers of this network: it ran {name!r}, "
                 f"which no operator of the file has become"
             )
-        yield node.owner or LAYOUT, seconds
+        yield node.owner or LAYOUT_CHANGES, seconds
 
 
 def _is(event: str, node: Node) -> bool:

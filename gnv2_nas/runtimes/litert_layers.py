@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.tflite.writer import OUTPUT
-from gnv2_nas.runtimes.base import LAYOUT
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES
 
 Event = tuple[str, float]
 """Name of an operator of XNNPACK or TFLite, and its seconds."""
@@ -196,7 +196,8 @@ def litert_layer_seconds(
 ) -> dict[str, float]:
     """Name of an op of the graph → mean seconds of an inference.
 
-    The rest of each inference, which is the way from one operator to the next, is under `LAYOUT`.
+    The rest of each inference, which is the way from one operator to the next, is under
+    `LAYOUT_CHANGES`.
 
     Args:
         content: a TFLite file from `tflite_bytes`.
@@ -214,7 +215,7 @@ def litert_layer_seconds(
             events, whole = profiler.run()
             for name, seconds in _attributed(events, operators):
                 total[name] += seconds
-            total[LAYOUT] += max(whole - sum(seconds for _, seconds in events), 0.0)
+            total[LAYOUT_CHANGES] += max(whole - sum(seconds for _, seconds in events), 0.0)
     return {name: seconds / runs for name, seconds in total.items()}
 
 
@@ -252,7 +253,7 @@ def _attributed(
         if following < len(operators) and tag.startswith(_TAGS[operators[following][0]]):
             name = operators[following][1]
             position = following + 1
-        yield (LAYOUT if tag.startswith(_CONVERSION) else name), seconds
+        yield (LAYOUT_CHANGES if tag.startswith(_CONVERSION) else name), seconds
     if position < len(operators):
         kind, name = operators[position]
         raise MeasurementError(

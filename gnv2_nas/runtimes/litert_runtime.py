@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.tflite.writer import tflite_bytes
-from gnv2_nas.runtimes.base import Artefact, Precision, Processor, RuntimeName, thread_timer
+from gnv2_nas.runtimes.base import Precision, Processor, RuntimeFiles, RuntimeName, thread_timer
 from gnv2_nas.runtimes.litert_layers import litert_layer_seconds
 from gnv2_nas.runtimes.parity import timing_image
 
@@ -33,9 +33,9 @@ _FORCE_FP16 = 1 << 2
 class LiteRtSession:
     """A loaded model with its input in place."""
 
-    def __init__(self, artefact: Artefact, threads: int) -> None:
+    def __init__(self, files: RuntimeFiles, threads: int) -> None:
         # The interpreter reads the weights where they are, so they must stay.
-        self._content = artefact[SUFFIX]
+        self._content = files[SUFFIX]
         try:
             with _quiet():
                 self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
@@ -62,8 +62,8 @@ class LiteRtSession:
 class LiteRtHalfSession:
     """The same at half precision, for which the interpreter has no switch in Python."""
 
-    def __init__(self, artefact: Artefact, threads: int) -> None:
-        self._content = artefact[SUFFIX]
+    def __init__(self, files: RuntimeFiles, threads: int) -> None:
+        self._content = files[SUFFIX]
         options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=_FORCE_FP16))
         try:
             with _quiet():
@@ -117,17 +117,17 @@ class LiteRt:
     def version(self) -> str:
         return f"LiteRT {version('ai-edge-litert')}"
 
-    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return {SUFFIX: tflite_bytes(arch, model, half=self._half)}
 
-    def load(self, artefact: Artefact, threads: int) -> LiteRtSession | LiteRtHalfSession:
-        return (LiteRtHalfSession if self._half else LiteRtSession)(artefact, threads)
+    def load(self, files: RuntimeFiles, threads: int) -> LiteRtSession | LiteRtHalfSession:
+        return (LiteRtHalfSession if self._half else LiteRtSession)(files, threads)
 
-    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
-        image = self.load(artefact, threads).image
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
+        image = self.load(files, threads).image
         flags = _FORCE_FP16 if self._half else 0
         with _quiet():
-            return litert_layer_seconds(artefact[SUFFIX], image, threads, runs, flags)
+            return litert_layer_seconds(files[SUFFIX], image, threads, runs, flags)
 
     @property
     def _half(self) -> bool:

@@ -17,7 +17,14 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.ncnn.param import Layer, check_weights, read_param
 from gnv2_nas.formats.ncnn.writer import INPUT, OUTPUT, ncnn_files
-from gnv2_nas.runtimes.base import LAYOUT, Artefact, Precision, Processor, RuntimeName, thread_timer
+from gnv2_nas.runtimes.base import (
+    LAYOUT_CHANGES,
+    Precision,
+    Processor,
+    RuntimeFiles,
+    RuntimeName,
+    thread_timer,
+)
 from gnv2_nas.runtimes.parity import timing_image
 
 _AS_COMPUTED = 1
@@ -27,9 +34,9 @@ _AS_COMPUTED = 1
 class NcnnSession:
     """A loaded network with its input in place."""
 
-    def __init__(self, artefact: Artefact, precision: Precision, threads: int) -> None:
-        self.layers = _checked(artefact)
-        self._net = _loaded(artefact, precision, threads)
+    def __init__(self, files: RuntimeFiles, precision: Precision, threads: int) -> None:
+        self.layers = _checked(files)
+        self._net = _loaded(files, precision, threads)
         self.image = timing_image(int(self.layers[0].settings[0]))  # type: ignore[arg-type]
         # A Mat made from an array does not keep it alive.
         self._blob = ncnn.Mat(self.image[0]).clone()
@@ -61,15 +68,15 @@ class Ncnn:
     def version(self) -> str:
         return f"ncnn {ncnn.__version__}"
 
-    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return ncnn_files(arch, model)
 
-    def load(self, artefact: Artefact, threads: int) -> NcnnSession:
-        return NcnnSession(artefact, self.precision, threads)
+    def load(self, files: RuntimeFiles, threads: int) -> NcnnSession:
+        return NcnnSession(files, self.precision, threads)
 
-    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         """ncnn's wheel has no profiler: every layer's output is asked for in turn."""
-        session = self.load(artefact, threads)
+        session = self.load(files, threads)
         session.run()
         total: defaultdict[str, float] = defaultdict(float)
         # Blobs that are not from the network's own allocator are handed out without a copy.
@@ -86,7 +93,7 @@ def _add_layer_times(
     extractor.set_blob_allocator(allocators[0])
     extractor.set_workspace_allocator(allocators[1])
     for layer in session.layers:
-        name = LAYOUT if layer.kind == "Split" else layer.name
+        name = LAYOUT_CHANGES if layer.kind == "Split" else layer.name
         computing = _asking(extractor, layer)
         # Asked again, it is there already: what remains is the price of asking.
         total[name] += max(0.0, computing - _asking(extractor, layer))
@@ -99,18 +106,18 @@ def _asking(extractor: Any, layer: Layer) -> float:
     return time.perf_counter() - started
 
 
-def _checked(artefact: Artefact) -> list[Layer]:
+def _checked(files: RuntimeFiles) -> list[Layer]:
     """The layers of the file. ncnn itself says on stderr what it refuses, takes some weights that
     do not fit, and crashes when a network is run that it did not load whole."""
     try:
-        layers = read_param(artefact[".param"].decode())
-        check_weights(layers, artefact[".bin"])
+        layers = read_param(files[".param"].decode())
+        check_weights(layers, files[".bin"])
     except ValueError as error:
         raise MeasurementError(f"ncnn cannot load the file: {error}") from None
     return layers
 
 
-def _loaded(artefact: Artefact, precision: Precision, threads: int) -> Any:
+def _loaded(files: RuntimeFiles, precision: Precision, threads: int) -> Any:
     net = ncnn.Net()
     net.opt.num_threads = threads
     half = precision == "fp16"
@@ -120,7 +127,7 @@ def _loaded(artefact: Artefact, precision: Precision, threads: int) -> Any:
         # From memory, ncnn refers to weights that belong to the caller, and does not say how long.
         paths = {suffix: Path(folder) / f"network{suffix}" for suffix in (".param", ".bin")}
         for suffix, path in paths.items():
-            path.write_bytes(artefact[suffix])
+            path.write_bytes(files[suffix])
         if net.load_param(str(paths[".param"])) or net.load_model(str(paths[".bin"])):
             raise MeasurementError("ncnn refused the file")
     return net

@@ -22,18 +22,18 @@ from gnv2_nas.errors import InputError, MeasurementError
 from gnv2_nas.formats.onnx.precision import GATE, half_precision
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.runtimes.base import (
-    LAYOUT,
-    Artefact,
+    LAYOUT_CHANGES,
     CalibrationImages,
     Precision,
     Processor,
+    RuntimeFiles,
     RuntimeName,
     Timer,
     thread_timer,
     wall_timer,
 )
 from gnv2_nas.runtimes.parity import timing_image
-from gnv2_nas.runtimes.quantization import quantized, read_images
+from gnv2_nas.runtimes.quantization import quantize, read_images
 
 _ERRORS_AND_WORSE = 3
 _WARM_UP = 2
@@ -46,8 +46,8 @@ _PROVIDERS: dict[Processor, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDA
 class OnnxSession:
     """A loaded model and its input."""
 
-    def __init__(self, artefact: Artefact, options: ort.SessionOptions) -> None:
-        self._session = _opened(artefact, options, "cpu")
+    def __init__(self, files: RuntimeFiles, options: ort.SessionOptions) -> None:
+        self._session = _opened(files, options, "cpu")
         (self._input,) = self._session.get_inputs()
         self.image = timing_image(self._input.shape[-1])
         self._feed = {self._input.name: self.image}
@@ -66,12 +66,12 @@ class OnnxSession:
         return Path(self._session.end_profiling())
 
 
-class CudaSession:
+class OnnxCudaSession:
     """A model on the GPU, its input and output there too; kernels are captured once and replayed
     as one CUDA graph."""
 
-    def __init__(self, artefact: Artefact, options: ort.SessionOptions) -> None:
-        self._session = _opened(artefact, options, "cuda")
+    def __init__(self, files: RuntimeFiles, options: ort.SessionOptions) -> None:
+        self._session = _opened(files, options, "cuda")
         (image,) = self._session.get_inputs()
         (logits,) = self._session.get_outputs()
         self.image = timing_image(image.shape[-1])
@@ -130,32 +130,32 @@ class OnnxRuntime:
     def version(self) -> str:
         return f"onnxruntime {ort.__version__}"
 
-    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         content = onnx_bytes(arch, model)
         if self.precision == "int8":
-            content = quantized(content, read_images(self._images, arch.resolution))
+            content = quantize(content, read_images(self._images, arch.resolution))
         elif self.precision == "fp16":
             content = half_precision(content)
         return {".onnx": content}
 
-    def load(self, artefact: Artefact, threads: int) -> OnnxSession | CudaSession:
+    def load(self, files: RuntimeFiles, threads: int) -> OnnxSession | OnnxCudaSession:
         if self.processor == "cuda":
-            return CudaSession(artefact, _options(threads))
-        return OnnxSession(artefact, _options(threads))
+            return OnnxCudaSession(files, _options(threads))
+        return OnnxSession(files, _options(threads))
 
-    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         if self.processor == "cuda":
             raise MeasurementError(
                 "ONNX Runtime cannot tell the time of single layers on 'cuda': its profiler sees "
                 "when a kernel was launched, not how long it ran"
             )
-        plain = self.load(artefact, threads)
+        plain = self.load(files, threads)
         calls = [self.timer(plain.run)[0] for _ in range(runs)]
         with tempfile.TemporaryDirectory() as folder:
             options = _options(threads)
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "layers")
-            session = OnnxSession(artefact, options)
+            session = OnnxSession(files, options)
             for _ in range(_WARM_UP + runs):
                 session.run()
             events = json.loads(session.end_profiling().read_text())
@@ -165,12 +165,12 @@ class OnnxRuntime:
 
 
 def _opened(
-    artefact: Artefact, options: ort.SessionOptions, processor: Processor
+    files: RuntimeFiles, options: ort.SessionOptions, processor: Processor
 ) -> ort.InferenceSession:
     provider = _PROVIDERS[processor]
     settings = {"enable_cuda_graph": "1"} if processor == "cuda" else {}
     try:
-        session = ort.InferenceSession(artefact[".onnx"], options, providers=[(provider, settings)])
+        session = ort.InferenceSession(files[".onnx"], options, providers=[(provider, settings)])
     except Exception as error:
         raise MeasurementError(f"ONNX Runtime refused the file: {_line(error)}") from None
     if session.get_providers()[0] != provider:
@@ -214,7 +214,7 @@ def _layer_seconds(
     for event, seconds in zip(kernels, medians, strict=False):
         node = event["name"].removesuffix("_kernel_time")
         is_layout = event["args"]["op_name"].lower().startswith(_LAYOUT_OPS)
-        layer = LAYOUT if is_layout else _ADDED_TO_NAMES.sub("", node)
+        layer = LAYOUT_CHANGES if is_layout else _ADDED_TO_NAMES.sub("", node)
         total[layer] += max(0.0, float(seconds) - watching)
     return dict(total)
 

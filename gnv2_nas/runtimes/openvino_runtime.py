@@ -24,11 +24,11 @@ from gnv2_nas.errors import InputError, MeasurementError
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower
 from gnv2_nas.runtimes.base import (
-    LAYOUT,
-    Artefact,
+    LAYOUT_CHANGES,
     CalibrationImages,
     Precision,
     Processor,
+    RuntimeFiles,
     RuntimeName,
     thread_timer,
 )
@@ -48,11 +48,11 @@ _CUT_OFF = 0.5e-6
 class OpenVinoSession:
     """A compiled model and its one request, input in place."""
 
-    def __init__(self, artefact: Artefact, options: dict[str, Any]) -> None:
+    def __init__(self, files: RuntimeFiles, options: dict[str, Any]) -> None:
         core = ov.Core()
         try:
-            weights = ov.Tensor(np.frombuffer(artefact[".bin"], np.uint8))
-            model = core.read_model(artefact[".xml"], weights)
+            weights = ov.Tensor(np.frombuffer(files[".bin"], np.uint8))
+            model = core.read_model(files[".xml"], weights)
             compiled = core.compile_model(model, "CPU", options)
         except Exception as error:
             raise MeasurementError(f"OpenVINO refused the file: {_line(error)}") from None
@@ -113,23 +113,23 @@ class OpenVino:
     def version(self) -> str:
         return f"openvino {ov.__version__.split('-')[0]}"
 
-    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         """Channels as they are: in OpenVINO's layout (channels last) padding only adds work.
 
         Hard sigmoid in three nodes is fused into the convolution before it; as one node it is not.
         """
         if self.precision == "int8":
-            from gnv2_nas.runtimes.quantization import quantized, read_images
+            from gnv2_nas.runtimes.quantization import quantize, read_images
 
             images = read_images(self._images, arch.resolution)
-            return _saved(quantized(onnx_bytes(arch, model, **_FORM), images), arch)
+            return _saved(quantize(onnx_bytes(arch, model, **_FORM), images), arch)
         return _saved(onnx_bytes(arch, model, **_FORM, spell_out=("hard_sigmoid",)), arch)
 
-    def load(self, artefact: Artefact, threads: int) -> OpenVinoSession:
-        return OpenVinoSession(artefact, self._options(threads))
+    def load(self, files: RuntimeFiles, threads: int) -> OpenVinoSession:
+        return OpenVinoSession(files, self._options(threads))
 
-    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
-        session = OpenVinoSession(artefact, self._options(threads) | {"PERF_COUNT": True})
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
+        session = OpenVinoSession(files, self._options(threads) | {"PERF_COUNT": True})
         owner = _owner_of_nodes(session.architecture)
         for _ in range(_WARM_UP):
             session.run()
@@ -140,7 +140,7 @@ class OpenVino:
         for (node, kind, cold), (_, _, mean) in zip(before, session.mean_times(), strict=True):
             # The means are over all calls; the first ones, which warm up, are taken out again.
             seconds = (mean * (_WARM_UP + runs) - cold * _WARM_UP) / runs
-            total[LAYOUT if kind == "Reorder" else owner(node)] += max(seconds, 0.0)
+            total[LAYOUT_CHANGES if kind == "Reorder" else owner(node)] += max(seconds, 0.0)
         return dict(total)
 
     def _options(self, threads: int) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class OpenVino:
 _FORM: dict[str, Any] = {"channel_multiple": 1, "fuse_up_to": VECTOR, "sink_concats": True}
 
 
-def _saved(onnx: bytes, arch: Architecture) -> Artefact:
+def _saved(onnx: bytes, arch: Architecture) -> RuntimeFiles:
     """The ONNX file in OpenVINO's format, always the same; the architecture is in its `rt_info`."""
     model = ov.Core().read_model(onnx)
     model.set_rt_info(arch.to_json(), [ARCHITECTURE_KEY])
@@ -171,7 +171,7 @@ def _saved(onnx: bytes, arch: Architecture) -> Artefact:
 
 
 def _owner_of_nodes(arch: Architecture) -> Callable[[str], str]:
-    """OpenVINO's name of a node → the op it stands for, or `LAYOUT`.
+    """OpenVINO's name of a node → the op it stands for, or `LAYOUT_CHANGES`.
 
     Its names are those of the ONNX nodes, with something behind them where it split one up.
     """
@@ -183,7 +183,7 @@ def _owner_of_nodes(arch: Architecture) -> Callable[[str], str]:
             return graph.output.name
         while node and node not in names:
             node = re.sub(r"[./]?[^./]*$", "", node)
-        return node or LAYOUT
+        return node or LAYOUT_CHANGES
 
     return owner
 

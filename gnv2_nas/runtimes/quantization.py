@@ -13,14 +13,14 @@ from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.precision import Range, observed, quantized_file
 
-_LARGEST_PREPARED = 64.0
+_MAX_PREPARED = 64.0
 """A standard deviation of 4 grey levels makes white of this."""
-_LEAST_MEAN, _LIGHT = 0.1, 0.5
+_MIN_MEAN, _LIGHT = 0.1, 0.5
 RANDOM_IMAGES = 2
 """Images of noise, of the kind that is timed, where none are given."""
 
 
-def quantized(onnx: bytes, images: NDArray[np.float32] | None = None) -> bytes:
+def quantize(onnx: bytes, images: NDArray[np.float32] | None = None) -> bytes:
     """The file at 8 bits (QDQ form: uint8 maps, int8 weights by channel), always the same.
 
     A feature map's range is from its smallest to its largest value on the images.
@@ -132,9 +132,9 @@ def _white(images: NDArray[Any], what: str, preprocessing: Preprocessing | None)
     low, high = float(images.min()), float(images.max())
     if not np.isfinite((low, high)).all():
         raise InputError(f"{what} hold values that are not finite")
-    if images.dtype == np.uint8 or (low >= 0 and _LARGEST_PREPARED < high <= 255):
+    if images.dtype == np.uint8 or (low >= 0 and _MAX_PREPARED < high <= 255):
         return 255.0
-    if max(-low, high) > _LARGEST_PREPARED:
+    if max(-low, high) > _MAX_PREPARED:
         raise InputError(
             f"{what} reach from {low:.4g} to {high:.4g}; right are 0 to 255, or what pixels "
             "become when they are prepared for inference, some -3 to 3"
@@ -142,7 +142,7 @@ def _white(images: NDArray[Any], what: str, preprocessing: Preprocessing | None)
     if images.dtype.kind != "f":
         raise InputError(f"{what} must be float32, or uint8 from 0 to 255, not {images.dtype}")
     # Prepared images of dark and light parts are below 0 where anything is subtracted.
-    subtracted = preprocessing is not None and min(preprocessing.mean) > _LEAST_MEAN
+    subtracted = preprocessing is not None and min(preprocessing.mean) > _MIN_MEAN
     return 1.0 if subtracted and low >= 0 and _LIGHT < high <= 1 else 0.0
 
 

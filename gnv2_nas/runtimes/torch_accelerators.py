@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from gnv2_nas.graph import Graph
 from gnv2_nas.runtimes.parity import timing_image
-from gnv2_nas.runtimes.torch_layers import each_function
+from gnv2_nas.runtimes.torch_layers import intercept_functions
 
 _WARM_UP_CALLS = 3
 cuda: Any = torch.cuda
@@ -35,14 +35,14 @@ class DeviceClock:
         self.ended = cuda.Event(enable_timing=True)
 
     def __call__(self, run: Callable[[], object]) -> tuple[float, float]:
-        """Of a `CudaSession` that was given this clock."""
+        """Of a `TorchCudaSession` that was given this clock."""
         started = time.perf_counter()
         run()
         wall = time.perf_counter() - started
         return wall, self.started.elapsed_time(self.ended) * 1e-3
 
 
-class CudaSession:
+class TorchCudaSession:
     """A module on the GPU, its input in place there."""
 
     def __init__(self, module: Any, image: torch.Tensor, clock: DeviceClock) -> None:
@@ -94,7 +94,7 @@ def _captured(
     return graph.replay, lambda: answer[0]
 
 
-class MpsSession:
+class TorchMpsSession:
     """A module on Apple's GPU, its input in place there."""
 
     def __init__(self, module: Any, image: torch.Tensor) -> None:
@@ -122,7 +122,7 @@ def cuda_layer_seconds(
         module(image)
         cuda.synchronize()
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-            with each_function(module, graph, _recorded):
+            with intercept_functions(module, graph, _recorded):
                 for _ in range(runs):
                     module(image)
             cuda.synchronize()

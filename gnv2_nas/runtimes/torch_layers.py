@@ -16,11 +16,11 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from gnv2_nas.graph import Graph
-from gnv2_nas.runtimes.base import LAYOUT
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES
 
 
 @contextmanager
-def on_threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Run torch's operators on `count` threads; the number that was set before comes back."""
     before = torch.get_num_threads()
     if before == count:
@@ -56,9 +56,9 @@ def cpu_layer_seconds(
 ) -> dict[str, float]:
     """Op name → mean seconds of the functions that compute it, batch norm with its convolution.
 
-    Between the functions Python walks from module to module. That time stands under `LAYOUT`: what
-    calls without this bookkeeping, made in turns with those that have it, take longer than the
-    functions do.
+    Between the functions Python walks from module to module. That time stands under
+    `LAYOUT_CHANGES`: what calls without this bookkeeping, made in turns with those that have it,
+    take longer than the functions do.
     """
     # One thread does all the work itself, and its clock stands still while others run.
     clock = time.thread_time if threads == 1 else time.perf_counter
@@ -71,20 +71,20 @@ def cpu_layer_seconds(
         return result
 
     whole = 0.0
-    with on_threads(threads), torch.inference_mode():
+    with torch_threads(threads), torch.inference_mode():
         module(image)
         for _ in range(runs):
             started = clock()
             module(image)
             whole += clock() - started
-            with each_function(module, graph, timed):
+            with intercept_functions(module, graph, timed):
                 module(image)
-    total[LAYOUT] = max(whole - sum(total.values()), 0.0)
+    total[LAYOUT_CHANGES] = max(whole - sum(total.values()), 0.0)
     return {name: seconds / runs for name, seconds in total.items()}
 
 
 @contextmanager
-def each_function(module: nn.Module, graph: Graph, timed: Timed) -> Iterator[None]:
+def intercept_functions(module: nn.Module, graph: Graph, timed: Timed) -> Iterator[None]:
     """Within it `timed` calls every function of torch that `module` calls."""
     names = _Names(graph)
     paths: list[str] = []

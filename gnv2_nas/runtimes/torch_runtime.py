@@ -27,9 +27,9 @@ from gnv2_nas.nn import (
     timing_model,
 )
 from gnv2_nas.runtimes.base import (
-    Artefact,
     Precision,
     Processor,
+    RuntimeFiles,
     RuntimeName,
     Session,
     Timer,
@@ -38,12 +38,12 @@ from gnv2_nas.runtimes.base import (
 )
 from gnv2_nas.runtimes.parity import timing_image
 from gnv2_nas.runtimes.torch_accelerators import (
-    CudaSession,
     DeviceClock,
-    MpsSession,
+    TorchCudaSession,
+    TorchMpsSession,
     cuda_layer_seconds,
 )
-from gnv2_nas.runtimes.torch_layers import cpu_layer_seconds, on_threads
+from gnv2_nas.runtimes.torch_layers import cpu_layer_seconds, torch_threads
 
 
 def compiled_call(module: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -73,7 +73,7 @@ _TYPES: dict[Precision, torch.dtype] = {
 }  # fmt: skip
 
 
-class CpuSession:
+class TorchCpuSession:
     """A module on the processor and its input."""
 
     def __init__(self, module: Any, image: torch.Tensor, threads: int) -> None:
@@ -84,7 +84,7 @@ class CpuSession:
 
     def run(self) -> torch.Tensor:
         """One inference; returns the logits."""
-        with on_threads(self._threads), torch.inference_mode():
+        with torch_threads(self._threads), torch.inference_mode():
             return cast(torch.Tensor, self._module(self._given))
 
     def logits(self) -> NDArray[np.float32]:
@@ -125,12 +125,12 @@ class Torch:
     def version(self) -> str:
         return f"torch {torch.__version__}"
 
-    def write(self, arch: Architecture, model: Any = None) -> Artefact:
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         """Our own checkpoint file: float32 weights whatever the precision, and the network."""
         return {SUFFIX: network_bytes(_network(arch, model))}
 
-    def load(self, artefact: Artefact, threads: int) -> Session:
-        module, image = self._loaded(artefact)
+    def load(self, files: RuntimeFiles, threads: int) -> Session:
+        module, image = self._loaded(files)
         try:
             with warnings.catch_warnings():
                 # The compiler warns about its own parts.
@@ -140,13 +140,13 @@ class Torch:
         except Exception as error:
             raise MeasurementError(f"PyTorch cannot run the network: {_line(error)}") from None
 
-    def layer_seconds(self, artefact: Artefact, threads: int, runs: int) -> dict[str, float]:
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         if self._compiled or self.processor == "mps":
             how = "torch.compile" if self._compiled else "MPS"
             raise MeasurementError(
                 f"{how} cannot tell the time of single layers; profile with the runtime 'torch'"
             )
-        module, image = self._loaded(artefact)
+        module, image = self._loaded(files)
         graph = lower(module.architecture)
         if self.processor == "cuda":
             return cuda_layer_seconds(module, image, graph, runs)
@@ -154,15 +154,15 @@ class Torch:
 
     def _session(self, call: Any, image: torch.Tensor, threads: int) -> Session:
         if isinstance(self.timer, DeviceClock):
-            return CudaSession(call, image, self.timer)
+            return TorchCudaSession(call, image, self.timer)
         if self.processor == "mps":
-            return MpsSession(call, image)
-        return CpuSession(call, image, threads)
+            return TorchMpsSession(call, image)
+        return TorchCpuSession(call, image, threads)
 
-    def _loaded(self, artefact: Artefact) -> tuple[Network, torch.Tensor]:
+    def _loaded(self, files: RuntimeFiles) -> tuple[Network, torch.Tensor]:
         """The module and its image, where and how they run."""
         try:
-            module = network_from_bytes(artefact[SUFFIX])
+            module = network_from_bytes(files[SUFFIX])
         except CheckpointError as error:
             raise MeasurementError(f"PyTorch refused the file: {error}") from None
         layout = torch.channels_last if self._channels_last else torch.contiguous_format

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gnv2_nas.devices.lock import waiting_until
+from gnv2_nas.devices.lock import lock_deadline
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.search.analysis.ablation import find_single_change
@@ -38,7 +38,7 @@ def finish(loop: SearchLoop, changes: int) -> list[str]:
     """
     left_out = []
     try:
-        with waiting_until(loop.deadline.at):
+        with lock_deadline(loop.deadline.at):
             confirm_front(loop)
             if _tried_last(loop) < changes and (base := changeable(loop)):
                 left_out = _try_changes(loop, base, changes)

@@ -13,7 +13,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.lock import Waiting, scoring, silent
+from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement import journal
@@ -50,7 +50,7 @@ class Evaluator:
         device: Device,
         seed: int,
         workers: Workers | None = None,
-        waiting: Waiting = silent,
+        waiting: Waiting = ignore_waiting,
     ) -> None:
         self.settings = settings
         self.estimator = estimator
@@ -110,7 +110,7 @@ class Evaluator:
                 break
             began = deadline.clock()
             try:
-                with scoring(self.waiting):
+                with DeviceLock.shared(self.waiting):
                     found.append(self.estimator.score(arch))
             except OutOfTimeError:
                 break
@@ -148,7 +148,7 @@ class Evaluator:
             deadline: when to end, however wide the intervals are then.
 
         Raises:
-            OutOfTimeError: another process measured for longer than `waiting_until` allows.
+            OutOfTimeError: another process measured for longer than `lock_deadline` allows.
         """
         if not self.settings.measures:
             return [None] * len(architectures)
@@ -185,7 +185,7 @@ class Evaluator:
 
         Raises:
             MeasurementError: the device's runtime cannot run a network.
-            OutOfTimeError: another process measured for longer than `waiting_until` allows.
+            OutOfTimeError: another process measured for longer than `lock_deadline` allows.
         """
         functions = {
             name: evaluate
@@ -194,7 +194,7 @@ class Evaluator:
         }
         if not functions:
             return [{} for _ in architectures]
-        with scoring(self.waiting):
+        with DeviceLock.shared(self.waiting):
             return [
                 {name: function(arch, self.device) for name, function in functions.items()}
                 for arch in architectures

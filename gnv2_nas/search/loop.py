@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.lock import waiting_until
+from gnv2_nas.devices.lock import lock_deadline
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.comparison import pooled
+from gnv2_nas.measurement.comparison import pool
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.analysis.pareto import pareto_front
@@ -77,7 +77,7 @@ class SearchLoop:
     def run(self) -> str:
         """Evaluate until the trials, the time or the space run out; returns which, in words."""
         try:
-            with waiting_until(self.deadline.at):
+            with lock_deadline(self.deadline.at):
                 return self._run()
         except OutOfTimeError:  # another process measured for as long
             return TIME_IS_UP
@@ -215,7 +215,7 @@ class SearchLoop:
         later = latencies[len(scored) :]
         for candidate, latency in zip(again, later[: len(again)], strict=True):
             if latency is not None and candidate.latency is not None:
-                self._correct(candidate, pooled(candidate.latency, latency))
+                self._correct(candidate, pool(candidate.latency, latency))
         for candidate, latency in zip(beside, later[len(again) :], strict=True):
             if latency is not None:
                 self._correct(candidate, latency)

@@ -22,7 +22,7 @@ from gnv2_nas.stats.variance_components import (
     estimate_components,
 )
 
-FITTED_TO = 256
+MAX_FITTED = 256
 """Importances are estimated from so many outcomes at most: a step is cubic in their number."""
 
 
@@ -42,7 +42,7 @@ class GaussianProcess:
     outcomes: Vector
     """(n,)"""
     some: Groups | slice
-    """Outcomes, at most `FITTED_TO`, that stand for all where all would take too long."""
+    """Outcomes, at most `MAX_FITTED`, that stand for all where all would take too long."""
     some_factor: Matrix
     """Cholesky factor of the covariance of those."""
 
@@ -72,7 +72,7 @@ class GaussianProcess:
     def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
         """(m,) expected values and their standard deviations, noise of an outcome left out.
 
-        The deviations are those that `FITTED_TO` outcomes leave: exact for as many, a little too
+        The deviations are those that `MAX_FITTED` outcomes leave: exact for as many, a little too
         large for more. All would cost their number squared for each row.
         """
         rows = features * self.scales
@@ -137,7 +137,7 @@ def fit_gaussian_process(
         factor, _solved(factor, standardised), lower=True, trans=1, check_finite=False
     )
     some_factor = factor
-    if len(outcomes) > FITTED_TO:
+    if len(outcomes) > MAX_FITTED:
         some_factor = cholesky(covariance[chosen][:, chosen], lower=True, check_finite=False)
     return GaussianProcess(scales, rows, components, factor, weights, outcomes, chosen, some_factor)
 
@@ -163,10 +163,10 @@ def _sizes(features: Matrix, groups: Groups) -> Vector:
 
 def _spread_out(number: int) -> slice | Groups:
     """Which outcomes the components are estimated from: all, or the last and some earlier ones."""
-    if number <= FITTED_TO:
+    if number <= MAX_FITTED:
         return slice(None)
-    half = FITTED_TO // 2
-    early = np.linspace(0, number - half - 1, FITTED_TO - half)
+    half = MAX_FITTED // 2
+    early = np.linspace(0, number - half - 1, MAX_FITTED - half)
     return np.concatenate([np.round(early).astype(np.intp), np.arange(number - half, number)])
 
 

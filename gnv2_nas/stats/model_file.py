@@ -87,7 +87,7 @@ def read_record(path: Path, kind: type[Record], what: str, error: type[Exception
         raise error(f"{path}: not {what}: {wrong}") from None
 
 
-def stored_ridge(path: Path, stored: RidgeRecord, features: int, error: type[Exception]) -> Ridge:
+def restore_ridge(path: Path, stored: RidgeRecord, features: int, error: type[Exception]) -> Ridge:
     """The regression of so many features that a file holds; `error` when it is damaged."""
     try:
         return stored.ridge(features)

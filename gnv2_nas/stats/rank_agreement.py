@@ -17,6 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gnv2_nas.stats.intervals import student_95, wilson_interval
+
 
 def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float:
     """τ-b of the pairs (x, y): 1 same order, 0 unrelated, -1 opposite; ties are allowed for.
@@ -59,11 +61,9 @@ def _inversions(values: Sequence[float]) -> int:
 
 
 RESAMPLES = 2000
-FEWEST_NETWORKS = 4
+MIN_NETWORKS = 4
 """Below it an interval says nothing: it holds nearly every τ."""
 
-_Z = 1.959963984540054
-"""Quantile of the normal distribution that 95% lie within."""
 _PSEUDO_PAIRS = 2
 _Matrix = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def rank_agreement(
     """
     total = len(scores)
     tau = kendall_tau(scores, accuracies)
-    if total < FEWEST_NETWORKS or math.isnan(tau):
+    if total < MIN_NETWORKS or math.isnan(tau):
         return None
     resampled = _resampled_taus(scores, accuracies, _draws(total, seed))
     low, high = _wilson(tau, float(np.nanvar(resampled)), total)
@@ -118,7 +118,7 @@ def agreement_gain(
     """
     total = len(scores)
     gain = kendall_tau(scores, accuracies) - kendall_tau(others, accuracies)
-    if total < FEWEST_NETWORKS or math.isnan(gain):
+    if total < MIN_NETWORKS or math.isnan(gain):
         return None
     draws = _draws(total, seed)
     resampled = _resampled_taus(scores, accuracies, draws) - _resampled_taus(
@@ -130,7 +130,7 @@ def agreement_gain(
     centre = pairs * gain / (pairs + _PSEUDO_PAIRS)
     # Half of the pseudo-pairs are ordered rightly by one score alone: a difference of 2 or -2.
     variance = (pairs * square + 2 * _PSEUDO_PAIRS) / (pairs + _PSEUDO_PAIRS) - centre**2
-    half = _student_95(total - 1) * math.sqrt(variance / (pairs + _PSEUDO_PAIRS))
+    half = student_95(total - 1) * math.sqrt(variance / (pairs + _PSEUDO_PAIRS))
     return RankAgreement(gain, max(-2.0, centre - half), min(2.0, centre + half), total)
 
 
@@ -141,19 +141,6 @@ def _pair_gains(x: Sequence[float], y: Sequence[float]) -> _Matrix:
     untied = float(abs(order_x).sum() * abs(order_y).sum())
     gains: _Matrix = order_x * order_y * (len(order_x) / math.sqrt(untied))
     return gains
-
-
-def _student_95(degrees: int) -> float:
-    """Quantile of Student's t that 95% lie within, to 1% from 3 degrees of freedom on
-    (Abramowitz & Stegun, 26.7.5)."""
-    z = _Z
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return sum(term / float(degrees**power) for power, term in enumerate(terms))
 
 
 def _draws(total: int, seed: int) -> _Matrix:
@@ -192,11 +179,8 @@ def _wilson(tau: float, variance: float, networks: int) -> tuple[float, float]:
     """
     share = (1 + tau) / 2
     pairs = _independent_pairs(4 * share * (1 - share), variance, networks)
-    square = _Z**2
-    centre = (share + square / (2 * pairs)) / (1 + square / pairs)
-    half = _Z * math.sqrt(share * (1 - share) / pairs + square / (4 * pairs**2))
-    half /= 1 + square / pairs
-    return max(-1.0, 2 * (centre - half) - 1), min(1.0, 2 * (centre + half) - 1)
+    low, high = wilson_interval(share * pairs, pairs)
+    return 2 * low - 1, 2 * high - 1
 
 
 def _independent_pairs(one: float, variance: float, networks: int) -> float:

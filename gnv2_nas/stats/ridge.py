@@ -37,7 +37,7 @@ class Ridge:
 
     def predict(self, features: Matrix) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the outcome for each row of (n, d) features."""
-        rows = standardised(features, self.centre, self.scale)
+        rows = standardize(features, self.centre, self.scale)
         unknown = (rows**2).sum(axis=1) - ((rows @ self.known.T) ** 2).sum(axis=1)
         spread = np.sqrt(1 + np.maximum(unknown, 0) / self.penalty)
         return rows @ self.weights + self.intercept, self.noise * spread
@@ -48,8 +48,8 @@ def fit_ridge(
     outcomes: Vector,
     weights: Vector | None = None,
     *,
-    least_scale: float = 0.0,
-    most_penalty: float = math.inf,
+    min_scale: float = 0.0,
+    max_penalty: float = math.inf,
 ) -> Ridge:
     """The regression of (n,) outcomes on (n, d) features with the best leave-one-out error.
 
@@ -58,10 +58,10 @@ def fit_ridge(
         outcomes: what is to be predicted.
         weights: (n,) how much each outcome counts, in proportion to one over its variance; all
             the same without. `noise` is that of an outcome of average weight.
-        least_scale: a feature that varied less, or never, is divided by this: a row in which it
+        min_scale: a feature that varied less, or never, is divided by this: a row in which it
             does vary is then predicted with a wide error bar. With 0 one that never changed
             counts 0 for good.
-        most_penalty: a larger one is not tried. The larger it is, the surer is the regression
+        max_penalty: a larger one is not tried. The larger it is, the surer is the regression
             that features make no difference, of rows unlike all the others, too.
     """
     weight = np.ones(len(outcomes)) if weights is None else weights / weights.mean()
@@ -70,13 +70,13 @@ def fit_ridge(
     counts = np.maximum(known.sum(axis=0), 1e-300)
     centre = (known * np.nan_to_num(features)).sum(axis=0) / counts
     deviations = np.nan_to_num(features - centre)
-    scale = np.maximum(np.sqrt((weight[:, None] * deviations**2).mean(axis=0)), least_scale)
+    scale = np.maximum(np.sqrt((weight[:, None] * deviations**2).mean(axis=0)), min_scale)
     scale[scale < 1e-9] = np.inf
     intercept = float((weight * outcomes).mean())
-    rows = standardised(features, centre, scale) * root[:, None]
+    rows = standardize(features, centre, scale) * root[:, None]
     centred = (outcomes - intercept) * root
     u, s, vt = np.linalg.svd(rows, full_matrices=False)
-    tried = PENALTIES[most_penalty >= PENALTIES]
+    tried = PENALTIES[max_penalty >= PENALTIES]
     penalty, noise = _best_penalty(u, s, centred, weight / len(outcomes), tried)
     shrunk = s / (s**2 + penalty)
     return Ridge(
@@ -90,7 +90,7 @@ def fit_ridge(
     )
 
 
-def standardised(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
+def standardize(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
     """Features in deviations from their mean; NaN, and an infinite scale, stand for the mean."""
     result: Matrix = np.nan_to_num((features - centre) / scale)
     return result

@@ -20,9 +20,9 @@ Groups = NDArray[np.intp]
 ITERATIONS = 30
 CONVERGED = 0.02
 """Steps end when no part changes by more than this share of the variance."""
-LARGEST_STEP = 4.0
-LEAST_NOISE = 1e-5
-LEAST_PART = 0.25
+MAX_STEP = 4.0
+MIN_NOISE = 1e-5
+MIN_SHARE = 0.25
 """Of what the parts have on average: a group never becomes certain to be without effect."""
 
 
@@ -93,13 +93,13 @@ def _step(features: Matrix, groups: Groups, outcomes: Vector, components: Compon
     could = _group_sums(groups, (features * (inverse @ features)).sum(axis=0))
     squares = linear**2
     parts = components.groups * _ratio(fits, could)
-    least = LEAST_PART * max(parts.mean(), LEAST_NOISE) if len(parts) else 0.0
+    least = MIN_SHARE * max(parts.mean(), MIN_NOISE) if len(parts) else 0.0
     interactions = _ratio(weights @ squares @ weights, (inverse * squares).sum())
     noise = _ratio(weights @ weights, np.trace(inverse))
     return Components(
         groups=np.maximum(parts, least),
-        interactions=float(np.clip(components.interactions * interactions, LEAST_NOISE, 1.0)),
-        noise=float(np.clip(components.noise * noise, LEAST_NOISE, 1.0)),
+        interactions=float(np.clip(components.interactions * interactions, MIN_NOISE, 1.0)),
+        noise=float(np.clip(components.noise * noise, MIN_NOISE, 1.0)),
     )
 
 
@@ -111,5 +111,5 @@ def _group_sums(groups: Groups, columns: Vector) -> Vector:
 def _ratio(fits: Vector | float, could: Vector | float) -> Vector:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.nan_to_num(np.asarray(fits) / np.asarray(could), nan=1.0, posinf=1.0)
-    bounded: Vector = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
+    bounded: Vector = np.clip(ratio, 1 / MAX_STEP, MAX_STEP)
     return bounded

@@ -16,7 +16,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device, read_profile
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.devices.lock import Waiting, silent
+from gnv2_nas.devices.lock import Waiting, ignore_waiting
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.correction import correct_latency_model
 from gnv2_nas.latency_model.file import (
@@ -27,7 +27,7 @@ from gnv2_nas.latency_model.file import (
 )
 from gnv2_nas.latency_model.model import LatencyModel, check_enough, fit_latency_model
 from gnv2_nas.measurement import journal
-from gnv2_nas.measurement.protocol import Progress, measure
+from gnv2_nas.measurement.protocol import ProgressCallback, measure
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space
@@ -139,8 +139,8 @@ BATCH = 15
 def run_latency_fit(
     checked: CheckedLatencyFit,
     device: Device,
-    progress: Progress = lambda _: None,
-    waiting: Waiting = silent,
+    progress: ProgressCallback = lambda _: None,
+    waiting: Waiting = ignore_waiting,
 ) -> tuple[LatencyModel, FittedOn, Path]:
     """Measure what is not measured yet, fit, and write the model to `profiles/`.
 
@@ -177,7 +177,7 @@ def run_latency_fit(
 
 
 def measure_missing(
-    checked: CheckedLatencyFit, device: Device, progress: Progress, waiting: Waiting
+    checked: CheckedLatencyFit, device: Device, progress: ProgressCallback, waiting: Waiting
 ) -> list[Measurement]:
     """One measurement for each network: from the journal where it is there, else taken now."""
     request, found = checked.request, known_measurements(device)

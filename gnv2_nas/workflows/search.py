@@ -13,7 +13,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset, find_classes, load_dataset
-from gnv2_nas.devices.lock import Waiting, silent, waiting_until
+from gnv2_nas.devices.lock import Waiting, ignore_waiting, lock_deadline
 from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.calibration import open_device
@@ -103,7 +103,7 @@ class SearchSession:
         self,
         checked: CheckedRequest,
         progress: Callable[[float], None] | None = None,
-        waiting: Waiting = silent,
+        waiting: Waiting = ignore_waiting,
         began: float | None = None,
     ) -> None:
         """Read the images that the estimator needs, if it does, and open the study.
@@ -170,7 +170,7 @@ class SearchSession:
         latencies: list[Measurement | None] = [None] * len(networks)
         if latency_budgets:
             # Another process may measure all the time: what an earlier run found is reported still.
-            with suppress(OutOfTimeError), waiting_until(self.deadline.at):
+            with suppress(OutOfTimeError), lock_deadline(self.deadline.at):
                 latencies = self.evaluator.measure(
                     list(networks.values()), deadline=self.deadline.within(FOR_CORNERS)
                 )

@@ -50,9 +50,9 @@ def test_an_open_device_runs_a_network(name):
     device = open_device(name)
     assert device.name == "board"
     assert device.profile.threads == 2
-    ready = device.ready(tiny_ghost())
+    ready = device.prepare(tiny_ghost())
     assert ready.parity < 1e-3
-    logits = device.open(ready.artefact).logits()
+    logits = device.open(ready.files).logits()
     assert logits.shape == (1, 5)
 
 

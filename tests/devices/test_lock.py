@@ -16,13 +16,13 @@ import pytest
 
 from gnv2_nas.devices import Device
 from gnv2_nas.devices import lock as device_lock
-from gnv2_nas.devices.lock import Turn, lock_folder, measuring, scoring
+from gnv2_nas.devices.lock import DeviceLock, lock_folder
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import OutputError
 from gnv2_nas.measurement import calibration, measure, open_device
 from gnv2_nas.measurement.calibration import calibrate
 from gnv2_nas.measurement.layers import profile_layers
-from gnv2_nas.measurement.plan import Plan
+from gnv2_nas.measurement.plan import MeasurementPlan
 from tests.measurement.networks import tiny_ghost
 
 PATIENCE = 30.0
@@ -32,7 +32,7 @@ HOLDER = """
 import sys
 from gnv2_nas.devices import lock as device_lock
 device_lock.SECONDS_BEFORE_TELLING = 0
-with device_lock.{use}(lambda told: print(told, flush=True)):
+with device_lock.DeviceLock.{mode}(lambda told: print(told, flush=True)):
     print("has it", flush=True)
     sys.stdin.readline()
 """
@@ -47,10 +47,10 @@ def temporary(tmp_path, monkeypatch) -> Path:
 
 
 @contextmanager
-def other(use: str) -> Iterator[subprocess.Popen[str]]:
+def other(mode: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that measures or scores, or waits until it may."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER.format(use=use)], text=True,
+        [sys.executable, "-c", HOLDER.format(mode=mode)], text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     with process:
@@ -69,172 +69,172 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return line
 
 
-def free_for(use: str) -> bool:
+def free_for(mode: str) -> bool:
     """Whether one could begin now."""
-    turn = Turn(use)
+    lock = DeviceLock(mode)
     try:
-        return turn.try_take()
+        return lock.try_acquire()
     finally:
-        turn.give_back()
+        lock.release()
 
 
 def test_while_one_process_measures_no_other_measures_or_scores():
-    with other("measuring") as process:
+    with other("exclusive") as process:
         assert line_of(process) == "has it"
-        assert not free_for("measuring")
-        assert not free_for("scoring")
+        assert not free_for("exclusive")
+        assert not free_for("shared")
         process.communicate("\n", timeout=PATIENCE)
         assert process.returncode == 0
-    assert free_for("measuring")
+    assert free_for("exclusive")
 
 
 def test_processes_score_side_by_side_and_keep_others_from_measuring():
-    with other("scoring") as one:
+    with other("shared") as one:
         assert line_of(one) == "has it"
-        with other("scoring") as two:
+        with other("shared") as two:
             assert line_of(two) == "has it"
-            assert free_for("scoring")
-            assert not free_for("measuring")
+            assert free_for("shared")
+            assert not free_for("exclusive")
 
 
-@pytest.mark.parametrize("use", ["measuring", "scoring"])
-def test_a_killed_process_holds_nothing(use):
-    with other(use) as process:
+@pytest.mark.parametrize("mode", ["exclusive", "shared"])
+def test_a_killed_process_holds_nothing(mode):
+    with other(mode) as process:
         assert line_of(process) == "has it"
         process.kill()
         process.wait(PATIENCE)
-        assert free_for("measuring")
+        assert free_for("exclusive")
 
 
 def test_one_that_waits_to_measure_is_not_passed_by_others_that_score():
-    scorer, measurer, late = Turn("scoring"), Turn("measuring"), Turn("scoring")
-    assert scorer.try_take()
-    assert not scorer.wanted()
-    assert not measurer.try_take()
-    assert scorer.wanted()
-    assert not late.try_take()
-    scorer.give_back()
-    assert not late.try_take()
-    assert measurer.try_take()
-    assert not late.try_take()
-    measurer.give_back()
-    assert late.try_take()
-    late.give_back()
+    scorer, measurer, late = DeviceLock("shared"), DeviceLock("exclusive"), DeviceLock("shared")
+    assert scorer.try_acquire()
+    assert not scorer.contended()
+    assert not measurer.try_acquire()
+    assert scorer.contended()
+    assert not late.try_acquire()
+    scorer.release()
+    assert not late.try_acquire()
+    assert measurer.try_acquire()
+    assert not late.try_acquire()
+    measurer.release()
+    assert late.try_acquire()
+    late.release()
 
 
 def test_two_that_measure_take_turns():
-    one, two = Turn("measuring"), Turn("measuring")
-    assert one.try_take()
+    one, two = DeviceLock("exclusive"), DeviceLock("exclusive")
+    assert one.try_acquire()
     for _ in range(3):
-        assert not two.try_take()
-        one.give_back()
-        assert not one.try_take()
-        assert two.try_take()
+        assert not two.try_acquire()
+        one.release()
+        assert not one.try_acquire()
+        assert two.try_acquire()
         one, two = two, one
-    one.give_back()
-    two.give_back()
+    one.release()
+    two.release()
 
 
 def test_to_stop_waiting_lets_others_pass():
-    scorer, measurer = Turn("scoring"), Turn("measuring")
-    assert scorer.try_take()
-    assert not measurer.try_take()
-    measurer.give_back()
-    assert not scorer.wanted()
-    assert free_for("scoring")
-    scorer.give_back()
+    scorer, measurer = DeviceLock("shared"), DeviceLock("exclusive")
+    assert scorer.try_acquire()
+    assert not measurer.try_acquire()
+    measurer.release()
+    assert not scorer.contended()
+    assert free_for("shared")
+    scorer.release()
 
 
-@pytest.mark.parametrize("use", ["measuring", "scoring"])
-def test_a_waiting_process_says_for_whom_and_has_its_turn_afterwards(use):
-    turn = Turn("measuring")
-    assert turn.try_take()
-    with other(use) as process:
+@pytest.mark.parametrize("mode", ["exclusive", "shared"])
+def test_a_waiting_process_says_for_whom_and_has_its_turn_afterwards(mode):
+    lock = DeviceLock("exclusive")
+    assert lock.try_acquire()
+    with other(mode) as process:
         assert line_of(process) == (
             f"another gnv2-nas on this machine is measuring (pid {os.getpid()}); waiting"
         )
-        turn.give_back()
+        lock.release()
         assert line_of(process) == "has it"
 
 
 def test_a_dead_process_is_not_named(monkeypatch):
     monkeypatch.setattr(device_lock, "SECONDS_BEFORE_TELLING", 0)
-    with other("measuring") as process:
+    with other("exclusive") as process:
         assert line_of(process) == "has it"
     told = []
-    with scoring():
-        turn = Turn("measuring", told.append)
-        assert not turn.try_take()
-        assert not turn.try_take()
-        turn.give_back()
+    with DeviceLock.shared():
+        lock = DeviceLock("exclusive", told.append)
+        assert not lock.try_acquire()
+        assert not lock.try_acquire()
+        lock.release()
     assert told == ["another gnv2-nas on this machine is scoring networks; waiting"]
 
 
 def test_short_waits_are_not_told():
     told = []
-    with measuring():
-        turn = Turn("scoring", told.append)
-        assert not turn.try_take()
-        turn.give_back()
+    with DeviceLock.exclusive():
+        lock = DeviceLock("shared", told.append)
+        assert not lock.try_acquire()
+        lock.release()
     assert told == []
 
 
 def test_a_waiting_process_can_be_interrupted_and_leaves_the_queue():
-    turn = Turn("scoring")
-    assert turn.try_take()
-    with other("measuring") as process:
+    lock = DeviceLock("shared")
+    assert lock.try_acquire()
+    with other("exclusive") as process:
         assert "is scoring" in line_of(process)
-        assert not free_for("scoring")
+        assert not free_for("shared")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE)
         assert errors.strip().endswith("KeyboardInterrupt")
-        assert free_for("scoring")
-    turn.give_back()
+        assert free_for("shared")
+    lock.release()
 
 
 def test_a_thread_does_not_wait_for_itself():
-    with measuring():
-        with measuring(), scoring():
-            assert not free_for("scoring")
-        assert not free_for("scoring")
-    with scoring(), scoring():
-        assert free_for("scoring")
-    assert free_for("measuring")
+    with DeviceLock.exclusive():
+        with DeviceLock.exclusive(), DeviceLock.shared():
+            assert not free_for("shared")
+        assert not free_for("shared")
+    with DeviceLock.shared(), DeviceLock.shared():
+        assert free_for("shared")
+    assert free_for("exclusive")
 
 
 def test_measuring_within_scoring_is_refused_and_not_waited_for():
     with (
-        scoring(),
+        DeviceLock.shared(),
         pytest.raises(RuntimeError, match="would wait for itself"),
-        measuring(),
+        DeviceLock.exclusive(),
     ):
         pass
-    assert free_for("measuring")
+    assert free_for("exclusive")
 
 
 def test_another_thread_of_the_process_does_wait():
     began, may_end = threading.Event(), threading.Event()
 
     def score() -> None:
-        with scoring():
+        with DeviceLock.shared():
             began.set()
             may_end.wait(PATIENCE)
 
     thread = threading.Thread(target=score)
-    with measuring():
+    with DeviceLock.exclusive():
         thread.start()
         assert not began.wait(0.05)
     assert began.wait(PATIENCE)
-    assert not free_for("measuring")
+    assert not free_for("exclusive")
     may_end.set()
     thread.join()
-    assert free_for("measuring")
+    assert free_for("exclusive")
 
 
 def test_an_error_in_the_block_ends_the_turn():
-    with pytest.raises(ValueError, match="of the block"), measuring():
+    with pytest.raises(ValueError, match="of the block"), DeviceLock.exclusive():
         raise ValueError("of the block")
-    assert free_for("measuring")
+    assert free_for("exclusive")
 
 
 def test_the_folder_is_of_this_user_alone(temporary):
@@ -250,7 +250,7 @@ def test_what_someone_else_put_in_its_place_is_not_used(temporary, make):
     else:
         (temporary / "elsewhere").mkdir()
         place.symlink_to(temporary / "elsewhere")
-    with pytest.raises(OutputError, match="gnv2-nas-"), measuring():
+    with pytest.raises(OutputError, match="gnv2-nas-"), DeviceLock.exclusive():
         pass
     assert not list(temporary.glob("elsewhere/*"))
 
@@ -267,7 +267,7 @@ def test_networks_are_timed_alone_on_the_machine(quick):
     free = []
     measure(
         [tiny_ghost()], quick, precision=1, seconds_per_network=0.1,
-        progress=lambda _: free.append(free_for("scoring")),
+        progress=lambda _: free.append(free_for("shared")),
     )  # fmt: skip
     *during, after = free
     assert during
@@ -276,9 +276,9 @@ def test_networks_are_timed_alone_on_the_machine(quick):
 
 
 def test_a_device_is_calibrated_alone_on_the_machine(quick, monkeypatch):
-    monkeypatch.setattr(calibration, "PLAN", Plan(sessions=1, rounds=2, max_sessions=1))
+    monkeypatch.setattr(calibration, "PLAN", MeasurementPlan(sessions=1, rounds=2, max_sessions=1))
     free = []
-    calibrate(quick, progress=lambda _: free.append(free_for("scoring")))
+    calibrate(quick, progress=lambda _: free.append(free_for("shared")))
     assert free == [False, False, True]
 
 
@@ -286,7 +286,7 @@ def test_layers_are_timed_alone_on_the_machine(quick, monkeypatch):
     timed, free = quick.runtime.layer_seconds, []
 
     def watched(*arguments):
-        free.append(free_for("scoring"))
+        free.append(free_for("shared"))
         return timed(*arguments)
 
     monkeypatch.setattr(quick.runtime, "layer_seconds", watched)

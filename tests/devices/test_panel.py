@@ -6,7 +6,7 @@ import pytest
 
 from gnv2_nas.arch import list_presets, preset
 from gnv2_nas.arch.presets import ghostnet
-from gnv2_nas.devices.panel import ALIKE, REFERENCE, like, panel_networks, position
+from gnv2_nas.devices.panel import ALIKE, REFERENCE, like, position, reference_networks
 from tests.measurement.networks import tiny_ghost
 
 LARGE = {REFERENCE, "ghostnet-1.0", "mobilenetv3-large-1.0"}
@@ -15,28 +15,28 @@ LARGE = {REFERENCE, "ghostnet-1.0", "mobilenetv3-large-1.0"}
 @pytest.mark.parametrize("name", list_presets())
 def test_published_networks_have_published_references(name):
     if "1." in name:
-        assert set(like([preset(name)], panel_networks())) == LARGE
+        assert set(like([preset(name)], reference_networks())) == LARGE
 
 
 def test_a_small_network_has_small_references():
     small = preset(REFERENCE).replace(resolution=64)
-    found = like([small], panel_networks())
+    found = like([small], reference_networks())
     assert len(found) == ALIKE
     assert not LARGE & set(found)
-    macs_apart = [abs(position(panel_networks()[name]) - position(small)) for name in found]
+    macs_apart = [abs(position(reference_networks()[name]) - position(small)) for name in found]
     assert max(macs_apart) < 0.5
 
 
 def test_a_mixed_batch_has_the_references_of_each():
     large, tiny = preset(REFERENCE), tiny_ghost()
-    panel = panel_networks()
+    panel = reference_networks()
     together = like([tiny, large], panel)
     assert set(together) == set(like([tiny], panel)) | set(like([large], panel))
     assert together == [name for name in panel if name in together]
 
 
 def test_every_network_is_its_own_best_reference():
-    panel = panel_networks()
+    panel = reference_networks()
     for name, arch in panel.items():
         assert name in like([arch], panel)
 

@@ -29,8 +29,10 @@ SHORTER = {
 def shorten() -> None:
     for name in ("protocol", "calibration"):
         measuring = importlib.import_module(f"gnv2_nas.measurement.{name}")
-        measuring.Plan = functools.partial(measuring.Plan, rounds=ROUNDS, max_sessions=1)
-    measuring.PLAN = measuring.Plan()
+        measuring.MeasurementPlan = functools.partial(
+            measuring.MeasurementPlan, rounds=ROUNDS, max_sessions=1
+        )
+    measuring.PLAN = measuring.MeasurementPlan()
     importlib.import_module("gnv2_nas.workflows.references")  # goes on knowing every preset
     for name in ("gnv2_nas.search.analysis.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK

@@ -14,8 +14,8 @@ from gnv2_nas.devices import Fingerprint
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.graph import Op, lower, op_activation_bytes, op_macs
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.record import NORMAL_95
 from gnv2_nas.space import load_space
+from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.workflows.latency import draw_balanced
 
 REFERENCE_MS = 8.0
@@ -59,7 +59,7 @@ def _nanoseconds(device: PaperDevice, arch: Architecture) -> float:
 
 def made_up(arch: Architecture, ratio: float, noise: float = 0.01) -> Measurement:
     """A measurement with an interval of 95 % for that noise."""
-    factor = math.exp(NORMAL_95 * noise)
+    factor = math.exp(Z95 * noise)
     interval = (ratio / factor, ratio * factor)
     return Measurement(
         architecture=arch.id, device="paper", runtime="onnxruntime", threads=1, precision="fp32",

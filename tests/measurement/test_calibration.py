@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gnv2_nas.devices.device import Device, DeviceProfile
-from gnv2_nas.devices.panel import REFERENCE, panel_networks
+from gnv2_nas.devices.panel import REFERENCE, reference_networks
 from gnv2_nas.measurement import calibration, measure
 from gnv2_nas.measurement.calibration import (
     calibrate,
@@ -18,7 +18,7 @@ from gnv2_nas.measurement.calibration import (
     open_device,
     read_calibration,
 )
-from gnv2_nas.measurement.plan import Plan
+from gnv2_nas.measurement.plan import MeasurementPlan
 from tests.measurement.networks import tiny_ghost
 
 
@@ -27,7 +27,7 @@ def found():
     """Roughly: in six rounds, with every share of the progress."""
     shares = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "PLAN", Plan(sessions=2, rounds=3, max_sessions=2))
+        patch.setattr(calibration, "PLAN", MeasurementPlan(sessions=2, rounds=3, max_sessions=2))
         return calibrate(open_device("cpu"), progress=shares.append), shares
 
 
@@ -47,7 +47,7 @@ def kept(here):
 
 
 def test_it_knows_the_panel(kept):
-    assert list(kept.log_ratios) == list(kept.session_spreads) == list(panel_networks())
+    assert list(kept.log_ratios) == list(kept.session_spreads) == list(reference_networks())
     assert kept.log_ratios[REFERENCE] == 0
     assert -1 < kept.log_ratios["ghostnet-1.0"] < -0.05
     assert min(kept.log_ratios, key=kept.log_ratios.__getitem__) == "mobilenetv3-large-0.25 at 32"
@@ -143,4 +143,4 @@ def test_a_runtime_of_slow_files_has_the_reference_alone():
         name: list(Device("x", DeviceProfile("x", runtime=name)).panel)
         for name in ("onnxruntime", "torch-compile")
     }
-    assert panels == {"onnxruntime": list(panel_networks()), "torch-compile": [REFERENCE]}
+    assert panels == {"onnxruntime": list(reference_networks()), "torch-compile": [REFERENCE]}

@@ -10,7 +10,7 @@ import pytest
 
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.measurement.comparison import check_budget, compare
-from gnv2_nas.measurement.record import Errors, Measurement
+from gnv2_nas.measurement.record import ErrorParts, Measurement
 from gnv2_nas.measurement.stability import percentiles
 
 
@@ -22,7 +22,7 @@ def measurement(ratio=1.0, own=0.003, sessions=0.005, panel=0.02, batch="one", *
         ms=10 * ratio, ci95=(10 * interval[0], 10 * interval[1]), ratio=ratio, ratio_ci95=interval,
         stable=True, reason="", clock="cpu", raw_ms=11 * ratio, rounds=50,
         taken_at="2026-01-31T12:00:00+00:00", fingerprint=Fingerprint("x", 2, 8.0, "L", "3", "o 1"),
-        errors=Errors(own, sessions, panel), batch=batch,
+        errors=ErrorParts(own, sessions, panel), batch=batch,
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 
@@ -79,7 +79,7 @@ def test_of_too_few_rounds_nothing_is_told(rounds):
 
 def test_the_calibrations_error_cancels_where_it_is_the_same():
     def pair(first: float, second: float, batch: str) -> float:
-        errors = [Errors(0.003, 0.005, 0.001, calibration) for calibration in (first, second)]
+        errors = [ErrorParts(0.003, 0.005, 0.001, calibration) for calibration in (first, second)]
         found = compare(measurement(errors=errors[0]), measurement(errors=errors[1], batch=batch))
         return found.ci95[1]
 

@@ -66,7 +66,7 @@ def test_a_measurement_survives_json(measurements):
     for found in measurements:
         text = msgspec.json.encode(found)
         assert msgspec.json.decode(text, type=Measurement) == found
-        summary = found.without_samples()
+        summary = found.drop_samples()
         assert summary.wall_ms == summary.cpu_ms == ()
         assert summary.ratio_ci95 == found.ratio_ci95
         assert msgspec.convert(msgspec.to_builtins(summary), Measurement) == summary
@@ -108,9 +108,9 @@ def test_references_and_candidates_are_loaded_in_one_order_drawn_by_lot(monkeypa
     load = device.open
     sizes = {}
 
-    def watched(artefact):
-        opened.append(sizes.setdefault(len(artefact[".onnx"]), len(sizes)))
-        return load(artefact)
+    def watched(files):
+        opened.append(sizes.setdefault(len(files[".onnx"]), len(sizes)))
+        return load(files)
 
     monkeypatch.setattr(device, "open", watched)
     candidate = tiny_ghost()

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from gnv2_nas.measurement.comparison import pooled
+from gnv2_nas.measurement.comparison import pool
 from gnv2_nas.measurement.panel_statistics import LASTING, summarize_panel
-from gnv2_nas.measurement.plan import Visits
-from gnv2_nas.measurement.record import Errors
-from gnv2_nas.measurement.references import likeness
+from gnv2_nas.measurement.plan import Timings
+from gnv2_nas.measurement.record import ErrorParts
+from gnv2_nas.measurement.references import size_correlation
 from gnv2_nas.measurement.statistics import Prior, estimate
 from tests.measurement.test_pooling import measured
 
@@ -21,7 +21,7 @@ TRUTH = np.array([0.0, -0.3, -0.8, -1.4, -2.3, 0.0])
 SPREADS = np.array([0.008, 0.008, 0.01, 0.015, 0.03, 0.008])
 SIZE_SPREAD, NOISE = 0.05, 0.01
 SPEED = np.log(7e-3)
-ROOT = np.linalg.cholesky(likeness(POSITIONS, POSITIONS) + 1e-9 * np.eye(6))
+ROOT = np.linalg.cholesky(size_correlation(POSITIONS, POSITIONS) + 1e-9 * np.eye(6))
 
 
 def sessions(rng, count=32, memory=0.6):
@@ -82,12 +82,12 @@ def test_a_few_sessions_say_little(count):
 
 
 def batch(rng, rounds=30, per_session=15):
-    """Visits of the panel, and of networks of positions 0.2 and 0.8 whose log ratios are -0.1 and
+    """Timings of the panel, and of networks of positions 0.2 and 0.8 whose log ratios are -0.1 and
     -1.9."""
     places = np.append(POSITIONS[:5], [0.2, 0.8])
     truth = SPEED + np.append(TRUTH[:5], [-0.1, -1.9])
     spreads = np.append(SPREADS[:5], [0.008, 0.02])
-    root = np.linalg.cholesky(likeness(places, places) + 1e-9 * np.eye(7))
+    root = np.linalg.cholesky(size_correlation(places, places) + 1e-9 * np.eye(7))
     number = np.arange(rounds) // per_session
     count = number[-1] + 1
     moved = SIZE_SPREAD * root @ rng.normal(size=(7, count)) + spreads[:, None] * rng.normal(
@@ -100,7 +100,7 @@ def batch(rng, rounds=30, per_session=15):
 
     first, counts = call(), call()
     prior = Prior(places, spreads, SIZE_SPREAD)
-    return Visits(order, number, counts, counts, first, first), prior, np.array([-0.1, -1.9])
+    return Timings(order, number, counts, counts, first, first), prior, np.array([-0.1, -1.9])
 
 
 def test_intervals_on_a_calibration_hold_however_many_measurements_are_pooled():
@@ -114,19 +114,19 @@ def test_intervals_on_a_calibration_hold_however_many_measurements_are_pooled():
         covariance[0], covariance[:, 0] = 0, 0
         four = [[], []]
         for _ in range(4):
-            visits, prior, truth = batch(rng)
+            timings, prior, truth = batch(rng)
             prior = msgspec.structs.replace(prior, covariance=covariance)
-            found = estimate(visits, panel, prior)
+            found = estimate(timings, panel, prior)
             for row, kept in enumerate(four, start=5):
                 half = found.half[row] / 1.96
                 errors = found.errors(row)
                 kept.append(measured(np.exp(found.log_ratio[row]), half, errors=errors))
         for kept, log_ratio in zip(four, truth, strict=True):
-            one, together = kept[0], pooled(pooled(kept[0], kept[1]), pooled(kept[2], kept[3]))
+            one, together = kept[0], pool(pool(kept[0], kept[1]), pool(kept[2], kept[3]))
             held.append([
                 each.ratio_ci95[0] <= np.exp(log_ratio) <= each.ratio_ci95[1]
                 for each in (one, together)
             ])  # fmt: skip
             assert together.errors.calibration > 0.9 * min(each.errors.calibration for each in kept)
-            assert Errors() != together.errors
+            assert ErrorParts() != together.errors
     assert (np.mean(held, axis=0) >= 0.9).all()

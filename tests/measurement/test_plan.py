@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from gnv2_nas.measurement.plan import Plan, collect
+from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.runtimes.base import process_timer, thread_timer
 
-TWO_SESSIONS = Plan(sessions=2, rounds=3, max_sessions=2)
+TWO_SESSIONS = MeasurementPlan(sessions=2, rounds=3, max_sessions=2)
 VISIT = 2
 """Calls: one that warms, one that counts."""
 
@@ -43,7 +43,7 @@ def calls_of(count, plan=TWO_SESSIONS, seed=0):
 
 def test_every_round_visits_every_network_in_an_order_of_its_own():
     count = 6
-    calls, visits = calls_of(count)
+    calls, timings = calls_of(count)
     of_session = count + VISIT * count * TWO_SESSIONS.rounds
     assert len(calls) == 2 * of_session
     orders = []
@@ -56,11 +56,11 @@ def test_every_round_visits_every_network_in_an_order_of_its_own():
             called = networks[at : at + VISIT * count]
             orders.append(called[::VISIT])
             assert called == [network for network in orders[-1] for _ in range(VISIT)]
-    assert visits.session.tolist() == [0, 0, 0, 1, 1, 1]
-    assert len({tuple(order) for order in orders}) == len(orders) == visits.rounds
+    assert timings.session.tolist() == [0, 0, 0, 1, 1, 1]
+    assert len({tuple(order) for order in orders}) == len(orders) == timings.rounds
     # Where each visit stands in time is on the record.
-    told = np.argsort(visits.order, axis=None)
-    assert [int(at) // visits.rounds for at in told] == [n for order in orders for n in order]
+    told = np.argsort(timings.order, axis=None)
+    assert [int(at) // timings.rounds for at in told] == [n for order in orders for n in order]
 
 
 def test_the_seed_decides_the_orders():
@@ -70,18 +70,20 @@ def test_the_seed_decides_the_orders():
 
 def test_visits_are_rows_of_networks_in_the_order_given():
     milliseconds = [0, 4, 2]
-    visits = collect_runs([lambda ms=ms: busy(ms * 1e-3) for ms in milliseconds], TWO_SESSIONS)
-    assert visits.wall.shape == visits.busy.shape == visits.order.shape == (3, 6)
-    best = visits.wall.min(axis=1)
+    timings = collect_runs([lambda ms=ms: busy(ms * 1e-3) for ms in milliseconds], TWO_SESSIONS)
+    assert timings.wall.shape == timings.busy.shape == timings.order.shape == (3, 6)
+    best = timings.wall.min(axis=1)
     assert best[0] < 1e-3
     assert 2e-3 <= best[2] < 4e-3 <= best[1]
 
 
 def test_the_second_call_of_a_visit_counts():
     state = iter([0, *(3, 0) * 6])
-    visits = collect_runs([lambda: busy(next(state) * 1e-3)], Plan(rounds=6, max_sessions=1))
-    assert visits.first_wall.min() >= 3e-3
-    assert visits.wall.min() < 2e-3
+    timings = collect_runs(
+        [lambda: busy(next(state) * 1e-3)], MeasurementPlan(rounds=6, max_sessions=1)
+    )
+    assert timings.first_wall.min() >= 3e-3
+    assert timings.wall.min() < 2e-3
 
 
 @pytest.mark.parametrize("timer", [thread_timer, process_timer])
@@ -106,34 +108,34 @@ def test_another_threads_work_is_the_process_timers_alone():
 def test_it_ends_when_enough_is_known_after_the_sessions_that_are_needed():
     asked = []
 
-    def enough(visits):
-        asked.append(visits.sessions)
-        return visits.sessions >= 4
+    def enough(timings):
+        asked.append(timings.sessions)
+        return timings.sessions >= 4
 
-    plan = Plan(sessions=2, rounds=2, max_sessions=9)
-    visits = collect_runs([lambda: None] * 2, plan, enough=enough)
+    plan = MeasurementPlan(sessions=2, rounds=2, max_sessions=9)
+    timings = collect_runs([lambda: None] * 2, plan, enough=enough)
     assert asked == [2, 3, 4]
-    assert (visits.sessions, visits.rounds) == (4, 8)
+    assert (timings.sessions, timings.rounds) == (4, 8)
 
 
 def test_it_ends_at_the_most_sessions():
-    assert collect_runs([lambda: None], Plan(rounds=1, max_sessions=3)).sessions == 3
+    assert collect_runs([lambda: None], MeasurementPlan(rounds=1, max_sessions=3)).sessions == 3
 
 
 def test_when_the_time_is_up_every_session_has_had_its_share():
-    plan = Plan(sessions=2, rounds=1000, max_seconds=0.2)
-    visits = collect_runs([lambda: busy(2e-3)] * 2, plan)
-    assert visits.sessions == 2
-    first, second = np.bincount(visits.session)
+    plan = MeasurementPlan(sessions=2, rounds=1000, max_seconds=0.2)
+    timings = collect_runs([lambda: busy(2e-3)] * 2, plan)
+    assert timings.sessions == 2
+    first, second = np.bincount(timings.session)
     assert first > 1
     assert second > 1
 
 
 def test_progress_grows_to_one_and_comes_every_round():
     shares = []
-    plan = Plan(sessions=2, rounds=1000, max_seconds=0.05)
-    visits = collect_runs([lambda: busy(2e-3)], plan, progress=shares.append)
-    assert len(shares) == visits.rounds
+    plan = MeasurementPlan(sessions=2, rounds=1000, max_seconds=0.05)
+    timings = collect_runs([lambda: busy(2e-3)], plan, progress=shares.append)
+    assert len(shares) == timings.rounds
     assert shares == sorted(shares)
     assert 0 <= shares[0] <= shares[-1] == 1
 

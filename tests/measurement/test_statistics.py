@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from gnv2_nas.measurement.plan import Visits
-from gnv2_nas.measurement.statistics import Prior, adjusted_logs, estimate, preempted_share
+from gnv2_nas.measurement.plan import Timings
+from gnv2_nas.measurement.statistics import Prior, adjust_logs, estimate, preempted_share
 
 REFERENCE = 7e-3
 PANEL = {0: 0.0, 1: np.log(0.75), 2: np.log(0.7)}
@@ -16,9 +16,9 @@ RUNS = 150
 
 
 def made_up(rng, ratios, rounds=50, noise=0.03, tails="normal", sessions=2, spread=SPREAD, state=1):
-    """Visits of the panel and of networks of these ratios.
+    """Timings of the panel and of networks of these ratios.
 
-    The machine's state wanders by several per cent within a few visits, for a while everything
+    The machine's state wanders by several per cent within a few timings, for a while everything
     takes up to several times as long, and each session moves each network a little.
     """
     truth = np.log(REFERENCE * np.array([*np.exp(list(PANEL.values())), *ratios]))
@@ -41,7 +41,7 @@ def made_up(rng, ratios, rounds=50, noise=0.03, tails="normal", sessions=2, spre
         return np.exp(truth[:, None] + moved + shared + noise * deviates)
 
     first, counts = 1.1 * call(), call()
-    return Visits(order, session, 1.2 * counts, counts, 1.2 * first, first)
+    return Timings(order, session, 1.2 * counts, counts, 1.2 * first, first)
 
 
 def known(networks, **more):
@@ -97,18 +97,18 @@ def typical_deviation(logs):
 def test_most_of_what_neighbours_in_time_share_is_taken_out():
     many = [made_up(np.random.default_rng(run), RATIOS["batch"]) for run in range(10)]
     before, after = (
-        np.mean([typical_deviation(logs(visits)) for visits in many])
-        for logs in (lambda visits: np.log(visits.busy), adjusted_logs)
+        np.mean([typical_deviation(logs(timings)) for timings in many])
+        for logs in (lambda timings: np.log(timings.busy), adjust_logs)
     )
     assert after < 0.7 * before
 
 
 @pytest.mark.parametrize("network", [0, 3])
 def test_a_ruined_call_does_not_move_the_ratio(network):
-    visits = made_up(np.random.default_rng(5), [0.5])
-    ruined = msgspec.structs.replace(visits, busy=visits.busy.copy())
+    timings = made_up(np.random.default_rng(5), [0.5])
+    ruined = msgspec.structs.replace(timings, busy=timings.busy.copy())
     ruined.busy[network, 7] *= 1000
-    before, after = (estimate(each, PANEL).log_ratio[3] for each in (visits, ruined))
+    before, after = (estimate(each, PANEL).log_ratio[3] for each in (timings, ruined))
     assert after == pytest.approx(before, abs=0.006)
 
 
@@ -116,7 +116,7 @@ def test_a_panel_averages_what_single_references_do():
     rng = np.random.default_rng(8)
     both = [made_up(rng, [0.5], spread=0.03) for _ in range(RUNS)]
     alone, together = (
-        np.std([estimate(visits, panel).log_ratio[3] for visits in both])
+        np.std([estimate(timings, panel).log_ratio[3] for timings in both])
         for panel in ({0: 0.0}, PANEL)
     )
     assert together < 0.9 * alone
@@ -129,15 +129,15 @@ def test_the_reference_has_its_own_time():
 
 
 def test_the_clock_that_is_asked_for_counts():
-    visits = made_up(np.random.default_rng(7), [0.3], state=0)
-    busy, wall = (estimate(visits, PANEL, busy=choice) for choice in (True, False))
+    timings = made_up(np.random.default_rng(7), [0.3], state=0)
+    busy, wall = (estimate(timings, PANEL, busy=choice) for choice in (True, False))
     assert wall.reference_seconds / busy.reference_seconds == pytest.approx(1.2)
     assert wall.log_ratio == pytest.approx(busy.log_ratio)
 
 
 def test_the_same_visits_give_the_same_estimates():
-    visits = made_up(np.random.default_rng(9), RATIOS["four"])
-    one, same = (estimate(visits, PANEL, seed=4) for _ in range(2))
+    timings = made_up(np.random.default_rng(9), RATIOS["four"])
+    one, same = (estimate(timings, PANEL, seed=4) for _ in range(2))
     assert (one.log_ratio == same.log_ratio).all()
     assert (one.half == same.half).all()
 

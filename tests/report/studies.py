@@ -13,7 +13,7 @@ from gnv2_nas.arch import DFC, Architecture, GhostModule, list_presets, preset
 from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.measurement.record import Errors, Measurement
+from gnv2_nas.measurement.record import ErrorParts, Measurement
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.search.study.records import (
@@ -197,7 +197,7 @@ def with_changes(record: StudyRecord) -> StudyRecord:
     base = recommend(record).recommended
     assert base is not None
     assert base.quality is not None
-    errors = Errors(own=0.002, own_sessions=0.003, panel=0.01)
+    errors = ErrorParts(own=0.002, own_sessions=0.003, panel=0.01)
 
     def shared(one: Trial) -> Trial:
         assert one.latency is not None

@@ -14,7 +14,7 @@ import torch
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.graph import lower
-from gnv2_nas.runtimes.base import LAYOUT, Artefact, Runtime, Session
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES, Runtime, RuntimeFiles, Session
 from gnv2_nas.runtimes.parity import LIMITS, expected_logits
 from gnv2_nas.space import load_space
 from tests.measurement.networks import tiny_ghost, tiny_mobile
@@ -105,8 +105,8 @@ class RuntimeContract(ABC):
         assert (session.logits() == kept).all()
 
     def test_threads_do_not_change_the_result(self, runtime):
-        artefact = runtime.write(self.small())
-        one, two = (runtime.load(artefact, threads).logits() for threads in (1, 2))
+        files = runtime.write(self.small())
+        one, two = (runtime.load(files, threads).logits() for threads in (1, 2))
         assert difference(two, one) < max(1e-5, LIMITS[runtime.precision] / 100)
 
     def test_its_timer_counts_the_work(self, runtime):
@@ -124,27 +124,27 @@ class RuntimeContract(ABC):
             return
         for arch in self.few.values():
             seconds = runtime.layer_seconds(runtime.write(arch), threads=1, runs=2)
-            assert set(seconds) <= {*(op.name for op in lower(arch).ops), LAYOUT}
+            assert set(seconds) <= {*(op.name for op in lower(arch).ops), LAYOUT_CHANGES}
             assert all(value >= 0 for value in seconds.values())
 
     def test_layers_add_up_to_a_call(self, runtime):
         """To the order of magnitude; `python -m benchmarks runtimes` prints how exactly."""
         if not self.layered:
             return
-        artefact = runtime.write(preset("ghostnetv2-1.0"))
-        session = runtime.load(artefact, threads=1)
+        files = runtime.write(preset("ghostnetv2-1.0"))
+        session = runtime.load(files, threads=1)
         calls = []
         for _ in range(12):
             started = time.perf_counter()
             session.run()
             calls.append(time.perf_counter() - started)
-        total = sum(runtime.layer_seconds(artefact, threads=1, runs=10).values())
+        total = sum(runtime.layer_seconds(files, threads=1, runs=10).values())
         assert min(calls) / 4 < total < max(calls) * 4
 
     @pytest.mark.parametrize("cut", [0, 1, 100, -100])
     def test_a_file_that_is_none_is_refused_in_one_line(self, runtime, cut):
         for suffix, content in runtime.write(self.small()).items():
-            damaged: Artefact = runtime.write(self.small()) | {
+            damaged: RuntimeFiles = runtime.write(self.small()) | {
                 suffix: content[:cut] if cut else b"garbage\n" * 9
             }
             with pytest.raises(MeasurementError) as caught:

@@ -18,17 +18,17 @@ class TestExecuTorch(RuntimeContract):
         return get_runtime("executorch")
 
     def test_refuses_a_second_number_of_threads(self, runtime):
-        artefact = runtime.write(self.small())
-        session = runtime.load(artefact, threads=1)
+        files = runtime.write(self.small())
+        session = runtime.load(files, threads=1)
         with pytest.raises(MeasurementError, match=r"1 while a session is loaded, .* have 2$"):
-            runtime.load(artefact, threads=2)
+            runtime.load(files, threads=2)
         del session
-        runtime.load(artefact, threads=2)
+        runtime.load(files, threads=2)
 
     def test_prints_nothing(self, runtime, capfd):
-        artefact = runtime.write(self.small())
+        files = runtime.write(self.small())
         for threads in (2, 1):
-            runtime.load(artefact, threads).run()
+            runtime.load(files, threads).run()
         with pytest.raises(MeasurementError):
             runtime.load({".pte": b"garbage\n" * 9}, 1)
         assert capfd.readouterr() == ("", "")

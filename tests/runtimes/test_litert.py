@@ -8,7 +8,7 @@ from gnv2_nas.arch import preset
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.graph import lower
 from gnv2_nas.runtimes import litert_layers as litert_profiler
-from gnv2_nas.runtimes.base import LAYOUT, get_runtime
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES, get_runtime
 from tests.measurement.networks import tiny_ghost
 from tests.runtimes.runtime_contract import TINY, RuntimeContract
 
@@ -28,7 +28,7 @@ class TestLiteRt(RuntimeContract):
             if op.kind in ("conv", "linear") and number not in fused
         ]
         assert set(unfused) <= set(seconds)
-        assert seconds[LAYOUT] < sum(seconds.values()) / 2
+        assert seconds[LAYOUT_CHANGES] < sum(seconds.values()) / 2
 
     def test_a_profile_of_another_form_is_an_error(self, runtime, monkeypatch):
         monkeypatch.setattr(
@@ -38,11 +38,11 @@ class TestLiteRt(RuntimeContract):
             runtime.layer_seconds(runtime.write(tiny_ghost()), threads=1, runs=1)
 
     def test_writes_nothing_to_the_terminal(self, runtime, capfd):
-        artefact = runtime.write(tiny_ghost())
-        runtime.load(artefact, threads=1).run()
-        runtime.layer_seconds(artefact, threads=1, runs=1)
+        files = runtime.write(tiny_ghost())
+        runtime.load(files, threads=1).run()
+        runtime.layer_seconds(files, threads=1, runs=1)
         with pytest.raises(MeasurementError):
-            runtime.load({".tflite": artefact[".tflite"][:100]}, threads=1)
+            runtime.load({".tflite": files[".tflite"][:100]}, threads=1)
         assert capfd.readouterr() == ("", "")
 
 

@@ -37,8 +37,8 @@ class TestNcnnBf16(RuntimeContract):
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_is_another_result(precision):
     full, half = get_runtime("ncnn"), get_runtime("ncnn", precision)
-    artefact = full.write(TINY["ghost"])
-    assert 0 < difference(half.load(artefact, 1).logits(), full.load(artefact, 1).logits()) < 0.1
+    files = full.write(TINY["ghost"])
+    assert 0 < difference(half.load(files, 1).logits(), full.load(files, 1).logits()) < 0.1
 
 
 DAMAGES = {
@@ -61,9 +61,9 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_files_are_refused(damage):
     runtime = get_runtime("ncnn")
-    artefact = runtime.write(TINY["ghost"])
-    param, weights = damage(artefact[".param"].decode(), artefact[".bin"])
+    files = runtime.write(TINY["ghost"])
+    param, weights = damage(files[".param"].decode(), files[".bin"])
     damaged = {".param": param.encode(errors="surrogateescape"), ".bin": weights}
-    assert damaged != artefact
+    assert damaged != files
     with pytest.raises(MeasurementError, match=r"^ncnn cannot load the file: "):
         runtime.load(damaged, threads=1)

@@ -67,7 +67,7 @@ def test_int8_is_calibrated_on_the_images_of_the_profile(tmp_path, runtime):
     arch = tiny_ghost()
     plain = DeviceProfile("without images", runtime=runtime, precision="int8")
     given = msgspec.structs.replace(plain, calibration_images=str(path))
-    files = [Device("some", profile).ready(arch).artefact for profile in (plain, given, given)]
+    files = [Device("some", profile).prepare(arch).files for profile in (plain, given, given)]
     assert files[0] != files[1] == files[2]
 
 

@@ -28,10 +28,10 @@ def test_logits_of_another_shape_are_refused():
 
 def test_a_file_is_checked_however_often_its_network_was_measured():
     device, arch = open_device("cpu"), tiny_ghost()
-    assert device.ready(arch).parity == device.ready(arch).parity < 1e-4
+    assert device.prepare(arch).parity == device.prepare(arch).parity < 1e-4
     device.runtime = Forgetful(device.runtime)
     with pytest.raises(MeasurementError, match=f"does not compute network {arch.id}"):
-        device.ready(arch)
+        device.prepare(arch)
 
 
 class Forgetful:

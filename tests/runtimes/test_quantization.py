@@ -12,7 +12,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 from gnv2_nas.runtimes.parity import timing_image
-from gnv2_nas.runtimes.quantization import feature_ranges, quantized, random_images, read_images
+from gnv2_nas.runtimes.quantization import feature_ranges, quantize, random_images, read_images
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.networks import difference, random_model
 
@@ -36,23 +36,23 @@ def test_computes_what_torch_computes_to_eight_bits(arch: Architecture):
     image = timing_image(arch.resolution)
     with torch.inference_mode():
         expected = model(torch.from_numpy(image))
-    assert difference(answer(quantized(onnx_bytes(arch, model)), image), expected) < 0.15
+    assert difference(answer(quantize(onnx_bytes(arch, model)), image), expected) < 0.15
 
 
 def test_is_always_the_same():
     content = onnx_bytes(tiny_ghost())
-    assert quantized(content) == quantized(content)
+    assert quantize(content) == quantize(content)
 
 
 def test_is_a_valid_model_a_quarter_the_size():
     content = onnx_bytes(preset("ghostnetv2-1.0").replace(resolution=64))
-    smaller = quantized(content)
+    smaller = quantize(content)
     onnx.checker.check_model(onnx.load_from_string(smaller), full_check=True)
     assert len(smaller) < 0.3 * len(content)
 
 
 def test_every_convolution_reads_rounded_maps_and_weights():
-    model = onnx.load_from_string(quantized(onnx_bytes(tiny_ghost())))
+    model = onnx.load_from_string(quantize(onnx_bytes(tiny_ghost())))
     producer = {node.output[0]: node.op_type for node in model.graph.node}
     for node in model.graph.node:
         if node.op_type in ("Conv", "Gemm"):
@@ -64,7 +64,7 @@ def test_padding_channels_change_nothing():
     arch = NETWORKS["ghostnetv2-1.0"]
     model, image = random_model(arch), timing_image(arch.resolution)
     found, plain = (
-        answer(quantized(onnx_bytes(arch, model, channel_multiple=multiple)), image)
+        answer(quantize(onnx_bytes(arch, model, channel_multiple=multiple)), image)
         for multiple in (16, 1)
     )
     assert difference(found, plain) < 0.1
@@ -83,14 +83,14 @@ def test_ranges_are_those_of_the_images_given():
 
 
 def test_a_map_that_is_zero_everywhere_is_no_trouble():
-    content = quantized(onnx_bytes(tiny_ghost()), np.zeros((1, 3, 32, 32), np.float32))
+    content = quantize(onnx_bytes(tiny_ghost()), np.zeros((1, 3, 32, 32), np.float32))
     assert np.isfinite(answer(content, timing_image(32))).all()
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (0, 3, 32, 32), (1, 32, 32, 3), (2, 3, 64, 64)])
 def test_images_of_another_shape_are_refused(shape: tuple[int, ...]):
     with pytest.raises(InputError, match=r"must be of shape \(N, 3, 32, 32\) with N ≥ 1, not \("):
-        quantized(onnx_bytes(tiny_ghost()), np.zeros(shape, np.float32))
+        quantize(onnx_bytes(tiny_ghost()), np.zeros(shape, np.float32))
 
 
 def test_calibration_images_are_brought_to_the_resolution(tmp_path):

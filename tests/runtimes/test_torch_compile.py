@@ -41,9 +41,9 @@ class TestTorchCompile(RuntimeContract):
 
     def test_every_network_of_many_is_compiled(self, runtime):
         """Torch keeps eight versions of one code object and then gives up, silently."""
-        artefact = runtime.write(HARDLY_ANY)
+        files = runtime.write(HARDLY_ANY)
         before = counters["stats"]["unique_graphs"]
-        sessions = [runtime.load(artefact, threads=1) for _ in range(10)]
+        sessions = [runtime.load(files, threads=1) for _ in range(10)]
         for session in sessions:
             session.run()
         assert counters["stats"]["unique_graphs"] == before + 10

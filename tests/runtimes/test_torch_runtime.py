@@ -12,9 +12,9 @@ from gnv2_nas.errors import CheckpointError, InputError, MeasurementError
 from gnv2_nas.graph import lower
 from gnv2_nas.nn import timing_model
 from gnv2_nas.runtimes import torch_accelerators
-from gnv2_nas.runtimes.base import LAYOUT, get_runtime
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES, get_runtime
 from gnv2_nas.runtimes.parity import LIMITS, check_parity, timing_image
-from gnv2_nas.runtimes.torch_layers import each_function, on_threads
+from gnv2_nas.runtimes.torch_layers import intercept_functions, torch_threads
 from gnv2_nas.runtimes.torch_runtime import Torch
 from tests.measurement.networks import tiny_ghost
 from tests.networks import random_model
@@ -31,7 +31,7 @@ class TestEager(RuntimeContract):
     def test_every_operator_has_its_time(self, runtime):
         for arch in SOME.values():
             seconds = runtime.layer_seconds(runtime.write(arch), threads=1, runs=1)
-            between = seconds.pop(LAYOUT)
+            between = seconds.pop(LAYOUT_CHANGES)
             assert set(seconds) == {op.name for op in lower(arch).ops} - {"input"}
             assert all(value > 0 for value in seconds.values())
             assert between < sum(seconds.values())
@@ -74,15 +74,15 @@ class TestBFloat16(RuntimeContract):
 
 def test_sessions_do_not_disturb_each_others_threads():
     runtime = Torch()
-    artefact = runtime.write(tiny_ghost())
-    with on_threads(3):
-        one, two = runtime.load(artefact, threads=1), runtime.load(artefact, threads=2)
+    files = runtime.write(tiny_ghost())
+    with torch_threads(3):
+        one, two = runtime.load(files, threads=1), runtime.load(files, threads=2)
         for session in (one, two, one):
             session.run()
             assert torch.get_num_threads() == 3
     seen = []
-    with on_threads(3):
-        with on_threads(2):
+    with torch_threads(3):
+        with torch_threads(2):
             seen.append(torch.get_num_threads())
         seen.append(torch.get_num_threads())
     assert seen == [2, 3]
@@ -104,7 +104,7 @@ def test_profiled_ranges_are_the_operators():
     with (
         torch.inference_mode(),
         profile(activities=[ProfilerActivity.CPU]) as profiler,
-        each_function(model, graph, torch_accelerators._recorded),
+        intercept_functions(model, graph, torch_accelerators._recorded),
     ):
         model(image)
     seconds = torch_accelerators._by_op(profiler, graph, lambda event: event.cpu_time_total, 1)
@@ -113,7 +113,7 @@ def test_profiled_ranges_are_the_operators():
 
 def test_the_hooks_are_gone_afterwards():
     model = timing_model(tiny_ghost())
-    with each_function(model, lower(tiny_ghost()), lambda _, function: function()):
+    with intercept_functions(model, lower(tiny_ghost()), lambda _, function: function()):
         pass
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
 

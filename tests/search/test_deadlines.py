@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gnv2_nas.devices.lock import Turn, measuring, scoring, waiting_until
+from gnv2_nas.devices.lock import DeviceLock, lock_deadline
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.search.pace import Deadline, Pace
 from tests.search.simulated import Machine, SimulatedEvaluator, simulated
@@ -130,19 +130,19 @@ def test_networks_are_expected_to_cost_what_the_slowest_of_late_did():
     assert pace.measuring(0) == 0
 
 
-@pytest.mark.parametrize("use", [measuring, scoring])
-def test_nobody_waits_for_another_process_longer_than_that(use, tmp_path, monkeypatch):
+@pytest.mark.parametrize("lock", [DeviceLock.exclusive, DeviceLock.shared])
+def test_nobody_waits_for_another_process_longer_than_that(lock, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    other = Turn("measuring")
-    assert other.try_take()
+    other = DeviceLock("exclusive")
+    assert other.try_acquire()
     try:
         with (
-            waiting_until(time.monotonic() + 0.01),
+            lock_deadline(time.monotonic() + 0.01),
             pytest.raises(OutOfTimeError, match="another gnv2-nas used this machine"),
-            use(),
+            lock(),
         ):
             pass
     finally:
-        other.give_back()
-    with waiting_until(-math.inf), use():
+        other.release()
+    with lock_deadline(-math.inf), lock():
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnv2_nas.stats.gaussian_process import FITTED_TO, fit_gaussian_process
+from gnv2_nas.stats.gaussian_process import MAX_FITTED, fit_gaussian_process
 from gnv2_nas.stats.variance_components import Components, estimate_components
 
 GROUPS = np.array([0, 0, 1, 2])
@@ -82,7 +82,7 @@ def test_leaving_one_out_is_fitting_to_the_others():
 
 
 def test_of_many_outcomes_all_count_in_the_mean():
-    features, outcomes, truth = data(FITTED_TO + 200)
+    features, outcomes, truth = data(MAX_FITTED + 200)
     rows = data(50, seed=1)[0]
     process = fit_gaussian_process(features, GROUPS, outcomes)
     mean, covariance = predicted(process, features, outcomes, rows)

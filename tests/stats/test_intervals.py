@@ -15,7 +15,9 @@ def test_it_is_scipys(total: int, data: st.DataObject) -> None:
     correct = data.draw(st.integers(0, total))
     expected = binomtest(correct, total).proportion_ci(method="wilson")
     low, high = wilson_interval(correct, total)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert (low, high) == pytest.approx(
+        (expected.low, expected.high), abs=1e-5
+    )  # `Z95` has three digits
     assert 0 <= low <= correct / total + 1e-12
     assert correct / total - 1e-12 <= high <= 1
 

@@ -48,7 +48,7 @@ def test_a_feature_that_never_changed_makes_unsure_where_it_does():
     usual, other = np.ones((1, 4)), np.array([[1.0, 1.0, 1.0, 2.0]])
     blind = fit_ridge(features, outcomes)
     assert blind.predict(other)[1] == pytest.approx(blind.predict(usual)[1])
-    aware = fit_ridge(features, outcomes, least_scale=0.1)
+    aware = fit_ridge(features, outcomes, min_scale=0.1)
     assert aware.predict(usual)[1] == pytest.approx(blind.predict(usual)[1], rel=0.1)
     assert aware.predict(other)[1] > 3 * aware.predict(usual)[1]
 
@@ -58,7 +58,7 @@ def test_a_limited_penalty_stays_unsure_of_rows_unlike_all_others():
     noise = np.random.default_rng(2).normal(size=30)
     far = np.full((1, 4), 50.0)
     sure = fit_ridge(features, noise)
-    unsure = fit_ridge(features, noise, most_penalty=1.0)
+    unsure = fit_ridge(features, noise, max_penalty=1.0)
     assert unsure.penalty <= 1 < 1000 < sure.penalty
     assert unsure.predict(far)[1] > 5 * sure.predict(far)[1]
 

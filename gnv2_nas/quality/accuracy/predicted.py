@@ -10,9 +10,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_space_matches
 from gnv2_nas.quality.predictor.file import load_predictor
-
-_95 = 1.959963984540054 * math.sqrt(2)
-"""Standard deviations that 95% of the differences of two errors lie within."""
+from gnv2_nas.stats.intervals import Z95
 
 
 class PredictedAccuracy:
@@ -30,7 +28,8 @@ class PredictedAccuracy:
         self.info: EstimatorInfo = msgspec.structs.replace(
             ESTIMATORS["predictor"],
             note=f"predicted accuracy, held-out error ±{error.mae:.2g} %",
-            noise=_95 * error.rmse,
+            # The difference of two errors varies √2 times as much as one.
+            noise=Z95 * math.sqrt(2) * error.rmse,
             supernet_spec=self.predictor.supernet_spec,
         )
 

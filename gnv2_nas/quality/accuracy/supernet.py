@@ -23,14 +23,13 @@ from gnv2_nas.nn.interpreter import cached_lower
 from gnv2_nas.nn.supernet import Supernet, recalibrate
 from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
 from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_space_matches
+from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.training.context import choose_device, limit_threads
 
 CALIBRATION_IMAGES = 512
 """For batch norm's statistics: four batches already rank networks as the whole training set."""
 HELD_OUT_IMAGES = 10_000
 """At most; more would move an accuracy by less than half a per cent."""
-
-_95 = 1.959963984540054
 
 
 class SupernetAccuracy:
@@ -108,7 +107,7 @@ def accuracy_noise(accuracy: float, images: int) -> float:
     perfect accuracies are taken for a little less so (Agresti & Coull, Am. Stat. 52, 1998).
     """
     share = (accuracy * images + 2) / (images + 4)
-    return 100 * _95 * math.sqrt(2 * share * (1 - share) / (images + 4))
+    return 100 * Z95 * math.sqrt(2 * share * (1 - share) / (images + 4))
 
 
 def describe_leakage(record: SupernetRecord, dataset: Dataset) -> str:

@@ -12,7 +12,7 @@ from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.quality.predictor.features import column_names
 from gnv2_nas.quality.predictor.model import HeldOutError, Predictor
-from gnv2_nas.stats.model_file import RidgeRecord, read_record, stored_ridge
+from gnv2_nas.stats.model_file import RidgeRecord, read_record, restore_ridge
 
 _WHAT = "an accuracy predictor that gnv2-nas quality fit wrote"
 
@@ -65,7 +65,7 @@ def load_predictor(path: Path) -> Predictor:
         space=record.space,
         space_hash=record.space_hash,
         supernet_spec=record.supernet_spec,
-        ridge=stored_ridge(path, record.ridge, len(record.columns), CheckpointError),
+        ridge=restore_ridge(path, record.ridge, len(record.columns), CheckpointError),
         source=record.source,
         networks=record.networks,
         errors=record.errors,

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.measurement.record import NORMAL_95
 from gnv2_nas.report.wording import terms_of
 from gnv2_nas.search.study.metrics import Metric, format_share
 from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
@@ -79,7 +79,7 @@ def _check(candidates: Sequence[Trial], one: Metric, noise: float) -> Prediction
         constant=float(errors[1]),
         macs=float(errors[2]),
         floor=_MEAN_OF_NORMAL * float((luck / scale).mean()),
-        held=float((abs(mean - found) <= NORMAL_95 * np.hypot(std, luck)).mean()),
+        held=float((abs(mean - found) <= Z95 * np.hypot(std, luck)).mean()),
         tau=kendall_tau(mean.tolist(), found.tolist()),
     )
 
@@ -122,10 +122,10 @@ def _noise(candidate: Trial, name: str, quality_noise: float) -> float:
     """Standard deviation of what was found around the truth; 0 of what is exact."""
     if name == "latency" and candidate.latency is not None:
         low, high = candidate.latency.ci95
-        return (high - low) / 2 / NORMAL_95
+        return (high - low) / 2 / Z95
     if name == "quality":
         # `noise` is what two values differ by from luck alone, 19 times of 20.
-        return quality_noise / NORMAL_95 / math.sqrt(2)
+        return quality_noise / Z95 / math.sqrt(2)
     return 0.0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gnv2_nas.measurement.comparison import compare
-from gnv2_nas.measurement.record import Errors, Measurement
+from gnv2_nas.measurement.record import ErrorParts, Measurement
 from gnv2_nas.search.analysis.variants import Changes
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.space import describe_change, is_removal
@@ -126,7 +126,7 @@ def latency_difference(base: Trial, changed: Trial) -> Difference | None:
     except ValueError:
         return None
     ratio, interval = comparison.ratio, comparison.ci95
-    if Errors() in (base.latency.errors, changed.latency.errors):
+    if ErrorParts() in (base.latency.errors, changed.latency.errors):
         half = math.hypot(_half(base.latency), _half(changed.latency))
         interval = ratio * math.exp(-half), ratio * math.exp(half)
     low, high = (base.latency.ms * (end - 1) for end in interval)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement.comparison import compare
-from gnv2_nas.measurement.record import Errors
+from gnv2_nas.measurement.record import ErrorParts
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace
 
@@ -102,7 +102,7 @@ def latency_ratio_interval(candidate: Trial, stock: Trial) -> tuple[float, float
 def _together(candidate: Trial, stock: Trial) -> bool:
     """Whether both were measured in the same rounds, by a version that kept the parts of errors."""
     measured = [each.latency for each in (candidate, stock) if each.latency is not None]
-    return share_rounds(candidate, stock) and all(each.errors != Errors() for each in measured)
+    return share_rounds(candidate, stock) and all(each.errors != ErrorParts() for each in measured)
 
 
 def _is_reference(stock: Trial) -> bool:

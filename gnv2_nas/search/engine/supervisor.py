@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Pipe, wait
 
 from gnv2_nas.cores import usable_cores
-from gnv2_nas.devices.lock import SECONDS_BETWEEN_ATTEMPTS, Turn, Waiting
+from gnv2_nas.devices.lock import SECONDS_BETWEEN_ATTEMPTS, DeviceLock, Waiting
 from gnv2_nas.search.engine.worker_handle import Task, Worker
 
 SHORTEST_TURN = 1.0
@@ -50,7 +50,7 @@ class Supervisor(threading.Thread):
         self._timeout, self._setup_timeout = timeout, setup_timeout
         self._tasks: deque[Task] = deque()
         self._places: list[Place] = []
-        self._turn = Turn("scoring", waiting)
+        self._lock = DeviceLock("shared", waiting)
         self._turn_began = self._stopped_at = time.monotonic()
         self._pauses = 0
         self._commands: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]]
@@ -106,7 +106,7 @@ class Supervisor(threading.Thread):
         try:
             while not self._ending:
                 self._take_turns()
-                if self._turn.held:
+                if self._lock.acquired:
                     self._hand_out()
                 self._listen()
                 self._obey()
@@ -129,26 +129,26 @@ class Supervisor(threading.Thread):
         """Score when there is something to score and nobody measures."""
         if self._pauses or not (self._tasks or self._busy()):
             self._keep_quiet()
-        elif not self._turn.held:
-            if self._turn.try_take():
+        elif not self._lock.acquired:
+            if self._lock.try_acquire():
                 self._go_on()
         elif self._turn_is_over():
             self._keep_quiet()
 
     def _turn_is_over(self) -> bool:
         old = time.monotonic() - self._turn_began >= SHORTEST_TURN
-        return old and self._turn.wanted()
+        return old and self._lock.contended()
 
     def _keep_quiet(self) -> None:
         """Stop those that compute, then let others measure: never the other way round."""
-        if self._turn.held:
+        if self._lock.acquired:
             busy = self._busy()
             for place in busy:
                 place.worker.stop()
             for place in busy:
                 place.worker.wait_stopped()
             self._stopped_at = time.monotonic()
-        self._turn.give_back()
+        self._lock.release()
 
     def _go_on(self) -> None:
         self._turn_began = time.monotonic()
@@ -183,7 +183,7 @@ class Supervisor(threading.Thread):
                 self._bell_heard.recv_bytes()
             else:
                 self._hear(places[ready])
-        if self._turn.held:
+        if self._lock.acquired:
             for place in self._busy():
                 if time.monotonic() >= place.deadline:
                     self._lose(place, self._lateness(place))
@@ -191,7 +191,7 @@ class Supervisor(threading.Thread):
     def _patience(self) -> float | None:
         """Seconds until something must be looked at; None where nothing but an answer or a call
         can change anything: not even this thread disturbs a measurement then."""
-        if self._turn.held:
+        if self._lock.acquired:
             return SECONDS_BETWEEN_LOOKS
         waits = not self._pauses and bool(self._tasks or self._busy())
         return SECONDS_BETWEEN_ATTEMPTS if waits else None
@@ -234,7 +234,7 @@ class Supervisor(threading.Thread):
     def _leave(self, why: BaseException) -> None:
         for place in self._places:
             place.worker.kill()
-        self._turn.give_back()
+        self._lock.release()
         with self._ends:
             self._why_ended = why
         self._bell.close()

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.lock import Waiting, held, silent
+from gnv2_nas.devices.lock import Waiting, held_mode, ignore_waiting
 from gnv2_nas.search.engine.supervisor import Supervisor
 from gnv2_nas.search.engine.worker_handle import OutOfTime, Task, WorkerError
 from gnv2_nas.search.engine.worker_process import Scorer
@@ -52,7 +52,7 @@ class Workers:
         timeout: float,
         *,
         setup_timeout: float = SETUP_TIMEOUT,
-        waiting: Waiting = silent,
+        waiting: Waiting = ignore_waiting,
     ) -> None:
         if count < 1:
             raise ValueError(f"`count >= 1` must hold, but got {count}")
@@ -89,8 +89,10 @@ class Workers:
             RuntimeError: called within `measuring` or `scoring`, which may keep the workers from
                 computing for as long as they are waited for.
         """
-        if (use := held()) is not None:
-            raise RuntimeError(f"scores() within {use}() might wait for itself: end {use} first")
+        if (mode := held_mode()) is not None:
+            raise RuntimeError(
+                f"scores() might wait for itself: this thread holds the {mode} lock; release it"
+            )
         futures = [self.submit(architecture) for architecture in architectures]
         try:
             with suppress(TimeoutError):

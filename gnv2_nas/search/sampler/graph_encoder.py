@@ -23,7 +23,7 @@ from gnv2_nas.search.study.budgets import Budget, excesses
 from gnv2_nas.search.study.metrics import Counted, get_metric
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats import Matrix, Vector
-from gnv2_nas.stats.ridge import standardised
+from gnv2_nas.stats.ridge import standardize
 from gnv2_nas.stats.variance_components import Groups
 
 REFERENCE_NETWORKS = 64
@@ -78,7 +78,7 @@ class GraphKnowledge:
 
     def _standardised(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
         # What a network does not have takes the mean, as in the accuracy predictor.
-        return standardised(self._raw(networks, graphs), self._mean, self._spread)
+        return standardize(self._raw(networks, graphs), self._mean, self._spread)
 
     def _raw(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
         costs = latency_features(graphs)

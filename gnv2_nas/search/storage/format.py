@@ -97,7 +97,7 @@ def _user_attrs(candidate: Trial) -> dict[str, Any]:
     result = _Result(
         counts=candidate.counts,
         quality=candidate.quality,
-        latency=candidate.latency.without_samples() if candidate.latency else None,
+        latency=candidate.latency.drop_samples() if candidate.latency else None,
         measured=dict(candidate.measured),
         origin=candidate.origin,
         predicted=dict(candidate.predicted),

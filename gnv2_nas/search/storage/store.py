@@ -118,7 +118,7 @@ class Store:
                 f"trial {number} of study {self.name!r} is network {network}, but the latency is "
                 f"that of {measurement.architecture}"
             )
-        key, plain = attributes.latency_key(number), measurement.without_samples()
+        key, plain = attributes.latency_key(number), measurement.drop_samples()
         self._write(lambda each: each.set_attribute(key, msgspec.to_builtins(plain)))
 
     def save_confirmed(self, numbers: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gnv2_nas.measurement.comparison import pooled
+from gnv2_nas.measurement.comparison import pool
 from gnv2_nas.report.study_page.conditions import confirmation_sentence
 from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
 from tests.search.simulated import simulated
@@ -60,6 +60,6 @@ def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds)
 def test_what_was_averaged_with_a_later_measurement_is_not_confirmed_any_more():
     measured = msgspec.structs.replace(candidate(3), number=3)
     assert select_confirmed([measured], {3}) == [measured]
-    again = pooled(latency(3), latency(3, 1.6))
+    again = pool(latency(3), latency(3, 1.6))
     later = msgspec.structs.replace(measured, latency=again)
     assert select_confirmed([later], {3}) == []

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.arch import preset
-from gnv2_nas.measurement.record import Errors
+from gnv2_nas.measurement.record import ErrorParts
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
 from gnv2_nas.search.analysis.recommendation import (
@@ -100,7 +100,7 @@ def test_the_published_network_is_what_ratios_refer_to() -> None:
 def test_in_the_same_rounds_what_both_share_is_no_error() -> None:
     def measured(one: Trial, batch: str, calibration: float) -> Trial:
         assert one.latency is not None
-        errors = Errors(own=0.002, own_sessions=0.003, panel=0.02, calibration=calibration)
+        errors = ErrorParts(own=0.002, own_sessions=0.003, panel=0.02, calibration=calibration)
         low, high = (one.latency.ratio * math.exp(side * 0.2) for side in (-1, 1))
         return msgspec.structs.replace(
             one,

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.graph import count
-from gnv2_nas.measurement.record import Errors
+from gnv2_nas.measurement.record import ErrorParts
 from gnv2_nas.search.analysis.ablation import (
     find_ablations,
     find_single_change,
@@ -120,13 +120,13 @@ def test_what_differs_in_one_thing_is_found() -> None:
     assert find_single_change(stock, stock) is None
 
 
-def with_errors(one: Trial, errors: Errors, batch: str = "b") -> Trial:
+def with_errors(one: Trial, errors: ErrorParts, batch: str = "b") -> Trial:
     assert one.latency is not None
     return replace(one, latency=replace(one.latency, errors=errors, batch=batch))
 
 
 def test_a_latency_effect_has_the_interval_of_shared_rounds() -> None:
-    errors = Errors(own=0.002, own_sessions=0.003, panel=0.05)
+    errors = ErrorParts(own=0.002, own_sessions=0.003, panel=0.05)
     base, changed = (
         with_errors(measured(n, place, ratio), errors)
         for n, (place, ratio) in enumerate([("both", 1.0), ("none", 0.9)])

@@ -15,7 +15,7 @@ import pytest
 
 from gnv2_nas.cores import usable_cores
 from gnv2_nas.devices import lock as device_lock
-from gnv2_nas.devices.lock import Turn, measuring, scoring
+from gnv2_nas.devices.lock import DeviceLock
 from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.search.engine import supervisor as worker_supervisor
 from gnv2_nas.search.engine.supervisor import SHORTEST_TURN
@@ -294,57 +294,57 @@ def test_a_paused_worker_that_is_killed_is_replaced(here, spinning):
 
 
 def test_workers_keep_others_from_measuring_only_while_they_compute(here, spinning):
-    turn = Turn("measuring")
-    assert not turn.try_take()
-    turn.give_back()
+    request = DeviceLock("exclusive")
+    assert not request.try_acquire()
+    request.release()
     with spinning.paused():
-        assert turn.try_take()
-        turn.give_back()
+        assert request.try_acquire()
+        request.release()
     (here / "enough").touch()
     for score in spinning.spun:
         score.result(PATIENCE)
-    until(turn.try_take)
-    turn.give_back()
+    until(request.try_acquire)
+    request.release()
 
 
 def test_workers_give_way_to_anyone_who_waits_to_measure(here, clock, spinning):
-    turn = Turn("measuring")
-    assert not turn.try_take()
+    request = DeviceLock("exclusive")
+    assert not request.try_acquire()
     clock.now += SHORTEST_TURN
-    until(turn.try_take)
+    until(request.try_acquire)
     assert all_stopped(tried(here, 1, 2))
     # Not even a pause that begins and ends meanwhile sets them free.
     with spinning.paused():
         pass
     assert all_stopped(tried(here, 1, 2))
     before = counts(here)
-    turn.give_back()
+    request.release()
     until(lambda: all(map(str.__ne__, counts(here), before)))
 
 
 def test_workers_give_way_to_their_own_parent_too(here, clock, spinning):
     clock.now += SHORTEST_TURN
-    with measuring():
+    with DeviceLock.exclusive():
         assert all_stopped(tried(here, 1, 2))
 
 
-@pytest.mark.parametrize("use", [measuring, scoring])
-def test_scores_are_not_waited_for_by_one_who_keeps_the_workers_waiting(here, use):
+@pytest.mark.parametrize("lock", [DeviceLock.exclusive, DeviceLock.shared])
+def test_scores_are_not_waited_for_by_one_who_keeps_the_workers_waiting(here, lock):
     with following(here, {}) as workers:
-        with use(), pytest.raises(RuntimeError, match="might wait for itself"):
+        with lock(), pytest.raises(RuntimeError, match="might wait for itself"):
             workers.scores([network(1)])
         assert workers.scores([network(1)]) == [1]
 
 
 def test_for_whom_scoring_waits_is_told(here, monkeypatch):
     monkeypatch.setattr(device_lock, "SECONDS_BEFORE_TELLING", 0)
-    turn, told = Turn("measuring"), []
-    assert turn.try_take()
+    request, told = DeviceLock("exclusive"), []
+    assert request.try_acquire()
     make = partial(scorers.scripted, here, {})
     with Workers(1, make, PATIENCE, waiting=told.append) as workers:
         score = workers.submit(network(1))
         until(lambda: told)
-        turn.give_back()
+        request.release()
         assert score.result(PATIENCE) == 1
     assert told == [f"another gnv2-nas on this machine is measuring (pid {os.getpid()}); waiting"]
 
@@ -359,6 +359,6 @@ def test_closing_ends_workers_that_compute_and_those_that_are_stopped(here, spin
     with pytest.raises(RuntimeError, match="closed"):
         spinning.submit(network(1))
     spinning.close()
-    turn = Turn("measuring")
-    assert turn.try_take()
-    turn.give_back()
+    request = DeviceLock("exclusive")
+    assert request.try_acquire()
+    request.release()

@@ -46,7 +46,7 @@ SEARCH = """
 import sys
 from functools import partial
 from pathlib import Path
-from gnv2_nas.devices.lock import measuring
+from gnv2_nas.devices.lock import DeviceLock
 from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
 from tests.search.waiting import state, until
@@ -62,7 +62,7 @@ with Workers(2, make, 60) as workers:
     for batch in range(5):
         before = counted()
         until(lambda: counted() != before)
-        with workers.paused(), measuring():
+        with workers.paused(), DeviceLock.exclusive():
             with Path("measured").open("a") as log:
                 log.write(f"{mine.name} begins\\n")
             for folder in (mine, *others):

@@ -59,7 +59,7 @@ class TestStore:
         stored = [candidate(0), candidate(1), candidate(2, baseline="stock")]
         for number, (kept, given) in enumerate(zip(fresh.candidates(), stored, strict=True)):
             params = {} if given.baseline else finished(number).params
-            summary = given.latency.without_samples()
+            summary = given.latency.drop_samples()
             assert kept == msgspec.structs.replace(
                 given, number=number, params=params, latency=summary
             )
