@@ -21,14 +21,12 @@ from gnv2_nas.graph.compatibility import (
     check_architecture,
     check_tensors,
     count_classes,
-    differences,
+    describe_differences,
+    expected_shapes,
+    optional_shapes,
     tensor_infos,
 )
 from gnv2_nas.graph.lower import lower
-from gnv2_nas.graph.weight_shapes import (
-    expected_shapes,
-    optional_shapes,
-)
 
 
 class FoundWeights(msgspec.Struct, frozen=True):
@@ -53,7 +51,7 @@ def find_weights(
     """The one dict of tensors in what a checkpoint held that fits `arch`.
 
     Depthwise kernels may be larger where the architecture clipped its own (see
-    `weight_shapes.clipped_axes`); what only counts something is left out.
+    `compatibility.clipped_axes`); what only counts something is left out.
 
     Args:
         loaded: a mapping, tensors in it as `TensorInfo` or torch's own.
@@ -75,12 +73,12 @@ def find_weights(
     problems: list[str] = []
     for state in states:
         infos = tensor_infos(state.tensors)
-        classes, problem = count_classes(infos), differences(graph, infos)
+        classes, problem = count_classes(infos), describe_differences(graph, infos)
         if not problem:
             fitting.append((state, arch))
         elif 0 < classes != arch.num_classes:
             own = arch.replace(num_classes=classes)
-            if not differences(lower(own), infos):
+            if not describe_differences(lower(own), infos):
                 if any_classes:
                     fitting.append((state, own))
                 problem = (

@@ -1,4 +1,7 @@
-"""Whether tensors are the weights of a graph: every difference named, in one line."""
+"""Whether tensors fit a graph: the state dict that a network has, and every difference from it.
+
+Works on shapes and types alone, without torch and numpy.
+"""
 
 from __future__ import annotations
 
@@ -10,93 +13,146 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.op import Graph
-from gnv2_nas.graph.weight_shapes import (
-    clipped_axes,
-    expected_shapes,
-    is_bookkeeping,
-    optional_shapes,
-)
+
+MAX_CLASSES = 1_000_000
+_MAX_LISTED = 8
+"""Number of keys of a kind that a message lists."""
+_MAX_KEY = 100
+"""Characters of a key that a message shows."""
+_FLOATS = frozenset({"float64", "float32", "float16", "bfloat16"})
+_COUNTERS = frozenset(
+    {
+        "num_batches_tracked",
+        # thop, ptflops and similar tools add these to every module.
+        "total_ops", "total_params", "total_flops", "total_macs", "total_memory", "__flops__",
+        "__params__", "__macs__", "flops", "params", "macs", "ops",
+        # Averages of weights add these.
+        "n_averaged", "num_updates", "num_averaged", "initted", "step", "decay",
+    }
+)  # fmt: skip
 
 
 class Storage(msgspec.Struct, frozen=True):
-    """A stretch of numbers that tensors are views of."""
+    """A block of numbers that tensors are views of."""
 
     key: str
     dtype: str
     size: int
     """Bytes."""
     count: int
-    """Numbers."""
+    """Number of elements."""
 
 
 class TensorInfo(msgspec.Struct, frozen=True):
-    """What a file says of one tensor before its values are read."""
+    """What a file says about a tensor before its values are read."""
 
     dtype: str
-    """As torch names it: "float32", "int64" …"""
+    """Torch's name: "float32", "int64" …"""
     shape: tuple[int, ...]
     storage: Storage | None = None
-    """Where the values are; None where the file names them by key or they cannot be read."""
+    """Where the values are; None if they cannot be read."""
     offset: int = 0
-    """Numbers before the first one."""
+    """Elements of the storage before the first value."""
     stride: tuple[int, ...] = ()
 
 
-_MOST_CLASSES = 1_000_000
-_NAMED = 8
-"""How many keys of a kind a message names before it only counts them."""
-_LONGEST_KEY = 100
-_FLOATS = frozenset({"float64", "float32", "float16", "bfloat16"})
+def expected_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Key → shape of every tensor in the network's state dict, except `optional_shapes`."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for op in graph.ops:
+        if not op.weight:
+            continue
+        shapes[f"{op.weight}.weight"] = op.kernel_shape
+        if op.bias:
+            shapes[f"{op.weight}.bias"] = op.shape[:1]
+        if op.norm:
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                shapes[f"{op.norm}.{part}"] = op.shape[:1]
+    return shapes
+
+
+def optional_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Key → shape of batch norm's counters, which no computation reads."""
+    return {f"{op.norm}.num_batches_tracked": () for op in graph.ops if op.norm}
+
+
+def is_counter(key: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is a counter of operations, steps or updates, which nothing reads."""
+    return max((1, *shape)) == 1 and key.rpartition(".")[2] in _COUNTERS
+
+
+def clipped_axes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Key of a depthwise kernel → its axes (2: height, 3: width) that the map's size limits.
+
+    On a side of m pixels, taps beyond ±(m-1) read only zero padding, so an architecture has at
+    most 2m-1 of them. Along such an axis, a larger kernel computes the same as its centre (see
+    `weights.centre_crop`), for instance one trained on larger images.
+    """
+    axes: dict[str, tuple[int, ...]] = {}
+    for op in graph.ops:
+        if op.kind == "conv" and op.groups == op.in_channels:
+            sides = graph.ops[op.inputs[0]].shape[1:]
+            pairs = zip((2, 3), op.kernel, sides, strict=True)
+            axes[f"{op.weight}.weight"] = tuple(
+                axis for axis, taps, side in pairs if taps >= 2 * side - 1
+            )
+    return axes
 
 
 def check_tensors(graph: Graph, tensors: Mapping[str, Any], source: str) -> None:
-    """Raise CheckpointError unless `tensors` are exactly the weights of `graph`.
+    """Check that `tensors` are exactly the weights of `graph`.
 
     Args:
         graph: the network.
-        tensors: key → `TensorInfo`; anything else is reported as no tensor.
-        source: where they come from, for the message.
+        tensors: key → `TensorInfo`; any other value is reported as not a tensor.
+        source: name of their origin for the message.
+
+    Raises:
+        CheckpointError: they are not; the message lists the differences.
     """
-    if problem := differences(graph, tensors):
+    if problem := describe_differences(graph, tensors):
         raise CheckpointError(f"{source} does not fit the network: {problem}")
 
 
-def differences(graph: Graph, tensors: Mapping[str, Any]) -> str:
-    """Everything that does not fit, in one line; "" when all does."""
+def describe_differences(graph: Graph, tensors: Mapping[str, Any]) -> str:
+    """All differences from the network's state dict in one line; "" if there are none."""
     expected, optional, axes = expected_shapes(graph), optional_shapes(graph), clipped_axes(graph)
     known = expected | optional
     differences = {
-        "missing": [_shown(key) for key in expected if key not in tensors],
+        "missing": [_shorten(key) for key in expected if key not in tensors],
         "unexpected": [
-            _shown(key)
+            _shorten(key)
             for key, value in tensors.items()
             if key not in known
-            and not (isinstance(value, TensorInfo) and is_bookkeeping(key, value.shape))
+            and not (isinstance(value, TensorInfo) and is_counter(key, value.shape))
         ],
         "wrong": [
-            f"{key} {difference}"
+            f"{key} {problem}"
             for key, shape in known.items()
             if key in tensors
-            and (difference := _difference(tensors[key], shape, axes.get(key, ()), key in optional))
+            and (problem := _problem(tensors[key], shape, axes.get(key, ()), key in optional))
         ],
     }
     return "; ".join(
-        f"{len(keys)} {kind} ({_listed(keys)})" for kind, keys in differences.items() if keys
+        f"{len(keys)} {kind} ({_join(keys)})" for kind, keys in differences.items() if keys
     )
 
 
 def count_classes(tensors: Mapping[str, Any]) -> int:
-    """Of the classifier; 0 where there is none."""
+    """Number of outputs of the classifier; 0 if there is no classifier."""
     bias = tensors.get("classifier.bias")
     shape = bias.shape if isinstance(bias, TensorInfo) else ()
-    return shape[0] if len(shape) == 1 and shape[0] <= _MOST_CLASSES else 0
+    return shape[0] if len(shape) == 1 and shape[0] <= MAX_CLASSES else 0
 
 
 def check_architecture(found: Architecture, wanted: Architecture, source: str) -> None:
-    """Raise CheckpointError unless weights of `found` are weights of `wanted`.
+    """Check that weights of `found` can be used for `wanted`.
 
-    The resolution may differ: the same network for larger or smaller images. What shapes cannot
-    tell apart, for instance how an attention map is resized, must be the same.
+    The resolution may differ. All other values must be equal, because shapes do not show some of
+    them, for instance how an attention map is resized.
+
+    Raises:
+        CheckpointError: they differ.
     """
     if found.replace(resolution=wanted.resolution) != wanted:
         raise CheckpointError(
@@ -106,7 +162,7 @@ def check_architecture(found: Architecture, wanted: Architecture, source: str) -
 
 
 def tensor_infos(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """Key → `TensorInfo` of torch tensors in memory; what is no tensor stays as it is."""
+    """Key → `TensorInfo` for torch tensors in memory; other values stay as they are."""
     return {
         key: TensorInfo(str(value.dtype).removeprefix("torch."), tuple(value.shape))
         if hasattr(value, "data_ptr") and hasattr(value, "shape")
@@ -115,12 +171,12 @@ def tensor_infos(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _difference(found: Any, shape: tuple[int, ...], axes: Sequence[int], counter: bool) -> str:
-    """What is wrong with one tensor, in words; "" when nothing is."""
+def _problem(found: Any, shape: tuple[int, ...], axes: Sequence[int], counter: bool) -> str:
+    """What is wrong with one tensor; "" if nothing is."""
     if not isinstance(found, TensorInfo):
         return "is no tensor"
     if not _same_shape(found.shape, shape, axes):
-        return f"is {_sides(found.shape)}, must be {_sides(shape)}"
+        return f"is {_format(found.shape)}, must be {_format(shape)}"
     if not counter and found.dtype not in _FLOATS:
         return f"is {found.dtype}, must be floating point"
     return ""
@@ -133,15 +189,15 @@ def _same_shape(found: tuple[int, ...], wanted: tuple[int, ...], axes: Sequence[
     )
 
 
-def _sides(shape: tuple[int, ...]) -> str:
+def _format(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "a scalar"
 
 
-def _listed(texts: Sequence[str]) -> str:
-    more = len(texts) - _NAMED
-    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _join(texts: Sequence[str]) -> str:
+    more = len(texts) - _MAX_LISTED
+    return ", ".join(texts[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _shown(key: str) -> str:
-    short = key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}…"
+def _shorten(key: str) -> str:
+    short = key if len(key) <= _MAX_KEY else f"{key[:_MAX_KEY]}…"
     return short if short.isprintable() else repr(short)

@@ -1,6 +1,6 @@
 """`lower`: Architecture → Graph, in plain Python, well under a millisecond.
 
-The torch modules in `nn` define the same networks; a property test holds the two together.
+The torch modules in `nn` define the same networks; a property test compares the two.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from gnv2_nas.arch import (
     block_keys,
     is_identity_shortcut,
 )
-from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.graph.op import Graph, Op, OpKind, Role
 
 
 class _Builder:
-    """Appends operators; every method returns the number of the op it appended."""
+    """Appends operators of the current role. Each method returns the number of the new op."""
 
     def __init__(self, channels: int, side: int) -> None:
-        self.ops = [Op("input", "input", (), (channels, side, side))]
+        self.role: Role = "stem"
+        self.ops = [Op("input", "input", (), (channels, side, side), role="stem")]
 
     def conv(
         self,
@@ -44,39 +45,48 @@ class _Builder:
             height, width = (height - 1) // stride + 1, (width - 1) // stride + 1
         shape = (out_channels, height, width)
         op = Op(
-            "conv", name, (source,), shape, in_channels, kernel, stride, groups, weight, norm, bias
-        )
+            "conv", name, (source,), shape, in_channels, kernel, stride, groups, weight, norm, bias,
+            "", self.role,
+        )  # fmt: skip
         return self._append(op)
 
-    def elementwise(self, kind: str, name: str, *sources: int) -> int:
-        return self._append(Op(kind, name, sources, self.ops[sources[0]].shape))
+    def elementwise(self, kind: OpKind, name: str, *sources: int) -> int:
+        shape = self.ops[sources[0]].shape
+        return self._append(Op(kind, name, sources, shape, role=self.role))
 
-    def pool(self, kind: str, source: int, name: str, factor: int) -> int:
+    def pool(self, kind: OpKind, source: int, name: str, factor: int) -> int:
         channels, height, width = self.ops[source].shape
         shape = (channels, height // factor, width // factor)
         kernel = (factor, factor)
-        return self._append(Op(kind, name, (source,), shape, channels, kernel, factor))
+        return self._append(
+            Op(kind, name, (source,), shape, channels, kernel, factor, role=self.role)
+        )
 
     def global_pool(self, source: int, name: str) -> int:
         channels = self.ops[source].shape[0]
-        return self._append(Op("global_pool", name, (source,), (channels, 1, 1), channels))
+        shape = (channels, 1, 1)
+        return self._append(Op("global_pool", name, (source,), shape, channels, role=self.role))
 
     def resize(self, source: int, like: int, name: str, mode: str) -> int:
-        return self._append(Op("resize", name, (source,), self.ops[like].shape, mode=mode))
+        shape = self.ops[like].shape
+        return self._append(Op("resize", name, (source,), shape, mode=mode, role=self.role))
 
     def concat(self, name: str, first: int, second: int) -> int:
         channels, height, width = self.ops[first].shape
         shape = (channels + self.ops[second].shape[0], height, width)
-        return self._append(Op("concat", name, (first, second), shape))
+        return self._append(Op("concat", name, (first, second), shape, role=self.role))
 
     def slice_channels(self, source: int, name: str, channels: int) -> int:
         _, height, width = self.ops[source].shape
-        return self._append(Op("slice", name, (source,), (channels, height, width)))
+        shape = (channels, height, width)
+        return self._append(Op("slice", name, (source,), shape, role=self.role))
 
     def linear(self, source: int, name: str, features: int) -> int:
         in_channels = self.ops[source].shape[0]
         shape = (features, 1, 1)
-        op = Op("linear", name, (source,), shape, in_channels, weight=name, bias=True)
+        op = Op(
+            "linear", name, (source,), shape, in_channels, weight=name, bias=True, role=self.role
+        )
         return self._append(op)
 
     def _append(self, op: Op) -> int:
@@ -85,14 +95,15 @@ class _Builder:
 
 
 def lower(arch: Architecture) -> Graph:
-    """The operators of `arch` in order, with names, shapes and the weights they carry."""
+    """The operators of `arch` in order, with names, shapes and keys of weights."""
     build = _Builder(3, arch.resolution)
     x = build.conv(0, "conv_stem", arch.stem_channels, (3, 3), 2, weight="conv_stem", norm="bn1")
     x = build.elementwise(arch.activation, "act1", x)
     *keys, last = block_keys(arch)
+    build.role = "block"
     for key, block in zip(keys, arch.blocks, strict=True):
         x = _BLOCKS[type(block)](build, x, key, block)
-    conv = f"{last}.conv"
+    build.role, conv = "head", f"{last}.conv"
     x = build.conv(x, conv, arch.conv_channels, weight=conv, norm=f"{last}.bn1")
     x = build.elementwise(arch.activation, f"{last}.act1", x)
     x = build.global_pool(x, "global_pool")
@@ -152,11 +163,13 @@ def _ghost_module(
 
 
 def _attention(build: _Builder, source: int, features: int, key: str, dfc: DFC) -> int:
-    channels = build.ops[features].shape[0]
+    build.role, channels = "dfc", build.ops[features].shape[0]
     name = f"{key}.short_conv"
     x = source
     if dfc.factor > 1:
-        x = build.pool(f"{dfc.pool}_pool", x, f"{name}.pool", dfc.factor)
+        x = build.pool(
+            "avg_pool" if dfc.pool == "avg" else "max_pool", x, f"{name}.pool", dfc.factor
+        )
     x = build.conv(x, f"{name}.0", channels, weight=f"{name}.0", norm=f"{name}.1")
     for index, kernel in ((2, (1, dfc.kernel_w)), (4, (dfc.kernel_h, 1))):
         convolution = f"{name}.{index}"
@@ -165,18 +178,22 @@ def _attention(build: _Builder, source: int, features: int, key: str, dfc: DFC) 
     x = build.elementwise("sigmoid", f"{name}.gate", x)
     if build.ops[x].shape != build.ops[features].shape:
         x = build.resize(x, features, f"{name}.resize", dfc.resize)
-    return build.elementwise("mul", f"{key}.attend", features, x)
+    x = build.elementwise("mul", f"{key}.attend", features, x)
+    build.role = "block"
+    return x
 
 
 def _squeeze_excite(build: _Builder, source: int, key: str, se_channels: int) -> int:
-    channels = build.ops[source].shape[0]
+    build.role, channels = "se", build.ops[source].shape[0]
     reduce, expand = f"{key}.conv_reduce", f"{key}.conv_expand"
     x = build.global_pool(source, f"{key}.pool")
     x = build.conv(x, reduce, se_channels, weight=reduce, bias=True)
     x = build.elementwise("relu", f"{key}.act1", x)
     x = build.conv(x, expand, channels, weight=expand, bias=True)
     x = build.elementwise("hard_sigmoid", f"{key}.gate", x)
-    return build.elementwise("mul", f"{key}.scale", source, x)
+    x = build.elementwise("mul", f"{key}.scale", source, x)
+    build.role = "block"
+    return x
 
 
 def _mobile_block(build: _Builder, source: int, key: str, block: MobileBlock) -> int:

@@ -1,43 +1,102 @@
-"""`Op` and `Graph`: the operators of a network, in order, with their shapes."""
+"""`Op` and `Graph`: the operators of a network, in order, with their shapes.
+
+`OP_TRAITS` says what an operator kind is; code that treats kinds differently asks it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
 
 import msgspec
 
 Shape = tuple[int, int, int]
-"""Channels, height, width; the batch is not part of a graph."""
+"""Channels, height, width; a graph has no batch dimension."""
+
+OpKind = Literal[
+    "input", "conv", "linear", "relu", "hard_swish", "sigmoid", "hard_sigmoid", "avg_pool",
+    "max_pool", "global_pool", "resize", "concat", "slice", "add", "mul",
+]  # fmt: skip
+
+Role = Literal["stem", "block", "dfc", "se", "head"]
+"""Part of the network that an op belongs to: stem, DFC attention, squeeze-and-excitation, the
+rest of a block, or everything after the last block."""
+
+
+class OpTraits(msgspec.Struct, frozen=True):
+    """What is true of all operators of one kind."""
+
+    weighted: bool = False
+    """Has weights and multiply-adds."""
+    activation: bool = False
+    """A function of each value of one map. It overwrites its input if nothing else reads it."""
+    keeps_channels: bool = False
+    """Output channel i depends on input channel i alone."""
+
+
+_WEIGHTED, _MOVES, _KEEPS = OpTraits(weighted=True), OpTraits(), OpTraits(keeps_channels=True)
+_ACTIVATION = OpTraits(activation=True, keeps_channels=True)
+
+OP_TRAITS: Mapping[OpKind, OpTraits] = MappingProxyType(
+    {
+        "input": _MOVES,
+        "conv": _WEIGHTED,
+        "linear": _WEIGHTED,
+        "relu": _ACTIVATION,
+        "hard_swish": _ACTIVATION,
+        "sigmoid": _ACTIVATION,
+        "hard_sigmoid": _ACTIVATION,
+        "avg_pool": _KEEPS,
+        "max_pool": _KEEPS,
+        "global_pool": _KEEPS,
+        "resize": _KEEPS,
+        "concat": _MOVES,
+        "slice": _MOVES,
+        "add": _KEEPS,
+        "mul": _KEEPS,
+    }
+)
 
 
 class Op(msgspec.Struct, frozen=True, gc=False):
-    """One operator. Its place in `Graph.ops` is its number; `inputs` are such numbers.
+    """One operator. Its index in `Graph.ops` is its number.
 
-    Kinds: input, conv, relu, hard_swish, sigmoid, hard_sigmoid, avg_pool, max_pool, global_pool,
-    resize, concat, slice, add, mul, linear. Fields that a kind does not use keep their defaults.
-    Convolutions pad with kernel//2 on each side; pools do not pad and drop an incomplete window.
+    Fields that a kind does not use keep their defaults. Convolutions pad with kernel//2 on each
+    side. Pools do not pad, and drop an incomplete window.
     """
 
-    kind: str
+    kind: OpKind
     name: str
-    """Where in the torch module it stands, for instance "blocks.3.0.ghost1.primary_conv"."""
+    """Path in the torch module, for instance "blocks.3.0.ghost1.primary_conv"."""
     inputs: tuple[int, ...]
+    """Numbers of the ops that it reads."""
     shape: Shape
-    """Of the output."""
+    """Shape of the output."""
     in_channels: int = 0
     kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     groups: int = 1
     weight: str = ""
-    """Key prefix of the weights in the state dict."""
+    """Prefix of its keys in the state dict."""
     norm: str = ""
-    """Key prefix of the batch norm that follows and is folded in; "" where there is none."""
+    """Prefix of the keys of the batch norm that follows; "" if there is none."""
     bias: bool = False
-    """Whether the torch module has a bias of its own, apart from the batch norm."""
+    """Whether the torch module has a bias besides the batch norm."""
     mode: str = ""
-    """Of a resize: "nearest" or "bilinear"."""
+    """Resizes only: "nearest" or "bilinear"."""
+    role: Role = "block"
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Shape of the weight tensor in the torch module."""
+        if self.kind == "linear":
+            return (self.shape[0], self.in_channels)
+        return (self.shape[0], self.in_channels // self.groups, *self.kernel)
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """The operators of one architecture in execution order; the last one gives the logits."""
+    """The operators of one architecture in execution order. The last one outputs the logits."""
 
     ops: tuple[Op, ...]
 
@@ -45,8 +104,16 @@ class Graph(msgspec.Struct, frozen=True):
     def output(self) -> Op:
         return self.ops[-1]
 
+    def readers(self) -> list[list[int]]:
+        """For each op, the numbers of the ops that read it."""
+        readers: list[list[int]] = [[] for _ in self.ops]
+        for number, op in enumerate(self.ops):
+            for source in op.inputs:
+                readers[source].append(number)
+        return readers
+
     def last_uses(self) -> list[int]:
-        """For each op the number of the last op that reads it; its own number for the output."""
+        """For each op, the number of the last op that reads it; its own number for the output."""
         last = list(range(len(self.ops)))
         for number, op in enumerate(self.ops):
             for source in op.inputs:

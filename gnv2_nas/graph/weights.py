@@ -1,4 +1,4 @@
-"""Where the weights of a graph come from, and batch norm folded into them."""
+"""Where the weights of a graph come from, with batch norm folded in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.compatibility import check_architecture, check_tensors, tensor_infos
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Op
-from gnv2_nas.graph.weight_shapes import kernel_shape
 
 BATCH_NORM_EPSILON = 1e-5
 
@@ -23,10 +22,11 @@ _Kernel = TypeVar("_Kernel", bound=Any)
 
 
 class Weights(Protocol):
-    """Gives each convolution and linear layer its folded weights."""
+    """The weights of every convolution and linear layer of a graph."""
 
     def fold(self, op: Op) -> tuple[Array, Array]:
-        """(out_channels, in_channels / groups, kernel_h, kernel_w) and the bias, both float32."""
+        """Kernel (out_channels, in_channels / groups, kernel_h, kernel_w) and bias
+        (out_channels,) with batch norm folded in, both float32."""
         ...
 
 
@@ -39,7 +39,7 @@ def centre_crop(kernel: _Kernel, shape: tuple[int, ...]) -> _Kernel:
 
 
 class TrainedWeights:
-    """The weights of a torch module's state dict, batch norm folded in float64."""
+    """The weights in a torch state dict; batch norm is folded in float64."""
 
     def __init__(self, state_dict: Mapping[str, Any]) -> None:
         self._state_dict = state_dict
@@ -52,10 +52,8 @@ class TrainedWeights:
         if op.norm:
             variance = self._array(f"{op.norm}.running_var")
             scale = self._array(f"{op.norm}.weight") / np.sqrt(variance + BATCH_NORM_EPSILON)
-            bias = (
-                self._array(f"{op.norm}.bias")
-                + (bias - self._array(f"{op.norm}.running_mean")) * scale
-            )
+            shift = bias - self._array(f"{op.norm}.running_mean")
+            bias = self._array(f"{op.norm}.bias") + shift * scale
             kernel = kernel * scale.reshape(-1, 1, 1, 1)
         return kernel.astype(np.float32), bias.astype(np.float32)
 
@@ -64,40 +62,40 @@ class TrainedWeights:
 
 
 class TimingWeights:
-    """Random weights that keep activations near unit variance: for timing, where values do not
-    matter as long as none is denormal, infinite or zero.
+    """Random weights for timing. Activations stay near unit variance, so that no value becomes
+    denormal or infinite.
 
-    Slices of one fixed table of normal deviates: drawing six million fresh ones for every
-    candidate would cost more than writing the rest of the file.
+    They are slices of one fixed table of normal deviates. Drawing six million fresh ones per
+    network would take longer than writing the rest of the file.
     """
 
     def fold(self, op: Op) -> tuple[Array, Array]:
-        shape = kernel_shape(op)
+        shape = op.kernel_shape
         gain = np.float32(math.sqrt(1 / math.prod(shape[1:])))
         kernel, table = np.empty(math.prod(shape), np.float32), _normal_deviates()
-        for start in range(0, len(kernel), _TABLE):
-            part = kernel[start : start + _TABLE]
+        for start in range(0, len(kernel), _TABLE_SIZE):
+            part = kernel[start : start + _TABLE_SIZE]
             np.multiply(table[: len(part)], gain, out=part)
         return kernel.reshape(shape), np.full(shape[0], 0.01, np.float32)
 
 
-_TABLE = 1 << 18
+_TABLE_SIZE = 1 << 18
 
 
 @cache
 def _normal_deviates() -> Array:
-    return np.random.default_rng(0).standard_normal(_TABLE, dtype=np.float32)
+    return np.random.default_rng(0).standard_normal(_TABLE_SIZE, dtype=np.float32)
 
 
 def weights_for(arch: Architecture, model: Any = None) -> Weights:
-    """What a writer puts into the file of `arch`: the model's weights, or some made for timing.
+    """The weights that a writer puts into the file of `arch`.
 
     Args:
         arch: the network to write.
-        model: a torch module with the weights of `arch`, perhaps at another resolution.
+        model: a torch module of `arch` at any resolution, or `None` for weights made for timing.
 
     Raises:
-        CheckpointError: the module's weights are not those of `arch`.
+        CheckpointError: the module's weights do not fit `arch`.
     """
     if model is None:
         return TimingWeights()

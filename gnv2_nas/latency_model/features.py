@@ -128,7 +128,7 @@ def _kinds(
     ops: Sequence[Op], number: Numbers, pixels: Vector, taps: Vector, groups: Numbers
 ) -> Numbers:
     """Numbers of `KINDS`: `number` with the convolutions told apart."""
-    attention = np.array([".short_conv" in op.name for op in ops])
+    attention = np.array([op.role == "dfc" for op in ops])
     depthwise = np.where(attention, _ATTENTION_DEPTHWISE, _DEPTHWISE)
     pointwise = np.where(attention, _ATTENTION, _POINTWISE)
     convolution = np.where(groups > 1, depthwise, np.where(taps > 1, _FULL, pointwise))

@@ -8,9 +8,9 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.graph import Graph, lower, op_macs
+from gnv2_nas.graph.op import OP_TRAITS
 
 RUNS = 20
-_ACTIVATIONS = frozenset({"relu", "hard_swish", "sigmoid", "hard_sigmoid"})
 
 
 class LayerTime(msgspec.Struct, frozen=True):
@@ -61,6 +61,6 @@ def _owners(graph: Graph) -> dict[str, str]:
     """Op name → the op it is reported under: an activation function under what it activates."""
     owners: dict[str, str] = {}
     for op in graph.ops:
-        fused = op.kind in _ACTIVATIONS and graph.ops[op.inputs[0]].kind == "conv"
+        fused = OP_TRAITS[op.kind].activation and graph.ops[op.inputs[0]].kind == "conv"
         owners[op.name] = graph.ops[op.inputs[0]].name if fused else op.name
     return owners

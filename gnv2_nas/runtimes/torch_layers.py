@@ -109,7 +109,9 @@ class _Names:
         self._by_path = {op.name: op.name for op in graph.ops}
         self._by_path |= {op.weight: op.name for op in graph.ops if op.weight}
         self._by_path |= {op.norm: op.name for op in graph.ops if op.norm}
-        self._by_kind = {(op.name.rpartition(".")[0], op.kind): op.name for op in graph.ops}
+        self._by_kind: dict[tuple[str, str], str] = {
+            (op.name.rpartition(".")[0], op.kind): op.name for op in graph.ops
+        }
 
     def find(self, path: str, function: str) -> str | None:
         """Of a function that the module at `path` calls."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.graph import Graph, lower
-from gnv2_nas.graph.weight_shapes import expected_shapes, optional_shapes
+from gnv2_nas.graph.compatibility import expected_shapes, optional_shapes
 from gnv2_nas.nn import Network, build_model
 from tests.strategies import architectures
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.graph.op import OP_TRAITS, Graph, Op
 from gnv2_nas.graph.weights import Array, Weights
 
 Order = NDArray[np.intp]
@@ -23,10 +23,7 @@ past the end stands for padding."""
 
 UNUSED = 1 << 40
 
-_SHARED = frozenset(
-    {"relu", "hard_swish", "sigmoid", "hard_sigmoid", "avg_pool", "max_pool", "global_pool",
-     "resize", "add", "mul"}
-)  # fmt: skip
+_SHARED = frozenset(kind for kind, traits in OP_TRAITS.items() if traits.keeps_channels)
 _FIXED = frozenset({"input", "linear"})
 
 

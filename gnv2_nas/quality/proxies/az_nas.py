@@ -91,7 +91,7 @@ def _block_ends(arch: Architecture, graph: Graph) -> list[int]:
     numbers = {op.name: number for number, op in enumerate(graph.ops)}
     *keys, _ = block_keys(arch)
     return [
-        numbers["act1"],
+        max(number for number, op in enumerate(graph.ops) if op.role == "stem"),
         *(max(n for name, n in numbers.items() if name.startswith(f"{key}.")) for key in keys),
     ]
 

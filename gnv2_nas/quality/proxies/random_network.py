@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from gnv2_nas.graph import Graph, Op
-from gnv2_nas.graph.weight_shapes import kernel_shape
 
 
 @contextmanager
@@ -35,7 +34,7 @@ def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor
     for op in graph.ops:
         if not op.weight:
             continue
-        shape = kernel_shape(op)
+        shape = op.kernel_shape
         kernel = torch.randn(shape, generator=generator) * weight_deviation(op)
         tensors[f"{op.weight}.weight"] = kernel
         if op.bias:
@@ -48,12 +47,12 @@ def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor
 
 def weight_deviation(op: Op) -> float:
     """√(2 / fan-in) (He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 10)."""
-    return math.sqrt(2 / math.prod(kernel_shape(op)[1:]))
+    return math.sqrt(2 / math.prod(op.kernel_shape[1:]))
 
 
 def find_last_map(graph: Graph) -> int:
     """Number of the op that gives the last feature map."""
-    return next(op for op in graph.ops if op.name == "global_pool").inputs[0]
+    return next(op for op in graph.ops if op.kind == "global_pool" and op.role == "head").inputs[0]
 
 
 def extract_subgraph(

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
-from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.nn.interpreter import run_graph
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.proxies.random_network import extract_subgraph, one_thread, weight_deviation
@@ -64,7 +63,7 @@ def _mean_tensors(graph: Graph) -> dict[str, Tensor]:
     for op in graph.ops:
         if op.weight:
             mean = weight_deviation(op) * math.sqrt(2 / math.pi)
-            weight = torch.full(kernel_shape(op), mean, dtype=torch.float64)
+            weight = torch.full(op.kernel_shape, mean, dtype=torch.float64)
             tensors[f"{op.weight}.weight"] = weight.requires_grad_()
         if op.bias:
             tensors[f"{op.weight}.bias"] = torch.zeros(op.shape[0], dtype=torch.float64)

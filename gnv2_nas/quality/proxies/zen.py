@@ -26,7 +26,6 @@ from torch.nn import functional as F
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
-from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.proxies.random_network import extract_subgraph, find_last_map, one_thread
@@ -94,7 +93,7 @@ def _run(graph: Graph, images: Tensor, generator: torch.Generator) -> _ScaledMap
 
 def _is_bypassed(op: Op) -> bool:
     """Residual sums and squeeze-and-excitation."""
-    return op.kind == "add" or op.name.endswith(".se.scale")
+    return op.kind == "add" or (op.kind == "mul" and op.role == "se")
 
 
 def _apply(op: Op, inputs: list[_ScaledMap], generator: torch.Generator) -> _ScaledMap:
@@ -124,7 +123,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _convolve(op: Op, source: _ScaledMap, generator: torch.Generator) -> _ScaledMap:
-    weight = torch.randn(kernel_shape(op), generator=generator)
+    weight = torch.randn(op.kernel_shape, generator=generator)
     padding = (op.kernel[0] // 2, op.kernel[1] // 2)
     out = F.conv2d(source.values, weight, None, op.stride, padding, 1, op.groups)
     variance, mean = torch.var_mean(out, dim=(0, 2, 3), correction=0, keepdim=True)

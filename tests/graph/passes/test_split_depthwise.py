@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, preset
 from gnv2_nas.graph import Graph, lower
 from gnv2_nas.graph.passes.split_depthwise import split_depthwise
-from gnv2_nas.graph.weight_shapes import kernel_shape
 from gnv2_nas.graph.weights import TimingWeights
 from tests.strategies import architectures
 
@@ -67,6 +66,6 @@ def test_shapes_and_weights_go_together(arch: Architecture) -> None:
             assert set(read) == {op.shape[0]}
         if op.weight:
             kernel, bias = weights.fold(op)
-            assert kernel.shape == kernel_shape(op)
+            assert kernel.shape == op.kernel_shape
             assert bias.shape == op.shape[:1]
             assert np.isfinite(kernel).all()

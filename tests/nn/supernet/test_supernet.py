@@ -13,7 +13,7 @@ from torch import Tensor
 from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, block_keys
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.graph import lower
-from gnv2_nas.graph.weight_shapes import expected_shapes
+from gnv2_nas.graph.compatibility import expected_shapes
 from gnv2_nas.nn import run_graph
 from gnv2_nas.nn.supernet import Supernet, recalibrate, slices
 from gnv2_nas.space import load_space
