@@ -24,8 +24,8 @@ from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import StudyRecord, Trial
-from gnv2_nas.workflows.search import SearchSession
-from gnv2_nas.workflows.search_request import SearchRequest, check_request
+from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search_session import SearchSession
 
 SECONDS_PER_NETWORK = 3.0
 PROMISED = 0.9
@@ -38,7 +38,7 @@ def run() -> Table:
 
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         request = SearchRequest(space="tiny", trials=TRIALS, timeout=600.0, changes=0)
-        with contextlib.closing(SearchSession(check_request(request))) as session:
+        with contextlib.closing(SearchSession(request.check())) as session:
             loop = session.loop()
             loop.run()
             finish(loop, 0)

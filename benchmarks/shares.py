@@ -23,8 +23,8 @@ from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.workflows.search import SearchSession
-from gnv2_nas.workflows.search_request import CheckedRequest, SearchRequest, check_request
+from gnv2_nas.workflows.search_request import CheckedSearch, SearchRequest
+from gnv2_nas.workflows.search_session import SearchSession
 
 TRIALS = 200
 HOURS = 4 * 3600.0
@@ -61,12 +61,12 @@ def _searched(trials: int) -> tuple[dict[str, float], float]:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            return _timed(check_request(SearchRequest(trials=trials, timeout=HOURS)))
+            return _timed(SearchRequest(trials=trials, timeout=HOURS).check())
         finally:
             os.chdir(before)
 
 
-def _timed(checked: CheckedRequest) -> tuple[dict[str, float], float]:
+def _timed(checked: CheckedSearch) -> tuple[dict[str, float], float]:
     session = SearchSession(checked)
     ensure_calibrated(session.evaluator.device)  # once for a machine, so not of a search
     start = time.perf_counter()

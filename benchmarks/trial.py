@@ -16,8 +16,8 @@ from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime, OnnxSession
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.workflows.search import SearchSession
-from gnv2_nas.workflows.search_request import SearchRequest, check_request
+from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search_session import SearchSession
 
 TRIALS = 24
 PARTS: dict[str, tuple[type, str]] = {
@@ -43,7 +43,7 @@ def run() -> Table:
 
 
 def _run() -> Table:
-    checked = check_request(SearchRequest(budgets=("300MFLOPs",), trials=TRIALS, timeout=3600))
+    checked = SearchRequest(budgets=("300MFLOPs",), trials=TRIALS, timeout=3600).check()
     session = SearchSession(checked)
     loop = session.loop()
     loop._evaluate_baselines()

@@ -32,7 +32,7 @@ from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 from gnv2_nas.training import TrainingPoint, default_recipe, train_supernet
 from gnv2_nas.units import format_duration
 from gnv2_nas.workflows.predictor import evaluate_and_fit
-from gnv2_nas.workflows.trust import TrustRequest, check_trust_request, plan_trust_check
+from gnv2_nas.workflows.trust import TrustRequest, make_plan
 
 SUPERNET = Path("supernet.safetensors")
 PREDICTOR = Path("predictor.json")
@@ -58,8 +58,8 @@ def run() -> Table:
 
 def trust_table(options: Options) -> Table:
     """The panel of a check in the working directory, as a table."""
-    checked = check_trust_request(options.request)
-    plan = plan_trust_check(checked)
+    checked = options.request.check()
+    plan = make_plan(checked)
     if options.letters:
         plan = replace(plan, dataset=replace(plan.dataset, augmentation=LETTERS))
     seconds = _supernet(plan, options)

@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gnv2_nas.cli import app
-from gnv2_nas.cli.profile import _found
 from gnv2_nas.commands import format_command, join_command, quote
 from gnv2_nas.errors import InputError
 from gnv2_nas.report.wording import next_command
-from gnv2_nas.workflows.search_request import SearchRequest, check_request, check_study_name
+from gnv2_nas.workflows import profile
+from gnv2_nas.workflows.search_request import SearchRequest, check_study_name
 from tests.report.studies import candidate, found_architecture, study
 
 NAMES = (
@@ -68,14 +68,14 @@ def test_a_name_that_no_terminal_shows_is_refused_before_anything_is_made(
 ):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="takes printable characters only") as caught:
-        check_request(SearchRequest(study=name))
+        SearchRequest(study=name).check()
     assert str(caught.value).isprintable()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_named_twice_is_two_whatever_the_study_is_called(monkeypatch):
-    monkeypatch.setattr("gnv2_nas.workflows.references.find_network", lambda name, _: name)
-    found = _found(["a b:1", "demo:1", "a b:1", "a b:1", "a:1"], "")
+    monkeypatch.setattr(profile, "find_network", lambda name, _: name)
+    found = profile.find_networks(["a b:1", "demo:1", "a b:1", "a b:1", "a:1"], "")
     assert list(found) == ["a b:1", "demo:1", "a b:1 (2)", "a b:1 (3)", "a:1"]
     assert list(found.values()) == ["a b:1", "demo:1", "a b:1", "a b:1", "a:1"]
 

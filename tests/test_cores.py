@@ -11,9 +11,9 @@ import pytest
 
 from gnv2_nas import cores
 from gnv2_nas.cli.devices import list_devices
-from gnv2_nas.cli.measuring import say_shortage
 from gnv2_nas.devices import DeviceProfile
 from gnv2_nas.measurement import stability
+from gnv2_nas.workflows.devices import describe_shortage
 
 MACHINE = 16
 
@@ -114,10 +114,8 @@ def test_it_is_said_when_measuring_and_in_the_list(cgroups, monkeypatch, capsys)
     said = capsys.readouterr().err
     line = "device eight: 8 threads on 2 cores, the CPU quota of this container; "
     assert [each[: len(line)] for each in said.splitlines()] == [line]
-    say_shortage("eight", DeviceProfile("x", threads=8))
-    assert capsys.readouterr().err == said
-    say_shortage("two", DeviceProfile("x", threads=2))
-    assert capsys.readouterr().err == ""
+    assert describe_shortage("eight", DeviceProfile("x", threads=8)) == said.strip()
+    assert describe_shortage("two", DeviceProfile("x", threads=2)) == ""
 
 
 def test_torch_computes_with_no_more_threads_than_that(cgroups, monkeypatch):

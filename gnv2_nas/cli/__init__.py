@@ -1,10 +1,9 @@
-"""The command line: typer, no logic. Heavy rooms are imported by the command that needs them."""
+"""The command line: options in, tables and progress out. Commands import heavy rooms themselves."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Sequence
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from gnv2_nas.cli.console import print_line, say_error, take_over_messages
 from gnv2_nas.cli.devices import app as devices
 from gnv2_nas.cli.export import export
+from gnv2_nas.cli.process import read_start_time
 from gnv2_nas.cli.profile import profile
 from gnv2_nas.cli.quality import app as quality
 from gnv2_nas.cli.report import report
@@ -19,7 +19,6 @@ from gnv2_nas.cli.search import search
 from gnv2_nas.cli.spaces import spaces
 from gnv2_nas.cli.streams import output_error, replace_streams
 from gnv2_nas.cli.train import train
-from gnv2_nas.devices import huge_pages
 from gnv2_nas.errors import Gnv2NasError
 
 app = typer.Typer(
@@ -35,12 +34,10 @@ for command in (search, train, profile, report, export, spaces):
 app.add_typer(devices, name="devices")
 app.add_typer(quality, name="quality")
 
-# Typer keeps click's exceptions to itself; BadParameter's base is every wrong use of an option.
+# Typer does not export click's UsageError, the base of every wrong use of an option.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 INTERRUPTED = 130
-BEGAN = "GNV2_NAS_BEGAN"
-"""Environment variable: when this command began, of `time.monotonic`."""
 
 
 @app.callback(invoke_without_command=True)
@@ -68,19 +65,13 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Carry out the command of this process; its exit code."""
-    # The time limit of a search includes what it takes to start it anew.
-    began = float(os.environ.get(BEGAN) or time.monotonic())
+    """Run the command of this process and return its exit code."""
     # By default torch's threads spin while they wait: on a busy machine a Zen-score then took
-    # 13 s instead of 1 s. Read when torch is loaded, so it is set before anything is.
+    # 13 s instead of 1 s. torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if sys.argv[1:2] in (["profile"], ["search"]) or sys.argv[1:3] == ["devices", "fit"]:
-        os.environ[BEGAN] = str(began)
-        huge_pages.restart()
-    os.environ.pop(BEGAN, None)
     try:
-        code = app(standalone_mode=False, obj=began)
-        if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt
+        code = app(standalone_mode=False, obj=read_start_time())
+        if code == INTERRUPTED:  # typer returns this for a KeyboardInterrupt
             raise KeyboardInterrupt
     except Gnv2NasError as error:
         return _fail(str(error), error.exit_code)
@@ -91,7 +82,7 @@ def _run() -> int:
     except MemoryError:
         return _fail("out of memory; what was finished is kept", 1)
     except UnicodeError as error:
-        return _fail(f"a name is not UTF-8 text; rename what it names ({error})", 2)
+        return _fail(f"a name is not UTF-8 text; rename the file or study ({error})", 2)
     except UsageError as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if not message:  # no command: the help is shown already
@@ -101,14 +92,13 @@ def _run() -> int:
 
 
 def _not_text(arguments: Sequence[str]) -> str | None:
-    """What to say of an argument that no study, report or file of weights could keep; None where
-    all are text."""
+    """Return an error message if an argument is not text, which no file or database could keep."""
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             encoding = sys.getfilesystemencoding()
             return (
                 f"argument '{argument}' is not text in this locale's encoding, {encoding}; rename "
-                "what it names, or set a locale that fits, such as LC_ALL=C.UTF-8"
+                "the file or study, or set a matching locale, such as LC_ALL=C.UTF-8"
             )
     return None
 

@@ -1,4 +1,4 @@
-"""`gnv2-nas devices`: what latency can be measured on, and a model of one of them."""
+"""`gnv2-nas devices`"""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli import any_case
-from gnv2_nas.cli.console import print_json, print_table, readable
-from gnv2_nas.cli.measuring import say_shortage
-from gnv2_nas.cli.options import Json
+from gnv2_nas.cli.console import print_json, print_table, readable, say
+from gnv2_nas.cli.options import Json, normalize_device, normalize_space
 from gnv2_nas.devices.device import DeviceProfile
 from gnv2_nas.runtimes.base import RUNTIMES
 
@@ -35,10 +33,12 @@ def list_devices(json: Json = False) -> None:
     Example: [cyan]gnv2-nas devices list[/]
     """
     from gnv2_nas.devices.device import list_devices, read_profile
+    from gnv2_nas.workflows.devices import describe_shortage
 
     profiles = dict(readable(list_devices(), lambda name: (name, read_profile(name))))
     for name, profile in profiles.items():
-        say_shortage(name, profile)
+        if message := describe_shortage(name, profile):
+            say(message)
     if json:
         return print_json(profiles)
     rows = [
@@ -51,47 +51,48 @@ def list_devices(json: Json = False) -> None:
 
 @app.command()
 def fit(
+    context: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(help="Device profile: a name or a YAML file.", callback=any_case.device),
+        typer.Argument(help="Device profile: a name or a YAML file.", callback=normalize_device),
     ],
     networks: Annotated[
-        int | None, typer.Option(help="Networks to measure: 120, or 20 with --from.")
+        int | None, typer.Option(help="Networks to measure (default: 120, or 20 with --from).")
     ] = None,
     held_out: Annotated[
-        int | None, typer.Option(help="Those of them that give the error; a quarter without.")
+        int | None,
+        typer.Option(help="Networks held out to estimate the error (default: a quarter)."),
     ] = None,
     space: Annotated[
         str,
         typer.Option(
-            help="Search space they are drawn from: a name or a YAML file.",
-            callback=any_case.space,
+            help="Search space to draw the networks from: a name or a YAML file.",
+            callback=normalize_space,
         ),
     ] = "",
     correct: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Model of another device or thread count, to be corrected for this one."
+            "--from", help="Correct this model of another device instead of fitting a new one."
         ),
     ] = None,
     seconds_per_network: Annotated[
-        float, typer.Option(help="Longest time to measure one network for.")
+        float, typer.Option(help="Longest time to measure one network.")
     ] = 1.5,
-    seed: Annotated[int, typer.Option(help="Seed of the networks that are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the drawn networks.")] = 0,
     json: Json = False,
 ) -> None:
-    """Measure balanced networks of a space, and fit a model that predicts latency.
+    """Measure networks of a space, and fit a model that predicts latency.
 
-    Goes to profiles/NAME.latency.json with its error on networks it had not seen. Interrupted,
-    the same command goes on with the networks that are left.
+    Writes profiles/NAME.latency.json with the model's error on held-out networks. After an
+    interruption, run the same command again to measure the missing networks.
 
     Example: [cyan]gnv2-nas devices fit cpu[/],
     [cyan]gnv2-nas devices fit cpu-int8 --from profiles/cpu.latency.json[/]
     """
-    from gnv2_nas.cli.latency import fit_with_progress, print_fit
-    from gnv2_nas.workflows.latency import LatencyFitRequest
+    from gnv2_nas.workflows.latency import LatencyFitRequest, run_latency_fit
 
-    request = LatencyFitRequest(
+    checked = LatencyFitRequest(
         device=name,
         space=space,
         networks=networks,
@@ -99,10 +100,17 @@ def fit(
         seconds_per_network=seconds_per_network,
         seed=seed,
         correct=correct,
-    )
-    return print_fit(name, *fit_with_progress(request), json=json)
+    ).check()
+    from gnv2_nas.cli.process import restart_with_huge_pages
+    from gnv2_nas.cli.profile_tables import print_fit
+    from gnv2_nas.cli.progress import ProgressDisplay
+
+    restart_with_huge_pages(context.obj)
+    with ProgressDisplay() as display:
+        found = run_latency_fit(checked, display)
+    return print_json(found.to_json()) if json else print_fit(name, found)
 
 
 def _state(profile: DeviceProfile) -> str:
-    kind = RUNTIMES[profile.runtime]
-    return kind.installation() if kind.missing() else "installed"
+    runtime = RUNTIMES[profile.runtime]
+    return runtime.installation() if runtime.missing() else "installed"

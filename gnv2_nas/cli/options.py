@@ -1,26 +1,107 @@
-"""Options that several commands share."""
+"""Options that several commands share, and choices that may be typed in any case."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli import any_case
+from gnv2_nas.checkpoints.state_dicts import AVERAGE, RAW
 from gnv2_nas.search.study import defaults
 
+
+def any_case(
+    choices: Callable[[], Iterable[str]], *, before_colon: bool = False
+) -> Callable[[str], str]:
+    """Return an option callback that replaces a choice typed in another case by the choice itself.
+
+    Args:
+        choices: called when the option was given. Other texts stay as they are.
+        before_colon: whether the choice is the NAME in NAME:FILE.
+    """
+
+    def normalize(text: str) -> str:
+        name, colon, rest = text.partition(":") if before_colon else (text, "", "")
+        known = list(choices())
+        found = [each for each in known if each.casefold() == name.strip().casefold()]
+        return text if name in known or len(found) != 1 else f"{found[0]}{colon}{rest}"
+
+    return normalize
+
+
+def each_of(normalize: Callable[[str], str]) -> Callable[[list[str] | None], list[str] | None]:
+    """Return the callback for an option that may be given several times."""
+
+    def normalize_all(texts: list[str] | None) -> list[str] | None:
+        return None if texts is None else [normalize(text) for text in texts]
+
+    return normalize_all
+
+
+def lower(text: str) -> str:
+    """Option callback for choices that are all lower-case, alone or in a list."""
+    return text.lower()
+
+
+def _list_networks() -> Iterable[str]:
+    from gnv2_nas.arch import list_presets
+
+    return (*list_presets(), "supernet")
+
+
+def _list_files(kind: str) -> Callable[[], Iterable[str]]:
+    def list_names() -> Iterable[str]:
+        from gnv2_nas.files.writing import list_named
+
+        return list_named(kind)
+
+    return list_names
+
+
+def _list_estimators() -> Iterable[str]:
+    from gnv2_nas.quality.base import ESTIMATORS
+
+    return ESTIMATORS
+
+
+def _list_samplers() -> Iterable[str]:
+    from gnv2_nas.search.sampler.factory import SAMPLERS
+
+    return SAMPLERS
+
+
+def normalize_data(text: str) -> str:
+    """Option callback for `--data`: a folder, or "digits" in any case."""
+    return text if Path(text).exists() else any_case(lambda: ("digits",))(text)
+
+
+normalize_network = any_case(_list_networks)
+normalize_space = any_case(_list_files("search_spaces"))
+normalize_device = any_case(_list_files("profiles"))
+normalize_quality = any_case(_list_estimators, before_colon=True)
+normalize_sampler = any_case(_list_samplers)
+
 Storage = Annotated[
-    str, typer.Option(help="Database of studies: sqlite:///FILE or any URL Optuna takes.")
+    str, typer.Option(help="Database of the studies: sqlite:///FILE or any URL that Optuna takes.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DeviceName = Annotated[
     str,
     typer.Option(
         help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file.",
-        callback=any_case.device,
+        callback=normalize_device,
     ),
 ]
 ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
+WeightsFrom = Annotated[
+    str,
+    typer.Option(
+        help="Which weights of a checkpoint to use if it holds several: average (EMA), raw, or the "
+        "name of a state dict.",
+        callback=any_case(lambda: (AVERAGE, RAW)),
+    ),
+]
 
 REPORTS = Path(defaults.REPORTS)

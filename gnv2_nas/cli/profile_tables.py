@@ -1,93 +1,84 @@
-"""What `gnv2-nas profile` prints."""
+"""The tables of `gnv2-nas profile` and `gnv2-nas devices fit`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
 
-from gnv2_nas.arch import Architecture
-from gnv2_nas.cli.console import print_json, print_table, say
-from gnv2_nas.cli.networks import latency_cells
+from gnv2_nas.cli.console import print_table, say
+from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
-from gnv2_nas.measurement.comparison import Comparison, check_budget
-from gnv2_nas.measurement.layers import LayerTime
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.latency_model.model import PredictedLatency
+from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.comparison import check_budget
+from gnv2_nas.stats.intervals import Z95
+from gnv2_nas.workflows.latency import LatencyFit
+from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+
+UNLIKE = 2.0
+"""A prediction this many times less certain than a typical one belongs to an unfamiliar network."""
+MAX_FACTOR = 3.0
+"""A prediction whose 95 % interval reaches this factor is not shown."""
 
 
-def network_json(
-    name: str, arch: Architecture, measurement: Measurement, total: int, limit_ms: float | None
-) -> dict[str, Any]:
-    """One network for scripts."""
-    counts = count(arch)
-    row = {
-        "network": name,
-        "id": arch.id,
-        "params": counts.params,
-        "macs": counts.macs,
-        "fvcore_total": total,
-        "weight_bytes": counts.weight_bytes,
-        "peak_activation_bytes": counts.peak_activation_bytes,
-        "latency": measurement,
-    }
-    return row if limit_ms is None else row | {"budget": check_budget(measurement, limit_ms)}
+def print_profile(result: Sizes | Comparisons | LayerTables | Predictions) -> None:
+    """Print the tables of a profile."""
+    match result:
+        case Sizes():
+            _print_sizes(result)
+        case Comparisons():
+            _print_comparisons(result)
+        case LayerTables():
+            _print_layers(result)
+        case Predictions():
+            _print_predictions(result)
 
 
-def print_networks(
-    networks: Mapping[str, Architecture],
-    measurements: list[Measurement],
-    totals: list[int],
-    limit_ms: float | None,
-) -> None:
-    """Sizes and latencies, one line each."""
-    cells = []
+def latency_cells(latency: Measurement | None) -> tuple[str, str, str]:
+    """Return milliseconds, 95 % interval, and ratio to stock GhostNetV2 1.0."""
+    if latency is None:
+        return "–", "–", "–"
+    low, high = latency.ci95
+    mark = "" if latency.stable else " ?"
+    return f"{latency.ms:.2f}{mark}", f"{low:.2f}–{high:.2f}", f"{latency.ratio:.3f}"
+
+
+def _print_sizes(result: Sizes) -> None:
+    rows = []
     for (name, arch), measurement, total in zip(
-        networks.items(), measurements, totals, strict=True
+        result.networks.items(), result.measurements, result.fvcore_totals, strict=True
     ):
         counts = count(arch)
         figures = (counts.params, counts.macs, total, counts.peak_activation_bytes)
         row = [name, *(f"{figure / 1e6:.2f}" for figure in figures), *latency_cells(measurement)]
         row.append(f"{measurement.raw_ms:.2f}")
-        if limit_ms is not None:
-            row.append(check_budget(measurement, limit_ms))
-        cells.append(tuple(row))
+        if result.limit_ms is not None:
+            row.append(check_budget(measurement, result.limit_ms))
+        rows.append(row)
     columns = [
         "network", "Mparams", "MFLOPs", "fvcore total", "peak act. MB", "ms", "95 %", "÷ V2 1.0",
         "raw ms",
     ]  # fmt: skip
-    if limit_ms is not None:
-        columns.append(f"{limit_ms:g} ms")
-    print_table(tuple(columns), cells)
+    if result.limit_ms is not None:
+        columns.append(f"{result.limit_ms:g} ms")
+    print_table(columns, rows)
+    _explain_sizes(result)
 
 
-def print_comparisons(first: str, comparisons: Mapping[str, Comparison]) -> None:
-    """Every other network against the first."""
-    rows = [
-        (name, f"{c.ratio:.3f}", f"{c.ci95[0]:.3f}–{c.ci95[1]:.3f}", f"{c.margin:.1%}", c.verdict)
-        for name, c in comparisons.items()
-    ]
-    print_table((f"against {first}", "ratio", "95 %", "margin", "verdict"), rows)
-    say("margin: how far apart a network is from itself in other sessions here, 19 times of 20;")
-    say("CANNOT TELL: measure on a quieter machine, or take them for equal.")
-
-
-def explain(measurements: Mapping[str, Measurement]) -> None:
-    """What the figures of `print_networks` mean and how they were taken."""
-    first = next(iter(measurements.values()))
+def _explain_sizes(result: Sizes) -> None:
+    first = result.measurements[0]
     say(
         f"device {first.device}: {first.fingerprint.cpu}, {first.fingerprint.runtime}, "
         f"threads {first.threads}, {first.precision}, batch 1, {first.rounds} rounds in "
         f"{first.sessions} sessions, {first.clock} clock"
     )
-    worst = max(measurement.parity or 0.0 for measurement in measurements.values())
+    worst = max(measurement.parity or 0.0 for measurement in result.measurements)
     say(
         f"every file was checked against torch: logits differ by at most {worst:.1g} of the largest"
     )
-    say(
-        "ms: ratio times the calibrated time of stock GhostNetV2 1.0; raw ms: median wall time now."
-    )
-    say("MFLOPs: multiply-adds of convolutions and linear layers, the papers' convention;")
+    say("ms: ratio times the calibrated time of stock GhostNetV2 1.0; raw ms: median wall time.")
+    say("MFLOPs: multiply-adds of convolutions and linear layers, as in the papers;")
     say("fvcore total: fvcore's default, which adds batch norm, resize and adaptive pooling.")
-    for name, measurement in measurements.items():
+    for name, measurement in zip(result.networks, result.measurements, strict=True):
         tails = ", ".join(f"{tail} {ms:.2f} ms" for tail, ms in measurement.percentiles_ms.items())
         if tails:
             say(f"{name}: wall time {tails}")
@@ -95,18 +86,84 @@ def explain(measurements: Mapping[str, Measurement]) -> None:
             say(f"? {name}: {measurement.reason}")
 
 
-def print_layers(tables: Mapping[str, list[LayerTime]], *, json: bool) -> None:
-    """Time, multiply-adds and share of every layer."""
-    if json:
-        return print_json(tables)
-    for name, rows in tables.items():
-        cells = [
+def _print_comparisons(result: Comparisons) -> None:
+    rows = [
+        (name, f"{c.ratio:.3f}", f"{c.ci95[0]:.3f}–{c.ci95[1]:.3f}", f"{c.margin:.1%}", c.verdict)
+        for name, c in result.comparisons.items()
+    ]
+    print_table((f"against {result.first}", "ratio", "95 %", "margin", "verdict"), rows)
+    say("margin: difference between two sessions of one network that is exceeded 1 time in 20;")
+    say("CANNOT TELL: inconclusive; use a quieter machine or treat the two as equally fast.")
+
+
+def _print_layers(result: LayerTables) -> None:
+    for name, layers in result.tables.items():
+        rows = [
             (
                 layer.name, layer.kind, "x".join(map(str, layer.shape)), f"{layer.ms:.3f}",
                 f"{layer.macs / 1e6:.2f}", f"{layer.share:.1%}",
             )
-            for layer in rows
+            for layer in layers
         ]  # fmt: skip
-        columns = ("layer", "kind", "output", "ms", "MFLOPs", "share")
-        print_table(columns, cells, title=name, left=3)
-    return say("(layout): copies the runtime adds to rearrange feature maps")
+        print_table(("layer", "kind", "output", "ms", "MFLOPs", "share"), rows, title=name, left=3)
+    say("(layout): copies that the runtime adds to rearrange feature maps")
+
+
+def print_fit(device: str, fit: LatencyFit) -> None:
+    """Print the errors of a fitted latency model.
+
+    Args:
+        device: the device as the user named it.
+        fit: the model.
+    """
+    model, fitted_on = fit.model, fit.fitted_on
+    rows = [
+        (each.name, f"{each.error:.1%}", "–" if each.tau is None else f"{each.tau:.2f}")
+        for each in model.errors
+    ]
+    rows.append(("noise floor", f"{model.noise_floor:.1%}", "–"))
+    print_table(("predicted by", "mean error", "Kendall τ"), rows)
+    source = fitted_on.corrected_from
+    kind = f"the model of {source!r} corrected with" if source else "fitted to"
+    say(f"{kind} {model.networks} networks of space {fitted_on.space}, device {fitted_on.device}")
+    say(f"errors: of {model.held_out} networks, each predicted by a model that had not seen it;")
+    say("noise floor: the error a perfect model would show because of measurement noise.")
+    following = format_command("profile --predict", options=[("--device", device)])
+    say(f"kept in {fit.path}; next: {following}")
+
+
+def _print_predictions(result: Predictions) -> None:
+    model, fitted_on = result.model, result.fitted_on
+    typical = model.error.error * math.sqrt(math.pi / 2)  # standard deviation of normal errors
+    rows = []
+    for (name, arch), predicted in zip(result.networks.items(), result.predictions, strict=True):
+        counts = count(arch)
+        sizes = (f"{counts.params / 1e6:.2f}", f"{counts.macs / 1e6:.2f}")
+        rows.append((name, *sizes, *_prediction_cells(predicted, typical)))
+        if predicted.std > UNLIKE * typical:
+            say(f"? {name}: unlike the networks that the model was fitted to; measure it")
+    columns = ("network", "Mparams", "MFLOPs", "predicted ms", "95 %", "÷ V2 1.0")
+    print_table(columns, rows)
+    others = ", ".join(f"{each.name} {each.error:.1%}" for each in model.errors[1:])
+    say(
+        f"predicted, not measured: on {model.held_out} networks it had not seen, the model of "
+        f"device {fitted_on.device} has a mean error of {model.error.error:.1%} ({others}, noise "
+        f"floor {model.noise_floor:.1%})"
+    )
+    say(
+        f"fitted to {model.networks} networks of space {fitted_on.space} on "
+        f"{fitted_on.fingerprint.cpu}, {fitted_on.fingerprint.runtime}"
+    )
+    say("95 %: contains the measured latency 19 times in 20; leave --predict out to measure it.")
+    for difference in result.differences:
+        say(f"warning: the model was fitted on another machine; {difference}")
+
+
+def _prediction_cells(predicted: PredictedLatency, typical: float) -> tuple[str, str, str]:
+    """Return milliseconds, 95 % interval and ratio."""
+    half = Z95 * predicted.std
+    if half > math.log(MAX_FACTOR):
+        return "cannot tell", "–", "–"
+    mark = " ?" if predicted.std > UNLIKE * typical else ""
+    low, high = (predicted.ms * math.exp(side * half) for side in (-1, 1))
+    return f"{predicted.ms:.2f}{mark}", f"{low:.2f}–{high:.2f}", f"{predicted.ratio:.3f}"

@@ -1,31 +1,34 @@
-"""Progress: one live line on a terminal, a plain line now and then in a log."""
+"""The events of a workflow on a terminal: one live bar, or in a log a plain line now and then."""
 
 from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from gnv2_nas.cli.console import say
-from gnv2_nas.cli.live import LiveLine, is_live
-from gnv2_nas.units import format_duration
+from rich.progress import BarColumn, Progress, TextColumn
 
-if TYPE_CHECKING:
-    from gnv2_nas.search.status import Status
+from gnv2_nas.cli.console import plain, say, stderr
+from gnv2_nas.workflows import events
+from gnv2_nas.workflows.events import Event, LogPace, Message, TaskProgress
 
-LOG_EVERY_SECONDS = 10.0
+LIVE_SECONDS = 0.1
+"""Seconds between two updates of the bar."""
 
 
-class SearchProgress:
-    """Shows the status of a search."""
+class ProgressDisplay:
+    """Shows events; the end of its block removes the bar.
+
+    The bar moves only when an event arrives: a thread that refreshes it would slow a training down
+    and disturb a measurement.
+    """
 
     def __init__(self) -> None:
-        self._live = LiveLine("starting") if is_live() else None
-        self._logged = float("-inf")
+        self._log = None if stderr().is_terminal else LogPace()
+        self._bar: Progress | None = None
+        self._drawn = float("-inf")
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
         return self
 
     def __exit__(
@@ -34,29 +37,37 @@ class SearchProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._remove_bar()
 
-    def show(self, status: Status) -> None:
-        line = status_line(status)
-        if self._live is not None:
-            self._live.show(line)
-        elif time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
-            self._logged = time.monotonic()
-            say(line)
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, Message):
+            say(event.text)
+        elif self._log is None:
+            self._draw(event)
+        elif self._log.is_due(event):
+            say(event.line())
 
+    def _draw(self, event: events.Progress) -> None:
+        if isinstance(event, TaskProgress) and event.share >= 1:
+            return self._remove_bar()
+        now = time.monotonic()
+        if self._bar is None:
+            text = TextColumn("{task.description}", markup=False)
+            self._bar = Progress(
+                BarColumn(), text, console=stderr(), transient=True, auto_refresh=False
+            )
+            self._bar.add_task("")
+            self._bar.start()
+        elif now - self._drawn < LIVE_SECONDS:
+            return None
+        self._drawn = now
+        (task,) = self._bar.task_ids
+        line = plain(event.line()).plain
+        self._bar.update(task, completed=event.share, total=1.0, description=line, refresh=True)
+        return None
 
-def status_line(status: Status) -> str:
-    """ "40/120 trials · 98% feasible · front 9 · best 111.3 at 9.71 ms · 2 min 5 s left"."""
-    parts = [f"{status.evaluated}/{status.wanted} trials"]
-    if status.evaluated:
-        parts.append(f"{status.feasible / status.evaluated:.0%} feasible")
-    if status.rejected:
-        parts.append(f"{status.rejected} of {status.proposed} rejected by arithmetic")
-    parts.append(f"front {status.front}")
-    if status.best is not None and status.best.quality is not None:
-        at = f" at {status.best.latency.ms:.2f} ms" if status.best.latency else ""
-        parts.append(f"best {status.best.quality:.2f}{at}")
-    if status.seconds_left is not None:
-        parts.append(f"{format_duration(status.seconds_left)} left")
-    return " · ".join([*parts, status.doing])
+    def _remove_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,30 +1,42 @@
-"""`gnv2-nas quality`: what a search can maximise, how far to believe it, and a predictor of it."""
+"""`gnv2-nas quality`"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli import any_case
-from gnv2_nas.cli.options import Json
+from gnv2_nas.cli.console import print_json, print_table, say
+from gnv2_nas.cli.options import (
+    Json,
+    each_of,
+    normalize_data,
+    normalize_quality,
+    normalize_space,
+)
+
+if TYPE_CHECKING:
+    from gnv2_nas.quality.base import EstimatorInfo
 
 Data = Annotated[
     str,
-    typer.Option(help="Images: a folder of class folders, or digits.", callback=any_case.data),
+    typer.Option(
+        help="Your images: a folder with one folder for each class, or digits.",
+        callback=normalize_data,
+    ),
 ]
 Space = Annotated[
-    str, typer.Option(help="Search space: a name or a YAML file.", callback=any_case.space)
+    str, typer.Option(help="Search space: a name or a YAML file.", callback=normalize_space)
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the networks that are drawn.")]
+Seed = Annotated[int, typer.Option(help="Seed of the drawn networks.")]
 
 app = typer.Typer(rich_markup_mode="rich")
 
 
 @app.callback(invoke_without_command=True)
 def quality(context: typer.Context, json: Json = False) -> None:
-    """List quality scores, check how far to believe them, fit a predictor.
+    """List the quality scores, check how far to trust them, or fit a predictor.
 
     Example: [cyan]gnv2-nas quality[/],
     [cyan]gnv2-nas quality check --data digits --space tiny[/]
@@ -35,13 +47,22 @@ def quality(context: typer.Context, json: Json = False) -> None:
 
 @app.command(name="list")
 def list_estimators(json: Json = False) -> None:
-    """List what a search can maximise: cost, noise, what it needs.
+    """List what a search can maximise, with cost, noise and requirements.
 
     Example: [cyan]gnv2-nas quality list[/]
     """
-    from gnv2_nas.cli.quality_tables import print_estimators
+    from gnv2_nas.quality.base import ESTIMATORS
 
-    print_estimators(json=json)
+    if json:
+        return print_json(dict(ESTIMATORS))
+    rows = [
+        (_spec(info), info.note, "yes" if info.is_accuracy else "no", _needs(info), _noise(info),
+         info.cost)
+        for info in ESTIMATORS.values()
+    ]  # fmt: skip
+    columns = ("--quality", "what it is", "accuracy", "needs", "noise", "a network costs")
+    print_table(columns, rows, left=6)
+    return say("how far to trust them: gnv2-nas quality check --data DIR --space NAME")
 
 
 @app.command()
@@ -49,38 +70,44 @@ def check(
     data: Data,
     space: Space,
     budget: Annotated[
-        str, typer.Option(help="Middle of the budget band, for instance 4MFLOPs; else the median.")
+        str,
+        typer.Option(
+            help="Middle of the budget band, such as 4MFLOPs (default: the median of the space)."
+        ),
     ] = "",
-    networks: Annotated[int, typer.Option(help="Networks to train, half of them in band.")] = 12,
+    networks: Annotated[
+        int, typer.Option(help="Networks to train, half of them inside the band.")
+    ] = 12,
     seeds: Annotated[int, typer.Option(help="Trainings of each network.")] = 2,
     epochs: Annotated[
-        float | None, typer.Option(help="Length of a training; else half of the usual one.")
+        float | None,
+        typer.Option(help="Epochs of each training (default: half as many as usual)."),
     ] = None,
     supernet: Annotated[
-        Path | None, typer.Option(help="Check the accuracy with this supernet's weights, too.")
+        Path | None, typer.Option(help="Also check the accuracies of this supernet.")
     ] = None,
     quality: Annotated[
         list[str] | None,
         typer.Option(
-            help="Check this, too: train or predictor:FILE. May be given several times.",
-            callback=any_case.each_of(any_case.quality),
+            help="Also check this: train or predictor:FILE. May be given several times.",
+            callback=each_of(normalize_quality),
         ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Train a handful of networks, and see which score would have ordered them.
+    """Train a sample of networks, and show which score ranks them correctly.
 
-    The answer is kept as search_spaces/SPACE.trust.json, and reports show it. Interrupted, the
-    same command goes on with the trainings that are left.
+    Writes search_spaces/SPACE.trust.json, which reports show. After an interruption, run the same
+    command again to run the missing trainings.
 
     Example: [cyan]gnv2-nas quality check --data digits --space tiny[/],
     [cyan]gnv2-nas quality check --data images --space mobile --budget 300MFLOPs[/]
     """
-    from gnv2_nas.workflows.trust import TrustRequest, check_trust_request
+    from gnv2_nas.workflows.trust import TrustRequest, run_trust
 
     files = () if supernet is None else (f"supernet:{supernet}",)
-    asked = TrustRequest(
+    checked = TrustRequest(
         data=data,
         space=space,
         budget=budget,
@@ -89,14 +116,18 @@ def check(
         epochs=epochs,
         estimators=(*files, *(quality or ())),
         seed=seed,
-    )
-    checked = check_trust_request(asked)
+    ).check()
 
-    from gnv2_nas.cli.checking import check_with_progress
-    from gnv2_nas.cli.quality_tables import print_panel
+    from gnv2_nas.cli.progress import ProgressDisplay
+    from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 
-    panel = check_with_progress(checked)
-    return print_panel(panel, json=json)
+    with ProgressDisplay() as display:
+        panel = run_trust(checked, display)
+    if json:
+        return print_json(panel)
+    print_table(TRUST_COLUMNS, trust_rows(panel), left=1)
+    say(trust_caption(panel))
+    return say(panel.data_free_sentence())
 
 
 @app.command()
@@ -106,25 +137,53 @@ def fit(
     quality: Annotated[
         str,
         typer.Option(
-            help="The accuracy to predict: supernet:FILE or train.", callback=any_case.quality
+            help="The accuracy to predict: supernet:FILE or train.", callback=normalize_quality
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Where the predictor goes.")] = Path(
-        "predictor.json"
-    ),
+    output: Annotated[Path, typer.Option(help="File to write.")] = Path("predictor.json"),
     networks: Annotated[int, typer.Option(help="Networks to evaluate and learn from.")] = 150,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Fit a predictor of accuracy that scores thousands of networks a second.
 
-    Interrupted, the same command goes on with the networks that are left.
+    After an interruption, run the same command again to evaluate the missing networks.
 
     Example:
     [cyan]gnv2-nas quality fit --data digits --space tiny --quality supernet:supernet.safetensors[/]
     """
-    from gnv2_nas.cli.checking import fit_with_progress
-    from gnv2_nas.cli.quality_tables import print_predictor
+    from gnv2_nas.commands import quote
+    from gnv2_nas.workflows.predictor import PredictorFitRequest, run_predictor_fit
 
-    predictor = fit_with_progress(data, space, quality, output, networks, seed)
-    return print_predictor(predictor, output, json=json)
+    checked = PredictorFitRequest(data, space, quality, output, networks, seed).check()
+    from gnv2_nas.cli.progress import ProgressDisplay
+
+    with ProgressDisplay() as display:
+        found = run_predictor_fit(checked, display)
+    if json:
+        answer = {"predictor": str(output), "networks": found.networks, "errors": found.errors}
+        return print_json(answer)
+    rows = [
+        (each.name, f"{each.mae:.2f}", f"{each.rmse:.2f}", str(each.agreement or "–"))
+        for each in found.errors
+    ]
+    print_table(("held-out error", "mean, %", "root mean square, %", "τ [95%]"), rows)
+    say(f"cross-validated over {found.networks} networks of space {found.space}")
+    return say(f"predictor: {output}; use it with --quality {quote(f'predictor:{output}')}")
+
+
+def _spec(info: EstimatorInfo) -> str:
+    if info.needs_file:
+        return f"{info.name}:FILE"
+    return f"{info.name}[:FILE]" if info.file else info.name
+
+
+def _needs(info: EstimatorInfo) -> str:
+    needs = ["images"] * info.needs_data + ["a file"] * info.needs_file
+    return ", ".join(needs) or "nothing"
+
+
+def _noise(info: EstimatorInfo) -> str:
+    if info.noise:
+        return f"{info.noise:g}{info.unit}"
+    return "shown by search" if info.needs_file else "none"

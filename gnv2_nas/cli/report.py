@@ -17,22 +17,13 @@ def report(
     reports: ReportFolder = REPORTS,
     json: Json = False,
 ) -> None:
-    """Make the report of a study again: one HTML page, with CSV and JSON beside it.
+    """Write the report of a study again: an HTML page, and the same as CSV and JSON.
 
     Example: [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
     """
-    from gnv2_nas.files.writing import check_writable
-    from gnv2_nas.search.storage.sqlite import require_study
+    from gnv2_nas.workflows.report import ReportRequest, run_report
 
-    require_study(storage, study)
-    check_writable(reports)
-    from gnv2_nas.report.files import check_report_files
-    from gnv2_nas.report.study_page.write import write_report
-
-    check_report_files(study, reports)
-    from gnv2_nas.search.storage.opening import open_study
-
-    files = write_report(open_study(storage, study).record(), reports)
+    files = run_report(ReportRequest(study, storage, reports).check())
     if json:
         return print_json({"html": str(files.html), "csv": str(files.csv), "json": str(files.json)})
     return say(f"report: {files.html}")

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnv2_nas.cli import any_case
-from gnv2_nas.cli.console import print_json, say
-from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, Storage
+from gnv2_nas.cli.console import print_json, print_table, say
+from gnv2_nas.cli.options import (
+    REPORTS,
+    DeviceName,
+    Json,
+    ReportFolder,
+    Storage,
+    lower,
+    normalize_data,
+    normalize_quality,
+    normalize_sampler,
+    normalize_space,
+)
 from gnv2_nas.commands import PROGRAM, join_command
 from gnv2_nas.search.study import defaults
 
 if TYPE_CHECKING:
-    from gnv2_nas.cli.progress import SearchProgress
-    from gnv2_nas.workflows.search import SearchSession
-    from gnv2_nas.workflows.search_request import CheckedRequest
+    from gnv2_nas.search.study.records import StudyRecord, Trial
 
 
 def search(
     context: typer.Context,
     budget: Annotated[
         list[str] | None,
-        typer.Option(help="Limit: 300MFLOPs, 12ms, 6Mparams or 20MB. May be given several times."),
+        typer.Option(
+            help="Limit, such as 300MFLOPs, 12ms, 6Mparams or 20MB. May be given several times."
+        ),
     ] = None,
     space: Annotated[
         str,
-        typer.Option(help="Search space: a name or a YAML file.", callback=any_case.space),
+        typer.Option(help="Search space: a name or a YAML file.", callback=normalize_space),
     ] = defaults.SPACE,
     device: DeviceName = defaults.DEVICE,
     quality: Annotated[
@@ -36,50 +46,56 @@ def search(
         typer.Option(
             help="What to maximise: an accuracy (supernet:FILE, train, predictor:FILE) or a score "
             "without data (zen, naswot, synflow, az-nas, params, macs).",
-            show_default=f"{defaults.QUALITY}, or what gnv2-nas quality check found to be better",
-            callback=any_case.quality,
+            show_default=f"{defaults.QUALITY}, or a score that gnv2-nas quality check found better",
+            callback=normalize_quality,
         ),
     ] = "",
     data: Annotated[
         str,
         typer.Option(
-            help="Your images: a folder of class folders, or digits. Gives the classes.",
-            callback=any_case.data,
+            help="Your images: a folder with one folder for each class, or digits. They decide "
+            "the number of classes.",
+            callback=normalize_data,
         ),
     ] = "",
     objectives: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: quality, latency, macs, params, memory.",
-            callback=any_case.lower,
+            help="Comma-separated: quality, latency, macs, params, memory.", callback=lower
         ),
     ] = defaults.OBJECTIVES,
     sampler: Annotated[
         str,
-        typer.Option(help="predictor, nsga2, tpe, gp or random.", callback=any_case.sampler),
+        typer.Option(help="predictor, nsga2, tpe, gp or random.", callback=normalize_sampler),
     ] = defaults.SAMPLER,
     trials: Annotated[
-        int, typer.Option(help="Networks the study shall have in the end, stock not counted.")
+        int, typer.Option(help="Networks in the finished study, not counting stock networks.")
     ] = defaults.TRIALS,
     timeout: Annotated[
         str,
         typer.Option(
-            help="Time for this run, from its start to its report: 90s, 10m, 1.5h. Up to a fifth "
-            "of it, a minute at most, is kept for measuring the front in the end."
+            help="Time limit for this run, report included: 90s, 10m, 1.5h. Up to a fifth of it, "
+            "at most a minute, is reserved for measuring the front at the end."
         ),
     ] = defaults.TIMEOUT,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = defaults.SEED,
     workers: Annotated[
-        int, typer.Option(help="Processes that score networks; only one measures at a time.")
+        int,
+        typer.Option(help="Processes that score networks. Only one process measures at a time."),
     ] = defaults.WORKERS,
     stop_when_flat: Annotated[
-        bool, typer.Option("--stop-when-flat", help="End when the front has stopped growing.")
+        bool,
+        typer.Option("--stop-when-flat", help="End the search when the front has stopped growing."),
     ] = False,
     changes: Annotated[
         int,
-        typer.Option(help="Single changes to the recommended network to try in the end; 0: none."),
+        typer.Option(
+            help="Number of single changes to the recommended network to evaluate at the end."
+        ),
     ] = defaults.CHANGES,
-    study: Annotated[str, typer.Option(help="Name; the same name goes on where it stopped.")] = "",
+    study: Annotated[
+        str, typer.Option(help="Name of the study. An existing study is continued.")
+    ] = "",
     storage: Storage = defaults.STORAGE,
     reports: ReportFolder = REPORTS,
     json: Json = False,
@@ -90,11 +106,10 @@ def search(
     [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/],
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
-    from gnv2_nas.report.files import check_report_files
     from gnv2_nas.units import parse_duration
-    from gnv2_nas.workflows.search_request import SearchRequest, check_request
+    from gnv2_nas.workflows.search_request import SearchRequest
 
-    asked = SearchRequest(
+    checked = SearchRequest(
         budgets=tuple(budget or ()),
         space=space,
         device=device,
@@ -112,92 +127,67 @@ def search(
         storage=storage,
         reports=reports,
         command=join_command([PROGRAM, *sys.argv[1:]]),
-    )
-    checked = check_request(asked)
-    check_report_files(checked.study, reports)
-    if checked.settings.quality not in (quality, defaults.QUALITY):
-        say(
-            f"score: {checked.settings.quality}, best of the data-free ones on this space by "
-            "trained networks: gnv2-nas quality check"
-        )
-    _run(checked, began=context.obj, json=json)
+    ).check()
+    from gnv2_nas.cli.process import restart_with_huge_pages
+    from gnv2_nas.cli.progress import ProgressDisplay
 
+    restart_with_huge_pages(context.obj)
+    from gnv2_nas.report.wording import next_command
+    from gnv2_nas.search.analysis.recommendation import recommend
+    from gnv2_nas.workflows.search import run_search
 
-def _run(checked: CheckedRequest, *, began: float | None, json: bool) -> None:
-    from gnv2_nas.cli.measuring import calibrate
-    from gnv2_nas.cli.networks import size_line
-    from gnv2_nas.cli.progress import SearchProgress
-
-    space = checked.space
-    say(f"study {checked.study} · space {space.name}, {space.size:.1e} genotypes")
-    session = _opened(checked, began)
-    if session.dataset is not None:
-        for line in (*session.dataset.report.lines(), *_told(session)):
-            say(line)
-    if checked.settings.measures:
-        calibrate(session.evaluator.device, session.deadline.at)
-    if session.resumed:
-        say(f"going on with {len(session.store.trials())} finished trials")
-    for corner in session.corners():
-        measured = "" if corner.latency is None else f", {corner.latency.ms:.2f} ms"
-        say(f"{corner.name:>8}: {size_line(corner.architecture)}{measured}")
-    with closing(session), SearchProgress() as progress:
-        try:
-            ended, interrupted = _searched(session, progress), False
-        except KeyboardInterrupt:
-            ended, interrupted = "interrupted; the same command goes on from here", True
-    _conclude(checked, session, ended, json=json)
-    if interrupted:
+    with ProgressDisplay() as display:
+        result = run_search(checked, display, began=context.obj)
+    found = recommend(result.record)
+    page = "" if result.report is None else str(result.report.html)
+    if json:
+        answer = {"study": result.record.name, "ended": result.ended, "report": page}
+        print_json(answer | {"front": found.front})
+    else:
+        say(f"ended: {result.ended}")
+        print_front(result.record, found.front)
+        say(f"report: {page}")
+        if found.recommended is not None:
+            say(f"next: {next_command(result.record, found.recommended)}")
+    if result.interrupted:
         raise KeyboardInterrupt
 
 
-def _searched(session: SearchSession, progress: SearchProgress) -> str:
-    """Search, then measure the front side by side and ask what its best compromise is made of."""
-    from gnv2_nas.search.confirmation import finish
-
-    loop = session.loop(progress.show)
-    ended = loop.run()
-    changes = session.checked.request.changes
-    for sentence in finish(loop, changes):
-        say(sentence)
-    for failure in loop.failed:
-        say(f"not scored: {failure.reason}")
-    return ended
-
-
-def _opened(checked: CheckedRequest, began: float | None) -> SearchSession:
-    from gnv2_nas.cli.measuring import with_progress
-    from gnv2_nas.workflows.search import SearchSession
-
-    if not checked.settings.data:
-        return SearchSession(checked, waiting=say, began=began)
-    what = f"reading the images of {checked.settings.data}"
-    return with_progress(what, lambda progress: SearchSession(checked, progress, say, began))
-
-
-def _told(session: SearchSession) -> list[str]:
-    """What the estimator says of itself."""
-    info = session.evaluator.estimator.info
-    noise = f"; differences up to {info.noise:.2g}{info.unit} are luck" if info.noise else ""
-    return [f"{info.in_text}: {info.note}; a network costs {info.cost}{noise}"]
-
-
-def _conclude(checked: CheckedRequest, session: SearchSession, ended: str, *, json: bool) -> None:
-    from gnv2_nas.cli.front import print_front
-    from gnv2_nas.report.study_page.write import write_report
-    from gnv2_nas.report.wording import next_command
-    from gnv2_nas.search.analysis.recommendation import recommend
-
-    record = session.store.record()
-    files = write_report(record, checked.request.reports)
-    found = recommend(record)
-    if json:
-        return print_json(
-            {"study": record.name, "ended": ended, "report": str(files.html), "front": found.front}
-        )
-    say(f"ended: {ended}")
-    print_front(record, found.front)
-    say(f"report: {files.html}")
-    if found.recommended:
-        say(f"next: {next_command(record, found.recommended)}")
+def print_front(record: StudyRecord, members: Sequence[Trial]) -> None:
+    """Print the table of the front; if it is empty, the network nearest to the budgets."""
+    if not members:
+        return say(_describe_nearest(record))
+    info = record.quality_info
+    score = f"{info.name}, {info.unit}" if info.unit else info.name
+    columns = ("network", "stock", score, "ms", "95 %", "÷ V2 1.0", "MFLOPs", "Mparams")
+    rows = [_row(record.name, member) for member in members]
+    print_table(columns, rows, title="front", left=2)
+    if any(member.latency and not member.latency.stable for member in members):
+        say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
     return None
+
+
+def _row(study: str, member: Trial) -> tuple[str, ...]:
+    from gnv2_nas.cli.profile_tables import latency_cells
+
+    return (
+        f"{study}:{member.number}",
+        member.baseline,
+        "–" if member.quality is None else f"{member.quality:.2f}",
+        *latency_cells(member.latency),
+        f"{member.counts.macs / 1e6:.1f}",
+        f"{member.counts.params / 1e6:.2f}",
+    )
+
+
+def _describe_nearest(record: StudyRecord) -> str:
+    from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
+
+    if not record.trials:
+        return "no network was evaluated yet"
+    nearest = find_nearest_to_budgets(record.trials)
+    broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.broken_budgets.items())
+    return (
+        f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "
+        f"breaks {broken or 'none, but has no value for an objective'}"
+    )

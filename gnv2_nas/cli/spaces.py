@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli import any_case
 from gnv2_nas.cli.console import print_json, print_line, print_table, readable
-from gnv2_nas.cli.options import Json
+from gnv2_nas.cli.options import Json, normalize_space
 
 
 def spaces(
     name: Annotated[
-        str, typer.Argument(help="Show the axes of this space.", callback=any_case.space)
+        str, typer.Argument(help="Show the axes of this space.", callback=normalize_space)
     ] = "",
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of space files, for editors.")
@@ -51,9 +50,9 @@ def _list(json: bool) -> None:
 
 
 def _show(name: str, json: bool) -> None:
-    from gnv2_nas.cli.networks import size_line
     from gnv2_nas.search.study.budgets import corner_networks
     from gnv2_nas.space import load_space
+    from gnv2_nas.workflows.references import describe_size
 
     space = load_space(name)
     genes = {gene.name: list(gene.choices) for gene in space.genes}
@@ -65,6 +64,6 @@ def _show(name: str, json: bool) -> None:
     print_line(f"{space.name}: {space.description}")
     print_line(f"base {space.base}, {len(genes)} genes, {space.size:.1e} genotypes")
     for corner, arch in corner_networks(space).items():
-        print_line(f"{corner:>8}: {size_line(arch)}")
+        print_line(f"{corner:>8}: {describe_size(arch)}")
     rows = [(gene, ", ".join(map(str, choices))) for gene, choices in genes.items()]
     return print_table(("gene", "choices, small to large"), rows, left=2)

@@ -8,9 +8,16 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
-from gnv2_nas.cli import any_case
-from gnv2_nas.cli.options import Json, Storage
-from gnv2_nas.cli.weights import WeightsFrom
+from gnv2_nas.cli.console import print_json, say
+from gnv2_nas.cli.options import (
+    Json,
+    Storage,
+    WeightsFrom,
+    lower,
+    normalize_data,
+    normalize_network,
+    normalize_space,
+)
 from gnv2_nas.search.study import defaults
 
 
@@ -18,59 +25,63 @@ def train(
     network: Annotated[
         str,
         typer.Argument(
-            help="A preset, an architecture JSON file, STUDY:TRIAL, a .safetensors file to go on "
-            "from; or the word supernet, with --space.",
-            callback=any_case.network,
+            help="A preset, an architecture JSON file, STUDY:TRIAL, a .safetensors file to "
+            "continue from, or the word supernet (with --space).",
+            callback=normalize_network,
         ),
     ],
     data: Annotated[
         str,
         typer.Option(
-            help="Your images: a folder of class folders, or digits (built in).",
-            callback=any_case.data,
+            help="Your images: a folder with one folder for each class, or digits (built in).",
+            callback=normalize_data,
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="File to write, .safetensors; by default named after the network."),
+        typer.Option(help="Weight file to write, .safetensors (default: named after the network)."),
     ] = None,
     space: Annotated[
         str,
-        typer.Option(help="For supernet: the space it shall contain.", callback=any_case.space),
+        typer.Option(help="Search space to cover (only with supernet).", callback=normalize_space),
     ] = "",
     from_supernet: Annotated[
-        Path | None, typer.Option(help="Begin with the weights of this supernet.")
+        Path | None, typer.Option(help="Start from the weights of this supernet.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Begin with this checkpoint (.safetensors or .pth).")
+        Path | None, typer.Option(help="Start from this checkpoint (.safetensors or .pth).")
     ] = None,
     weights_from: WeightsFrom = AVERAGE,
     epochs: Annotated[
-        float | None, typer.Option(help="How often every image is seen; by default by their number")
+        float | None, typer.Option(help="Number of epochs (default: scaled to the data set).")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images of one update.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="At its highest.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per update.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     resolution: Annotated[
-        int | None, typer.Option(help="Height and width of the image, where not the network's own.")
+        int | None,
+        typer.Option(help="Height and width of the images (default: the network's own)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = defaults.SEED,
+    seed: Annotated[
+        int, typer.Option(help="Seed of initial weights, order of images and augmentation.")
+    ] = defaults.SEED,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=any_case.lower)
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=lower)
     ] = "auto",
     storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:
-    """Train a network, or a supernet of a space, on your images; killed, the same command goes on.
+    """Train a network, or the supernet of a space, on your images.
 
-    The classifier gets as many outputs as there are classes.
+    The classifier gets one output for each class. After an interruption, run the same command
+    again to continue.
 
     Example: [cyan]gnv2-nas train ghostnetv2-1.0 --data images --resolution 96[/],
     [cyan]gnv2-nas train supernet --data digits --space tiny[/],
     [cyan]gnv2-nas train STUDY:12 --data images --from-supernet supernet.safetensors[/]
     """
-    from gnv2_nas.cli.training_request import TrainRequest, check_request
+    from gnv2_nas.workflows.training_request import TrainRequest
 
-    asked = TrainRequest(
+    checked = TrainRequest(
         network=network,
         data=data,
         output=output,
@@ -85,8 +96,17 @@ def train(
         seed=seed,
         device=device,
         storage=storage,
-    )
-    checked = check_request(asked)
-    from gnv2_nas.cli.training import run
+    ).check()
+    from gnv2_nas.cli.progress import ProgressDisplay
+    from gnv2_nas.workflows.training import is_leader, run_training
 
-    run(checked, json=json)
+    with ProgressDisplay() as display:
+        summary = run_training(checked, display)
+    if not is_leader():
+        return None
+    if json:
+        return print_json(summary.to_json())
+    say(summary.headline())
+    say(f"written: {summary.output} ({summary.output.stat().st_size / 1e6:.1f} MB)")
+    say(f"written: {summary.page}, its curve")
+    return say(f"next: {summary.next_command()}")

@@ -203,19 +203,9 @@ def get_runtime(
         InputError: it does not run at that precision or on that processor, or its extra is not
             installed.
     """
-    if name not in RUNTIMES:
-        raise UnknownNameError("runtime", name, RUNTIMES)
-    info = RUNTIMES[name]
-    _check(name, info, precision, processor)
     given = not isinstance(calibration_images, str) or bool(calibration_images)
-    if given and precision != "int8":
-        raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
+    info = check_runtime(name, precision, processor, calibrated=given)
     module, class_name = info.import_path.split(":")
-    if missing := info.missing():
-        raise InputError(
-            f"runtime {name!r} needs the package {missing!r}, which is not installed: "
-            f"{info.installation()}"
-        )
     runtime_class = getattr(importlib.import_module(f"gnv2_nas.runtimes.{module}"), class_name)
     options = dict(info.options)
     if given:
@@ -224,7 +214,27 @@ def get_runtime(
     return runtime
 
 
-def _check(name: str, info: RuntimeInfo, precision: Precision, processor: Processor) -> None:
+def check_runtime(
+    name: str,
+    precision: Precision = "fp32",
+    processor: Processor = "cpu",
+    *,
+    calibrated: bool = False,
+) -> RuntimeInfo:
+    """Return the table entry of a runtime that can run here; imports no runtime.
+
+    Args:
+        name: a key of `RUNTIMES`.
+        precision: of weights and feature maps.
+        processor: where it runs.
+        calibrated: whether calibration images are given.
+
+    Raises:
+        UnknownNameError, InputError: see `get_runtime`.
+    """
+    if name not in RUNTIMES:
+        raise UnknownNameError("runtime", name, RUNTIMES)
+    info = RUNTIMES[name]
     if processor not in info.precisions:
         raise InputError(
             f"runtime {name!r} runs on {', '.join(info.precisions)} here, not on {processor!r}"
@@ -234,3 +244,11 @@ def _check(name: str, info: RuntimeInfo, precision: Precision, processor: Proces
             f"runtime {name!r} runs at {', '.join(info.precisions[processor])} on {processor}, "
             f"not at {precision!r}"
         )
+    if calibrated and precision != "int8":
+        raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
+    if missing := info.missing():
+        raise InputError(
+            f"runtime {name!r} needs the package {missing!r}, which is not installed: "
+            f"{info.installation()}"
+        )
+    return info

@@ -1,6 +1,6 @@
-"""Fitting a latency model: the request checked, networks drawn and measured, the model fitted.
+"""Fitting a latency model: networks drawn from a space, measured, and a model fitted to them.
 
-Networks are drawn so that every choice of every gene comes about equally often.
+In the drawn networks every choice of every gene occurs about equally often.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device, read_profile
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.devices.lock import Waiting, ignore_waiting
+from gnv2_nas.devices.lock import Waiting
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.correction import correct_latency_model
 from gnv2_nas.latency_model.file import (
@@ -31,16 +31,22 @@ from gnv2_nas.measurement.protocol import ProgressCallback, measure
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space
-from gnv2_nas.workflows.device_files import check_device_files
+from gnv2_nas.workflows.devices import check_device_files, open_calibrated
+from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
 
+NETWORKS = 120
+NETWORKS_TO_CORRECT = 20
+BATCH = 15
+"""Networks that share measuring rounds. A kill loses at most one batch."""
 DRAWS_PER_NETWORK = 10
-"""After so many a space is taken to have no more networks."""
+"""Limit on draws: after that, the space is taken to have no more networks."""
 
 
 def draw_balanced(space: SearchSpace, networks: int, seed: int) -> list[Architecture]:
-    """Distinct networks in which every choice of every gene comes about equally often.
+    """Draw distinct networks in which every choice of every gene occurs about equally often.
 
-    More networks begin with the same ones. Fewer come back where the space has no more.
+    A larger draw with the same seed starts with the same networks. A space with fewer networks
+    gives all that were found.
     """
     found: dict[str, Architecture] = {}
     columns = [
@@ -57,105 +63,109 @@ def draw_balanced(space: SearchSpace, networks: int, seed: int) -> list[Architec
 
 
 def _balanced(choices: Sequence[Value], rng: random.Random) -> Iterator[Value]:
-    """All choices in random order, again and again."""
+    """Yield all choices in random order, again and again."""
     while True:
         yield from rng.sample(choices, len(choices))
 
 
-NETWORKS = 120
-NETWORKS_TO_CORRECT = 20
-
-
 class LatencyFitRequest(msgspec.Struct, frozen=True):
-    """What `gnv2-nas devices fit` is asked for."""
+    """The options of `gnv2-nas devices fit`."""
 
-    device: str
+    device: str = defaults.DEVICE
     space: str = ""
-    """Name or path; "" is that of `correct`, or the default."""
+    """Name or path; "" is the space of `correct`, or the default space."""
     networks: int | None = None
     held_out: int | None = None
-    """Networks that give the error; a quarter of them without."""
+    """Networks held out to estimate the error; None for a quarter."""
     seconds_per_network: float = 1.5
     seed: int = 0
     correct: Path | None = None
-    """File of another device's model, to be corrected instead of fitting one anew."""
+    """Latency model of another device, to correct instead of fitting a new one."""
+
+    def check(self) -> CheckedLatencyFit:
+        """Check every option and draw the networks.
+
+        Raises:
+            InputError: an option is wrong; the message says which.
+            OutputError: `profiles/` is not writable.
+        """
+        read_profile(self.device)
+        if not self.seconds_per_network > 0:
+            raise InputError(
+                f"--seconds-per-network must be positive, but got {self.seconds_per_network:g}"
+            )
+        check_device_files(self.device, self.correct, fits=True)
+        return _check_fit(self) if self.correct is None else _check_correction(self, self.correct)
 
 
 class CheckedLatencyFit(msgspec.Struct, frozen=True):
-    """A request that can be carried out."""
+    """A fit that can start."""
 
     request: LatencyFitRequest
     space: SearchSpace
     architectures: list[Architecture]
-    """To measure, in the order that they were drawn in."""
+    """To measure, in the order in which they were drawn."""
     held_out: int
-    """0 for a correction: there each network is left out once."""
+    """0 for a correction, which leaves out each network once."""
     base: LatencyModel | None = None
-    """To correct; without one a model is fitted anew."""
+    """The model to correct; None fits a new one."""
     base_device: str = ""
 
 
-def check_latency_fit(request: LatencyFitRequest) -> CheckedLatencyFit:
-    """
-    Raises:
-        InputError: device, space, file or a number; the message says which.
-        OutputError: `profiles/` cannot be written to.
-    """
-    read_profile(request.device)
-    if not request.seconds_per_network > 0:
-        raise InputError(
-            f"--seconds-per-network must be positive, but got {request.seconds_per_network:g}"
-        )
-    check_device_files(request.device, request.correct, fits=True)
-    return _checked_fit(request) if request.correct is None else _checked_correction(request)
+class LatencyFit(msgspec.Struct, frozen=True):
+    """A latency model and the file that holds it."""
+
+    model: LatencyModel
+    fitted_on: FittedOn
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts of the model, for scripts."""
+        return describe_model(self.model, self.fitted_on) | {"file": str(self.path)}
 
 
-def _checked_fit(request: LatencyFitRequest) -> CheckedLatencyFit:
-    wanted = NETWORKS if request.networks is None else request.networks
-    held_out = max(wanted // 4, 1) if request.held_out is None else request.held_out
-    if held_out < 1:
-        raise InputError(f"--held-out must be 1 or more, but got {held_out}")
-    space = load_space(request.space or defaults.SPACE)
-    architectures = draw_balanced(space, wanted, request.seed)
-    check_enough(len(architectures) - held_out)
-    return CheckedLatencyFit(request, space, architectures, held_out)
+def describe_model(model: LatencyModel, fitted_on: FittedOn) -> dict[str, Any]:
+    """Return the facts of a latency model, for scripts."""
+    return {
+        "fitted_on": fitted_on,
+        "networks": model.networks,
+        "held_out": model.held_out,
+        "errors": model.errors,
+        "noise_floor": model.noise_floor,
+        "reference_ms": model.reference_ms,
+    }
 
 
-def _checked_correction(request: LatencyFitRequest) -> CheckedLatencyFit:
-    if request.held_out is not None:
-        raise InputError("--held-out does not go with --from: each network is left out once")
-    base, fitted_on = load_latency_model(cast(Path, request.correct))
-    wanted = NETWORKS_TO_CORRECT if request.networks is None else request.networks
-    space = load_space(request.space or fitted_on.space)
-    architectures = draw_balanced(space, wanted, request.seed)
-    check_enough(len(architectures))
-    return CheckedLatencyFit(request, space, architectures, 0, base, fitted_on.device)
-
-
-BATCH = 15
-"""Networks that share rounds, and that a kill can lose at most."""
-
-
-def run_latency_fit(
-    checked: CheckedLatencyFit,
-    device: Device,
-    progress: ProgressCallback = lambda _: None,
-    waiting: Waiting = ignore_waiting,
-) -> tuple[LatencyModel, FittedOn, Path]:
-    """Measure what is not measured yet, fit, and write the model to `profiles/`.
-
-    Args:
-        checked: what to fit.
-        device: calibrated.
-        progress: called with the share of the missing measurements that are taken.
-        waiting: told what is waited for, when another process measures or scores.
+def run_latency_fit(checked: CheckedLatencyFit, events: Events = ignore) -> LatencyFit:
+    """Calibrate the device, measure what is not measured yet, and fit the model.
 
     Raises:
         MeasurementError: the runtime refused a network, or a correction is no better than none.
-        StorageError: the disk refused; measurements already there are kept.
+        StorageError: the disk is full; earlier measurements are kept.
+        KeyboardInterrupt: Ctrl-C; the same request continues with the missing measurements.
     """
+    return fit_on_device(checked, open_calibrated(checked.request.device, events), events)
+
+
+def fit_on_device(
+    checked: CheckedLatencyFit, device: Device, events: Events = ignore
+) -> LatencyFit:
+    """Measure what is not measured yet on an open device, fit, and write to `profiles/`."""
     architectures = checked.architectures
-    measurements = measure_missing(checked, device, progress, waiting)
+    known = known_measurements(device)
+    before = sum(arch.id in known for arch in architectures)
+    events(
+        Message(
+            f"{len(architectures)} networks of space {checked.space.name}, {before} of them "
+            f"measured before; every measurement is kept in profiles/{device.name}.jsonl"
+        )
+    )
+    try:
+        with report_task(events, f"measuring {len(architectures) - before} networks") as report:
+            measurements = measure_missing(checked, device, report, report_messages(events))
+    except KeyboardInterrupt:
+        events(Message("interrupted; run the same command again to measure the missing networks"))
+        raise
     if checked.base is None:
         model = fit_latency_model(architectures, measurements, held_out=checked.held_out)
     else:
@@ -173,13 +183,35 @@ def run_latency_fit(
     )
     path = latency_path(device.name)
     save_latency_model(model, fitted_on, path)
-    return model, fitted_on, path
+    return LatencyFit(model, fitted_on, path)
+
+
+def _check_fit(request: LatencyFitRequest) -> CheckedLatencyFit:
+    wanted = NETWORKS if request.networks is None else request.networks
+    held_out = max(wanted // 4, 1) if request.held_out is None else request.held_out
+    if held_out < 1:
+        raise InputError(f"--held-out must be 1 or more, but got {held_out}")
+    space = load_space(request.space or defaults.SPACE)
+    architectures = draw_balanced(space, wanted, request.seed)
+    check_enough(len(architectures) - held_out)
+    return CheckedLatencyFit(request, space, architectures, held_out)
+
+
+def _check_correction(request: LatencyFitRequest, correct: Path) -> CheckedLatencyFit:
+    if request.held_out is not None:
+        raise InputError("--held-out does not go with --from: each network is left out once")
+    base, fitted_on = load_latency_model(correct)
+    wanted = NETWORKS_TO_CORRECT if request.networks is None else request.networks
+    space = load_space(request.space or fitted_on.space)
+    architectures = draw_balanced(space, wanted, request.seed)
+    check_enough(len(architectures))
+    return CheckedLatencyFit(request, space, architectures, 0, base, fitted_on.device)
 
 
 def measure_missing(
     checked: CheckedLatencyFit, device: Device, progress: ProgressCallback, waiting: Waiting
 ) -> list[Measurement]:
-    """One measurement for each network: from the journal where it is there, else taken now."""
+    """Return one measurement for each network, from the journal if it is there."""
     request, found = checked.request, known_measurements(device)
     missing = [arch for arch in checked.architectures if arch.id not in found]
     for start in range(0, len(missing), BATCH):
@@ -202,19 +234,21 @@ def measure_missing(
 
 
 def known_measurements(device: Device) -> dict[str, Measurement]:
-    """Id of each network that the journal has a latency of, taken as it would be taken now → the
-    one with the narrowest interval."""
+    """Return architecture id → the narrowest measurement that the journal has.
+
+    Only measurements under the present conditions count: machine, runtime, threads, precision.
+    """
     here = device.fingerprint()
     found: dict[str, Measurement] = {}
     for each in journal.read(device.name):
-        if _alike(each, device, here):
+        if _is_comparable(each, device, here):
             best = found.get(each.architecture)
-            if best is None or _width(each) < _width(best):
+            if best is None or _interval_width(each) < _interval_width(best):
                 found[each.architecture] = each
     return found
 
 
-def _alike(measurement: Measurement, device: Device, here: Fingerprint) -> bool:
+def _is_comparable(measurement: Measurement, device: Device, here: Fingerprint) -> bool:
     profile, there = device.profile, measurement.fingerprint
     taken = (measurement.runtime, measurement.threads, measurement.precision, measurement.clock)
     # Cores beyond the threads change nothing.
@@ -227,6 +261,6 @@ def _alike(measurement: Measurement, device: Device, here: Fingerprint) -> bool:
     )  # fmt: skip
 
 
-def _width(measurement: Measurement) -> float:
+def _interval_width(measurement: Measurement) -> float:
     low, high = measurement.own_ci95()
     return high / low

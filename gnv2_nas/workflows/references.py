@@ -3,44 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.checkpoints.checkpoint import read_architecture
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
+from gnv2_nas.graph import count
 from gnv2_nas.search.storage.sqlite import no_such_trial, require_trial
+from gnv2_nas.units import format_quantity
+
+NetworkReference: TypeAlias = str | Architecture
+"""A preset, FILE.json, FILE.safetensors or STUDY:TRIAL; in Python also the architecture itself."""
 
 
-def find_network(reference: str, storage: str) -> Architecture:
-    """The network that `reference` means.
+def find_network(reference: NetworkReference, storage: str) -> Architecture:
+    """Return the network that `reference` names.
 
     Args:
         reference: "ghostnetv2-1.0", "network.json", "trained.safetensors" or "study:trial".
-        storage: URL of the database that studies are looked for in.
+        storage: URL of the database that holds the studies.
 
     Raises:
         UnknownNameError: no such preset, file, study or trial.
         ArchitectureError: the JSON file holds no architecture.
-        CheckpointError: the weights do not say which network they are of.
+        CheckpointError: the weight file does not say which network it belongs to.
     """
+    if isinstance(reference, Architecture):
+        return reference
     if reference in list_presets():
         return preset(reference)
     if reference.endswith(".json"):
-        return _from_file(Path(reference))
-    if is_weights(reference):
-        return read_architecture(Path(reference))
+        return _read_json(Path(reference))
+    if file := weight_file(reference):
+        return read_architecture(file)
     study, colon, trial = reference.rpartition(":")
     if colon:
-        return _from_study(study, trial, storage)
+        return _read_trial(study, trial, storage)
     known = [*list_presets(), "FILE.json", "FILE.safetensors", "STUDY:TRIAL"]
     raise UnknownNameError("network", reference, known)
 
 
-def is_weights(reference: str) -> bool:
-    """Whether a network is named by a file of its weights."""
-    return reference.endswith(".safetensors")
+def weight_file(reference: NetworkReference) -> Path | None:
+    """Return the weight file that names the network; None if something else names it."""
+    if isinstance(reference, str) and reference.endswith(".safetensors"):
+        return Path(reference)
+    return None
 
 
-def _from_file(path: Path) -> Architecture:
+def describe_size(arch: Architecture) -> str:
+    """Return "167.0 MFLOPs, 6.16 Mparams, 30.1 MB"."""
+    counts = count(arch)
+    return ", ".join(
+        (
+            format_quantity("macs", counts.macs),
+            format_quantity("params", counts.params),
+            format_quantity("bytes", counts.memory_bytes),
+        )
+    )
+
+
+def _read_json(path: Path) -> Architecture:
     try:
         return Architecture.from_json(path.read_bytes())
     except OSError as error:
@@ -49,7 +71,7 @@ def _from_file(path: Path) -> Architecture:
         raise ArchitectureError(f"{path}: {error}") from None
 
 
-def _from_study(study: str, text: str, storage: str) -> Architecture:
+def _read_trial(study: str, text: str, storage: str) -> Architecture:
     if not text.isdecimal():
         raise InputError(
             f"{study}:{text}: a trial is a number, for instance {study}:12, but got {text!r}"

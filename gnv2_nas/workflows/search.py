@@ -1,234 +1,98 @@
-"""A search put together from a checked request."""
+"""Searching: evaluate networks, confirm the front, and write the report."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime
-from functools import partial
-from importlib.metadata import version
+from contextlib import closing
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
-from gnv2_nas.data import Dataset, find_classes, load_dataset
-from gnv2_nas.devices.lock import Waiting, ignore_waiting, lock_deadline
-from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
-from gnv2_nas.graph import Counts, count
-from gnv2_nas.measurement.calibration import open_device
-from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
-from gnv2_nas.quality.base import QualityEstimator
-from gnv2_nas.quality.registry import check_estimator
-from gnv2_nas.search.engine.worker_process import Scorer
-from gnv2_nas.search.engine.workers import Workers
-from gnv2_nas.search.evaluate import Evaluator
-from gnv2_nas.search.loop import SearchLoop
-from gnv2_nas.search.pace import Deadline
-from gnv2_nas.search.proposals import Proposals
-from gnv2_nas.search.sampler.factory import make_sampler
-from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
-from gnv2_nas.search.status import Observer
-from gnv2_nas.search.storage.database import hand_over_messages
-from gnv2_nas.search.storage.format import Provenance
-from gnv2_nas.search.storage.opening import open_or_create
-from gnv2_nas.search.storage.url import mask_command
-from gnv2_nas.search.study.budgets import corner_networks
-from gnv2_nas.search.study.records import Settings
-from gnv2_nas.space import SearchSpace, load_space
-from gnv2_nas.workflows.search_request import CheckedRequest
+from gnv2_nas.report.files import ReportFiles
+from gnv2_nas.report.study_page.write import write_report
+from gnv2_nas.search.confirmation import finish
+from gnv2_nas.search.study import defaults
+from gnv2_nas.search.study.records import StudyRecord
+from gnv2_nas.workflows.devices import calibrate
+from gnv2_nas.workflows.events import Events, Message, ignore
+from gnv2_nas.workflows.references import describe_size
+from gnv2_nas.workflows.search_request import CheckedSearch
+from gnv2_nas.workflows.search_session import SearchSession
 
 
-def load_images(
-    settings: Settings, space: SearchSpace, progress: Callable[[float], None] | None = None
-) -> Dataset | None:
-    """The images that the estimator needs; None where it needs none."""
-    if not (settings.data and check_estimator(settings.quality).needs_data):
-        return None
-    return load_dataset(settings.data, max(space.resolutions), progress=progress)
+class SearchResult(msgspec.Struct, frozen=True):
+    """The outcome of a search."""
+
+    record: StudyRecord
+    ended: str
+    """Why the search ended, in words."""
+    interrupted: bool
+    """Whether Ctrl-C ended it. Everything that was finished is kept."""
+    report: ReportFiles | None
 
 
-def make_estimator(
-    settings: Settings, space: SearchSpace, dataset: Dataset | None, seed: int
-) -> QualityEstimator:
-    """The estimator that `--quality` names."""
-    return get_estimator(settings.quality, QualityContext(space, dataset, seed))
-
-
-def make_scorer(settings: Settings, source: str, seed: int) -> Scorer:
-    """What a worker scores with: everything is read anew, from the names of things.
+def run_search(
+    checked: CheckedSearch, events: Events = ignore, began: float | None = None
+) -> SearchResult:
+    """Search, confirm the front side by side, evaluate single changes, and write the report.
 
     Args:
-        source: the space as it was asked for, a name or a file.
+        checked: the search.
+        events: told about messages and progress.
+        began: start of the time limit, of `time.monotonic`; None for now.
+
+    Raises:
+        StudyError: the study cannot be opened, or was made with other settings.
+        InfeasibleBudgetError: even the smallest network is much too slow.
+        OutOfTimeError: the time limit was reached before the search began.
+        StorageError: the database failed; finished trials are kept.
     """
-    space = load_space(source)
-    if settings.data:
-        space = space.with_classes(len(find_classes(settings.data)))
-    return make_estimator(settings, space, load_images(settings, space), seed).score
+    for message in _introduce(checked):
+        events(Message(message))
+    session = SearchSession(checked, events, began)
+    if session.dataset is not None:
+        for line in (*session.dataset.report.lines(), _describe_estimator(session)):
+            events(Message(line))
+    with closing(session):
+        if checked.settings.measures:
+            calibrate(session.evaluator.device, events, session.deadline.at)
+        if session.resumed:
+            events(Message(f"continuing after {len(session.store.trials())} finished trials"))
+        for corner in session.corners():
+            measured = "" if corner.latency is None else f", {corner.latency.ms:.2f} ms"
+            size = describe_size(corner.architecture)
+            events(Message(f"{corner.name:>8}: {size}{measured}"))
+        try:
+            ended, interrupted = _run_loop(session), False
+        except KeyboardInterrupt:
+            ended, interrupted = "interrupted; run the same command again to continue", True
+    record, folder = session.store.record(), checked.request.reports
+    files = None if folder is None else write_report(record, folder)
+    return SearchResult(record, ended, interrupted, files)
 
 
-SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
-"""Packages whose version can change what a study finds."""
-
-SECONDS_A_SCORE = 3600.0
-"""A worker that takes longer for one network is taken to hang."""
-
-FOR_CORNERS = 0.15
-"""Share of the time for measuring the corner networks of a space, at most."""
-
-CLOSING = 0.25
-"""Share of the time that is kept for the report, at most."""
-
-HOPELESS = 0.7
-"""A latency budget below this share of the smallest network's time ends the search at once.
-
-The smallest network is not always the fastest.
-"""
-
-
-class Corner(msgspec.Struct, frozen=True):
-    """The smallest, centre or largest network of a space."""
-
-    name: str
-    architecture: Architecture
-    counts: Counts
-    latency: Measurement | None
-
-
-class SearchSession:
-    """An opened study with everything it needs to go on."""
-
-    def __init__(
-        self,
-        checked: CheckedRequest,
-        progress: Callable[[float], None] | None = None,
-        waiting: Waiting = ignore_waiting,
-        began: float | None = None,
-    ) -> None:
-        """Read the images that the estimator needs, if it does, and open the study.
-
-        Args:
-            checked: what is asked for.
-            progress: is told the share of the images that are read, 0 to 1.
-            waiting: is told what is waited for, when another process uses the machine.
-            began: when the time limit began, of `time.monotonic`; None for now.
-
-        Raises:
-            OutOfTimeError: the images cannot be read within the time limit.
-        """
-        request, settings = checked.request, checked.settings
-        self._started = time.monotonic()
-        self.deadline = Deadline((self._started if began is None else began) + request.timeout)
-        # Who imports the half of the program that searches knows how long the other half takes.
-        self._closing = min(self._started - (began or self._started), CLOSING * request.timeout)
-
-        def reading(share: float) -> None:
-            self.deadline.check("while the images were read")
-            if progress is not None:
-                progress(share)
-
-        self.dataset = load_images(settings, checked.space, reading)
-        if self.dataset is not None:
-            settings = msgspec.structs.replace(settings, data_hash=self.dataset.content_hash)
-            checked = msgspec.structs.replace(checked, settings=settings)
-        hand_over_messages()
-        estimator = make_estimator(settings, checked.space, self.dataset, request.seed)
-        self.store, self.resumed = open_or_create(
-            request.storage, checked.study, settings, _provenance(checked, estimator.info)
+def _introduce(checked: CheckedSearch) -> list[str]:
+    space, quality = checked.space, checked.settings.quality
+    lines = [f"study {checked.study} · space {space.name}, {space.size:.1e} genotypes"]
+    if quality not in (checked.request.quality, defaults.QUALITY):
+        lines.insert(
+            0,
+            f"score: {quality}, the best of the data-free scores on this space according to "
+            "gnv2-nas quality check",
         )
-        # Budgets in the words of the study: its trials say which of them they break.
-        settings = msgspec.structs.replace(settings, budgets=self.store.settings.budgets)
-        self.checked = msgspec.structs.replace(checked, settings=settings)
-        self.workers = self._started_workers(waiting)
-        self.evaluator = Evaluator(
-            settings, estimator, open_device(settings.device), request.seed, self.workers, waiting
-        )
-        self.evaluator.reference_ms = self.store.provenance.reference_ms
-
-    def _started_workers(self, waiting: Waiting) -> Workers | None:
-        checked = self.checked
-        request, settings = checked.request, checked.settings
-        if request.workers == 1 or "quality" not in settings.objectives:
-            return None
-        scorer = partial(make_scorer, settings, request.space, request.seed)
-        return Workers(request.workers, scorer, SECONDS_A_SCORE, waiting=waiting)
-
-    def close(self) -> None:
-        """End the workers, if there are any."""
-        if self.workers is not None:
-            self.workers.close()
-
-    def corners(self) -> list[Corner]:
-        """The corner networks against the budgets; measured when a budget is a latency.
-
-        Raises:
-            InfeasibleBudgetError: the smallest network is far too slow.
-        """
-        networks = corner_networks(self.checked.space)
-        latency_budgets = [b for b in self.checked.settings.budgets if b.metric == "latency"]
-        latencies: list[Measurement | None] = [None] * len(networks)
-        if latency_budgets:
-            # Another process may measure all the time: what an earlier run found is reported still.
-            with suppress(OutOfTimeError), lock_deadline(self.deadline.at):
-                latencies = self.evaluator.measure(
-                    list(networks.values()), deadline=self.deadline.within(FOR_CORNERS)
-                )
-        corners = [
-            Corner(name, arch, count(arch), latency)
-            for (name, arch), latency in zip(networks.items(), latencies, strict=True)
-        ]
-        smallest = corners[0].latency
-        for budget in latency_budgets:
-            if smallest is not None and budget.limit < HOPELESS * smallest.ci95[0]:
-                raise InfeasibleBudgetError(
-                    f"no network of space {self.checked.space.name!r} can meet {budget.text}; "
-                    f"nearest is {smallest.ms:.2f} ms, its smallest network on "
-                    f"{self.checked.settings.device!r}: raise the budget or choose a smaller space"
-                )
-        return corners
-
-    def loop(self, observer: Observer = lambda _: None) -> SearchLoop:
-        """The search itself, ready to run."""
-        request, settings = self.checked.request, self.checked.settings
-        space, past, candidates = self.checked.space, self.store.trials(), self.store.candidates()
-        seen = {candidate.architecture.id for candidate in candidates}
-        proposals = Proposals(
-            space,
-            settings.budgets,
-            settings.objectives,
-            # Going on with the seed of the beginning would propose the same networks again.
-            make_sampler(
-                request.sampler,
-                request.seed + len(past),
-                partial(GraphKnowledge, space, settings.budgets, settings.objectives, seen),
-            ),
-            request.seed,
-            seen,
-        )
-        proposals.learn(past)
-        for candidate in candidates:
-            proposals.correct(candidate)
-        return SearchLoop(
-            space,
-            self.store,
-            self.evaluator,
-            proposals,
-            past=candidates,
-            trials=request.trials,
-            deadline=self.deadline.earlier(self._closing),
-            stop_when_flat=request.stop_when_flat,
-            observer=observer,
-        )
+    return lines
 
 
-def _provenance(checked: CheckedRequest, estimator: EstimatorInfo) -> Provenance:
-    return Provenance(
-        sampler=checked.request.sampler,
-        seed=checked.request.seed,
-        command=mask_command(checked.request.command),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        software={package: version(package) for package in SOFTWARE},
-        estimator=msgspec.structs.replace(estimator, supernet_spec=None),
-        space_source=checked.request.space,
-    )
+def _describe_estimator(session: SearchSession) -> str:
+    info = session.evaluator.estimator.info
+    noise = f"; differences below {info.noise:.2g}{info.unit} are noise" if info.noise else ""
+    return f"{info.in_text}: {info.note}; a network costs {info.cost}{noise}"
+
+
+def _run_loop(session: SearchSession) -> str:
+    """Search, confirm the front, and return why the search ended."""
+    loop = session.loop()
+    ended = loop.run()
+    for sentence in finish(loop, session.checked.request.changes):
+        session.events(Message(sentence))
+    for failure in loop.failed:
+        session.events(Message(f"not scored: {failure.reason}"))
+    return ended

@@ -1,8 +1,4 @@
-"""What a search is asked for, and every check that needs no heavy import.
-
-Nothing here loads torch, optuna or a runtime: wrong input is refused in the time it takes to
-read it.
-"""
+"""A search as a request: every check that needs no heavy import."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.checkpoints.metadata import read_supernet_record
+from gnv2_nas.commands import format_command
 from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.data.folders.source import DIGITS
 from gnv2_nas.devices.device import read_profile
@@ -19,6 +16,7 @@ from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.base import QualitySpec, check_space_matches
 from gnv2_nas.quality.registry import check_has_images
+from gnv2_nas.report.files import check_report_files
 from gnv2_nas.search.analysis.trust import choose_quality
 from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
@@ -29,55 +27,110 @@ from gnv2_nas.search.study.names import check_study_name, default_study_name
 from gnv2_nas.search.study.records import Settings
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
-from gnv2_nas.workflows.device_files import check_device_files
+from gnv2_nas.workflows.devices import check_device_files
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
-    """The options of a search as the user gave them."""
+    """The options of `gnv2-nas search`."""
 
     budgets: tuple[str, ...] = ()
     space: str = defaults.SPACE
     device: str = defaults.DEVICE
     quality: str = ""
-    """NAME or NAME:FILE; "" for what the evidence on the space favours (`choose_quality`)."""
+    """NAME or NAME:FILE; "" is the score that the evidence on the space favours."""
     data: str = ""
-    """A folder of class folders, or "digits"; "" for none."""
+    """A folder with one folder for each class, or "digits"; "" for no images."""
     objectives: str = defaults.OBJECTIVES
     sampler: str = defaults.SAMPLER
     trials: int = defaults.TRIALS
-    """Networks the study shall have in the end, stock networks not counted."""
+    """Networks in the finished study, not counting stock networks."""
     timeout: float = parse_duration(defaults.TIMEOUT)
     """Seconds."""
     seed: int = defaults.SEED
     workers: int = defaults.WORKERS
-    """Processes that score; 1 scores in the search's own."""
+    """Processes that score networks; with 1 the search itself scores."""
     stop_when_flat: bool = False
-    """End when the front has not grown for a while."""
+    """End the search when the front has stopped growing."""
     changes: int = defaults.CHANGES
-    """Networks one change away from the recommended one, evaluated in the end."""
+    """Networks one change away from the recommended one that are evaluated at the end."""
     study: str = ""
-    """Name; "" makes one from space, budgets and device."""
+    """Name; "" builds one from space, budgets and device."""
     storage: str = defaults.STORAGE
-    reports: Path = Path(defaults.REPORTS)
+    reports: Path | None = Path(defaults.REPORTS)
+    """Folder for the report; None writes none."""
     command: str = ""
-    """What to type to run the search again."""
+    """The command that repeats the search; "" builds one from the options."""
+
+    def check(self) -> CheckedSearch:
+        """Check every option without importing torch, Optuna or a runtime.
+
+        Raises:
+            InputError: an option is wrong, or no network of the space can meet the budgets.
+        """
+        _check_numbers(self)
+        check_study_name(self.study)
+        budgets = parse_budgets(self.budgets)
+        objectives = parse_objectives(self.objectives)
+        space = load_space(self.space)
+        quality = self.quality or choose_quality(space)
+        estimator = check_estimator(quality)
+        check_sampler(self.sampler)
+        data = _check_data(self.data, estimator)
+        if data:
+            space = space.with_classes(len(find_classes(data)))
+        spec = QualitySpec.parse(quality)
+        if spec.name == "supernet" and (file := spec.path):
+            check_space_matches(file, "supernet", read_supernet_record(file), space)
+        profile = read_profile(self.device)
+        find_feasible(space, budgets)
+        check_database(self.storage, write=True)
+        if self.reports is not None:
+            check_writable(self.reports)
+        settings = Settings(
+            space=space.name,
+            space_hash=space.content_hash,
+            device=self.device,
+            quality=quality,
+            objectives=objectives,
+            budgets=budgets,
+            device_hash=profile.content_hash,
+            quality_hash=spec.hash_file(),
+            data=data,
+        )
+        if settings.measures:
+            check_device_files(self.device)
+        study = self.study or default_study_name(settings)
+        check_study_name(study)
+        if self.reports is not None:
+            check_report_files(study, self.reports)
+        return CheckedSearch(self, space, settings, study)
+
+    def to_command(self) -> str:
+        """Return the command that asks for the same search."""
+        given, usual = (msgspec.structs.asdict(each) for each in (self, SearchRequest()))
+        flag = ["--stop-when-flat"] * given.pop("stop_when_flat")
+        budgets = [("--budget", text) for text in given.pop("budgets")]
+        given["timeout"] = f"{self.timeout:g}s"
+        usual["timeout"] = f"{usual['timeout']:g}s"
+        options = [
+            (f"--{name}", str(value))
+            for name, value in given.items()
+            if name != "command" and value not in (None, usual[name])
+        ]
+        return " ".join([format_command("search", options=[*budgets, *options]), *flag])
 
 
-class CheckedRequest(msgspec.Struct, frozen=True):
-    """A request that has passed every cheap check; its quality is named."""
+class CheckedSearch(msgspec.Struct, frozen=True):
+    """A search that can start."""
 
     request: SearchRequest
     space: SearchSpace
+    """With the classes of the data."""
     settings: Settings
     study: str
 
 
-def check_request(request: SearchRequest) -> CheckedRequest:
-    """Read and check every option.
-
-    Raises:
-        InputError: one of them is wrong, or no network of the space can meet the budgets.
-    """
+def _check_numbers(request: SearchRequest) -> None:
     if request.trials < 1:
         raise InputError(f"--trials: `trials >= 1` must hold, but got {request.trials}")
     if not request.timeout > 0:
@@ -88,44 +141,10 @@ def check_request(request: SearchRequest) -> CheckedRequest:
         raise InputError(f"--workers: `workers >= 1` must hold, but got {request.workers}")
     if request.changes < 0:
         raise InputError(f"--changes: `changes >= 0` must hold, but got {request.changes}")
-    check_study_name(request.study)
-    budgets = parse_budgets(request.budgets)
-    objectives = parse_objectives(request.objectives)
-    space = load_space(request.space)
-    if not request.quality:
-        request = msgspec.structs.replace(request, quality=choose_quality(space))
-    estimator = check_estimator(request.quality)
-    check_sampler(request.sampler)
-    data = _checked_data(request.data, estimator)
-    if data:
-        space = space.with_classes(len(find_classes(data)))
-    spec = QualitySpec.parse(request.quality)
-    if spec.name == "supernet" and (file := spec.path):
-        check_space_matches(file, "supernet", read_supernet_record(file), space)
-    profile = read_profile(request.device)
-    find_feasible(space, budgets)
-    check_database(request.storage, write=True)
-    check_writable(request.reports)
-    settings = Settings(
-        space=space.name,
-        space_hash=space.content_hash,
-        device=request.device,
-        quality=request.quality,
-        objectives=objectives,
-        budgets=budgets,
-        device_hash=profile.content_hash,
-        quality_hash=spec.hash_file(),
-        data=data,
-    )
-    if settings.measures:
-        check_device_files(request.device)
-    study = request.study or default_study_name(settings)
-    check_study_name(study)
-    return CheckedRequest(request, space, settings, study)
 
 
-def _checked_data(data: str, estimator: EstimatorInfo) -> str:
-    """The data set, in one spelling."""
+def _check_data(data: str, estimator: EstimatorInfo) -> str:
+    """Return the data set in its canonical spelling."""
     if data:
         check_source(data)
         return data if data == DIGITS else str(Path(data))

@@ -1,9 +1,7 @@
-"""What a trust check is asked for, checked before anything costly is imported or trained."""
+"""Checking how far quality scores can be trusted, by training a sample of networks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,82 +15,109 @@ from gnv2_nas.quality.accuracy.journal import ACCURACIES
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.quality.trust.networks import NetworkSample, budget_macs, sample_networks
-from gnv2_nas.quality.trust.panel import PANEL_FOLDER, TRUST, accuracies_path, trust_path
+from gnv2_nas.quality.trust.panel import (
+    PANEL_FOLDER,
+    TRUST,
+    TrustPanel,
+    accuracies_path,
+    save_trust,
+    trust_path,
+)
 from gnv2_nas.space import SearchSpace, load_space
+from gnv2_nas.units import format_quantity
+from gnv2_nas.workflows.events import Events, Message, TrustCheckProgress, ignore, report_task
 
 if TYPE_CHECKING:
     from gnv2_nas.quality.trust.check import TrustPlan
 
-SHORTENED = 2
-"""A check trains half as long as one would for weights to ship: it orders networks the same."""
+SHORTENING = 2
+"""Trainings of a check are this much shorter than usual. The order of the networks is the same."""
 
 
 class TrustRequest(msgspec.Struct, frozen=True):
-    """The question, as a user asks it."""
+    """The options of `gnv2-nas quality check`."""
 
     data: str
-    """A folder of class folders, or "digits"."""
+    """A folder with one folder for each class, or "digits"."""
     space: str
     budget: str = ""
-    """Middle of the budget band, "4MFLOPs"; "" for the median of the space."""
+    """Middle of the budget band, such as "4MFLOPs"; "" for the median of the space."""
     networks: int = 12
     seeds: int = 2
+    """Trainings of each network."""
     epochs: float | None = None
-    """Length of a training; None for half of the usual one."""
+    """Length of a training; None for half of the usual length."""
     estimators: tuple[str, ...] = ()
-    """Besides all data-free ones, as `--quality` takes them."""
+    """Checked besides all data-free ones, as `--quality` takes them."""
     seed: int = 0
-    """Of the networks that are drawn."""
+    """Seed of the networks that are drawn."""
+
+    def check(self) -> CheckedTrust:
+        """Check every option without reading an image.
+
+        Raises:
+            InputError: an option is wrong; the message says which.
+            OutputError: the panel cannot be written.
+        """
+        if self.seeds < 1:
+            raise InputError(f"--seeds must be 1 or more, but got {self.seeds}")
+        if self.epochs is not None and not self.epochs > 0:
+            raise InputError(f"--epochs must be above 0, but got {self.epochs:g}")
+        for spec in self.estimators:
+            check_estimator(spec)
+        budget = budget_macs(self.budget)
+        check_source(self.data)
+        space = load_space(self.space).with_classes(len(find_classes(self.data)))
+        drawn = sample_networks(space, self.networks, budget, self.seed)
+        check_writable(Path(PANEL_FOLDER))
+        panel = trust_path(space.name)
+        check_outputs({panel: TRUST, accuracies_path(panel): ACCURACIES}, [self.space], "--space")
+        return CheckedTrust(self, space, drawn, (*list_data_free(), *self.estimators))
 
 
-@dataclass(frozen=True)
-class CheckedTrustRequest:
-    """A request that can be carried out, as far as is known without reading an image."""
+class CheckedTrust(msgspec.Struct, frozen=True):
+    """A trust check that can start."""
 
     request: TrustRequest
     space: SearchSpace
-    """With as many classes as the data."""
+    """With the classes of the data."""
     drawn: NetworkSample
     estimators: tuple[str, ...]
 
 
-def check_trust_request(request: TrustRequest) -> CheckedTrustRequest:
-    """Find what is wrong with a request.
-
-    Raises:
-        InputError: data, space, budget, a number or an estimator; the message says which.
-        OutputError: the panel could not be written.
-    """
-    if request.seeds < 1:
-        raise InputError(f"--seeds must be 1 or more, but got {request.seeds}")
-    if request.epochs is not None and not request.epochs > 0:
-        raise InputError(f"--epochs must be above 0, but got {request.epochs:g}")
-    for spec in request.estimators:
-        check_estimator(spec)
-    budget = budget_macs(request.budget)
-    check_source(request.data)
-    space = load_space(request.space).with_classes(len(find_classes(request.data)))
-    drawn = sample_networks(space, request.networks, budget, request.seed)
-    check_writable(Path(PANEL_FOLDER))
-    panel = trust_path(space.name)
-    check_outputs({panel: TRUST, accuracies_path(panel): ACCURACIES}, [request.space], "--space")
-    return CheckedTrustRequest(request, space, drawn, (*data_free(), *request.estimators))
-
-
-def data_free() -> tuple[str, ...]:
-    """Names of the estimators that need neither images nor a file."""
+def list_data_free() -> tuple[str, ...]:
+    """Return the names of the estimators that need neither images nor a file."""
     return tuple(
         name for name, info in ESTIMATORS.items() if not (info.needs_data or info.needs_file)
     )
 
 
-def plan_trust_check(
-    checked: CheckedTrustRequest, progress: Callable[[float], None] | None = None
-) -> TrustPlan:
-    """Read the images and choose the recipe.
+def run_trust(checked: CheckedTrust, events: Events = ignore) -> TrustPanel:
+    """Train the networks, compare every estimator with their accuracies, and keep the panel.
 
-    Args:
-        progress: is told the share of the images that are read.
+    Raises:
+        DataError: the images cannot be used.
+        TrainingError: a training failed; the finished ones are kept.
+        KeyboardInterrupt: Ctrl-C; the same request continues with the missing trainings.
+    """
+    from gnv2_nas.quality.trust.check import run_trust_check
+
+    plan = make_plan(checked, events)
+    for line in (*plan.dataset.report.lines(), *_describe_plan(plan)):
+        events(Message(line))
+    try:
+        panel = run_trust_check(
+            plan, checked.estimators, lambda progress: events(TrustCheckProgress(progress))
+        )
+    except KeyboardInterrupt:
+        events(Message("interrupted; run the same command again to run the missing trainings"))
+        raise
+    events(Message(f"kept in {save_trust(panel)}"))
+    return panel
+
+
+def make_plan(checked: CheckedTrust, events: Events = ignore) -> TrustPlan:
+    """Read the images and choose the recipe of the trainings.
 
     Raises:
         DataError: the images cannot be used.
@@ -102,9 +127,23 @@ def plan_trust_check(
     from gnv2_nas.training import default_recipe
 
     request, space = checked.request, checked.space
-    dataset = load_dataset(request.data, max(space.resolutions), progress=progress)
+    with report_task(events, f"reading the images of {request.data}") as report:
+        dataset = load_dataset(request.data, max(space.resolutions), progress=report)
     recipe = default_recipe(dataset, epochs=request.epochs)
     if request.epochs is None:
-        recipe = default_recipe(dataset, steps=max(1, recipe.steps // SHORTENED))
-    # Nobody looks at the curve: only the last evaluation counts.
+        recipe = default_recipe(dataset, steps=max(1, recipe.steps // SHORTENING))
+    # Only the final accuracy counts here.
     return TrustPlan(space, dataset, checked.drawn, recipe.replace(evaluations=1), request.seeds)
+
+
+def _describe_plan(plan: TrustPlan) -> list[str]:
+    networks = plan.drawn.networks
+    inside = sum(each.in_band for each in networks)
+    low, high = (format_quantity("macs", bound) for bound in plan.drawn.band)
+    lines = [
+        f"{len(networks)} networks of space {plan.space.name}, {inside} of them in the band of "
+        f"{low} to {high}; each trained {plan.seeds} times: {plan.describe_training()}"
+    ]
+    if finished := plan.finished():
+        lines.append(f"continuing after {finished} finished trainings")
+    return lines

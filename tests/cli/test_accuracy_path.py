@@ -156,7 +156,7 @@ def test_the_card_says_how_to_use_the_file(walked: Walked) -> None:
 def test_each_step_names_the_next(walked: Walked) -> None:
     said = walked.said
     assert "--quality supernet:supernet.safetensors" in said["supernet"].splitlines()[-1]
-    assert "with the supernet's weights: " in said["train"]
+    assert "accuracy with the supernet's weights: " in said["train"]
     assert said["train"].splitlines()[-1] == (
         "next: gnv2-nas export pick.safetensors --format onnx"
     )

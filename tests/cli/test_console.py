@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gnv2_nas
-from gnv2_nas.cli import console, live, streams
-from gnv2_nas.cli.plain_text import visible
+from gnv2_nas.cli import console, streams
+from gnv2_nas.cli.console import visible
+from gnv2_nas.cli.progress import ProgressDisplay
+from gnv2_nas.workflows.events import Message, TaskProgress
 from tests.cli.command import COMMAND
 
 ROOM = Path(gnv2_nas.__file__).parent
@@ -83,12 +85,17 @@ def test_text_on_a_terminal_that_changes_is_no_markup_either(printed, monkeypatc
     monkeypatch.setenv("TERM", "xterm")
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with live.LiveLine("reading [red]x[/red] :cat:") as line:
-        line.show("now [/] \x1b]0;title\x07 :dog:")
-    with live.LiveBar("reading [bold]y[/bold] :cow:") as bar:
-        bar.show(0.5)
+    with ProgressDisplay() as display:
+        display(TaskProgress("reading [bold]y[/bold] :cow:", 0.5))
+        display(TaskProgress("reading", 1.0))
+        display(TaskProgress("now [/] \x1b]0;title\x07 :dog:", 0.1))
+        display(Message("said [/] :bee:"))
     shown = terminal.getvalue()
-    for text in ("reading [bold]y[/bold] :cow:", "now [/] \\x1b]0;title\\x07 :dog:"):
+    for text in (
+        "reading [bold]y[/bold] :cow:",
+        "now [/] \\x1b]0;title\\x07 :dog:",
+        "said [/] :bee:",
+    ):
         assert text in shown
 
 
@@ -204,8 +211,8 @@ def test_an_argument_that_is_no_text_is_refused_in_one_line(tmp_path):
 
 
 # Who prints, and who draws with Rich.
-PRINTERS = {"cli/console.py", "cli/streams.py"}
-DRAWERS = {"cli/console.py", "cli/live.py"}
+PRINTERS = {"cli/console.py", "cli/streams.py", "workflows/events.py"}
+DRAWERS = {"cli/console.py", "cli/progress.py"}
 # Modules that touch a stream without printing: to flush it, or to silence a library.
 TOUCHING = {"devices/huge_pages.py", "runtimes/litert_runtime.py"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gnv2_nas.cli.front import print_front
+from gnv2_nas.cli.search import print_front
 from gnv2_nas.search.study.budgets import Budget
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from tests.report.studies import candidate, found_architecture, study

@@ -98,7 +98,7 @@ def test_killed_it_goes_on_with_the_trainings_that_are_left(straight, tmp_path):
     assert 1 <= len(first) < 4
     answer = gnv2_nas(*CHECK, cwd=folder)
     assert answer.code == 0, answer.err
-    assert f"going on with {len(first)} finished trainings" in answer.err
+    assert f"continuing after {len(first)} finished trainings" in answer.err
     after = journal(folder)
     assert after[: len(first)] == first
     assert len({(each["network"], each["seed"]) for each in after}) == len(after) == 4

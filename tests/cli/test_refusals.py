@@ -62,7 +62,7 @@ REFUSED = {
     "train net.json --data nowhere": "no folder 'nowhere'; give a folder of images, or 'digits'",
     "train net.json --data single": "'single' holds a single class, 'cat'; at least 2 are needed",
     "train ghostnet --data digits": "unknown network 'ghostnet'; did you mean 'ghostnet-1.0'?",
-    "train supernet --data digits": "a supernet is one of a space: name it with --space",
+    "train supernet --data digits": "a supernet covers a space: name it with --space",
     "train supernet --data digits --space tinny": "unknown space 'tinny'; did you mean 'tiny'?|"
     "unknown search space 'tinny'; did you mean 'tiny'?",
     "train supernet --data digits --space small.yaml --weights good.pth": "--weights is for one",
@@ -81,7 +81,7 @@ REFUSED = {
     "train net.json --data digits --seed -1": "`seed >= 0` must hold, but got -1",
     "train net.json --data digits --device tpu": "auto, cpu, cuda, cuda:1 or mps, but got 'tpu'",
     "train net.json --data digits --output net.pth": "the name must end in .safetensors",
-    "train net.json --data digits --output good.safetensors": "'good.safetensors' is there already",
+    "train net.json --data digits --output good.safetensors": "'good.safetensors' exists already",
     "train net.json --data digits --output taken.safetensors": "would overwrite 'taken.html'",
     "train net.json --data digits --output no/net.safetensors": "the folder of 'no/net.saf",
     "train demo:99 --data digits": "study 'demo' has no trial 99; its trials are 0 to ",

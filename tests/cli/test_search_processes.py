@@ -77,7 +77,7 @@ def test_an_interrupted_search_leaves_no_worker_behind(ready, folder):
     workers = workers_of(search)
     os.kill(search.pid, signal.SIGINT)
     assert ready.wait(search) == 128 + signal.SIGINT
-    assert "interrupted; the same command goes on from here" in search.err.read_text()
+    assert "interrupted; run the same command again to continue" in search.err.read_text()
     assert all_gone(workers)
 
 

@@ -96,7 +96,7 @@ def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(folder: Path) -> No
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "interrupted; the same command goes on from here" in err
+    assert "interrupted; run the same command again to continue" in err
     assert err.splitlines()[-1] == "error: interrupted"
     assert (folder / "net.safetensors.resume").exists()
     assert not (folder / "net.safetensors").exists()

@@ -7,8 +7,8 @@ from typing import Any
 
 from gnv2_nas.devices.device import Calibration
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.workflows.search import SearchSession
-from gnv2_nas.workflows.search_request import SearchRequest, check_request
+from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search_session import SearchSession
 from tests.search.spaces import SMALL, write_space
 
 STORAGE = "sqlite:///studies.db"
@@ -20,7 +20,7 @@ def session(folder: Path, text: str = SMALL, **asked: Any) -> SearchSession:
         "space": str(write_space(folder, text)), "quality": "params", "study": "demo", "trials": 8,
         "objectives": "quality,macs", "storage": STORAGE, "reports": folder / "reports",
     }  # fmt: skip
-    return SearchSession(check_request(SearchRequest(**options | asked)))
+    return SearchSession(SearchRequest(**options | asked).check())
 
 
 def calibrated(opened: SearchSession) -> SearchSession:

@@ -9,16 +9,16 @@ from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.metadata import SupernetRecord
 from gnv2_nas.errors import DataError, InputError, StudyError
 from gnv2_nas.nn.supernet import Supernet, save_supernet
-from gnv2_nas.search.storage import format as attributes
-from gnv2_nas.search.storage.opening import open_study
-from gnv2_nas.workflows.search_request import CheckedRequest, SearchRequest, check_request
+from gnv2_nas.search.storage import attributes
+from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.workflows.search_request import CheckedSearch, SearchRequest
 from tests.search.searching import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space
 
 
-def checked(folder, **asked) -> CheckedRequest:
+def checked(folder, **asked) -> CheckedSearch:
     options = {"space": str(write_space(folder, SMALL)), "quality": "params", "storage": STORAGE}
-    return check_request(SearchRequest(**options | asked))
+    return SearchRequest(**options | asked).check()
 
 
 def class_folders(folder, *names):

@@ -113,7 +113,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_twice(folder, fork
 
 def test_interrupted_it_says_how_to_go_on_and_reports_what_there_is(folder):
     code, out, err = stop_at(folder, STOCK + 5, signal.SIGINT)
-    assert "interrupted; the same command goes on from here" in err
+    assert "interrupted; run the same command again to continue" in err
     assert "Traceback" not in err
     assert code in (0, 128 + signal.SIGINT)
     assert "front" in out

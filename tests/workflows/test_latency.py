@@ -16,28 +16,27 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.file import load_device_model
 from gnv2_nas.measurement import journal, open_device
 from gnv2_nas.space import load_space
+from gnv2_nas.workflows.events import TaskProgress
 from gnv2_nas.workflows.latency import (
     LatencyFitRequest,
-    check_latency_fit,
     draw_balanced,
+    fit_on_device,
     known_measurements,
-    run_latency_fit,
 )
 from tests.search.spaces import SIX, SMALL, space_of, write_space
 
 REQUEST = LatencyFitRequest("cpu", "small.yaml", networks=9, held_out=1, seconds_per_network=0.02)
-KILLED = """
+KILLED = f"""
 import os, signal
 from gnv2_nas.measurement import journal, open_device
 from gnv2_nas.workflows import latency as latency_fit
-from gnv2_nas.workflows.latency import check_latency_fit
-from tests.workflows.test_latency import REQUEST
 
 latency_fit.BATCH = 3
-def progress(share):
+def observe(event):
     if len(journal.read("cpu")) >= 3:
         os.kill(os.getpid(), signal.SIGKILL)
-latency_fit.run_latency_fit(check_latency_fit(REQUEST), open_device("cpu"), progress)
+request = latency_fit.{REQUEST!r}
+latency_fit.fit_on_device(request.check(), open_device("cpu"), observe)
 """
 
 
@@ -78,24 +77,25 @@ def test_killed_it_goes_on_with_what_was_measured(here):
     before = journal.read("cpu")
     assert len(before) == 3
 
-    device, shares = open_device("cpu"), []
-    model, fitted_on, path = run_latency_fit(check_latency_fit(REQUEST), device, shares.append)
+    device, events = open_device("cpu"), []
+    fit = fit_on_device(REQUEST.check(), device, events.append)
+    shares = [event.share for event in events if isinstance(event, TaskProgress)]
     kept = journal.read("cpu")
     assert kept[:3] == before
     assert Counter(each.architecture for each in kept) == Counter(
-        arch.id for arch in check_latency_fit(REQUEST).architectures
+        arch.id for arch in REQUEST.check().architectures
     )
-    assert (model.networks, model.held_out) == (9, 1)
+    assert (fit.model.networks, fit.model.held_out) == (9, 1)
     assert all(earlier <= later for earlier, later in pairwise(shares))
     assert shares[-1] == 1
 
     read, known = load_device_model(device)
-    assert (path, known) == (Path("profiles/cpu.latency.json"), fitted_on)
-    assert read.errors == model.errors
+    assert (fit.path, known) == (Path("profiles/cpu.latency.json"), fit.fitted_on)
+    assert read.errors == fit.model.errors
     # All is measured: the same again only fits.
-    again, _, _ = run_latency_fit(check_latency_fit(REQUEST), device)
+    again = fit_on_device(REQUEST.check(), device)
     assert len(journal.read("cpu")) == 9
-    assert again.errors == model.errors
+    assert again.model.errors == fit.model.errors
     _other_conditions_do_not_count(device, kept[0])
 
 
@@ -125,10 +125,10 @@ def _other_conditions_do_not_count(device, measurement):
 )
 def test_what_cannot_be_fitted_is_refused_before_anything_is_measured(here, changes, message):
     with pytest.raises(InputError, match=message):
-        check_latency_fit(msgspec.structs.replace(REQUEST, **changes))
+        msgspec.structs.replace(REQUEST, **changes).check()
 
 
 def test_a_space_of_too_few_networks_is_refused(here):
     write_space(here, SIX, "six")
     with pytest.raises(InputError, match="at least 8 networks"):
-        check_latency_fit(msgspec.structs.replace(REQUEST, space="six.yaml"))
+        msgspec.structs.replace(REQUEST, space="six.yaml").check()

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from gnv2_nas.cli.training import _from_supernet
 from gnv2_nas.quality.accuracy import supernet as supernet_accuracy
+from gnv2_nas.workflows.events import Message
+from gnv2_nas.workflows.weights import extract_from_supernet
 
 
 @pytest.mark.parametrize(("trained_on", "told"), [("here", False), ("elsewhere", True)])
 def test_training_that_goes_on_from_a_supernet(
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     trained_on: str,
     told: bool,
 ) -> None:
@@ -24,6 +24,8 @@ def test_training_that_goes_on_from_a_supernet(
         extract=lambda _: SimpleNamespace(state_dict=dict),
     )
     monkeypatch.setattr(supernet_accuracy, "SupernetAccuracy", lambda *_: supernet)
-    _from_supernet(Path("supernet.safetensors"), None, SimpleNamespace(content_hash="here"))
-    said = " ".join(capsys.readouterr().err.split())
+    events: list[Message] = []
+    dataset = SimpleNamespace(content_hash="here")
+    extract_from_supernet(Path("supernet.safetensors"), None, dataset, events.append)
+    said = " ".join(event.text for event in events)
     assert ("some of which it may have been trained on" in said) is told

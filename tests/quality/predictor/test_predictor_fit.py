@@ -12,7 +12,7 @@ from gnv2_nas.errors import InputError, OutputError
 from gnv2_nas.nn.supernet import Supernet
 from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, save_supernet
 from gnv2_nas.quality.predictor.model import Predictor
-from gnv2_nas.workflows.predictor import check_fit_request, evaluate_and_fit, sample_distinct
+from gnv2_nas.workflows.predictor import PredictorFitRequest, evaluate_and_fit, sample_distinct
 from tests.quality.small_data import digits, small_context, small_space
 
 NETWORKS = 20
@@ -108,6 +108,6 @@ def test_what_cannot_be_fitted_is_known_at_once(change, error, message, tmp_path
         "data": "digits", "space": "tiny", "quality": "train", "output": tmp_path / "p.json",
         "networks": 20,
     }  # fmt: skip
-    assert check_fit_request(**asked).num_classes == 10
+    assert PredictorFitRequest(**asked).check().space.num_classes == 10
     with pytest.raises(error, match=message):
-        check_fit_request(**asked | change)
+        PredictorFitRequest(**asked | change).check()

@@ -7,7 +7,7 @@ import pytest
 from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.search.analysis.trust import choose_quality
 from gnv2_nas.search.study import defaults
-from gnv2_nas.workflows.search_request import SearchRequest, check_request
+from gnv2_nas.workflows.search_request import SearchRequest
 from tests.report.panels import panel, trust
 from tests.search.spaces import SIX, SMALL, space_of, write_space
 
@@ -30,9 +30,9 @@ def test_the_score_that_is_better_than_the_parameter_count(folder, estimators, q
     assert choose_quality(space) == quality
     assert choose_quality(space.with_classes(5)) == quality
     asked = SearchRequest(space=str(write_space(folder, SMALL)))
-    assert check_request(asked).settings.quality == quality
+    assert asked.check().settings.quality == quality
     named = SearchRequest(space=str(write_space(folder, SMALL)), quality="params")
-    assert check_request(named).settings.quality == "params"
+    assert named.check().settings.quality == "params"
 
 
 def test_evidence_on_another_space_of_that_name_does_not_count(folder):

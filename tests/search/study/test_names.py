@@ -13,7 +13,7 @@ from gnv2_nas.search.storage.opening import check_same
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.names import check_study_name, default_study_name
 from gnv2_nas.units import DIMENSIONS, parse_quantity, shortest_quantity
-from gnv2_nas.workflows.search_request import SearchRequest, check_request
+from gnv2_nas.workflows.search_request import SearchRequest
 from tests.search.searching import searched, session
 from tests.search.stored import PROVENANCE, SETTINGS, append, opened
 
@@ -57,7 +57,7 @@ def test_a_device_and_a_space_are_the_same_by_name_and_by_file(folder):
         again = session(folder, device=device)
         assert again.resumed
         named = SearchRequest(space="tiny", device=device, quality="params")
-        assert check_request(named).study == "tiny-board.v2"
+        assert named.check().study == "tiny-board.v2"
     (folder / "search_spaces").mkdir()
     (folder / "search_spaces" / "small.yaml").write_text((folder / "small.yaml").read_text())
     assert session(folder, device="board.v2", space="small").resumed

@@ -1,4 +1,4 @@
-"""What a training is asked for, and every check that needs no heavy import."""
+"""A training as a request: every check that needs no heavy import."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from gnv2_nas.data import find_classes
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files.outputs import PAGE, Kind, check_outputs
 from gnv2_nas.report.files import file_stem
+from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training.history import HISTORY, history_path, state_path
-from gnv2_nas.workflows.references import find_network, is_weights
+from gnv2_nas.workflows.references import NetworkReference, find_network, weight_file
 
 SUPERNET = "supernet"
-"""The word that stands for a network where all networks of a space shall be trained."""
+"""The word that stands for the supernet of a space in place of a network."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _WEIGHTS = Kind("the weights", lambda path: path.stat().st_size > 0)
@@ -29,11 +30,12 @@ _NOT_FOR_SUPERNETS = ("from_supernet", "weights", "resolution")
 
 
 class TrainRequest(msgspec.Struct, frozen=True):
-    """The options of a training as the user gave them."""
+    """The options of `gnv2-nas train`."""
 
-    network: str
+    network: NetworkReference
     data: str
     output: Path | None = None
+    """Weight file to write; None names it after the network."""
     space: str = ""
     from_supernet: Path | None = None
     weights: Path | None = None
@@ -42,65 +44,64 @@ class TrainRequest(msgspec.Struct, frozen=True):
     batch_size: int | None = None
     learning_rate: float | None = None
     resolution: int | None = None
-    seed: int = 0
+    seed: int = defaults.SEED
     device: str = "auto"
-    storage: str = ""
+    storage: str = defaults.STORAGE
+
+    def check(self) -> CheckedTraining:
+        """Check every option without importing torch.
+
+        Raises:
+            InputError: an option is wrong or contradicts another.
+        """
+        _check_combinations(self)
+        _check_numbers(self)
+        subject = _find_subject(self, len(find_classes(self.data)))
+        weights = self.weights
+        if weights is None and self.from_supernet is None:
+            weights = weight_file(self.network)
+        note = ""
+        if weights is None and self.weights_from != AVERAGE:
+            raise InputError("--weights-from chooses within a checkpoint; give --weights too")
+        if weights is not None and isinstance(subject, Architecture):
+            note = check_checkpoint(weights, subject, self.weights_from, any_classes=True).note
+        if self.from_supernet is not None and isinstance(subject, Architecture):
+            _check_contains(self.from_supernet, subject)
+        output = self.output or Path(f"{_file_stem(self.network)}.safetensors")
+        named = None if isinstance(self.network, Architecture) else self.network
+        _check_output(output, named, self.space, weights, self.from_supernet)
+        return CheckedTraining(self, subject, weights, output, note)
 
 
-class CheckedRequest(msgspec.Struct, frozen=True):
-    """A request that has passed every cheap check."""
+class CheckedTraining(msgspec.Struct, frozen=True):
+    """A training that can start."""
 
     request: TrainRequest
     subject: Architecture | SearchSpace
     """What is trained, with the classes of the data; a space stands for its supernet."""
     weights: Path | None
-    """Checkpoint to begin with, of one network."""
+    """Checkpoint of one network to start from."""
     output: Path
     weights_note: str = ""
-    """Which of the dicts in the checkpoint is read; "" where there is nothing to say."""
+    """Which of several state dicts in the checkpoint is used; "" if it has only one."""
 
     @property
-    def side(self) -> int:
-        """Pixels that images are stored at: the largest that anything sees."""
+    def resolution(self) -> int:
+        """Pixels at which images are stored: the largest resolution that a network reads."""
         if isinstance(self.subject, SearchSpace):
             return max(self.subject.resolutions)
         return self.subject.resolution
 
     @property
     def page(self) -> Path:
-        """Where the curve is drawn."""
+        """The page with the training curve."""
         return self.output.with_suffix(".html")
 
 
-def check_request(request: TrainRequest) -> CheckedRequest:
-    """Read and check every option.
-
-    Raises:
-        InputError: one of them is wrong, or does not go with the others.
-    """
-    _check_options(request)
-    _check_figures(request)
-    classes = len(find_classes(request.data))
-    subject = _subject(request, classes)
-    weights = request.weights
-    if weights is None and request.from_supernet is None and is_weights(request.network):
-        weights = Path(request.network)
-    note = ""
-    if weights is None and request.weights_from != AVERAGE:
-        raise InputError("--weights-from chooses within a checkpoint; give --weights too")
-    if weights is not None and isinstance(subject, Architecture):
-        note = check_checkpoint(weights, subject, request.weights_from, any_classes=True).note
-    if request.from_supernet is not None and isinstance(subject, Architecture):
-        _check_contains(request.from_supernet, subject)
-    output = request.output or Path(f"{_stem(request.network)}.safetensors")
-    _check_output(output, request.network, request.space, weights, request.from_supernet)
-    return CheckedRequest(request, subject, weights, output, note)
-
-
-def _check_options(request: TrainRequest) -> None:
+def _check_combinations(request: TrainRequest) -> None:
     if request.network == SUPERNET:
         if not request.space:
-            raise InputError("a supernet is one of a space: name it with --space, such as tiny")
+            raise InputError("a supernet covers a space: name it with --space, such as tiny")
         for name in _NOT_FOR_SUPERNETS:
             if getattr(request, name) is not None:
                 option = name.replace("_", "-")
@@ -112,15 +113,15 @@ def _check_options(request: TrainRequest) -> None:
             f"{request.network!r}"
         )
     if request.weights is not None and request.from_supernet is not None:
-        raise InputError("--weights and --from-supernet both say where to begin; give one")
-    if request.weights is not None and is_weights(request.network):
+        raise InputError("--weights and --from-supernet both give initial weights; give one")
+    if request.weights is not None and weight_file(request.network):
         raise InputError(f"{request.network!r} has weights of its own; leave --weights out")
 
 
-def _check_figures(request: TrainRequest) -> None:
-    for name, least in (("epochs", 0.0), ("learning_rate", 0.0), ("batch_size", 1)):
+def _check_numbers(request: TrainRequest) -> None:
+    for name, bound in (("epochs", 0.0), ("learning_rate", 0.0), ("batch_size", 1)):
         value = getattr(request, name)
-        if value is not None and not least < value < math.inf:
+        if value is not None and not bound < value < math.inf:
             rule = "batch_size >= 2" if name == "batch_size" else f"{name} > 0"
             raise InputError(f"--{name.replace('_', '-')}: `{rule}` must hold, but got {value}")
     if request.seed < 0:
@@ -129,17 +130,17 @@ def _check_figures(request: TrainRequest) -> None:
         raise InputError(f"--device: auto, cpu, cuda, cuda:1 or mps, but got {request.device!r}")
 
 
-def _subject(request: TrainRequest, classes: int) -> Architecture | SearchSpace:
+def _find_subject(request: TrainRequest, classes: int) -> Architecture | SearchSpace:
     if request.network == SUPERNET:
         space = load_space(request.space).with_classes(classes)
-        _ = space.supernet_spec  # which says what no supernet can hold
+        _ = space.supernet_spec  # raises an error that names what a supernet cannot contain
         return space
     arch = find_network(request.network, request.storage).replace(num_classes=classes)
     return arch if request.resolution is None else arch.replace(resolution=request.resolution)
 
 
 def _check_contains(path: Path, arch: Architecture) -> None:
-    """Prove that a supernet contains `arch`.
+    """Check that the supernet in a file contains `arch`.
 
     Raises:
         CheckpointError: the file holds no supernet, or one without this network.
@@ -154,16 +155,16 @@ def _check_contains(path: Path, arch: Architecture) -> None:
         ) from None
 
 
-def _stem(network: str) -> str:
-    """A file name for what is trained: "ghostnetv2-1.0", "demo-12", "pets-trained"."""
-    if is_weights(network):
-        return f"{Path(network).stem}-trained"
+def _file_stem(network: NetworkReference) -> str:
+    """Return a file name for the weights: "ghostnetv2-1.0", "demo-12", "pets-trained"."""
+    if isinstance(network, Architecture):
+        return network.id
+    if file := weight_file(network):
+        return f"{file.stem}-trained"
     if network.endswith(".json"):
         return Path(network).stem
     study, colon, trial = network.rpartition(":")
-    if not colon:
-        return network
-    return f"{file_stem(study)}-{trial}"
+    return f"{file_stem(study)}-{trial}" if colon else network
 
 
 def _check_output(output: Path, *inputs: Path | str | None) -> None:
@@ -171,9 +172,9 @@ def _check_output(output: Path, *inputs: Path | str | None) -> None:
         raise OutputError(f"--output {str(output)!r}: the name must end in .safetensors")
     page, curve = output.with_suffix(".html"), history_path(output)
     check_outputs({output: _WEIGHTS, page: PAGE, curve: HISTORY}, inputs)
-    # Where a state is left the training was killed at its very end: the same command finishes it.
+    # Weights beside a state: the training was killed after its last step, and can be finished.
     if output.exists() and not state_path(output).exists():
         raise OutputError(
-            f"{str(output)!r} is there already; choose another --output, or move it away to train "
-            "anew"
+            f"{str(output)!r} exists already; choose another --output, or move it away to train "
+            "again"
         )

@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 
 from gnv2_nas.arch import Architecture, GhostBlock, Preprocessing
-from gnv2_nas.cli.calibration_images import MOST, calibration_images
-from gnv2_nas.cli.training_request import TrainRequest, check_request
-from gnv2_nas.cli.weights import weighed
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.nn import save_weights
 from gnv2_nas.training.history import history_path, state_path
+from gnv2_nas.workflows.calibration_images import read_calibration_images
+from gnv2_nas.workflows.events import Event, Message
+from gnv2_nas.workflows.training_request import TrainRequest
+from gnv2_nas.workflows.weights import match_classes
 from tests.networks import random_model
 
 ARCH = Architecture((GhostBlock(8, 6),), 4, 8, 8, resolution=32, num_classes=1000)
@@ -23,22 +24,25 @@ FIVE = ARCH.replace(num_classes=5)
 COLOURS = Preprocessing((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), tuple("abcde"))
 
 
-def test_the_network_gets_the_classes_of_its_weights(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def texts(events: list[Event]) -> str:
+    return " ".join(event.text for event in events if isinstance(event, Message))
+
+
+def test_the_network_gets_the_classes_of_its_weights(tmp_path: Path) -> None:
+    events: list[Event] = []
     torch.save({"state_dict": random_model(FIVE).state_dict()}, tmp_path / "five.pth")
     save_weights(random_model(FIVE), tmp_path / "five.safetensors", COLOURS)
     for name in ("five.pth", "five.safetensors"):
-        assert weighed(ARCH, tmp_path / name) == FIVE
-    said = " ".join(capsys.readouterr().err.split())
+        assert match_classes(ARCH, tmp_path / name, events=events.append) == FIVE
+    said = texts(events)
     assert "of five.pth its 'state_dict' is read" in said
-    assert "they are for 5 classes, and so is the network; as named it has 1000" in said
+    assert "they have 5 classes, so the network gets as many instead of 1000" in said
 
 
 def test_names_of_another_number_of_classes_are_refused(tmp_path: Path) -> None:
     save_weights(random_model(ARCH), tmp_path / "a.safetensors", COLOURS)
     with pytest.raises(CheckpointError, match="names 5 classes, but its network has 1000"):
-        weighed(ARCH, tmp_path / "a.safetensors")
+        match_classes(ARCH, tmp_path / "a.safetensors")
 
 
 def test_a_training_says_which_weights_it_begins_with(tmp_path: Path) -> None:
@@ -49,40 +53,38 @@ def test_a_training_says_which_weights_it_begins_with(tmp_path: Path) -> None:
         str(tmp_path / "net.json"), "digits", tmp_path / "out.safetensors",
         weights=tmp_path / "both.pth", weights_from="raw",
     )  # fmt: skip
-    note = check_request(request).weights_note
+    note = request.check().weights_note
     assert note == "its 'model' is read, not an average; --weights-from average reads 'model_ema'"
 
 
 def test_a_choice_without_a_checkpoint() -> None:
     with pytest.raises(InputError, match="--weights-from chooses within a checkpoint"):
-        check_request(TrainRequest("ghostnetv2-1.0", "digits", weights_from="raw"))
+        TrainRequest("ghostnetv2-1.0", "digits", weights_from="raw").check()
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     Image.new("RGB", (40, 30), (255, 0, 51)).save(tmp_path / "cats" / "a.png")
     (tmp_path / "notes.jpg").write_bytes(b"no image")
-    found = calibration_images(tmp_path, 8, COLOURS)
+    found = read_calibration_images(tmp_path, 8, COLOURS)
     assert found.shape == (1, 3, 8, 8)
     assert np.allclose(found[0, :, 4, 4], [2.5, -1.6, -1 / 3], atol=1e-5)
     with pytest.raises(InputError, match="the weights do not say how an image becomes"):
-        calibration_images(tmp_path, 8, None)
+        read_calibration_images(tmp_path, 8, None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="the folder holds no image"):
-        calibration_images(tmp_path / "empty", 8, COLOURS)
-    assert MOST >= 100
+        read_calibration_images(tmp_path / "empty", 8, COLOURS)
 
 
-def test_calibration_tells_what_it_cannot_use(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_calibration_tells_what_it_cannot_use(tmp_path: Path) -> None:
+    events: list[Event] = []
     for number in range(3):
         values = np.random.default_rng(number).integers(0, 4096, (9, 9), np.uint16)
         Image.fromarray(values).save(tmp_path / f"{number}.png")
     (tmp_path / "3.jpg").write_bytes(b"")
     (tmp_path / "4.heic").touch()
-    assert len(calibration_images(tmp_path, 8, COLOURS)) == 3
-    said = " ".join(capsys.readouterr().err.split())
+    assert len(read_calibration_images(tmp_path, 8, COLOURS, events.append)) == 3
+    said = texts(events)
     assert "(other files: 1 .heic; convert them to .jpg or .png" in said
     assert "1 cannot be used, " in said
     assert "3.jpg': empty file" in said
@@ -94,10 +96,10 @@ def test_a_training_that_was_killed_at_its_very_end_goes_on(tmp_path: Path) -> N
     network.write_text(FIVE.to_json())
     output.write_text("weights, but the state was not removed yet")
     asked = TrainRequest(str(network), "digits", output=output)
-    with pytest.raises(OutputError, match="is there already"):
-        check_request(asked)
+    with pytest.raises(OutputError, match="exists already"):
+        asked.check()
     state_path(output).write_text("the state")
-    assert check_request(asked).output == output
+    assert asked.check().output == output
     history_path(output).write_text('{"of": "the user"}')
     with pytest.raises(OutputError, match="the curve of the training would overwrite"):
-        check_request(asked)
+        asked.check()

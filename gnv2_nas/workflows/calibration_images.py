@@ -1,43 +1,51 @@
-"""Images that show how far the feature maps of exported weights reach, at 8 bits."""
+"""Images that show the range of every feature map, for weights at 8 bits."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.cli.console import say
 from gnv2_nas.errors import InputError
+from gnv2_nas.workflows.events import Events, Message, ignore
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-MOST = 256
-"""Images of a folder; more move the ranges little."""
+MAX_IMAGES = 256
+"""Images read from a folder; more hardly move the ranges."""
 
 
-def calibration_images(
-    source: Path, resolution: int, preprocessing: Preprocessing | None
+def read_calibration_images(
+    source: Path, resolution: int, preprocessing: Preprocessing | None, events: Events = ignore
 ) -> NDArray[np.float32]:
-    """The images in a folder, at any depth, or in an .npy file, prepared as for inference.
+    """Read the images of a folder, searched at any depth, or of an .npy file.
+
+    Args:
+        source: the folder or file.
+        resolution: height and width in pixels.
+        preprocessing: how an image becomes the input of the weights.
+        events: told about files that cannot be used.
+
+    Returns:
+        (N, 3, resolution, resolution), prepared as for inference.
 
     Raises:
-        InputError: there are none, or nothing says how an image becomes an input.
+        InputError: there are no images, or `preprocessing` is None for a folder.
     """
     from gnv2_nas.runtimes.quantization import read_images
 
-    pixels = str(source) if not source.is_dir() else _folder(source, resolution, preprocessing)
+    pixels = (
+        _read_folder(source, resolution, preprocessing, events) if source.is_dir() else str(source)
+    )
     images = read_images(pixels, resolution, preprocessing)
     if images is None:
-        raise InputError("--calibration-images: a folder of images or an .npy file is needed")
+        raise InputError("--calibration-images: give a folder of images or an .npy file")
     return images
 
 
-def _folder(
-    source: Path, resolution: int, preprocessing: Preprocessing | None
+def _read_folder(
+    source: Path, resolution: int, preprocessing: Preprocessing | None, events: Events
 ) -> NDArray[np.uint8]:
     if preprocessing is None:
         raise InputError(
@@ -51,7 +59,7 @@ def _folder(
 
     others: Counter[str] = Counter()
     found = find_images(source, others)
-    count = min(MOST, len(found))
+    count = min(MAX_IMAGES, len(found))
     chosen = [found[index * len(found) // count] for index in range(count)]
     decoded = decode_files(list(map(Path, chosen)), resolution, identify=True)
     usable = [each.pixels for each in decoded if each.pixels is not None]
@@ -64,7 +72,11 @@ def _folder(
             f"calibration images {str(source)!r}: the folder holds no image that can be used"
             f"{describe_other_files([others])}{why}"
         )
-    say(f"calibrated on {len(usable)} images of {source}{describe_other_files([others])}{why}")
+    events(
+        Message(
+            f"calibrated on {len(usable)} images of {source}{describe_other_files([others])}{why}"
+        )
+    )
     for warning in describe_ranges([each.values for each in decoded if each.values]):
-        say(f"warning: {warning}")
+        events(Message(f"warning: {warning}"))
     return np.stack(usable)

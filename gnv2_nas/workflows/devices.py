@@ -1,0 +1,92 @@
+"""Opening a device for a workflow: its files in `profiles/`, its cores, its calibration."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from gnv2_nas.devices.device import KIND, Device, DeviceProfile
+from gnv2_nas.devices.lock import lock_deadline
+from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
+from gnv2_nas.files.writing import check_writable, find_named
+from gnv2_nas.measurement import journal
+from gnv2_nas.workflows.events import Events, Message, report_messages, report_task
+
+_MEASURED = Kind(
+    "the measurements",
+    lambda path: path.stat().st_size == 0 or holds_fields(path, "device", "ratio"),
+)
+_CALIBRATION = Kind(
+    "the calibration", lambda path: holds_fields(path, "key", "reference_ms", "log_ratios")
+)
+_MODEL = Kind("the latency model", lambda path: holds_fields(path, "fitted_on", "ridge"))
+
+
+def check_device_files(device: str, base: Path | None = None, *, fits: bool = False) -> None:
+    """Check that measurements of a device can be kept and overwrite nothing else.
+
+    Args:
+        device: name or path of a profile.
+        base: a latency model that the workflow reads.
+        fits: whether the workflow writes a latency model.
+
+    Raises:
+        OutputError: `profiles/` is not writable, or another kind of file is in the way.
+    """
+    folder, profile = journal.FOLDER, find_named(KIND, "device", device)
+    check_writable(folder)
+    kinds = {
+        folder / f"{profile.stem}.jsonl": _MEASURED,
+        folder / f"{profile.stem}.calibration.json": _CALIBRATION,
+    }
+    if fits:
+        from gnv2_nas.latency_model.file import latency_path
+
+        kinds[latency_path(profile.stem)] = _MODEL
+    check_outputs(kinds, [profile, base], "--device")
+
+
+def describe_shortage(name: str, profile: DeviceProfile) -> str:
+    """Return a warning if the device needs more cores than this process may use, else ""."""
+    short = profile.shortage()
+    if not short:
+        return ""
+    return (
+        f"device {name}: {short}; its threads wait for each other, which makes latencies longer: "
+        "lower threads in its profile, or allow more cores"
+    )
+
+
+def report_shortage(device: Device, events: Events) -> None:
+    """Report the `describe_shortage` of a device, if there is one."""
+    if message := describe_shortage(device.name, device.profile):
+        events(Message(message))
+
+
+def open_calibrated(name: str, events: Events) -> Device:
+    """Open a device and calibrate it unless that was done before."""
+    from gnv2_nas.measurement.calibration import open_device
+
+    device = open_device(name)
+    calibrate(device, events)
+    return device
+
+
+def calibrate(device: Device, events: Events, deadline: float = math.inf) -> None:
+    """Calibrate a device, unless a calibration of this machine is kept in its file.
+
+    Args:
+        device: what to calibrate.
+        events: told about missing cores, waiting and progress.
+        deadline: of `time.monotonic`, for the whole workflow.
+
+    Raises:
+        OutOfTimeError: another process used the machine until the deadline.
+    """
+    from gnv2_nas.measurement.calibration import ensure_calibrated
+
+    report_shortage(device, events)
+    if device.calibration is None:
+        task = f"calibrating device {device.name}, once"
+        with lock_deadline(deadline), report_task(events, task) as report:
+            ensure_calibrated(device, report, waiting=report_messages(events), deadline=deadline)

@@ -1,0 +1,243 @@
+"""Exporting a network: its file for a runtime, checked against torch, with a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gnv2_nas.arch import Architecture, Preprocessing
+from gnv2_nas.checkpoints.contents import PREPROCESSING_KEY, STEPS_KEY, TRAINING_KEY
+from gnv2_nas.checkpoints.state_dicts import AVERAGE
+from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
+from gnv2_nas.files.file_sets import write_set
+from gnv2_nas.files.outputs import Kind, check_outputs
+from gnv2_nas.report.model_card.exported import check_export
+from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
+from gnv2_nas.search.study import defaults
+from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_task
+from gnv2_nas.workflows.references import NetworkReference, find_network, weight_file
+from gnv2_nas.workflows.weights import load_network, match_classes
+
+if TYPE_CHECKING:
+    from gnv2_nas.checkpoints.metadata import TrainingRecord
+    from gnv2_nas.runtimes.base import Runtime, RuntimeFiles
+
+RUNTIMES: Mapping[str, RuntimeName] = {
+    "onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "tflite": "litert",
+    "pte": "executorch",
+}  # fmt: skip
+"""Format → the runtime that reads it."""
+SUFFIXES = {
+    "json": (".json",), "onnx": (".onnx",), "openvino": (".xml", ".bin"),
+    "ncnn": (".param", ".bin"), "tflite": (".tflite",), "pte": (".pte",),
+}  # fmt: skip
+FORMATS = tuple(SUFFIXES)
+PRECISIONS = ("fp32", "int8")
+
+
+class ExportRequest(msgspec.Struct, frozen=True):
+    """The options of `gnv2-nas export`."""
+
+    network: NetworkReference
+    format: str = "onnx"
+    weights: Path | None = None
+    weights_from: str = AVERAGE
+    output: Path | None = None
+    """File to write; None names it after the network."""
+    precision: str = "fp32"
+    calibration_images: Path | None = None
+    storage: str = defaults.STORAGE
+
+    def check(self) -> CheckedExport:
+        """Check every option without importing torch or a runtime.
+
+        Raises:
+            InputError: an option is wrong or contradicts another.
+        """
+        if self.format not in FORMATS:
+            raise UnknownNameError("format", self.format, FORMATS)
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("precision", self.precision, PRECISIONS)
+        if self.format == "json" and self.weights is not None:
+            raise InputError("--weights has no place in the JSON of an architecture; leave it out")
+        arch = find_network(self.network, self.storage)
+        named = None if isinstance(self.network, Architecture) else self.network
+        inputs = (named, self.weights, self.calibration_images)
+        if self.format == "json":
+            path = self.output or Path(f"{arch.id}.json")
+            check_outputs({path: _ARCHITECTURE}, inputs)
+            return CheckedExport(self, arch, None, {".json": path}, None)
+        weights = self.weights or weight_file(self.network)
+        if weights is None and self.weights_from != AVERAGE:
+            raise InputError("--weights-from chooses within a checkpoint; give --weights too")
+        messages: list[Event] = []
+        if weights is not None:
+            arch = match_classes(arch, weights, self.weights_from, messages.append)
+        files, card = _choose_files(self, arch, inputs)
+        calibrated = self.calibration_images is not None
+        check_runtime(RUNTIMES[self.format], _precision(self), calibrated=calibrated)
+        return CheckedExport(self, arch, weights, files, card, tuple(messages))
+
+
+class CheckedExport(msgspec.Struct, frozen=True):
+    """An export that can start."""
+
+    request: ExportRequest
+    arch: Architecture
+    """With the number of classes of the weights."""
+    weights: Path | None
+    files: Mapping[str, Path]
+    """Suffix → file to write."""
+    card: Path | None
+    """The model card; None for the JSON of an architecture."""
+    messages: tuple[Event, ...] = ()
+    """What there is to report about the weights."""
+
+
+class ExportResult(msgspec.Struct, frozen=True):
+    """The files of an export."""
+
+    files: tuple[Path, ...]
+    card: Path | None = None
+    """The model card; None for the JSON of an architecture."""
+    parity: float | None = None
+    """Largest difference of the logits from torch's, relative to the largest logit."""
+
+
+def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
+    """Write the files and, beside them, a model card.
+
+    Raises:
+        MeasurementError: the runtime refuses the network, or computes something else than torch.
+        CheckpointError: the weights cannot be loaded.
+        StorageError: the disk is full; earlier files stay as they were.
+    """
+    arch, request, card = checked.arch, checked.request, checked.card
+    if card is None:
+        (path,) = checked.files.values()
+        return _write({path: arch.to_json().encode()}, {}, events)
+    for message in checked.messages:
+        events(message)
+    from gnv2_nas.checkpoints.checkpoint import read_preprocessing, read_training
+    from gnv2_nas.report.model_card.card import Deployed, model_card
+    from gnv2_nas.report.model_card.exported import Exported
+    from gnv2_nas.runtimes.parity import check_parity
+
+    weights = checked.weights
+    preprocessing = None if weights is None else read_preprocessing(weights)
+    training = None if weights is None else read_training(weights)
+    runtime = _make_runtime(request, arch, preprocessing, events)
+    model = None if weights is None else load_network(arch, weights, request.weights_from)
+    with report_task(events, f"writing for {runtime.name}"):
+        artefact = _add_metadata(runtime.write(arch, model), arch, preprocessing, training)
+        parity = check_parity(arch, runtime.load(artefact, 1), runtime, model)
+    contents = {checked.files[suffix]: content for suffix, content in artefact.items()}
+    events(
+        Message(
+            f"checked in {runtime.version()}: logits differ from torch's by {parity:.1g} of the "
+            "largest"
+        )
+    )
+    deployed = Deployed(
+        tuple(contents),
+        runtime.precision,
+        runtime.version(),
+        parity,
+        channels_last=runtime.name == "litert",
+        exported=Exported.of(request.format, contents),
+    )
+    source = "" if weights is None else weights.name
+    text = model_card(arch, deployed, source, preprocessing, training)
+    result = _write(contents, {card: text}, events)
+    events(Message(f"written: {card}, its model card"))
+    if weights is None:
+        events(Message("weights: random, for timing only; give --weights for a trained network"))
+    if request.precision == "int8" and request.calibration_images is None:
+        events(
+            Message(
+                "calibrated on noise, for timing only; give --calibration-images for a network to "
+                "use"
+            )
+        )
+    return msgspec.structs.replace(result, card=card, parity=parity)
+
+
+def _choose_files(
+    request: ExportRequest, arch: Architecture, inputs: Iterable[Path | str | None]
+) -> tuple[Mapping[str, Path], Path]:
+    """Return suffix → file, and the model card. A format of several files adds the suffixes."""
+    suffixes, output = SUFFIXES[request.format], request.output
+    name = output or Path(arch.id)
+    if output is not None and len(suffixes) == 1:
+        files = {suffixes[0]: output}
+    else:
+        has_suffix = output is not None and output.suffix in suffixes
+        stem = name.with_suffix("") if has_suffix else name
+        files = {suffix: Path(f"{stem}{suffix}") for suffix in suffixes}
+    return files, check_export(name, request.format, list(files.values()), inputs)
+
+
+def _precision(request: ExportRequest) -> Precision:
+    return "int8" if request.precision == "int8" else "fp32"
+
+
+def _is_architecture(path: Path) -> bool:
+    try:
+        Architecture.from_json(path.read_bytes())
+    except ArchitectureError:
+        return False
+    return True
+
+
+_ARCHITECTURE = Kind("the architecture", _is_architecture)
+
+
+def _make_runtime(
+    request: ExportRequest,
+    arch: Architecture,
+    preprocessing: Preprocessing | None,
+    events: Events,
+) -> Runtime:
+    from gnv2_nas.runtimes.base import get_runtime
+
+    source = request.calibration_images
+    name, precision = RUNTIMES[request.format], _precision(request)
+    if source is None:
+        return get_runtime(name, precision)
+    from gnv2_nas.workflows.calibration_images import read_calibration_images
+
+    images = read_calibration_images(source, arch.resolution, preprocessing, events)
+    return get_runtime(name, precision, calibration_images=images)
+
+
+def _add_metadata(
+    artefact: RuntimeFiles,
+    arch: Architecture,
+    preprocessing: Preprocessing | None,
+    training: TrainingRecord | None,
+) -> RuntimeFiles:
+    """Return an ONNX file with the facts of the model card as metadata; other files unchanged."""
+    from gnv2_nas.formats.onnx.wire import append_metadata
+
+    known = {PREPROCESSING_KEY: preprocessing, TRAINING_KEY: training}
+    entries = {key: value.to_json() for key, value in known.items() if value is not None}
+    if preprocessing is not None:
+        entries[STEPS_KEY] = "\n".join(preprocessing.steps(arch.resolution))
+    return {
+        suffix: append_metadata(content, **entries) if suffix == ".onnx" else content
+        for suffix, content in artefact.items()
+    }
+
+
+def _write(
+    contents: Mapping[Path, bytes], beside: Mapping[Path, str], events: Events
+) -> ExportResult:
+    write_set({**contents, **beside})
+    for path, content in contents.items():
+        size = len(content)
+        amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size} B"
+        events(Message(f"written: {path} ({amount})"))
+    return ExportResult(tuple(contents))

@@ -1,0 +1,228 @@
+"""Profiling networks: sizes and latencies, comparisons, layers, predictions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gnv2_nas.arch import Architecture, list_presets
+from gnv2_nas.devices.device import Device, read_profile
+from gnv2_nas.errors import InputError
+from gnv2_nas.graph import count
+from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
+from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
+from gnv2_nas.measurement import Measurement, journal
+from gnv2_nas.measurement.comparison import THOROUGH, Comparison, check_budget, compare
+from gnv2_nas.measurement.layers import LayerTime
+from gnv2_nas.search.study import defaults
+from gnv2_nas.search.study.budgets import parse_budget
+from gnv2_nas.workflows.devices import check_device_files, open_calibrated, report_shortage
+from gnv2_nas.workflows.events import Events, ignore, report_messages, report_task
+from gnv2_nas.workflows.latency import describe_model
+from gnv2_nas.workflows.references import find_network
+
+
+class ProfileRequest(msgspec.Struct, frozen=True):
+    """The options of `gnv2-nas profile`."""
+
+    networks: tuple[str, ...] = ()
+    """Presets, files or STUDY:TRIAL; () stands for all presets."""
+    device: str = defaults.DEVICE
+    layers: bool = False
+    compare: bool = False
+    budget: str = ""
+    predict: bool = False
+    storage: str = defaults.STORAGE
+
+    def check(self) -> CheckedProfile:
+        """Check every option without importing torch or a runtime.
+
+        Raises:
+            InputError: an option is wrong or contradicts another.
+        """
+        limit_ms = _parse_limit(self.budget)
+        if self.compare and len(self.networks) < 2:
+            raise InputError("--compare takes two networks or more: name them before it")
+        if self.predict and (self.layers or self.compare or self.budget):
+            raise InputError(
+                "--predict does not go with --layers, --compare or --budget: leave it out"
+            )
+        read_profile(self.device)
+        networks = find_networks(self.networks or list_presets(), self.storage)
+        if not self.predict and not self.layers:
+            check_device_files(self.device)
+        return CheckedProfile(self, networks, limit_ms)
+
+
+class CheckedProfile(msgspec.Struct, frozen=True):
+    """A profile that can start."""
+
+    request: ProfileRequest
+    networks: Mapping[str, Architecture]
+    """By the name that tables show."""
+    limit_ms: float | None
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """Sizes and latencies of networks."""
+
+    networks: Mapping[str, Architecture]
+    measurements: Sequence[Measurement]
+    """In the order of `networks`."""
+    fvcore_totals: Sequence[int]
+    limit_ms: float | None
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return one row for each network, for scripts."""
+        rows = []
+        for (name, arch), measurement, total in zip(
+            self.networks.items(), self.measurements, self.fvcore_totals, strict=True
+        ):
+            counts = count(arch)
+            row = {
+                "network": name,
+                "id": arch.id,
+                "params": counts.params,
+                "macs": counts.macs,
+                "fvcore_total": total,
+                "weight_bytes": counts.weight_bytes,
+                "peak_activation_bytes": counts.peak_activation_bytes,
+                "latency": measurement,
+            }
+            if self.limit_ms is not None:
+                row["budget"] = check_budget(measurement, self.limit_ms)
+            rows.append(row)
+        return rows
+
+
+class Comparisons(msgspec.Struct, frozen=True):
+    """Every other network compared with the first."""
+
+    first: str
+    comparisons: Mapping[str, Comparison]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparisons for scripts."""
+        return {"first": self.first, "comparisons": self.comparisons}
+
+
+class LayerTables(msgspec.Struct, frozen=True):
+    """The time of every layer of each network."""
+
+    tables: Mapping[str, Sequence[LayerTime]]
+
+    def to_json(self) -> Mapping[str, Sequence[LayerTime]]:
+        """Return the tables for scripts."""
+        return self.tables
+
+
+class Predictions(msgspec.Struct, frozen=True):
+    """Latencies that the device's model predicts."""
+
+    networks: Mapping[str, Architecture]
+    predictions: Sequence[PredictedLatency]
+    """In the order of `networks`."""
+    model: LatencyModel
+    fitted_on: FittedOn
+    differences: Sequence[str]
+    """How this machine differs from the one that the model was fitted on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the predictions and the errors of the model, for scripts."""
+        rows = []
+        for (name, arch), predicted in zip(self.networks.items(), self.predictions, strict=True):
+            counts = count(arch)
+            row = {"network": name, "id": arch.id, "params": counts.params, "macs": counts.macs}
+            rows.append(row | {"predicted_latency": predicted})
+        model = describe_model(self.model, self.fitted_on)
+        return {"predictions": rows, "model": model, "differences": self.differences}
+
+
+def run_profile(
+    checked: CheckedProfile, events: Events = ignore
+) -> Sizes | Comparisons | LayerTables | Predictions:
+    """Measure the networks, or predict their latency. Measurements are kept in `profiles/`.
+
+    Raises:
+        MeasurementError: the runtime refused a network, or computes something else than torch.
+        InputError: the device has no latency model, or one of another profile.
+    """
+    request, networks = checked.request, checked.networks
+    architectures = list(networks.values())
+    if request.predict:
+        return _predict(networks, request.device)
+    if request.layers:
+        return _profile_layers(networks, request.device, events)
+    device = open_calibrated(request.device, events)
+    measurements = _measure(architectures, device, events, thorough=request.compare)
+    journal.append(measurements)
+    if request.compare:
+        first, *others = networks
+        found = [compare(each, measurements[0]) for each in measurements[1:]]
+        return Comparisons(first, dict(zip(others, found, strict=True)))
+    from gnv2_nas.nn.network import fvcore_total
+
+    with report_task(events, "counting with fvcore"):
+        totals = [fvcore_total(arch) for arch in architectures]
+    return Sizes(networks, measurements, totals, checked.limit_ms)
+
+
+def find_networks(names: Sequence[str], storage: str) -> dict[str, Architecture]:
+    """Return the networks by label.
+
+    A network named twice gets two labels and is measured twice: the difference between the two
+    measurements shows the noise.
+    """
+    found: dict[str, Architecture] = {}
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        label = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        found[label] = find_network(name, storage)
+    return found
+
+
+def _parse_limit(budget: str) -> float | None:
+    if not budget:
+        return None
+    parsed = parse_budget(budget)
+    if parsed.metric != "latency":
+        raise InputError(f"--budget takes a latency here, such as 12ms, but got {budget!r}")
+    return parsed.limit
+
+
+def _measure(
+    architectures: Sequence[Architecture], device: Device, events: Events, *, thorough: bool
+) -> list[Measurement]:
+    from gnv2_nas.measurement.protocol import measure
+
+    options = THOROUGH if thorough else {}
+    with report_task(events, "measuring in shared rounds") as report:
+        return measure(
+            architectures, device, progress=report, waiting=report_messages(events), **options
+        )
+
+
+def _profile_layers(networks: Mapping[str, Architecture], name: str, events: Events) -> LayerTables:
+    from gnv2_nas.measurement.calibration import open_device
+    from gnv2_nas.measurement.layers import profile_layers
+
+    device = open_device(name)
+    report_shortage(device, events)
+    waiting = report_messages(events)
+    return LayerTables(
+        {label: profile_layers(arch, device, waiting=waiting) for label, arch in networks.items()}
+    )
+
+
+def _predict(networks: Mapping[str, Architecture], name: str) -> Predictions:
+    from gnv2_nas.measurement.calibration import open_device
+
+    device = open_device(name)
+    model, fitted_on = load_device_model(device)
+    predictions = model.predict(list(networks.values()))
+    elsewhere = differences(fitted_on, device.fingerprint(), device.profile.threads)
+    return Predictions(networks, predictions, model, fitted_on, elsewhere)

@@ -1,0 +1,245 @@
+"""An opened study with everything that a search needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.data import Dataset, find_classes, load_dataset
+from gnv2_nas.devices.lock import Waiting, lock_deadline
+from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
+from gnv2_nas.graph import Counts, count
+from gnv2_nas.measurement.calibration import open_device
+from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
+from gnv2_nas.quality.base import QualityEstimator
+from gnv2_nas.quality.registry import check_estimator
+from gnv2_nas.search.engine.worker_process import Scorer
+from gnv2_nas.search.engine.workers import Workers
+from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.loop import SearchLoop
+from gnv2_nas.search.pace import Deadline
+from gnv2_nas.search.proposals import Proposals
+from gnv2_nas.search.sampler.factory import make_sampler
+from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
+from gnv2_nas.search.storage.database import hand_over_messages
+from gnv2_nas.search.storage.format import Provenance
+from gnv2_nas.search.storage.opening import open_or_create
+from gnv2_nas.search.storage.url import mask_command
+from gnv2_nas.search.study.budgets import corner_networks
+from gnv2_nas.search.study.records import Settings
+from gnv2_nas.space import SearchSpace, load_space
+from gnv2_nas.workflows.events import (
+    Events,
+    SearchProgress,
+    ignore,
+    report_messages,
+    report_task,
+)
+from gnv2_nas.workflows.search_request import CheckedSearch
+
+
+def load_images(
+    settings: Settings, space: SearchSpace, progress: Callable[[float], None] | None = None
+) -> Dataset | None:
+    """Return the images that the estimator needs; None if it needs none."""
+    if not (settings.data and check_estimator(settings.quality).needs_data):
+        return None
+    return load_dataset(settings.data, max(space.resolutions), progress=progress)
+
+
+def make_estimator(
+    settings: Settings, space: SearchSpace, dataset: Dataset | None, seed: int
+) -> QualityEstimator:
+    """Return the estimator that `--quality` names."""
+    return get_estimator(settings.quality, QualityContext(space, dataset, seed))
+
+
+def make_scorer(settings: Settings, source: str, seed: int) -> Scorer:
+    """Return what a worker process scores with. The worker reads space and images itself.
+
+    Args:
+        settings: of the study.
+        source: name or file of the space.
+        seed: of the estimator.
+    """
+    space = load_space(source)
+    if settings.data:
+        space = space.with_classes(len(find_classes(settings.data)))
+    return make_estimator(settings, space, load_images(settings, space), seed).score
+
+
+SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
+"""Packages whose version can change the result of a study."""
+
+SECONDS_A_SCORE = 3600.0
+"""Limit for one network; a worker that takes longer is treated as hung."""
+
+FOR_CORNERS = 0.15
+"""Largest share of the time limit for measuring the corner networks of a space."""
+
+CLOSING = 0.25
+"""Largest share of the time limit that is reserved for the report."""
+
+HOPELESS = 0.7
+"""A latency budget below this share of the smallest network's time ends the search at once. Not 1,
+because the smallest network is not always the fastest."""
+
+
+class Corner(msgspec.Struct, frozen=True):
+    """The smallest, centre or largest network of a space."""
+
+    name: str
+    architecture: Architecture
+    counts: Counts
+    latency: Measurement | None
+
+
+class SearchSession:
+    """An opened study with everything it needs to go on."""
+
+    def __init__(
+        self,
+        checked: CheckedSearch,
+        events: Events = ignore,
+        began: float | None = None,
+    ) -> None:
+        """Read the images if the estimator needs them, and open the study.
+
+        Args:
+            checked: the search.
+            events: told about progress, and about waiting for another process.
+            began: start of the time limit, of `time.monotonic`; None for now.
+
+        Raises:
+            OutOfTimeError: the images cannot be read within the time limit.
+        """
+        request, settings = checked.request, checked.settings
+        self._started = time.monotonic()
+        self.deadline = Deadline((self._started if began is None else began) + request.timeout)
+        # Starting took this long; importing what the report needs takes about as long again.
+        self._closing = min(self._started - (began or self._started), CLOSING * request.timeout)
+        self.events = events
+        waiting = report_messages(events)
+        self.dataset = self._read_images(checked)
+        if self.dataset is not None:
+            settings = msgspec.structs.replace(settings, data_hash=self.dataset.content_hash)
+            checked = msgspec.structs.replace(checked, settings=settings)
+        hand_over_messages()
+        estimator = make_estimator(settings, checked.space, self.dataset, request.seed)
+        self.store, self.resumed = open_or_create(
+            request.storage, checked.study, settings, _provenance(checked, estimator.info)
+        )
+        # Budgets in the words of the study: its trials say which of them they break.
+        settings = msgspec.structs.replace(settings, budgets=self.store.settings.budgets)
+        self.checked = msgspec.structs.replace(checked, settings=settings)
+        self.workers = self._start_workers(waiting)
+        self.evaluator = Evaluator(
+            settings, estimator, open_device(settings.device), request.seed, self.workers, waiting
+        )
+        self.evaluator.reference_ms = self.store.provenance.reference_ms
+
+    def _start_workers(self, waiting: Waiting) -> Workers | None:
+        checked = self.checked
+        request, settings = checked.request, checked.settings
+        if request.workers == 1 or "quality" not in settings.objectives:
+            return None
+        scorer = partial(make_scorer, settings, request.space, request.seed)
+        return Workers(request.workers, scorer, SECONDS_A_SCORE, waiting=waiting)
+
+    def _read_images(self, checked: CheckedSearch) -> Dataset | None:
+        if not checked.settings.data:
+            return None
+        with report_task(self.events, f"reading the images of {checked.settings.data}") as report:
+
+            def read(share: float) -> None:
+                self.deadline.check("while the images were read")
+                report(share)
+
+            return load_images(checked.settings, checked.space, read)
+
+    def close(self) -> None:
+        """Stop the workers, if there are any."""
+        if self.workers is not None:
+            self.workers.close()
+
+    def corners(self) -> list[Corner]:
+        """Return the corner networks of the space, measured if a budget is a latency.
+
+        Raises:
+            InfeasibleBudgetError: the smallest network is far too slow.
+        """
+        networks = corner_networks(self.checked.space)
+        latency_budgets = [b for b in self.checked.settings.budgets if b.metric == "latency"]
+        latencies: list[Measurement | None] = [None] * len(networks)
+        if latency_budgets:
+            # Another process may measure all the time: what an earlier run found is reported still.
+            with suppress(OutOfTimeError), lock_deadline(self.deadline.at):
+                latencies = self.evaluator.measure(
+                    list(networks.values()), deadline=self.deadline.within(FOR_CORNERS)
+                )
+        corners = [
+            Corner(name, arch, count(arch), latency)
+            for (name, arch), latency in zip(networks.items(), latencies, strict=True)
+        ]
+        smallest = corners[0].latency
+        for budget in latency_budgets:
+            if smallest is not None and budget.limit < HOPELESS * smallest.ci95[0]:
+                raise InfeasibleBudgetError(
+                    f"no network of space {self.checked.space.name!r} can meet {budget.text}; "
+                    f"nearest is {smallest.ms:.2f} ms, its smallest network on "
+                    f"{self.checked.settings.device!r}: raise the budget or choose a smaller space"
+                )
+        return corners
+
+    def loop(self) -> SearchLoop:
+        """Return the search itself, ready to run."""
+        request, settings = self.checked.request, self.checked.settings
+        space, past, candidates = self.checked.space, self.store.trials(), self.store.candidates()
+        seen = {candidate.architecture.id for candidate in candidates}
+        proposals = Proposals(
+            space,
+            settings.budgets,
+            settings.objectives,
+            # Going on with the seed of the beginning would propose the same networks again.
+            make_sampler(
+                request.sampler,
+                request.seed + len(past),
+                partial(GraphKnowledge, space, settings.budgets, settings.objectives, seen),
+            ),
+            request.seed,
+            seen,
+        )
+        proposals.learn(past)
+        for candidate in candidates:
+            proposals.correct(candidate)
+        return SearchLoop(
+            space,
+            self.store,
+            self.evaluator,
+            proposals,
+            past=candidates,
+            trials=request.trials,
+            deadline=self.deadline.earlier(self._closing),
+            stop_when_flat=request.stop_when_flat,
+            observer=lambda status: self.events(SearchProgress(status)),
+        )
+
+
+def _provenance(checked: CheckedSearch, estimator: EstimatorInfo) -> Provenance:
+    return Provenance(
+        sampler=checked.request.sampler,
+        seed=checked.request.seed,
+        command=mask_command(checked.request.command or checked.request.to_command()),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        software={package: version(package) for package in SOFTWARE},
+        estimator=msgspec.structs.replace(estimator, supernet_spec=None),
+        space_source=checked.request.space,
+    )
