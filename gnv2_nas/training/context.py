@@ -1,4 +1,4 @@
-"""What all parts of one training share: seeds, threads, memory, processes and number format.
+"""What all parts of one training share: seeds, threads, memory, processes, precision.
 
 Random numbers are a function of (seed, purpose, step), so that any step can be repeated.
 """
@@ -23,18 +23,18 @@ from gnv2_nas.training.recipe import Recipe
 
 
 def derive_seed(seed: int, purpose: str, step: int = 0) -> int:
-    """63 bits that depend on every argument, the same in every process."""
+    """Hash the arguments to 63 bits, the same in every process."""
     text = f"{seed}/{purpose}/{step}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 @contextmanager
 def seed_torch(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Torch's random numbers within the block follow from `seed`; those outside are untouched."""
+    """Seed torch's random numbers within the block; those outside it stay as they are."""
     place = torch.device(device)
     others = [place] if place.type == "cuda" else []
     with torch.random.fork_rng(devices=others):
-        # Not torch.manual_seed: that seeds every device, also those that are not restored.
+        # torch.manual_seed would also seed devices that are not restored.
         torch.default_generator.manual_seed(seed)
         if others:
             with torch.cuda.device(place):
@@ -44,11 +44,11 @@ def seed_torch(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 @contextmanager
 def use_half_the_cores() -> Iterator[None]:
-    """As many threads as half the usable cores, unless OMP_NUM_THREADS says how many.
+    """Use half of the cores, unless OMP_NUM_THREADS sets the number of threads.
 
-    The networks are thousands of short operators: on two cores, a step of a supernet takes two
-    threads 1.0 to 1.8 times as long as one. A rule and not a measurement at the start: the number
-    of threads decides how sums are rounded, and going on must lead to the same weights.
+    The networks consist of thousands of short operators: on two cores, a step of a supernet takes
+    two threads 1.0 to 1.8 times as long as one. The number is fixed, not measured, because it
+    decides how sums are rounded, and a resumed training must end with the same weights.
     """
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
@@ -61,7 +61,7 @@ def use_half_the_cores() -> Iterator[None]:
 
 @contextmanager
 def limit_threads() -> Iterator[None]:
-    """No more threads than usable cores: torch knows of affinity, but not of a CPU quota."""
+    """Use no more threads than usable cores: torch ignores the CPU quota of a container."""
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ and usable_cores() < before:
         torch.set_num_threads(usable_cores())
@@ -72,47 +72,47 @@ def limit_threads() -> Iterator[None]:
 
 
 MIN_MICRO_BATCH = 2
-"""Images of a micro-batch: batch norm on a map of one pixel has no variance of one image."""
+"""A single image of one pixel has no variance, which batch norm needs."""
 
 _CPU_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that there was too little memory, on a GPU or a CPU."""
+    """Whether an exception reports a lack of memory, on a GPU or a CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # Torch's CPU allocators have no exception of their own.
+    # Torch's CPU allocators raise plain RuntimeErrors.
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CPU_SIGNS)
 
 
 def release_memory(device: torch.device) -> None:
-    """Give back what a failed pass still holds."""
+    """Free the memory of a failed pass."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 BUCKET_SIZE = 1 << 22
-"""Numbers that are sent together: one message for each weight would cost more than its content."""
+"""Numbers in one message: one message for each weight would be slow."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes that train together."""
+    """The group of processes that train together."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_leader(self) -> bool:
-        """Whether this process evaluates, writes and tells how far it is."""
+        """Whether this process evaluates, writes files and reports progress."""
         return self.rank == 0
 
     @torch.no_grad()
     def average_gradients(self, module: nn.Module) -> None:
         """Replace the gradients of `module` by their mean over all processes.
 
-        The same weights have gradients everywhere: which networks of a supernet are trained is a
+        The same weights have gradients in all processes, because the networks of a step are a
         function of seed and step.
         """
         if self.size == 1:
@@ -127,23 +127,25 @@ class World:
                 gradient.copy_(part.view_as(gradient))
 
     def broadcast(self, answer: bool) -> bool:
-        """The leading process's answer, in all of them."""
+        """Return the leader's answer in all processes."""
         answers = [answer]
         if self.size > 1:
             distributed.broadcast_object_list(answers, src=0)
         return answers[0]
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process has got here."""
         if self.size > 1:
             distributed.barrier()
 
 
 def choose_device(device: torch.device | str | None) -> torch.device:
-    """The device asked for, else a GPU, else the CPU; of several GPUs this process's own.
+    """Return the requested device; by default a GPU if there is one, else the CPU.
+
+    With several GPUs, "cuda" is the one of this process (LOCAL_RANK).
 
     Raises:
-        InputError: there is no such device here.
+        InputError: this machine has no such device.
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -160,7 +162,7 @@ def choose_device(device: torch.device | str | None) -> torch.device:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[World]:
-    """The processes that `torchrun` started, or this one alone."""
+    """Join the processes that `torchrun` started, or train alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World()
@@ -178,7 +180,7 @@ def process_group(device: torch.device) -> Iterator[World]:
 
 
 def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    """The gradients in order, in groups of about `BUCKET_SIZE` numbers."""
+    """Yield the gradients in order, in groups of at most about `BUCKET_SIZE` numbers."""
     bucket: list[Tensor] = []
     filled = 0
     for gradient in gradients:
@@ -196,7 +198,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """How and where a training runs."""
+    """Recipe, seed, device, processes and precision of a training."""
 
     recipe: Recipe
     seed: int
@@ -206,15 +208,15 @@ class TrainingContext:
 
     @classmethod
     def make(cls, recipe: Recipe, seed: int, device: torch.device, world: World) -> TrainingContext:
-        """With the number format that the recipe asks for.
+        """Make a context with the precision of the recipe.
 
         Raises:
-            InputError: the device has no such format.
+            InputError: the device does not support the precision.
         """
         return cls(recipe, seed, device, world, MixedPrecision(recipe, device))
 
     def place(self, module: Module) -> Module:
-        """`module` on the device, its kernels laid out as the recipe says; in place."""
+        """Move `module` to the device, in the memory format of the recipe; in place."""
         module.to(self.device)
         if self.recipe.channels_last:
             for weight in module.parameters():
@@ -223,9 +225,9 @@ class TrainingContext:
         return module
 
     def derive_seed(self, purpose: str, step: int) -> int:
-        """Of random numbers that every process draws for itself."""
+        """Seed of random numbers that differ between processes."""
         return derive_seed(self.seed, f"{purpose} of process {self.world.rank}", step)
 
     def seed_torch(self, purpose: str, step: int, part: int) -> AbstractContextManager[None]:
-        """Torch's random numbers within the block follow from the arguments."""
+        """Seed torch's random numbers within the block."""
         return seed_torch(self.derive_seed(f"{purpose} {part}", step), self.device)

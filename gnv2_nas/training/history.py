@@ -1,4 +1,4 @@
-"""The curve of a training as plain data, its file, and the result; imports nothing heavy."""
+"""Learning curve of a training as plain data, its file, and the result. Light to import."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from gnv2_nas.files.outputs import Kind, holds_fields
 
 
 class TrainingPoint(msgspec.Struct, frozen=True):
-    """Where a training stands."""
+    """Progress of a training after one step."""
 
     step: int
-    """Updates done so far."""
+    """Number of finished updates."""
     steps: int
-    """Updates in all."""
+    """Number of updates of the whole training."""
     epoch: float
-    """How often every image was seen so far."""
+    """Number of passes over the training images so far."""
     loss: float
-    """On training images, a mean over the last steps; of a supernet's largest network."""
+    """Training loss, a moving average; of a supernet: its largest network."""
     accuracy: float | None
-    """Top-1 on the held-out images, 0..1; None where they were not looked at."""
+    """Top-1 on the held-out images, 0..1; None between two evaluations."""
     learning_rate: float
     seconds: float
-    """Spent so far, in earlier runs of the same training too."""
+    """Time spent so far, earlier runs of the same training included."""
     seconds_left: float | None
-    """An estimate; None before the first steps are timed."""
+    """Estimated time left; None before the first steps are timed."""
     smallest_accuracy: float | None = None
-    """Of a supernet's smallest network, where `accuracy` is that of the largest."""
+    """Top-1 of a supernet's smallest network; `accuracy` is that of the largest."""
     note: str = ""
-    """Something to tell the user: memory ran out, the training goes on from a file …"""
+    """Message for the user, for example that memory ran out."""
 
 
 Observer = Callable[[TrainingPoint], None]
 
 
 def ignore_point(point: TrainingPoint) -> None:
-    """An `Observer` that looks away."""
+    """The `Observer` that does nothing."""
 
 
 def history_path(output: Path) -> Path:
-    """The file of the curve beside the weights."""
+    """File of the learning curve beside the weights."""
     return output.with_name(output.name + ".history.json")
 
 
 def state_path(output: Path) -> Path:
-    """The file of an unfinished training's state beside the weights."""
+    """File of an unfinished training's state beside the weights."""
     return output.with_name(output.name + ".resume")
 
 
@@ -60,15 +60,15 @@ HISTORY = Kind(
 
 
 def encode_history(history: Sequence[TrainingPoint]) -> bytes:
-    """A JSON list of points."""
+    """Encode points as a JSON list."""
     return msgspec.json.encode(list(history))
 
 
 def decode_history(text: str | bytes) -> list[TrainingPoint]:
-    """The inverse of `encode_history`.
+    """Decode what `encode_history` wrote.
 
     Raises:
-        InputError: it is something else.
+        InputError: the text is something else.
     """
     try:
         return msgspec.json.decode(text, type=list[TrainingPoint])
@@ -81,25 +81,24 @@ Model = TypeVar("Model", covariant=True)
 
 @dataclass(frozen=True)
 class TrainingResult(Generic[Model]):
-    """A trained network, or a supernet."""
+    """A trained network or supernet."""
 
     model: Model
-    """With the averaged weights, in evaluation mode."""
+    """Module with the averaged weights, in evaluation mode, on the CPU."""
     accuracy: float
-    """Top-1 on the held-out images, 0..1; of a supernet's largest network."""
+    """Top-1 on the held-out images, 0..1; of a supernet: its largest network."""
     history: tuple[TrainingPoint, ...]
-    """The points at which the held-out images were looked at, and those with a note."""
+    """Points that have an accuracy or a note."""
     seconds: float
-    """Of all runs of this training together."""
+    """Duration of all runs of this training."""
     smallest_accuracy: float | None = None
-    """Of a supernet's smallest network."""
+    """Top-1 of a supernet's smallest network."""
 
 
 FilesBeside: TypeAlias = "Callable[[TrainingResult[Any]], Mapping[Path, bytes | str]]"
-"""What a caller wants written together with the weights, as a page of the curve: path → content,
-in the same folder."""
+"""Makes files that are written together with the weights, in the same folder: path → content."""
 
 
 def no_files_beside(_: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
-    """`FilesBeside` of no files."""
+    """The `FilesBeside` that makes no file."""
     return {}

@@ -1,4 +1,4 @@
-"""How long a training takes, whether it is still sane, and Ctrl-C between two steps."""
+"""Time of a training, and a check of its losses."""
 
 from __future__ import annotations
 
@@ -13,73 +13,73 @@ from gnv2_nas.training.recipe import Recipe
 
 
 class StepTimer:
-    """Time of a training that may have had earlier runs.
+    """Times a training that may have had earlier runs.
 
     Args:
-        earlier: seconds of those.
+        earlier: duration of the earlier runs, seconds.
     """
 
     def __init__(self, earlier: float = 0.0) -> None:
         self._earlier = earlier
-        self._begun = perf_counter()
-        self._counted = 0
-        self._first_step_done = 0.0
+        self._start = perf_counter()
+        self._steps = 0
+        self._first_step_end = 0.0
 
     @property
     def seconds(self) -> float:
-        """Of all runs together."""
-        return self._earlier + perf_counter() - self._begun
+        """Duration of all runs together."""
+        return self._earlier + perf_counter() - self._start
 
-    def step_done(self) -> None:
-        """To be told after every step. The first one, which warms up, does not count."""
-        if self._counted == 0:
-            self._first_step_done = perf_counter()
-        self._counted += 1
+    def count_step(self) -> None:
+        """Count a finished step. The first one is not timed, because it warms up."""
+        if self._steps == 0:
+            self._first_step_end = perf_counter()
+        self._steps += 1
 
     def seconds_left(self, steps: int) -> float | None:
-        """An estimate for so many further steps; None before two are done."""
-        if self._counted < 2:
+        """Estimate the duration of `steps` further steps; None before two are done."""
+        if self._steps < 2:
             return None
-        return steps * (perf_counter() - self._first_step_done) / (self._counted - 1)
+        return steps * (perf_counter() - self._first_step_end) / (self._steps - 1)
 
 
 MAX_PENDING_STEPS = 20
-"""Steps on a GPU between two looks at the losses: each look waits for all that is queued."""
+"""Steps on a GPU between two checks: reading a loss waits for all queued work."""
 
 _SMOOTHING = 0.9
 
 
 class LossMonitor:
-    """Collects the losses of steps and refuses values that are not finite.
+    """Averages the losses of steps and refuses values that are not finite.
 
     Attributes:
-        mean: over the last ten steps or so; not a number before the first.
+        mean: exponential moving average of the loss over about ten steps; NaN before the first.
     """
 
     def __init__(self, recipe: Recipe, mean: float = math.nan) -> None:
         self.mean = mean
         self._recipe = recipe
-        self._waiting: list[tuple[int, Tensor, Tensor | None]] = []
+        self._pending: list[tuple[int, Tensor, Tensor | None]] = []
 
     def add(self, step: int, loss: Tensor, norm: Tensor | None) -> None:
-        """Take note of a step's loss and of the norm of its gradients; look where that is free."""
-        self._waiting.append((step, loss, norm))
-        free = loss.device.type == "cpu"
-        if free or math.isnan(self.mean) or len(self._waiting) >= MAX_PENDING_STEPS:
+        """Add a step's loss and the norm of its gradients. On a CPU they are checked at once."""
+        self._pending.append((step, loss, norm))
+        on_cpu = loss.device.type == "cpu"
+        if on_cpu or math.isnan(self.mean) or len(self._pending) >= MAX_PENDING_STEPS:
             self.check()
 
     def check(self) -> None:
-        """Look at all that came in since the last look.
+        """Check all values that were added since the last check.
 
         Raises:
-            TrainingError: a value is not finite; says at which step.
+            TrainingError: a value is not finite; the message names the step.
         """
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
+        pending, self._pending = self._pending, []
+        if not pending:
             return
-        values = torch.stack([loss for _, loss, _ in waiting]).tolist()
-        norms = torch.stack([loss if norm is None else norm for _, loss, norm in waiting]).tolist()
-        for (step, _, _), value, norm in zip(waiting, values, norms, strict=True):
+        values = torch.stack([loss for _, loss, _ in pending]).tolist()
+        norms = torch.stack([loss if norm is None else norm for _, loss, norm in pending]).tolist()
+        for (step, _, _), value, norm in zip(pending, values, norms, strict=True):
             if not math.isfinite(value):
                 raise self._error(f"the loss of step {step + 1} is {value}")
             if not math.isfinite(norm):
@@ -90,6 +90,6 @@ class LossMonitor:
     def _error(self, what: str) -> TrainingError:
         recipe = self._recipe
         return TrainingError(
-            f"{what}; try a lower learning rate (now {recipe.learning_rate:g}), clipped gradients "
+            f"{what}; try a lower learning rate (now {recipe.learning_rate:g}), gradient clipping "
             f"(clip_norm, now {recipe.clip_norm:g}) or precision fp32 (now {recipe.precision})"
         )

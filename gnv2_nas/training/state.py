@@ -1,4 +1,4 @@
-"""The state of an unfinished training: what it takes to go on with identical results."""
+"""State of an unfinished training: all that is needed to resume it with identical results."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gnv2_nas.training.recipe import Recipe
 
 
 def make_fingerprint(recipe: Recipe, data_hash: str, seed: int) -> dict[str, str]:
-    """What decides a training besides that which is trained: name → value."""
+    """Name → value of everything that decides a training, except what is trained."""
     values = {name: str(value) for name, value in msgspec.structs.asdict(recipe).items()}
     return values | {"data": data_hash, "seed": str(seed)}
 
 
 class StateFile:
-    """State dicts in a file that also says which training they belong to.
+    """State dicts in a file that also identifies their training.
 
     Args:
-        fingerprint: what two runs must share for one to go on with the other's state; name →
-            value, to say what differs.
+        fingerprint: name → value of everything that two runs must share for one to resume the
+            other.
     """
 
     def __init__(self, path: Path, fingerprint: Mapping[str, str]) -> None:
@@ -34,17 +34,17 @@ class StateFile:
         self._fingerprint = dict(fingerprint)
 
     def write(self, state: Mapping[str, Any]) -> None:
-        """Replace what is stored.
+        """Replace the stored state.
 
         Raises:
-            StorageError: the disk refused; the older state stays as it was.
+            StorageError: the disk refused; the older state is kept.
         """
         buffer = io.BytesIO()
         torch.save({"fingerprint": self._fingerprint, "state": dict(state)}, buffer)
         write_atomically(self.path, buffer.getvalue())
 
     def read(self) -> dict[str, Any] | None:
-        """What is stored, on the CPU; None when there is no file.
+        """Return the stored state, on the CPU; None when there is no file.
 
         Raises:
             CheckpointError: the file is damaged, or belongs to another training.
@@ -54,25 +54,25 @@ class StateFile:
         try:
             content = torch.load(io.BytesIO(self.path.read_bytes()), "cpu", weights_only=True)
             stored, state = content["fingerprint"], content["state"]
-            differing = self._differing(stored)
+            differing = self._describe_differences(stored)
         except Exception as error:
-            # Whatever a reader makes of a damaged file, the answer is one line.
+            # The reader raises errors of many types for a damaged file.
             reason = str(error).partition("\n")[0]
             raise CheckpointError(
-                f"{str(self.path)!r} cannot be read ({reason}); delete it to begin again"
+                f"{str(self.path)!r} cannot be read ({reason}); delete it to start again"
             ) from None
         if differing:
             raise CheckpointError(
                 f"{str(self.path)!r} is the state of another training: {differing}; "
-                "ask for the same, delete the file to begin again, or choose another output"
+                "use the same settings, delete the file to start again, or choose another output"
             )
         return dict(state)
 
     def remove(self) -> None:
-        """The training is finished."""
+        """Delete the file."""
         self.path.unlink(missing_ok=True)
 
-    def _differing(self, stored: Mapping[str, str]) -> str:
+    def _describe_differences(self, stored: Mapping[str, str]) -> str:
         names = sorted(stored.keys() | self._fingerprint.keys())
         return ", ".join(
             f"{name} was {stored.get(name, 'not set')} and is "

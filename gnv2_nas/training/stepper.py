@@ -1,4 +1,4 @@
-"""One update of the weights: augmented batches, micro-batches, gradients clipped and averaged."""
+"""One update of the weights: augmented batches, micro-batches, clipped and averaged gradients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gnv2_nas.training.task import TrainingTask
 
 
 class TrainingInputs:
-    """Augmented images and labels; a function of seed and step alone.
+    """Augmented images and labels, a function of seed and step alone.
 
     Args:
         resolution: step → pixels.
@@ -44,8 +44,11 @@ class TrainingInputs:
         self._resolution = resolution
 
     def from_step(self, first: int) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Images (float32, B x 3 x R x R) and labels (int64, B) of that step and all after it, B
-        being this process's part of the batch; without end."""
+        """Yield the inputs of step `first` and of all later steps, without end.
+
+        Images are float32 (B, 3, R, R) and labels int64 (B,), where B is this process's part of
+        the batch.
+        """
         device = self._context.device
         with closing(self._batches.from_step(first)) as batches:
             for step, (images, labels) in enumerate(batches, first):
@@ -64,18 +67,15 @@ class TrainingInputs:
 class Stepper:
     """Updates the weights of a task.
 
-    Attributes:
-        accumulate: micro-batches in a batch; doubled where memory runs out.
-
     Args:
-        tell: is told when memory ran out and what follows.
+        tell: called with a message when memory runs out.
+
+    Attributes:
+        accumulate: micro-batches in a batch; doubled when memory runs out.
     """
 
     def __init__(
-        self,
-        task: TrainingTask,
-        context: TrainingContext,
-        tell: Callable[[str], None],
+        self, task: TrainingTask, context: TrainingContext, tell: Callable[[str], None]
     ) -> None:
         self.optimizer = make_optimizer(task.module, context.recipe)
         self.accumulate = context.recipe.accumulate
@@ -84,33 +84,33 @@ class Stepper:
         self._tell = tell
 
     def gradients(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Compute the gradients of a batch, in smaller pieces where memory does not suffice.
+        """Compute the gradients of a batch; use smaller micro-batches when memory runs out.
 
         Returns:
-            The loss, and the norm of the gradients before clipping where it tells something;
-            both on the device.
+            The loss, and the norm of the gradients before clipping (None with fp16); both on the
+            device.
 
         Raises:
-            TrainingError: memory does not suffice for the smallest micro-batch either.
+            TrainingError: memory does not suffice for the smallest micro-batch.
         """
         while True:
             try:
-                loss = self._accumulated(step, images, labels)
+                loss = self._accumulate(step, images, labels)
                 break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            # Outside of the handler: the exception holds on to the feature maps.
+            # Outside the handler, because the exception keeps the feature maps alive.
             self._use_less_memory(images)
         self._context.world.average_gradients(self._task.module)
         return loss, self._context.precision.clip(self._task.module, self.optimizer)
 
     def update(self, step: int) -> None:
-        """Change the weights by the gradients."""
+        """Update the weights by the gradients."""
         set_learning_rate(self.optimizer, learning_rate(self._context.recipe, step))
         self._context.precision.update(self.optimizer)
 
-    def _accumulated(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
+    def _accumulate(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self._context.device)
         pieces = zip(
@@ -118,12 +118,12 @@ class Stepper:
         )
         for part, (some_images, some_labels) in enumerate(pieces):
             with self._context.seed_torch("dropout", step, part):
-                first = self._back_propagated(step, some_images, some_labels, len(images))
+                first = self._back_propagate(step, some_images, some_labels, len(images))
             loss += first * (len(some_images) / len(images))
         return loss
 
-    def _back_propagated(self, step: int, images: Tensor, labels: Tensor, total: int) -> Tensor:
-        """Gradients of one micro-batch; returns its first loss."""
+    def _back_propagate(self, step: int, images: Tensor, labels: Tensor, total: int) -> Tensor:
+        """Add the gradients of one micro-batch; return its first loss."""
         first: Tensor | None = None
         for loss in self._task.losses(images, labels, step):
             self._context.precision.backward(loss * (len(images) / total))
@@ -133,21 +133,22 @@ class Stepper:
         return first
 
     def _use_less_memory(self, images: Tensor) -> None:
-        """Halve the micro-batch; the batch that one update sees stays as large."""
+        """Halve the micro-batch; the batch of one update keeps its size."""
         self.optimizer.zero_grad(set_to_none=True)
         release_memory(self._context.device)
         batch, side = len(images), images.shape[-1]
         now = -(-batch // self.accumulate)
-        fewer = f"memory ran out with {now} images of {side}x{side} pixels at once"
+        problem = f"memory ran out with {now} images of {side}x{side} pixels at once"
         if self._context.world.size > 1:
-            # The others already wait for this process's gradients.
-            raise TrainingError(f"{fewer}; ask for accumulate={2 * self.accumulate}")
+            # The other processes already wait for this one's gradients.
+            raise TrainingError(f"{problem}; ask for accumulate={2 * self.accumulate}")
         if batch // (2 * self.accumulate) < MIN_MICRO_BATCH:
             raise TrainingError(
-                f"{fewer}, and fewer do not do; a lower resolution or a narrower network would fit"
+                f"{problem}, and fewer images do not help; a lower resolution or a narrower "
+                "network would fit"
             )
         self.accumulate *= 2
         self._tell(
-            f"{fewer}: going on with {self.accumulate} micro-batches of "
+            f"{problem}: continuing with {self.accumulate} micro-batches of "
             f"{-(-batch // self.accumulate)}, the batch stays at {batch}"
         )

@@ -22,16 +22,15 @@ from gnv2_nas.training.recipe import Recipe
 from gnv2_nas.training.task import Evaluation, measure_accuracy
 
 _CANDIDATES = 8
-"""Random networks of which the one nearest to the wanted multiply-adds is taken."""
+"""Random networks to choose from; the one nearest to the wanted multiply-adds is taken."""
 
 
 class Sandwich:
     """The sandwich rule (Yu and Huang 2019): the largest network, random ones, the smallest.
 
-    One resolution is drawn for each step and shared by its networks, largest and smallest
-    included: the largest network at the largest resolution in every step would cost most of the
-    time, and networks of one step can learn from each other only on the same images. All
-    resolutions are as likely, though some take longer: one that is trained less is ranked too low.
+    All networks of a step share one resolution, because distillation needs the same images, and
+    because the largest network at the largest resolution would take most of the time. Resolutions
+    are sampled uniformly: one that is trained less is ranked too low.
 
     Everything is a function of seed and step, the same in every process.
     """
@@ -42,29 +41,30 @@ class Sandwich:
         self._seed = seed
 
     def resolution(self, step: int) -> int:
-        """Pixels of the images of that step."""
+        """Width of the images of that step, pixels."""
         return self._random("resolution", step).choice(self._space.resolutions)
 
     def networks(self, step: int) -> list[Architecture]:
-        """The networks of that step, the largest first."""
+        """Sample the networks of that step, the largest first."""
         resolution = self.resolution(step)
         rng = self._random("networks", step)
         largest, smallest = extremes(self._space, resolution)
         between = [
-            self._between(rng, smallest, largest) for _ in range(self._recipe.random_networks)
+            self._sample_between(rng, smallest, largest)
+            for _ in range(self._recipe.random_networks)
         ]
         return [largest, *between, smallest]
 
-    def _between(
+    def _sample_between(
         self, rng: random.Random, smallest: Architecture, largest: Architecture
     ) -> Architecture:
         if self._recipe.sampling == "genes":
-            return self._sampled(rng, largest.resolution)
+            return self._sample(rng, largest.resolution)
         wanted = rng.uniform(count(smallest).macs, count(largest).macs)
-        candidates = [self._sampled(rng, largest.resolution) for _ in range(_CANDIDATES)]
+        candidates = [self._sample(rng, largest.resolution) for _ in range(_CANDIDATES)]
         return min(candidates, key=lambda arch: abs(count(arch).macs - wanted))
 
-    def _sampled(self, rng: random.Random, resolution: int) -> Architecture:
+    def _sample(self, rng: random.Random, resolution: int) -> Architecture:
         params = self._space.sample_params(rng)
         return self._space.decode(self._space.at_resolution(params, resolution))
 
@@ -73,7 +73,7 @@ class Sandwich:
 
 
 def extremes(space: SearchSpace, resolution: int) -> tuple[Architecture, Architecture]:
-    """The largest and the smallest network of a space at a resolution."""
+    """Return the largest and the smallest network of a space at a resolution."""
     largest, smallest = (
         space.decode(space.at_resolution(params, resolution))
         for params in (space.largest(), space.smallest())
@@ -82,11 +82,10 @@ def extremes(space: SearchSpace, resolution: int) -> tuple[Architecture, Archite
 
 
 class SupernetTask:
-    """Sandwich rule and distillation in place (BigNAS, Yu et al. 2020, sec. 3.1).
+    """Sandwich rule and in-place distillation (BigNAS, Yu et al. 2020, sec. 3.1).
 
-    The largest network learns from the labels; the others learn from its answers to the same
-    images, as they were before the step. Only the largest has dropout: the others have less to
-    forget.
+    The largest network learns from the labels. The others learn from its answers to the same
+    images. Only the largest network has dropout, because the others overfit less.
     """
 
     def __init__(
@@ -114,10 +113,10 @@ class SupernetTask:
         logits = self._logits(images, largest, recipe.dropout)
         answers = logits.detach().softmax(1)
         yield F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        # Its feature maps are not needed any more.
+        # Frees the feature maps.
         del logits
         for arch in others:
-            yield self._distilled(self._logits(images, arch), answers, labels)
+            yield self._distillation_loss(self._logits(images, arch), answers, labels)
 
     def evaluate(self, module: nn.Module) -> Evaluation:
         supernet = cast(Supernet, module)
@@ -131,9 +130,11 @@ class SupernetTask:
             logits: Tensor = self.module(images, arch, dropout)
         return logits.float()
 
-    def _distilled(self, logits: Tensor, answers: Tensor, labels: Tensor) -> Tensor:
-        """The difference to the largest network's answers (Kullback-Leibler, up to a constant),
-        and as much of that to the labels as the recipe asks for."""
+    def _distillation_loss(self, logits: Tensor, answers: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy with the largest network's answers, mixed with that of the labels.
+
+        The former is the Kullback-Leibler divergence up to a constant.
+        """
         recipe = self._context.recipe
         loss = recipe.distillation * F.cross_entropy(logits, answers)
         if recipe.distillation < 1:
@@ -143,7 +144,7 @@ class SupernetTask:
         return loss
 
     def _accuracy(self, supernet: Supernet, arch: Architecture) -> float:
-        """On the held-out images, with batch norm's statistics measured for this network."""
+        """Accuracy on the held-out images after recalibration of batch norm."""
         graph = cached_lower(arch)
         with torch.inference_mode():
             tensors = supernet.tensors(arch)

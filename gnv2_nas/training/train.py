@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.metadata import TrainingRecord
@@ -25,11 +25,17 @@ from gnv2_nas.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from gnv2_nas.data import Dataset
     from gnv2_nas.nn import Network
     from gnv2_nas.nn.supernet import Supernet
+    from gnv2_nas.training.context import TrainingContext
+    from gnv2_nas.training.task import TrainingTask
+
+    Model = TypeVar("Model", bound=nn.Module)
+
+StopWhen = Callable[[TrainingPoint], bool]
 
 
 def train_network(
@@ -42,89 +48,64 @@ def train_network(
     seed: int = 0,
     device: torch.device | str | None = None,
     observer: Observer = ignore_point,
-    stop_when: Callable[[TrainingPoint], bool] | None = None,
+    stop_when: StopWhen | None = None,
     save_every: float = 30.0,
     beside: FilesBeside = no_files_beside,
 ) -> TrainingResult[Network]:
     """Train one network on labelled images.
 
-    The number of classes is that of the data, whatever `arch` says. The weights are those at the
-    end, not the best ones on the held-out images: choosing by them would flatter the accuracy.
+    The network gets as many classes as the data set has. The result has the weights of the last
+    step, not the best ones on the held-out images: that choice would bias the accuracy upwards.
 
     Args:
-        output: where the weights go, as safetensors; beside it the curve (`.history.json`) and,
-            until the training is done, its state (`.resume`), from which the same call goes on.
-            None writes nothing.
-        initial: a state dict to begin with, instead of random weights.
-        seed: of weights, order, augmentation and dropout.
-        device: None takes a GPU where there is one.
-        stop_when: looks at every evaluation; True ends the training there.
-        save_every: seconds between two states.
-        beside: further files that belong to the weights and are written together with them.
+        output: safetensors file for the weights. The learning curve (`.history.json`) is written
+            beside it, and so is the state (`.resume`) until the training is done; the same call
+            resumes from the state. None writes nothing.
+        initial: state dict to start from instead of random weights.
+        seed: seed of weights, order, augmentation and dropout.
+        device: None takes a GPU if there is one.
+        observer: called after every step.
+        stop_when: called after every evaluation; True ends the training.
+        save_every: seconds between two saves of the state.
+        beside: makes further files that are written together with the weights.
 
     Raises:
         OutputError: `output` cannot be written to.
         DataError: the data set has fewer images than a batch.
         CheckpointError: `initial` is of another network, or the state of another training.
-        TrainingError: the loss is not finite, or memory does not suffice; the state is kept.
+        TrainingError: the loss is not finite, or memory ran out; the state is kept.
         StorageError: the disk refused.
         KeyboardInterrupt: Ctrl-C; the state is kept.
     """
     if output is not None:
         check_output(output)
     from gnv2_nas.nn import save_weights
-    from gnv2_nas.training.context import TrainingContext, choose_device, process_group
-    from gnv2_nas.training.initial import hash_weights, make_initial_network
-    from gnv2_nas.training.state import StateFile, make_fingerprint
-    from gnv2_nas.training.task import NetworkTask
-    from gnv2_nas.training.trainer import Trainer
+    from gnv2_nas.training.network_task import NetworkTask, hash_weights, make_initial_network
 
     arch = arch.replace(num_classes=len(dataset.classes))
     network, note = make_initial_network(arch, recipe.dropout, seed, initial)
-    fingerprint = {
-        "network": arch.id,
-        "initial weights": hash_weights(initial) if initial is not None else "random",
-        **make_fingerprint(recipe, dataset.content_hash, seed),
-    }
-    place = choose_device(device)
-    with process_group(place) as world:
-        context = TrainingContext.make(recipe, seed, place, world)
-        trainer = Trainer(
-            NetworkTask(context.place(network), dataset, context),
-            dataset,
-            context,
-            state_file=StateFile(state_path(output), fingerprint) if output else None,
-            observer=observer,
-            stop_when=stop_when,
-            save_every=save_every,
-            note=note,
+
+    def save(
+        path: Path, result: TrainingResult[Network], files: Mapping[Path, bytes | str]
+    ) -> None:
+        record = TrainingRecord(
+            data=dataset.name,
+            data_hash=dataset.content_hash,
+            train_images=len(dataset.train),
+            held_out_images=len(dataset.val),
+            correct=round(result.accuracy * len(dataset.val)),
+            epochs=result.history[-1].epoch,
+            seed=seed,
         )
-        trainer.run()
-        found = trainer.evaluation()
-        network.load_state_dict(trainer.average.module.state_dict())
-        network.cpu().eval()
-        result = TrainingResult(network, found.accuracy, tuple(trainer.history), trainer.seconds)
-        if output is not None and world.is_leader:
-            record = _record(dataset, found.accuracy, trainer.epochs, seed)
-            curve = {history_path(output): encode_history(result.history)}
-            save_weights(
-                network, output, dataset.preprocessing, record, beside={**curve, **beside(result)}
-            )
-            trainer.finish()
-    return result
+        save_weights(result.model, path, dataset.preprocessing, record, beside=files)
 
-
-def _record(dataset: Dataset, accuracy: float, epochs: float, seed: int) -> TrainingRecord:
-    held_out = len(dataset.val)
-    return TrainingRecord(
-        data=dataset.name,
-        data_hash=dataset.content_hash,
-        train_images=len(dataset.train),
-        held_out_images=held_out,
-        correct=round(accuracy * held_out),
-        epochs=epochs,
-        seed=seed,
-    )
+    started_from = "random" if initial is None else hash_weights(initial)
+    return _run(
+        network, lambda context: NetworkTask(network, dataset, context), dataset, recipe, output,
+        subject={"network": arch.id, "initial weights": started_from}, save=save, seed=seed,
+        device=device, observer=observer, stop_when=stop_when, save_every=save_every,
+        beside=beside, note=note,
+    )  # fmt: skip
 
 
 def train_supernet(
@@ -141,86 +122,110 @@ def train_supernet(
 ) -> TrainingResult[Supernet]:
     """Train one set of weights for all networks of a space.
 
-    The number of classes is that of the data, whatever the space says. The weights are the
-    average at the end. Their accuracies in the file are those of the largest and of the smallest
-    network, each after its batch-norm statistics were measured.
+    The networks get as many classes as the data set has. The result has the averaged weights of
+    the last step. The file also states the accuracies of the largest and the smallest network,
+    each measured after recalibration of its batch-norm statistics.
 
     Args:
-        output: where the supernet goes, as safetensors; beside it the curve (`.history.json`)
-            and, until the training is done, its state (`.resume`), from which the same call goes
-            on.
-        seed: of weights, order, augmentation, networks and dropout.
-        device: None takes a GPU where there is one.
-        save_every: seconds between two states.
-        beside: further files that belong to the weights and are written together with them.
+        output: safetensors file for the supernet; see `train_network` for the files beside it.
+        seed: seed of weights, order, augmentation, sampled networks and dropout.
+        device: None takes a GPU if there is one.
+        observer: called after every step.
+        save_every: seconds between two saves of the state.
+        beside: makes further files that are written together with the weights.
 
     Raises:
         OutputError: `output` cannot be written to.
-        InputError: the space holds networks that a supernet cannot.
+        InputError: the space has networks that a supernet cannot hold.
         DataError: the data set has fewer images than a batch.
-        CheckpointError: the state is that of another training.
-        TrainingError: the loss is not finite, or memory does not suffice; the state is kept.
+        CheckpointError: the state belongs to another training.
+        TrainingError: the loss is not finite, or memory ran out; the state is kept.
         StorageError: the disk refused.
         KeyboardInterrupt: Ctrl-C; the state is kept.
     """
     check_output(output)
     from gnv2_nas.nn.supernet import Supernet
     from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, save_supernet
-    from gnv2_nas.training.context import (
-        TrainingContext,
-        choose_device,
-        derive_seed,
-        process_group,
-        seed_torch,
-    )
-    from gnv2_nas.training.state import StateFile, make_fingerprint
+    from gnv2_nas.training.context import derive_seed, seed_torch
     from gnv2_nas.training.supernet_task import SupernetTask
-    from gnv2_nas.training.trainer import Trainer
 
     space = space.with_classes(len(dataset.classes))
-    fingerprint = {
-        "space": space.content_hash,
-        **make_fingerprint(recipe, dataset.content_hash, seed),
-    }
-    place = choose_device(device)
     with seed_torch(derive_seed(seed, "weights")):
         supernet = Supernet(space.supernet_spec)
+
+    def save(
+        path: Path, result: TrainingResult[Supernet], files: Mapping[Path, bytes | str]
+    ) -> None:
+        assert result.smallest_accuracy is not None  # noqa: S101
+        record = SupernetRecord(
+            space=space.name,
+            space_hash=space.content_hash,
+            supernet_spec=space.supernet_spec,
+            preprocessing=dataset.preprocessing,
+            data=dataset.name,
+            data_hash=dataset.content_hash,
+            steps=recipe.steps,
+            seconds=result.seconds,
+            largest_accuracy=result.accuracy,
+            smallest_accuracy=result.smallest_accuracy,
+        )
+        save_supernet(result.model, record, path, beside=files)
+
+    return _run(
+        supernet, lambda context: SupernetTask(supernet, space, dataset, context), dataset,
+        recipe, output, subject={"space": space.content_hash}, save=save, seed=seed,
+        device=device, observer=observer, save_every=save_every, beside=beside,
+    )  # fmt: skip
+
+
+def _run(
+    model: Model,
+    make_task: Callable[[TrainingContext], TrainingTask],
+    dataset: Dataset,
+    recipe: Recipe,
+    output: Path | None,
+    *,
+    subject: Mapping[str, str],
+    save: Callable[[Path, TrainingResult[Model], Mapping[Path, bytes | str]], None],
+    seed: int,
+    device: torch.device | str | None,
+    observer: Observer,
+    save_every: float,
+    beside: FilesBeside,
+    stop_when: StopWhen | None = None,
+    note: str = "",
+) -> TrainingResult[Model]:
+    """Train `model` in place and save it.
+
+    Args:
+        make_task: called once `model` is on its device.
+        subject: fingerprint of what is trained; see `StateFile`.
+        save: writes the weights to a path, together with further files.
+        note: first message to the observer.
+    """
+    from gnv2_nas.training.context import TrainingContext, choose_device, process_group
+    from gnv2_nas.training.state import StateFile, make_fingerprint
+    from gnv2_nas.training.trainer import Trainer
+
+    place = choose_device(device)
+    fingerprint = {**subject, **make_fingerprint(recipe, dataset.content_hash, seed)}
     with process_group(place) as world:
         context = TrainingContext.make(recipe, seed, place, world)
+        context.place(model)
         trainer = Trainer(
-            SupernetTask(context.place(supernet), space, dataset, context),
-            dataset,
-            context,
-            state_file=StateFile(state_path(output), fingerprint),
-            observer=observer,
-            save_every=save_every,
-        )
+            make_task(context), dataset, context,
+            state_file=StateFile(state_path(output), fingerprint) if output else None,
+            observer=observer, stop_when=stop_when, save_every=save_every, note=note,
+        )  # fmt: skip
         trainer.run()
-        found = trainer.evaluation()
-        assert found.smallest_accuracy is not None  # noqa: S101
-        supernet.load_state_dict(trainer.average.module.state_dict())
-        supernet.cpu().eval()
+        found = trainer.evaluate()
+        model.load_state_dict(trainer.average.module.state_dict())
+        model.cpu().eval()
         result = TrainingResult(
-            supernet,
-            found.accuracy,
-            tuple(trainer.history),
-            trainer.seconds,
-            smallest_accuracy=found.smallest_accuracy,
+            model, found.accuracy, tuple(trainer.history), trainer.seconds, found.smallest_accuracy
         )
-        if world.is_leader:
-            record = SupernetRecord(
-                space=space.name,
-                space_hash=space.content_hash,
-                supernet_spec=space.supernet_spec,
-                preprocessing=dataset.preprocessing,
-                data=dataset.name,
-                data_hash=dataset.content_hash,
-                steps=recipe.steps,
-                seconds=trainer.seconds,
-                largest_accuracy=found.accuracy,
-                smallest_accuracy=found.smallest_accuracy,
-            )
+        if output is not None and world.is_leader:
             curve = {history_path(output): encode_history(result.history)}
-            save_supernet(supernet, record, output, beside={**curve, **beside(result)})
-            trainer.finish()
+            save(output, result, {**curve, **beside(result)})
+            trainer.remove_state()
     return result

@@ -1,7 +1,7 @@
 """`Trainer`: the loop of every training.
 
-All that is random in a step follows from the seed and the step's number, so a training that goes
-on from a state ends with the same weights as one that was never stopped.
+All random numbers of a step are a function of the seed and the step's number. A training that was
+stopped and resumed therefore ends with the same weights as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -36,18 +36,20 @@ from gnv2_nas.training.state import StateFile
 from gnv2_nas.training.stepper import Stepper, TrainingInputs
 from gnv2_nas.training.task import Evaluation, TrainingTask
 
-StopWhen = Callable[[TrainingPoint], bool]
-
 
 class Trainer:
     """Trains a task by a recipe.
 
     Args:
-        state_file: where the state goes every `save_every` seconds and at Ctrl-C, and where it is
-            read from at the start; None keeps nothing.
-        observer: is told after every step.
-        stop_when: looks at every evaluation; True ends the training there.
-        note: for the first point.
+        state_file: file to resume from; the state is saved to it every `save_every` seconds and
+            at Ctrl-C. None saves nothing.
+        observer: called after every step.
+        stop_when: called after every evaluation; True ends the training.
+        note: first message to the observer.
+
+    Attributes:
+        average: moving average of the weights.
+        history: points that have an accuracy or a note.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Trainer:
         *,
         state_file: StateFile | None,
         observer: Observer,
-        stop_when: StopWhen | None = None,
+        stop_when: Callable[[TrainingPoint], bool] | None = None,
         save_every: float = 30.0,
         note: str = "",
     ) -> None:
@@ -75,54 +77,46 @@ class Trainer:
         self._inputs = TrainingInputs(dataset, context, task.resolution)
         self._stepper = Stepper(task, context, self._notes.append)
         self._losses = LossMonitor(self._recipe)
-        self._clock = StepTimer()
+        self._timer = StepTimer()
         self._step = 0
 
     @property
     def seconds(self) -> float:
-        """Spent so far, in earlier runs of the same training too."""
-        return self._clock.seconds
+        """Time spent so far, earlier runs of the same training included."""
+        return self._timer.seconds
 
     def run(self) -> None:
         """Train to the end.
 
         Raises:
-            TrainingError: the loss is not finite, or memory does not suffice.
+            TrainingError: the loss is not finite, or memory ran out.
             CheckpointError: the state file belongs to another training.
-            KeyboardInterrupt: after the step was finished and the state saved.
+            KeyboardInterrupt: Ctrl-C; the step is finished and the state saved.
         """
         self._resume()
         try:
-            with (
-                _flushed_denormals(),
-                use_half_the_cores(),
-                DelayedInterrupt(second_stops=True) as ctrl_c,
-            ):
+            ctrl_c = DelayedInterrupt(second_stops=True)
+            with _flush_denormals(), use_half_the_cores(), ctrl_c:
                 self._loop(ctrl_c)
         except TrainingError as error:
-            raise TrainingError(f"{error}{self._kept()}") from None
+            raise TrainingError(f"{error}{self._advise_on_state()}") from None
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise TrainingError(
-                "memory ran out where smaller micro-batches do not help; a smaller batch_size "
-                f"(now {self._recipe.batch_size}) or resolution would fit{self._kept()}"
+                "memory ran out and smaller micro-batches cannot help; a smaller batch_size "
+                f"(now {self._recipe.batch_size}) or resolution would fit{self._advise_on_state()}"
             ) from None
 
-    @property
-    def epochs(self) -> float:
-        """How often every image was seen so far."""
-        return self._step / self._inputs.steps_per_epoch
-
-    def evaluation(self) -> Evaluation:
-        """What the held-out images say about the averaged weights as they are now."""
+    def evaluate(self) -> Evaluation:
+        """Return the accuracy of the averaged weights after the last step."""
         last = self.history[-1] if self.history else None
         if last is None or last.accuracy is None or last.step != self._step:
-            return self._evaluated()
+            return self._evaluate()
         return Evaluation(last.accuracy, last.smallest_accuracy)
 
-    def finish(self) -> None:
-        """Remove the state: weights and curve are written."""
+    def remove_state(self) -> None:
+        """Remove the state file once the weights are saved."""
         if self._state_file is not None:
             self._state_file.remove()
 
@@ -133,38 +127,38 @@ class Trainer:
             while self._step < self._recipe.steps:
                 self._take_step(*next(inputs))
                 evaluate = self._step in evaluations
-                point = self._point(evaluate=evaluate)
+                point = self._report(evaluate=evaluate)
                 if ctrl_c.received or perf_counter() - saved > self._save_every:
                     self._save()
                     saved = perf_counter()
-                if ctrl_c.received or (evaluate and self._stops(point)):
+                if ctrl_c.received or (evaluate and self._should_stop(point)):
                     return
 
     def _take_step(self, images: Tensor, labels: Tensor) -> None:
         step = self._step
         self._task.module.train()
         loss, norm = self._stepper.gradients(step, images, labels)
-        # On a CPU this looks at once: weights that are not finite are never made.
+        # On a CPU this raises before the weights could become non-finite.
         self._losses.add(step, loss, norm)
         self._stepper.update(step)
         self.average.update(average_decay(self._recipe, step))
         self._step += 1
-        self._clock.step_done()
+        self._timer.count_step()
 
-    def _point(self, *, evaluate: bool) -> TrainingPoint:
-        """Where the training stands after the step, told to the observer."""
-        found = self._evaluated() if evaluate and self._context.world.is_leader else None
+    def _report(self, *, evaluate: bool) -> TrainingPoint:
+        """Tell the observer about the finished step."""
+        found = self._evaluate() if evaluate and self._context.world.is_leader else None
         note, self._notes[:] = "; ".join(self._notes), []
         point = TrainingPoint(
             step=self._step,
             steps=self._recipe.steps,
-            epoch=self.epochs,
+            epoch=self._step / self._inputs.steps_per_epoch,
             loss=self._losses.mean,
             accuracy=found.accuracy if found else None,
             smallest_accuracy=found.smallest_accuracy if found else None,
             learning_rate=learning_rate(self._recipe, self._step - 1),
-            seconds=self._clock.seconds,
-            seconds_left=self._clock.seconds_left(self._recipe.steps - self._step),
+            seconds=self._timer.seconds,
+            seconds_left=self._timer.seconds_left(self._recipe.steps - self._step),
             note=note,
         )
         if found or note:
@@ -172,19 +166,18 @@ class Trainer:
         self._observer(point)
         return point
 
-    def _evaluated(self) -> Evaluation:
+    def _evaluate(self) -> Evaluation:
         self._losses.check()
         return self._task.evaluate(self.average.module)
 
-    def _stops(self, point: TrainingPoint) -> bool:
-        """Whether the caller has seen enough of this training."""
+    def _should_stop(self, point: TrainingPoint) -> bool:
         if self._stop_when is None:
             return False
         world = self._context.world
         return world.broadcast(world.is_leader and self._stop_when(point))
 
     def _save(self) -> None:
-        # Weights that are not finite must not replace good ones.
+        # Non-finite weights must not replace good ones.
         self._losses.check()
         if self._state_file is not None and self._context.world.is_leader:
             self._state_file.write(self._state())
@@ -198,7 +191,7 @@ class Trainer:
             "scaler": self._context.precision.scaler.state_dict(),
             "accumulate": self._stepper.accumulate,
             "loss": self._losses.mean,
-            "seconds": self._clock.seconds,
+            "seconds": self._timer.seconds,
             "history": encode_history(self.history).decode(),
         }
 
@@ -206,7 +199,7 @@ class Trainer:
         if self._state_file is None:
             return
         state = self._state_file.read()
-        # Nobody writes before everybody has read.
+        # No process may write the file before all have read it.
         self._context.world.wait()
         if state is None:
             return
@@ -215,10 +208,10 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise CheckpointError(
-                f"the state in {str(self._state_file.path)!r} does not fit ({reason}), as after a "
-                "change of version; delete it to begin again"
+                f"the state in {str(self._state_file.path)!r} does not fit ({reason}), perhaps "
+                "because another version wrote it; delete it to start again"
             ) from None
-        self._notes.append(f"going on after step {self._step} of {self._recipe.steps}")
+        self._notes.append(f"resuming after step {self._step} of {self._recipe.steps}")
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._task.module.load_state_dict(state["module"])
@@ -227,21 +220,24 @@ class Trainer:
         self._context.precision.scaler.load_state_dict(state["scaler"])
         self._stepper.accumulate = state["accumulate"]
         self._losses = LossMonitor(self._recipe, state["loss"])
-        self._clock = StepTimer(state["seconds"])
+        self._timer = StepTimer(state["seconds"])
         self.history = decode_history(state["history"])
         self._step = state["step"]
 
-    def _kept(self) -> str:
+    def _advise_on_state(self) -> str:
         if self._state_file is None or not self._state_file.path.exists():
             return ""
         path = str(self._state_file.path)
-        return f"; {path!r} keeps the last good state, delete it to begin again by another recipe"
+        return f"; {path!r} keeps the last good state: delete it to start again with other settings"
 
 
 @contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """The momentum of a weight that is never used halves until each multiplication of it takes a
-    hundred times as long; it counts as 0 instead."""
+def _flush_denormals() -> Iterator[None]:
+    """Treat denormal numbers as 0.
+
+    The momentum of a weight without gradients decays to denormal values, which make each
+    multiplication a hundred times slower.
+    """
     torch.set_flush_denormal(True)
     try:
         yield

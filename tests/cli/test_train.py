@@ -102,7 +102,7 @@ def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(folder: Path) -> No
     assert not (folder / "net.safetensors").exists()
     answer = gnv2_nas(*options, cwd=folder)
     assert answer.code == 0, answer.err
-    assert "going on after step " in answer.err
+    assert "resuming after step " in answer.err
     through = gnv2_nas(*options, "--output", "through.safetensors", cwd=folder)
     assert through.code == 0, through.err
     one, two = (

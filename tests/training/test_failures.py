@@ -13,8 +13,9 @@ from gnv2_nas.errors import TrainingError
 from gnv2_nas.nn import build_model
 from gnv2_nas.training.context import TrainingContext, World
 from gnv2_nas.training.history import ignore_point, state_path
+from gnv2_nas.training.network_task import NetworkTask
 from gnv2_nas.training.stepper import Stepper, TrainingInputs
-from gnv2_nas.training.task import NetworkTask, correctness
+from gnv2_nas.training.task import find_correct
 from gnv2_nas.training.trainer import Trainer
 from tests.training.small import digits, short_recipe, small_network, train, weights
 
@@ -27,7 +28,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_good_st
     message = str(failure.value)
     assert "\n" not in message
     assert "of step" in message
-    assert "lower learning rate (now 1e+30), clipped gradients (clip_norm, now 0)" in message
+    assert "lower learning rate (now 1e+30), gradient clipping (clip_norm, now 0)" in message
     assert f"{str(state_path(output))!r} keeps the last good state" in message
     assert not output.exists()
     state = torch.load(state_path(output), weights_only=True)["state"]
@@ -72,7 +73,7 @@ def test_where_memory_runs_out_the_micro_batch_is_halved_and_the_batch_stays():
     hungry.run()
     notes = [point.note for point in points]
     assert notes[0].count("memory ran out with") == 3
-    assert "going on with 8 micro-batches of 4, the batch stays at 32" in notes[0]
+    assert "continuing with 8 micro-batches of 4, the batch stays at 32" in notes[0]
     assert notes[1:] == ["", ""]
     # The same updates as a training that was asked for such micro-batches.
     asked = trainer(NetworkTask, accumulate=8, dropout=0.0)
@@ -108,7 +109,7 @@ def test_evaluation_halves_its_batches_where_memory_runs_out():
         return torch.eye(10)[torch.zeros(len(images), dtype=torch.int64)]
 
     split = digits().val
-    right = correctness(hungry, split, 16, digits().preprocessing)
+    right = find_correct(hungry, split, 16, digits().preprocessing)
     assert torch.equal(right, split.labels == 0)
 
 

@@ -64,7 +64,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path):
         assert not output.exists()
     points = []
     resumed = train(output, recipe=RECIPE, observer=points.append)
-    assert "going on after step 8 of 12" in points[0].note
+    assert "resuming after step 8 of 12" in points[0].note
     assert same(weights(resumed.model), weights(through.model))
     assert same(read_checkpoint(output), weights(through.model))
     assert not state_path(output).exists()
@@ -125,7 +125,7 @@ def test_a_damaged_state_is_refused(tmp_path, damage):
     stopped(output)
     path = state_path(output)
     path.write_bytes(path.read_bytes()[:-1000] if damage is None else damage)
-    with pytest.raises(CheckpointError, match=r"cannot be read .*delete it to begin again"):
+    with pytest.raises(CheckpointError, match=r"cannot be read .*delete it to start again"):
         train(output)
 
 
@@ -135,7 +135,7 @@ def test_a_state_of_another_version_is_refused(tmp_path):
     content = torch.load(state_path(output), weights_only=True)
     del content["state"]["module"]["conv_stem.weight"]
     torch.save(content, state_path(output))
-    with pytest.raises(CheckpointError, match=r"does not fit .*delete it to begin again"):
+    with pytest.raises(CheckpointError, match=r"does not fit .*delete it to start again"):
         train(output)
 
 

@@ -159,7 +159,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(space, tmp_path):
     output = tmp_path / "stopped.safetensors"
     stopped(space, output)
     resumed = train_supernet(space, digits(), RECIPE, output, device="cpu")
-    assert "going on after step 2 of 4" in resumed.history[0].note
+    assert "resuming after step 2 of 4" in resumed.history[0].note
     whole = tmp_path / "through.safetensors"
     through = train_supernet(space, digits(), RECIPE, whole, device="cpu")
     assert same(weights(resumed.model), weights(through.model))

@@ -11,7 +11,7 @@ from gnv2_nas.checkpoints.checkpoint import read_preprocessing
 from gnv2_nas.errors import CheckpointError, DataError, InputError, OutputError
 from gnv2_nas.nn import build_model, load_weights
 from gnv2_nas.training import decode_history, train_network
-from gnv2_nas.training.task import correctness, measure_accuracy
+from gnv2_nas.training.task import find_correct, measure_accuracy
 from tests.training.small import (
     RESOLUTION,
     digits,
@@ -128,13 +128,13 @@ def test_no_work_is_done_for_a_file_that_cannot_be_written(tmp_path):
         train(tmp_path / "nowhere" / "small.safetensors")
 
 
-def test_correctness_is_that_of_each_image_in_order():
+def test_correct_images_are_found_in_order():
     split = digits().val
 
     def says_three(images):
         return torch.eye(10)[torch.full((len(images),), 3)]
 
-    right = correctness(says_three, split, RESOLUTION, digits().preprocessing, batch_size=100)
+    right = find_correct(says_three, split, RESOLUTION, digits().preprocessing, batch_size=100)
     assert torch.equal(right, split.labels == 3)
     share = measure_accuracy(says_three, split, RESOLUTION, digits().preprocessing)
     assert share == (split.labels == 3).double().mean()
