@@ -1,4 +1,4 @@
-"""The tidy table of a study: one row a candidate, one column a fact.
+"""The tidy table of a study: one row a trial, one column a fact.
 
 =====================  ==========================================================================
 trial                  number of the trial; `study:trial` names the network on the command line
@@ -174,33 +174,33 @@ _TYPES = {
 }
 
 
-def candidates_frame(record: StudyRecord) -> pd.DataFrame:
-    """One row a candidate in the order they were evaluated; columns as above."""
-    return frame_of(candidate_rows(record))
+def trials_frame(record: StudyRecord) -> pd.DataFrame:
+    """One row a trial in the order they were evaluated; columns as above."""
+    return frame_of(trial_rows(record))
 
 
 def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """`candidate_rows` as a frame with the types of the columns."""
+    """`trial_rows` as a frame with the types of the columns."""
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
 
 
-def candidate_rows(record: StudyRecord) -> list[dict[str, Any]]:
-    """The rows of `candidates_frame` as plain values; None where nothing was measured."""
-    members = {candidate.number for candidate in study_front(record)}
-    return [_row(candidate, candidate.number in members) for candidate in record.trials]
+def trial_rows(record: StudyRecord) -> list[dict[str, Any]]:
+    """The rows of `trials_frame` as plain values; None where nothing was measured."""
+    members = {trial.number for trial in study_front(record)}
+    return [_row(trial, trial.number in members) for trial in record.trials]
 
 
-def _row(candidate: Trial, on_front: bool) -> dict[str, Any]:
-    arch, counts, broken = candidate.architecture, candidate.counts, candidate.broken_budgets
+def _row(trial: Trial, on_front: bool) -> dict[str, Any]:
+    arch, counts, broken = trial.architecture, trial.counts, trial.broken_budgets
     return {
-        "trial": candidate.number,
+        "trial": trial.number,
         "id": arch.id,
-        "baseline": candidate.baseline,
+        "baseline": trial.baseline,
         "family": arch.family,
-        "feasible": candidate.feasible,
+        "feasible": trial.feasible,
         "front": on_front,
-        "quality": candidate.quality,
-        **_latency(candidate),
+        "quality": trial.quality,
+        **_latency(trial),
         "macs": counts.macs,
         "params": counts.params,
         "weight_bytes": counts.weight_bytes,
@@ -210,16 +210,16 @@ def _row(candidate: Trial, on_front: bool) -> dict[str, Any]:
         "stage_widths": stage_widths(arch),
         "stage_expansions": stage_expansions(arch),
         "dfc_modules": len(attention_modules(arch)),
-        **{metric.column: candidate.measured.get(metric.name) for metric in _EVALUATED},
+        **{metric.column: trial.measured.get(metric.name) for metric in _EVALUATED},
         "excess": max(broken.values(), default=0.0),
         "broken_budgets": "; ".join(broken),
-        "origin": candidate.origin,
-        **_predicted(candidate),
+        "origin": trial.origin,
+        **_predicted(trial),
     }
 
 
-def _predicted(candidate: Trial) -> dict[str, Any]:
-    quality, latency = (candidate.predicted.get(name) for name in ("quality", "latency"))
+def _predicted(trial: Trial) -> dict[str, Any]:
+    quality, latency = (trial.predicted.get(name) for name in ("quality", "latency"))
     return {
         "predicted_quality": quality and quality.mean,
         "predicted_quality_std": quality and quality.std,
@@ -228,8 +228,8 @@ def _predicted(candidate: Trial) -> dict[str, Any]:
     }
 
 
-def _latency(candidate: Trial) -> dict[str, Any]:
-    latency = candidate.latency
+def _latency(trial: Trial) -> dict[str, Any]:
+    latency = trial.latency
     if latency is None:
         names = [name for name in _TYPES if name.startswith("latency_")]
         return dict.fromkeys(names) | {"latency_note": ""}

@@ -14,22 +14,22 @@ from gnv2_nas.search.study.records import StudyRecord, Trial
 STOCK_TITLE = "stock GhostNetV2 1.0"
 
 
-def reference(record: StudyRecord, candidate: Trial) -> str:
+def reference(record: StudyRecord, trial: Trial) -> str:
     """`study:number`, what the command line calls a network."""
-    return f"{record.name}:{candidate.number}"
+    return f"{record.name}:{trial.number}"
 
 
-def next_command(record: StudyRecord, candidate: Trial) -> str:
+def next_command(record: StudyRecord, trial: Trial) -> str:
     """What to type to go on with a network. With images at hand it is trained; without, its file
     can be timed untrained."""
-    name, settings = reference(record, candidate), record.settings
+    name, settings = reference(record, trial), record.settings
     elsewhere = record.storage not in ("", STORAGE)
     storage = [("--storage", record.storage)] if elsewhere else []
     if not settings.data:
         return format_command("export", name, options=[("--format", "onnx"), *storage])
     options = [("--data", settings.data)]
     spec = settings.quality_spec
-    if spec.name == "supernet" and spec.file and not candidate.baseline:
+    if spec.name == "supernet" and spec.file and not trial.baseline:
         options.append(("--from-supernet", spec.file))
     return format_command("train", name, options=[*options, *storage])
 
@@ -44,52 +44,52 @@ def best_word(record: StudyRecord) -> str:
     return "best network" if len(record.settings.objectives) == 1 else "best compromise"
 
 
-def values(record: StudyRecord, candidate: Trial) -> str:
+def values(record: StudyRecord, trial: Trial) -> str:
     """The objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
     return ", ".join(
-        f"{one.in_text} {one.format(candidate.value(one.name))}" for one in terms_of(record)
+        f"{one.in_text} {one.format(trial.value(one.name))}" for one in terms_of(record)
     )
 
 
-def over_budget(candidate: Trial) -> str:
+def over_budget(trial: Trial) -> str:
     """The budgets a network breaks: "over 12ms by 8.1%"."""
     return "over " + " and ".join(
-        f"{text} by {format_share(excess)}" for text, excess in candidate.broken_budgets.items()
+        f"{text} by {format_share(excess)}" for text, excess in trial.broken_budgets.items()
     )
 
 
 def describe_gain(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     """What a network that is better has: "18% lower latency than stock … at no lower …"."""
-    candidate = gain.candidate
-    assert candidate is not None  # noqa: S101  a gain is somebody's
+    trial = gain.trial
+    assert trial is not None  # noqa: S101  a gain is somebody's
     better = get_metric(gain.objective, record.quality_info)
     if better.name == "latency":
-        low, high = latency_ratio_interval(candidate, stock)
+        low, high = latency_ratio_interval(trial, stock)
         lead = (
-            f"{format_share(1 - latency_ratio(candidate, stock))} lower latency than "
+            f"{format_share(1 - latency_ratio(trial, stock))} lower latency than "
             f"{STOCK_TITLE} (95% interval {format_share(1 - high)} to {format_share(1 - low)})"
         )
     elif better.name == "quality":
-        lead = f"a better {better.in_text} than {STOCK_TITLE} ({against(better, candidate, stock)})"
+        lead = f"a better {better.in_text} than {STOCK_TITLE} ({against(better, trial, stock)})"
     else:
-        share = 1 - candidate.value(better.name) / stock.value(better.name)
+        share = 1 - trial.value(better.name) / stock.value(better.name)
         lead = (
             f"{format_share(share)} {better.less} than {STOCK_TITLE} "
-            f"({against(better, candidate, stock)})"
+            f"({against(better, trial, stock)})"
         )
     return lead + _at_equal(record, gain, stock)
 
 
 def describe_doubt(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     """Why a network cannot be told from stock."""
-    candidate = gain.candidate
-    assert candidate is not None  # noqa: S101  a doubt is about somebody
+    trial = gain.trial
+    assert trial is not None  # noqa: S101  a doubt is about somebody
     one = get_metric(gain.objective, record.quality_info)
     if one.name == "latency":
-        lead = f"its latency is {_ratio(candidate, stock)}, which leaves it open"
+        lead = f"its latency is {_ratio(trial, stock)}, which leaves it open"
     else:
         lead = (
-            f"its {one.in_text} is {against(one, candidate, stock)}, a difference within "
+            f"its {one.in_text} is {against(one, trial, stock)}, a difference within "
             f"{'its' if one.is_accuracy else 'the score’s own'} noise of about {one.format_noise()}"
         )
     return lead + _at_equal(record, gain, stock)
@@ -97,41 +97,41 @@ def describe_doubt(record: StudyRecord, gain: Gain, stock: Trial) -> str:
 
 def describe_shortfall(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     """What a network that is not better lacks."""
-    if gain.candidate is None:
+    if gain.trial is None:
         others = _others(record, gain.objective)
         return f"No network found reaches stock’s {_and(one.in_text for one in others)}."
     one = get_metric(gain.objective, record.quality_info)
     return (
-        f"Not better than stock: {one.in_text} {against(one, gain.candidate, stock)}"
+        f"Not better than stock: {one.in_text} {against(one, gain.trial, stock)}"
         f"{_at_equal(record, gain, stock)}."
     )
 
 
-def against(one: Metric, candidate: Trial, stock: Trial) -> str:
+def against(one: Metric, trial: Trial, stock: Trial) -> str:
     """Both values of one objective; for latency the ratio, which was measured in one run."""
     if one.name == "latency":
-        return f"{one.format(candidate.value(one.name))}, {_ratio(candidate, stock)}"
-    return f"{one.format(candidate.value(one.name))} against {one.format(stock.value(one.name))}"
+        return f"{one.format(trial.value(one.name))}, {_ratio(trial, stock)}"
+    return f"{one.format(trial.value(one.name))} against {one.format(stock.value(one.name))}"
 
 
-def _ratio(candidate: Trial, stock: Trial) -> str:
-    low, high = latency_ratio_interval(candidate, stock)
-    ratio = latency_ratio(candidate, stock)
+def _ratio(trial: Trial, stock: Trial) -> str:
+    low, high = latency_ratio_interval(trial, stock)
+    ratio = latency_ratio(trial, stock)
     return f"{ratio:.3f} of stock’s with a 95% interval of {low:.3f} to {high:.3f}"
 
 
 def _at_equal(record: StudyRecord, gain: Gain, stock: Trial) -> str:
     others = _others(record, gain.objective)
-    if not others or gain.candidate is None:
+    if not others or gain.trial is None:
         return ""
-    candidate = gain.candidate
-    return f", at {_and(_no_worse(one, candidate, stock) for one in others)}"
+    trial = gain.trial
+    return f", at {_and(_no_worse(one, trial, stock) for one in others)}"
 
 
-def _no_worse(one: Metric, candidate: Trial, stock: Trial) -> str:
-    if one.name == "latency" and latency_ratio_interval(candidate, stock)[1] >= 1:
-        return f"a latency that cannot be told from stock’s ({against(one, candidate, stock)})"
-    return f"{one.no_worse} ({against(one, candidate, stock)})"
+def _no_worse(one: Metric, trial: Trial, stock: Trial) -> str:
+    if one.name == "latency" and latency_ratio_interval(trial, stock)[1] >= 1:
+        return f"a latency that cannot be told from stock’s ({against(one, trial, stock)})"
+    return f"{one.no_worse} ({against(one, trial, stock)})"
 
 
 def _others(record: StudyRecord, objective: str) -> list[Metric]:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from gnv2_nas.report.frames import candidates_frame
+from gnv2_nas.report.frames import trials_frame
 from tests.report.studies import STOCK_MS, candidate, found_architecture, stock, study, typical
 
 
 def test_one_row_a_candidate_in_their_order() -> None:
     record = typical(20)
-    frame = candidates_frame(record)
+    frame = trials_frame(record)
     assert frame["trial"].tolist() == [one.number for one in record.trials]
     assert frame["id"].tolist() == [one.architecture.id for one in record.trials]
     assert frame["baseline"].tolist()[:2] == ["ghostnet-1.0", "ghostnetv2-1.0"]
 
 
 def test_values_and_units_of_stock() -> None:
-    row = candidates_frame(study([stock()])).iloc[0]
+    row = trials_frame(study([stock()])).iloc[0]
     assert row["macs"] == 167_048_288
     assert row["params"] == 6_156_908
     assert row["memory_bytes"] == row["weight_bytes"] + row["peak_activation_bytes"]
@@ -33,7 +33,7 @@ def test_values_and_units_of_stock() -> None:
 
 def test_what_was_not_measured_is_missing() -> None:
     arch = found_architecture(0)
-    frame = candidates_frame(study([candidate(0, arch, quality=None, ratio=None)]))
+    frame = trials_frame(study([candidate(0, arch, quality=None, ratio=None)]))
     missing = frame.iloc[0][["quality", "latency_ms", "latency_ratio", "latency_stable"]]
     assert missing.isna().all()
     assert not frame["front"].iloc[0]
@@ -41,13 +41,13 @@ def test_what_was_not_measured_is_missing() -> None:
 
 def test_a_broken_budget_is_named() -> None:
     budgets = ["100MFLOPs", "1ms"]
-    frame = candidates_frame(study([stock(budgets=budgets)], budgets=budgets))
+    frame = trials_frame(study([stock(budgets=budgets)], budgets=budgets))
     assert frame["broken_budgets"].iloc[0] == "100MFLOPs; 1ms"
     assert frame["excess"].iloc[0] == pytest.approx(STOCK_MS - 1)
     assert not frame["feasible"].iloc[0]
 
 
 def test_an_empty_study_has_all_columns() -> None:
-    empty, full = candidates_frame(study([])), candidates_frame(study([stock()]))
+    empty, full = trials_frame(study([])), trials_frame(study([stock()]))
     assert len(empty) == 0
     assert (empty.dtypes == full.dtypes).all()

@@ -61,8 +61,8 @@ class ConvergenceInfo(msgspec.Struct, frozen=True):
 
 def convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
     """What to draw; None where too little was evaluated, or nothing is feasible."""
-    candidates = record.trials
-    scaled = scale_losses(candidates, record.settings.objectives)
+    trials = record.trials
+    scaled = scale_losses(trials, record.settings.objectives)
     history = accumulate_hypervolume(scaled)
     if len(history) < FEWEST_DRAWN or history[-1] <= 0:
         return None
@@ -73,7 +73,7 @@ def convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
         evaluated=len(history),
         x=[row + 1 for row in rows],
         y=[round(float(history[row]), 5) for row in rows],
-        trials=[candidates[row].number for row in rows],
+        trials=[trials[row].number for row in rows],
         random=_random_line(record, scaled),
         left=estimate_gain(history, min(LOOKED_AHEAD, len(history))),
         recent=float(1 - before / history[-1]),

@@ -1,4 +1,4 @@
-"""Candidates as points of a scatter: which are drawn, where, and what pointing at one shows."""
+"""Trials as points of a scatter: which are drawn, where, and what pointing at one shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRONT_DRAWN = 1000
 
 
 class Points(msgspec.Struct, frozen=True):
-    """Candidates of one kind; all sequences have one entry a candidate drawn."""
+    """Trials of one kind; all sequences have one entry a trial drawn."""
 
     rows: list[int]
     """Rows of the frame, places in `record.trials`."""
@@ -42,7 +42,7 @@ class Points(msgspec.Struct, frozen=True):
 
 
 class PointGroups(msgspec.Struct, frozen=True):
-    """All candidates with a value on both axes, each in one group; stock networks apart."""
+    """All trials with a value on both axes, each in one group; stock networks apart."""
 
     front: Points
     dominated: Points
@@ -57,7 +57,7 @@ class PointGroups(msgspec.Struct, frozen=True):
 
 
 def group_points(record: StudyRecord, frame: pd.DataFrame, x: Metric, y: Metric) -> PointGroups:
-    """Sort candidates into the groups of a figure, in the units of the axes.
+    """Sort trials into the groups of a figure, in the units of the axes.
 
     Of many dominated or infeasible ones an even sample along `x` is drawn: the page must open.
     """
@@ -111,21 +111,21 @@ def _round(series: pd.Series) -> list[float]:
     return [float(f"{value:.6g}") for value in series]
 
 
-def _hover(record: StudyRecord, candidate: Trial) -> str:
-    name = f"trial {candidate.number}"
-    lines = [*_measured(record, candidate), *describe(candidate.architecture)]
-    if not candidate.feasible:
-        lines.append(over_budget(candidate))
-    title = f"{candidate.baseline} (stock, {name})" if candidate.baseline else name
+def _hover(record: StudyRecord, trial: Trial) -> str:
+    name = f"trial {trial.number}"
+    lines = [*_measured(record, trial), *describe(trial.architecture)]
+    if not trial.feasible:
+        lines.append(over_budget(trial))
+    title = f"{trial.baseline} (stock, {name})" if trial.baseline else name
     return "<br>".join([f"<b>{html.escape(title)}</b>", *map(html.escape, lines)])
 
 
-def _measured(record: StudyRecord, candidate: Trial) -> list[str]:
+def _measured(record: StudyRecord, trial: Trial) -> list[str]:
     lines = []
-    if candidate.quality is not None:
+    if trial.quality is not None:
         quality = get_metric("quality", record.quality_info)
-        lines.append(f"{quality.title} {quality.format(candidate.quality)}")
-    latency = candidate.latency
+        lines.append(f"{quality.title} {quality.format(trial.quality)}")
+    latency = trial.latency
     if latency is not None:
         low, high = latency.ci95
         lines.append(
@@ -134,6 +134,6 @@ def _measured(record: StudyRecord, candidate: Trial) -> list[str]:
         )
         if not latency.stable:
             lines.append(f"latency not stable: {latency.reason}")
-    known = [each for each in METRICS.values() if each.count or each.name in candidate.measured]
-    lines.append(", ".join(each.format(each.value(candidate)) for each in known))
+    known = [each for each in METRICS.values() if each.count or each.name in trial.measured]
+    lines.append(", ".join(each.format(each.value(trial)) for each in known))
     return lines

@@ -28,7 +28,7 @@ class SizeInfo(msgspec.Struct, frozen=True):
     groups: PointGroups
     scored: int
     tau_params: float
-    """Kendall's τ between score and parameter count over all scored candidates."""
+    """Kendall's τ between score and parameter count over all scored trials."""
     tau_macs: float
     shared: tuple[int, int, int] | None
     """Members in common, members by score, members with the parameter count as the score; None
@@ -60,8 +60,8 @@ def _shared(record: StudyRecord) -> tuple[int, int, int] | None:
     return len(by_score & by_size), len(by_score), len(by_size)
 
 
-def _with_size_as_quality(candidate: Trial) -> Trial:
-    return msgspec.structs.replace(candidate, quality=float(candidate.counts.params))
+def _with_size_as_quality(trial: Trial) -> Trial:
+    return msgspec.structs.replace(trial, quality=float(trial.counts.params))
 
 
 def size_sentences(info: SizeInfo) -> list[str]:

@@ -1,4 +1,4 @@
-"""Each group of candidates as a plotly trace, the same in every figure of the page."""
+"""Each group of trials as a plotly trace, the same in every figure of the page."""
 
 from __future__ import annotations
 

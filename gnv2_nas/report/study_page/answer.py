@@ -38,7 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
     """One card: a question, the network that answers it, the answer."""
 
     title: str
-    candidate: Trial | None
+    trial: Trial | None
     text: str
     tone: Tone
 
@@ -64,7 +64,7 @@ def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
         return Answer(headline, "plain", (_compromise(record, best, None),))
     headline, tone = _headline(record, found.gains, stock, best)
     findings = [_finding(record, gain, stock) for gain in found.gains]
-    if len(found.gains) > 1 or found.gains[0].candidate is not best:
+    if len(found.gains) > 1 or found.gains[0].trial is not best:
         findings.insert(0, _compromise(record, best, stock))
     return Answer(headline, tone, tuple(findings))
 
@@ -80,7 +80,7 @@ def _without_stock(record: StudyRecord) -> str:
 def _no_front(record: StudyRecord) -> str:
     if not record.trials:
         return "Nothing has been evaluated yet, so there is nothing to recommend."
-    if any(candidate.feasible for candidate in record.trials):
+    if any(trial.feasible for trial in record.trials):
         return "No network that keeps the budgets has a value for every objective yet."
     nearest = find_nearest_to_budgets(record.trials)
     return (
@@ -93,12 +93,12 @@ def _headline(
     record: StudyRecord, gains: Sequence[Gain], stock: Trial, best: Trial
 ) -> tuple[str, Tone]:
     for gain in gains:
-        if gain.verdict == "better" and gain.candidate is not None:
-            name = reference(record, gain.candidate)
+        if gain.verdict == "better" and gain.trial is not None:
+            name = reference(record, gain.trial)
             return f"{name} has {describe_gain(record, gain, stock)}.", "good"
     for gain in gains:
-        if gain.verdict == "unclear" and gain.candidate is not None:
-            name = reference(record, gain.candidate)
+        if gain.verdict == "unclear" and gain.trial is not None:
+            name = reference(record, gain.trial)
             return (
                 f"Cannot tell whether {name} beats {STOCK_TITLE}: "
                 f"{describe_doubt(record, gain, stock)}.",
@@ -133,7 +133,7 @@ def _finding(record: StudyRecord, gain: Gain, stock: Trial) -> Finding:
     title = one.question
     if len(record.settings.objectives) > 1:
         title += ", no worse than stock in the rest"
-    return Finding(title, gain.candidate, _text(record, gain, stock), _TONES[gain.verdict])
+    return Finding(title, gain.trial, _text(record, gain, stock), _TONES[gain.verdict])
 
 
 def _text(record: StudyRecord, gain: Gain, stock: Trial) -> str:

@@ -105,7 +105,7 @@ def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, 
     """Device, runtime, threads, precision and clock of the latencies, and how often."""
     return Counter(
         (one.device, one.fingerprint.runtime, str(one.threads), one.precision, one.clock)
-        for one in (candidate.latency for candidate in record.trials)
+        for one in (trial.latency for trial in record.trials)
         if one is not None
     )
 

@@ -47,7 +47,7 @@ def page(
         "record": record,
         "quality": get_metric("quality", record.quality_info),
         "answer": answer,
-        "reference": lambda candidate: reference(record, candidate),
+        "reference": lambda trial: reference(record, trial),
         "best_word": best_word(record),
         "next_command": "" if recommended is None else next_command(record, recommended),
         "numbers": _numbers(record, len(members)),

@@ -59,10 +59,10 @@ def prediction_checks(record: StudyRecord) -> list[PredictionCheck]:
     ]
 
 
-def _check(candidates: Sequence[Trial], one: Metric, noise: float) -> PredictionCheck | None:
-    if not any(one.name in candidate.predicted for candidate in candidates):
+def _check(trials: Sequence[Trial], one: Metric, noise: float) -> PredictionCheck | None:
+    if not any(one.name in trial.predicted for trial in trials):
         return None
-    known = [each for each in candidates if math.isfinite(each.value(one.name))]
+    known = [each for each in trials if math.isfinite(each.value(one.name))]
     tried, baselines = _with_baselines(known, one.name)
     if not tried:
         return None
@@ -112,16 +112,16 @@ def _batches(known: Sequence[Trial]) -> Iterator[tuple[int, int]]:
         start += length
 
 
-def _rounds(candidate: Trial) -> str:
+def _rounds(trial: Trial) -> str:
     """What names the networks of a batch; a network alone where nothing does."""
-    batch = "" if candidate.latency is None else candidate.latency.batch
-    return batch or f"trial {candidate.number}"
+    batch = "" if trial.latency is None else trial.latency.batch
+    return batch or f"trial {trial.number}"
 
 
-def _noise(candidate: Trial, name: str, quality_noise: float) -> float:
+def _noise(trial: Trial, name: str, quality_noise: float) -> float:
     """Standard deviation of what was found around the truth; 0 of what is exact."""
-    if name == "latency" and candidate.latency is not None:
-        low, high = candidate.latency.ci95
+    if name == "latency" and trial.latency is not None:
+        low, high = trial.latency.ci95
         return (high - low) / 2 / Z95
     if name == "quality":
         # `noise` is what two values differ by from luck alone, 19 times of 20.

@@ -75,38 +75,38 @@ def stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[Row]:
 
 def _row(
     record: StudyRecord,
-    candidate: Trial,
+    trial: Trial,
     badges: tuple[str, ...] = (),
     *,
     is_best: bool = False,
     anchored: bool = True,
 ) -> Row:
-    latency = candidate.latency
+    latency = trial.latency
     if latency is not None and not latency.stable:
         badges += ("latency not stable",)
-    if not candidate.feasible:
-        badges += (over_budget(candidate),)
-    arch = candidate.architecture
+    if not trial.feasible:
+        badges += (over_budget(trial),)
+    arch = trial.architecture
     content = base64.b64encode(arch.to_json().encode()).decode()
     return Row(
-        trial=candidate.number,
-        anchor=f"trial-{candidate.number}" if anchored else "",
-        reference=reference(record, candidate),
-        name=candidate.baseline,
+        trial=trial.number,
+        anchor=f"trial-{trial.number}" if anchored else "",
+        reference=reference(record, trial),
+        name=trial.baseline,
         is_best=is_best,
         badges=badges,
         widths=stage_widths(arch),
-        cells=_cells(candidate, is_accuracy=record.quality_info.is_accuracy),
+        cells=_cells(trial, is_accuracy=record.quality_info.is_accuracy),
         download=f"data:application/json;base64,{content}",
-        filename=f"{file_stem(record.name)}-{candidate.number}-{arch.id}.json",
+        filename=f"{file_stem(record.name)}-{trial.number}-{arch.id}.json",
     )
 
 
-def _cells(candidate: Trial, *, is_accuracy: bool) -> tuple[Cell, ...]:
-    counts = candidate.counts
+def _cells(trial: Trial, *, is_accuracy: bool) -> tuple[Cell, ...]:
+    counts = trial.counts
     return (
-        _score(candidate.quality, is_accuracy=is_accuracy),
-        *_latency(candidate),
+        _score(trial.quality, is_accuracy=is_accuracy),
+        *_latency(trial),
         Cell(f"{counts.macs / 1e6:.1f}", counts.macs),
         Cell(f"{counts.params / 1e6:.2f}", counts.params),
         Cell(f"{counts.memory_bytes / 1e6:.1f}", counts.memory_bytes),
@@ -119,8 +119,8 @@ def _score(quality: float | None, *, is_accuracy: bool) -> Cell:
     return Cell((format_accuracy if is_accuracy else format_score)(quality), quality)
 
 
-def _latency(candidate: Trial) -> tuple[Cell, Cell]:
-    latency = candidate.latency
+def _latency(trial: Trial) -> tuple[Cell, Cell]:
+    latency = trial.latency
     if latency is None:
         return _missing(), _missing()
     low, high = latency.ci95

@@ -10,7 +10,7 @@ import msgspec
 
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.report.files import ReportFiles, check_report_files
-from gnv2_nas.report.frames import candidate_rows, frame_of
+from gnv2_nas.report.frames import frame_of, trial_rows
 from gnv2_nas.report.study_page.answer import write_answer
 from gnv2_nas.report.study_page.page import page
 from gnv2_nas.report.study_page.trust_box import trust_box, trust_sentence
@@ -30,7 +30,7 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     files = check_report_files(record.name, folder)
     found = recommend(record)
     answer = write_answer(record, found)
-    rows = candidate_rows(record)
+    rows = trial_rows(record)
     frame = frame_of(rows)
     panel = find_study_trust(record)
     changes = find_ablations(record)

@@ -58,8 +58,8 @@ class Ablation(msgspec.Struct, frozen=True):
 def find_ablations(record: StudyRecord) -> list[Ablation]:
     """All one-change neighbours of the network whose parts were asked about, best known first.
 
-    It is the one that most candidates of origin "change" are a change of. Neighbours that the
-    search had evaluated on its way count as well. Without such candidates there are none.
+    It is the one that most trials of origin "change" are a change of. Neighbours that the
+    search had evaluated on its way count as well. Without such trials there are none.
     """
     base = _base(record.trials)
     if base is None:
@@ -81,15 +81,15 @@ def _weight(change: Ablation) -> tuple[bool, float]:
     return effect is None or not effect.certain, effect.value if effect else 0.0
 
 
-def _base(candidates: Sequence[Trial]) -> Trial | None:
-    changed = [one for one in candidates if one.origin == "change"]
+def _base(trials: Sequence[Trial]) -> Trial | None:
+    changed = [one for one in trials if one.origin == "change"]
     neighbours = Counter(
         other.number
         for one in changed
-        for other in candidates
+        for other in trials
         if find_single_change(other, one) is not None
     )
-    found = [one for one in candidates if neighbours[one.number]]
+    found = [one for one in trials if neighbours[one.number]]
     return max(
         found,
         key=lambda one: (neighbours[one.number], one.origin != "change", one.number),

@@ -56,38 +56,38 @@ def share_rounds(one: Trial, other: Trial) -> bool:
     return one.number == other.number or (same and bool(one.latency.batch))
 
 
-def find_measured_stock(candidates: Iterable[Trial]) -> Trial | None:
+def find_measured_stock(trials: Iterable[Trial]) -> Trial | None:
     """The stock network that a study is compared with, if it was measured."""
-    for each in candidates:
+    for each in trials:
         if preset_name(each.baseline) == REFERENCE and each.latency is not None:
             return each
     return None
 
 
-def latency_ratio(candidate: Trial, stock: Trial) -> float:
+def latency_ratio(trial: Trial, stock: Trial) -> float:
     """Latency over that of `stock`; NaN when either was not measured.
 
     Taken in the same rounds, one is divided by the other. Else measured ratios refer to the
     published network by the panel; a `stock` that differs from it, for instance in resolution, is
     divided out.
     """
-    if candidate.latency is None or stock.latency is None:
+    if trial.latency is None or stock.latency is None:
         return math.nan
-    if _is_reference(stock) and not _together(candidate, stock):
-        return candidate.latency.ratio
-    return candidate.latency.ratio / stock.latency.ratio
+    if _is_reference(stock) and not _together(trial, stock):
+        return trial.latency.ratio
+    return trial.latency.ratio / stock.latency.ratio
 
 
-def latency_ratio_interval(candidate: Trial, stock: Trial) -> tuple[float, float]:
+def latency_ratio_interval(trial: Trial, stock: Trial) -> tuple[float, float]:
     """95% interval of `latency_ratio`.
 
     In the same rounds what both share, panel and calibration, is no error. Else intervals combine
     as independent errors of a logarithm.
     """
-    if candidate.latency is None or stock.latency is None:
+    if trial.latency is None or stock.latency is None:
         return math.nan, math.nan
-    mine, theirs = candidate.latency, stock.latency
-    if _together(candidate, stock):
+    mine, theirs = trial.latency, stock.latency
+    if _together(trial, stock):
         return compare(mine, theirs).ci95
     low, high = mine.ratio_ci95
     down, up = [math.log(mine.ratio / low)], [math.log(high / mine.ratio)]
@@ -95,14 +95,14 @@ def latency_ratio_interval(candidate: Trial, stock: Trial) -> tuple[float, float
         stock_low, stock_high = theirs.ratio_ci95
         down.append(math.log(stock_high / theirs.ratio))
         up.append(math.log(theirs.ratio / stock_low))
-    ratio = latency_ratio(candidate, stock)
+    ratio = latency_ratio(trial, stock)
     return ratio * math.exp(-math.hypot(*down)), ratio * math.exp(math.hypot(*up))
 
 
-def _together(candidate: Trial, stock: Trial) -> bool:
+def _together(trial: Trial, stock: Trial) -> bool:
     """Whether both were measured in the same rounds, by a version that kept the parts of errors."""
-    measured = [each.latency for each in (candidate, stock) if each.latency is not None]
-    return share_rounds(candidate, stock) and all(each.errors != ErrorParts() for each in measured)
+    measured = [each.latency for each in (trial, stock) if each.latency is not None]
+    return share_rounds(trial, stock) and all(each.errors != ErrorParts() for each in measured)
 
 
 def _is_reference(stock: Trial) -> bool:

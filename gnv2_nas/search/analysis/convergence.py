@@ -49,25 +49,25 @@ class ExpectedGain(msgspec.Struct, frozen=True):
     """If they come as steadily as in the second half of the search."""
 
 
-def hypervolume_history(candidates: Sequence[Trial], objectives: Sequence[str]) -> Array:
+def hypervolume_history(trials: Sequence[Trial], objectives: Sequence[str]) -> Array:
     """(n,) hypervolume after each evaluation, as a share of the box that `scale_losses` spans.
 
-    Never falls. A candidate that breaks a budget, or lacks a value, adds nothing. One pass: ten
-    thousand candidates in two objectives take a quarter of a second, in three twice that.
+    Never falls. A trial that breaks a budget, or lacks a value, adds nothing. One pass: ten
+    thousand trials in two objectives take a quarter of a second, in three twice that.
     """
-    return accumulate_hypervolume(scale_losses(candidates, objectives))
+    return accumulate_hypervolume(scale_losses(trials, objectives))
 
 
-def scale_losses(candidates: Sequence[Trial], objectives: Sequence[str]) -> Array:
-    """(n, k) losses between 0, the best of any candidate, and 1, the reference of hypervolumes.
+def scale_losses(trials: Sequence[Trial], objectives: Sequence[str]) -> Array:
+    """(n, k) losses between 0, the best of any trial, and 1, the reference of hypervolumes.
 
-    The box spans the front of all candidates and `REFERENCE_MARGIN` beyond its worst values. It
+    The box spans the front of all trials and `REFERENCE_MARGIN` beyond its worst values. It
     moves as the front grows, so compare histories of one call only. Where the front has no
-    extent, the range of all feasible candidates replaces it. Infeasible rows are NaN.
+    extent, the range of all feasible trials replaces it. Infeasible rows are NaN.
     """
-    losses = np.array([[loss(one, name) for name in objectives] for one in candidates])
-    losses = losses.reshape(len(candidates), len(objectives))
-    counted = np.array([one.feasible for one in candidates], bool) & np.isfinite(losses).all(axis=1)
+    losses = np.array([[loss(one, name) for name in objectives] for one in trials])
+    losses = losses.reshape(len(trials), len(objectives))
+    counted = np.array([one.feasible for one in trials], bool) & np.isfinite(losses).all(axis=1)
     if not counted.any():
         return np.full_like(losses, np.nan)
     known = losses[counted]
@@ -98,7 +98,7 @@ def is_flat(
 ) -> bool:
     """Whether a search has stopped to gain: the rule of `--stop-when-flat`.
 
-    It has when `minimum` candidates were evaluated, and the hypervolume grew by less than
+    It has when `minimum` trials were evaluated, and the hypervolume grew by less than
     `tolerance` of itself over the last `patience` of them. Before anything is feasible it never is.
     """
     if len(history) < max(minimum, patience + 1) or history[-1] <= 0:

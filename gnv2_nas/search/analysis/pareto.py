@@ -14,24 +14,24 @@ from gnv2_nas.search.study.records import StudyRecord, Trial
 def study_front(record: StudyRecord) -> list[Trial]:
     """The front of a study, best in its first objective first.
 
-    Stock networks stand on it by the same rule as any other candidate.
+    Stock networks stand on it by the same rule as any other trial.
     """
     return pareto_front(record.trials, record.settings.objectives)
 
 
-def pareto_front(candidates: Sequence[Trial], objectives: Sequence[str]) -> list[Trial]:
-    """Feasible members of `candidates` that none of them dominates in `objectives`."""
-    feasible = [candidate for candidate in candidates if candidate.feasible]
+def pareto_front(trials: Sequence[Trial], objectives: Sequence[str]) -> list[Trial]:
+    """Feasible members of `trials` that none of them dominates in `objectives`."""
+    feasible = [trial for trial in trials if trial.feasible]
     if not feasible:
         return []
-    losses = np.array([[loss(candidate, name) for name in objectives] for candidate in feasible])
+    losses = np.array([[loss(trial, name) for name in objectives] for trial in feasible])
     kept = [n for n in np.flatnonzero(is_non_dominated(losses)) if np.isfinite(losses[n]).all()]
     return [feasible[n] for n in sorted(kept, key=lambda n: losses[n].tolist())]
 
 
-def find_nearest_to_budgets(candidates: Sequence[Trial]) -> Trial:
-    """The candidate that breaks its worst budget by the least; one that keeps all, if any does."""
-    return min(candidates, key=lambda each: max([0.0, *each.excesses.values()]))
+def find_nearest_to_budgets(trials: Sequence[Trial]) -> Trial:
+    """The trial that breaks its worst budget by the least; one that keeps all, if any does."""
+    return min(trials, key=lambda each: max([0.0, *each.excesses.values()]))
 
 
 def is_non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -26,7 +26,7 @@ class Gain(msgspec.Struct, frozen=True):
     """The best network found in `objective` that is no worse than stock in the other objectives."""
 
     objective: str
-    candidate: Trial | None
+    trial: Trial | None
     """None when every network found is worse than stock in another objective."""
     verdict: Verdict
     """unclear: better by the estimate, but within noise; none: nothing found is better."""
@@ -82,10 +82,10 @@ def pick_recommended(members: Sequence[Trial], objectives: Sequence[str]) -> Tri
 
 def find_stock(record: StudyRecord) -> Trial | None:
     """Stock GhostNetV2 1.0 of the study, if all objectives of it are known."""
-    for candidate in record.trials:
-        values = [candidate.value(name) for name in record.settings.objectives]
-        if preset_name(candidate.baseline) == REFERENCE and all(map(math.isfinite, values)):
-            return candidate
+    for trial in record.trials:
+        values = [trial.value(name) for name in record.settings.objectives]
+        if preset_name(trial.baseline) == REFERENCE and all(map(math.isfinite, values)):
+            return trial
     return None
 
 

@@ -13,7 +13,7 @@ from gnv2_nas.report.figures.convergence_figure import (
     convergence_sentences,
 )
 from gnv2_nas.report.figures.front_figure import front_figure, front_info
-from gnv2_nas.report.frames import candidates_frame
+from gnv2_nas.report.frames import trials_frame
 from gnv2_nas.search.analysis.convergence import hypervolume_history
 from gnv2_nas.search.study.metrics import format_share
 from gnv2_nas.search.study.records import StudyRecord
@@ -68,11 +68,11 @@ def test_without_a_design_beside_the_search_there_is_one_line(origin: str) -> No
     assert info_of(record).random is None
     assert len(convergence_figure(info_of(record)).data) == 1
     assert not any("random" in line for line in convergence_sentences(info_of(record)))
-    assert front_info(record, candidates_frame(record), None).design == ([], [])
+    assert front_info(record, trials_frame(record), None).design == ([], [])
 
 
 def test_networks_of_the_design_are_framed_in_the_front_figure() -> None:
-    info = front_info(RECORD, candidates_frame(RECORD), None)
+    info = front_info(RECORD, trials_frame(RECORD), None)
     assert len(info.design[0]) == DESIGN
     (frame,) = (one for one in front_figure(info).data if one.marker.symbol == "square-open")
     assert frame.name == f"random design ({DESIGN})"

@@ -10,14 +10,14 @@ from gnv2_nas.report.figures.axis_ranges import place_labels
 from gnv2_nas.report.figures.front_figure import FrontInfo, figure_terms, front_figure, front_info
 from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
 from gnv2_nas.report.figures.size_figure import size_figure, size_info, size_sentences
-from gnv2_nas.report.frames import candidates_frame
+from gnv2_nas.report.frames import trials_frame
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import candidate, found_architecture, stock, study, typical
 
 
 def info_of(record: StudyRecord, knee: int | None = None) -> FrontInfo:
-    return front_info(record, candidates_frame(record), knee)
+    return front_info(record, trials_frame(record), knee)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_figures_without_a_front(record: StudyRecord) -> None:
     assert info.groups.front.total == 0
     assert info.x_range[0] < info.x_range[1]
     front_figure(info)
-    size_figure(size_info(record, candidates_frame(record)))
+    size_figure(size_info(record, trials_frame(record)))
 
 
 def test_names_of_stock_networks_avoid_each_other() -> None:
@@ -130,7 +130,7 @@ def test_a_score_that_is_size_is_found_out() -> None:
         for one in record.trials
     ]
     record = study(sized)
-    info = size_info(record, candidates_frame(record))
+    info = size_info(record, trials_frame(record))
     assert info.tau_params == pytest.approx(1)
     assert info.shared is not None
     assert info.shared[0] == info.shared[1] == info.shared[2]
@@ -139,11 +139,11 @@ def test_a_score_that_is_size_is_found_out() -> None:
 
 def test_no_shared_front_where_quality_is_no_objective() -> None:
     record = typical(10, objectives=("latency", "macs"))
-    assert size_info(record, candidates_frame(record)).shared is None
+    assert size_info(record, trials_frame(record)).shared is None
 
 
 def test_without_scores_nothing_is_claimed() -> None:
     record = study([candidate(0, found_architecture(0), quality=None)], objectives=("latency",))
-    info = size_info(record, candidates_frame(record))
+    info = size_info(record, trials_frame(record))
     assert info.scored == 0
     assert size_sentences(info)[0].startswith("Fewer than two different scores")

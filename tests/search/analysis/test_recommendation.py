@@ -48,14 +48,14 @@ def test_a_front_of_none_or_one() -> None:
 def test_the_fastest_of_those_no_worse_in_score() -> None:
     members = [network(1, 95, 0.9), network(2, 93, 0.8), network(3, 90, 0.5)]
     found = find_gain(members, stock(92), BOTH, "latency", NOISE)
-    assert found.candidate is members[1]
+    assert found.trial is members[1]
     assert found.verdict == "better"
 
 
 def test_the_best_score_of_those_no_slower() -> None:
     members = [network(1, 99, 1.2), network(2, 95, 0.9), network(3, 93, 0.8)]
     found = find_gain(members, stock(92), BOTH, "quality", NOISE)
-    assert found.candidate is members[1]
+    assert found.trial is members[1]
     assert found.verdict == "better"
 
 
@@ -78,13 +78,13 @@ def test_a_score_within_its_noise_decides_nothing(quality: float, verdict: str) 
 
 def test_certainty_goes_before_a_lucky_estimate() -> None:
     members = [network(1, 95, 0.90, half_width=0.2), network(2, 95, 0.95, half_width=0.01)]
-    assert find_gain(members, stock(92), BOTH, "latency", NOISE).candidate is members[1]
+    assert find_gain(members, stock(92), BOTH, "latency", NOISE).trial is members[1]
 
 
 def test_another_stock_network_is_not_a_find() -> None:
     other = candidate(1, preset("ghostnet-1.0"), quality=95, ratio=0.7, baseline="ghostnet-1.0")
     found = find_gain([other], stock(92), BOTH, "latency", NOISE)
-    assert found.candidate is None
+    assert found.trial is None
     assert found.verdict == "none"
 
 
