@@ -37,7 +37,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "proposing": (Proposals, "ask"),
     "telling the sampler": (Proposals, "tell"),
     "choosing second looks": (loop, "second_looks"),
-    "storing": (Store, "_write"),
+    "storing": (Store, "append"),
     "reading the study": (Store, "_read"),
     "keeping raw samples": (journal, "append"),
 }

@@ -1,15 +1,10 @@
-"""Scoring and measuring: from an architecture to a `Trial`.
-
-One reference for the milliseconds of a study, whoever measures.
-"""
+"""Scoring and measuring: from an architecture to a `Trial`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-
-import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
@@ -23,7 +18,6 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
 from gnv2_nas.search.pace import Deadline, Pace
-from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.metrics import METRICS
 from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
 from gnv2_nas.space import Value
@@ -58,7 +52,6 @@ class Evaluator:
         self.seed = seed
         self.workers = workers
         self.waiting = waiting
-        self.reference_ms: float | None = None
         self.pace = Pace()
         self.scores_quality = "quality" in settings.objectives
 
@@ -167,15 +160,11 @@ class Evaluator:
                 precision=precision,
                 seconds_per_network=seconds_per_network,
                 seed=self.seed,
-                reference_ms=self.reference_ms,
                 waiting=self.waiting,
                 progress=progress,
                 deadline=deadline.at,
             )
         self.pace.readied(len(architectures), until_first_round[0])
-        if self.reference_ms is None and measurements:
-            # One value for the whole study: otherwise a slow minute would move every budget.
-            self.reference_ms = measurements[0].ms / measurements[0].ratio
         journal.append(measurements)
         return list(measurements)
 
@@ -227,28 +216,3 @@ class Evaluator:
             origin=origin,
             predicted=predicted or {},
         )
-
-
-def in_milliseconds_of(reference_ms: float, latency: Measurement) -> Measurement:
-    """The same ratio, where the reference network is said to take `reference_ms`."""
-    ms = latency.ratio * reference_ms
-    low, high = (end * ms / latency.ms for end in latency.ci95)
-    return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))
-
-
-def in_one_reference(
-    latencies: Sequence[Measurement | None], store: Store, evaluator: Evaluator
-) -> list[Measurement | None]:
-    """The first measurement of a study decides what its milliseconds are expressed in.
-
-    Another process may have been first while this one measured: then that one's is taken, here
-    and by `evaluator` from now on.
-    """
-    first = next((each for each in latencies if each is not None), None)
-    if first is None:
-        return list(latencies)
-    kept = store.keep_reference(evaluator.reference_ms, first.fingerprint)
-    if kept.reference_ms is None:
-        return list(latencies)
-    evaluator.reference_ms = kept.reference_ms
-    return [each and in_milliseconds_of(kept.reference_ms, each) for each in latencies]

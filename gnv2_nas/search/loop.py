@@ -18,7 +18,7 @@ from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError
-from gnv2_nas.search.evaluate import Evaluator, Score, in_one_reference
+from gnv2_nas.search.evaluate import Evaluator, Score
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.sampler.remeasurement import second_looks
@@ -70,7 +70,6 @@ class SearchLoop:
         self.front = pareto_front(past, store.settings.objectives)
         self.failed: list[WorkerError] = []
         self._failed_in_a_row: list[WorkerError] = []
-        self._has_reference = False
         self._before = store.progress
         self._evaluated_before = self.evaluated
 
@@ -126,7 +125,7 @@ class SearchLoop:
             batch.append(proposal)
         self.evaluator.pace.proposed(size, until.clock() - began)
         now = (self.proposals.proposed, self.proposals.rejected, self.proposals.duplicates)
-        self.store.save_progress(self._before.plus(Progress(*now), Progress()))
+        self.store.save_progress(Progress(*now))
         return batch
 
     def _second_looks(self) -> list[Trial]:
@@ -245,12 +244,8 @@ class SearchLoop:
         return [pair for pair in pairs if not isinstance(pair[1], OutOfTime)]
 
     def measure(self, networks: Sequence[Architecture], **options: Any) -> list[Measurement | None]:
-        """As the evaluator does; what it finds out about the reference is kept."""
-        latencies = self.evaluator.measure(networks, **options)
-        if self._has_reference or not any(latencies):
-            return latencies
-        self._has_reference = True
-        return in_one_reference(latencies, self.store, self.evaluator)
+        """Measure as the evaluator does, in the milliseconds of the study."""
+        return self.store.in_reference(self.evaluator.measure(networks, **options))
 
     def _correct(self, candidate: Trial, latency: Measurement) -> None:
         """Keep a later latency of a finished trial, and tell the models."""

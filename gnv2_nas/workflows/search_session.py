@@ -144,7 +144,6 @@ class SearchSession:
         self.evaluator = Evaluator(
             settings, estimator, open_device(settings.device), request.seed, self.workers, waiting
         )
-        self.evaluator.reference_ms = self.store.provenance.reference_ms
 
     def _start_workers(self, waiting: Waiting) -> Workers | None:
         checked = self.checked

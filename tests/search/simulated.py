@@ -29,7 +29,7 @@ from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Settings, Trial
 from gnv2_nas.space import SearchSpace
-from tests.search.stored import PROVENANCE, latency
+from tests.search.stored import latency
 
 REFERENCE_MS = 2.0
 
@@ -88,7 +88,6 @@ class SimulatedEvaluator(Evaluator):
         wanted = seconds_per_network * (len(architectures) + 1)
         machine.work(machine.visit * len(architectures))
         machine.now += max(0.0, min(wanted, deadline.left))
-        self.reference_ms = REFERENCE_MS
         self.batches += 1
         return [self._measured(arch) for arch in architectures]
 
@@ -129,8 +128,8 @@ class Memory:
     def save_progress(self, progress: Progress) -> None:
         self.progress = progress
 
-    def keep_reference(self, reference_ms: float, _: object) -> Any:
-        return msgspec.structs.replace(PROVENANCE, reference_ms=reference_ms)
+    def in_reference(self, latencies: Sequence[Measurement | None]) -> Sequence[Measurement | None]:
+        return latencies
 
     def append(self, candidate: Trial, _: object) -> int:
         number = len(self.kept)

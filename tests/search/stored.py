@@ -21,6 +21,7 @@ from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Prediction, Settings, Trial
 
+REFERENCE_MS = 7.5
 STOCK = preset("ghostnetv2-1.0")
 COUNTS = count(STOCK)
 SETTINGS = Settings(
@@ -40,7 +41,8 @@ PATIENT = Patience(passing=30, lasting=30, first=0.02)
 def opened(storage: str, name: str = "demo", **asked: Any) -> Store:
     """A study of a database, made if it is not there."""
     settings = asked.pop("settings", SETTINGS)
-    return open_or_create(storage, name, settings, PROVENANCE, **asked)[0]
+    provenance = asked.pop("provenance", PROVENANCE)
+    return open_or_create(storage, name, settings, provenance, **asked)[0]
 
 
 def network(number: int) -> Any:
@@ -50,7 +52,8 @@ def network(number: int) -> Any:
 def latency(number: int, ms: float = 1.5) -> Measurement:
     return Measurement(
         architecture=network(number).id, device="cpu", runtime="onnxruntime", threads=1,
-        precision="fp32", ms=ms, ci95=(0.9 * ms, 1.1 * ms), ratio=0.2, ratio_ci95=(0.19, 0.21),
+        precision="fp32", ms=ms, ci95=(0.9 * ms, 1.1 * ms), ratio=ms / REFERENCE_MS,
+        ratio_ci95=(0.95 * ms / REFERENCE_MS, 1.05 * ms / REFERENCE_MS),
         stable=True, reason="", clock="cpu", raw_ms=1.7, rounds=2, taken_at="2026-01-31",
         fingerprint=Fingerprint("Core ½", 2, 4.0, "Linux", "3.11.7", "onnxruntime 1.31"),
         wall_ms=(1.6, 1.8), cpu_ms=(1.5, 1.5),

@@ -144,7 +144,7 @@ def test_a_full_disk_ends_it_in_one_line_and_keeps_what_was_stored(folder):
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
     (error,) = (line for line in full.stderr.splitlines() if line.startswith("error:"))
-    assert error.startswith("error: the study database refused: ")
+    assert error.startswith("error: the study database failed: ")
     assert "finished trials are kept" in error
     after = whole_trials()
     assert after[: len(kept)] == kept
@@ -159,4 +159,4 @@ def test_no_room_for_a_database_at_all(folder):
     full = run(search(folder, 5), cwd=folder, largest_file=20_000)
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
-    assert full.stderr.splitlines()[-1].startswith("error: the study database refused: ")
+    assert full.stderr.splitlines()[-1].startswith("error: the study database failed: ")

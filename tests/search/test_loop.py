@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 
 import pytest
@@ -15,11 +14,9 @@ from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.engine.workers import WorkerError
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
-from gnv2_nas.search.storage.opening import open_study
 from tests.search.sampler.asking import QUICK_SAMPLERS
-from tests.search.searching import STORAGE, calibrated, searched, session
+from tests.search.searching import calibrated, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
-from tests.search.stored import latency
 
 with warnings.catch_warnings():
     # It scripts functions at import, which newer torch calls deprecated.
@@ -126,28 +123,6 @@ def test_a_search_that_can_no_longer_score_ends(folder):
     assert loop.run() == "networks can no longer be scored: out of memory"
     assert len(loop.failed) == BATCH
     assert not found(opened.store.record())
-
-
-class Measured(Evaluator):
-    """Has a latency for every network."""
-
-    def measure(self, architectures, **_):
-        self.reference_ms = 10.0
-        return [latency(number) for number in range(len(architectures))]
-
-
-def test_milliseconds_are_those_of_who_measured_first(folder):
-    opened = session(folder)
-    opened.evaluator.__class__ = Measured
-    loop = opened.loop()
-    another = open_study(STORAGE, "demo")
-    another.keep_reference(7.5, latency(0).fingerprint)
-    (measured,) = loop.measure([opened.checked.space.sample(random.Random(0))])
-    assert opened.evaluator.reference_ms == 7.5
-    assert measured.ms == pytest.approx(measured.ratio * 7.5)
-    # As wide as it was measured: wider than the ratio's, by the error of the reference itself.
-    before = latency(0)
-    assert measured.ci95 == pytest.approx([end * measured.ms / before.ms for end in before.ci95])
 
 
 def test_an_impossible_latency_ends_before_the_first_trial_and_locks_no_name(folder):

@@ -1,20 +1,24 @@
-"""A storage URL opened, with plain words when that fails."""
+"""Open the database of a storage URL."""
 
 from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import optuna
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import Engine, StaticPool, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
 from gnv2_nas.errors import InputError, StorageError, StudyError
 from gnv2_nas.interrupts import DelayedInterrupt
-from gnv2_nas.search.storage.retries import DATABASE_ERRORS, refusal_of
+from gnv2_nas.search.storage.retries import (
+    DATABASE_ERRORS,
+    explain_failure,
+    replace_failures,
+)  # fmt: skip
 from gnv2_nas.search.storage.sqlite import is_half_made, tables_in
 from gnv2_nas.search.storage.url import (
     SqliteFile,
@@ -25,53 +29,49 @@ from gnv2_nas.search.storage.url import (
 )
 
 LOCK_SECONDS = 5
-"""How long SQLite itself waits for a lock; `Patience` decides how often."""
+"""Wait of SQLite itself for a lock; `Patience` says how often that is repeated."""
 CONNECT_SECONDS = 10
-ATTEMPTS_TO_MAKE_TABLES = 5
+MAX_ATTEMPTS = 5
 
 DRIVERS = (
     'for postgresql+psycopg: pip install "psycopg[binary]", for mysql+pymysql: pip install pymysql'
 )
 
 _CONNECT_TIMEOUT = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "mysql+pymysql")
-"""Dialects whose driver has an argument `connect_timeout`."""
+"""Dialects whose drivers have an argument `connect_timeout`."""
 
 
 def hand_over_messages() -> None:
-    """Leave what Optuna warns of to the program's own handlers, and drop its other messages."""
-    # Its lines about new studies would interrupt those of the progress.
+    """Pass Optuna's warnings to the program's own log handlers and drop its other messages."""
+    # Messages about new studies would break the progress display.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.logging.disable_default_handler()
     optuna.logging.enable_propagation()
 
 
 def open_database(url: str) -> optuna.storages.RDBStorage:
-    """The database of a storage URL; its tables are made if it is empty.
+    """Open the database of a storage URL; make its tables if it is empty.
 
     Raises:
-        InputError: no such kind of database, or its driver is not installed.
-        StudyError: not a URL, or tables of another version of Optuna.
+        InputError: the kind of database is unknown, or its driver is not installed.
+        StudyError: it is not a URL, or the tables are of another version of Optuna.
         StorageError: it cannot be reached, or refused.
     """
     file = sqlite_file(url)
-    with opening(url):
+    with explain_failures(url):
         if file is not None and not file.is_for_reading:
-            make_tables(file, LOCK_SECONDS)
+            make_tables(file)
         storage = _storage(url)
-    close_with(storage, storage.engine)
+    weakref.finalize(storage, storage.engine.dispose)
+    replace_failures(storage.engine, url)
     if file is not None:
-        _never_anew(storage.engine, file)
+        _require_file(storage.engine, file)
     return storage
 
 
-def close_with(owner: object, engine: Engine) -> None:
-    """Close the connections that `engine` keeps when `owner` is no more, or the program ends."""
-    weakref.finalize(owner, engine.dispose)
-
-
 def _storage(url: str) -> optuna.storages.RDBStorage:
-    """Another process may be making the tables at the same moment: then once more."""
-    for _ in range(ATTEMPTS_TO_MAKE_TABLES - 1):
+    """Connect, again if another process makes the tables at the same moment."""
+    for _ in range(MAX_ATTEMPTS - 1):
         try:
             return _connected(url)
         except IntegrityError:
@@ -86,7 +86,7 @@ def _connected(url: str) -> optuna.storages.RDBStorage:
     try:
         return optuna.storages.RDBStorage(for_optuna(url), engine_kwargs=_engine_arguments(url))
     except RuntimeError:
-        # So Optuna answers tables of a version that it cannot read.
+        # This is how Optuna answers tables of another version.
         raise StudyError(
             f"the tables in {mask_url(url)!r} were made by another version of Optuna than "
             f"{optuna.__version__}; upgrade them with `optuna storage upgrade` "
@@ -110,12 +110,12 @@ def _engine_arguments(url: str) -> dict[str, Any]:
     return arguments
 
 
-def _never_anew(engine: Engine, file: SqliteFile) -> None:
-    """Connect to the file that is there: SQLite would make an empty one where it was moved away."""
+def _require_file(engine: Engine, file: SqliteFile) -> None:
+    """Refuse to connect if the file was moved away. SQLite would make an empty one."""
     path = file.path.absolute()
 
     @event.listens_for(engine, "do_connect")
-    def look_first(*_: object) -> None:
+    def check(*_: object) -> None:
         if not path.is_file():
             missing = sqlite3.OperationalError(f"{file.path} is not there any more")
             missing.sqlite_errorname = "SQLITE_CANTOPEN"
@@ -123,63 +123,55 @@ def _never_anew(engine: Engine, file: SqliteFile) -> None:
 
 
 @contextmanager
-def opening(url: str) -> Iterator[None]:
-    """Failures to open a database as one line of this package's own; interrupts wait."""
+def explain_failures(url: str) -> Iterator[None]:
+    """Turn failures to open a database into this package's errors; delay interrupts."""
     try:
         with DelayedInterrupt():
             yield
     except ArgumentError as error:
         reason = remove_secrets(" ".join(str(error).split()), url)
         raise StudyError(f"--storage cannot be opened: {reason}") from None
-    except (*DATABASE_ERRORS, sqlite3.Error) as error:
-        refusal = refusal_of(error, url)
+    except DATABASE_ERRORS as error:
+        failure = explain_failure(error, url)
         raise StorageError(
-            f"the study database refused: {refusal.reason}; finished trials are kept: "
-            f"{refusal.advice}, then try again"
+            f"the study database failed: {failure.reason}; finished trials are kept: "
+            f"{failure.advice}, then try again"
         ) from None
     except ValueError as error:
         reason = remove_secrets(str(error), url)
         raise InputError(f"cannot open the study database: {reason}") from None
 
 
-_FILLED = ("version_info", "alembic_version")
-"""Tables that are not empty in the beginning."""
+class _OneTransaction(sqlite3.Connection):
+    """A connection that stays within the transaction that was begun on it."""
+
+    def commit(self) -> None:
+        """Do nothing: Optuna commits after each table."""
+
+    def rollback(self) -> None:
+        """Do nothing: SQLAlchemy rolls back when it is done with a connection."""
 
 
-def make_tables(file: SqliteFile, timeout: float) -> None:
-    """Make the tables in one transaction; those of a file that has them are left alone.
+def make_tables(file: SqliteFile) -> None:
+    """Let Optuna make its tables, all at once or not at all.
 
-    Optuna itself makes them one by one. A program killed in the midst leaves a file with some of
-    them, which lack an index, or which nobody reads: here such a file is made anew.
-
-    Args:
-        timeout: seconds that a lock is waited for.
+    Optuna alone makes them one by one. If it is killed, it leaves a file with some tables, without
+    an index or that nobody can read. Such a file is made anew here. A file that has all tables, or
+    tables of another program, is left as it is.
     """
-    opened = sqlite3.connect(file.name, uri=file.is_uri, timeout=timeout, isolation_level=None)
+    opened = sqlite3.connect(
+        file.name, LOCK_SECONDS, isolation_level=None, uri=file.is_uri, factory=_OneTransaction
+    )
+    # An unfinished transaction is rolled back when the connection is closed.
     with closing(opened) as connection:
         if not is_half_made(connection):
             return
-        statements = list(_statements())
         connection.execute("BEGIN IMMEDIATE")
-        # Another process may have made them since; an open transaction ends with the connection.
+        # Another process may have made the tables since.
         if not is_half_made(connection):
             return
         for table in sorted(tables_in(connection)):
             connection.execute(f"DROP TABLE {table}")
-        for statement, values in statements:
-            connection.execute(statement, values)
+        arguments = {"creator": lambda: connection, "poolclass": StaticPool}
+        optuna.storages.RDBStorage("sqlite://", engine_kwargs=arguments)
         connection.execute("COMMIT")
-
-
-def _statements() -> Iterator[tuple[str, Sequence[Any]]]:
-    """What makes the tables as Optuna does, read off a database in memory."""
-    model = optuna.storages.RDBStorage("sqlite://")
-    with model.engine.connect() as connection:
-        made = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
-        for (statement,) in connection.exec_driver_sql(made).all():
-            yield statement, ()
-        for table in _FILLED:
-            for row in connection.exec_driver_sql(f"SELECT * FROM {table}").all():  # noqa: S608
-                places = ", ".join("?" * len(row))
-                yield f"INSERT INTO {table} VALUES ({places})", tuple(row)  # noqa: S608
-    model.engine.dispose()

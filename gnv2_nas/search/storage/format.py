@@ -1,6 +1,6 @@
 """What a study and its trials keep in their user attributes, and how candidates become trials.
 
-A later, better latency never changes a trial: it is kept beside it.
+A later, better latency never changes a trial: it is kept beside it, in an attribute of the study.
 """
 
 from __future__ import annotations
@@ -14,13 +14,37 @@ import msgspec
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
-from gnv2_nas.search.storage.transactions import Last
 from gnv2_nas.search.study.budgets import Budget
-from gnv2_nas.search.study.records import Origin, Prediction, Trial
+from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
+
+# Keys of a trial.
+ARCHITECTURE = "architecture"
+"""JSON of the network."""
+BASELINE = "baseline"
+"""Name of the stock network that the trial is; absent otherwise."""
+RESULT = "result"
+"""Counts, quality, latency, other measured metrics, origin and predictions."""
+
+# Keys of a study.
+PREFIX = "gnv2_nas:"
+STUDY = "gnv2_nas:study"
+"""A `Beginning`."""
+PROGRESS = "gnv2_nas:progress"
+"""Totals of the process whose name follows ":"; of all processes in format 1."""
+LATENCY = "gnv2_nas:latency:"
+"""A later, better latency of the trial whose number follows."""
+CONFIRMED = "gnv2_nas:confirmed"
+"""Numbers of the trials that were measured side by side at the end."""
+
+# Keys that a study of format 1 has in place of `STUDY`.
+FORMAT = "gnv2_nas:format"
+SETTINGS = "gnv2_nas:settings"
+PROVENANCE = "gnv2_nas:provenance"
+
+FORMAT_VERSION = 2
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -30,31 +54,32 @@ class Provenance(msgspec.Struct, frozen=True):
     seed: int
     command: str
     created_at: str
-    fingerprint: Fingerprint | None = None
     software: dict[str, str] = {}
     """Package → version the study was begun with."""
-    reference_ms: float | None = None
-    """Milliseconds of the reference network that all latencies of the study are expressed in."""
     estimator: EstimatorInfo | None = None
     """What the quality estimator said of itself; None in older studies."""
     space_source: str = ""
     """The space as it was asked for, a name or a file; "" in older studies."""
 
 
+class Beginning(msgspec.Struct, frozen=True):
+    """What is written when a study is made: one attribute, so all of it or nothing."""
+
+    settings: Settings
+    provenance: Provenance
+    format: int = FORMAT_VERSION
+
+
 class Progress(msgspec.Struct, frozen=True):
-    """Running totals of a study."""
+    """Running totals of one process, or of all processes of a study."""
 
     proposed: int = 0
     rejected: int = 0
     duplicates: int = 0
 
-    def plus(self, later: Progress, earlier: Progress) -> Progress:
-        """This, and what came about between two others."""
+    def __add__(self, other: Progress) -> Progress:
         return Progress(
-            *(
-                getattr(self, name) + getattr(later, name) - getattr(earlier, name)
-                for name in self.__struct_fields__
-            )
+            *(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__)
         )
 
 
@@ -67,13 +92,39 @@ class _Result(msgspec.Struct, frozen=True):
     predicted: dict[str, Prediction] = {}
 
 
-def finished_trial(
+def format_of(attributes: Mapping[str, Any]) -> int | None:
+    """Version of the format of a study; None if this package did not begin it."""
+    version: int | None = attributes.get(STUDY, {}).get("format", attributes.get(FORMAT))
+    return version
+
+
+def read_beginning(attributes: Mapping[str, Any]) -> Beginning | None:
+    """The beginning of a study of format 1 or 2; None if there is none, or part of one only."""
+    if STUDY in attributes:
+        return msgspec.convert(attributes[STUDY], Beginning)
+    if not attributes.keys() >= {FORMAT, SETTINGS, PROVENANCE}:
+        return None
+    settings = msgspec.convert(attributes[SETTINGS], Settings)
+    return Beginning(settings, msgspec.convert(attributes[PROVENANCE], Provenance), format=1)
+
+
+def total_progress(attributes: Mapping[str, Any]) -> Progress:
+    """The totals of all processes together."""
+    parts = [
+        msgspec.convert(value, Progress)
+        for key, value in attributes.items()
+        if key == PROGRESS or key.startswith(f"{PROGRESS}:")
+    ]
+    return sum(parts, Progress())
+
+
+def make_trial(
     candidate: Trial, trial: FrozenTrial | None, objectives: tuple[str, ...]
 ) -> FrozenTrial:
-    """The trial to store for a candidate, not numbered yet.
+    """The trial to store for a candidate.
 
     Args:
-        candidate: what was found out.
+        candidate: the evaluated network.
         trial: the finished trial it came from; None for a baseline outside the space.
         objectives: names of the study's values, in order.
     """
@@ -85,7 +136,7 @@ def finished_trial(
         values=values if complete else None,
         params=trial.params if trial else {},
         distributions=trial.distributions if trial else {},
-        user_attrs=_user_attrs(candidate),
+        user_attrs=_user_attributes(candidate),
         system_attrs=trial.system_attrs if trial else {},
     )
     if trial is not None and trial.datetime_start is not None:
@@ -93,7 +144,7 @@ def finished_trial(
     return stored
 
 
-def _user_attrs(candidate: Trial) -> dict[str, Any]:
+def _user_attributes(candidate: Trial) -> dict[str, Any]:
     result = _Result(
         counts=candidate.counts,
         quality=candidate.quality,
@@ -102,37 +153,19 @@ def _user_attrs(candidate: Trial) -> dict[str, Any]:
         origin=candidate.origin,
         predicted=dict(candidate.predicted),
     )
-    kept: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         ARCHITECTURE: candidate.architecture.to_json(),
         RESULT: msgspec.to_builtins(result),
     }
     if candidate.baseline:
-        kept[BASELINE] = candidate.baseline
-    # As it will be read back: lists for tuples.
-    plain: dict[str, Any] = json.loads(json.dumps(kept))
+        attributes[BASELINE] = candidate.baseline
+    # Through JSON, so that tuples are lists, as they are when the trial is read.
+    plain: dict[str, Any] = json.loads(json.dumps(attributes))
     return plain
 
 
-def numbered(trial: FrozenTrial, place: Last) -> FrozenTrial:
-    """`trial` as it is read back from its place in the database."""
-    return FrozenTrial(
-        number=place.number,
-        trial_id=place.trial_id,
-        state=trial.state,
-        value=None,
-        values=trial.values,
-        datetime_start=trial.datetime_start,
-        datetime_complete=trial.datetime_complete,
-        params=trial.params,
-        distributions=trial.distributions,
-        user_attrs=trial.user_attrs,
-        system_attrs=trial.system_attrs,
-        intermediate_values={},
-    )
-
-
 def is_ours(trial: FrozenTrial) -> bool:
-    """Whether this program stored a finished trial."""
+    """Whether this package stored a finished trial."""
     return RESULT in trial.user_attrs
 
 
@@ -143,13 +176,18 @@ def network_of(trial: FrozenTrial) -> str:
 
 
 def label_of(trial: FrozenTrial) -> str:
-    """Name of the stock network a trial is, "" for others."""
+    """Name of the stock network that a trial is, "" for others."""
     label: str = trial.user_attrs.get(BASELINE, "")
     return label
 
 
+def latency_of(trial: FrozenTrial) -> Measurement | None:
+    """The latency that a trial was stored with."""
+    return msgspec.convert(trial.user_attrs[RESULT]["latency"], Measurement | None)
+
+
 def candidate_of(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
-    """The candidate a stored trial holds, of a study with these budgets."""
+    """The candidate that a trial of a study with these budgets holds."""
     result = msgspec.convert(trial.user_attrs[RESULT], _Result)
     return Trial(
         number=trial.number,
@@ -166,40 +204,29 @@ def candidate_of(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
     )
 
 
-def latencies_of(study_attributes: Mapping[str, Any]) -> dict[int, Measurement]:
+def latency_key(number: int) -> str:
+    """Key of the later latency of a trial."""
+    return f"{LATENCY}{number}"
+
+
+def later_latencies(attributes: Mapping[str, Any]) -> dict[int, Measurement]:
     """Number of a trial → its later latency, from the user attributes of the study."""
     return {
         int(key.removeprefix(LATENCY)): msgspec.convert(value, Measurement)
-        for key, value in study_attributes.items()
+        for key, value in attributes.items()
         if key.startswith(LATENCY)
     }
 
 
+def rescale_latency(latency: Measurement, reference_ms: float) -> Measurement:
+    """The same ratio in milliseconds of a reference network that takes `reference_ms`."""
+    ms = latency.ratio * reference_ms
+    if math.isclose(ms, latency.ms, rel_tol=1e-9):
+        return latency
+    low, high = (end * ms / latency.ms for end in latency.ci95)
+    return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))
+
+
 def with_latency(candidate: Trial, latency: Measurement | None) -> Trial:
-    """`candidate` with a later latency, if there is one."""
+    """`candidate` with another latency, if there is one."""
     return candidate if latency is None else msgspec.structs.replace(candidate, latency=latency)
-
-
-# Of a trial.
-ARCHITECTURE = "architecture"
-"""JSON of the network."""
-BASELINE = "baseline"
-"""Name of the stock network the trial is; absent otherwise."""
-RESULT = "result"
-"""Counts, quality, latency, other measured metrics, origin and predictions."""
-
-# Of a study.
-FORMAT = "gnv2_nas:format"
-SETTINGS = "gnv2_nas:settings"
-PROVENANCE = "gnv2_nas:provenance"
-PROGRESS = "gnv2_nas:progress"
-LATENCY = "gnv2_nas:latency:"
-"""With a trial's number behind it: a later, better latency of that trial."""
-CONFIRMED = "gnv2_nas:confirmed"
-"""Numbers of the trials that were measured side by side in the end."""
-
-FORMAT_VERSION = 1
-
-
-def latency_key(number: int) -> str:
-    return f"{LATENCY}{number}"

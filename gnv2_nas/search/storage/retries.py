@@ -1,117 +1,38 @@
-"""Transactions tried again while a database is away, locked or full; Ctrl-C between two of them."""
+"""Repeat a call while a database is away, locked or full; Ctrl-C takes effect between two calls."""
 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
 import optuna
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)  # fmt: skip
 
 from gnv2_nas.errors import StorageError
 from gnv2_nas.interrupts import DelayedInterrupt
 from gnv2_nas.search.storage.url import remove_secrets
 
-Answer = TypeVar("Answer")
-
-_logger = logging.getLogger(__name__)
-
-
-class Patience(msgspec.Struct, frozen=True):
-    """How long a failing transaction is tried again; all in seconds."""
-
-    passing: float = 60.0
-    """For what passes: a server that restarts, a file that another program has locked."""
-    lasting: float = 3.0
-    """For what seldom passes without help: a full disk, a file that is not there."""
-    first: float = 0.1
-    """Before the second attempt; each further wait is twice as long …"""
-    longest: float = 5.0
-    """… up to this."""
-
-    def limit(self, refusal: Refusal) -> float:
-        return self.passing if refusal.passes else self.lasting
-
-    def waits(self) -> Iterator[float]:
-        wait = self.first
-        while True:
-            yield min(wait, self.longest)
-            wait *= 2
-
-
-PATIENCE = Patience()
-
-
-def persist(
-    transaction: Callable[[], Answer], patience: Patience, renew: Callable[[], None], url: str
-) -> Answer:
-    """Run a transaction, again and again while the database refuses for a time.
-
-    An interrupt waits for the end of an attempt, and ends the waiting between two.
-
-    Args:
-        transaction: leaves nothing behind when it fails, or can find what it left.
-        patience: how long it is tried.
-        renew: is called before each new attempt, to drop broken connections.
-        url: of the database, whose secrets are not repeated.
-
-    Raises:
-        StorageError: the database refused to the end, or what it refused cannot be helped.
-    """
-    started = time.monotonic()
-    for wait in patience.waits():
-        try:
-            with DelayedInterrupt():
-                return transaction()
-        except DATABASE_ERRORS as error:
-            refusal = refusal_of(error, url)
-            tried = time.monotonic() - started
-            left = patience.limit(refusal) - tried
-            if left <= 0 or not is_temporary(error):
-                raise _given_up(refusal, tried) from None
-        if wait == patience.first:
-            _logger.warning(
-                "the study database refuses: %s; trying again for %.0f s", refusal.reason, left
-            )
-        time.sleep(min(wait, left))
-        renew()
-    raise AssertionError("waits do not end")
-
-
-def _given_up(refusal: Refusal, tried: float) -> StorageError:
-    return StorageError(
-        f"the study database refused: {refusal.reason} (tried for {tried:.0f} s); finished trials "
-        f"are kept: {refusal.advice}, then the same command goes on"
-    )
-
-
-DATABASE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
-"""What SQLAlchemy raises, and what Optuna makes of it."""
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """A failure of the database, in words."""
-
-    reason: str
-    """What the database said, on one line."""
-    advice: str
-    """What would help."""
-    passes: bool = False
-    """Whether it may be over in a moment, without anybody's help."""
-
-
-FULL = "make room on its disk"
-LOCKED = "end the program that holds it"
-READ_ONLY = "make the file writable again, or bring it back if it was moved"
-MISSING = "bring the file back"
+FULL = "free some space on its disk"
+LOCKED = "end the program that has locked it"
+READ_ONLY = "make the file writable, or move it back to where it was"
+MISSING = "move the file back to where it was"
 DAMAGED = "check the disk and restore the file from a copy"
-GONE = "see to it that the server runs and can be reached"
-UNKNOWN = "see what the message says"
+GONE = "check that the database server is running and reachable"
+UNKNOWN = "see the message of the database"
 
-# SQLite names its errors, PostgreSQL has the standard's states, MySQL has numbers.
+# SQLite has names for its errors, PostgreSQL the states of the SQL standard, MySQL numbers.
 _SQLITE = {
     "SQLITE_FULL": (FULL, False),
     "SQLITE_IOERR": (FULL, False),
@@ -126,30 +47,136 @@ _FULL_STATES = ("53100",)
 _FULL_NUMBERS = (1021, 1114)
 
 
-def refusal_of(error: Exception, url: str) -> Refusal:
-    """What is to be said of one of `DATABASE_ERRORS`, or of SQLite's own.
+class DatabaseFailureError(Exception):
+    """A call to the database failed.
 
     Args:
-        url: of the database, whose secrets the driver may repeat.
+        reason: the message of the database, on one line and without secrets.
+        advice: what would help.
+        is_temporary: whether the same call may succeed later. False for mistakes in the call.
+        passes: whether the trouble may end without help, such as a lock.
     """
-    cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-    original = getattr(cause, "orig", None) or cause
+
+    def __init__(self, reason: str, advice: str, *, is_temporary: bool, passes: bool) -> None:
+        super().__init__(reason)
+        self.reason, self.advice = reason, advice
+        self.is_temporary, self.passes = is_temporary, passes
+
+
+DATABASE_ERRORS = (
+    DatabaseFailureError, SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error,
+)  # fmt: skip
+"""All exceptions that `explain_failure` takes."""
+
+
+def explain_failure(error: BaseException, url: str) -> DatabaseFailureError:
+    """One of `DATABASE_ERRORS` with advice.
+
+    Args:
+        error: what was raised. Optuna's own exception has SQLAlchemy's as its cause.
+        url: of the database. Drivers may repeat its secrets, which are masked.
+    """
+    if isinstance(error, DatabaseFailureError):
+        return error
+    if isinstance(error.__cause__, SQLAlchemyError):
+        error = error.__cause__
+    original = getattr(error, "orig", None) or error
     reason = remove_secrets(" ".join(str(original).split()), url)
+    is_temporary = isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
     name: str | None = getattr(original, "sqlite_errorname", None)
-    if name is not None:
-        # Extended names, such as SQLITE_IOERR_WRITE, begin with the plain one.
-        plain = "_".join(name.split("_")[:2])
-        advice, passes = _SQLITE.get(plain, (UNKNOWN, False))
-        return Refusal(reason, advice, passes)
     number = original.args[0] if original.args else None
-    if getattr(original, "sqlstate", None) in _FULL_STATES or number in _FULL_NUMBERS:
-        return Refusal(reason, FULL)
-    return Refusal(reason, GONE, passes=True) if is_temporary(error) else Refusal(reason, UNKNOWN)
+    if name is not None:
+        # An extended name, such as SQLITE_IOERR_WRITE, begins with the plain one.
+        advice, passes = _SQLITE.get("_".join(name.split("_")[:2]), (UNKNOWN, False))
+    elif getattr(original, "sqlstate", None) in _FULL_STATES or number in _FULL_NUMBERS:
+        advice, passes = FULL, False
+    else:
+        advice, passes = (GONE, True) if is_temporary else (UNKNOWN, False)
+    return DatabaseFailureError(reason, advice, is_temporary=is_temporary, passes=passes)
 
 
-def is_temporary(error: Exception) -> bool:
-    """Whether the same transaction may succeed another time: not a mistake in it."""
-    cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-    if isinstance(cause, DBAPIError) and cause.connection_invalidated:
-        return True
-    return isinstance(cause, OperationalError | InterfaceError)
+def replace_failures(engine: Engine, url: str) -> None:
+    """Let failed calls on `engine` raise `DatabaseFailureError`.
+
+    Optuna repeats a call up to five times, seconds apart, when it sees SQLAlchemy's exceptions.
+    `persist` does that here, and lets an interrupt end the waiting.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def replace(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        # Optuna itself handles the same key written twice, and SQLAlchemy the ping of a connection.
+        if error is None or isinstance(error, IntegrityError) or context.is_pre_ping:
+            return
+        failure = explain_failure(error, url)
+        failure.is_temporary |= context.is_disconnect
+        raise failure
+
+
+Answer = TypeVar("Answer")
+
+_logger = logging.getLogger(__name__)
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long a failing call is repeated, in seconds."""
+
+    passing: float = 60.0
+    """For a trouble that may end without help: a server that restarts, a locked file."""
+    lasting: float = 3.0
+    """For other trouble: a full disk, a missing file."""
+    first: float = 0.1
+    """Wait before the second attempt. Each wait is twice as long as the one before …"""
+    longest: float = 5.0
+    """… up to this."""
+
+    def limit(self, failure: DatabaseFailureError) -> float:
+        return self.passing if failure.passes else self.lasting
+
+    def waits(self) -> Iterator[float]:
+        wait = self.first
+        while True:
+            yield min(wait, self.longest)
+            wait *= 2
+
+
+PATIENCE = Patience()
+
+
+def persist(call: Callable[[], Answer], patience: Patience, engine: Engine, url: str) -> Answer:
+    """Call a function, again and again while the database fails for a time.
+
+    An interrupt takes effect after the attempt, or ends the wait between two.
+
+    Args:
+        call: must leave nothing behind when it fails, or find what it left.
+        patience: how long to repeat it.
+        engine: its connections are closed before each new attempt.
+        url: of the database.
+
+    Raises:
+        StorageError: the trouble lasted too long, or repeating the call cannot help.
+    """
+    started = time.monotonic()
+    for wait in patience.waits():
+        try:
+            with DelayedInterrupt():
+                return call()
+        except DATABASE_ERRORS as error:
+            failure = explain_failure(error, url)
+            tried = time.monotonic() - started
+            left = patience.limit(failure) - tried
+            if left <= 0 or not failure.is_temporary:
+                raise StorageError(
+                    f"the study database failed: {failure.reason} (tried for {tried:.0f} s); "
+                    f"finished trials are kept: {failure.advice}, then run the same command again"
+                ) from None
+        if wait == patience.first:
+            _logger.warning(
+                "the study database failed: %s; trying again for %.0f s", failure.reason, left
+            )
+        time.sleep(min(wait, left))
+        engine.dispose()
+    raise AssertionError("unreachable: `waits` has no end")

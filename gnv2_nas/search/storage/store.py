@@ -1,30 +1,41 @@
-"""One study of a database, which holds finished trials only."""
+"""One study of a database: its finished trials, and what is kept beside them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
+import optuna
 from optuna.trial import FrozenTrial
 
-from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.errors import StudyError
+from gnv2_nas.errors import StorageError, StudyError
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.search.storage import format as attributes
+from gnv2_nas.search.storage.bulk_read import TrialReader, trial_reader
 from gnv2_nas.search.storage.format import (
+    CONFIRMED,
+    FORMAT,
+    FORMAT_VERSION,
+    PREFIX,
+    PROGRESS,
+    SETTINGS,
+    STUDY,
+    Beginning,
     Progress,
     Provenance,
     candidate_of,
-    finished_trial,
-    latencies_of,
-    numbered,
+    latency_key,
+    later_latencies,
+    make_trial,
+    read_beginning,
+    rescale_latency,
+    total_progress,
     with_latency,
-)
-from gnv2_nas.search.storage.known_trials import KnownTrials
+)  # fmt: skip
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
-from gnv2_nas.search.storage.transactions import Last, StudyAccess, StudyTransaction
+from gnv2_nas.search.storage.trial_cache import TrialCache
 from gnv2_nas.search.storage.url import mask_command, mask_url
 from gnv2_nas.search.study.records import Settings, StudyRecord, Trial
 
@@ -32,82 +43,117 @@ Answer = TypeVar("Answer")
 
 
 class Store:
-    """One study of one database, which other processes may be writing to.
+    """One study of a database that other processes may be writing to.
 
-    Trials are read once and kept: later calls read only what is new. A transaction that the
-    database refuses is tried again for a while, see `Patience`; every method may raise a
-    `StorageError` when that does not help.
+    A trial is stored when it is finished, by one call of Optuna's `Study.add_trial`, which is one
+    transaction. A search killed at any moment leaves whole trials only.
+
+    Trials are read once and kept. A call that the database refuses is repeated, see `Patience`;
+    every method may raise `StorageError` when that does not help.
+
+    Args:
+        storage: the opened database.
+        name: of a study in it.
+        url: of the database.
+        reader: reads the trials; None for the fastest way.
     """
 
     def __init__(
-        self, access: StudyAccess, name: str, patience: Patience = PATIENCE, storage: str = ""
+        self,
+        storage: optuna.storages.RDBStorage,
+        name: str,
+        url: str,
+        patience: Patience = PATIENCE,
+        reader: TrialReader | None = None,
     ) -> None:
-        self.name, self._storage = name, storage
-        self._access, self._patience = access, patience
-        self._known = KnownTrials()
-        self._reported: Progress | None = None
+        self.name, self._url = name, url
+        self._storage, self._patience = storage, patience
+        self._study = optuna.load_study(study_name=name, storage=storage)
+        self._reader = reader or trial_reader(storage, self._study)
+        self._cache = TrialCache()
+        self._progress_key = f"{PROGRESS}:{uuid.uuid4().hex}"
         self._has_written = False
+
+    @property
+    def beginning(self) -> Beginning | None:
+        """What was written when the study was made; None if another program made it."""
+        return read_beginning(self.attributes())
 
     @cached_property
     def settings(self) -> Settings:
-        return msgspec.convert(self.attributes()[attributes.SETTINGS], Settings)
+        return self._begun().settings
 
     @property
     def provenance(self) -> Provenance:
-        return msgspec.convert(self.attributes()[attributes.PROVENANCE], Provenance)
+        return self._begun().provenance
+
+    def _begun(self) -> Beginning:
+        if (beginning := self.beginning) is None:
+            raise StudyError(f"study {self.name!r} was not begun by this program")
+        return beginning
+
+    def is_empty(self) -> bool:
+        """Whether the study has no trial at all, and no attribute of another program."""
+        return self._call(self._reader.is_empty) and all(
+            key.startswith(PREFIX) for key in self.attributes()
+        )
+
+    def begin(self, beginning: Beginning) -> None:
+        """Write the beginning of an empty study, in place of one that is there."""
+        plain = msgspec.to_builtins(beginning)
+
+        def begin() -> None:
+            attributes = self._study.user_attrs
+            if FORMAT in attributes:
+                # A process of an earlier version may be about to store the first trial: it looks
+                # at these two.
+                self._study.set_user_attr(SETTINGS, plain["settings"])
+                self._study.set_user_attr(FORMAT, FORMAT_VERSION)
+            for key in attributes:
+                if key.startswith(PROGRESS):
+                    self._study.set_user_attr(key, msgspec.to_builtins(Progress()))
+            self._study.set_user_attr(STUDY, plain)
+
+        self._call(begin)
+
+    def attributes(self) -> dict[str, Any]:
+        """The user attributes of the study, those of other programs included."""
+        return self._call(lambda: self._study.user_attrs)
 
     @property
     def progress(self) -> Progress:
-        """Of all processes together; what this one saves later is counted from its first read."""
-        progress = msgspec.convert(self.attributes()[attributes.PROGRESS], Progress)
-        if self._reported is None:
-            self._reported = progress
-        return progress
-
-    def attributes(self) -> dict[str, Any]:
-        """The user attributes of the study, another program's included."""
-        return self._read(lambda transaction: transaction.attributes())
-
-    def keep_reference(self, reference_ms: float | None, fingerprint: Fingerprint) -> Provenance:
-        """Keep what milliseconds are expressed in, unless another process was first.
-
-        Returns:
-            What is kept now, for all processes.
-        """
-
-        def keep(transaction: StudyTransaction) -> Provenance:
-            kept = transaction.attributes()[attributes.PROVENANCE]
-            provenance = msgspec.convert(kept, Provenance)
-            if provenance.fingerprint is None:
-                provenance = msgspec.structs.replace(
-                    provenance, reference_ms=reference_ms, fingerprint=fingerprint
-                )
-                transaction.set_attribute(attributes.PROVENANCE, msgspec.to_builtins(provenance))
-            return provenance
-
-        return self._write(keep)
+        """Totals of all processes that have worked on the study."""
+        return total_progress(self.attributes())
 
     def save_progress(self, progress: Progress) -> None:
-        """Keep the totals: what `progress` was at first, and what this process did since.
+        """Keep the totals of this process. Each has its own attribute, so none is overwritten."""
+        self._set(self._progress_key, progress)
 
-        What other processes did in the meantime is kept. A commit whose answer is lost may count
-        twice: these are totals for the report, no more.
+    @property
+    def reference_ms(self) -> float | None:
+        """Milliseconds of the reference network that the study's latencies are expressed in.
+
+        They are those of the first trial with a latency; None if no trial has one.
         """
-        earlier = self._reported or self.progress
+        self._call(self._catch_up)
+        return self._cache.reference_ms
 
-        def save(transaction: StudyTransaction) -> None:
-            there = msgspec.convert(transaction.attributes()[attributes.PROGRESS], Progress)
-            total = there.plus(progress, earlier)
-            transaction.set_attribute(attributes.PROGRESS, msgspec.to_builtins(total))
+    def in_reference(self, latencies: Sequence[Measurement | None]) -> list[Measurement | None]:
+        """Latencies that were just measured, in the milliseconds of the study.
 
-        self._write(save)
-        self._reported = progress
+        Otherwise a slow minute, or another process, would move every latency budget.
+        """
+        measured = [each.ms / each.ratio for each in latencies if each is not None]
+        if not measured:
+            return list(latencies)
+        reference_ms = self.reference_ms or measured[0]
+        return [each and rescale_latency(each, reference_ms) for each in latencies]
 
     def save_remeasured(self, number: int, measurement: Measurement) -> None:
         """Keep a later, better latency of a finished trial.
 
         Raises:
-            StudyError: the trial is not there, or holds another network.
+            StudyError: there is no such trial, or it is of another network.
         """
         trials = {trial.number: trial for trial in self.trials()}
         if number not in trials:
@@ -118,92 +164,99 @@ class Store:
                 f"trial {number} of study {self.name!r} is network {network}, but the latency is "
                 f"that of {measurement.architecture}"
             )
-        key, plain = attributes.latency_key(number), measurement.drop_samples()
-        self._write(lambda each: each.set_attribute(key, msgspec.to_builtins(plain)))
+        self._set(latency_key(number), measurement.drop_samples())
 
     def save_confirmed(self, numbers: Sequence[int]) -> None:
-        """Keep which trials were measured side by side in the end."""
-        self._write(lambda each: each.set_attribute(attributes.CONFIRMED, list(numbers)))
+        """Keep which trials were measured side by side at the end."""
+        self._set(CONFIRMED, list(numbers))
 
     def confirmed(self) -> frozenset[int]:
-        """Numbers of those trials."""
-        return frozenset(self.attributes().get(attributes.CONFIRMED, ()))
+        """Numbers of the trials that were measured side by side at the end."""
+        return frozenset(self.attributes().get(CONFIRMED, ()))
 
     def append(self, candidate: Trial, trial: FrozenTrial | None) -> int:
-        """Keep a finished trial, in one transaction.
+        """Store a finished trial.
 
         Args:
-            candidate: what was found out.
+            candidate: the evaluated network.
             trial: the finished trial it came from; None for a baseline outside the space.
 
         Returns:
-            Its number. When the same network is there already, most likely from another process,
-            nothing is stored and it is the number of that trial, which is no news then; a label
-            that the other trial does not have is stored all the same.
+            Its number. If the study has a trial of the same network, most likely from another
+            process, that trial's number, and nothing is stored. A stock network is stored beside
+            a trial that does not have its label.
+
+        Raises:
+            StudyError: another process has made the study anew with other settings.
         """
-        stored = finished_trial(candidate, trial, self.settings.objectives)
-        known = self._known
+        new = make_trial(candidate, trial, self.settings.objectives)
 
-        def append(transaction: StudyTransaction) -> tuple[FrozenTrial, Last | None]:
-            known.catch_up(transaction)
-            # An attempt before this one may have come through, though its answer was lost.
-            if (twin := known.twin(stored)) is not None:
-                return twin, None
+        def append() -> FrozenTrial:
+            # An earlier attempt may have succeeded although its answer was lost.
+            self._catch_up()
+            if (twin := self._cache.find_twin(new)) is not None:
+                return twin
             if not self._has_written:
-                self._check_not_made_anew(transaction)
-            place = transaction.append(stored, known.last)
-            return numbered(stored, place), place
+                self._check_not_made_anew()
+            self._study.add_trial(new)
+            self._catch_up()
+            # Another process may have stored the same network since the look before.
+            if (twin := self._cache.find_twin(new)) is None:
+                raise StorageError(f"study {self.name!r} has lost the trial that was just stored")
+            return twin
 
-        kept, place = self._write(append)
+        stored = self._call(append)
         self._has_written = True
-        if place is None:
-            known.no_news(kept)
-        else:
-            known.add(kept, place)
-        return kept.number
+        self._cache.forget_news(stored)
+        return stored.number
 
-    def _check_not_made_anew(self, transaction: StudyTransaction) -> None:
-        """A process started later may have made the study with other settings: it was empty."""
-        there = msgspec.convert(transaction.attributes()[attributes.SETTINGS], Settings)
-        if there != self.settings:
+    def _check_not_made_anew(self) -> None:
+        """A process that started later may have begun the study anew, because it was empty."""
+        there = read_beginning(self._study.user_attrs)
+        if there is None or there.settings != self.settings:
             raise StudyError(
                 f"study {self.name!r} was made anew with other settings by another process; "
                 "choose another --study"
             )
 
     def trials(self) -> list[FrozenTrial]:
-        """The finished trials, as Optuna has them."""
-        self._read(self._known.catch_up)
-        return list(self._known.all)
+        """The finished trials as Optuna has them, each network once."""
+        self._call(self._catch_up)
+        return list(self._cache.trials)
 
     def new_trials(self) -> list[FrozenTrial]:
-        """Finished trials of other processes since the last call, each once.
+        """Finished trials of other processes since the last call.
 
-        The first read of a study, by whatever method, is no news.
+        Trials that were there when the study was first read are left out.
         """
-        self._read(self._known.catch_up)
-        return self._known.take_news()
+        self._call(self._catch_up)
+        return self._cache.take_news()
 
     def candidates(self) -> tuple[Trial, ...]:
-        """What the finished trials hold, with the latest latency of each."""
+        """The finished trials as candidates, each with its latest latency."""
         return self._candidates(self.attributes())
 
-    def _candidates(self, kept: dict[str, Any]) -> tuple[Trial, ...]:
-        latencies, budgets = latencies_of(kept), self.settings.budgets
-        return tuple(
-            with_latency(candidate_of(trial, budgets), latencies.get(trial.number))
-            for trial in self.trials()
-        )
+    def _candidates(self, attributes: dict[str, Any]) -> tuple[Trial, ...]:
+        later, budgets, candidates = later_latencies(attributes), self.settings.budgets, []
+        for trial in self.trials():
+            candidate = candidate_of(trial, budgets)
+            latency = later.get(trial.number, candidate.latency)
+            # Two processes may both have measured before either stored the first trial.
+            if latency is not None and self._cache.reference_ms is not None:
+                latency = rescale_latency(latency, self._cache.reference_ms)
+            candidates.append(with_latency(candidate, latency))
+        return tuple(candidates)
 
     def record(self) -> StudyRecord:
         """The whole study as plain data."""
-        kept = self.attributes()
-        provenance = msgspec.convert(kept[attributes.PROVENANCE], Provenance)
-        progress = msgspec.convert(kept[attributes.PROGRESS], Progress)
+        attributes = self.attributes()
+        provenance, progress = self.provenance, total_progress(attributes)
+        candidates = self._candidates(attributes)
+        first = self._cache.first_latency
         return StudyRecord(
             name=self.name,
             settings=self.settings,
-            trials=self._candidates(kept),
+            trials=candidates,
             sampler=provenance.sampler,
             seed=provenance.seed,
             command=mask_command(provenance.command),
@@ -211,24 +264,31 @@ class Store:
             proposed=progress.proposed,
             rejected=progress.rejected,
             duplicates=progress.duplicates,
-            fingerprint=provenance.fingerprint,
+            fingerprint=first.fingerprint if first else None,
             software=provenance.software,
             estimator=provenance.estimator,
             space_source=provenance.space_source,
-            confirmed=frozenset(kept.get(attributes.CONFIRMED, ())),
-            storage=mask_url(self._storage),
+            confirmed=frozenset(attributes.get(CONFIRMED, ())),
+            storage=mask_url(self._url),
         )
 
-    def _read(self, action: Callable[[StudyTransaction], Answer]) -> Answer:
-        def transaction() -> Answer:
-            with self._access.reading() as reading:
-                return action(reading)
+    def close(self) -> None:
+        """Close the connections to the database; the next call opens new ones."""
+        self._storage.engine.dispose()
 
-        return persist(transaction, self._patience, self._access.renew, self._storage)
+    def _catch_up(self) -> None:
+        self._cache.add(self._reader.read_new())
 
-    def _write(self, action: Callable[[StudyTransaction], Answer]) -> Answer:
-        def transaction() -> Answer:
-            with self._access.writing() as writing:
-                return action(writing)
+    def _set(self, key: str, value: Any) -> None:
+        self._call(lambda: self._study.set_user_attr(key, msgspec.to_builtins(value)))
 
-        return persist(transaction, self._patience, self._access.renew, self._storage)
+    def _call(self, call: Callable[[], Answer]) -> Answer:
+        try:
+            return persist(call, self._patience, self._storage.engine, self._url)
+        except KeyError:
+            # This is how Optuna answers for a study that is not there.
+            if self.name in optuna.get_all_study_names(self._storage):
+                raise
+            raise StorageError(
+                f"study {self.name!r} is no longer in its database: another program deleted it"
+            ) from None

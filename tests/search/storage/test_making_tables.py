@@ -14,7 +14,6 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
-from gnv2_nas.search.storage import database as making_tables
 from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.storage.sqlite import TABLES, check_database, require_study, require_trial
 from tests.confined import run_python
@@ -75,23 +74,34 @@ def test_a_program_killed_after_any_statement_is_gone_on_with(folder, cut):
         assert len(open_study(storage, "demo").trials()) == 1
 
 
-def test_tables_are_made_all_at_once(folder, monkeypatch):
+def test_tables_are_made_all_at_once(folder):
     """A program killed while this one makes them leaves none of them."""
-    statements = list(making_tables._statements())
-    for count in (1, len(statements) // 2, len(statements)):
-        broken = [*statements[:count], ("NO STATEMENT", ())]
-        monkeypatch.setattr(making_tables, "_statements", lambda broken=broken: iter(broken))
-        with pytest.raises(StorageError):
-            opened("sqlite:///studies.db")
-        assert objects(folder / "studies.db") == {}
-    monkeypatch.undo()
+    count = 0
+
+    def fail(*_: Any) -> None:
+        nonlocal count
+        count -= 1
+        if count == 0:
+            raise sqlite3.OperationalError("killed")
+
+    event.listen(Engine, "before_cursor_execute", fail)
+    try:
+        for count in (1, 10, 20, 30):  # noqa: B007  counted down
+            with pytest.raises(StorageError):
+                opened("sqlite:///studies.db")
+            assert objects(folder / "studies.db") == {}
+    finally:
+        event.remove(Engine, "before_cursor_execute", fail)
     append(opened("sqlite:///studies.db"), 0)
 
 
 def test_a_disk_that_is_full_while_they_are_made_costs_nothing(folder):
     file = folder / "studies.db"
     file.touch()
-    with full(file), pytest.raises(StorageError, match="make room on its disk, then try again"):
+    with (
+        full(file),
+        pytest.raises(StorageError, match="free some space on its disk, then"),
+    ):
         opened("sqlite:///studies.db")
     append(opened("sqlite:///studies.db"), 0)
     require_trial("sqlite:///studies.db", "demo", 0)

@@ -7,7 +7,6 @@ import optuna
 import pytest
 
 from gnv2_nas.errors import StudyError, UnknownNameError
-from gnv2_nas.search.storage import format as attributes
 from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.study.records import StudyRecord
 from tests.search.searching import STORAGE, searched, session
@@ -134,26 +133,29 @@ def test_a_study_of_another_program_is_refused_and_left_alone(folder):
     assert again.user_attrs == {}
 
 
-def test_a_study_of_a_newer_format_is_refused(folder):
-    searched(folder, trials=1)
-    study = optuna.load_study(study_name="demo", storage=STORAGE)
-    study.set_user_attr(attributes.FORMAT, 99)
+@pytest.mark.parametrize(
+    ("key", "value"), [("gnv2_nas:study", {"format": 99}), ("gnv2_nas:format", 99)]
+)
+def test_a_study_of_a_newer_format_is_refused(folder, key, value):
+    study = optuna.create_study(
+        study_name="demo", storage=STORAGE, directions=["maximize", "minimize"]
+    )
+    study.add_trial(optuna.trial.create_trial(values=[0.0, 0.0]))
+    study.set_user_attr(key, value)
     with pytest.raises(StudyError, match="was made by format 99 of this program"):
         session(folder)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+@pytest.mark.parametrize("kept", ["", "gnv2_nas:settings", "gnv2_nas:progress"])
 def test_a_study_whose_making_was_cut_short_is_made_anew(folder, kept):
     """A kill between the transactions that make a study must not lock its name."""
-    made = session(folder, study="whole").store
-    written = optuna.load_study(study_name="whole", storage=STORAGE).user_attrs
-    last = attributes.FORMAT
-    directions = ["maximize", "minimize"]
-    half = optuna.create_study(study_name="demo", storage=STORAGE, directions=directions)
-    for key in sorted(written.keys() - {last})[:kept]:
-        half.set_user_attr(key, written[key])
+    half = optuna.create_study(
+        study_name="demo", storage=STORAGE, directions=["maximize", "minimize"]
+    )
+    if kept:
+        half.set_user_attr(kept, {"proposed": 5})
     store = searched(folder, trials=2).store
-    assert store.settings == made.settings
+    assert store.settings.quality == "params"
     assert len(open_study(STORAGE, "demo").record().trials) >= 2
 
 

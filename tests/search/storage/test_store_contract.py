@@ -8,15 +8,15 @@ import msgspec
 import optuna
 import pytest
 
-from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
+from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameError
+from gnv2_nas.search.storage.bulk_read import REVISION, OptunaReader, TrialReader, trial_reader
 from gnv2_nas.search.storage.database import open_database
-from gnv2_nas.search.storage.format import Progress, candidate_of
+from gnv2_nas.search.storage.format import Progress, candidate_of, make_trial
 from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.storage.study_access import PublicStudy
-from gnv2_nas.search.storage.trial_rows import REVISION
+from gnv2_nas.workflows.references import find_network
 from tests.search.stored import (
-    PROVENANCE,
+    REFERENCE_MS,
     SETTINGS,
     append,
     as_optuna,
@@ -64,23 +64,19 @@ class TestStore:
                 given, number=number, params=params, latency=summary
             )
 
-    def test_optuna_reads_what_it_would_have_written(self, store, storage, name):
+    def test_both_readers_read_the_same(self, store, storage, name):
         append(store, 0)
         append(store, 1, quality=None)  # a score that does not compare has no value
         study = as_optuna(storage, name)
-        for trial in store.trials():
-            study.add_trial(trial)
-        ours, theirs = study.trials[:2], study.trials[2:]
-        assert [trial.state.name for trial in ours] == ["COMPLETE", "PRUNED"]
-        for one, same in zip(ours, theirs, strict=True):
-            assert one.number + 2 == same.number
-            for field in (
-                "state", "values", "params", "distributions", "user_attrs", "system_attrs",
-                "datetime_start", "datetime_complete", "intermediate_values",
-            ):  # fmt: skip
-                assert getattr(one, field) == getattr(same, field), field
+        study.add_trial(finished(2))  # another program's
+        append(store, 3)
+        assert open_database(storage).get_current_version() == REVISION
+        slow = OptunaReader(study).read_new()
+        assert slow == store.trials()
+        for one, same in zip(slow, store.trials(), strict=True):
             assert list(one.params) == list(same.params)
-        assert ours[0].system_attrs["constraints"] == [-0.25, 0.5]
+        assert [trial.state.name for trial in slow] == ["COMPLETE", "PRUNED", "COMPLETE"]
+        assert slow[0].system_attrs["constraints"] == [-0.25, 0.5]
 
     def test_trials_of_other_programs_are_counted_and_left_alone(self, store, storage, name):
         study = as_optuna(storage, name)
@@ -156,18 +152,20 @@ class TestStore:
         assert store.progress == other.progress == Progress(17, 3, 2)
         assert store.record().rejected == 3
 
-    def test_what_is_known_of_the_beginning_is_kept_by_who_comes_second(self, storage, store, name):
-        fingerprint = latency(0).fingerprint
-        kept = store.keep_reference(7.5, fingerprint)
-        measured = msgspec.structs.replace(PROVENANCE, reference_ms=7.5, fingerprint=fingerprint)
-        assert kept == opened(storage, name).provenance == measured
-
-    def test_who_measures_second_is_told_what_the_first_one_found(self, store, other):
-        assert store.provenance.reference_ms is other.provenance.reference_ms is None
-        fingerprint = latency(0).fingerprint
-        store.keep_reference(7.5, fingerprint)
-        assert other.keep_reference(8.5, fingerprint).reference_ms == 7.5
-        assert store.provenance.reference_ms == 7.5
+    def test_milliseconds_are_those_of_the_first_measured_trial(self, store, other, storage, name):
+        slow = msgspec.structs.replace(latency(1), ms=3.0, ci95=(2.7, 3.6))
+        assert store.in_reference([None, slow]) == [None, slow]
+        store.append(msgspec.structs.replace(candidate(0), latency=None), finished(0))
+        assert other.reference_ms is None
+        append(store, 1)
+        (expressed,) = other.in_reference([slow])
+        assert other.reference_ms == pytest.approx(REFERENCE_MS)
+        assert (expressed.ms, *expressed.ci95) == pytest.approx((1.5, 1.35, 1.8))
+        # Another process may have measured before the first trial was there.
+        other.append(msgspec.structs.replace(candidate(2), latency=slow), finished(2))
+        for each in (store, open_study(storage, name)):
+            assert each.candidates()[2].latency.ms == pytest.approx(1.5)
+            assert each.record().fingerprint == slow.fingerprint
 
     def test_an_empty_study_made_anew_with_other_settings_refuses_the_first(
         self, storage, store, name
@@ -186,28 +184,50 @@ class TestStore:
         append(store, 0)
         study = as_optuna(storage, name)
         optuna.delete_study(study_name=name, storage=study._storage)
-        with pytest.raises(StorageError, match="somebody has deleted it"):
+        with pytest.raises(StorageError, match="another program deleted it"):
             append(store, 1)
         with pytest.raises(UnknownNameError):
             open_study(storage, name)
 
-    def test_optunas_own_calls_do_the_same(self, storage, store, name):
-        """The way taken when the tables are of a revision that is not known here."""
+    def test_a_network_stored_twice_is_one_trial_for_every_reader(self, store, storage, name):
+        """As after a commit whose answer was lost, or by two processes at one moment."""
+        append(store, 0, 1)
+        study = as_optuna(storage, name)
+        study.add_trial(make_trial(candidate(0), finished(0), SETTINGS.objectives))
+        assert append(store, 2) == [3]
         database = open_database(storage)
-        assert database.get_current_version() == REVISION
-        access = PublicStudy(database, database.get_study_id_from_name(name))
-        slow = Store(access, name, storage=storage)
-        append(store, 0)
-        assert append(slow, 1, 2) == [1, 2]
-        slow.save_progress(Progress(3))
-        assert append(store, 2, 3) == [2, 3]
-        slow.save_remeasured(1, latency(1, ms=1.25))
-        assert [trial.number for trial in slow.new_trials()] == [3]
-        assert without_ids(slow.trials()) == without_ids(store.trials())
-        assert slow.record() == store.record()
+        slow = Store(database, name, storage, reader=OptunaReader(study))
+        for each in (store, slow, open_study(storage, name)):
+            assert [trial.number for trial in each.trials()] == [0, 1, 3]
+            assert [each.number for each in each.record().trials] == [0, 1, 3]
+            assert append(each, 0) == [0]
+        with pytest.raises(InputError, match="has no trial 2"):
+            find_network(f"{name}:2", storage)
+
+    def test_a_network_that_another_process_stores_at_the_same_moment(self, other, storage, name):
+        database = open_database(storage)
+        late = _Late(other, trial_reader(database, as_optuna(storage, name)))
+        store = Store(database, name, storage, reader=late)
+        late.offered = [1, 2]
+        assert append(store, 2) == [1]
+        assert networks(storage, name) == [1, 2, 2]
+        assert [trial.number for trial in store.new_trials()] == [0]
+        assert other.new_trials() == []
+        assert len(other.trials()) == 2
 
 
-def without_ids(trials: list[optuna.trial.FrozenTrial]) -> list[dict[str, object]]:
-    return [
-        {key: value for key, value in vars(trial).items() if key != "_trial_id"} for trial in trials
-    ]
+class _Late:
+    """Reads; immediately afterwards, another process stores networks."""
+
+    def __init__(self, other: Store, reader: TrialReader) -> None:
+        self.other, self.reader = other, reader
+        self.offered: list[int] = []
+
+    def read_new(self) -> list[optuna.trial.FrozenTrial]:
+        trials, offered = self.reader.read_new(), self.offered
+        self.offered = []
+        append(self.other, *offered)
+        return trials
+
+    def is_empty(self) -> bool:
+        return self.reader.is_empty()

@@ -70,9 +70,9 @@ def moved_away(file: Path) -> Iterator[None]:
 
 
 TROUBLES = {
-    locked: ("database is locked", "end the program that holds it"),
-    full: ("disk", "make room on its disk"),
-    moved_away: ("is not there any more", "bring the file back"),
+    locked: ("database is locked", "end the program that has locked it"),
+    full: ("disk", "free some space on its disk"),
+    moved_away: ("is not there any more", "move the file back to where it was"),
 }
 
 
@@ -111,11 +111,11 @@ def test_a_trouble_that_stays_ends_in_one_clear_line_and_costs_nothing(
         # A full disk still has room within the pages that are there.
         append(store, *range(20, 60))
     message = str(caught.value)
-    assert message.startswith("the study database refused: ")
+    assert message.startswith("the study database failed: ")
     assert "\n" not in message
     assert reason in message
     assert re.search(r"\(tried for \d+ s\); finished trials are kept", message)
-    assert message.endswith(f"{advice}, then the same command goes on")
+    assert message.endswith(f"{advice}, then run the same command again")
     assert "trying again" in caplog.text
     there = networks(storage)
     assert there[:20] == list(range(20))
@@ -146,15 +146,15 @@ def test_each_wait_is_longer_up_to_a_limit():
     assert [next(waits) for _ in range(5)] == [0.5, 1, 2, 3, 3]
 
 
-def test_ctrl_c_ends_the_waiting(store, file):
+def test_ctrl_c_ends_the_waiting(store, storage, file):
     """The lock would be waited for a minute."""
     started = time.monotonic()
     timer = threading.Timer(SOON, signal.raise_signal, [signal.SIGINT])
-    store._patience = Patience()
+    patient = open_study(storage, "demo", Patience())
     with locked(file):
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            append(store, 20)
+            append(patient, 20)
     timer.join()
     assert time.monotonic() - started < 30
     assert append(store, 20) == [20]
@@ -170,8 +170,8 @@ def test_a_mistake_is_not_tried_again():
             connection.exec_driver_sql("CREATE TABLE once (number INTEGER UNIQUE)")
             connection.exec_driver_sql("INSERT INTO once VALUES (1), (1)")
 
-    with pytest.raises(StorageError, match=r"UNIQUE constraint failed.*see what the message says"):
-        persist(twice, PATIENT, engine.dispose, "sqlite://")
+    with pytest.raises(StorageError, match=r"UNIQUE constraint failed.*see the message of"):
+        persist(twice, PATIENT, engine, "sqlite://")
     assert len(tried) == 1
 
 
@@ -196,11 +196,9 @@ def test_a_server_that_stays_away(postgres):
     append(store, 0)
     postgres.stop()
     try:
-        with pytest.raises(StorageError, match=r"see to it that the server runs .* goes on$"):
+        with pytest.raises(StorageError, match=r"check that the database server .* again$"):
             append(store, 1)
-        with pytest.raises(
-            StorageError, match=r"the server runs and can be reached, then try again"
-        ):
+        with pytest.raises(StorageError, match=r"server is running and reachable, then try again"):
             open_study(postgres.url, name)
     finally:
         postgres.start()
@@ -216,7 +214,7 @@ def test_a_commit_whose_answer_is_lost_is_not_stored_twice(postgres):
         assert append(store, 1, 2) == [1, 2]
         assert line.was_cut.is_set()
         assert store.new_trials() == []
-        store._access.renew()
+        store.close()
     assert networks(postgres.url, name) == [0, 1, 2]
 
 

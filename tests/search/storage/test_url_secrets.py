@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 from urllib.parse import quote, quote_plus
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 from gnv2_nas.commands import join_command
 from gnv2_nas.errors import Gnv2NasError, StorageError
 from gnv2_nas.report.study_page.write import write_report
-from gnv2_nas.search.storage import format as attributes
-from gnv2_nas.search.storage.database import open_database, opening
+from gnv2_nas.search.storage.database import explain_failures, open_database
 from gnv2_nas.search.storage.retries import Patience, persist
 from gnv2_nas.search.storage.sqlite import check_database, require_study
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.url import mask_command, mask_url, remove_secrets
-from tests.search.stored import IMPATIENT, append, opened
+from tests.search.stored import IMPATIENT, PROVENANCE, append, opened
 
 SECRET = "s3cr3t"  # noqa: S105
 """Part of every password."""
@@ -111,9 +111,9 @@ def test_a_failure_is_told_without_the_secrets(url):
         raise error
 
     with pytest.raises(StorageError) as caught:
-        persist(fail, Patience(passing=0, lasting=0), lambda: None, url)
+        persist(fail, Patience(passing=0, lasting=0), create_engine("sqlite://"), url)
     assert SECRET not in str(caught.value)
-    with pytest.raises(StorageError) as caught, opening(url):
+    with pytest.raises(StorageError) as caught, explain_failures(url):
         raise error
     assert SECRET not in str(caught.value)
 
@@ -138,14 +138,10 @@ def test_nothing_that_is_said_while_a_database_is_opened_repeats_a_secret(
 @pytest.mark.parametrize("url", [*KNOWN, "sqlite:///né.db?hexkey=s3cr3t"])
 def test_no_secret_reaches_a_study_or_its_reports(folder, url):
     """Also those that an older version kept in the command of a study."""
-    store = opened("sqlite:///studies.db")
-    append(store, 0, 1)
     command = join_command(["gnv2-nas", "search", "--storage", url])
-    with store._access.writing() as transaction:
-        kept = transaction.attributes()[attributes.PROVENANCE] | {"command": command}
-        transaction.set_attribute(attributes.PROVENANCE, kept)
-    known = Store(store._access, "demo", IMPATIENT, url)
-    record = known.record()
+    provenance = msgspec.structs.replace(PROVENANCE, command=command)
+    append(opened("sqlite:///studies.db", provenance=provenance), 0, 1)
+    record = Store(open_database("sqlite:///studies.db"), "demo", url, IMPATIENT).record()
     assert SECRET not in repr(record)
     files = write_report(record, folder / "reports")
     for file in (files.html, files.csv, files.json):

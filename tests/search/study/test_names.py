@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gnv2_nas.errors import InputError, StudyError
 from gnv2_nas.report.files import report_files
-from gnv2_nas.search.storage.opening import check_same
+from gnv2_nas.search.storage.format import Beginning
+from gnv2_nas.search.storage.opening import check_same_settings
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.names import check_study_name, default_study_name
 from gnv2_nas.units import DIMENSIONS, parse_quantity, shortest_quantity
@@ -35,7 +36,7 @@ def test_a_budget_has_one_name(spellings, name):
     asked = [msgspec.structs.replace(SETTINGS, budgets=parse_budgets([text])) for text in spellings]
     assert {default_study_name(each) for each in asked} == {name}
     for each in asked:
-        check_same("demo", (asked[0], PROVENANCE), (each, PROVENANCE))
+        check_same_settings("demo", Beginning(asked[0], PROVENANCE), Beginning(each, PROVENANCE))
 
 
 @settings(max_examples=50, deadline=None)
@@ -69,19 +70,21 @@ def test_a_device_and_a_space_are_the_same_by_name_and_by_file(folder):
 
 
 def settled(**changed):
-    return msgspec.structs.replace(SETTINGS, **changed), PROVENANCE
+    return Beginning(msgspec.structs.replace(SETTINGS, **changed), PROVENANCE)
 
 
 def test_images_and_weights_are_the_same_wherever_they_are(folder, monkeypatch):
     (folder / "pets").mkdir()
     (folder / "away").mkdir()
     relative, absolute = settled(data="pets"), settled(data=str(folder / "pets"))
-    check_same("demo", relative, absolute)
-    check_same("demo", absolute, settled(data="away/../pets"))
+    check_same_settings("demo", relative, absolute)
+    check_same_settings("demo", absolute, settled(data="away/../pets"))
     moved = settled(data="elsewhere", data_hash="1")
-    check_same("demo", settled(data="pets", data_hash="1"), moved)
+    check_same_settings("demo", settled(data="pets", data_hash="1"), moved)
     weights = settled(quality="supernet:a.safetensors", quality_hash="1")
-    check_same("demo", weights, settled(quality="supernet:/b.safetensors", quality_hash="1"))
+    check_same_settings(
+        "demo", weights, settled(quality="supernet:/b.safetensors", quality_hash="1")
+    )
     for there, now in (
         (relative, settled(data="away")),
         (relative, settled()),
@@ -91,7 +94,7 @@ def test_images_and_weights_are_the_same_wherever_they_are(folder, monkeypatch):
         (weights, settled(quality="supernet:a.safetensors", quality_hash="2")),
     ):
         with pytest.raises(StudyError):
-            check_same("demo", there, now)
+            check_same_settings("demo", there, now)
 
 
 def test_a_study_keeps_the_words_of_its_budgets(folder):
