@@ -23,6 +23,7 @@ from gnv2_nas.cli.options import (
 )
 from gnv2_nas.commands import PROGRAM, join_command
 from gnv2_nas.search.study import defaults
+from gnv2_nas.search.study.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
     from gnv2_nas.search.study.records import StudyRecord, Trial
@@ -33,7 +34,8 @@ def search(
     budget: Annotated[
         list[str] | None,
         typer.Option(
-            help="Limit, such as 300MFLOPs, 12ms, 6Mparams or 20MB. May be given several times."
+            help="Limit, such as 300MFLOPs, 12ms, 6Mparams, 20MB or 20MB:artifact (size of the "
+            "files to deploy). May be given several times."
         ),
     ] = None,
     space: Annotated[
@@ -60,9 +62,7 @@ def search(
     ] = "",
     objectives: Annotated[
         str,
-        typer.Option(
-            help="Comma-separated: quality, latency, macs, params, memory.", callback=lower
-        ),
+        typer.Option(help=f"Comma-separated: {', '.join(METRICS)}.", callback=lower),
     ] = defaults.OBJECTIVES,
     sampler: Annotated[
         str,
@@ -160,14 +160,16 @@ def print_front(record: StudyRecord, members: Sequence[Trial]) -> None:
     info = record.quality_info
     score = f"{info.name}, {info.unit}" if info.unit else info.name
     columns = ("network", "stock", score, "ms", "95 %", "÷ V2 1.0", "MFLOPs", "Mparams")
-    rows = [_row(record.name, member) for member in members]
-    print_table(columns, rows, title="front", left=2)
+    evaluated = record.settings.evaluated
+    more = [f"{metric.title}, {metric.unit}" for metric in evaluated]
+    rows = [_row(record.name, member, evaluated) for member in members]
+    print_table((*columns, *more), rows, title="front", left=2)
     if any(member.latency and not member.latency.stable for member in members):
         say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
     return None
 
 
-def _row(study: str, member: Trial) -> tuple[str, ...]:
+def _row(study: str, member: Trial, evaluated: Sequence[Metric]) -> tuple[str, ...]:
     from gnv2_nas.cli.profile_tables import latency_cells
 
     return (
@@ -177,6 +179,7 @@ def _row(study: str, member: Trial) -> tuple[str, ...]:
         *latency_cells(member.latency),
         f"{member.counts.macs / 1e6:.1f}",
         f"{member.counts.params / 1e6:.2f}",
+        *(f"{metric.value(member) / metric.scale:.2f}" for metric in evaluated),
     )
 
 

@@ -18,7 +18,6 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
 from gnv2_nas.search.pace import Deadline, Pace
-from gnv2_nas.search.study.metrics import METRICS
 from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
 from gnv2_nas.space import Value
 
@@ -176,16 +175,12 @@ class Evaluator:
             MeasurementError: the device's runtime cannot run a network.
             OutOfTimeError: another process measured for longer than `lock_deadline` allows.
         """
-        functions = {
-            name: evaluate
-            for name in self.settings.asked
-            if (evaluate := METRICS[name].evaluate) is not None
-        }
+        functions = [(each.name, each.evaluate) for each in self.settings.evaluated]
         if not functions:
             return [{} for _ in architectures]
         with DeviceLock.shared(self.waiting):
             return [
-                {name: function(arch, self.device) for name, function in functions.items()}
+                {name: function(arch, self.device) for name, function in functions if function}
                 for arch in architectures
             ]
 

@@ -20,7 +20,7 @@ from gnv2_nas.report.study_page.ablation_table import make_ablation_table
 from gnv2_nas.report.study_page.answer import Answer
 from gnv2_nas.report.study_page.conditions import cautions, conditions, confirmation_sentence
 from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
-from gnv2_nas.report.study_page.table import COLUMNS, front_rows, stock_rows
+from gnv2_nas.report.study_page.table import column_titles, front_rows, stock_rows
 from gnv2_nas.report.study_page.trust_box import TrustBox
 from gnv2_nas.report.wording import best_word, next_command, reference
 from gnv2_nas.search.analysis.ablation import Ablation
@@ -66,7 +66,7 @@ def page(
         "convergence_sentences": convergence_sentences(convergence) if convergence else [],
         "predictions": [(one, prediction_sentence(one)) for one in prediction_checks(record)],
         "size_sentences": size_sentences(sizes),
-        "columns": COLUMNS,
+        "columns": column_titles(record),
         "front_rows": front_rows(record, members, recommended),
         "front_size": len(members),
         "stock_rows": stock_rows(record, members),

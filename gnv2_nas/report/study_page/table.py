@@ -12,7 +12,7 @@ import numpy as np
 from gnv2_nas.report.files import file_stem
 from gnv2_nas.report.frames import stage_widths
 from gnv2_nas.report.wording import best_word, over_budget, reference
-from gnv2_nas.search.study.metrics import format_accuracy, format_score
+from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 ROWS_SHOWN = 200
@@ -46,6 +46,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 COLUMNS = ("latency, ms", "ratio to stock", "MFLOPs", "params, M", "memory, MB")
+
+
+def column_titles(record: StudyRecord) -> tuple[str, ...]:
+    """Titles behind that of the score."""
+    return (*COLUMNS, *(f"{each.in_text}, {each.unit}" for each in record.settings.evaluated))
 
 
 def front_rows(record: StudyRecord, members: Sequence[Trial], best: Trial | None) -> list[Row]:
@@ -96,21 +101,26 @@ def _row(
         is_best=is_best,
         badges=badges,
         widths=stage_widths(arch),
-        cells=_cells(trial, is_accuracy=record.quality_info.is_accuracy),
+        cells=_cells(record, trial),
         download=f"data:application/json;base64,{content}",
         filename=f"{file_stem(record.name)}-{trial.number}-{arch.id}.json",
     )
 
 
-def _cells(trial: Trial, *, is_accuracy: bool) -> tuple[Cell, ...]:
+def _cells(record: StudyRecord, trial: Trial) -> tuple[Cell, ...]:
     counts = trial.counts
     return (
-        _score(trial.quality, is_accuracy=is_accuracy),
+        _score(trial.quality, is_accuracy=record.quality_info.is_accuracy),
         *_latency(trial),
         Cell(f"{counts.macs / 1e6:.1f}", counts.macs),
         Cell(f"{counts.params / 1e6:.2f}", counts.params),
         Cell(f"{counts.memory_bytes / 1e6:.1f}", counts.memory_bytes),
+        *(_evaluated(metric, metric.value(trial)) for metric in record.settings.evaluated),
     )
+
+
+def _evaluated(metric: Metric, value: float) -> Cell:
+    return _missing() if math.isnan(value) else Cell(f"{value / metric.scale:.2f}", value)
 
 
 def _score(quality: float | None, *, is_accuracy: bool) -> Cell:

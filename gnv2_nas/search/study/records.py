@@ -13,7 +13,7 @@ from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, QualitySpec
 from gnv2_nas.search.study.budgets import Budget, excesses, violations
-from gnv2_nas.search.study.metrics import METRICS, get_metric
+from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -50,6 +50,12 @@ class Settings(msgspec.Struct, frozen=True):
         """Names of the metrics that an objective or a budget asks for."""
         limited = [budget.metric for budget in self.budgets]
         return tuple(name for name in METRICS if name in (*self.objectives, *limited))
+
+    @property
+    def evaluated(self) -> tuple[Metric, ...]:
+        """Those of them that have an `evaluate` of their own."""
+        metrics = [get_metric(name) for name in self.asked]
+        return tuple(metric for metric in metrics if metric.evaluate is not None)
 
 
 Origin = Literal["", "stock", "random", "model", "sampler", "change"]

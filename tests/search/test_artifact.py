@@ -1,0 +1,46 @@
+"""A metric that needs evaluating, from the command line's words to every table: file size."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+from gnv2_nas.cli.search import print_front
+from gnv2_nas.report.study_page.write import write_report
+from gnv2_nas.runtimes.base import get_runtime
+from gnv2_nas.search.analysis.recommendation import recommend
+from tests.search.searching import searched, session
+
+
+def test_the_file_size_is_objective_budget_and_column(folder, capfd):
+    asked = {"objectives": "quality,artifact", "budgets": ("1MB:artifact",), "trials": 12}
+    opened = searched(folder, **asked)
+    record = opened.store.record()
+    sizes = {each.number: each.measured["artifact"] for each in record.trials}
+    runtime = get_runtime("onnxruntime", "fp32", "cpu", "")
+    for each in record.trials[:: len(record.trials) // 3]:
+        assert sizes[each.number] == sum(map(len, runtime.write(each.architecture).values()))
+    assert {each.feasible for each in record.trials} == {True, False}
+    assert all(each.feasible == (sizes[each.number] <= 1e6) for each in record.trials)
+
+    found = recommend(record)
+    assert found.front
+    print_front(record, found.front)
+    assert "File size, MB" in capfd.readouterr().out
+    files = write_report(record, folder / "reports")
+    rows = list(csv.DictReader(files.csv.read_text().splitlines()))
+    assert [float(row["artifact_bytes"]) for row in rows] == list(sizes.values())
+    written = json.loads(files.json.read_bytes())["candidates"]
+    assert [each["artifact_bytes"] for each in written] == list(sizes.values())
+    page = files.html.read_text()
+    assert "file size, MB" in page
+    assert "1MB:artifact" in page
+
+    again = session(folder, **asked | {"budgets": ("1000 kB : artifact",)})
+    assert again.resumed
+    assert again.loop().trials == 12
+
+
+def test_a_search_that_does_not_ask_for_it_writes_no_file(folder):
+    opened = searched(folder, trials=1)
+    assert all(not each.measured for each in opened.store.record().trials)
