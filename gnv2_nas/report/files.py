@@ -1,4 +1,4 @@
-"""Where the report of a study lies: a file name that is safe whatever the study is called."""
+"""Paths of a study's report: safe file names for any name of a study."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from gnv2_nas.files.outputs import PAGE, Kind, check_replaceable, holds_fields, starts_with
 
-_LONGEST = 80
+_MAX_LENGTH = 80
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _HASHED = re.compile(r".*-[0-9a-f]{8}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -29,16 +29,16 @@ class ReportFiles(msgspec.Struct, frozen=True):
 
 
 def report_files(study: str, folder: Path) -> ReportFiles:
-    """The files of the report on `study`; two studies never share one."""
+    """The files of the report of `study`; no two studies share a file."""
     stem = file_stem(study)
     return ReportFiles(*(folder / f"{stem}{suffix}" for suffix in (".html", ".csv", ".json")))
 
 
 def check_report_files(study: str, folder: Path) -> ReportFiles:
-    """The files of the report on `study`, where they replace none but an earlier report.
+    """The files of the report of `study`, after checking that they replace only a report.
 
     Raises:
-        OutputError: something else is there.
+        OutputError: one of the files exists and is not a report.
     """
     files = report_files(study, folder)
     for path, kind in ((files.html, PAGE), (files.json, _DATA), (files.csv, _TABLE)):
@@ -47,21 +47,21 @@ def check_report_files(study: str, folder: Path) -> ReportFiles:
 
 
 def file_stem(study: str) -> str:
-    """`study` itself when it is a plain file name; else what is plain of it and a hash of it.
+    """`study` itself if it is a plain file name, else its plain characters and its hash.
 
-    A plain name that looks as if it carried a hash gets one too: so no name can be chosen to
-    land on the file of another.
+    A plain name that ends like a hash also gets a hash, so that no name can be chosen to match
+    the file of another study.
     """
     if _is_plain(study):
         return study
     digest = hashlib.sha256(study.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    readable = re.sub(r"[^A-Za-z0-9_]+", "-", study).strip("-")[:_LONGEST].strip("-")
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", study).strip("-")[:_MAX_LENGTH].strip("-")
     return f"{readable or 'study'}-{digest}"
 
 
 def _is_plain(study: str) -> bool:
     return (
-        len(study) <= _LONGEST
+        len(study) <= _MAX_LENGTH
         and _SAFE.fullmatch(study) is not None
         and not study.endswith(".")
         and _HASHED.fullmatch(study) is None

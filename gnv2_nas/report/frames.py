@@ -1,4 +1,4 @@
-"""The tidy table of a study: one row a trial, one column a fact.
+"""The tidy table of a study: one row per trial, and architectures in a few words.
 
 =====================  ==========================================================================
 trial                  number of the trial; `study:trial` names the network on the command line
@@ -7,38 +7,36 @@ baseline               name of the stock network this is; empty for one the sear
 family                 ghostnet, ghostnetv2 or mobilenetv3
 feasible               whether every budget is kept
 front                  whether it is on the front
-quality                by the study's estimator; a score, not an accuracy
-latency_ms             milliseconds a call, batch 1
+quality                score or accuracy by the study's estimator
+latency_ms             milliseconds per call, batch 1
 latency_low_ms         lower end of its 95% interval
 latency_high_ms        upper end
 latency_ratio          to stock GhostNetV2 1.0 in the same rounds; less is faster
 latency_ratio_low      lower end of its 95% interval
 latency_ratio_high     upper end
-latency_stable         whether the interval is as narrow as was asked for
-latency_note           why not
+latency_stable         whether the interval is as narrow as requested
+latency_note           why it is not
 macs                   multiply-adds of convolutions and linear layers: the papers' FLOPs
 params                 trainable parameters
 weight_bytes           weights as deployed, batch norm folded
-peak_activation_bytes  most bytes of feature maps alive at once
+peak_activation_bytes  peak memory of the feature maps
 memory_bytes           the sum of these two
 artifact_bytes         files that the runtime loads, where an objective or a budget asks for them
 resolution             height and width of the image, pixels
-stage_widths           output channels of each stage × blocks
-stage_expansions       hidden over input channels, mean of each stage
+stage_widths           output channels × number of blocks of equal resolution and width
+stage_expansions       hidden over input channels, mean over the same blocks
 dfc_modules            Ghost modules that carry DFC attention
-excess                 largest amount over a budget, relative to it; 0 when feasible
-broken_budgets         the budgets that are broken, as the user wrote them
+excess                 largest relative excess over a budget; 0 when feasible
+broken_budgets         the broken budgets as the user wrote them
 origin                 stock, random (initial design), model, sampler, or change (to the
                        recommended network); empty in older studies
-predicted_quality      what the search's models said of it before it was scored
-predicted_quality_std  standard deviation of that
-predicted_latency_ms   the same of its latency: a prediction, not a measurement
-predicted_latency_std  standard deviation of that, milliseconds
+predicted_quality      quality that the search's models predicted before evaluation
+predicted_quality_std  standard deviation of that prediction
+predicted_latency_ms   latency that they predicted; not a measurement
+predicted_latency_std  standard deviation of that prediction, milliseconds
 =====================  ==========================================================================
 
-What was not measured is missing (NaN, an empty field, null).
-
-An architecture in a few words: what a reader sees when pointing at it.
+Values that were not measured are missing (NaN, an empty field, null).
 """
 
 from __future__ import annotations
@@ -55,8 +53,8 @@ from gnv2_nas.search.study.records import StudyRecord, Trial
 _KINDS_SHOWN = 4
 
 
-def stages(arch: Architecture) -> list[list[tuple[int, Block]]]:
-    """Blocks with the channels they read, cut where the map or the width changes."""
+def width_groups(arch: Architecture) -> list[list[tuple[int, Block]]]:
+    """Consecutive blocks of one resolution and width, each with its number of input channels."""
     found: list[list[tuple[int, Block]]] = []
     channels = arch.stem_channels
     for block in arch.blocks:
@@ -68,26 +66,26 @@ def stages(arch: Architecture) -> list[list[tuple[int, Block]]]:
     return found
 
 
-def stage_widths(arch: Architecture) -> str:
-    """Output channels of each stage and how often: "16 24×2 40×2"."""
+def format_widths(arch: Architecture) -> str:
+    """Output channels × number of blocks of each width group: "16 24×2 40×2"."""
     texts = []
-    for stage in stages(arch):
-        width = stage[0][1].out_channels
-        texts.append(f"{width}×{len(stage)}" if len(stage) > 1 else str(width))
+    for group in width_groups(arch):
+        width = group[0][1].out_channels
+        texts.append(f"{width}×{len(group)}" if len(group) > 1 else str(width))
     return " ".join(texts)
 
 
-def stage_expansions(arch: Architecture) -> str:
-    """Hidden channels over input channels of each stage, mean over its blocks: "1.0 2.5"."""
+def format_expansions(arch: Architecture) -> str:
+    """Mean ratio of hidden to input channels in each width group: "1.0 2.5"."""
     texts = []
-    for stage in stages(arch):
-        ratios = [block.hidden_channels / channels for channels, block in stage]
+    for group in width_groups(arch):
+        ratios = [block.hidden_channels / channels for channels, block in group]
         texts.append(f"{sum(ratios) / len(ratios):.1f}")
     return " ".join(texts)
 
 
 def attention_modules(arch: Architecture) -> list[tuple[int, str, DFC]]:
-    """(block, "first" or "second" Ghost module, DFC) wherever there is one."""
+    """(block, "first" or "second" Ghost module, DFC) of every DFC module."""
     found = []
     for index, block in enumerate(arch.blocks):
         if isinstance(block, GhostBlock):
@@ -98,11 +96,11 @@ def attention_modules(arch: Architecture) -> list[tuple[int, str, DFC]]:
 
 
 def describe(arch: Architecture) -> list[str]:
-    """Lines: size of the image and id, widths, expansion, where which DFC stands."""
+    """Lines about an architecture: id and resolution, widths, expansion, DFC modules."""
     return [
         f"id {arch.id} · {arch.family} · {arch.resolution} px",
-        f"stage widths  {stage_widths(arch)}",
-        f"expansion  {stage_expansions(arch)}",
+        f"widths  {format_widths(arch)}",
+        f"expansion  {format_expansions(arch)}",
         *_describe_attention(arch),
     ]
 
@@ -175,17 +173,17 @@ _TYPES = {
 
 
 def trials_frame(record: StudyRecord) -> pd.DataFrame:
-    """One row a trial in the order they were evaluated; columns as above."""
-    return frame_of(trial_rows(record))
+    """One row per trial in order of evaluation; columns as above."""
+    return make_frame(trial_rows(record))
 
 
-def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """`trial_rows` as a frame with the types of the columns."""
+def make_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """`trial_rows` as a typed frame."""
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
 
 
 def trial_rows(record: StudyRecord) -> list[dict[str, Any]]:
-    """The rows of `trials_frame` as plain values; None where nothing was measured."""
+    """The rows of `trials_frame` as plain values; None for what was not measured."""
     members = {trial.number for trial in study_front(record)}
     return [_row(trial, trial.number in members) for trial in record.trials]
 
@@ -207,8 +205,8 @@ def _row(trial: Trial, on_front: bool) -> dict[str, Any]:
         "peak_activation_bytes": counts.peak_activation_bytes,
         "memory_bytes": counts.memory_bytes,
         "resolution": arch.resolution,
-        "stage_widths": stage_widths(arch),
-        "stage_expansions": stage_expansions(arch),
+        "stage_widths": format_widths(arch),
+        "stage_expansions": format_expansions(arch),
         "dfc_modules": len(attention_modules(arch)),
         **{metric.column: trial.measured.get(metric.name) for metric in _EVALUATED},
         "excess": max(broken.values(), default=0.0),

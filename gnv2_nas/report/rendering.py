@@ -1,8 +1,7 @@
-"""Pages: one HTML file each, with data, style and scripts inside.
+"""Rendering of pages: one HTML file each, with data, style and scripts inside.
 
-The template escapes every value. The content security policy admits the two scripts of a page
-by their hashes and no connection at all: a text that escaped escaping would neither run nor
-phone home.
+The template escapes every value. The content security policy allows only the two scripts of a
+page, by hash, and no connection: even a text that was not escaped could not run or send data.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _FOLDER = Path(__file__).parent / "page"
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """The HTML of a template of the folder `page`, with what every page needs besides `values`."""
+    """The HTML of a template in the folder `page`, filled with `values` and the shared parts."""
     plotly_js, page_js = _plotly_js(), _text("page.js")
     shared = {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -37,14 +36,14 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 
 def figure_json(figure: go.Figure) -> Markup:
-    """JSON that can stand in a script element: no text in it can end the element.
+    """JSON for a script element: no text in it can end the element.
 
-    Plotly escapes too, but does not promise to.
+    Plotly escapes too, but does not document it.
     """
     escaped = figure.to_json()
     for sign in "<>&\u2028\u2029":
         escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(escaped)  # noqa: S704  no markup is left in it
+    return Markup(escaped)  # noqa: S704  all markup is escaped
 
 
 @cache
@@ -68,7 +67,7 @@ def _plotly_js() -> str:
 
 
 def _policy(*scripts: str) -> str:
-    """Content security policy: these scripts, inline style, pictures drawn here, nothing else."""
+    """Content security policy: these scripts, inline style, images from data, nothing else."""
     digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (

@@ -23,19 +23,19 @@ from gnv2_nas.training.history import TrainingPoint
 
 
 class Training(msgspec.Struct, frozen=True):
-    """What there is to say about a training besides its curve."""
+    """Text and conditions of a training."""
 
     title: str
     data: str
     """Name of the data set."""
     held_out: int
-    """Images that accuracies are of."""
+    """Number of held-out images."""
     chance: float
-    """Accuracy of always answering the largest class, 0 to 1."""
+    """Accuracy of always predicting the most frequent class, 0 to 1."""
     headline: str
     next_command: str
     facts: tuple[tuple[str, str], ...]
-    """Name and value of each condition."""
+    """(name, value) of each condition."""
     supernet: bool = False
 
 
@@ -52,7 +52,7 @@ def curve_page(training: Training, history: Sequence[TrainingPoint]) -> str:
 
 
 def loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
-    """Loss to the left, learning rate to the right."""
+    """Loss on the left axis, learning rate on the right."""
     steps = [point.step for point in history]
     figure = _step_figure("loss on training images")
     figure.add_trace(
@@ -77,7 +77,7 @@ def loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
 
 
 def accuracy_figure(training: Training, evaluated: Sequence[TrainingPoint]) -> go.Figure:
-    """Held-out accuracy in per cent with its 95% interval; a supernet has two networks."""
+    """Held-out accuracy in per cent with 95 % intervals; two curves for a supernet."""
     figure = _step_figure("held-out accuracy, %")
     name = "largest network" if training.supernet else "accuracy"
     curves = [(name, FRONT, [(point.step, point.accuracy) for point in evaluated])]
@@ -88,7 +88,7 @@ def accuracy_figure(training: Training, evaluated: Sequence[TrainingPoint]) -> g
         known = [(step, share) for step, share in points if share is not None]
         if known:
             figure.add_trace(_curve(label, color, known, training.held_out))
-    chance = line_label("always the largest class", KNEE, "top left")
+    chance = line_label("most frequent class", KNEE, "top left")
     figure.add_hline(100 * training.chance, **chance)
     return figure
 
@@ -116,5 +116,5 @@ def _step_figure(y_title: str) -> go.Figure:
 
 
 def _short(value: float) -> float:
-    """Four significant digits: all a curve can show."""
+    """Four significant digits: enough for a curve."""
     return float(f"{value:.4g}")

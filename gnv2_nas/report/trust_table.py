@@ -1,4 +1,4 @@
-"""The trust panel as rows of text, for a terminal or a page."""
+"""The trust panel as rows of text, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from gnv2_nas.quality.trust.panel import BASELINE, EstimatorTrust, TrustPanel, verdict
 from gnv2_nas.stats.rank_agreement import RankAgreement
 
-TRUST_COLUMNS = ("score", "τ overall", "τ in band", "against parameters", "a network")
+TRUST_COLUMNS = ("score", "τ overall", "τ in band", "against parameters", "per network")
 
 
 class TrustRow(NamedTuple):
-    """One estimator; intervals are of 95%."""
+    """One estimator; intervals are 95% intervals."""
 
     score: str
     overall: str
@@ -21,7 +21,7 @@ class TrustRow(NamedTuple):
 
 
 def trust_rows(panel: TrustPanel) -> list[TrustRow]:
-    """A row for each estimator, the best in band first, then the ceiling that luck sets."""
+    """A row for each estimator, best in band first, then the agreement of two trainings."""
     ordered = sorted(panel.estimators, key=_rank)
     rows = [
         TrustRow(
@@ -29,7 +29,7 @@ def trust_rows(panel: TrustPanel) -> list[TrustRow]:
             _interval(each.overall),
             _interval(each.band),
             "the baseline" if each.spec == BASELINE else verdict(each),
-            f"{each.seconds:.2g} s" if each.seconds >= 0.01 else "nothing",
+            f"{each.seconds:.2g} s" if each.seconds >= 0.01 else "< 0.01 s",
         )
         for each in ordered
     ]
@@ -37,14 +37,14 @@ def trust_rows(panel: TrustPanel) -> list[TrustRow]:
         rows.append(
             TrustRow(
                 "a second training", _interval(panel.ceiling), _interval(panel.ceiling_band),
-                "what luck allows", "",
+                "upper limit", "",
             )
         )  # fmt: skip
     return rows
 
 
 def trust_caption(panel: TrustPanel) -> str:
-    """What the rows mean: how many networks, trained how, on what."""
+    """Explains the rows: number of networks, training, data."""
     inside = sum(network.in_band for network in panel.networks)
     low, high = (bound / 1e6 for bound in panel.band)
     seeds = max(len(network.accuracies) for network in panel.networks)

@@ -1,4 +1,4 @@
-"""Sentences that set one network against stock GhostNetV2 1.0."""
+"""Phrases that compare a network with stock GhostNetV2 1.0."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ STOCK_TITLE = "stock GhostNetV2 1.0"
 
 
 def reference(record: StudyRecord, trial: Trial) -> str:
-    """`study:number`, what the command line calls a network."""
+    """`study:number`, the name of a network on the command line."""
     return f"{record.name}:{trial.number}"
 
 
 def next_command(record: StudyRecord, trial: Trial) -> str:
-    """What to type to go on with a network. With images at hand it is trained; without, its file
-    can be timed untrained."""
+    """The next command for a network: training when the study has images, else an export."""
     name, settings = reference(record, trial), record.settings
     elsewhere = record.storage not in ("", STORAGE)
     storage = [("--storage", record.storage)] if elsewhere else []
@@ -35,17 +34,17 @@ def next_command(record: StudyRecord, trial: Trial) -> str:
 
 
 def terms_of(record: StudyRecord) -> list[Metric]:
-    """The objectives of a study, ready to be named."""
+    """The metrics of a study's objectives, in order."""
     return [get_metric(name, record.quality_info) for name in record.settings.objectives]
 
 
 def best_word(record: StudyRecord) -> str:
-    """What the knee of the front is called: with one objective there is no compromise."""
+    """Name of the recommended network: with one objective there is no compromise."""
     return "best network" if len(record.settings.objectives) == 1 else "best compromise"
 
 
 def values(record: StudyRecord, trial: Trial) -> str:
-    """The objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
+    """All objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
     return ", ".join(
         f"{one.in_text} {one.format(trial.value(one.name))}" for one in terms_of(record)
     )
@@ -59,9 +58,9 @@ def over_budget(trial: Trial) -> str:
 
 
 def describe_gain(record: StudyRecord, gain: Gain, stock: Trial) -> str:
-    """What a network that is better has: "18% lower latency than stock … at no lower …"."""
+    """The advantage of a better network: "18% lower latency than stock … at no lower …"."""
     trial = gain.trial
-    assert trial is not None  # noqa: S101  a gain is somebody's
+    assert trial is not None  # noqa: S101  the caller checked the verdict
     better = get_metric(gain.objective, record.quality_info)
     if better.name == "latency":
         low, high = latency_ratio_interval(trial, stock)
@@ -81,22 +80,22 @@ def describe_gain(record: StudyRecord, gain: Gain, stock: Trial) -> str:
 
 
 def describe_doubt(record: StudyRecord, gain: Gain, stock: Trial) -> str:
-    """Why a network cannot be told from stock."""
+    """Why a network cannot be distinguished from stock."""
     trial = gain.trial
-    assert trial is not None  # noqa: S101  a doubt is about somebody
+    assert trial is not None  # noqa: S101  the caller checked the verdict
     one = get_metric(gain.objective, record.quality_info)
     if one.name == "latency":
-        lead = f"its latency is {_ratio(trial, stock)}, which leaves it open"
+        lead = f"its latency is {_ratio(trial, stock)}, which includes 1"
     else:
         lead = (
             f"its {one.in_text} is {against(one, trial, stock)}, a difference within "
-            f"{'its' if one.is_accuracy else 'the score’s own'} noise of about {one.format_noise()}"
+            f"its noise of about {one.format_noise()}"
         )
     return lead + _at_equal(record, gain, stock)
 
 
 def describe_shortfall(record: StudyRecord, gain: Gain, stock: Trial) -> str:
-    """What a network that is not better lacks."""
+    """Why no network is better than stock."""
     if gain.trial is None:
         others = _others(record, gain.objective)
         return f"No network found reaches stock’s {_and(one.in_text for one in others)}."
@@ -108,7 +107,7 @@ def describe_shortfall(record: StudyRecord, gain: Gain, stock: Trial) -> str:
 
 
 def against(one: Metric, trial: Trial, stock: Trial) -> str:
-    """Both values of one objective; for latency the ratio, which was measured in one run."""
+    """Both values of an objective; for latency, the ratio and its interval."""
     if one.name == "latency":
         return f"{one.format(trial.value(one.name))}, {_ratio(trial, stock)}"
     return f"{one.format(trial.value(one.name))} against {one.format(stock.value(one.name))}"
@@ -130,7 +129,7 @@ def _at_equal(record: StudyRecord, gain: Gain, stock: Trial) -> str:
 
 def _no_worse(one: Metric, trial: Trial, stock: Trial) -> str:
     if one.name == "latency" and latency_ratio_interval(trial, stock)[1] >= 1:
-        return f"a latency that cannot be told from stock’s ({against(one, trial, stock)})"
+        return f"a latency that cannot be distinguished from stock’s ({against(one, trial, stock)})"
     return f"{one.no_worse} ({against(one, trial, stock)})"
 
 

@@ -163,7 +163,7 @@ def test_each_step_names_the_next(walked: Walked) -> None:
     assert "next: gnv2-nas train demo:" in said["search"]
     report = (walked.folder / "reports" / "demo.html").read_text()
     assert re.search(r"gnv2-nas train demo:\d+ --data images --from-supernet supernet.saf", report)
-    assert "Nobody has checked on space narrow" in report
+    assert "It has not been checked on space narrow" in report
 
 
 def test_a_supernet_of_another_space_or_other_classes_is_refused(walked: Walked) -> None:

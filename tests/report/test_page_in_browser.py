@@ -100,7 +100,7 @@ def test_hover_shows_the_architecture(opened: Opened) -> None:
     assert hover is not None
     text = hover.text_content() or ""
     assert member.architecture.id in text
-    assert "stage widths" in text
+    assert "widths" in text
     assert f"trial {member.number}" in text
 
 

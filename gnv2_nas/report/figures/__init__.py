@@ -1,1 +1,1 @@
-"""Figures in two steps: plain data first, then the drawing."""
+"""Figures in two steps: `*_info` collects plain data, `*_figure` draws it."""

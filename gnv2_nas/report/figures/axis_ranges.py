@@ -1,4 +1,4 @@
-"""Axis ranges of a figure when it opens, and where the names of stock networks stand."""
+"""Initial axis ranges of a figure, and positions of the names of stock networks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ AxisRange = tuple[float, float]
 
 _MARGIN = 0.06
 _ROOM_FOR_BUDGETS = 0.35
-"""How far beyond the networks a budget may lie, in widths of the plot, to be drawn."""
+"""Largest distance of a drawn budget from the networks, in widths of the plot."""
 
 
 def find_axis_ranges(groups: PointGroups) -> tuple[AxisRange, AxisRange]:
-    """Of x and y, around what keeps the budgets and the stock networks; around all when nothing
-    does."""
+    """Ranges of x and y around feasible and stock networks; around all if none is feasible."""
     shown = [groups.front, groups.dominated, groups.stock]
     if not (groups.front.rows or groups.dominated.rows):
         shown.append(groups.infeasible)
@@ -32,33 +31,35 @@ def _pad(values: list[float]) -> AxisRange:
 
 
 def is_near(extent: AxisRange, value: float) -> bool:
-    """Whether `value` can be shown without squeezing the rest."""
+    """Whether `value` can be shown without compressing the rest."""
     room = _ROOM_FOR_BUDGETS * (extent[1] - extent[0])
     return extent[0] - room <= value <= extent[1] + room
 
 
 def stretch(extent: AxisRange, value: float) -> AxisRange:
-    """`extent`, and `value` with a margin."""
+    """`extent`, extended to include `value` with a margin."""
     room = _MARGIN * (extent[1] - extent[0])
     return min(extent[0], value - room), max(extent[1], value + room)
 
 
 _PLOT = (900.0, 400.0)
-"""Width and height that a figure has on a desktop, pixels: near enough for a choice of side."""
+"""Approximate width and height of a figure on a desktop, pixels."""
 _LETTER, _LINE, _SYMBOL = 6.4, 14.0, 9.0
 _SIDES = {
     "middle right": (1, 0), "bottom right": (1, 1), "top right": (1, -1), "middle left": (-1, 0),
     "bottom left": (-1, 1), "top left": (-1, -1), "bottom center": (0, 1), "top center": (0, -1),
 }  # fmt: skip
-"""Plotly's positions, and where the text lies from the symbol; y down."""
+"""Plotly's text positions → direction of the text from the symbol (right, down)."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom; pixels."""
 
 
 def place_labels(groups: PointGroups, x_range: AxisRange, y_range: AxisRange) -> list[str]:
-    """One of plotly's text positions a stock network, chosen one after the other for the least
-    overlap with earlier names, symbols, the front and the edge."""
+    """One plotly text position per stock network.
+
+    Chosen greedily for the least overlap with symbols, earlier names and the edge.
+    """
     places = [
         _pixels(x, y, x_range, y_range)
         for points in (groups.stock, groups.front)
@@ -104,7 +105,7 @@ def _overlap(box: Box, others: list[Box]) -> float:
 
 
 def _outside(box: Box) -> float:
-    """Area beyond the plot, weighed so that a name is rather covered than cut."""
+    """Area beyond the plot, weighted: a covered name is better than a cut one."""
     across = max(0.0, -box[0]) + max(0.0, box[2] - _PLOT[0])
     down = max(0.0, -box[1]) + max(0.0, box[3] - _PLOT[1])
     return 3 * (across * _LINE + down * (box[2] - box[0]))

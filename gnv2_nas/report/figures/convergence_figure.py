@@ -1,5 +1,4 @@
-"""Hypervolume over evaluations, in two steps: `convergence_info` decides, `convergence_figure`
-draws."""
+"""Hypervolume over evaluations: `convergence_info` collects, `convergence_figure` draws."""
 
 from __future__ import annotations
 
@@ -20,51 +19,51 @@ from gnv2_nas.search.analysis.convergence import (
 from gnv2_nas.search.study.metrics import format_share
 from gnv2_nas.search.study.records import StudyRecord
 
-FEWEST_DRAWN = 10
-"""Evaluations that make a line worth drawing."""
-LOOKED_AHEAD = 100
-"""Evaluations that what is left to gain is told for, or as many as were made if that is less."""
-_ORDERS = 100
-_ORDERED = 20_000
-"""Networks put in order, all orders together: a long random search has fewer orders."""
+MIN_EVALUATIONS = 10
+"""Evaluations needed to draw a line."""
+LOOK_AHEAD = 100
+"""Evaluations that the forecast covers, at most the number already made."""
+_MAX_ORDERS = 100
+_MAX_ORDERED = 20_000
+"""Networks in all random orders together, so that a long random search stays cheap."""
 _BAND = "rgba(138, 148, 163, 0.22)"
 
 
 class RandomLine(msgspec.Struct, frozen=True):
-    """What stock networks and the random design alone reach, over random orders of the design."""
+    """Hypervolume of stock networks and the random initial design, over orders of the design."""
 
     networks: int
-    """Of the design."""
+    """Number of networks in the design."""
     x: list[int]
     mean: list[float]
     low: list[float]
     """Tenth percentile over the orders."""
     high: list[float]
-    """Ninetieth."""
+    """Ninetieth percentile."""
 
 
 class ConvergenceInfo(msgspec.Struct, frozen=True):
-    """All that the figure shows; hypervolumes as shares of the box around the front."""
+    """Data of the figure; hypervolumes are shares of the box around the front."""
 
     evaluated: int
     x: list[int]
-    """Evaluations after which the hypervolume grew, the first and the last."""
+    """Numbers of evaluations: the first, each that increased the hypervolume, the last."""
     y: list[float]
     trials: list[int]
     random: RandomLine | None
-    """None where there was no random design, or nothing else."""
+    """None without a random design, or when the study contains nothing else."""
     left: ExpectedGain | None
     recent: float
-    """Growth over the last `PATIENCE` evaluations, as a share."""
+    """Relative growth over the last `PATIENCE` evaluations."""
     flat: bool
 
 
 def convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
-    """What to draw; None where too little was evaluated, or nothing is feasible."""
+    """Data of the figure; None after too few evaluations or without a feasible network."""
     trials = record.trials
     scaled = scale_losses(trials, record.settings.objectives)
     history = accumulate_hypervolume(scaled)
-    if len(history) < FEWEST_DRAWN or history[-1] <= 0:
+    if len(history) < MIN_EVALUATIONS or history[-1] <= 0:
         return None
     grown = np.flatnonzero(np.diff(history, prepend=-1.0) > 0)
     rows = sorted({*grown.tolist(), len(history) - 1})
@@ -75,20 +74,20 @@ def convergence_info(record: StudyRecord) -> ConvergenceInfo | None:
         y=[round(float(history[row]), 5) for row in rows],
         trials=[trials[row].number for row in rows],
         random=_random_line(record, scaled),
-        left=estimate_gain(history, min(LOOKED_AHEAD, len(history))),
+        left=estimate_gain(history, min(LOOK_AHEAD, len(history))),
         recent=float(1 - before / history[-1]),
         flat=is_flat(history),
     )
 
 
 def _random_line(record: StudyRecord, scaled: NDArray[np.float64]) -> RandomLine | None:
-    """Mean over orders: which network of the design came first was chance."""
+    """Mean over random orders, because the order of the design was random."""
     stock = [row for row, one in enumerate(record.trials) if one.baseline]
     design = [row for row, one in enumerate(record.trials) if one.origin == "random"]
     if not design or len(stock) + len(design) == len(record.trials):
         return None
     rng = np.random.default_rng(0)
-    orders = int(np.clip(_ORDERED // len(design), 1, _ORDERS))
+    orders = int(np.clip(_MAX_ORDERED // len(design), 1, _MAX_ORDERS))
     found = np.array(
         [
             accumulate_hypervolume(scaled[[*stock, *rng.permutation(design)]])[len(stock) :]
@@ -106,33 +105,33 @@ def _random_line(record: StudyRecord, scaled: NDArray[np.float64]) -> RandomLine
 
 
 def convergence_sentences(info: ConvergenceInfo) -> list[str]:
-    """What the figure says, in words."""
+    """The figure in words."""
     lines = []
     if info.random is not None and info.random.mean[-1] > 0:
         gain = info.y[-1] / info.random.mean[-1] - 1
         lines.append(
-            f"The front dominates {format_share(gain)} more than that of the stock networks and "
-            f"the {info.random.networks:,} networks of the random design alone. Random search was "
-            "not gone on with, so this is no comparison at equal numbers."
+            f"The hypervolume is {format_share(gain)} larger than that of the stock networks and "
+            f"the {info.random.networks:,} networks of the random design alone. Random search did "
+            "not continue, so this is not a comparison at equal numbers of evaluations."
         )
     if info.left is not None:
         left = info.left
         lines.append(
-            f"A guess at what is left: {left.evaluations} more evaluations would add about "
-            f"{format_share(left.expected)} to it if improvements get rarer as records do, "
-            f"{format_share(left.low)} if they fade faster, {format_share(left.high)} if they come "
-            "as steadily as of late."
+            f"Rough forecast: {left.evaluations} more evaluations would add about "
+            f"{format_share(left.expected)} if improvements become rarer as records do, "
+            f"{format_share(left.low)} if they fade faster, and {format_share(left.high)} if they "
+            "continue at the recent rate."
         )
     if info.evaluated > PATIENCE:
         lines.append(
             f"The last {PATIENCE} evaluations added {format_share(info.recent)}"
-            f"{': by the rule of --stop-when-flat the search is flat.' if info.flat else '.'}"
+            f"{', so the search is flat by the rule of --stop-when-flat.' if info.flat else '.'}"
         )
     return lines
 
 
 def convergence_figure(info: ConvergenceInfo) -> go.Figure:
-    """A staircase of the search; the random design in grey, dotted after its end."""
+    """The search as a staircase; the random design in grey, dotted after its end."""
     figure = empty_figure("networks evaluated, stock included", "hypervolume", height=340)
     if info.random is not None:
         for trace in _random_traces(info.random, info.evaluated):
@@ -152,7 +151,7 @@ def convergence_figure(info: ConvergenceInfo) -> go.Figure:
 
 
 def _random_traces(random: RandomLine, evaluated: int) -> list[go.Scatter]:
-    """Band, mean, and the level it ended at."""
+    """Band, mean, and final level."""
     return [
         go.Scatter(
             x=[*random.x, *reversed(random.x)], y=[*random.high, *reversed(random.low)],

@@ -1,4 +1,4 @@
-"""The front as a scatter, in two steps: `front_info` decides, `front_figure` draws."""
+"""The front as a scatter: `front_info` collects, `front_figure` draws."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gnv2_nas.search.study.records import StudyRecord
 
 
 class BudgetLine(msgspec.Struct, frozen=True):
-    """A budget on the metric of an axis, in the unit of the axis."""
+    """A budget on the metric of an axis, in the unit of that axis."""
 
     axis: Literal["x", "y"]
     value: float
@@ -38,27 +38,27 @@ class BudgetLine(msgspec.Struct, frozen=True):
 
 
 class FrontInfo(msgspec.Struct, frozen=True):
-    """All that the figure shows; values in the units of the axes."""
+    """Data of the figure, in the units of the axes."""
 
     x: Metric
     y: Metric
     color: Metric
     groups: PointGroups
     colors: list[float]
-    """Of the members of the front."""
+    """Colour value of each member of the front."""
     errors: dict[str, tuple[list[float], list[float]]]
-    """Group → (below, above) on the x axis; empty unless that is latency."""
+    """Group → (below, above) on the x axis; empty unless x is latency."""
     unstable: list[bool]
-    """Members of the front whose latency is not trusted."""
+    """Whether the latency of each member of the front is unstable."""
     staircase: tuple[list[float], list[float]]
-    """Corners of the front, stock members included; empty where two axes cannot show it."""
+    """Corners of the front, stock included; empty unless the axes are the two objectives."""
     design: tuple[list[float], list[float]]
-    """Networks of the random design, in whatever group; empty where all networks are."""
+    """Networks of the random initial design; empty when all networks are."""
     knee: tuple[float, float] | None
     knee_name: str
     budgets: list[BudgetLine]
     budgets_outside: list[str]
-    """Budgets on an axis that lie too far away to be drawn."""
+    """Budgets on an axis that are too far away to be drawn."""
     x_range: AxisRange
     y_range: AxisRange
 
@@ -66,8 +66,8 @@ class FrontInfo(msgspec.Struct, frozen=True):
 def figure_terms(record: StudyRecord) -> tuple[Metric, Metric, Metric]:
     """The metrics of x axis, y axis and colour.
 
-    Quality goes up and the first cost to the right, objectives before what was only measured;
-    the third objective is the colour, else FLOPs, else parameters.
+    Quality is on y and the first cost on x; objectives come before other measured metrics. The
+    colour is the third objective, else FLOPs, else parameters.
     """
     names: list[str] = list(record.settings.objectives)
     if any(one.quality is not None for one in record.trials):
@@ -88,7 +88,7 @@ def _color(x: str, y: str) -> str:
 
 
 def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> FrontInfo:
-    """What to draw; `knee` is the number of the best compromise."""
+    """Data of the figure; `knee` is the number of the recommended trial."""
     x, y, color = figure_terms(record)
     groups = group_points(record, frame, x, y)
     members = frame.loc[groups.front.rows]
@@ -171,7 +171,7 @@ def _place(
 
 
 def front_figure(info: FrontInfo) -> go.Figure:
-    """The interactive scatter; colours of text and grid are the page's."""
+    """The interactive scatter."""
     groups = info.groups
     figure = theme.empty_figure(*axis_titles(info.x, info.y), height=520)
     figure.add_trace(traces.infeasible(groups.infeasible))

@@ -1,4 +1,4 @@
-"""Trials as points of a scatter: which are drawn, where, and what pointing at one shows."""
+"""Trials as points of a scatter: which are drawn, where, and their hover texts."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ FRONT_DRAWN = 1000
 
 
 class Points(msgspec.Struct, frozen=True):
-    """Trials of one kind; all sequences have one entry a trial drawn."""
+    """Trials of one group; every list has one entry per trial drawn."""
 
     rows: list[int]
-    """Rows of the frame, places in `record.trials`."""
+    """Rows of the frame, indices into `record.trials`."""
     trials: list[int]
     names: list[str]
-    """Of stock networks; "" for others."""
+    """Names of stock networks; "" for others."""
     x: list[float]
     y: list[float]
     hover: list[str]
-    """What pointing at each shows, in plotly's markup."""
+    """Hover texts in plotly's markup."""
     total: int
-    """How many there are, drawn or not."""
+    """Number of trials in the group, drawn or not."""
 
     @property
     def shown(self) -> str:
-        """ "1,500 of 9,412 drawn", or how many."""
+        """ "1,500 of 9,412 drawn", or their number when all are drawn."""
         drawn = len(self.rows)
         return f"{drawn:,}" if drawn == self.total else f"{drawn:,} of {self.total:,} drawn"
 
 
 class PointGroups(msgspec.Struct, frozen=True):
-    """All trials with a value on both axes, each in one group; stock networks apart."""
+    """All trials with a value on both axes, each in one group."""
 
     front: Points
     dominated: Points
@@ -51,7 +51,7 @@ class PointGroups(msgspec.Struct, frozen=True):
 
     @property
     def drawn(self) -> int:
-        """Points in the figure."""
+        """Number of points in the figure."""
         groups = (self.front, self.dominated, self.infeasible, self.stock)
         return sum(len(points.rows) for points in groups)
 
@@ -59,7 +59,7 @@ class PointGroups(msgspec.Struct, frozen=True):
 def group_points(record: StudyRecord, frame: pd.DataFrame, x: Metric, y: Metric) -> PointGroups:
     """Sort trials into the groups of a figure, in the units of the axes.
 
-    Of many dominated or infeasible ones an even sample along `x` is drawn: the page must open.
+    Large groups are thinned evenly along `x`, so that the page opens quickly.
     """
     known = to_axis_units(frame, x).notna() & to_axis_units(frame, y).notna()
     stock = frame["baseline"] != ""
@@ -107,7 +107,7 @@ def _points(
 
 
 def _round(series: pd.Series) -> list[float]:
-    """Six significant digits: all a screen can show, at half the size."""
+    """Six significant digits: enough for a screen, at half the size."""
     return [float(f"{value:.6g}") for value in series]
 
 

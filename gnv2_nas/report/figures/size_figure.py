@@ -1,4 +1,4 @@
-"""The dumb baseline: does the score see more than the size of a network?"""
+"""The simplest baseline: does the score measure more than the size of a network?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PARTLY_SIZE = 0.5
 
 
 class SizeInfo(msgspec.Struct, frozen=True):
-    """How the score goes with size."""
+    """Relation of the score to the size of a network."""
 
     x: Metric
     y: Metric
@@ -31,8 +31,8 @@ class SizeInfo(msgspec.Struct, frozen=True):
     """Kendall's τ between score and parameter count over all scored trials."""
     tau_macs: float
     shared: tuple[int, int, int] | None
-    """Members in common, members by score, members with the parameter count as the score; None
-    when quality is no objective, or parameters are another."""
+    """(members of both fronts, members by score, members by parameter count); None when quality
+    is not an objective, or parameters are one."""
 
 
 def size_info(record: StudyRecord, frame: pd.DataFrame) -> SizeInfo:
@@ -65,18 +65,18 @@ def _with_size_as_quality(trial: Trial) -> Trial:
 
 
 def size_sentences(info: SizeInfo) -> list[str]:
-    """What the figure says, in words."""
+    """The figure in words."""
     if math.isnan(info.tau_params):
-        return [f"Fewer than two different scores: no {info.y.in_text} can be compared with size."]
+        return [f"Fewer than two different scores: {info.y.in_text} cannot be compared with size."]
     lines = [
-        f"Kendall τ between {info.y.in_text} and parameter count over {info.scored:,} networks: "
+        f"Kendall’s τ between {info.y.in_text} and parameter count, {info.scored:,} networks: "
         f"{info.tau_params:.2f} (with FLOPs: {info.tau_macs:.2f}). "
         f"{_of_accuracy(info.tau_params) if info.y.is_accuracy else _meaning(info.tau_params)}"
     ]
     if info.shared is not None:
         common, by_score, by_size = info.shared
         lines.append(
-            f"With the parameter count as the score the front would have {by_size:,} members; "
+            f"With the parameter count as the score, the front would have {by_size:,} members; "
             f"{common:,} of them are among the {by_score:,} on this front."
         )
     return lines
@@ -84,22 +84,22 @@ def size_sentences(info: SizeInfo) -> list[str]:
 
 def _meaning(tau: float) -> str:
     if tau >= _MOSTLY_SIZE:
-        return "The score mostly tracks size: it says little that the parameter count does not."
+        return "The score mostly tracks size and adds little to the parameter count."
     if tau >= _PARTLY_SIZE:
-        return "The score follows size in part."
+        return "The score partly tracks size."
     if tau > -_PARTLY_SIZE:
-        return "The score does not merely track size; whether it tracks accuracy is not shown here."
+        return "The score does not merely track size. This does not show that it tracks accuracy."
     return "The score prefers smaller networks."
 
 
 def _of_accuracy(tau: float) -> str:
     if tau >= _MOSTLY_SIZE:
-        return "Larger networks are mostly the more accurate ones here."
+        return "Larger networks are mostly more accurate here."
     if tau >= _PARTLY_SIZE:
-        return "Size explains accuracy in part."
+        return "Size partly explains accuracy."
     if tau > -_PARTLY_SIZE:
         return "Accuracy does not merely follow size."
-    return "Smaller networks are the more accurate ones here."
+    return "Smaller networks are more accurate here."
 
 
 def size_figure(info: SizeInfo) -> go.Figure:

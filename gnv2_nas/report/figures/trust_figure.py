@@ -1,4 +1,4 @@
-"""How far to believe the scores: rank correlations with their intervals, one line an estimator."""
+"""Reliability of the scores: rank correlations and intervals, one line per estimator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gnv2_nas.report.figures.theme import (
 from gnv2_nas.stats.rank_agreement import RankAgreement
 
 _BETWEEN = 0.16
-"""From the middle of a line to its two intervals, in lines."""
+"""Distance of the two intervals from the middle of a line, in lines."""
 
 
 class TrustLine(msgspec.Struct, frozen=True):
@@ -29,17 +29,17 @@ class TrustLine(msgspec.Struct, frozen=True):
     title: str
     color: str
     strong: bool
-    """Whether it is the score of this study."""
+    """Whether it is the score of this study, in bold."""
     overall: RankAgreement | None
     band: RankAgreement | None
 
 
 class TrustInfo(msgspec.Struct, frozen=True):
-    """All that the figure shows, from top to bottom."""
+    """Data of the figure, from top to bottom."""
 
     lines: list[TrustLine]
     baseline: float | None
-    """τ of the parameter count, in band where that is known."""
+    """τ of the parameter count, in band if known."""
 
 
 def trust_info(panel: TrustPanel, spec: str) -> TrustInfo:
@@ -105,7 +105,7 @@ def _intervals(lines: Sequence[TrustLine], which: str, symbol: str, shift: float
 
 
 def _find_lowest(lines: Sequence[TrustLine]) -> float:
-    """The lowest end of an interval, 0 where all are higher."""
+    """The lowest end of any interval, at most 0."""
     found = [
         agreement.low for line in lines for agreement in (line.overall, line.band) if agreement
     ]

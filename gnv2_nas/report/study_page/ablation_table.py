@@ -1,4 +1,4 @@
-"""What each part of the recommended network costs: its one-change neighbours, in words and rows."""
+"""What each part of the recommended network costs: its ablations, as sentences and as a table."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from gnv2_nas.search.analysis.ablation import Ablation, Difference
 from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
-_TOLD = 3
-"""Changes that are told in sentences; the table has all."""
-_UNCLEAR = "cannot be told"
+_SENTENCES = 3
+"""Ablations described in sentences; the table has all."""
 
 
 class AblationRow(msgspec.Struct, frozen=True):
-    """One change, ready to be shown."""
+    """One ablation as shown."""
 
     text: str
     reference: str
     on_front: bool
     cells: tuple[tuple[str, str], ...]
-    """Value and remark of each column."""
+    """(value, remark) of each column."""
 
 
 class AblationTable(msgspec.Struct, frozen=True):
-    """What the box shows."""
+    """The section of the page."""
 
     lead: str
     sentences: tuple[str, ...]
@@ -41,7 +40,7 @@ def make_ablation_table(
     members: Sequence[Trial],
     recommended: Trial | None,
 ) -> AblationTable | None:
-    """The box about `changes`, all of one network; None where no change was evaluated."""
+    """The table of `changes`, all of one network; None without any."""
     if not changes:
         return None
     base, quality = changes[0].base, get_metric("quality", record.quality_info)
@@ -54,11 +53,11 @@ def make_ablation_table(
     then = "" if recommended is base else f", the {best_word(record)} {_of_what(recommended)}"
     return AblationTable(
         lead=(
-            f"{reference(record, base)}{then}, with one thing changed at a time and all else the "
-            "same; every network was evaluated."
+            f"Each row changes one thing in {reference(record, base)}{then}; all these networks "
+            "were evaluated."
         ),
         sentences=tuple(
-            change_sentence(change, quality) for change in changes[:_TOLD] if _tells(change)
+            change_sentence(change, quality) for change in changes[:_SENTENCES] if _tells(change)
         ),
         columns=(*(title for title, one in zip(titles, shown, strict=True) if one), "MFLOPs"),
         rows=tuple(
@@ -78,7 +77,7 @@ def _tells(change: Ablation) -> bool:
 
 
 def change_sentence(change: Ablation, quality: Metric) -> str:
-    """ "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.21 of the Zen-score."."""
+    """ "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and lowers the Zen-score by 0.21."."""
     subject, _, values = change.text.partition(": ")
     lead = "removing it" if change.removes else values
     parts = [_latency_words(change.latency)] if change.latency else [_macs_words(change)]
@@ -90,7 +89,7 @@ def change_sentence(change: Ablation, quality: Metric) -> str:
 def _latency_words(effect: Difference) -> str:
     if not effect.certain:
         low, high = (_signed(end, "{:.2f}".format) for end in (effect.low, effect.high))
-        return f"has an effect on latency that {_UNCLEAR} ({low} to {high} ms)"
+        return f"has no clear effect on latency ({low} to {high} ms)"
     verb = "saves" if effect.value < 0 else "costs"
     return f"{verb} {abs(effect.value):.2f} ± {effect.half_width:.2f} ms"
 
@@ -102,18 +101,17 @@ def _macs_words(change: Ablation) -> str:
 
 def _quality_words(effect: Difference, quality: Metric) -> str:
     if effect.low == effect.high == 0:
-        return f"leaves the {quality.in_text} as it is"
+        return f"does not change the {quality.in_text}"
     if not effect.certain:
-        noise = f" (luck is up to {quality.format_noise()})" if quality.noise else ""
-        return f"has an effect on the {quality.in_text} that {_UNCLEAR}{noise}"
-    verb = "loses" if effect.value < 0 else "brings"
-    size = _size(quality, abs(effect.value))
-    unit = " percentage points of" if quality.is_accuracy else " of the"
-    return f"{verb} {size}{unit} {quality.in_text}"
+        noise = f" (noise up to {quality.format_noise()})" if quality.noise else ""
+        return f"has no clear effect on the {quality.in_text}{noise}"
+    verb = "lowers" if effect.value < 0 else "raises"
+    unit = " percentage points" if quality.is_accuracy else ""
+    return f"{verb} the {quality.in_text} by {_size(quality, abs(effect.value))}{unit}"
 
 
 def _size(quality: Metric, amount: float) -> str:
-    """A difference, with the digits that tell it."""
+    """A difference with its significant digits."""
     if quality.is_accuracy:
         return format_accuracy(amount)
     return format_score(amount) if amount >= 10 else f"{amount:.2g}"
@@ -136,7 +134,7 @@ def _cell(effect: Difference | None, size: Callable[[float], str]) -> tuple[str,
         return _signed(effect.value, size), half
     if not effect.half_width:
         return "no change", ""
-    return _UNCLEAR, f"{_signed(effect.low, size)} to {_signed(effect.high, size)}"
+    return "unclear", f"{_signed(effect.low, size)} to {_signed(effect.high, size)}"
 
 
 def _signed(amount: float, size: Callable[[float], str]) -> str:
@@ -144,11 +142,11 @@ def _signed(amount: float, size: Callable[[float], str]) -> str:
 
 
 def _more_macs(change: Ablation) -> float:
-    """Millions of multiply-adds more than before."""
+    """Additional multiply-adds, in millions."""
     return (change.changed.counts.macs - change.base.counts.macs) / 1e6
 
 
 def _of_what(recommended: Trial | None) -> str:
-    """Why the changes are not those of the recommended network."""
+    """Why the base is not the recommended network."""
     outside = recommended is not None and not recommended.params
-    return "of those inside the space" if outside else "when they were chosen"
+    return "inside the search space" if outside else "when they were chosen"

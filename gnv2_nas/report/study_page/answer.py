@@ -1,7 +1,7 @@
-"""The answer in words: what to take, and what it gains against stock GhostNetV2 1.0.
+"""The headline and the cards of the page: what to take, and what it gains over stock.
 
-Every sentence is made of measured numbers. An interval that leaves a question open is answered
-with "cannot tell"; a front that gains nothing says so.
+An interval that leaves a question open is answered with "cannot tell". Where nothing was gained,
+the answer says so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TONES: dict[str, Tone] = {"better": "good", "unclear": "unclear", "none": "plai
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One card: a question, the network that answers it, the answer."""
+    """One card: a question, the network that answers it, and the answer in words."""
 
     title: str
     trial: Trial | None
@@ -72,9 +72,9 @@ def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
 def _without_stock(record: StudyRecord) -> str:
     outside = any(preset_name(one.baseline) == REFERENCE for one in record.trials)
     if not outside:
-        return f"This study holds no {STOCK_TITLE}, so there is no gain to state."
+        return f"This study does not contain {STOCK_TITLE}, so no gain can be stated."
     score = record.quality_info.in_text
-    return f"There is no {score} of {STOCK_TITLE}, so there is no gain to state."
+    return f"The {score} of {STOCK_TITLE} is not known, so no gain can be stated."
 
 
 def _no_front(record: StudyRecord) -> str:
@@ -84,8 +84,8 @@ def _no_front(record: StudyRecord) -> str:
         return "No network that keeps the budgets has a value for every objective yet."
     nearest = find_nearest_to_budgets(record.trials)
     return (
-        f"None of the {len(record.trials):,} networks evaluated keeps every budget. "
-        f"Nearest is {reference(record, nearest)}, {over_budget(nearest)}."
+        f"None of the {len(record.trials):,} evaluated networks keeps every budget. "
+        f"The nearest is {reference(record, nearest)}, {over_budget(nearest)}."
     )
 
 
@@ -105,10 +105,10 @@ def _headline(
                 "unclear",
             )
     if stock.feasible:
-        return f"Nothing found beats {STOCK_TITLE}.", "plain"
+        return f"No network found beats {STOCK_TITLE}.", "plain"
     return (
-        f"Nothing found is as good as {STOCK_TITLE}, which is itself {over_budget(stock)}; "
-        f"within the budgets the {best_word(record)} is {reference(record, best)}, "
+        f"No network found is as good as {STOCK_TITLE}, but stock is {over_budget(stock)}. "
+        f"Within the budgets, the {best_word(record)} is {reference(record, best)}, "
         f"{values(record, best)}."
     ), "plain"
 
@@ -132,7 +132,7 @@ def _finding(record: StudyRecord, gain: Gain, stock: Trial) -> Finding:
     one = get_metric(gain.objective, record.quality_info)
     title = one.question
     if len(record.settings.objectives) > 1:
-        title += ", no worse than stock in the rest"
+        title += ", no worse than stock otherwise"
     return Finding(title, gain.trial, _text(record, gain, stock), _TONES[gain.verdict])
 
 

@@ -1,7 +1,4 @@
-"""Under which conditions the numbers of a study came about.
-
-Whether the front was confirmed: its latencies taken a second time, side by side.
-"""
+"""The conditions of a study, cautions, and whether its front was confirmed."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.search.analysis.baselines import select_confirmed
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
-NAMED = 5
-"""Trials that are named at most."""
+MAX_LISTED = 5
+"""Maximum number of trials listed by number."""
 
 
 def confirmation_sentence(members: Sequence[Trial], confirmed: Set[int] = frozenset()) -> str:
-    """What was confirmed of the front; "" where no trial was, as in older studies.
+    """How much of the front was confirmed; "" when nothing was, as in older studies.
 
     Args:
         members: the front.
@@ -29,30 +26,29 @@ def confirmation_sentence(members: Sequence[Trial], confirmed: Set[int] = frozen
     again = select_confirmed(measured, confirmed)
     if not confirmed or not measured:
         return ""
-    # Later rounds replace what was measured in earlier ones, for those that are in them.
     batches = {one.latency.batch for one in again if one.latency is not None}
-    how = "in the same rounds" if len(batches) == 1 else "interleaved with others"
+    how = "in the same rounds" if len(batches) == 1 else "in several batches"
     if len(again) == len(measured):
         return (
             f"The front is confirmed: the latency of each of its {len(again):,} networks was "
-            f"measured again at the end, {how}, and is the one shown."
+            f"measured again at the end, {how}. The page shows these measurements."
         )
     others = [one.number for one in measured if one not in again]
     return (
         f"{len(again):,} of the {len(measured):,} networks on the front were measured again at "
-        f"the end, {how}. {_trials(others)} on the measurement of the search, where the best of "
-        "many is a little lucky; the same command with more time measures again what is missing."
+        f"the end, {how}. {_trials(others)} measured only during the search, where the best of "
+        "many tends to look too good. Run the same command with more time to confirm the rest."
     )
 
 
 def _trials(numbers: Sequence[int]) -> str:
-    """ "Trials 4 and 7 stand", the subject of a sentence."""
+    """Subject and verb of a sentence: "Trials 4 and 7 were"."""
     if len(numbers) == 1:
-        return f"Trial {numbers[0]} stands"
-    if len(numbers) > NAMED:
-        return f"The other {len(numbers):,} stand"
+        return f"Trial {numbers[0]} was"
+    if len(numbers) > MAX_LISTED:
+        return f"The other {len(numbers):,} were"
     *first, last = map(str, numbers)
-    return f"Trials {', '.join(first)} and {last} stand"
+    return f"Trials {', '.join(first)} and {last} were"
 
 
 _CLOCKS = {"cpu": "CPU time", "wall": "wall time", "device": "the accelerator's own time"}
@@ -66,7 +62,7 @@ def conditions(record: StudyRecord) -> list[tuple[str, str]]:
 def _machine(record: StudyRecord) -> list[tuple[str, str]]:
     machine = record.fingerprint
     if machine is None:
-        return [("Machine", "not recorded: no latency was measured")]
+        return [("Machine", "not recorded, because no latency was measured")]
     return [
         ("Machine", f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib:.1f} GiB"),
         ("System", f"{machine.system}, Python {machine.python}"),
@@ -84,25 +80,27 @@ def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
     rounds = [latency.rounds for latency in measured]
     dates = sorted(latency.taken_at for latency in measured)
     plural = "" if threads == "1" else "s"
+    fewest, most = min(rounds), max(rounds)
+    span = f"{most} rounds" if fewest == most else f"{fewest} to {most} rounds"
     return [
         ("Device", f"{device}: {runtime}, {threads} thread{plural}, {precision}, batch 1"),
-        ("Clock", f"{_CLOCKS.get(clock, clock)}, {min(rounds)} to {max(rounds)} rounds"),
+        ("Clock", f"{_CLOCKS.get(clock, clock)}, {span}"),
         *_parity(measured),
         ("Measured", f"{dates[0]} to {dates[-1]}" if dates[0] != dates[-1] else dates[0]),
     ]
 
 
 def _parity(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
-    """How far any file's logits were from torch's, where that was asked."""
+    """Largest difference of a file's logits from PyTorch's, where it was checked."""
     known = [latency.parity for latency in measured if latency.parity is not None]
     if not known:
         return []
-    said = f"logits differ by at most {max(known):.1g} of the largest"
-    return [("Files against torch", f"{len(known)} checked before they were timed: {said}")]
+    difference = f"logits differ by at most {max(known):.1g} of the largest logit"
+    return [("Parity with PyTorch", f"{len(known)} files checked before timing: {difference}")]
 
 
 def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, str]]:
-    """Device, runtime, threads, precision and clock of the latencies, and how often."""
+    """Number of latencies for each device, runtime, threads, precision and clock."""
     return Counter(
         (one.device, one.fingerprint.runtime, str(one.threads), one.precision, one.clock)
         for one in (trial.latency for trial in record.trials)
@@ -114,7 +112,7 @@ def _search(record: StudyRecord) -> list[tuple[str, str]]:
     settings = record.settings
     budgets = ", ".join(budget.text for budget in settings.budgets)
     return [
-        ("Study", f"{record.name}, begun {record.created_at}"),
+        ("Study", f"{record.name}, started {record.created_at}"),
         ("Space", f"{settings.space} (hash {settings.space_hash})"),
         ("Sampler, seed", f"{record.sampler}, {record.seed}"),
         ("Objectives", ", ".join(settings.objectives)),
@@ -125,12 +123,12 @@ def _search(record: StudyRecord) -> list[tuple[str, str]]:
 
 
 def _data(record: StudyRecord) -> list[tuple[str, str]]:
-    """The images, where there were any."""
+    """The images, if the study has any."""
     settings = record.settings
     if not settings.data:
         return []
     if not settings.data_hash:
-        return [("Images", f"{settings.data}, for the number of classes alone")]
+        return [("Images", f"{settings.data}, used only for the number of classes")]
     return [("Images", f"{settings.data} (hash {settings.data_hash})")]
 
 
@@ -141,7 +139,7 @@ def _software(record: StudyRecord) -> list[tuple[str, str]]:
 
 
 def _near_budgets(record: StudyRecord, members: Sequence[Trial]) -> Iterator[str]:
-    """Latency budgets that lie within an interval: kept by the estimate, but not for certain."""
+    """Latency budgets inside the interval of a network that keeps them by its estimate."""
     for budget in record.settings.budgets:
         latencies = [member.latency for member in members if member.latency is not None]
         verdicts = [check_budget(latency, budget.limit) for latency in latencies]
@@ -149,39 +147,41 @@ def _near_budgets(record: StudyRecord, members: Sequence[Trial]) -> Iterator[str
         if budget.metric == "latency" and near:
             yield (
                 f"{near} of {len(members)} networks on the front keep {budget.text} by their "
-                "estimate, but their interval reaches beyond it: cannot tell."
+                "estimate, but their 95% interval extends beyond it, so they may exceed it."
             )
 
 
 def _all_alike(record: StudyRecord) -> Iterator[str]:
-    """Where the quality axis holds nothing but luck."""
+    """Caution for a study whose scores differ by no more than their noise."""
     info = record.quality_info
     scores = [one.quality for one in record.trials if one.quality is not None]
     if len(scores) > 1 and info.noise and max(scores) - min(scores) <= info.noise:
         yield (
-            f"All {len(scores)} networks are within luck of each other in {info.in_text} "
-            f"({info.noise:.2g}{info.unit}): this study does not say which is the better one."
+            f"The {info.in_text} of all {len(scores)} networks is equal within its noise "
+            f"({info.noise:.2g}{info.unit}), so it does not show which network is better."
         )
 
 
 def cautions(record: StudyRecord, unstable: int, members: Sequence[Trial]) -> list[str]:
-    """What a reader should know before believing the front."""
+    """What limits the conclusions that the front supports."""
     lines = []
     if unstable:
         lines.append(
             f"{unstable} of {len(members)} latencies on the front are not stable: their interval "
-            "is wider than was asked for. They are marked."
+            "is wider than requested. They are marked."
         )
     lines += _near_budgets(record, members)
     kinds = len(measurement_kinds(record))
     machines = {one.latency.fingerprint.cpu for one in record.trials if one.latency}
     if kinds > 1 or len(machines) > 1:
         lines.append(
-            "The latencies were not all taken under the same conditions "
-            f"({max(kinds, len(machines))} different ones): compare them by ratio, with care."
+            "The latencies were not all measured under the same conditions "
+            f"(there were {max(kinds, len(machines))}): compare ratios, and with care."
         )
     lines += _all_alike(record)
     sizes = {"params": "parameter count", "macs": "number of multiply-adds"}
     if record.settings.quality in sizes and "quality" in record.settings.objectives:
-        lines.append(f"The score of this study is the {sizes[record.settings.quality]} itself.")
+        lines.append(
+            f"The quality score of this study is the {sizes[record.settings.quality]} itself."
+        )
     return lines

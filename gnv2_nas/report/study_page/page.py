@@ -76,15 +76,15 @@ def page(
 
 
 def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
-    """Value, name and remark of each number of the search."""
+    """(value, name, remark) of each count of the search."""
     found = [one for one in record.trials if not one.baseline]
     feasible = sum(one.feasible for one in found)
     return [
         (f"{record.proposed:,}", "proposed", f"by {record.sampler}"),
-        (f"{record.rejected:,}", "rejected", "by arithmetic, before any was built"),
-        (f"{record.duplicates:,}", "duplicates", "known already, not evaluated again"),
-        (f"{len(found):,}", "evaluated", f"and {len(record.trials) - len(found)} stock"),
-        (_share(feasible, len(found)), "feasible", f"{feasible:,} of those evaluated"),
+        (f"{record.rejected:,}", "rejected", "by arithmetic, not built"),
+        (f"{record.duplicates:,}", "duplicates", "already known"),
+        (f"{len(found):,}", "evaluated", f"plus {len(record.trials) - len(found)} stock networks"),
+        (_share(feasible, len(found)), "feasible", f"{feasible:,} keep every budget"),
         (f"{members:,}", "on the front", "stock networks included"),
     ]
 
@@ -94,7 +94,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _close_scores(record: StudyRecord, members: Sequence[Trial]) -> tuple[int, int]:
-    """Pairs next to each other in quality, and how many of them differ by no more than luck."""
+    """Number of neighbouring pairs in quality, and of those within the noise."""
     scores = sorted(one.quality for one in members if one.quality is not None)
     noise = record.quality_info.noise
     close = sum(right - left <= noise for left, right in pairwise(scores)) if noise else 0
@@ -102,7 +102,7 @@ def _close_scores(record: StudyRecord, members: Sequence[Trial]) -> tuple[int, i
 
 
 def _neighbours(members: Sequence[Trial]) -> tuple[int, int]:
-    """Pairs next to each other in latency, and how many of them have intervals that overlap."""
+    """Number of neighbouring pairs in latency, and of those whose intervals overlap."""
     measured = sorted((one.latency for one in members if one.latency), key=lambda one: one.ms)
     overlaps = sum(left.own_ci95()[1] >= right.own_ci95()[0] for left, right in pairwise(measured))
     return max(len(measured) - 1, 0), overlaps

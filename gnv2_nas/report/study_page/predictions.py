@@ -1,4 +1,4 @@
-"""How well the search's models predicted what was then measured, beside what needs no model."""
+"""How well the models of the search predicted what was measured later, beside simple baselines."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from gnv2_nas.stats.rank_agreement import kendall_tau
 
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
 """Mean absolute value of a normal variable, in standard deviations."""
-_FEWEST = 2
-"""Networks known before a line through them is drawn."""
+_MIN_KNOWN = 2
+"""Networks that a baseline needs before it predicts."""
 
 
 class PredictionCheck(msgspec.Struct, frozen=True):
-    """Predictions made before evaluating against what was found.
+    """Predictions made before evaluation, compared with the values found.
 
-    Errors are mean absolute ones: relative to the value, but of a score in its own unit, of an
-    accuracy in percentage points.
+    Errors are mean absolute errors, relative to the value. Those of a score are in its own unit,
+    those of an accuracy in percentage points.
     """
 
     metric: Metric
     networks: int
     error: float
     constant: float
-    """Of the mean of what was known before."""
+    """Error of predicting the mean of all earlier networks."""
     macs: float
-    """Of the straight line through the multiply-adds of what was known before."""
+    """Error of a straight line in multiply-adds, fitted to all earlier networks."""
     floor: float
-    """What measuring itself, or luck, leaves of a perfect prediction."""
+    """Error of a perfect prediction, caused by noise in the values."""
     held: float
-    """Share of values within the 95 % interval of their prediction, measuring allowed for."""
+    """Share of values inside the 95 % interval of prediction and noise."""
     tau: float
     """Kendall's, between predictions and values."""
 
@@ -85,8 +85,10 @@ def _check(trials: Sequence[Trial], one: Metric, noise: float) -> PredictionChec
 
 
 def _with_baselines(known: Sequence[Trial], name: str) -> tuple[list[Trial], NDArray[np.float64]]:
-    """Those that were predicted, and (n, 2) what a constant and a line through the multiply-adds
-    say of them, fitted to all before them that did not share their rounds."""
+    """The predicted networks, and (n, 2) predictions of a constant and of a line in multiply-adds.
+
+    Both are fitted to all earlier networks outside the same batch.
+    """
     macs = np.array([float(one.counts.macs) for one in known])
     macs -= macs.mean() if len(macs) else 0.0
     values = np.array([one.value(name) for one in known])
@@ -94,7 +96,7 @@ def _with_baselines(known: Sequence[Trial], name: str) -> tuple[list[Trial], NDA
     sums = np.concatenate([np.zeros((4, 1)), terms.cumsum(axis=1)], axis=1)
     starts = [start for start, batch in _batches(known) for _ in range(batch)]
     rows = [
-        row for row, one in enumerate(known) if name in one.predicted and starts[row] >= _FEWEST
+        row for row, one in enumerate(known) if name in one.predicted and starts[row] >= _MIN_KNOWN
     ]
     before = np.array([starts[row] for row in rows], int)
     x, y, xx, xy = sums[:, before] / np.maximum(before, 1)
@@ -104,7 +106,7 @@ def _with_baselines(known: Sequence[Trial], name: str) -> tuple[list[Trial], NDA
 
 
 def _batches(known: Sequence[Trial]) -> Iterator[tuple[int, int]]:
-    """First row and number of the networks that were evaluated together."""
+    """(first row, length) of each run of networks that were evaluated together."""
     start = 0
     for _, batch in groupby(known, key=_rounds):
         length = len(list(batch))
@@ -113,29 +115,29 @@ def _batches(known: Sequence[Trial]) -> Iterator[tuple[int, int]]:
 
 
 def _rounds(trial: Trial) -> str:
-    """What names the networks of a batch; a network alone where nothing does."""
+    """Name of the batch of a network; unique for a network without one."""
     batch = "" if trial.latency is None else trial.latency.batch
     return batch or f"trial {trial.number}"
 
 
 def _noise(trial: Trial, name: str, quality_noise: float) -> float:
-    """Standard deviation of what was found around the truth; 0 of what is exact."""
+    """Standard deviation of a value around the truth; 0 for exact values."""
     if name == "latency" and trial.latency is not None:
         low, high = trial.latency.ci95
         return (high - low) / 2 / Z95
     if name == "quality":
-        # `noise` is what two values differ by from luck alone, 19 times of 20.
+        # `noise` bounds the difference of two equal networks with 95 % probability.
         return quality_noise / Z95 / math.sqrt(2)
     return 0.0
 
 
 def prediction_sentence(check: PredictionCheck) -> str:
-    """One objective, in words."""
+    """The errors of one objective in words."""
     one = check.metric
     unit = " percentage points" if one.is_accuracy else ""
     shown = [f"{check.format(each)}{unit}" for each in (check.error, check.constant, check.macs)]
     return (
-        f"The {one.in_text} of {check.networks:,} networks was predicted before it was known, with "
-        f"a mean error of {shown[0]}. The mean of what was known by then errs by {shown[1]}, a "
-        f"line through the multiply-adds by {shown[2]}."
+        f"The {one.in_text} of {check.networks:,} networks was predicted before evaluation, with a "
+        f"mean error of {shown[0]}. Two baselines: the mean of all earlier networks errs by "
+        f"{shown[1]}, a straight line in multiply-adds by {shown[2]}."
     )

@@ -1,4 +1,4 @@
-"""Rows of the page's table: the front, then the stock networks, as texts ready to be shown."""
+"""Rows of the page's table: the front, then the stock networks."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import msgspec
 import numpy as np
 
 from gnv2_nas.report.files import file_stem
-from gnv2_nas.report.frames import stage_widths
+from gnv2_nas.report.frames import format_widths
 from gnv2_nas.report.wording import best_word, over_budget, reference
 from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
-ROWS_SHOWN = 200
-"""More are thinned evenly: nobody reads them, and each carries its architecture."""
+MAX_ROWS = 200
+"""A longer front is thinned evenly, because every row embeds its architecture."""
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One value: as shown, and what it sorts by."""
+    """A value as shown, with its sort key."""
 
     text: str
     key: float
     detail: str = ""
 
 
-class Row(msgspec.Struct, frozen=True):
+class NetworkRow(msgspec.Struct, frozen=True):
     """One network."""
 
     trial: int
     anchor: str
-    """Where a click in the figure leads; "" for a second row of the same network."""
+    """Target of a click in the figure; "" for a second row of the same network."""
     reference: str
     name: str
     is_best: bool
-    """Whether it is the knee of the front."""
+    """Whether it is the recommended network."""
     badges: tuple[str, ...]
     widths: str
     cells: tuple[Cell, ...]
     download: str
-    """The architecture as a `data:` link, which needs no second file."""
+    """The architecture as a `data:` link."""
     filename: str
 
 
@@ -49,15 +49,17 @@ COLUMNS = ("latency, ms", "ratio to stock", "MFLOPs", "params, M", "memory, MB")
 
 
 def column_titles(record: StudyRecord) -> tuple[str, ...]:
-    """Titles behind that of the score."""
+    """Titles of the columns after the score."""
     return (*COLUMNS, *(f"{each.in_text}, {each.unit}" for each in record.settings.evaluated))
 
 
-def front_rows(record: StudyRecord, members: Sequence[Trial], best: Trial | None) -> list[Row]:
-    """The front in its order; of a long one, an even sample with the best compromise."""
+def front_rows(
+    record: StudyRecord, members: Sequence[Trial], best: Trial | None
+) -> list[NetworkRow]:
+    """Rows of the front; a long front is sampled evenly and keeps the recommended network."""
     chosen = list(members)
-    if len(chosen) > ROWS_SHOWN:
-        places = set(np.linspace(0, len(chosen) - 1, ROWS_SHOWN).round().astype(int).tolist())
+    if len(chosen) > MAX_ROWS:
+        places = set(np.linspace(0, len(chosen) - 1, MAX_ROWS).round().astype(int).tolist())
         chosen = [one for n, one in enumerate(chosen) if n in places or one is best]
     badges = (best_word(record),)
     return [
@@ -66,8 +68,8 @@ def front_rows(record: StudyRecord, members: Sequence[Trial], best: Trial | None
     ]
 
 
-def stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[Row]:
-    """Every stock network of the study, whether it keeps the budgets or not."""
+def stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[NetworkRow]:
+    """Rows of all stock networks of the study, feasible or not."""
     on_front = {one.number for one in members}
     return [
         _row(record, one, ("on the front",), anchored=False)
@@ -85,7 +87,7 @@ def _row(
     *,
     is_best: bool = False,
     anchored: bool = True,
-) -> Row:
+) -> NetworkRow:
     latency = trial.latency
     if latency is not None and not latency.stable:
         badges += ("latency not stable",)
@@ -93,14 +95,14 @@ def _row(
         badges += (over_budget(trial),)
     arch = trial.architecture
     content = base64.b64encode(arch.to_json().encode()).decode()
-    return Row(
+    return NetworkRow(
         trial=trial.number,
         anchor=f"trial-{trial.number}" if anchored else "",
         reference=reference(record, trial),
         name=trial.baseline,
         is_best=is_best,
         badges=badges,
-        widths=stage_widths(arch),
+        widths=format_widths(arch),
         cells=_cells(record, trial),
         download=f"data:application/json;base64,{content}",
         filename=f"{file_stem(record.name)}-{trial.number}-{arch.id}.json",

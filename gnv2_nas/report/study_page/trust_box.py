@@ -1,4 +1,4 @@
-"""The part of the page that says how far to believe the quality axis."""
+"""The section of the page about the reliability of the quality score."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from gnv2_nas.search.study.records import StudyRecord
 
 
 class TrustBox(msgspec.Struct, frozen=True):
-    """What the box shows; table and figure only where there is a panel."""
+    """The section as shown; table and figure only when there is a trust panel."""
 
     tone: Literal["good", "unclear", "plain"]
     sentences: tuple[str, ...]
     command: str = ""
-    """What to type to know more; "" when the check was made."""
+    """The command that makes the check; "" when it was made."""
     columns: tuple[str, ...] = ()
     rows: tuple[TrustRow, ...] = ()
     title: str = ""
-    """Of the study's own score, as the rows have it."""
+    """Title of the study's own score in `rows`."""
     caption: str = ""
     figure: Markup | None = None
 
 
 def trust_sentence(record: StudyRecord, panel: TrustPanel | None) -> str:
-    """How the score of a study orders networks beside the parameter count, in one sentence."""
+    """How well the score of a study ranks networks, beside the parameter count."""
     info, space = record.quality_info, record.settings.space
     if panel is None:
         return (
-            f"Nobody has checked on space {space} whether networks with a higher {info.in_text} "
-            "are more accurate once they are trained."
+            f"It has not been checked on space {space} whether networks with a higher "
+            f"{info.in_text} are more accurate after training."
         )
     return f"{info.title} against trained accuracy: {panel.sentence(record.settings.quality)}."
 
 
 def trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
-    """The box of a study's page; None where no network has a score."""
+    """The section of a study's page; None when no network has a score."""
     if all(one.quality is None for one in record.trials):
         return None
     lead = trust_sentence(record, panel)
@@ -74,12 +74,12 @@ def _data_free(panel: TrustPanel) -> str:
 def _advice(record: StudyRecord) -> str:
     if record.quality_info.is_accuracy:
         return (
-            "It is an accuracy, but not that of networks trained alone. The check trains a "
-            "handful of them and compares the orders:"
+            "It is an accuracy, but not that of networks trained on their own. This check trains "
+            "a few of them and compares the rankings:"
         )
     return (
-        "It is not an accuracy, and may order networks like their size or worse. The check trains "
-        "a handful of them on images and compares the orders:"
+        "It is not an accuracy, and may rank networks no better than their size does. This check "
+        "trains a few networks on images and compares the rankings:"
     )
 
 

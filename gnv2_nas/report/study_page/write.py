@@ -1,4 +1,4 @@
-"""The three files of a report, replaced as one."""
+"""Writes the three files of a report, all or none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.report.files import ReportFiles, check_report_files
-from gnv2_nas.report.frames import frame_of, trial_rows
+from gnv2_nas.report.frames import make_frame, trial_rows
 from gnv2_nas.report.study_page.answer import write_answer
 from gnv2_nas.report.study_page.page import page
 from gnv2_nas.report.study_page.trust_box import trust_box, trust_sentence
@@ -21,17 +21,17 @@ from gnv2_nas.search.study.records import StudyRecord
 
 
 def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
-    """Write page, JSON and CSV of `record`; all are made before the first is written.
+    """Write page, JSON and CSV of `record` into `folder`; make all of them before writing any.
 
     Raises:
-        OutputError: something else is in the place of one of them.
-        StorageError: the disk refused; the files that were there before stay as they were.
+        OutputError: one of the files exists and is not a report.
+        StorageError: writing failed; earlier files are unchanged.
     """
     files = check_report_files(record.name, folder)
     found = recommend(record)
     answer = write_answer(record, found)
     rows = trial_rows(record)
-    frame = frame_of(rows)
+    frame = make_frame(rows)
     panel = find_study_trust(record)
     changes = find_ablations(record)
     trust = trust_box(record, panel)
@@ -50,7 +50,7 @@ def _json(
     trust: str,
     changes: Sequence[Ablation],
 ) -> bytes:
-    """The rows of the CSV with genotype and architecture as objects, and what the page says."""
+    """The rows of the CSV with genotypes and architectures, and the answer of the page."""
     document: dict[str, Any] = {
         "study": record.name,
         "headline": headline,

@@ -83,15 +83,15 @@ def test_sentences_tell_gain_estimate_and_flatness() -> None:
     assert info.random is not None
     assert info.left is not None
     gain, estimate, recent = convergence_sentences(info)
-    assert f"{100 * (info.y[-1] / info.random.mean[-1] - 1):.0f}% more than" in gain
-    assert "no comparison at equal numbers" in gain
+    assert f"{100 * (info.y[-1] / info.random.mean[-1] - 1):.0f}% larger than" in gain
+    assert "not a comparison at equal numbers" in gain
     assert f"{info.left.evaluations} more evaluations would add" in estimate
     assert "interval" not in estimate
     for share in (info.left.expected, info.left.low, info.left.high):
         assert format_share(share) in estimate
     assert "flat" not in recent
     flat = convergence_sentences(replace(info, flat=True))[-1]
-    assert "by the rule of --stop-when-flat the search is flat" in flat
+    assert "so the search is flat by the rule of --stop-when-flat" in flat
 
 
 def test_a_search_that_ended_long_ago_is_flat() -> None:

@@ -77,7 +77,7 @@ def test_hover_describes_the_architecture() -> None:
     groups = info_of(typical(3)).groups
     text = groups.stock.hover[groups.stock.names.index("ghostnetv2-1.0")]
     assert "id 10fc6ea8efdf · ghostnetv2 · 224 px" in text
-    assert "stage widths  16 24×2 40×2 80×4 112×2 160×5" in text
+    assert "widths  16 24×2 40×2 80×4 112×2 160×5" in text
     assert "DFC 5×5 ÷2 avg, nearest: first module of blocks 2–15" in text
     assert "167.0 MFLOPs, 6.16 Mparams" in text
 

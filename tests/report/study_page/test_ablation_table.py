@@ -41,26 +41,25 @@ UNCLEAR = Difference(0.02, -0.05, 0.09)
     [
         (
             change(SAVES, Difference(-0.7, -1.0, -0.4)), ZEN,
-            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 0.7 of the Zen-score.",
+            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and lowers the Zen-score by 0.7.",
         ),
         (
             change(SAVES, Difference(-3.14, -5.1, -1.1)), ACCURACY,
-            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and loses 3.1 percentage points of "
-            "supernet accuracy.",
+            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and lowers the supernet accuracy by "
+            "3.1 percentage points.",
         ),
         (
             change(Difference(0.31, 0.21, 0.41), Difference(0.5, 0.2, 0.8), NARROWED), ZEN,
-            "Expansion of block 12: 4 → 3 costs 0.31 ± 0.10 ms and brings 0.5 of the Zen-score.",
+            "Expansion of block 12: 4 → 3 costs 0.31 ± 0.10 ms and raises the Zen-score by 0.5.",
         ),
         (
             change(UNCLEAR, Difference(0.1, -0.2, 0.4)), ZEN,
-            "DFC in stage 4: removing it has an effect on latency that cannot be told "
-            "(−0.05 to +0.09 ms) and has an effect on the Zen-score that cannot be told "
-            "(luck is up to 0.3).",
+            "DFC in stage 4: removing it has no clear effect on latency "
+            "(−0.05 to +0.09 ms) and has no clear effect on the Zen-score (noise up to 0.3).",
         ),
         (
             change(SAVES, Difference(0, 0, 0)), ZEN,
-            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and leaves the Zen-score as it is.",
+            "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and does not change the Zen-score.",
         ),
         (change(SAVES, None), ZEN, "DFC in stage 4: removing it saves 0.90 ± 0.10 ms."),
     ],
@@ -72,7 +71,7 @@ def test_a_change_in_words(told: Ablation, quality: Any, sentence: str) -> None:
 def test_what_was_not_measured_is_told_by_arithmetic() -> None:
     told = change(None, Difference(0.5, 0.2, 0.8))
     more = (told.changed.counts.macs - told.base.counts.macs) / 1e6
-    assert f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs and brings" in (
+    assert f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs and raises" in (
         change_sentence(told, ZEN)
     )
 
@@ -94,7 +93,7 @@ def test_the_box_has_every_change_the_certain_first() -> None:
     assert first[0][0].startswith("−")
     assert first[0][1].startswith("± ")
     assert first[1] == ("−0.9", "± 0.3")
-    assert [text for text, _ in last[:2]] == ["cannot be told", "cannot be told"]
+    assert [text for text, _ in last[:2]] == ["unclear", "unclear"]
     assert last[1][1] == "−0.25 to +0.35"
     assert len(found.sentences) == 3
 

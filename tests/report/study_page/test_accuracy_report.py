@@ -68,15 +68,20 @@ def test_an_accuracy_is_in_per_cent_and_a_score_is_not() -> None:
 
 def test_an_accuracy_says_what_is_luck(folder: Path) -> None:
     text = text_of(accuracies(), folder)
-    assert "differences up to 2.1 percentage points are luck" in text
-    assert "2 of 2 pairs of neighbours differ in supernet accuracy by no more than luck" in text
+    assert "differences up to 2.1 percentage points are noise" in text
+    assert (
+        "2 of 2 pairs of neighbours differ in supernet accuracy by no more than its noise" in text
+    )
     assert "not an accuracy" not in text
     assert "pets (hash 0123456789ab)" in text
 
 
 def test_a_study_whose_accuracies_are_all_alike_says_so(folder: Path) -> None:
     """Its three networks have 91, 92 and 93 per cent."""
-    alike, record = "All 3 networks are within luck of each other", accuracies()
+    alike, record = (
+        "The supernet accuracy of all 3 networks is equal within its noise",
+        accuracies(),
+    )
     assert alike in text_of(replace(record, estimator=replace(INFO, noise=2.0)), folder)
     assert alike not in text_of(replace(record, estimator=replace(INFO, noise=1.9)), folder)
 
@@ -84,7 +89,7 @@ def test_a_study_whose_accuracies_are_all_alike_says_so(folder: Path) -> None:
 def test_stock_outside_the_supernet_is_no_gain(folder: Path) -> None:
     record = accuracies()
     headline = json.loads(write_report(record, folder).json.read_text())["headline"]
-    assert "There is no supernet accuracy of stock GhostNetV2 1.0" in headline
+    assert "The supernet accuracy of stock GhostNetV2 1.0 is not known" in headline
 
 
 def test_the_winner_of_a_search_with_images_is_trained(folder: Path) -> None:
@@ -96,7 +101,7 @@ def test_the_winner_of_a_search_with_images_is_trained(folder: Path) -> None:
 
 def test_a_score_that_nobody_checked_says_so(folder: Path) -> None:
     text = text_of(scored(), folder)
-    assert "Nobody has checked on space ghostnetv2" in text
+    assert "It has not been checked on space ghostnetv2" in text
     assert "gnv2-nas quality check --data DIR --space ghostnetv2 --budget 300MFLOPs" in text
     text = text_of(accuracies(), folder)
     assert "--data pets --space ghostnetv2 --budget 300MFLOPs --supernet supernet.saf" in text
@@ -105,7 +110,7 @@ def test_a_score_that_nobody_checked_says_so(folder: Path) -> None:
 def test_the_evidence_on_the_space_is_in_the_report(folder: Path) -> None:
     save_trust(panel(trust("zen", 0.1, (-0.2, -0.5, -0.1)), trust(SPEC, 0.8, (0.5, 0.2, 0.8))))
     text = text_of(scored(), folder)
-    assert "Nobody has checked" not in text
+    assert "has not been checked" not in text
     assert "in band τ 0.10 [-0.10, 0.20]; parameters 0.30 [0.10, 0.40]: not better than" in text
     assert "No data-free score beats the parameter count inside the budget band" in text
     text = text_of(accuracies(), folder)
@@ -127,7 +132,7 @@ def test_evidence_on_another_space_does_not_count(folder: Path, changed: str) ->
     save_trust(panel(trust("zen", 0.9)))
     record = scored()
     record = replace(record, settings=replace(record.settings, **{changed: "another"}))
-    assert "Nobody has checked" in text_of(record, folder)
+    assert "has not been checked" in text_of(record, folder)
 
 
 def test_the_best_in_band_stands_first_and_the_studys_own_is_marked() -> None:

@@ -23,8 +23,8 @@ def test_those_that_were_not_are_named() -> None:
     most = {one.number for one in MEMBERS[2:]}
     first, second = (one.number for one in MEMBERS[:2])
     said = confirmation_sentence(MEMBERS, most)
-    assert f"Trials {first} and {second} stand on the measurement of the search" in said
-    assert f"Trial {first} stands on" in confirmation_sentence(MEMBERS, most | {second})
+    assert f"Trials {first} and {second} were measured only during the search" in said
+    assert f"Trial {first} was measured only" in confirmation_sentence(MEMBERS, most | {second})
 
 
 def test_nothing_is_said_where_nothing_was_measured_again() -> None:

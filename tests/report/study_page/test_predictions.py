@@ -59,7 +59,7 @@ def test_a_score_errs_in_its_own_unit_and_an_accuracy_in_points() -> None:
     quality, latency = prediction_checks(searched())
     assert "%" not in quality.format(quality.error)
     assert latency.format(latency.error).endswith("%")
-    assert "The latency of 96 networks was predicted before it was known" in (
+    assert "The latency of 96 networks was predicted before evaluation" in (
         prediction_sentence(latency)
     )
     points = replace(quality, metric=replace(quality.metric, is_accuracy=True))

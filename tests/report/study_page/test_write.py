@@ -79,7 +79,7 @@ def test_a_search_on_models_shows_how_it_went(tmp_path: Path) -> None:
     record = searched()
     members = frozenset(one.number for one in study_front(record))
     text = body(write_report(replace(record, confirmed=members), tmp_path))
-    for part in (*PARTS, "The front is confirmed", "removing it saves", "cannot be told"):
+    for part in (*PARTS, "The front is confirmed", "removing it saves", "unclear"):
         assert part in text
 
 
@@ -127,7 +127,7 @@ def test_unstable_latencies_and_mixed_conditions_are_told(tmp_path: Path) -> Non
     second = replace(second, latency=replace(second.latency, threads=4, clock="wall"))
     text = body(write_report(study([first, second]), tmp_path))
     assert "2 of 2 latencies on the front are not stable" in text
-    assert "not all taken under the same conditions" in text
+    assert "not all measured under the same conditions" in text
 
 
 def test_everything_typed_is_escaped(tmp_path: Path) -> None:
