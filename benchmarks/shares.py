@@ -15,10 +15,10 @@ from rich.table import Table
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import machine, table
 from gnv2_nas.devices import huge_pages
-from gnv2_nas.measurement import journal, protocol
+from gnv2_nas.measurement import protocol
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report.study_page.write import write_report
-from gnv2_nas.search import loop
+from gnv2_nas.search import evaluate, loop
 from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.proposals import Proposals
@@ -31,15 +31,15 @@ HOURS = 4 * 3600.0
 OPENING = "loading sessions"
 PARTS: dict[str, tuple[Any, str]] = {
     "scoring": (Evaluator, "scores"),
-    "timing, with loading": (protocol._Batch, "collect"),
-    OPENING: (protocol._Batch, "_open_session"),
-    "writing and checking files": (protocol._Batch, "__init__"),
+    "timing, with loading": (protocol.Batch, "collect"),
+    OPENING: (protocol.Batch, "open_session"),
+    "writing and checking files": (protocol.Batch, "__init__"),
     "proposing": (Proposals, "ask"),
     "telling the sampler": (Proposals, "tell"),
     "choosing second looks": (loop, "second_looks"),
     "storing": (Store, "append"),
     "reading the study": (Store, "_read"),
-    "keeping raw samples": (journal, "append"),
+    "keeping raw samples": (evaluate, "append_measurements"),
 }
 
 

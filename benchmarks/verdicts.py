@@ -19,16 +19,18 @@ from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.devices import Device
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.measurement import Measurement, measure, open_device
+from gnv2_nas.measurement import Measurement, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
-from gnv2_nas.measurement.comparison import THOROUGH, compare
+from gnv2_nas.measurement.comparison import compare
+from gnv2_nas.measurement.plan import COMPARING, MeasurementOptions
+from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.space import load_space
 
 POOL = 20
 IDENTICAL = 40
 APART, TOLERANCE = 0.03, 0.006
 PAIRS = 10
-AT_LENGTH = {"precision": 0.002, "seconds_per_network": 6.0, "sessions": 6}
+AT_LENGTH = MeasurementOptions(precision=0.002, seconds_per_network=6.0, sessions=6)
 
 
 def run() -> Table:
@@ -36,12 +38,12 @@ def run() -> Table:
         device = open_device("cpu")
         ensure_calibrated(device)
         pool = _near_stock(POOL)
-        truth = measure(pool, device, **AT_LENGTH)
+        truth = measure_networks(pool, device, AT_LENGTH)
         near = _three_percent_apart(truth)
         identical = Counter(
             verdict for _ in range(IDENTICAL // POOL) for verdict in _identical(pool, device)
         )
-        again = measure(pool, device, **THOROUGH)
+        again = measure_networks(pool, device, COMPARING)
     apart = Counter(compare(again[slower], again[faster]).verdict for slower, faster in near)
     kinds = ("FASTER", "SLOWER", "SAME", "CANNOT TELL")
     rows = [
@@ -82,7 +84,7 @@ def _identical(pool: list[Architecture], device: Device) -> list[str]:
     """Each network against itself, half of the pool in one batch."""
     verdicts = []
     for half in (pool[::2], pool[1::2]):
-        measured = measure([*half, *half], device, **THOROUGH)
+        measured = measure_networks([*half, *half], device, COMPARING)
         pairs = zip(measured[: len(half)], measured[len(half) :], strict=True)
         verdicts += [compare(*pair).verdict for pair in pairs]
     return verdicts

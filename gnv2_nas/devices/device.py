@@ -57,7 +57,7 @@ class Calibration(msgspec.Struct, frozen=True):
     """ISO 8601, UTC."""
 
 
-KIND = "profiles"
+PROFILE_KIND = "profiles"
 
 
 class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,7 +165,7 @@ class Device:
 
 def list_devices() -> list[str]:
     """Names of the devices in reach; files in the working directory win."""
-    return list(list_named(KIND))
+    return list(list_named(PROFILE_KIND))
 
 
 def read_profile(name: str) -> DeviceProfile:
@@ -175,5 +175,5 @@ def read_profile(name: str) -> DeviceProfile:
         UnknownNameError: no such device.
         ProfileError: the file breaks a rule; the message names file, line and key.
     """
-    path = find_named(KIND, "device", name)
+    path = find_named(PROFILE_KIND, "device", name)
     return read_document(path, DeviceProfile, error=ProfileError, what="device profile").data

@@ -1,10 +1,9 @@
-"""The panel: reference networks of every size, of which a batch gets those like its own networks.
+"""The panel: reference networks of all sizes. A batch is measured beside those of similar size.
 
-What slows a machine down does not slow all networks alike. A network that fits the caches, or whose
-calls are mostly overhead, suffers more from a neighbour than one that computes for milliseconds:
-against a reference ten times its size it drifts by several per cent within seconds, against one of
-its own size by no more than any network against itself. `position` is where a network stands in
-that respect.
+A disturbance of the machine does not slow all networks equally. A network that fits the caches, or
+whose calls are mostly overhead, suffers more than one that computes for milliseconds. Relative to a
+reference ten times its size, it drifts by several per cent within seconds; relative to one of its
+own size, no more than any network relative to itself. `position` describes that sensitivity.
 """
 
 from __future__ import annotations
@@ -18,20 +17,17 @@ from gnv2_nas.graph import count
 
 REFERENCE = "ghostnetv2-1.0"
 """The preset that every ratio refers to."""
-
-
-ALIKE = 3
-"""References a network gets: one drifts by itself, three of one size do so less."""
-EVEN_MACS = 40e6
-"""Multiply-adds of a network in the middle of the positions: what slows 224 pixels down slows it
-down by about half as much again."""
-LARGE_MACS = 400e6
-"""From so many on, networks are slowed down alike."""
+REFERENCES_PER_NETWORK = 3
+"""A single reference drifts by itself; the mean of three of one size drifts less."""
+HALF_MACS = 40e6
+"""Multiply-adds of a network at position 0.5."""
+MAX_MACS = 400e6
+"""Larger networks are all slowed down equally."""
 
 
 @cache
 def reference_networks() -> dict[str, Architecture]:
-    """All reference networks by name, from the largest to the smallest."""
+    """Return all reference networks by name, from the largest to the smallest."""
     small = {"resolution": 64, "num_classes": 10}
     tiny = {"resolution": 32, "num_classes": 10}
     return {
@@ -47,15 +43,18 @@ def reference_networks() -> dict[str, Architecture]:
 
 
 def position(arch: Architecture) -> float:
-    """How much more than a large network it suffers: 0.1 for those, near 1 for a tiny one."""
-    return 1 / (1 + min(count(arch).macs, LARGE_MACS) / EVEN_MACS)
+    """Return a network's sensitivity to disturbances: 0.1 for large ones, near 1 for tiny ones."""
+    return 1 / (1 + min(count(arch).macs, MAX_MACS) / HALF_MACS)
 
 
-def like(architectures: Iterable[Architecture], panel: dict[str, Architecture]) -> list[str]:
-    """Names of those in `panel` that are most like any of the networks, in the panel's order."""
-    places = {name: position(arch) for name, arch in panel.items()}
+def select_references(
+    architectures: Iterable[Architecture], panel: dict[str, Architecture]
+) -> list[str]:
+    """Return the names in `panel` closest in position to any of the networks, in its order."""
+    positions = {name: position(arch) for name, arch in panel.items()}
     chosen: set[str] = set()
     for arch in architectures:
         own = position(arch)
-        chosen.update(sorted(places, key=lambda name: abs(places[name] - own))[:ALIKE])
+        nearest = sorted(positions, key=lambda name: abs(positions[name] - own))
+        chosen.update(nearest[:REFERENCES_PER_NETWORK])
     return [name for name in panel if name in chosen]

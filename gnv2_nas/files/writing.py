@@ -7,7 +7,6 @@ working directory first, then among the built-in ones.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import tempfile
@@ -180,17 +179,3 @@ def content_hash(path: Path) -> str:
     """12 hexadecimal digits of what is in a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def append_line(path: Path, content: bytes) -> None:
-    """Add a line in one write; it starts a line of its own even after one that was cut short.
-
-    Raises:
-        OSError: the disk refused; lines already there are kept.
-    """
-    with path.open("ab+", buffering=0) as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = end == 0 or os.pread(file.fileno(), 1, end - 1) == b"\n"
-        line = content + b"\n" if whole else b"\n" + content + b"\n"
-        if file.write(line) < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -14,7 +14,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.latency_model.features import GROUPS, feature_names
 from gnv2_nas.latency_model.model import LatencyError, LatencyModel
-from gnv2_nas.measurement.journal import FOLDER
+from gnv2_nas.measurement.record import PROFILES_FOLDER
 from gnv2_nas.stats.model_file import RidgeRecord, damaged, read_record, restore_ridge
 from gnv2_nas.stats.ridge import Ridge
 
@@ -49,7 +49,7 @@ class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas latency model", tag_fie
     correction: RidgeRecord | None = None
 
 
-def latency_path(device: str, folder: Path = FOLDER) -> Path:
+def latency_path(device: str, folder: Path = PROFILES_FOLDER) -> Path:
     """Where the model of a device lies."""
     return folder / f"{device}.latency.json"
 
@@ -101,7 +101,9 @@ def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
     return model, record.fitted_on
 
 
-def load_device_model(device: Device, folder: Path = FOLDER) -> tuple[LatencyModel, FittedOn]:
+def load_device_model(
+    device: Device, folder: Path = PROFILES_FOLDER
+) -> tuple[LatencyModel, FittedOn]:
     """The model of a device as its profile is now.
 
     Raises:

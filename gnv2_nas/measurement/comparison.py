@@ -1,18 +1,18 @@
-"""Comparing and pooling measurements: faster or not, within a budget or not, or "cannot tell"."""
+"""Compare measurements, check them against a budget, and pool them.
+
+Each verdict can be "cannot tell".
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from gnv2_nas.measurement.record import MIN_ROUNDS, ErrorParts, Measurement
 from gnv2_nas.stats.intervals import Z95
-
-THOROUGH: dict[str, Any] = {"precision": 0.004, "seconds_per_network": 5.0, "sessions": 4}
-"""Arguments of `measure` that tell networks 3 % apart on a noisy machine."""
 
 Verdict = Literal["FASTER", "SLOWER", "SAME", "CANNOT TELL"]
 BudgetVerdict = Literal["met", "broken", "cannot tell"]
@@ -22,23 +22,24 @@ class Comparison(msgspec.Struct, frozen=True):
     """One network against another on the same device."""
 
     ratio: float
-    """First over second; less is faster."""
+    """First over second; below 1 the first is faster."""
     ci95: tuple[float, float]
     margin: float
-    """How far apart, in logs, a network is from itself in other sessions on this device, 19
-    times of 20: closer than that, two networks are not told apart."""
+    """95 % half-width, in logs, of the difference between two sessions of one network on this
+    device. Networks closer than that cannot be told apart."""
     verdict: Verdict
-    """Of the first. FASTER and SLOWER: farther apart than the margin, whatever the rounds' noise.
-    SAME: no farther apart than the margin, and the rounds would have shown more."""
+    """Verdict on the first network. FASTER and SLOWER: the difference exceeds the margin beyond the
+    noise of the rounds. SAME: it is within the margin, and the noise is smaller than the margin."""
 
 
 def compare(first: Measurement, second: Measurement) -> Comparison:
-    """Compare two measurements of one device; of one batch they compare most sharply.
+    """Compare two measurements of one device.
 
-    Of fewer than `MIN_ROUNDS` rounds nothing can be told.
+    The comparison is sharpest within a batch. With fewer than `MIN_ROUNDS` rounds the verdict is
+    "CANNOT TELL".
 
     Raises:
-        ValueError: they were taken on different devices or runtimes.
+        ValueError: the measurements come from different devices or runtimes.
     """
     for field in ("device", "runtime", "threads", "precision"):
         one, other = getattr(first, field), getattr(second, field)
@@ -47,7 +48,7 @@ def compare(first: Measurement, second: Measurement) -> Comparison:
     mine, theirs = first.errors, second.errors
     rounds = [mine.own, theirs.own]
     if first.batch != second.batch:
-        # Of the calibration's error, what two networks have in common cancels.
+        # The calibration's error cancels as far as the two networks share it.
         rounds += [mine.panel, theirs.panel, mine.calibration - theirs.calibration]
     noise = Z95 * math.hypot(*rounds)
     margin = Z95 * math.hypot(mine.own_sessions, theirs.own_sessions)
@@ -71,8 +72,7 @@ def _verdict(apart: float, noise: float, margin: float) -> Verdict:
 
 
 def check_budget(measurement: Measurement, limit_ms: float) -> BudgetVerdict:
-    """Whether a latency is within a limit: its whole interval decides, where there are rounds
-    enough for one."""
+    """Check a latency against a limit; "met" and "broken" need the whole interval on one side."""
     if measurement.rounds < MIN_ROUNDS:
         return "cannot tell"
     low, high = measurement.ci95
@@ -82,15 +82,15 @@ def check_budget(measurement: Measurement, limit_ms: float) -> BudgetVerdict:
 
 
 def pool(first: Measurement, second: Measurement) -> Measurement:
-    """The mean of two log ratios, each weighted by the inverse of what measuring again narrows.
+    """Pool two measurements of one network: the weighted mean of their log ratios.
 
-    Errors of rounds, sessions and panels are independent. That of the calibration is one and the
-    same in both, as is that of the reference's milliseconds: pooled, they are as large as before.
-    Everything else is what `second` says; it was taken in other sessions, and its batch is no
-    batch that others belong to.
+    Each weight is the inverse of the variance that measuring again reduces. The errors of rounds,
+    sessions and panels are independent and shrink. The errors of the calibration and of the
+    reference's milliseconds are the same in both and do not. All other fields come from `second`,
+    but the pooled batch is shared with no other measurement.
 
     Raises:
-        ValueError: they are of two networks.
+        ValueError: the measurements are of different networks.
     """
     if first.architecture != second.architecture:
         raise ValueError(
@@ -134,14 +134,14 @@ def pool(first: Measurement, second: Measurement) -> Measurement:
 
 
 def _variance(measurement: Measurement) -> float:
-    """Of the log of the ratio, from its interval, without the part that is shared."""
+    """Return the variance of the log ratio, from its interval, without the calibration's part."""
     low, high = measurement.ratio_ci95
     whole = (math.log(high / low) / (2 * Z95)) ** 2
     return max(whole - measurement.errors.calibration**2, 0.0)
 
 
 def _beyond_ratio(measurement: Measurement, side: int) -> float:
-    """By how much, in logs, the interval of the milliseconds is wider than that of the ratio."""
+    """Return the part of the milliseconds' interval, in logs, that the ratio's does not explain."""
     whole = math.log(measurement.ci95[side] / measurement.ms)
     ratio = math.log(measurement.ratio_ci95[side] / measurement.ratio)
     return math.sqrt(max(whole**2 - ratio**2, 0.0))

@@ -1,9 +1,9 @@
-"""The plan of a measurement: sessions, and in each of them rounds. Knows no runtime.
+"""The schedule of a measurement: sessions and rounds. It knows no runtime.
 
-Every network is visited once in every round, in an order drawn afresh, so what the machine does
-to one it does to all of them, and no network always follows the same neighbour. A visit is one
-call that brings the network's weights back into the caches and one that counts. After some rounds
-every network is loaded afresh: where its weights come to lie in memory moves it by about 1 %.
+Every round visits each network once, in a fresh random order, so a disturbance of the machine hits
+all networks alike and no network always follows the same neighbour. A visit is two calls: the first
+brings the network's weights back into the caches, the second counts. Each session loads every
+network afresh, because the place of its weights in memory changes its time by about 1 %.
 """
 
 from __future__ import annotations
@@ -19,33 +19,49 @@ from numpy.typing import NDArray
 from gnv2_nas.runtimes.base import Timer
 
 Run = Callable[[], object]
-"""One inference, finished when it returns."""
+"""One inference; it returns when the inference is finished."""
+
+
+class MeasurementOptions(msgspec.Struct, frozen=True):
+    """How exactly to measure networks that share rounds."""
+
+    precision: float = 0.01
+    """Relative half-width of the 95 % interval that ends the measurement. The error of the device's
+    calibration is not counted, because measuring longer does not reduce it."""
+    seconds_per_network: float = 3.0
+    """Time limit for each network. It includes loading; it excludes writing and checking files."""
+    sessions: int = 2
+    """Minimum number of sessions, time permitting."""
+
+
+COMPARING = MeasurementOptions(precision=0.004, seconds_per_network=5.0, sessions=4)
+"""Tells networks 3 % apart on a noisy machine."""
 
 
 class MeasurementPlan(msgspec.Struct, frozen=True):
-    """When a measurement has seen enough."""
+    """When a measurement ends."""
 
     sessions: int = 2
-    """At least so many fresh sessions of every network, time permitting."""
+    """Minimum number of sessions, time permitting."""
     rounds: int = 15
-    """In each session."""
+    """Rounds of a session."""
     max_sessions: int = 8
     max_seconds: float = 30.0
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """What was timed. Arrays of (networks, rounds); a round belongs to one session."""
+    """Times of all visits: arrays of (networks, rounds). A round belongs to one session."""
 
     order: NDArray[np.intp]
-    """Position of each visit in time, 0 first."""
+    """Position of each visit in time, from 0."""
     session: NDArray[np.intp]
-    """(rounds,): the session of each round."""
+    """(rounds,) session of each round."""
     wall: NDArray[np.float64]
     """Seconds of the call that counts."""
     busy: NDArray[np.float64]
-    """The same on the busy clock."""
+    """The same on the busy clock, see `Runtime.timer`."""
     first_wall: NDArray[np.float64]
-    """Seconds of the call before it."""
+    """Seconds of the first call of the visit."""
     first_busy: NDArray[np.float64]
 
     @property
@@ -57,15 +73,15 @@ class Timings(msgspec.Struct, frozen=True):
         return int(self.session[-1]) + 1
 
 
-class _Record:
-    """Timings as they come in."""
+class _TimingsBuilder:
+    """Collects visits round by round."""
 
     def __init__(self, timer: Timer) -> None:
         self.timer = timer
         self.rows: list[list[tuple[float, ...]]] = []
         self.session: list[int] = []
 
-    def round(self, runs: Sequence[Run], session: int, rng: random.Random) -> None:
+    def time_round(self, runs: Sequence[Run], session: int, rng: random.Random) -> None:
         row: list[tuple[float, ...]] = [()] * len(runs)
         sequence = list(range(len(runs)))
         rng.shuffle(sequence)
@@ -75,7 +91,7 @@ class _Record:
         self.rows.append(row)
         self.session.append(session)
 
-    def timings(self) -> Timings:
+    def build(self) -> Timings:
         order, first_wall, first_busy, wall, busy = np.array(self.rows).transpose(2, 1, 0)
         session = np.array(self.session)
         return Timings(order.astype(np.intp), session, wall, busy, first_wall, first_busy)
@@ -89,31 +105,34 @@ def collect(
     enough: Callable[[Timings], bool],
     progress: Callable[[float], None] = lambda _: None,
 ) -> Timings:
-    """Time networks session by session until `enough` says so or the plan's limits are reached.
+    """Time networks session by session until `enough` holds or the plan's limits are reached.
 
     Args:
-        open_session: number of the session → every network loaded afresh, ready to run.
-        enough: asked after each session from `plan.sessions` on.
+        open_session: maps the number of a session to all networks, loaded afresh.
+        plan: limits of sessions, rounds and seconds.
+        timer: times one call.
+        rng: draws the order of each round.
+        enough: called after each session from `plan.sessions` on.
         progress: called after every round with the share of the allowed time that has passed.
     """
     started = time.monotonic()
-    record = _Record(timer)
+    builder = _TimingsBuilder(timer)
     for session in range(plan.max_sessions):
         opened = time.monotonic()
         runs = open_session(session)
         for run in runs:
             run()
-        # The sessions that are wanted at least each get their share of the time.
+        # Each of the required sessions gets an equal share of the time.
         share = plan.max_seconds * min(1.0, (session + 1) / plan.sessions)
         for _ in range(plan.rounds):
-            record.round(runs, session, rng)
+            builder.time_round(runs, session, rng)
             spent = time.monotonic() - started
             progress(min(spent / plan.max_seconds, 1.0))
             if spent >= share:
                 break
         half_a_session = (time.monotonic() - opened) / 2
         if session + 1 >= plan.sessions and (
-            spent + half_a_session >= plan.max_seconds or enough(record.timings())
+            spent + half_a_session >= plan.max_seconds or enough(builder.build())
         ):
             break
-    return record.timings()
+    return builder.build()

@@ -1,4 +1,4 @@
-"""`measure`: several networks in shared rounds with the panel, on one device."""
+"""`measure`: time several networks and the panel in shared rounds on one device."""
 
 from __future__ import annotations
 
@@ -15,29 +15,22 @@ import numpy as np
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Calibration, Device, PreparedNetwork
 from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
-from gnv2_nas.devices.panel import REFERENCE, like, position
+from gnv2_nas.devices.panel import REFERENCE, position, select_references
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.measurement.calibration import open_device
-from gnv2_nas.measurement.plan import MeasurementPlan, Run, Timings, collect
+from gnv2_nas.measurement.plan import MeasurementOptions, MeasurementPlan, Run, Timings, collect
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.measurement.stability import explain_instability, percentiles
-from gnv2_nas.measurement.statistics import (
-    NETWORK_SPREAD,
-    SESSION_SPREAD,
-    SIZE_SPREAD,
-    Estimates,
-    Prior,
-    estimate,
-)
+from gnv2_nas.measurement.references import NETWORK_SPREAD, SESSION_SPREAD, SIZE_SPREAD
+from gnv2_nas.measurement.stability import compute_percentiles, explain_instability
+from gnv2_nas.measurement.statistics import Estimates, Prior, estimate
 from gnv2_nas.runtimes.base import Session
 from gnv2_nas.stats.intervals import Z95
 
 NETWORKS_AT_ONCE = 32
-"""So many share rounds; each takes about 60 MB while it is measured."""
-SECONDS_PER_NETWORK = 3.0
+"""Maximum number of networks that share rounds; each needs about 60 MB while it is measured."""
 
 ProgressCallback = Callable[[float], None]
-"""Called with the share of the work done so far, 0 to 1; the last call says 1."""
+"""Receives the share of the work that is done, 0 to 1; the last call passes 1."""
 
 
 def measure(
@@ -45,7 +38,7 @@ def measure(
     device: str | Device = "cpu",
     *,
     precision: float = 0.01,
-    seconds_per_network: float = SECONDS_PER_NETWORK,
+    seconds_per_network: float = 3.0,
     sessions: int = 2,
     seed: int = 0,
     reference_ms: float | None = None,
@@ -53,34 +46,58 @@ def measure(
     waiting: Waiting = ignore_waiting,
     deadline: float = math.inf,
 ) -> list[Measurement]:
-    """Latency of each network, batch 1, in the order given.
+    """Measure the latency of each network at batch size 1, in the order given.
 
-    Networks share rounds with reference networks of like size, which every ratio rests on. Every
-    file is checked against the torch module before it is timed. While networks are timed, no
-    other process of this package measures or scores on the machine. The method and its error are
-    in docs/profiling.md.
+    Networks share rounds with reference networks of similar size, which every ratio rests on. Each
+    file is checked against the torch module before it is timed. While networks are timed, no other
+    process of this package measures or scores on the machine. docs/profiling.md describes the
+    method and its errors.
 
     Args:
-        architectures: what to time; the same one twice is timed as two networks.
-        device: a device name, a profile's path, or an open device.
-        precision: half-width of the 95 % interval that ends the measurement, relative; the error
-            of the device's calibration, which no measurement makes less, is not counted.
-        seconds_per_network: when to give up on that precision, loading included, writing and
-            checking the file not; the result is then not `stable`.
-        sessions: how often each network is loaded afresh at least, time permitting.
-        seed: of the order within rounds.
-        reference_ms: milliseconds of the reference to express `ms` in; without it, what the
-            device was calibrated to, or its time in the same rounds.
+        architectures: networks to measure. A network given twice is measured as two networks.
+        device: device name, path of a profile, or an open device.
+        precision: relative half-width of the 95 % interval that ends the measurement. The error of
+            the device's calibration is not counted, because measuring longer does not reduce it.
+        seconds_per_network: time limit to reach that precision. It includes loading; it excludes
+            writing and checking files. A result beyond it is not `stable`.
+        sessions: minimum number of times that each network is loaded afresh, time permitting.
+        seed: seed of the order within rounds.
+        reference_ms: milliseconds of stock GhostNetV2 1.0 that `ms` refers to (default: as
+            calibrated; without a calibration, its time in the same rounds).
         progress: called after every round.
-        waiting: told what is waited for, when another process measures or scores.
-        deadline: of `time.monotonic`, when to end whatever the precision. Every network is still
-            visited once in each of `sessions`: what is begun has a result, if a wide one.
+        waiting: receives a sentence when another process uses the machine.
+        deadline: time of `time.monotonic` at which to stop whatever the precision. Every network
+            is still visited once in each session and so has a result, perhaps with a wide interval.
 
     Raises:
-        UnknownNameError: no such device.
-        MeasurementError: the runtime refused a network, or computes something else than torch.
+        UnknownNameError: there is no such device.
+        MeasurementError: the runtime refused a network, or its results differ from torch's.
     """
     opened = open_device(device) if isinstance(device, str) else device
+    return measure_networks(
+        architectures,
+        opened,
+        MeasurementOptions(precision, seconds_per_network, sessions),
+        seed=seed,
+        reference_ms=reference_ms,
+        progress=progress,
+        waiting=waiting,
+        deadline=deadline,
+    )
+
+
+def measure_networks(
+    architectures: Sequence[Architecture],
+    device: Device,
+    options: MeasurementOptions = MeasurementOptions(),  # noqa: B008  frozen
+    *,
+    seed: int = 0,
+    reference_ms: float | None = None,
+    progress: ProgressCallback = lambda _: None,
+    waiting: Waiting = ignore_waiting,
+    deadline: float = math.inf,
+) -> list[Measurement]:
+    """Measure networks on an open device, see `measure`."""
     total = len(architectures)
     results: list[Measurement] = []
     for start in range(0, total, NETWORKS_AT_ONCE):
@@ -90,86 +107,105 @@ def measure(
             progress((start + share * size) / total)
 
         with DeviceLock.shared(waiting):
-            batch = _Batch(group, opened, precision, random.Random(seed + start))
-        # For one group, never for all: two searches take turns.
+            batch = Batch(group, device, options, random.Random(seed + start))
+        # The lock is held for one group only, so that two searches alternate.
         with DeviceLock.exclusive(waiting):
-            batch.collect(seconds_per_network, sessions, deadline, group_progress)
+            batch.collect(deadline, group_progress)
         results += batch.measurements(reference_ms)
     progress(1.0)
     return results
 
 
-class _Batch:
-    """Networks that share rounds with references like them."""
+class Batch:
+    """Networks that share rounds with references of similar size.
+
+    The constructor writes, loads and checks all files.
+
+    Raises:
+        MeasurementError: the runtime refused a network, or its results differ from torch's.
+    """
 
     def __init__(
         self,
         group: Sequence[Architecture],
         device: Device,
-        precision: float,
+        options: MeasurementOptions,
         rng: random.Random,
     ) -> None:
-        self.group, self.device, self.precision, self.rng = group, device, precision, rng
+        self.group, self.device, self.options, self.rng = group, device, options, rng
         self.fingerprint = device.fingerprint()
         self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.name = secrets.token_hex(6)
-        self.panel = self._references()
-        self.ready: dict[str, PreparedNetwork] = {}
+        self.panel = self._select_panel()
+        self.prepared: dict[str, PreparedNetwork] = {}
         self.checked: list[Session | None] = [None] * len(self.panel)
-        # In OpenVINO the networks loaded first are favoured by where their weights come to lie, so
-        # references and candidates are loaded in one order drawn by lot.
+        # OpenVINO favours the networks loaded first by the place of their weights in memory, so
+        # references and candidates are loaded in one random order.
         for row in rng.sample(range(self.rows), self.rows):
             if row < len(self.panel):
                 self.checked[row] = device.open_reference(self.panel[row])
             else:
                 arch = group[row - len(self.panel)]
-                self.ready[arch.id] = device.prepare(arch)
+                self.prepared[arch.id] = device.prepare(arch)
 
     @property
     def rows(self) -> int:
-        """The panel's networks, then those of the group."""
+        """Number of networks: those of the panel, then those of the group."""
         return len(self.panel) + len(self.group)
 
-    def _references(self) -> list[str]:
+    def collect(self, deadline: float, progress: ProgressCallback) -> None:
+        """Time all networks and set `timings` and `estimates`."""
+        # One network more stands for the panel.
+        wanted = self.options.seconds_per_network * (len(self.group) + 1)
+        # The limit must be positive, because progress is a share of it.
+        left = max(deadline - time.monotonic(), 1e-3)
+        plan = MeasurementPlan(sessions=self.options.sessions, max_seconds=min(wanted, left))
+        self.timings = collect(
+            self.open_session, plan, self.device.runtime.timer, self.rng, self._is_precise, progress
+        )
+        self.estimates = self._estimate(self.timings)
+
+    def open_session(self, _: int) -> list[Run]:
+        """Load all networks afresh, in random order."""
+        opened = {row: self._load(row) for row in self.rng.sample(range(self.rows), self.rows)}
+        return [opened[row].run for row in range(self.rows)]
+
+    def measurements(self, reference_ms: float | None) -> list[Measurement]:
+        """Return one measurement for each network of the group, in its order."""
+        own_ms = self.estimates.reference_seconds * 1e3
+        down, up = 0.0, 0.0
+        if known := self.device.calibration:
+            up = Z95 * known.reference_error
+            # A machine that was faster than when it was calibrated may be so again.
+            down = max(up, math.log(known.reference_ms / own_ms))
+        if reference_ms is None:
+            reference_ms = known.reference_ms if known else own_ms
+        return [
+            self._measurement(arch, row, reference_ms, (down, up))
+            for row, arch in enumerate(self.group, start=len(self.panel))
+        ]
+
+    def _select_panel(self) -> list[str]:
         known = self.device.calibration
         if known is None:
             return [REFERENCE]
         panel = {name: arch for name, arch in self.device.panel.items() if name in known.log_ratios}
-        return like(self.group, panel)
+        return select_references(self.group, panel)
 
-    def collect(
-        self, seconds_per_network: float, sessions: int, deadline: float, progress: ProgressCallback
-    ) -> None:
-        """Time all networks; `visits` and `estimates` are there afterwards."""
-        # One more for the panel.
-        wanted = seconds_per_network * (len(self.group) + 1)
-        # Above 0, for shares of it are told.
-        left = max(deadline - time.monotonic(), 1e-3)
-        self.plan = MeasurementPlan(sessions=sessions, max_seconds=min(wanted, left))
-        self.timings = collect(
-            self._open_session, self.plan, self.device.runtime.timer, self.rng, self._enough,
-            progress,
-        )  # fmt: skip
-        self.estimates = self._estimates(self.timings)
-
-    def _open_session(self, _: int) -> list[Run]:
-        opened = {row: self._session(row) for row in self.rng.sample(range(self.rows), self.rows)}
-        return [opened[row].run for row in range(self.rows)]
-
-    def _session(self, row: int) -> Session:
-        """A session no other network has: the one that was checked, the first time."""
+    def _load(self, row: int) -> Session:
+        """Return a session of this row alone: at first the one that was checked."""
         if row < len(self.panel):
             checked, self.checked[row] = self.checked[row], None
             return checked or self.device.open_reference(self.panel[row])
-        ready = self.ready[self.group[row - len(self.panel)].id]
-        checked, ready.session = ready.session, None
-        return checked or self.device.open(ready.files)
+        prepared = self.prepared[self.group[row - len(self.panel)].id]
+        checked, prepared.session = prepared.session, None
+        return checked or self.device.open(prepared.files)
 
-    def _enough(self, timings: Timings) -> bool:
-        half = self._estimates(timings).narrowable[len(self.panel) :]
-        return bool((half <= self.precision).all())
+    def _is_precise(self, timings: Timings) -> bool:
+        half = self._estimate(timings).narrowable[len(self.panel) :]
+        return bool((half <= self.options.precision).all())
 
-    def _estimates(self, timings: Timings) -> Estimates:
+    def _estimate(self, timings: Timings) -> Estimates:
         busy = self.device.clock != "wall"
         if not ((timings.busy if busy else timings.wall) > 0).all():
             raise MeasurementError(
@@ -182,45 +218,36 @@ class _Batch:
 
     def _prior(self, known: Calibration | None) -> Prior:
         networks = [*(self.device.panel[name] for name in self.panel), *self.group]
-        places = np.array([position(arch) for arch in networks])
+        positions = np.array([position(arch) for arch in networks])
         if known is None:
-            return Prior(places, np.full(self.rows, SESSION_SPREAD), SIZE_SPREAD, NETWORK_SPREAD)
-        spreads = [self._session_spread(arch, known.session_spreads) for arch in networks]
+            spreads = np.full(self.rows, SESSION_SPREAD)
+            return Prior(positions, spreads, SIZE_SPREAD, NETWORK_SPREAD)
+        spreads = np.array([self._session_spread(arch, known.session_spreads) for arch in networks])
         names = list(known.log_ratios)
         numbers = [names.index(name) for name in self.panel]
         covariance = np.array(known.covariance)[np.ix_(numbers, numbers)]
-        return Prior(places, np.array(spreads), known.size_spread, NETWORK_SPREAD, covariance)
+        return Prior(positions, spreads, known.size_spread, NETWORK_SPREAD, covariance)
 
     def _session_spread(self, arch: Architecture, known: Mapping[str, float]) -> float:
-        """What is known of networks like it."""
-        alike = like([arch], {name: self.device.panel[name] for name in known})
+        """Return the spread between sessions of references of similar size."""
+        alike = select_references([arch], {name: self.device.panel[name] for name in known})
         return math.sqrt(statistics.mean(known[name] ** 2 for name in alike))
 
-    def measurements(self, reference_ms: float | None) -> list[Measurement]:
-        """One for each network of the group, in its order."""
-        own_ms = self.estimates.reference_seconds * 1e3
-        down, up = 0.0, 0.0
-        if known := self.device.calibration:
-            up = Z95 * known.reference_error
-            # What took less time than it is said to take may do so again.
-            down = max(up, math.log(known.reference_ms / own_ms))
-        if reference_ms is None:
-            reference_ms = known.reference_ms if known else own_ms
-        return [
-            self._measurement(arch, row, reference_ms, (down, up))
-            for row, arch in enumerate(self.group, start=len(self.panel))
-        ]
-
     def _measurement(
-        self, arch: Architecture, row: int, reference_ms: float, of_reference: tuple[float, float]
+        self, arch: Architecture, row: int, reference_ms: float, reference_half: tuple[float, float]
     ) -> Measurement:
-        """Args: of_reference: how far the reference's time reaches down and up, in logs."""
+        """
+        Args:
+            reference_half: half-widths of the reference's time downwards and upwards, in logs.
+        """
         profile = self.device.profile
         log_ratio, half = float(self.estimates.log_ratio[row]), float(self.estimates.half[row])
         ratio, low, high = (math.exp(log_ratio + side * half) for side in (0, -1, 1))
-        ms, (down, up) = ratio * reference_ms, of_reference
+        ms, (down, up) = ratio * reference_ms, reference_half
         wall_ms, busy_ms = self.timings.wall[row] * 1e3, self.timings.busy[row] * 1e3
-        reason = explain_instability(self.timings, self.estimates, row, self.precision, self.device)
+        reason = explain_instability(
+            self.timings, self.estimates, row, self.options.precision, self.device
+        )
         return Measurement(
             architecture=arch.id,
             device=self.device.name,
@@ -237,8 +264,8 @@ class _Batch:
             raw_ms=float(np.median(wall_ms)),
             rounds=self.timings.rounds,
             sessions=self.timings.sessions,
-            parity=self.ready[arch.id].parity,
-            percentiles_ms=percentiles(wall_ms),
+            parity=self.prepared[arch.id].parity,
+            percentiles_ms=compute_percentiles(wall_ms),
             errors=self.estimates.errors(row),
             batch=self.name,
             taken_at=self.taken_at,

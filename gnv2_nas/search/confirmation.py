@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence, Set
-from typing import Any
 
 import msgspec
 
@@ -18,11 +17,10 @@ from gnv2_nas.search.analysis.variants import choose_variants, list_variants
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study.budgets import Params
 from gnv2_nas.search.study.records import Trial
-from gnv2_nas.search.timetable import THOROUGH_SECONDS
+from gnv2_nas.search.timetable import CONFIRMING
 
 ROUNDS = 12
 """What is measured again may leave the front, and others come in its place: so often at most."""
-THOROUGHLY: dict[str, Any] = {"precision": 0.02, "seconds_per_network": THOROUGH_SECONDS}
 
 
 def finish(loop: SearchLoop, changes: int) -> list[str]:
@@ -87,7 +85,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
             return
         members = members[:fitting]
         loop.report(f"measuring {len(members)} networks of the front and stock side by side")
-        loop.evaluate([], beside=members, deadline=loop.deadline, **THOROUGHLY)
+        loop.evaluate([], beside=members, deadline=loop.deadline, options=CONFIRMING)
         loop.store.save_confirmed(sorted(confirmed | {each.number for each in members}))
 
 
@@ -110,7 +108,9 @@ def _try_changes(loop: SearchLoop, base: Trial, changes: int) -> list[str]:
     beside = len(loop.front) + 1 if measures else 0
 
     def cost(count: int) -> float:
-        timing = pace.measuring(count + beside, THOROUGH_SECONDS) + pace.measuring(beside)
+        timing = pace.measuring(count + beside, CONFIRMING.seconds_per_network) + pace.measuring(
+            beside
+        )
         return pace.scoring(count) + timing * measures
 
     fitting = changes
@@ -187,7 +187,7 @@ def evaluate_changes(loop: SearchLoop, recommended: Trial, limit: int) -> Tried:
     others = [recommended, *([stock] if stock else []), *loop.front]
     beside = list({each.number: each for each in others}.values())
     beside = beside[: max(NETWORKS_AT_ONCE - len(batch), 2)]
-    evaluated = loop.evaluate(batch, beside=beside, deadline=loop.deadline, **THOROUGHLY)
+    evaluated = loop.evaluate(batch, beside=beside, deadline=loop.deadline, options=CONFIRMING)
     together = {each.number for each in beside} | (set(loop.candidates) - before)
     return Tried(len(batch), evaluated, frozenset(together))
 

@@ -11,10 +11,9 @@ from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import Counts
-from gnv2_nas.measurement import journal
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.protocol import measure
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.record import Measurement, append_measurements
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
 from gnv2_nas.search.pace import Deadline, Pace
@@ -164,7 +163,7 @@ class Evaluator:
                 deadline=deadline.at,
             )
         self.pace.readied(len(architectures), until_first_round[0])
-        journal.append(measurements)
+        append_measurements(measurements)
         return list(measurements)
 
     def evaluate_metrics(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:

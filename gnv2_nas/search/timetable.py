@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK
+from gnv2_nas.measurement.plan import MeasurementOptions
+from gnv2_nas.search.evaluate import SEARCHING
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.sampler.remeasurement import A_BATCH
 
 FINISHING = 0.2, 60.0
 """Share of the time, and seconds, that are kept for measuring the front in the end, at most."""
-THOROUGH_SECONDS = 1.5
-"""For each network that is measured in the end."""
+CONFIRMING = MeasurementOptions(precision=0.02, seconds_per_network=1.5)
+"""Measurement of the front after the search."""
 FOR_STOCK = 0.25
 """Share of the time for stock networks, at most."""
 
@@ -46,7 +47,7 @@ class Timetable:
         """
         if not self.measures:
             return self.deadline
-        wanted = self.pace.measuring(members + 1, THOROUGH_SECONDS)
+        wanted = self.pace.measuring(members + 1, CONFIRMING.seconds_per_network)
         return self.deadline.earlier(min(wanted, self._for_finishing))
 
     def fitting(self, wanted: int, until: Deadline) -> int:
@@ -66,5 +67,9 @@ class Timetable:
         return self.measures and until.allows(self._cost(new, A_BATCH))
 
     def _cost(self, new: int, again: int = 0) -> float:
-        measuring = self.pace.measuring(new + again, SECONDS_PER_NETWORK) if self.measures else 0.0
+        measuring = (
+            self.pace.measuring(new + again, SEARCHING.seconds_per_network)
+            if self.measures
+            else 0.0
+        )
         return self.pace.proposing(new) + self.pace.scoring(new) + measuring

@@ -26,9 +26,8 @@ from gnv2_nas.latency_model.file import (
     save_latency_model,
 )
 from gnv2_nas.latency_model.model import LatencyModel, check_enough, fit_latency_model
-from gnv2_nas.measurement import journal
 from gnv2_nas.measurement.protocol import ProgressCallback, measure
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.record import Measurement, append_measurements, read_measurements
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space
 from gnv2_nas.workflows.devices import check_device_files, open_calibrated
@@ -228,7 +227,7 @@ def measure_missing(
             progress=batch_progress,
             waiting=waiting,
         )
-        journal.append(taken)
+        append_measurements(taken)
         found |= {each.architecture: each for each in taken}
     return [found[arch.id] for arch in checked.architectures]
 
@@ -240,7 +239,7 @@ def known_measurements(device: Device) -> dict[str, Measurement]:
     """
     here = device.fingerprint()
     found: dict[str, Measurement] = {}
-    for each in journal.read(device.name):
+    for each in read_measurements(device.name):
         if _is_comparable(each, device, here):
             best = found.get(each.architecture)
             if best is None or _interval_width(each) < _interval_width(best):

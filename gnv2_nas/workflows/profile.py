@@ -14,9 +14,10 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
-from gnv2_nas.measurement import Measurement, journal
+from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.comparison import THOROUGH, Comparison, check_budget, compare
 from gnv2_nas.measurement.layers import LayerTime
+from gnv2_nas.measurement.record import append_measurements
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.workflows.devices import check_device_files, open_calibrated, report_shortage
@@ -158,7 +159,7 @@ def run_profile(
         return _profile_layers(networks, request.device, events)
     device = open_calibrated(request.device, events)
     measurements = _measure(architectures, device, events, thorough=request.compare)
-    journal.append(measurements)
+    append_measurements(measurements)
     if request.compare:
         first, *others = networks
         found = [compare(each, measurements[0]) for each in measurements[1:]]

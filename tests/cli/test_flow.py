@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.measurement import journal
+from gnv2_nas.measurement.record import read_measurements
 from tests.cli.flow import SEARCH
 from tests.search.spaces import AT_32
 
@@ -52,7 +52,7 @@ def test_stock_networks_are_measured_the_same_way(flow):
 
 
 def test_raw_samples_are_kept_beside_the_device(flow):
-    kept = journal.read("cpu", flow.folder / "profiles")
+    kept = read_measurements("cpu", flow.folder / "profiles")
     known = {each.architecture.id for each in flow.record().trials}
     assert known <= {each.architecture for each in kept}
     assert all(len(each.wall_ms) == each.rounds for each in kept)

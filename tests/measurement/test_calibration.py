@@ -120,7 +120,7 @@ def test_cores_count_only_where_the_threads_would_use_them(monkeypatch):
         device, found = Device("x", DeviceProfile("x", threads=threads)), set()
         for cores in (1, 2, 64):
             monkeypatch.setattr("gnv2_nas.devices.fingerprint.usable_cores", lambda n=cores: n)
-            found.add(calibration._key(device))
+            found.add(calibration.calibration_key(device))
         return found
 
     assert [len(keys(threads)) for threads in (1, 2, 8)] == [1, 2, 3]

@@ -11,7 +11,7 @@ import pytest
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.measurement.comparison import check_budget, compare
 from gnv2_nas.measurement.record import ErrorParts, Measurement
-from gnv2_nas.measurement.stability import percentiles
+from gnv2_nas.measurement.stability import compute_percentiles
 
 
 def measurement(ratio=1.0, own=0.003, sessions=0.005, panel=0.02, batch="one", **changes):
@@ -122,7 +122,7 @@ def test_a_budget_is_met_or_broken_by_the_whole_interval(limit, verdict):
     [(63, []), (64, ["p90"]), (129, ["p90"]), (130, ["p90", "p95"]), (662, ["p90", "p95", "p99"])],
 )
 def test_tails_are_told_where_there_are_calls_enough(calls, names):
-    found = percentiles(np.arange(calls, dtype=float))
+    found = compute_percentiles(np.arange(calls, dtype=float))
     assert list(found) == names
     for name, value in found.items():
         assert value == pytest.approx((calls - 1) * int(name[1:]) / 100)

@@ -7,7 +7,8 @@ import pytest
 
 from gnv2_nas.devices import Fingerprint
 from gnv2_nas.errors import StorageError
-from gnv2_nas.measurement import Measurement, journal
+from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.record import append_measurements, read_measurements
 from tests.confined import run_python
 
 APPEND = """
@@ -15,10 +16,11 @@ import sys
 from pathlib import Path
 import msgspec
 from gnv2_nas.errors import StorageError
-from gnv2_nas.measurement import Measurement, journal
+from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.record import append_measurements, read_measurements
 one = msgspec.json.decode(sys.argv[2], type=Measurement)
 try:
-    journal.append([one] * 20, Path(sys.argv[1]))
+    append_measurements([one] * 20, Path(sys.argv[1]))
 except StorageError as error:
     sys.exit(f"refused: {error}")
 """
@@ -36,21 +38,21 @@ def made_up(number: int = 0, device: str = "cpu") -> Measurement:
 
 def test_measurements_are_read_back_in_order(tmp_path):
     folder = tmp_path / "profiles"
-    journal.append([made_up(0), made_up(1)], folder)
-    journal.append([made_up(2), made_up(3, "board")], folder)
-    assert journal.read("cpu", folder) == [made_up(0), made_up(1), made_up(2)]
-    assert journal.read("board", folder) == [made_up(3, "board")]
-    assert journal.read("phone", folder) == []
+    append_measurements([made_up(0), made_up(1)], folder)
+    append_measurements([made_up(2), made_up(3, "board")], folder)
+    assert read_measurements("cpu", folder) == [made_up(0), made_up(1), made_up(2)]
+    assert read_measurements("board", folder) == [made_up(3, "board")]
+    assert read_measurements("phone", folder) == []
 
 
 def test_a_line_cut_short_costs_that_line_only(tmp_path):
-    journal.append([made_up(0), made_up(1)], tmp_path)
+    append_measurements([made_up(0), made_up(1)], tmp_path)
     path = tmp_path / "cpu.jsonl"
     path.write_bytes(path.read_bytes()[:-200])
-    assert journal.read("cpu", tmp_path) == [made_up(0)]
-    journal.append([made_up(2)], tmp_path)
-    journal.append([made_up(3)], tmp_path)
-    assert journal.read("cpu", tmp_path) == [made_up(0), made_up(2), made_up(3)]
+    assert read_measurements("cpu", tmp_path) == [made_up(0)]
+    append_measurements([made_up(2)], tmp_path)
+    append_measurements([made_up(3)], tmp_path)
+    assert read_measurements("cpu", tmp_path) == [made_up(0), made_up(2), made_up(3)]
 
 
 def test_a_full_disk_is_told_and_costs_no_line_before(tmp_path):
@@ -61,21 +63,21 @@ def test_a_full_disk_is_told_and_costs_no_line_before(tmp_path):
     assert refused.stderr.startswith(f"refused: cannot write {str(path)!r}: ")
     assert len(refused.stderr.splitlines()) == 1
     assert path.stat().st_size == room
-    journal.append([made_up(7)], tmp_path)
-    assert journal.read("cpu", tmp_path) == [made_up(), made_up(), made_up(7)]
+    append_measurements([made_up(7)], tmp_path)
+    assert read_measurements("cpu", tmp_path) == [made_up(), made_up(), made_up(7)]
 
 
 def test_a_read_only_file_is_told(tmp_path):
-    journal.append([made_up()], tmp_path)
+    append_measurements([made_up()], tmp_path)
     (tmp_path / "cpu.jsonl").chmod(0o444)
     text = msgspec.json.encode(made_up()).decode()
     refused = run_python(APPEND, tmp_path, text, cwd=tmp_path)
     assert "Permission denied" in refused.stderr
     assert refused.stderr.startswith("refused: ")
-    assert journal.read("cpu", tmp_path) == [made_up()]
+    assert read_measurements("cpu", tmp_path) == [made_up()]
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "profiles").write_text("a file")
     with pytest.raises(StorageError, match=r"cannot write '.*cpu.jsonl'"):
-        journal.append([made_up()], tmp_path / "profiles")
+        append_measurements([made_up()], tmp_path / "profiles")

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from gnv2_nas.measurement.comparison import pool
-from gnv2_nas.measurement.panel_statistics import LASTING, summarize_panel
 from gnv2_nas.measurement.plan import Timings
 from gnv2_nas.measurement.record import ErrorParts
-from gnv2_nas.measurement.references import size_correlation
+from gnv2_nas.measurement.references import LASTING, size_correlation, summarize_panel
 from gnv2_nas.measurement.statistics import Prior, estimate
 from tests.measurement.test_pooling import measured
 

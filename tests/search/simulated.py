@@ -16,11 +16,12 @@ from optuna.samplers import RandomSampler
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import count
+from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.confirmation import finish
-from gnv2_nas.search.evaluate import SECONDS_PER_NETWORK, Evaluator
+from gnv2_nas.search.evaluate import SEARCHING, Evaluator
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
@@ -58,7 +59,7 @@ class Machine:
     def one_network(self) -> float:
         """To propose, score, ready and time one for as long as a search wants to."""
         work = self.propose + self.score + self.ready + 2 * self.visit
-        return work * self.busy + SECONDS_PER_NETWORK
+        return work * self.busy + SEARCHING.seconds_per_network
 
 
 class SimulatedEvaluator(Evaluator):
@@ -75,9 +76,8 @@ class SimulatedEvaluator(Evaluator):
     def measure(
         self,
         architectures: Sequence[Architecture],
+        options: MeasurementOptions = SEARCHING,
         *,
-        precision: float = 0.0,  # noqa: ARG002
-        seconds_per_network: float = SECONDS_PER_NETWORK,
         deadline: Deadline = Deadline(),  # noqa: B008
     ) -> list[Measurement | None]:
         if not self.settings.measures:
@@ -85,7 +85,7 @@ class SimulatedEvaluator(Evaluator):
         machine, began = self.machine, self.machine.now
         machine.work((machine.ready + machine.visit) * len(architectures))
         self.pace.readied(len(architectures), machine.now - began)
-        wanted = seconds_per_network * (len(architectures) + 1)
+        wanted = options.seconds_per_network * (len(architectures) + 1)
         machine.work(machine.visit * len(architectures))
         machine.now += max(0.0, min(wanted, deadline.left))
         self.batches += 1

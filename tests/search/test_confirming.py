@@ -5,21 +5,22 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search import confirmation as finish
 from gnv2_nas.search.confirmation import confirm_front, evaluate_changes
 from gnv2_nas.search.evaluate import Evaluator
 from tests.search.searching import calibrated, session
 
-BRIEFLY = {"precision": 0.5, "seconds_per_network": 0.02}
+BRIEFLY = MeasurementOptions(precision=0.5, seconds_per_network=0.02)
 
 
 @pytest.fixture
 def loop(folder, monkeypatch):
     """A search of three measured networks that has ended."""
-    monkeypatch.setattr(finish, "THOROUGHLY", BRIEFLY)
+    monkeypatch.setattr(finish, "CONFIRMING", BRIEFLY)
     measure = Evaluator.measure
     monkeypatch.setattr(
-        Evaluator, "measure", lambda self, networks, **_: measure(self, networks, **BRIEFLY)
+        Evaluator, "measure", lambda self, networks, *_, **__: measure(self, networks, BRIEFLY)
     )
     opened = calibrated(session(folder, trials=3, objectives="quality,latency"))
     ended = opened.loop()

@@ -14,7 +14,7 @@ import pytest
 
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.file import load_device_model
-from gnv2_nas.measurement import journal, open_device
+from gnv2_nas.measurement import open_device
 from gnv2_nas.space import load_space
 from gnv2_nas.workflows.events import TaskProgress
 from gnv2_nas.workflows.latency import (
@@ -28,12 +28,13 @@ from tests.search.spaces import SIX, SMALL, space_of, write_space
 REQUEST = LatencyFitRequest("cpu", "small.yaml", networks=9, held_out=1, seconds_per_network=0.02)
 KILLED = f"""
 import os, signal
-from gnv2_nas.measurement import journal, open_device
+from gnv2_nas.measurement import open_device
+from gnv2_nas.measurement import record as measurement_record
 from gnv2_nas.workflows import latency as latency_fit
 
 latency_fit.BATCH = 3
 def observe(event):
-    if len(journal.read("cpu")) >= 3:
+    if len(read_measurements("cpu")) >= 3:
         os.kill(os.getpid(), signal.SIGKILL)
 request = latency_fit.{REQUEST!r}
 latency_fit.fit_on_device(request.check(), open_device("cpu"), observe)
@@ -74,13 +75,13 @@ def test_killed_it_goes_on_with_what_was_measured(here):
     program = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}){KILLED}"]
     killed = subprocess.run(program, cwd=here, capture_output=True, check=False, timeout=120)
     assert killed.returncode == -signal.SIGKILL
-    before = journal.read("cpu")
+    before = read_measurements("cpu")
     assert len(before) == 3
 
     device, events = open_device("cpu"), []
     fit = fit_on_device(REQUEST.check(), device, events.append)
     shares = [event.share for event in events if isinstance(event, TaskProgress)]
-    kept = journal.read("cpu")
+    kept = read_measurements("cpu")
     assert kept[:3] == before
     assert Counter(each.architecture for each in kept) == Counter(
         arch.id for arch in REQUEST.check().architectures
@@ -94,7 +95,7 @@ def test_killed_it_goes_on_with_what_was_measured(here):
     assert read.errors == fit.model.errors
     # All is measured: the same again only fits.
     again = fit_on_device(REQUEST.check(), device)
-    assert len(journal.read("cpu")) == 9
+    assert len(read_measurements("cpu")) == 9
     assert again.model.errors == fit.model.errors
     _other_conditions_do_not_count(device, kept[0])
 
@@ -105,7 +106,7 @@ def _other_conditions_do_not_count(device, measurement):
         ({"threads": 2}, {"precision": "int8"}, {"fingerprint": elsewhere})
     ):
         changed = {"architecture": f"{number:012}", **change}
-        journal.append([msgspec.structs.replace(measurement, **changed)])
+        append_measurements([msgspec.structs.replace(measurement, **changed)])
     known = known_measurements(device)
     assert len(known) == 9
     assert known[measurement.architecture] == measurement

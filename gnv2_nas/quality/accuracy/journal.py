@@ -8,9 +8,8 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import StorageError
+from gnv2_nas.files.journal import Journal
 from gnv2_nas.files.outputs import Kind, holds_fields
-from gnv2_nas.files.writing import append_line
 
 
 class AccuracyRecord(msgspec.Struct, frozen=True):
@@ -41,11 +40,11 @@ class AccuracyJournal:
     """
 
     def __init__(self, path: Path, *conditions: str) -> None:
-        self.path = path
+        self._journal = Journal(path, AccuracyRecord)
         self._conditions = hashlib.sha256(" ".join(conditions).encode()).hexdigest()[:12]
         self._known = {
             (each.network, each.seed): each
-            for each in _read(path)
+            for each in self._journal.read()
             if each.conditions == self._conditions
         }
 
@@ -60,24 +59,6 @@ class AccuracyJournal:
             StorageError: the disk refused; lines already there are kept.
         """
         evaluated = AccuracyRecord(arch.id, seed, self._conditions, accuracy, seconds)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            append_line(self.path, msgspec.json.encode(evaluated))
-        except OSError as error:
-            reason = error.strerror or error
-            raise StorageError(f"cannot write {str(self.path)!r}: {reason}") from None
+        self._journal.append(evaluated)
         self._known[arch.id, seed] = evaluated
         return evaluated
-
-
-def _read(path: Path) -> list[AccuracyRecord]:
-    """A line cut short by a crash is passed over."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_bytes().splitlines():
-        try:
-            found.append(msgspec.json.decode(line, type=AccuracyRecord))
-        except msgspec.MsgspecError:
-            continue
-    return found
