@@ -12,7 +12,8 @@ from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.calibration import ensure_calibrated
-from gnv2_nas.measurement.protocol import measure
+from gnv2_nas.measurement.plan import MeasurementOptions
+from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.record import Measurement, append_measurements
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
@@ -20,9 +21,8 @@ from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
 from gnv2_nas.space import Value
 
-PRECISION = 0.03
-"""Interval half-width asked of a search's measurements: ranking needs no better."""
-SECONDS_PER_NETWORK = 1.0
+SEARCHING = MeasurementOptions(precision=0.03, seconds_per_network=1.0)
+"""Precise enough to rank networks during a search."""
 
 Score = float | WorkerError | OutOfTime | None
 
@@ -128,9 +128,8 @@ class Evaluator:
     def measure(
         self,
         architectures: Sequence[Architecture],
+        options: MeasurementOptions = SEARCHING,
         *,
-        precision: float = PRECISION,
-        seconds_per_network: float = SECONDS_PER_NETWORK,
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
     ) -> list[Measurement | None]:
         """Latencies in shared rounds; None each when neither objective nor budget asks.
@@ -152,11 +151,10 @@ class Evaluator:
                 if not until_first_round:
                     until_first_round.append(deadline.clock() - began)
 
-            measurements = measure(
+            measurements = measure_networks(
                 architectures,
                 self.device,
-                precision=precision,
-                seconds_per_network=seconds_per_network,
+                options,
                 seed=self.seed,
                 waiting=self.waiting,
                 progress=progress,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -14,11 +13,12 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.comparison import pool
+from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.engine.workers import OutOfTime, WorkerError
-from gnv2_nas.search.evaluate import Evaluator, Score
+from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposal, Proposals
 from gnv2_nas.search.sampler.remeasurement import second_looks
@@ -167,7 +167,7 @@ class SearchLoop:
         beside: Sequence[Trial] = (),
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
         at_least: int = 0,
-        **options: Any,
+        options: MeasurementOptions = SEARCHING,
     ) -> int:
         """Score and measure a batch, and keep it.
 
@@ -177,7 +177,7 @@ class SearchLoop:
                 these rounds.
             deadline: networks that are not scored by then are left out.
             at_least: so many are scored in any case.
-            options: of `Evaluator.measure`.
+            options: how exactly to measure.
 
         Returns:
             How many of the batch there was time for.
@@ -189,7 +189,7 @@ class SearchLoop:
         self.report("measuring")
         others = [candidate.architecture for candidate in (*again, *beside)]
         networks = [proposal.architecture for proposal, _ in scored]
-        latencies = self.measure([*networks, *others], deadline=deadline, **options)
+        latencies = self.measure([*networks, *others], options, deadline=deadline)
         measured = self.evaluator.evaluate_metrics(networks)
         for (proposal, score), latency, more in zip(
             scored, latencies[: len(scored)], measured, strict=True
@@ -243,9 +243,14 @@ class SearchLoop:
                 self.proposals.withdraw(proposal)
         return [pair for pair in pairs if not isinstance(pair[1], OutOfTime)]
 
-    def measure(self, networks: Sequence[Architecture], **options: Any) -> list[Measurement | None]:
+    def measure(
+        self,
+        networks: Sequence[Architecture],
+        options: MeasurementOptions = SEARCHING,
+        deadline: Deadline = Deadline(),  # noqa: B008  frozen
+    ) -> list[Measurement | None]:
         """Measure as the evaluator does, in the milliseconds of the study."""
-        return self.store.in_reference(self.evaluator.measure(networks, **options))
+        return self.store.in_reference(self.evaluator.measure(networks, options, deadline=deadline))
 
     def _correct(self, candidate: Trial, latency: Measurement) -> None:
         """Keep a later latency of a finished trial, and tell the models."""

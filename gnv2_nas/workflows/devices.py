@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from gnv2_nas.devices.device import KIND, Device, DeviceProfile
+from gnv2_nas.devices.device import PROFILE_KIND, Device, DeviceProfile
 from gnv2_nas.devices.lock import lock_deadline
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable, find_named
+from gnv2_nas.measurement.record import PROFILES_FOLDER
 from gnv2_nas.workflows.events import Events, Message, report_messages, report_task
 
 _MEASURED = Kind(
@@ -32,7 +33,7 @@ def check_device_files(device: str, base: Path | None = None, *, fits: bool = Fa
     Raises:
         OutputError: `profiles/` is not writable, or another kind of file is in the way.
     """
-    folder, profile = journal.FOLDER, find_named(KIND, "device", device)
+    folder, profile = PROFILES_FOLDER, find_named(PROFILE_KIND, "device", device)
     check_writable(folder)
     kinds = {
         folder / f"{profile.stem}.jsonl": _MEASURED,

@@ -15,7 +15,7 @@ from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.comparison import THOROUGH, Comparison, check_budget, compare
+from gnv2_nas.measurement.comparison import Comparison, check_budget, compare
 from gnv2_nas.measurement.layers import LayerTime
 from gnv2_nas.measurement.record import append_measurements
 from gnv2_nas.search.study import defaults
@@ -198,12 +198,13 @@ def _parse_limit(budget: str) -> float | None:
 def _measure(
     architectures: Sequence[Architecture], device: Device, events: Events, *, thorough: bool
 ) -> list[Measurement]:
-    from gnv2_nas.measurement.protocol import measure
+    from gnv2_nas.measurement.plan import COMPARING, MeasurementOptions
+    from gnv2_nas.measurement.protocol import measure_networks
 
-    options = THOROUGH if thorough else {}
+    options = COMPARING if thorough else MeasurementOptions()
     with report_task(events, "measuring in shared rounds") as report:
-        return measure(
-            architectures, device, progress=report, waiting=report_messages(events), **options
+        return measure_networks(
+            architectures, device, options, progress=report, waiting=report_messages(events)
         )
 
 
