@@ -1,4 +1,4 @@
-"""Architectures: what a network is, before any tensor exists. Imports neither torch nor optuna."""
+"""Architectures as plain data. Imports neither torch nor optuna."""
 
 from gnv2_nas.arch.architecture import Architecture, block_keys
 from gnv2_nas.arch.blocks import DFC, Activation, Block, GhostBlock, GhostModule, MobileBlock

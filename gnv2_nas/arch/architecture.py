@@ -1,9 +1,7 @@
-"""`Architecture`: one network of the family, fully decided.
+"""`Architecture`: one network of the family, fully specified.
 
-Plain data, frozen, canonical by construction (see `canonical`): two descriptions that
-compute the same network compare equal and share one `id`.
-
-Where each block stands in the public checkpoints: `blocks.{stage}.{index}`.
+Architectures are frozen and canonical (see `canonical`): two descriptions of the same network
+compare equal and have the same `id`.
 """
 
 from __future__ import annotations
@@ -28,10 +26,10 @@ from gnv2_nas.errors import ArchitectureError
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A network: 3x3 stride-2 stem, blocks, 1x1 convolution, pool, 1x1 convolution, classifier.
 
-    Construction checks the rules of the family and brings the blocks into canonical form.
+    The constructor checks the values and brings the blocks into canonical form.
 
     Raises:
-        ArchitectureError: a value breaks a rule; the message names the field.
+        ArchitectureError: a value is out of range; the message names the field.
     """
 
     blocks: tuple[Block, ...]
@@ -39,11 +37,11 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
     conv_channels: int = 960
     """Channels of the last 1x1 convolution before the global pool."""
     head_channels: int = 1280
-    """Features the classifier reads."""
+    """Number of features that the classifier reads."""
     activation: Activation = "relu"
-    """Of stem, last convolution and head."""
+    """Activation of stem, last convolution and head."""
     resolution: int = 224
-    """Height and width of the input image, pixels."""
+    """Height and width of the input image in pixels."""
     num_classes: int = 1000
 
     def __post_init__(self) -> None:
@@ -65,12 +63,12 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
 
     @cached_property
     def id(self) -> str:
-        """Content hash: 12 hexadecimal digits, the same in every process and version."""
+        """Content hash: 12 hexadecimal digits, equal in every process and version."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     @property
     def family(self) -> Literal["ghostnet", "ghostnetv2", "mobilenetv3"]:
-        """The published family this network belongs to, by the blocks it is made of."""
+        """The published family of this network, according to its blocks."""
         if any(isinstance(block, MobileBlock) for block in self.blocks):
             return "mobilenetv3"
         return "ghostnetv2" if any(has_dfc(block) for block in self.blocks) else "ghostnet"
@@ -85,10 +83,11 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Architecture:
-        """The inverse of `to_json`; also reads any other JSON text of the same fields.
+        """The inverse of `to_json`. Fields may be in any order.
 
         Raises:
-            ArchitectureError: not JSON, an unknown or missing field, a value of a wrong type.
+            ArchitectureError: invalid JSON, a missing or unknown field, or a value of the wrong
+                type.
         """
         try:
             return msgspec.json.decode(text, type=cls)
@@ -97,14 +96,14 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
 
 
 def block_keys(arch: Architecture) -> list[str]:
-    """One key prefix a block, plus one for the last 1x1 convolution.
+    """The state dict prefix of each block and of the last 1x1 convolution.
 
-    GhostNet's code starts a stage with every stride-2 block, alone in it, and one with the
-    stride-1 block after it. MobileNetV3's starts one where stride or channels change. The last
-    convolution has a stage of its own.
+    The public checkpoints number blocks as `blocks.{group}.{index}`. GhostNet's code starts a
+    group at every stride-2 block and at the block after it. MobileNetV3's code starts one where
+    stride or channels change. The last convolution is a group of its own.
     """
     keys: list[str] = []
-    stage, index, previous = -1, 0, None
+    group, index, previous = -1, 0, None
     for block in arch.blocks:
         if previous is None or block.stride == 2:
             starts = True
@@ -112,7 +111,7 @@ def block_keys(arch: Architecture) -> list[str]:
             starts = previous.stride == 2
         else:
             starts = previous.out_channels != block.out_channels
-        stage, index = (stage + 1, 0) if starts else (stage, index + 1)
-        keys.append(f"blocks.{stage}.{index}")
+        group, index = (group + 1, 0) if starts else (group, index + 1)
+        keys.append(f"blocks.{group}.{index}")
         previous = block
-    return [*keys, f"blocks.{stage + 1}.0"]
+    return [*keys, f"blocks.{group + 1}.0"]

@@ -1,4 +1,4 @@
-"""The blocks that networks are made of, as plain frozen data."""
+"""The blocks of a network as plain frozen data."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ class DFC(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kernel_w: int = 5
     """Taps of the horizontal 1 x K_W depthwise convolution; odd."""
     factor: int = 2
-    """Down-sampling factor of the map the attention is computed on."""
+    """Down-sampling factor of the attention map."""
     pool: Literal["avg", "max"] = "avg"
+    """Operator that down-samples the input."""
     resize: Literal["nearest", "bilinear"] = "nearest"
-    """How the small attention map returns to full size: the public code says nearest, the
-    paper bilinear."""
+    """Interpolation that up-samples the attention map. The public code uses nearest, the paper
+    bilinear."""
 
 
 class GhostModule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ghost module (GhostNet, sec. 3.1): 1/`ratio` of the channels by a 1x1 convolution, the
-    rest by a cheap depthwise one; with `dfc`, the GhostV2 module."""
+    """Ghost module (GhostNet, sec. 3.1). A 1x1 convolution computes 1/`ratio` of the channels and
+    a cheap depthwise convolution the rest. With `dfc`, this is the GhostV2 module."""
 
     ratio: int = 2
     cheap_kernel: int = 3
@@ -41,10 +42,10 @@ class GhostBlock(
     hidden_channels: int
     out_channels: int
     kernel: int = 3
-    """Of the depthwise convolutions of a stride-2 block and of a shortcut that changes shape."""
+    """Kernel of the stride-2 depthwise convolution and of a shortcut that changes shape."""
     stride: int = 1
     se_channels: int = 0
-    """Channels in the middle of squeeze-and-excitation; 0 leaves it out."""
+    """Bottleneck channels of squeeze-and-excitation; 0 means none."""
     ghost1: GhostModule = GhostModule()
     ghost2: GhostModule = GhostModule()
 
@@ -52,8 +53,8 @@ class GhostBlock(
 class MobileBlock(
     msgspec.Struct, frozen=True, tag_field="type", tag="mobile", forbid_unknown_fields=True
 ):
-    """Inverted residual of MobileNetV3, fig. 4; without expansion when `hidden_channels` equals
-    the input's."""
+    """Inverted residual (MobileNetV3, fig. 4). It has no expansion if `hidden_channels` equals the
+    number of input channels."""
 
     hidden_channels: int
     out_channels: int
@@ -67,7 +68,7 @@ Block = GhostBlock | MobileBlock
 
 
 def has_dfc(block: Block) -> bool:
-    """Whether one of the block's Ghost modules has DFC attention."""
+    """Whether a Ghost module of the block has DFC attention."""
     if isinstance(block, MobileBlock):
         return False
     return block.ghost1.dfc is not None or block.ghost2.dfc is not None

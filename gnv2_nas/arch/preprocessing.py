@@ -1,6 +1,6 @@
-"""`Preprocessing`: how an image becomes a network's input, and what its outputs mean.
+"""`Preprocessing`: how an image becomes a network's input, and the names of its outputs.
 
-It travels with trained weights and with exported models: without it logits are only numbers.
+Weight files and exported models carry it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from gnv2_nas.errors import DataError
 
 
 class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `steps` says: how an image becomes the input, with these numbers.
+    """Normalisation and class names.
 
     Raises:
-        DataError: a standard deviation that is not positive, a value that is not finite.
+        DataError: a standard deviation is not positive, or a value is not finite.
     """
 
     mean: tuple[float, float, float]
-    """Of red, green and blue, in 0..1."""
+    """Mean of red, green and blue in 0..1."""
     std: tuple[float, float, float]
+    """Standard deviation of red, green and blue."""
     classes: tuple[str, ...]
-    """Names of the outputs, in order."""
+    """Class names in the order of the outputs."""
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
@@ -33,11 +34,11 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
     def steps(self, side: int) -> tuple[str, ...]:
-        """How an image file becomes the input of a network, as sentences in order; what
-        `quality.data.decoding` does.
+        """Instructions for turning an image file into the input, one sentence per step. The `data`
+        room does the same.
 
         Args:
-            side: height and width of the input, pixels.
+            side: height and width of the input in pixels.
         """
         mean, std = (", ".join(f"{value:.6g}" for value in each) for each in (self.mean, self.std))
         return (
@@ -61,7 +62,7 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The inverse of `to_json`.
 
         Raises:
-            DataError: not JSON, an unknown or missing field, a value of a wrong type.
+            DataError: invalid JSON, a missing or unknown field, or a value of the wrong type.
         """
         try:
             return msgspec.json.decode(text, type=cls)

@@ -1,4 +1,4 @@
-"""The published networks, as data: GhostNet, GhostNetV2 and MobileNetV3-Large."""
+"""The published networks: GhostNet, GhostNetV2 and MobileNetV3-Large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gnv2_nas.arch.architecture import Architecture
 from gnv2_nas.arch.blocks import DFC, Activation, GhostBlock, GhostModule, MobileBlock
 from gnv2_nas.errors import UnknownNameError
 
-# GhostNet, table 1: kernel, hidden channels, output channels, SE ratio, stride. One row a block.
+# GhostNet, table 1: kernel, hidden channels, output channels, SE ratio, stride. One row per block.
 GHOSTNET_BLOCKS = (
     (3, 16, 16, 0, 1),
     (3, 48, 24, 0, 2),
@@ -51,10 +51,8 @@ MOBILENETV3_LARGE_BLOCKS: tuple[tuple[int, float, int, bool, Activation, int], .
 
 
 def make_divisible(value: float, divisor: int) -> int:
-    """The nearest positive multiple of `divisor` that is at least 0.9 x `value`.
-
-    The rounding rule of the MobileNet and GhostNet papers' code.
-    """
+    """The nearest positive multiple of `divisor` that is at least 0.9 x `value`, as in the
+    published code of MobileNet and GhostNet."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 
@@ -117,7 +115,7 @@ _PRESETS: dict[str, Callable[[], Architecture]] = {
 
 
 def list_presets() -> list[str]:
-    """Names of the published networks, smallest of each family first."""
+    """Names of the published networks, the smallest of each family first."""
     return list(_PRESETS)
 
 
@@ -126,7 +124,7 @@ def preset(name: str) -> Architecture:
     """The published network of that name.
 
     Raises:
-        UnknownNameError: no such preset; the message lists the known ones.
+        UnknownNameError: no such preset; the message lists all names.
     """
     if name not in _PRESETS:
         raise UnknownNameError("preset", name, _PRESETS)

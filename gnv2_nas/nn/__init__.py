@@ -1,4 +1,4 @@
-"""Torch modules: the readable definition of every network. Importing this imports torch."""
+"""Torch modules: the readable definition of every network. Imports torch."""
 
 from gnv2_nas.nn.checkpoint import (
     load_weights,

@@ -1,4 +1,4 @@
-"""Weights from a file into a model and back; nothing but tensors is ever loaded."""
+"""Weights from a file into a model and back. Only tensors are loaded, never code."""
 
 from __future__ import annotations
 
@@ -39,39 +39,39 @@ Source = str | os.PathLike[str] | Mapping[str, Any]
 
 
 def load_weights(model: Network, source: Source, weights_from: str = AVERAGE) -> Network:
-    """Put public or our own weights into `model`, in place; strict.
+    """Load weights into `model` in place. All keys must match.
 
     Args:
-        model: the network, of `build_model`.
-        source: a checkpoint file (safetensors, or torch's, told apart by content) or a state
-            dict, alone or within another dict, with any prefix before its keys. Other
-            floating-point types are accepted; so are the kernels of the same network made for
-            larger images, where this one's see only padding.
-        weights_from: "average" or "raw", where `source` holds both; or the name of one of its
-            dicts.
+        model: a module that `build_model` returned.
+        source: a checkpoint file (safetensors or torch, recognised by content) or a state dict.
+            The state dict may be nested in another dict, and its keys may have a prefix. Any
+            floating-point type is accepted. So are larger kernels of the same network for larger
+            images, if the additional taps would read only padding.
+        weights_from: "average" or "raw" if `source` has both, or the name of one of its dicts.
 
     Returns:
         The same model.
 
     Raises:
-        CheckpointError: the file is missing, damaged or holds code; keys are missing or
-            unexpected, shapes or types wrong (all are named), or values not finite. The model is
-            then as it was.
+        CheckpointError: the file is missing, damaged or contains code; keys are missing or
+            unexpected; shapes or types are wrong; or values are not finite. The message lists all
+            differences, and the model is unchanged.
     """
     name = "the state dict" if isinstance(source, Mapping) else repr(str(Path(source)))
     tensors = read_weights(source, model.architecture, weights_from)
-    model.load_state_dict(_fitted(model, tensors, name), strict=True)
+    model.load_state_dict(_match(model, tensors, name), strict=True)
     return model
 
 
 def read_weights(
     source: Source, arch: Architecture, weights_from: str = AVERAGE, *, any_classes: bool = False
 ) -> dict[str, Tensor]:
-    """The state dict of `arch` in a checkpoint file, or in what one holds, as it was stored.
+    """The state dict of `arch` from a checkpoint file or a loaded dict, with the stored types.
 
     Args:
         source, weights_from: see `load_weights`.
-        any_classes: take `arch` for as many classes as the weights have.
+        arch: the network.
+        any_classes: whether the weights may have another number of classes than `arch`.
 
     Raises:
         CheckpointError: see `load_weights`.
@@ -82,17 +82,17 @@ def read_weights(
     path = Path(source)
     found = check_checkpoint(path, arch, weights_from, any_classes=any_classes)
     try:
-        return _values(path, found.tensors)
+        return _read_values(path, found.tensors)
     except Exception as error:
-        # Whatever a reader makes of a damaged file, the answer is one line.
+        # Readers raise errors of many types on damaged files.
         raise CheckpointError(f"{str(path)!r} cannot be read: {_first_line(error)}") from None
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a checkpoint file of our own, which says what network it is of.
+    """The state dict in a file that `save_weights` wrote.
 
     Raises:
-        CheckpointError: the file is missing, damaged, holds code or does not say it.
+        CheckpointError: the file is missing, damaged, contains code or does not name its network.
     """
     return read_weights(path, read_architecture(Path(path)))
 
@@ -105,14 +105,17 @@ def save_weights(
     *,
     beside: Mapping[Path, bytes | str] | None = None,
 ) -> None:
-    """Write the weights as safetensors; as JSON in its metadata the architecture, how an image
-    becomes its input and how the weights came about, where these are known.
+    """Write the weights as safetensors with the architecture in the metadata.
 
     Args:
-        beside: further files of the same folder that change together with the weights.
+        model: the network.
+        path: the file.
+        preprocessing: goes into the metadata, too.
+        training: goes into the metadata, too.
+        beside: further files of the same folder, replaced together with the weights.
 
     Raises:
-        StorageError: the disk refused; the older files stay as they were.
+        StorageError: a file cannot be written; older files stay unchanged.
     """
     metadata = {"format": "pt", ARCHITECTURE_KEY: model.architecture.to_json()}
     if preprocessing is not None:
@@ -120,28 +123,29 @@ def save_weights(
         metadata[STEPS_KEY] = "\n".join(preprocessing.steps(model.architecture.resolution))
     if training is not None:
         metadata[TRAINING_KEY] = training.to_json()
-    write_set({Path(path): safetensors_torch.save(_stored(model), metadata), **(beside or {})})
+    write_set({Path(path): safetensors_torch.save(_cpu_tensors(model), metadata), **(beside or {})})
 
 
 def network_bytes(model: Network) -> bytes:
-    """What `save_weights` writes, in memory and always the same bytes."""
-    # safetensors writes several entries of metadata in an order drawn by lot.
+    """The weights and the architecture as a safetensors file in memory. Equal models give equal
+    bytes."""
+    # safetensors writes several metadata entries in random order, so there is only one.
     metadata = {ARCHITECTURE_KEY: model.architecture.to_json()}
-    content: bytes = safetensors_torch.save(_stored(model), metadata)
+    content: bytes = safetensors_torch.save(_cpu_tensors(model), metadata)
     return content
 
 
 def network_from_bytes(content: bytes) -> Network:
-    """The network of a file that `network_bytes` or `save_weights` wrote, in evaluation mode.
+    """The network in a file that `network_bytes` or `save_weights` wrote, in evaluation mode.
 
     Raises:
-        CheckpointError: it is no such file, or damaged.
+        CheckpointError: the file is of another kind or damaged.
     """
     source = "the file"
     arch = architecture_of(content, source)
     try:
         with torch.device("meta"):
-            # No random weights are drawn that would be overwritten.
+            # On the meta device no initial weights are drawn.
             model = Network(arch)
         model.load_state_dict(safetensors_torch.load(content), strict=True, assign=True)
     except Exception as error:
@@ -149,12 +153,12 @@ def network_from_bytes(content: bytes) -> Network:
     return model.eval()
 
 
-def _stored(model: Network) -> dict[str, Tensor]:
+def _cpu_tensors(model: Network) -> dict[str, Tensor]:
     return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
 
 
-def _values(path: Path, infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
-    """What was described, read as numbers: nothing in the file is unpickled."""
+def _read_values(path: Path, infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+    """The values of the tensors, read as numbers without unpickling."""
     storages = {key: info.storage for key, info in infos.items() if info.storage is not None}
     with path.open("rb") as file:
         if is_safetensors(file.read(9)):
@@ -178,14 +182,14 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _fitted(model: Network, tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """`tensors` in the shapes and types of the model's own, all of them."""
-    fitted = {}
+def _match(model: Network, tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """A complete state dict of `model` with these values, in the shapes and types of the model."""
+    matched = {}
     for key, own in model.state_dict().items():
         value = tensors.get(key, own).detach()
         if value.dim() == 4:
             value = centre_crop(value, tuple(own.shape))
-        fitted[key] = value.to(own.dtype)
-        if not torch.isfinite(fitted[key]).all():
+        matched[key] = value.to(own.dtype)
+        if not torch.isfinite(matched[key]).all():
             raise CheckpointError(f"{name}: {key} holds values that are not finite")
-    return fitted
+    return matched

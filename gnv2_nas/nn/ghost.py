@@ -1,7 +1,4 @@
-"""Ghost module, DFC attention, GhostV2 module and Ghost bottleneck.
-
-`FullyConnectedAttention` is the attention that DFC decouples; nothing but tests uses it.
-"""
+"""Ghost module, DFC attention, GhostV2 module and Ghost bottleneck."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ from gnv2_nas.nn.layers import SqueezeExcite, convolution
 class DFCAttention(nn.Sequential):
     """Decoupled fully connected attention (GhostNetV2, eq. 4-5, fig. 4b).
 
-    Down-sampling, 1x1 convolution, 1 x K_W and K_H x 1 depthwise convolutions, each with batch
-    norm, sigmoid on the small map, resize to the size of the features it multiplies. The six
-    layers are the public checkpoints' `short_conv.0` … `short_conv.5`.
+    Down-sampling; 1x1, 1 x K_W and K_H x 1 convolutions with batch norm, the latter two depthwise;
+    sigmoid; resize to the size of the features. The six layers are `short_conv.0` …
+    `short_conv.5` of the public checkpoints.
     """
 
     def __init__(self, in_channels: int, out_channels: int, dfc: DFC) -> None:
@@ -37,7 +34,7 @@ class DFCAttention(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → gates in (0, 1), (N, out_channels, H, W)."""
         height, width = x.shape[-2:]
-        # Other image sizes than the architecture's may be smaller than the factor.
+        # Images smaller than the architecture's resolution may be smaller than the factor.
         factor = min(self.dfc.factor, height, width)
         if factor > 1:
             pool = F.avg_pool2d if self.dfc.pool == "avg" else F.max_pool2d
@@ -51,10 +48,10 @@ class DFCAttention(nn.Sequential):
 
 
 class FullyConnectedAttention(nn.Module):
-    """Full attention of every position to every position (GhostNetV2, eq. 3), for comparison.
+    """The full attention that DFC decouples (GhostNetV2, eq. 3); tests compare the two.
 
-    Quadratic: `channels · (H·W)²` parameters and multiply-adds, against
-    `channels · H·W · (K_H + K_W)` of the decoupled form.
+    It has `channels · (H·W)²` parameters and multiply-adds, the decoupled form
+    `channels · H·W · (K_H + K_W)`.
     """
 
     def __init__(self, channels: int, height: int, width: int) -> None:
@@ -63,18 +60,16 @@ class FullyConnectedAttention(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels, positions, positions) / positions**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) → attention map before the sigmoid, the same shape.
-
-        a[c, p] = Σ_q F[c, p, q] · z[c, q] over all positions q.
-        """
+        """(N, C, H, W) → attention map before the sigmoid, the same shape:
+        a[c, p] = Σ_q F[c, p, q] · z[c, q] over all positions q."""
         return torch.einsum("cpq,ncq->ncp", self.weight, x.flatten(2)).view_as(x)
 
 
 class GhostModule(nn.Module):
     """Ghost module (GhostNet, sec. 3.1); with DFC attention the GhostV2 module (fig. 5).
 
-    ceil(out / ratio) primary channels by a 1x1 convolution, the rest by a depthwise one on
-    those, cut to `out_channels`. The attention reads the module's input.
+    A 1x1 convolution computes ceil(out / ratio) primary channels, and a depthwise convolution of
+    these the rest, cut to `out_channels`. The attention reads the module's input.
     """
 
     def __init__(
@@ -108,7 +103,7 @@ class GhostModule(nn.Module):
 
 
 class GhostBottleneck(nn.Module):
-    """Ghost bottleneck of V1 and V2 (GhostNet, fig. 3; GhostNetV2, fig. 5)."""
+    """Ghost bottleneck of GhostNet (fig. 3) and GhostNetV2 (fig. 5)."""
 
     def __init__(self, in_channels: int, block: GhostBlock) -> None:
         super().__init__()

@@ -1,7 +1,4 @@
-"""`run_graph`: the operators of a network executed one after the other, without any module.
-
-Convolutions run in the form PyTorch is quickest at; batch norm may be folded into them.
-"""
+"""`run_graph`: runs the operators of a graph one after the other, without torch modules."""
 
 from __future__ import annotations
 
@@ -21,24 +18,26 @@ from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
 
 
 def is_channels_last(images: Tensor) -> bool:
-    """Whether the images, and so all maps, are in memory pixel by pixel."""
+    """Whether the images are stored pixel by pixel; then all feature maps are, too."""
     return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
-    """(N, in_channels, H, W) → (N, out_channels, H', W'), padded by kernel//2: torch's own.
+    """(N, in_channels, H, W) → (N, out_channels, H', W') by torch's convolution.
 
     Args:
+        x: the input.
         weight: (out_channels, in_channels / groups, kernel_h, kernel_w).
         bias: (out_channels,) or None.
-        op: the convolution; its kernel, stride and groups count.
+        op: gives kernel, stride and groups; the padding is kernel//2.
     """
     height, width = op.kernel
     return F.conv2d(x, weight, bias, op.stride, (height // 2, width // 2), groups=op.groups)
 
 
 def convolve_channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, op: Op) -> Tensor:
-    """The same of maps in channels last, to rounding."""
+    """The same in channels-last format; pointwise convolutions run as matrix products. Results
+    differ by rounding only."""
     if (*op.kernel, op.stride) == (1, 1, 1):
         if op.groups == 1:
             return _matrix_product(x, weight, bias)
@@ -48,12 +47,12 @@ def convolve_channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, op: O
 
 
 def _matrix_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Channels last, the pixels of all images are the rows of a matrix; nothing is copied."""
+    """In channels-last format the pixels of all images are the rows of a matrix."""
     return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """One tap for each channel scales it."""
+    """A 1x1 depthwise convolution scales each channel."""
     scaled = x * weight.view(1, -1, 1, 1)
     return scaled if bias is None else scaled + bias.view(1, -1, 1, 1)
 
@@ -65,8 +64,8 @@ def fold_batch_norm(
 
     Args:
         graph: the network.
-        tensors: its weights, with the keys of the state dict.
-        statistics: running mean and variance of every batch norm.
+        tensors: its weights by state dict key.
+        statistics: running mean and variance of every batch norm by state dict key.
     """
     weights = dict(tensors)
     for op in graph.ops:
@@ -85,10 +84,10 @@ def _fold(op: Op, weights: dict[str, Tensor], statistics: Mapping[str, Tensor]) 
 
 
 Tensors = Mapping[str, Tensor]
-"""Keys of a state dict → tensors."""
+"""State dict key → tensor."""
 
 cached_lower: Callable[[Architecture], Graph] = lru_cache(maxsize=256)(lower)
-"""`lower`, remembered for the networks of late."""
+"""`lower` with a cache of the last networks."""
 
 
 def run_graph(
@@ -101,21 +100,21 @@ def run_graph(
     dropout: float = 0.0,
     observe: Callable[[Op, Tensor], None] | None = None,
 ) -> Tensor:
-    """(N, 3, H, W) at the graph's resolution → logits, (N, num_classes).
+    """(N, 3, H, W) at the graph's resolution → logits (N, num_classes).
 
-    The memory format of the images is that of all maps; channels last is quicker, and its
-    rounding differs from the modules' in the last bits.
+    All feature maps have the memory format of the images. Channels last is faster; its results
+    differ from those of the modules by rounding.
 
     Args:
         graph: the network.
         tensors: its weights, with the keys of `build_model(arch).state_dict()`.
-        images: left as they are.
-        statistics: running mean and variance of every batch norm. None: each normalises by the
-            batch, and training needs at least two values a channel.
-        momentum: normalise by the batch as well, and move `statistics` towards it by this share,
-            in place.
-        dropout: probability that a feature is dropped before the classifier.
-        observe: called with every op and its output, which later ops may overwrite.
+        images: the input; it is not modified.
+        statistics: running mean and variance of every batch norm. Without them, batch norm uses
+            the statistics of the batch and needs at least two values per channel.
+        momentum: if given, batch norm uses the statistics of the batch, and `statistics` move
+            towards them by this share in place.
+        dropout: probability of dropping a feature before the classifier.
+        observe: called with every op and its output; later ops may overwrite the output.
     """
     if statistics is not None and momentum is None:
         graph, tensors = fold_batch_norm(graph, tensors, statistics)
@@ -124,7 +123,7 @@ def run_graph(
     maps: list[Any] = [images, *[None] * (len(graph.ops) - 1)]
     for number, op in enumerate(graph.ops[1:], start=1):
         inputs = [maps[source] for source in op.inputs]
-        # The first input may be overwritten when nothing else reads it; never the images.
+        # An op may overwrite its first input if nothing else reads it, but never the images.
         disposable = last_uses[op.inputs[0]] == number and op.inputs[0] > 0
         maps[number] = output = _OPERATORS[op.kind](_Step(run, op, inputs, disposable))
         if observe is not None:
@@ -138,7 +137,7 @@ def run_graph(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all operators of a run share."""
+    """Arguments of `run_graph` that operators need."""
 
     tensors: Tensors
     statistics: Tensors | None
@@ -148,7 +147,7 @@ class _Run:
 
 
 class _Step(NamedTuple):
-    """One operator and what it reads."""
+    """One operator and its inputs."""
 
     run: _Run
     op: Op
@@ -162,11 +161,11 @@ def _conv(step: _Step) -> Tensor:
     bias = tensors[f"{op.weight}.bias"] if op.bias else None
     convolution = convolve_channels_last if step.run.channels_last else convolve
     x = convolution(step.inputs[0], tensors[f"{op.weight}.weight"], bias, op)
-    return _normalised(step.run, op.norm, x) if op.norm else x
+    return _normalize(step.run, op.norm, x) if op.norm else x
 
 
-def _normalised(run: _Run, norm: str, x: Tensor) -> Tensor:
-    """Batch norm by the statistics of the batch."""
+def _normalize(run: _Run, norm: str, x: Tensor) -> Tensor:
+    """Batch norm with the statistics of the batch."""
     mean = variance = None
     if run.statistics is not None:
         mean = run.statistics[f"{norm}.running_mean"]

@@ -1,4 +1,4 @@
-"""Building blocks shared by the families. Attribute names are the public checkpoints' keys."""
+"""Layers that several families use. Attribute names are the keys of the public checkpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _initialising: ContextVar[bool] = ContextVar("initialising", default=True)
 
 @contextlib.contextmanager
 def skip_initialization() -> Iterator[None]:
-    """Modules made in here get no initial weights: drawing them takes most of a network's time."""
+    """Build modules without initial weights. Drawing them takes most of the time of building."""
     token = _initialising.set(False)
     try:
         yield
@@ -25,7 +25,7 @@ def skip_initialization() -> Iterator[None]:
 
 
 class Convolution(nn.Conv2d):
-    """`nn.Conv2d` that heeds `skip_initialization`."""
+    """`nn.Conv2d` that supports `skip_initialization`."""
 
     def reset_parameters(self) -> None:
         if _initialising.get():
@@ -33,7 +33,7 @@ class Convolution(nn.Conv2d):
 
 
 class Classifier(nn.Linear):
-    """`nn.Linear` that heeds `skip_initialization`."""
+    """`nn.Linear` that supports `skip_initialization`."""
 
     def reset_parameters(self) -> None:
         if _initialising.get():
@@ -53,7 +53,7 @@ def convolution(
     *,
     bias: bool = False,
 ) -> nn.Conv2d:
-    """A convolution padded by kernel//2, so that stride 1 keeps the map's size."""
+    """A convolution with padding kernel//2, so that stride 1 keeps the map's size."""
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     padding = (height // 2, width // 2)
     return Convolution(
@@ -87,6 +87,6 @@ class SqueezeExcite(nn.Module):
         self.conv_expand = convolution(se_channels, channels, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) → the same shape, each channel scaled by its gate."""
+        """(N, channels, H, W) → the same shape, each channel multiplied by its gate."""
         gate = self.conv_expand(self.act1(self.conv_reduce(self.avg_pool(x))))
         return x * F.hardsigmoid(gate)

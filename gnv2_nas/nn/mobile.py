@@ -1,4 +1,4 @@
-"""The inverted residual of MobileNetV3, which GhostNet's bottleneck descends from."""
+"""The inverted residual of MobileNetV3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InvertedResidual(nn.Module):
 
 
 class DepthwiseSeparable(nn.Module):
-    """The same without expansion: hidden channels are the input's."""
+    """An inverted residual without expansion: the hidden channels equal the input channels."""
 
     def __init__(self, in_channels: int, block: MobileBlock) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """`build_model`: Architecture → torch module.
 
-`timing_model` builds one with weights made for timing in a fraction of the usual time;
-`fvcore_total` is fvcore's own count of a built module, the reference beside our arithmetic.
+`timing_model` builds one with weights made for timing. `fvcore_total` counts a module with fvcore,
+as a reference for the counts of the graph.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 class Network(nn.Module):
     """GhostNet, GhostNetV2 or MobileNetV3: the readable definition of an `Architecture`.
 
-    Takes images of any size from 1x1 pixel; `architecture.resolution` is what it was made for.
+    It accepts images of any size; `architecture.resolution` is the intended one.
     """
 
     def __init__(self, arch: Architecture, dropout: float = 0.2) -> None:
@@ -32,7 +32,7 @@ class Network(nn.Module):
         self.conv_stem = convolution(3, arch.stem_channels, 3, 2)
         self.bn1 = nn.BatchNorm2d(arch.stem_channels)
         self.act1 = activation(arch.activation)
-        self.blocks = _stages(arch)
+        self.blocks = _build_blocks(arch)
         self.global_pool = nn.AdaptiveAvgPool2d(1)
         self.conv_head = convolution(arch.conv_channels, arch.head_channels, bias=True)
         self.act2 = activation(arch.activation)
@@ -52,27 +52,27 @@ class Network(nn.Module):
 
 
 def build_model(arch: Architecture) -> Network:
-    """The torch module of an architecture, freshly initialised, in training mode."""
+    """The torch module of an architecture with initial weights, in training mode."""
     return Network(arch)
 
 
-def _stages(arch: Architecture) -> nn.Sequential:
-    """Blocks grouped as the public checkpoints number them: `blocks.{stage}.{index}`."""
+def _build_blocks(arch: Architecture) -> nn.Sequential:
+    """Blocks in the groups of the public checkpoints, see `block_keys`."""
     *keys, last = block_keys(arch)
     channels = arch.stem_channels
-    stages: list[list[nn.Module]] = [[] for _ in range(_stage(last) + 1)]
+    groups: list[list[nn.Module]] = [[] for _ in range(_group(last) + 1)]
     for key, block in zip(keys, arch.blocks, strict=True):
-        stages[_stage(key)].append(_block(channels, block))
+        groups[_group(key)].append(_build_block(channels, block))
         channels = block.out_channels
-    stages[-1].append(ConvBnAct(channels, arch.conv_channels, arch.activation))
-    return nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
+    groups[-1].append(ConvBnAct(channels, arch.conv_channels, arch.activation))
+    return nn.Sequential(*(nn.Sequential(*group) for group in groups))
 
 
-def _stage(key: str) -> int:
+def _group(key: str) -> int:
     return int(key.split(".")[1])
 
 
-def _block(in_channels: int, block: Block) -> nn.Module:
+def _build_block(in_channels: int, block: Block) -> nn.Module:
     if not isinstance(block, MobileBlock):
         return GhostBottleneck(in_channels, block)
     if block.hidden_channels == in_channels:
@@ -82,14 +82,12 @@ def _block(in_channels: int, block: Block) -> nn.Module:
 
 def timing_model(arch: Architecture) -> Network:
     """The module of `arch` in evaluation mode, with the weights that `onnx_bytes(arch)` and the
-    other writers put into their files: always the same, and no value is denormal or infinite.
-
-    Leaves torch's random numbers as they were.
-    """
+    other writers use. It takes a fraction of the time of `build_model` and does not change the
+    state of torch's random numbers."""
     with skip_initialization():
         model = build_model(arch)
     tensors = _tensors(arch)
-    # Assigned, not copied by `load_state_dict`: the keys are known to agree.
+    # `load_state_dict` would copy the tensors and check keys that are known to agree.
     for name, tensor in chain(model.named_parameters(), model.named_buffers()):
         if name in tensors:
             tensor.data = tensors[name]
@@ -108,7 +106,7 @@ def _tensors(arch: Architecture) -> dict[str, torch.Tensor]:
             tensors[f"{op.weight}.bias"] = bias
         if op.norm:
             ones = torch.ones_like(bias)
-            # Folds into exactly the weights it was made from.
+            # With these values, folding gives `kernel` and `bias` exactly.
             tensors[f"{op.norm}.weight"] = ones
             tensors[f"{op.norm}.bias"] = bias
             tensors[f"{op.norm}.running_mean"] = torch.zeros_like(bias)
@@ -117,16 +115,14 @@ def _tensors(arch: Architecture) -> dict[str, torch.Tensor]:
 
 
 def fvcore_total(arch: Architecture) -> int:
-    """fvcore's default total for batch 1 at the architecture's resolution.
-
-    Besides convolutions and linear layers it counts batch norm, resize and adaptive pooling.
-    """
+    """fvcore's total for batch 1 at the architecture's resolution. Unlike `Counts.macs`, it
+    includes batch norm, resize and adaptive pooling."""
     return fvcore_total_of(build_model(arch).eval())
 
 
 def fvcore_total_of(model: Network) -> int:
-    """The same of a module that is built, in eval mode."""
-    # Imported here: it takes long, and compiles scripts at import.
+    """The same for an existing module in evaluation mode."""
+    # fvcore takes long to import and compiles scripts while it does.
     from fvcore.nn import FlopCountAnalysis
 
     side = model.architecture.resolution

@@ -1,1 +1,1 @@
-"""Rewriting a graph for a runtime: the same network, in operators that run faster."""
+"""Passes that rewrite a graph into operators that run faster; the outputs stay the same."""

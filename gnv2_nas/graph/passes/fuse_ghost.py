@@ -1,12 +1,12 @@
-"""The parts of a Ghost module computed together, so that nothing is left to concatenate.
+"""Ghost modules without a concatenation.
 
-A Ghost module concatenates its primary convolution with the cheap depthwise one that reads it. The
-cheap convolution can give both parts at once: its input holds the primary channels once more, and
-where they are to be passed on its kernel is 1 in the centre and 0 around it. The outputs are the
-same to the last bit; the primary convolution computes its channels several times over.
+A Ghost module concatenates its primary convolution with the cheap depthwise convolution that reads
+it. This pass lets the cheap convolution compute both: its input holds the primary channels once
+more, and the kernel that passes them on is 1 in the centre and 0 elsewhere. The outputs are
+bit-identical, but the primary convolution computes its channels several times.
 
-That pays while all channels of the module fit one vector of the processor, whose unused lanes
-they fill: then the convolutions take no longer and the concatenation is gone.
+That pays if all channels of the module fit one vector of the processor: the copies use lanes that
+are idle otherwise, and the concatenation is gone.
 """
 
 from __future__ import annotations
@@ -20,34 +20,36 @@ from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.weights import Array, Weights
 
 
-def fuse_ghost_modules(graph: Graph, weights: Weights, up_to: int) -> tuple[Graph, Weights]:
-    """`graph` without the concatenations that give at most `up_to` channels, and its weights."""
+def fuse_ghost_modules(graph: Graph, weights: Weights, max_channels: int) -> tuple[Graph, Weights]:
+    """`graph` without the concatenations of up to `max_channels` channels, and its weights."""
     concats = [
         number
         for number, op in enumerate(graph.ops)
-        if op.kind == "concat" and op.shape[0] <= up_to
+        if op.kind == "concat" and op.shape[0] <= max_channels
     ]
     return fuse_at(graph, weights, concats)
 
 
 def fuse_at(graph: Graph, weights: Weights, concats: Collection[int]) -> tuple[Graph, Weights]:
-    """`graph` without the concatenations of those numbers, and its weights."""
-    ops, parts = list(graph.ops), {}
-    dropped: dict[int, int] = {}
+    """`graph` without the concatenations of these numbers, and its weights."""
+    ops, primary_channels = list(graph.ops), {}
+    removed: dict[int, int] = {}
     for number in concats:
         op = graph.ops[number]
         primary, cheap = op.inputs
-        if graph.ops[primary].shape[0] == 1:
-            # Convolutions of one channel do not tell whether they are depthwise.
+        channels = graph.ops[primary].shape[0]
+        if channels == 1:
+            # `groups` cannot tell whether a convolution of one channel is depthwise.
             continue
-        parts[_widen(ops, primary, op.shape[0])] = graph.ops[primary].shape[0]
-        parts[_widen(ops, cheap, op.shape[0])] = graph.ops[primary].shape[0]
-        dropped[number] = cheap
-    return _without(ops, dropped), _FusedWeights(graph, weights, parts)
+        primary_channels[_widen(ops, primary, op.shape[0])] = channels
+        primary_channels[_widen(ops, cheap, op.shape[0])] = channels
+        removed[number] = cheap
+    return _remove(ops, removed), _FusedWeights(graph, weights, primary_channels)
 
 
 def _widen(ops: list[Op], number: int, channels: int) -> str:
-    """Gives the convolution behind op `number`, and its activation, as many channels."""
+    """Set the channels of op `number` and of the convolution it belongs to; return the latter's
+    name."""
     op = ops[number]
     if op.kind != "conv":
         ops[number] = msgspec.structs.replace(op, shape=(channels, *op.shape[1:]))
@@ -57,43 +59,40 @@ def _widen(ops: list[Op], number: int, channels: int) -> str:
     return op.name
 
 
-def _without(ops: list[Op], dropped: dict[int, int]) -> Graph:
-    """The ops but for those dropped, whose readers read what they are mapped to."""
-    place: dict[int, int] = {}
+def _remove(ops: list[Op], removed: dict[int, int]) -> Graph:
+    """The graph without the keys of `removed`; their readers read the values instead."""
+    numbers: dict[int, int] = {}
     kept: list[Op] = []
     for number, op in enumerate(ops):
-        if number in dropped:
-            place[number] = place[dropped[number]]
+        if number in removed:
+            numbers[number] = numbers[removed[number]]
             continue
-        place[number] = len(kept)
-        inputs = tuple(place[source] for source in op.inputs)
+        numbers[number] = len(kept)
+        inputs = tuple(numbers[source] for source in op.inputs)
         kept.append(msgspec.structs.replace(op, inputs=inputs))
     return Graph(tuple(kept))
 
 
 class _FusedWeights:
-    """The weights of a graph where its joined form expects them."""
+    """The weights of the fused graph."""
 
-    def __init__(self, graph: Graph, weights: Weights, primary: dict[str, int]) -> None:
+    def __init__(self, graph: Graph, weights: Weights, primary_channels: dict[str, int]) -> None:
         self._weights = weights
-        self._plain = {op.name: op for op in graph.ops if op.name in primary}
-        self._primary = primary
+        self._originals = {op.name: op for op in graph.ops if op.name in primary_channels}
+        self._primary_channels = primary_channels
 
     def fold(self, op: Op) -> tuple[Array, Array]:
-        """Weights and bias of an op of the joined graph."""
-        plain = self._plain.get(op.name)
-        if plain is None:
+        original = self._originals.get(op.name)
+        if original is None:
             return self._weights.fold(op)
-        kernel, bias = self._weights.fold(plain)
-        primary = self._primary[op.name]
-        if plain.groups == 1:
-            # Every cheap channel of a group reads the same primary one, and they stand together.
+        kernel, bias = self._weights.fold(original)
+        primary = self._primary_channels[op.name]
+        if original.groups == 1:
+            # The cheap channels that read one primary channel stand together.
             times = (op.shape[0] - primary) // primary
-            again = np.repeat(np.arange(primary), times)
-            return np.concatenate([kernel, kernel[again]]), np.concatenate([bias, bias[again]])
-        passed = np.zeros((primary, *kernel.shape[1:]), np.float32)
-        passed[..., kernel.shape[2] // 2, kernel.shape[3] // 2] = 1
-        return (
-            np.concatenate([passed, kernel]),
-            np.concatenate([np.zeros(primary, np.float32), bias]),
-        )
+            copies = np.repeat(np.arange(primary), times)
+            return np.concatenate([kernel, kernel[copies]]), np.concatenate([bias, bias[copies]])
+        identity = np.zeros((primary, *kernel.shape[1:]), np.float32)
+        identity[..., kernel.shape[2] // 2, kernel.shape[3] // 2] = 1
+        zeros = np.zeros(primary, np.float32)
+        return np.concatenate([identity, kernel]), np.concatenate([zeros, bias])

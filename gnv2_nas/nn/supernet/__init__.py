@@ -1,4 +1,4 @@
-"""One set of weights for every network of a search space. Importing this imports torch."""
+"""One set of weights for all networks of a search space. Imports torch."""
 
 from gnv2_nas.nn.supernet.recalibration import recalibrate
 from gnv2_nas.nn.supernet.supernet import Supernet

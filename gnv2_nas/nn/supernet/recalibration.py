@@ -1,8 +1,7 @@
-"""Batch-norm statistics of a sub-network, measured before every evaluation.
+"""Batch norm statistics of a sub-network, computed before every evaluation.
 
-The statistics of one sub-network are wrong for every other, and a supernet keeps none. They are
-measured afresh: from nothing, in training mode, as the plain average over batches of training
-images (what torch's batch norm does with `momentum=None`).
+A supernet keeps no running statistics, because those of one sub-network are wrong for all others.
+They are the plain average over batches of training images, like torch's with `momentum=None`.
 """
 
 from __future__ import annotations
@@ -26,16 +25,15 @@ def recalibrate(
     Args:
         arch: the network.
         tensors: its weights, with the keys of its module's state dict.
-        batches: training images as for evaluation, (N, 3, resolution, resolution) each, alike in
-            number: every batch counts the same. A batch of one image has no variance and is left
-            out.
+        batches: training images (N, 3, resolution, resolution), preprocessed as for evaluation.
+            All batches have the same weight. A batch of one image has no variance and is skipped.
 
     Raises:
         InputError: there is no batch of two or more images.
     """
     graph = cached_lower(arch)
-    statistics = _fresh(graph, tensors)
-    graph = _up_to_last_norm(graph)
+    statistics = _initial_statistics(graph, tensors)
+    graph = _truncate(graph)
     count = 0
     with torch.inference_mode():
         for images in batches:
@@ -48,7 +46,7 @@ def recalibrate(
     return statistics
 
 
-def _fresh(graph: Graph, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _initial_statistics(graph: Graph, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     statistics: dict[str, Tensor] = {}
     for op in graph.ops:
         if op.norm:
@@ -58,7 +56,7 @@ def _fresh(graph: Graph, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return statistics
 
 
-def _up_to_last_norm(graph: Graph) -> Graph:
-    """Head and classifier have no batch norm: they need not be computed."""
+def _truncate(graph: Graph) -> Graph:
+    """`graph` up to its last batch norm."""
     last = max(number for number, op in enumerate(graph.ops) if op.norm)
     return Graph(graph.ops[: last + 1])

@@ -1,4 +1,4 @@
-"""Ghost blocks of a supernet: what every block that may stand at one place has a slice of."""
+"""Shared Ghost blocks: the weights of all blocks at one position."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from gnv2_nas.nn.supernet.slices import (
 
 
 class SharedGhostModule(nn.Module):
-    """Ghost module; its cheap convolution has a filter for every copy of every primary channel."""
+    """A shared Ghost module. Its cheap convolution has one filter for each copy of each primary
+    channel."""
 
     def __init__(self, in_channels: int, out_channels: int, supernet_spec: GhostSpec) -> None:
         super().__init__()
@@ -54,8 +55,14 @@ class SharedGhostModule(nn.Module):
     def tensors(
         self, key: str, module: GhostModule, source: Channels, output: GhostOutput
     ) -> Tensors:
-        """The weights of a module that reads the channels `source` and whose output stands as
-        `output`."""
+        """The weights of a module.
+
+        Args:
+            key: its prefix in the state dict.
+            module: the network's module.
+            source: channels of its input.
+            output: determines the order of its channels.
+        """
         device = self.primary.weight.device
         primary = first_channels(output.primary, self.groups[0])
         cheap, kernel = cheap_channels(output, self.groups, device), module.cheap_kernel
@@ -71,7 +78,7 @@ class SharedGhostModule(nn.Module):
 
 
 class SharedShortcut(nn.Module):
-    """The shortcut of a block that changes shape."""
+    """The shared shortcut of a block that changes shape."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: tuple[int, int]) -> None:
         super().__init__()
@@ -89,7 +96,7 @@ class SharedShortcut(nn.Module):
 
 
 class SharedGhostBlock(nn.Module):
-    """Everything that a Ghost bottleneck at one place of the network may have."""
+    """A shared Ghost bottleneck."""
 
     def __init__(self, in_groups: ChannelGroups, spec: BlockSpec) -> None:
         super().__init__()
@@ -105,7 +112,7 @@ class SharedGhostBlock(nn.Module):
         )
 
     def tensors(self, key: str, block: GhostBlock, source: GhostOutput) -> Tensors:
-        """The weights of a block that reads a map of layout `source`."""
+        """The weights of a block whose input is the Ghost output `source`."""
         device = self.ghost1.primary.weight.device
         hidden_output = GhostOutput(block.ghost1.ratio, block.hidden_channels)
         block_output = GhostOutput(block.ghost2.ratio, block.out_channels)

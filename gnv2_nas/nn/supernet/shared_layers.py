@@ -1,7 +1,4 @@
-"""Layers of a supernet: as large as the largest network needs, cut to a network's size on demand.
-
-`KernelTransform` learns how smaller depthwise kernels follow from the centre of the largest.
-"""
+"""Shared layers: as large as the largest network needs, sliced to the size of one network."""
 
 from __future__ import annotations
 
@@ -17,14 +14,16 @@ from gnv2_nas.nn.supernet.slices import ALL, Channels, first_channels, submatrix
 
 
 class KernelTransform(nn.Module):
-    """The matrices of one convolution, each stored as what it adds to the identity.
+    """Learned linear maps from the centre of a depthwise kernel to a smaller kernel, as in
+    once-for-all.
 
-    So a fresh transform is the centre crop to the last bit, and weight decay pulls towards it.
+    The parameters are differences from the identity. So the initial transform is exactly the
+    centre crop, and weight decay pulls towards it.
     """
 
     def __init__(self, largest: tuple[int, int]) -> None:
         """Args:
-        largest: height and width of the stored kernel, odd; where one is 1 it stays 1.
+        largest: height and width of the stored kernel; odd.
         """
         super().__init__()
         for size in range(1, max(largest), 2):
@@ -34,7 +33,7 @@ class KernelTransform(nn.Module):
             self.register_parameter(_name((height, width)), delta)
 
     def apply_to(self, centre: Tensor) -> Tensor:
-        """Centres of large kernels, (channels, 1, height, width) → kernels of that size."""
+        """Centres of large kernels (channels, 1, height, width) → kernels of the same shape."""
         taps = centre.flatten(1)
         delta = cast(Tensor, getattr(self, _name(centre.shape[-2:])))
         return torch.addmm(taps, taps, delta).view(centre.shape)
@@ -48,7 +47,7 @@ Tensors = dict[str, Tensor]
 
 
 class _SharedNorm(nn.Module):
-    """Scale and shift of a batch norm, which keeps no statistics."""
+    """Scale and shift of a batch norm without running statistics."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -63,20 +62,20 @@ class _SharedNorm(nn.Module):
 
 
 class SharedConvolution(_SharedNorm):
-    """A convolution that reads all channels of its input, with batch norm."""
+    """A shared convolution with groups=1 and batch norm."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
         super().__init__(out_channels)
         self.weight = convolution(in_channels, out_channels, kernel).weight
 
     def tensors(self, conv: str, norm: str, rows: Channels, columns: Channels = ALL) -> Tensors:
-        """The weights of a network's convolution `conv` and batch norm `norm`."""
+        """The weights of convolution `conv` and batch norm `norm` of a network."""
         weight = submatrix(self.weight, rows, columns)
         return {f"{conv}.weight": weight} | self.norm_tensors(norm, rows)
 
 
 class SharedDepthwise(_SharedNorm):
-    """A depthwise convolution with batch norm: one filter for every output channel."""
+    """A shared depthwise convolution with batch norm: one filter per output channel."""
 
     def __init__(self, channels: int, kernel: tuple[int, int]) -> None:
         super().__init__(channels)
@@ -85,17 +84,17 @@ class SharedDepthwise(_SharedNorm):
         self.transform = KernelTransform(kernel)
 
     def tensors(self, conv: str, norm: str, rows: Channels, kernel: tuple[int, int]) -> Tensors:
-        """The weights of a network's convolution `conv`, of that size, and batch norm `norm`."""
+        """The weights of convolution `conv` of that kernel size and of batch norm `norm`."""
         if kernel == self.kernel:
             weight = rows.rows(self.weight)
         else:
-            # The crop is a view: only the taps that stay are gathered.
+            # Cropping first copies only the taps that remain.
             weight = self.transform.apply_to(rows.rows(centre_crop(self.weight, kernel)))
         return {f"{conv}.weight": weight} | self.norm_tensors(norm, rows)
 
 
 class SharedBiasedConvolution(nn.Module):
-    """A 1x1 convolution with a bias and no batch norm."""
+    """A shared 1x1 convolution with a bias and no batch norm."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -103,7 +102,7 @@ class SharedBiasedConvolution(nn.Module):
         self.weight, self.bias = plain.weight, cast(nn.Parameter, plain.bias)
 
     def tensors(self, key: str, rows: Channels, columns: Channels) -> Tensors:
-        """The weights of the convolution `key` of a network."""
+        """The weights of convolution `key` of a network."""
         return {
             f"{key}.weight": submatrix(self.weight, rows, columns),
             f"{key}.bias": rows.rows(self.bias),
@@ -111,7 +110,7 @@ class SharedBiasedConvolution(nn.Module):
 
 
 class SharedSqueezeExcite(nn.Module):
-    """Squeeze-and-excitation; the channels in its middle are the first ones."""
+    """Shared squeeze-and-excitation. A network uses the first bottleneck channels."""
 
     def __init__(self, channels: int, se_channels: int) -> None:
         super().__init__()
@@ -120,7 +119,7 @@ class SharedSqueezeExcite(nn.Module):
         self.conv_expand = SharedBiasedConvolution(se_channels, channels)
 
     def tensors(self, key: str, se_channels: int, channels: Channels) -> Tensors:
-        """The weights of a block whose hidden map has these channels."""
+        """The weights of squeeze-and-excitation `key` on these channels."""
         middle = first_channels(se_channels, self.se_channels)
         return {
             **self.conv_reduce.tensors(f"{key}.conv_reduce", middle, channels),
@@ -129,7 +128,7 @@ class SharedSqueezeExcite(nn.Module):
 
 
 class SharedAttention(nn.Module):
-    """DFC attention: its gates stand as the channels they multiply."""
+    """Shared DFC attention. The gates have the order of the channels that they multiply."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_h: int, kernel_w: int) -> None:
         super().__init__()
@@ -138,7 +137,7 @@ class SharedAttention(nn.Module):
         self.vertical = SharedDepthwise(out_channels, (kernel_h, 1))
 
     def tensors(self, key: str, dfc: DFC, source: Channels, gates: Channels) -> Tensors:
-        """The weights of the attention `key` that gates a Ghost output of channels `gates`."""
+        """The weights of attention `key` on a Ghost output of channels `gates`."""
         horizontal, vertical = (1, dfc.kernel_w), (dfc.kernel_h, 1)
         return {
             **self.pointwise.tensors(f"{key}.0", f"{key}.1", gates, source),

@@ -1,9 +1,10 @@
 """Which channels of a shared tensor a network uses.
 
-Every channel of a Ghost output has an identity that does not depend on the network: primary
-channel i, or cheap copy c of primary channel g. The shared tensors hold all primary channels
-first, then all first copies, all second copies and so on (`arch.Parts` says how many of each); a
-network of ratio r has p primary channels and then, at position p + g(r-1) + c, copy c of g.
+Each channel of a Ghost output is primary channel g or cheap copy c of primary channel g, in every
+network. The shared tensor holds all primary channels, then copy 0 of each of them, then copy 1,
+and so on; `ChannelGroups` counts the channels of each group. In a network of ratio r with p
+primary channels, the copies of one primary channel stand together: copy c of g is channel
+p + g(r-1) + c.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gnv2_nas.arch import ChannelGroups
 
 
 class GhostOutput(NamedTuple):
-    """How the channels of a network's map stand: as those of a Ghost module's output."""
+    """The output of a network's Ghost module: it determines the order of its channels."""
 
     ratio: int
     channels: int
@@ -33,15 +34,15 @@ class GhostOutput(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channels:
-    """Channels of a shared dimension, in the order the network has them."""
+    """A selection of channels of a shared tensor, in the order of the network."""
 
     ranges: tuple[slice, ...]
-    """Empty: all of them as they are."""
+    """Ranges of channels; empty to select all."""
     index: Tensor | None = None
-    """The same one by one, where there are several ranges."""
+    """The same channels one by one, if there are several ranges."""
 
     def rows(self, tensor: Tensor) -> Tensor:
-        """These along the first dimension, differentiably."""
+        """The selection along the first dimension; differentiable."""
         if not self.ranges:
             return tensor
         if self.index is not None:
@@ -49,13 +50,13 @@ class Channels:
         return tensor[self.ranges[0]]
 
     def columns(self, tensor: Tensor) -> Tensor:
-        """These along the second dimension, differentiably."""
+        """The selection along the second dimension; differentiable."""
         if not self.ranges:
             return tensor
         if len(self.ranges) > 2 and self.index is not None:
             return tensor.index_select(1, self.index)
         pieces = [tensor[:, part] for part in self.ranges]
-        # Two pieces are the halves of a Ghost output: joining them is half the work of an index.
+        # Concatenating the two halves of a Ghost output is twice as fast as `index_select`.
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 1)
 
 
@@ -63,9 +64,9 @@ ALL = Channels(())
 
 
 def submatrix(weight: Tensor, rows: Channels, columns: Channels) -> Tensor:
-    """(out, in, height, width) → these rows and columns of it."""
+    """The selected rows and columns of a weight (out, in, height, width)."""
     if len(rows.ranges) == 2:
-        # Taking all columns of these rows first would copy more than is wanted.
+        # Selecting all rows first would copy columns that are not needed.
         return torch.cat([columns.columns(weight[part]) for part in rows.ranges])
     return columns.columns(rows.rows(weight))
 
@@ -78,7 +79,7 @@ def first_channels(count: int, of: int) -> Channels:
 
 @lru_cache(maxsize=1 << 12)
 def ghost_channels(output: GhostOutput, groups: ChannelGroups, device: torch.device) -> Channels:
-    """A Ghost output's channels among all that `groups` counts."""
+    """All channels of a Ghost output in a shared tensor of these groups."""
     copies = _copies(output, groups)
     positions = [*range(output.primary), *(groups[0] + position for position in copies)]
     return _channels(positions[: output.channels], sum(groups), device)
@@ -86,12 +87,12 @@ def ghost_channels(output: GhostOutput, groups: ChannelGroups, device: torch.dev
 
 @lru_cache(maxsize=1 << 12)
 def cheap_channels(output: GhostOutput, groups: ChannelGroups, device: torch.device) -> Channels:
-    """All channels of a Ghost module's cheap convolution among all copies `groups` counts."""
+    """The channels of a Ghost module's cheap convolution among all copies of these groups."""
     return _channels(_copies(output, groups), sum(groups[1:]), device)
 
 
 def _copies(output: GhostOutput, groups: ChannelGroups) -> list[int]:
-    """The cheap copies of each primary channel, as positions among all copies."""
+    """Positions of the cheap copies of each primary channel among all copies."""
     starts = list(accumulate(groups[1:], initial=0))
     return [
         starts[copy] + primary
@@ -110,6 +111,6 @@ def _channels(positions: Sequence[int], of: int, device: torch.device) -> Channe
     if ranges == [(0, of)]:
         return ALL
     with torch.inference_mode(False):
-        # Kept for later calls, which may train.
+        # The cache keeps the index for later calls, which may train.
         index = torch.tensor(positions, device=device) if len(ranges) > 1 else None
     return Channels(tuple(slice(*part) for part in ranges), index)

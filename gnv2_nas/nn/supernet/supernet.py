@@ -1,9 +1,8 @@
-"""`Supernet`: one set of weights for every network of an envelope.
+"""`Supernet`: one set of weights for all networks of a search space.
 
-Weight sharing as in once-for-all (Cai et al., ICLR 2020). A network's weights are slices of the
-shared ones (`tensors`), under the keys of its plain module; its `Graph` is executed with them, so
-changing to another network builds nothing. What has no weights, as the resolution or the
-down-sampling of the attention, is shared by nature.
+Weight sharing as in once-for-all (Cai et al., ICLR 2020). The weights of a network are slices of
+the shared ones, with the keys of its plain module. The interpreter runs the network's `Graph` with
+them, so switching to another network builds no module.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from gnv2_nas.nn.supernet.slices import ALL, GhostOutput, first_channels, ghost_
 
 
 class Supernet(nn.Module):
-    """The shared weights, initialised as torch's own layers are.
+    """The shared weights, initialised like torch's layers.
 
-    Batch norm has no running statistics here: those of one network are wrong for every other. They
-    are measured for the network at hand (see `recalibration`).
+    Batch norm has no running statistics, because those of one network are wrong for all others.
+    `recalibrate` computes them for one network.
     """
 
     def __init__(self, supernet_spec: SupernetSpec) -> None:
@@ -45,18 +44,18 @@ class Supernet(nn.Module):
         self.classifier = Classifier(supernet_spec.head_channels, supernet_spec.num_classes)
 
     def tensors(self, arch: Architecture) -> dict[str, Tensor]:
-        """The weights of `arch`: every key of its module's state dict but the running statistics.
+        """The weights of `arch`: its module's state dict without the running statistics.
 
-        Differentiable: gradients flow into the shared weights.
+        Gradients flow into the shared weights.
 
         Raises:
-            InputError: the network is not inside the envelope; the message names the field.
+            InputError: the network is not in the supernet; the message names the field.
         """
         positions = self.supernet_spec.find_positions(arch)
         blocks = cast(tuple[GhostBlock, ...], arch.blocks)
         device = self.stem.weight.device
         *keys, last_key = block_keys(arch)
-        # The first block adds its input to its output: like must meet like.
+        # The first block adds its input to its output, so both have the same channel order.
         output = GhostOutput(blocks[0].ghost2.ratio, arch.stem_channels)
         stem = ghost_channels(output, self.supernet_spec.stem_groups, device)
         tensors = self.stem.tensors("conv_stem", "bn1", stem)
@@ -72,12 +71,11 @@ class Supernet(nn.Module):
         return tensors
 
     def forward(self, images: Tensor, arch: Architecture, dropout: float = 0.0) -> Tensor:
-        """(N, 3, resolution, resolution) → logits, (N, num_classes), as in training.
-
-        Batch norm normalises by the batch.
+        """(N, 3, resolution, resolution) → logits (N, num_classes), with batch norm in training
+        mode.
 
         Raises:
-            InputError: the network is not inside the envelope.
+            InputError: the network is not in the supernet.
         """
         return run_graph(cached_lower(arch), self.tensors(arch), images, dropout=dropout)
 
@@ -85,22 +83,22 @@ class Supernet(nn.Module):
         """The plain module of `arch` with a copy of its weights, in evaluation mode.
 
         Args:
-            arch: the network to take out.
-            statistics: running mean and variance of its batch norms, of `recalibrate`.
+            arch: the network to extract.
+            statistics: its running means and variances from `recalibrate`.
 
         Raises:
-            InputError: the network is not inside the envelope.
-            CheckpointError: the statistics are those of another network.
+            InputError: the network is not in the supernet.
+            CheckpointError: the statistics belong to another network.
         """
         values = {**self.tensors(arch), **statistics}
         check_tensors(
             cached_lower(arch), tensor_infos(values), "the supernet with these statistics"
         )
         with torch.device("meta"):
-            # No random weights are drawn that would be overwritten.
+            # On the meta device no initial weights are drawn.
             model = Network(arch)
         state = {key: value.detach().clone() for key, value in values.items()}
-        # Batch norm's counters of batches, which nothing reads, are not among the values.
+        # `values` lacks batch norm's counters of batches, which nothing reads.
         device = self.stem.weight.device
         counters = {
             key: torch.zeros_like(value, device=device)

@@ -1,4 +1,4 @@
-"""A supernet in a file and back: safetensors, with its record as JSON in the metadata."""
+"""Supernet files: safetensors with a `SupernetRecord` as JSON in the metadata."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gnv2_nas.nn.supernet.supernet import Supernet
 
 __all__ = ["SupernetRecord", "load_supernet", "read_supernet_record", "save_supernet"]
 
-_NAMED = 4
-"""How many keys of a kind a message names before it only counts them."""
+_MAX_LISTED = 4
+"""Number of keys of a kind that a message lists."""
 
 
 def save_supernet(
@@ -30,13 +30,16 @@ def save_supernet(
     *,
     beside: Mapping[Path, bytes | str] | None = None,
 ) -> None:
-    """Write the shared weights, and what they are of.
+    """Write the shared weights and their record.
 
     Args:
-        beside: further files of the same folder that change together with the weights.
+        supernet: the supernet.
+        record: goes into the metadata.
+        path: the file.
+        beside: further files of the same folder, replaced together with the weights.
 
     Raises:
-        StorageError: the disk refused; the older files stay as they were.
+        StorageError: a file cannot be written; older files stay unchanged.
     """
     tensors = {
         key: value.detach().cpu().contiguous() for key, value in supernet.state_dict().items()
@@ -46,11 +49,11 @@ def save_supernet(
 
 
 def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecord]:
-    """The supernet in a file, on the CPU; strict.
+    """The supernet in a file, on the CPU.
 
     Raises:
-        CheckpointError: no such file, damaged, no supernet, or weights that are not those of the
-            envelope it names or not finite.
+        CheckpointError: the file is missing, damaged or not a supernet; or its weights do not fit
+            its record or are not finite.
     """
     file, source = Path(path), repr(str(path))
     record = read_supernet_record(file)
@@ -66,35 +69,35 @@ def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecor
 
 
 def _empty(supernet_spec: SupernetSpec, source: str) -> Supernet:
-    """Without values: no random weights are drawn that would be overwritten."""
+    """A supernet without values, so that no initial weights are drawn."""
     try:
         with torch.device("meta"):
             return Supernet(supernet_spec)
     except Exception as error:
         raise CheckpointError(
-            f"{source}: its envelope describes no supernet ({type(error).__name__})"
+            f"{source}: its specification describes no supernet ({type(error).__name__})"
         ) from None
 
 
 def _check(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:
-    """Raise CheckpointError unless keys, shapes and types agree and all values are finite."""
-    alike = [key for key in expected if key in found and _alike(expected[key], found[key])]
+    """Check that keys, shapes and types agree and all values are finite."""
+    equal = [key for key in expected if key in found and _same_kind(expected[key], found[key])]
     differences = {
         "missing": [key for key in expected if key not in found],
         "unexpected": [key for key in found if key not in expected],
         "of another shape or type": [
-            key for key in expected if key in found and not _alike(expected[key], found[key])
+            key for key in expected if key in found and not _same_kind(expected[key], found[key])
         ],
-        "not finite": [key for key in alike if not torch.isfinite(found[key]).all()],
+        "not finite": [key for key in equal if not torch.isfinite(found[key]).all()],
     }
-    texts = [f"{len(keys)} {kind} ({_listed(keys)})" for kind, keys in differences.items() if keys]
+    texts = [f"{len(keys)} {kind} ({_join(keys)})" for kind, keys in differences.items() if keys]
     if texts:
         raise CheckpointError(f"{source} does not fit its own record: {'; '.join(texts)}")
 
 
-def _alike(expected: Tensor, found: Tensor) -> bool:
+def _same_kind(expected: Tensor, found: Tensor) -> bool:
     return expected.shape == found.shape and expected.dtype == found.dtype
 
 
-def _listed(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_NAMED]) + (" …" if len(keys) > _NAMED else "")
+def _join(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_MAX_LISTED]) + (" …" if len(keys) > _MAX_LISTED else "")
