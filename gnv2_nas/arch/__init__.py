@@ -1,8 +1,16 @@
 """Architectures as plain data. Imports neither torch nor optuna."""
 
 from gnv2_nas.arch.architecture import Architecture, block_keys
-from gnv2_nas.arch.blocks import DFC, Activation, Block, GhostBlock, GhostModule, MobileBlock
-from gnv2_nas.arch.canonical import is_identity_shortcut, output_side
+from gnv2_nas.arch.blocks import (
+    DFC,
+    Activation,
+    Block,
+    GhostBlock,
+    GhostModule,
+    MobileBlock,
+    is_identity_shortcut,
+    output_side,
+)
 from gnv2_nas.arch.preprocessing import Preprocessing
 from gnv2_nas.arch.presets import list_presets, make_divisible, preset
 from gnv2_nas.arch.supernet_spec import (

@@ -12,13 +12,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from gnv2_nas.arch.blocks import Activation, Block, GhostBlock, MobileBlock, has_dfc
-from gnv2_nas.arch.canonical import (
+from gnv2_nas.arch.blocks import (
     MAX_CHANNELS,
     MAX_SIDE,
+    Activation,
+    Block,
+    GhostBlock,
+    MobileBlock,
     canonical_blocks,
     check_block,
     check_in_range,
+    has_dfc,
 )
 from gnv2_nas.errors import ArchitectureError
 

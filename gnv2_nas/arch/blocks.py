@@ -1,10 +1,27 @@
-"""The blocks of a network as plain frozen data."""
+"""The blocks of a network as plain frozen data, with range checks and a canonical form.
+
+The canonical form replaces values that cannot change the output:
+
+- On a map with a side of m pixels, taps beyond ±(m-1) read only zero padding, so a depthwise
+  kernel K > 2m-1 becomes 2m-1.
+- A DFC factor larger than the map becomes the map's side. With factor 1, the pooling operator has
+  no effect and becomes the default; so does the resize mode with factor 1 or a 1x1 attention map.
+- A Ghost ratio above the number of output channels becomes that number (at least 2), because the
+  module would cut the additional cheap maps off.
+- A stride-1 block with an identity shortcut has no depthwise convolution outside of its Ghost
+  modules, so its `kernel` becomes 3.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gnv2_nas.errors import ArchitectureError
 
 Activation = Literal["relu", "hard_swish"]
 
@@ -72,3 +89,108 @@ def has_dfc(block: Block) -> bool:
     if isinstance(block, MobileBlock):
         return False
     return block.ghost1.dfc is not None or block.ghost2.dfc is not None
+
+
+_Struct = TypeVar("_Struct", bound=Struct)
+
+MAX_CHANNELS = 1 << 16
+MAX_SIDE = 4096
+
+
+def output_side(side: int, stride: int) -> int:
+    """Output side of a convolution with an odd kernel K and padding K//2."""
+    return (side - 1) // stride + 1
+
+
+def is_identity_shortcut(block: Block, in_channels: int) -> bool:
+    """Whether stride and channels let the shortcut pass its input through."""
+    return block.stride == 1 and block.out_channels == in_channels
+
+
+def check_block(block: Block) -> None:
+    """Check that every number is in range.
+
+    Raises:
+        ArchitectureError: a number is not; the message names the field.
+    """
+    check_in_range("hidden_channels", block.hidden_channels, 1, MAX_CHANNELS)
+    check_in_range("out_channels", block.out_channels, 1, MAX_CHANNELS)
+    check_in_range("se_channels", block.se_channels, 0, MAX_CHANNELS)
+    check_in_range("stride", block.stride, 1, 2)
+    _check_odd("kernel", block.kernel)
+    if isinstance(block, MobileBlock):
+        return
+    for name, module in (("ghost1", block.ghost1), ("ghost2", block.ghost2)):
+        check_in_range(f"{name}.ratio", module.ratio, 2, MAX_CHANNELS)
+        _check_odd(f"{name}.cheap_kernel", module.cheap_kernel)
+        if module.dfc is not None:
+            _check_odd(f"{name}.dfc.kernel_h", module.dfc.kernel_h)
+            _check_odd(f"{name}.dfc.kernel_w", module.dfc.kernel_w)
+            check_in_range(f"{name}.dfc.factor", module.dfc.factor, 1, MAX_SIDE)
+
+
+def check_in_range(field: str, value: int, low: int, high: int) -> None:
+    """Raise ArchitectureError unless `low <= value <= high`."""
+    if not low <= value <= high:
+        raise ArchitectureError(f"{field}: `{low} <= {field} <= {high}` must hold, but got {value}")
+
+
+def _check_odd(field: str, value: int) -> None:
+    if value < 1 or value % 2 == 0:
+        raise ArchitectureError(f"{field}: a kernel must be odd and positive, but got {value}")
+
+
+def canonical_blocks(
+    blocks: Iterable[Block], stem_channels: int, resolution: int
+) -> tuple[Block, ...]:
+    """`blocks` in canonical form, after a stride-2 stem on images of `resolution` pixels."""
+    side, channels = output_side(resolution, 2), stem_channels
+    canonical: list[Block] = []
+    for block in blocks:
+        canonical.append(_canonicalize_block(block, channels, side))
+        side, channels = output_side(side, block.stride), block.out_channels
+    return tuple(canonical)
+
+
+def _canonicalize_block(block: Block, in_channels: int, side: int) -> Block:
+    kernel = min(block.kernel, 2 * side - 1)
+    if isinstance(block, MobileBlock):
+        return _update(block, kernel=kernel)
+    if is_identity_shortcut(block, in_channels):
+        kernel = 3
+    return _update(
+        block,
+        kernel=kernel,
+        ghost1=_module(block.ghost1, block.hidden_channels, side),
+        ghost2=_module(block.ghost2, block.out_channels, output_side(side, block.stride)),
+    )
+
+
+def _module(module: GhostModule, out_channels: int, side: int) -> GhostModule:
+    return _update(
+        module,
+        ratio=max(2, min(module.ratio, out_channels)),
+        cheap_kernel=min(module.cheap_kernel, 2 * side - 1),
+        dfc=None if module.dfc is None else _dfc(module.dfc, side),
+    )
+
+
+def _dfc(dfc: DFC, side: int) -> DFC:
+    factor = min(dfc.factor, side)
+    small = side // factor
+    return _update(
+        dfc,
+        kernel_h=min(dfc.kernel_h, 2 * small - 1),
+        kernel_w=min(dfc.kernel_w, 2 * small - 1),
+        factor=factor,
+        pool="avg" if factor == 1 else dfc.pool,
+        resize="nearest" if factor == 1 or small == 1 else dfc.resize,
+    )
+
+
+def _update(struct: _Struct, **values: Any) -> _Struct:
+    """`struct` with these values. Most structs are canonical already, and no copy is made."""
+    for field, value in values.items():
+        if getattr(struct, field) != value:
+            return replace(struct, **values)
+    return struct

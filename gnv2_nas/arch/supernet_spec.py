@@ -12,8 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from gnv2_nas.arch.architecture import Architecture
-from gnv2_nas.arch.blocks import Activation, Block, GhostBlock, GhostModule
-from gnv2_nas.arch.canonical import is_identity_shortcut
+from gnv2_nas.arch.blocks import Activation, Block, GhostBlock, GhostModule, is_identity_shortcut
 from gnv2_nas.errors import InputError
 
 ChannelGroups = tuple[int, ...]

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 
 from gnv2_nas.graph import Graph, Op
 from gnv2_nas.graph.count import FLOAT_BYTES
-from gnv2_nas.graph.passes.pad_channels import MAX_PADDING
+from gnv2_nas.graph.passes.channels import MAX_PADDING
 from gnv2_nas.stats import Matrix, Vector
 
 Numbers = NDArray[np.intp]
 
 BLOCK = 16
-"""Channels that a runtime's fast kernels take at a time, see `graph.alignment`."""
+"""Channels that a runtime's fast kernels take at a time, see `pad_channels`."""
 NARROW = 64
-"""Up to so many channels a runtime may have no concatenations left, see `graph.joined`."""
+"""Up to so many channels a runtime may have no concatenations left, see `fuse_ghost_modules`."""
 LAST_STAGE = 5
 
 KINDS = (
@@ -138,7 +138,7 @@ def _kinds(
 
 
 def _padded(channels: Vector, number: Numbers, source: Numbers, second: Numbers) -> Vector:
-    """Channels with padding, very nearly as `graph.alignment` pads them.
+    """Channels with padding, very nearly as `pad_channels` pads them.
 
     Convolutions pad what they write, a concatenation has the padding of both its parts, and what
     works on each channel by itself has that of its source.

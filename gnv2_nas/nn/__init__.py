@@ -1,5 +1,13 @@
 """Torch modules: the readable definition of every network. Imports torch."""
 
+from gnv2_nas.nn.blocks import (
+    DepthwiseSeparable,
+    DFCAttention,
+    FullyConnectedAttention,
+    GhostBottleneck,
+    GhostModule,
+    InvertedResidual,
+)
 from gnv2_nas.nn.checkpoint import (
     load_weights,
     network_bytes,
@@ -8,15 +16,8 @@ from gnv2_nas.nn.checkpoint import (
     read_weights,
     save_weights,
 )
-from gnv2_nas.nn.ghost import (
-    DFCAttention,
-    FullyConnectedAttention,
-    GhostBottleneck,
-    GhostModule,
-)
 from gnv2_nas.nn.interpreter import fold_batch_norm, run_graph
 from gnv2_nas.nn.layers import SqueezeExcite
-from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 from gnv2_nas.nn.network import Network, build_model, timing_model
 
 __all__ = [

@@ -24,11 +24,11 @@ from gnv2_nas.checkpoints.contents import (
     PREPROCESSING_KEY,
     STEPS_KEY,
     TRAINING_KEY,
+    TorchFile,
     is_safetensors,
 )
 from gnv2_nas.checkpoints.metadata import TrainingRecord
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
-from gnv2_nas.checkpoints.torch_contents import TorchFile
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.graph.compatibility import TensorInfo

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from gnv2_nas.arch import Architecture, Block, MobileBlock, block_keys
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON, TimingWeights
-from gnv2_nas.nn.ghost import GhostBottleneck
+from gnv2_nas.nn.blocks import DepthwiseSeparable, GhostBottleneck, InvertedResidual
 from gnv2_nas.nn.layers import Classifier, ConvBnAct, activation, convolution, skip_initialization
-from gnv2_nas.nn.mobile import DepthwiseSeparable, InvertedResidual
 
 
 class Network(nn.Module):

@@ -35,7 +35,7 @@ from gnv2_nas.runtimes.base import (
 from gnv2_nas.runtimes.parity import timing_image
 
 VECTOR = 16
-"""Channels in one AVX-512 register, see `gnv2_nas.graph.passes.fuse_ghost`."""
+"""Channels in one AVX-512 register, see `fuse_ghost_modules`."""
 _HINTS: dict[Precision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 """Of int8 files: what is not quantised in the file."""
 _CAPABILITIES: dict[Precision, str] = {"fp16": "FP16", "bf16": "BF16"}

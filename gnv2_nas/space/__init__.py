@@ -4,8 +4,8 @@ Imports neither torch nor optuna. The names of genes are known here alone.
 """
 
 from gnv2_nas.space.genes import AXES, Axis, Gene, Value, describe_change, is_removal
-from gnv2_nas.space.schema import json_schema
 from gnv2_nas.space.search_space import SearchSpace, SupportsSuggest, list_spaces, load_space
+from gnv2_nas.space.space_file import json_schema
 
 __all__ = [
     "AXES",

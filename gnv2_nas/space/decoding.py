@@ -16,7 +16,7 @@ from gnv2_nas.space.genes import Gene, Pool, Resize, Value
 from gnv2_nas.space.template import Template, TemplateBlock
 
 SE_DIVISOR = 4
-"""Squeeze-and-excitation works on a 1x1 map, where alignment buys nothing."""
+"""Squeeze-and-excitation works on a 1x1 map, where multiples of 4 are fine."""
 
 
 class ModuleValues(NamedTuple):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.graph import lower, op_macs
-from gnv2_nas.graph.passes.pad_channels import pad_channels
+from gnv2_nas.graph.passes.channels import pad_channels
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.latency_model.features import KINDS, feature_names, latency_features, op_table
 from tests.measurement.networks import tiny_ghost

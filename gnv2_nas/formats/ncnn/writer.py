@@ -13,8 +13,8 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.formats.ncnn.param import FLOAT32_TAG, Layer, Setting, param_text
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op
-from gnv2_nas.graph.passes.fuse_ghost import fuse_at
-from gnv2_nas.graph.passes.pad_channels import pad_channels
+from gnv2_nas.graph.passes.channels import pad_channels
+from gnv2_nas.graph.passes.concats import fuse_at
 from gnv2_nas.graph.weights import Weights, weights_for
 
 INPUT, OUTPUT = "input", "logits"

@@ -10,8 +10,7 @@ import numpy as np
 from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats.nearest_resize import nearest_sources
-from gnv2_nas.formats.tflite.convolution import convolution
-from gnv2_nas.formats.tflite.model import CHANNELS, PADDING_VALID, TfliteModel, nhwc
+from gnv2_nas.formats.tflite.model import CHANNELS, PADDING_VALID, TfliteModel, convolution, nhwc
 from gnv2_nas.formats.tflite.wire import serialize_tflite
 from gnv2_nas.graph.op import Op
 from gnv2_nas.graph.passes.pipeline import prepare_graph

@@ -7,7 +7,8 @@ from typing import Any
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph
-from gnv2_nas.graph.passes import fuse_ghost, pad_channels, sink_concats, split_depthwise
+from gnv2_nas.graph.passes.channels import pad_channels, split_depthwise
+from gnv2_nas.graph.passes.concats import fuse_ghost_modules, sink_concats
 from gnv2_nas.graph.weights import Weights, weights_for
 
 
@@ -35,11 +36,11 @@ def prepare_graph(
     """
     graph, weights = lower(arch), weights_for(arch, model)
     if fuse_up_to:
-        graph, weights = fuse_ghost.fuse_ghost_modules(graph, weights, fuse_up_to)
+        graph, weights = fuse_ghost_modules(graph, weights, fuse_up_to)
     if split:
-        graph, weights = split_depthwise.split_depthwise(graph, weights)
+        graph, weights = split_depthwise(graph, weights)
     if channel_multiple > 1:
-        graph, weights = pad_channels.pad_channels(graph, weights, channel_multiple)
+        graph, weights = pad_channels(graph, weights, channel_multiple)
     if sink:
-        graph, weights = sink_concats.sink_concats(graph, weights)
+        graph, weights = sink_concats(graph, weights)
     return graph, weights

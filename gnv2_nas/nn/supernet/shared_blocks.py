@@ -14,15 +14,13 @@ from gnv2_nas.arch import (
     is_identity_shortcut,
 )
 from gnv2_nas.nn.supernet.shared_layers import (
+    Channels,
+    GhostOutput,
     SharedAttention,
     SharedConvolution,
     SharedDepthwise,
     SharedSqueezeExcite,
     Tensors,
-)
-from gnv2_nas.nn.supernet.slices import (
-    Channels,
-    GhostOutput,
     cheap_channels,
     first_channels,
     ghost_channels,

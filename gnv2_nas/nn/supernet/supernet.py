@@ -7,20 +7,28 @@ them, so switching to another network builds no module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from gnv2_nas.arch import Architecture, GhostBlock, SupernetSpec, block_keys
+from gnv2_nas.errors import InputError
+from gnv2_nas.graph import Graph
 from gnv2_nas.graph.compatibility import check_tensors, tensor_infos
 from gnv2_nas.nn.interpreter import cached_lower, run_graph
 from gnv2_nas.nn.layers import Classifier
 from gnv2_nas.nn.network import Network
 from gnv2_nas.nn.supernet.shared_blocks import SharedGhostBlock
-from gnv2_nas.nn.supernet.shared_layers import SharedBiasedConvolution, SharedConvolution
-from gnv2_nas.nn.supernet.slices import ALL, GhostOutput, first_channels, ghost_channels
+from gnv2_nas.nn.supernet.shared_layers import (
+    ALL,
+    GhostOutput,
+    SharedBiasedConvolution,
+    SharedConvolution,
+    first_channels,
+    ghost_channels,
+)
 
 
 class Supernet(nn.Module):
@@ -107,3 +115,50 @@ class Supernet(nn.Module):
         }
         model.load_state_dict(state | counters, strict=True, assign=True)
         return model.eval()
+
+
+def recalibrate(
+    arch: Architecture, tensors: Mapping[str, Tensor], batches: Iterable[Tensor]
+) -> dict[str, Tensor]:
+    """Running mean and variance of every batch norm of `arch`.
+
+    They are the plain average over the batches, like torch's with `momentum=None`.
+
+    Args:
+        arch: the network.
+        tensors: its weights, with the keys of its module's state dict.
+        batches: training images (N, 3, resolution, resolution), preprocessed as for evaluation.
+            All batches have the same weight. A batch of one image has no variance and is skipped.
+
+    Raises:
+        InputError: there is no batch of two or more images.
+    """
+    graph = cached_lower(arch)
+    statistics = _initial_statistics(graph, tensors)
+    graph = _truncate(graph)
+    count = 0
+    with torch.inference_mode():
+        for images in batches:
+            if len(images) < 2:
+                continue
+            count += 1
+            run_graph(graph, tensors, images, statistics=statistics, momentum=1 / count)
+    if not count:
+        raise InputError("recalibration needs a batch of at least 2 images, but got none")
+    return statistics
+
+
+def _initial_statistics(graph: Graph, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    statistics: dict[str, Tensor] = {}
+    for op in graph.ops:
+        if op.norm:
+            weight = tensors[f"{op.norm}.weight"].detach()
+            statistics[f"{op.norm}.running_mean"] = torch.zeros_like(weight)
+            statistics[f"{op.norm}.running_var"] = torch.ones_like(weight)
+    return statistics
+
+
+def _truncate(graph: Graph) -> Graph:
+    """`graph` up to its last batch norm."""
+    last = max(number for number, op in enumerate(graph.ops) if op.norm)
+    return Graph(graph.ops[: last + 1])

@@ -1,7 +1,7 @@
 """The accuracy a network has with the weights of a supernet, on images held out.
 
 The weights of a sub-network are slices of the shared ones. Its batch-norm statistics are measured
-on training images before every evaluation (`gnv2_nas.nn.supernet.recalibration`): a supernet has
+on training images before every evaluation (`gnv2_nas.nn.supernet.supernet`): a supernet has
 none that would fit, and without them every network answers like a random one.
 """
 

@@ -11,7 +11,7 @@ from onnxruntime import InferenceSession
 from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, list_presets, preset
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower
-from gnv2_nas.graph.passes.pad_channels import MAX_PADDING, pad_channels
+from gnv2_nas.graph.passes.channels import MAX_PADDING, pad_channels
 from gnv2_nas.graph.weights import TimingWeights
 from tests.networks import random_model
 from tests.strategies import architectures

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, preset
 from gnv2_nas.graph import Graph, lower
-from gnv2_nas.graph.passes.split_depthwise import split_depthwise
+from gnv2_nas.graph.passes.channels import split_depthwise
 from gnv2_nas.graph.weights import TimingWeights
 from tests.strategies import architectures
 

@@ -1,9 +1,9 @@
-"""Reordering and padding of channels: one order per feature map, and weights that follow it.
+"""Passes that change the channels of feature maps: `pad_channels` and `split_depthwise`.
 
-Maps that are added, multiplied or passed through an activation share an order. The weights of each
-convolution follow the orders of the maps that it reads and writes, so nothing is moved at run time
-and the outputs stay the same. What padding channels hold does not matter: every weight that reads
-one is zero.
+Both give every feature map a new order of channels, and weights that follow it. Maps that are
+added, multiplied or passed through an activation share an order. The weights of each convolution
+follow the orders of the maps that it reads and writes, so nothing is moved at run time and the
+outputs stay the same. Padding channels may hold any value: every weight that reads one is zero.
 """
 
 from __future__ import annotations
@@ -182,3 +182,79 @@ def _take(array: Array, order: Order, axis: int) -> Array:
     before = (slice(None),) * axis
     taken[(*before, used)] = array.take(order[used], axis)
     return taken
+
+
+MAX_PADDING = 1.5
+"""Largest factor by which padding grows a map. Padding 10 channels to 16 costs more than leaving
+the blocked format."""
+
+
+def pad_channels(graph: Graph, weights: Weights, multiple: int) -> tuple[Graph, Weights]:
+    """`graph` with channels padded to multiples of `multiple` where that pays, and its weights.
+
+    ONNX Runtime's fast kernels work on blocks of 16 channels (AVX-512; 8 on AVX2). The halves of a
+    Ghost module rarely fill whole blocks (stock V2 1.0 has 8, 12, 20, 36, 60, 92 …), and the
+    runtime converts each such map out of its blocked format and back. Padding avoids that.
+    """
+
+    def pad(channels: int) -> Order:
+        whole = -(-channels // multiple) * multiple
+        size = whole if whole <= MAX_PADDING * channels else channels
+        return np.concatenate([np.arange(channels), np.full(size - channels, UNUSED)])
+
+    orders = ChannelOrders(graph, pad, _multiply_together, cut=True)
+    padded = OrderedWeights(weights)
+    ops = [
+        padded.reorder(
+            op, orders.of(number), orders.of(op.inputs[0] if op.inputs else 0), "", op.inputs
+        )
+        for number, op in enumerate(graph.ops)
+    ]
+    return Graph(tuple(ops)), padded
+
+
+def _multiply_together(read: Order, times: int) -> Order:
+    """The outputs of one input channel stay together."""
+    return (read[:, np.newaxis] * times + np.arange(times)).ravel()
+
+
+def split_depthwise(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
+    """The same network without depthwise convolutions of several outputs per input channel.
+
+    In a Ghost module of ratio r > 2, the cheap convolution has r - 1 outputs per input channel.
+    XNNPACK runs it as a grouped convolution, many times slower than a depthwise one. This pass
+    writes r - 1 plain depthwise convolutions instead, so the channels have another order: first
+    all first copies, then all second copies, and so on. Channels that a module cuts off stay in
+    the map; the weights that read them are zero.
+
+    If two of them feed one addition and their orders differ, both stay as they are. The parts of
+    op "name" are called "name:0", "name:1" and so on.
+    """
+    orders = ChannelOrders(graph, np.arange, _multiply_apart, cut=False)
+    split = OrderedWeights(weights)
+    ops: list[Op] = []
+    numbers: list[list[int]] = []
+    """Number of an op in `graph` → the numbers of its parts in `ops`."""
+    for number, op in enumerate(graph.ops):
+        sources = [numbers[source] for source in op.inputs]
+        if op.kind == "slice" and not orders.is_unchanged(number):
+            numbers.append(sources[0])
+            continue
+        parts = 1
+        if not orders.is_unchanged(number) and op.kind != "concat":
+            parts = max(depth_multiplier(op), *map(len, sources), 1)
+        read = orders.of(op.inputs[0] if op.inputs else 0)
+        numbers.append([])
+        for index, order in enumerate(np.split(orders.of(number), parts)):
+            inputs = tuple(source[index if len(source) > 1 else 0] for source in sources)
+            if op.kind == "concat":
+                inputs = tuple(part for source in sources for part in source)
+            numbers[-1].append(len(ops))
+            suffix = "" if parts == 1 else f":{index}"
+            ops.append(split.reorder(op, order, read, suffix, inputs))
+    return Graph(tuple(ops)), split
+
+
+def _multiply_apart(read: Order, times: int) -> Order:
+    """First the first output of each input channel, then the second, and so on."""
+    return np.concatenate([read * times + output for output in range(times)])
