@@ -1,4 +1,4 @@
-"""Flatbuffer tables read and written slot by slot, for schemas that come without Python classes."""
+"""Flatbuffer tables, read and written by field number, for schemas without Python classes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _REFERENCE = 4
 
 
 class FlatReader:
-    """One table; its fields are named by their number in the schema."""
+    """One table; fields are identified by their number in the schema."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def integer(self, slot: int, bits: int = 32) -> int:
-        """An unsigned integer of so many bits; 0 where it is left out."""
+        """An unsigned integer of `bits` bits; 0 if it is missing."""
         place = self._place(slot)
         flags = getattr(number_types, f"Uint{bits}Flags")
         return int(self._table.Get(flags, place)) if place else 0
@@ -50,7 +50,7 @@ class FlatReader:
 
 
 def root_table(content: bytes, start: int = 0) -> FlatReader:
-    """The root of the flatbuffer that begins at `start`."""
+    """The root table of the flatbuffer at `start`."""
     return FlatReader(Table(content, start + int.from_bytes(content[start : start + 4], "little")))
 
 
@@ -58,20 +58,20 @@ _Kind = Literal["Uint8", "Int16", "Uint32", "Int32", "Uint64", "Float32", "UOffs
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """A field's value and its type in the schema."""
+    """A field: its value and its type in the schema."""
 
     kind: _Kind
     value: Any
 
 
 class FlatTables:
-    """A flatbuffer under construction; every method returns where what it wrote stands."""
+    """A flatbuffer under construction. Methods return the offset of what they wrote."""
 
     def __init__(self) -> None:
         self.builder = flatbuffers.Builder(1 << 17)
 
     def table(self, *slots: Slot | None) -> int:
-        """A table of its fields in the order of the schema; `None` and zero are left out."""
+        """A table with its fields in the order of the schema; `None` and zero are omitted."""
         self.builder.StartObject(len(slots))
         for number, slot in enumerate(slots):
             if slot is not None:
@@ -80,36 +80,32 @@ class FlatTables:
         return offset
 
     def string(self, text: str) -> Slot:
-        return _reference(self.builder.CreateString(text))
+        return reference(self.builder.CreateString(text))
 
     def vector(self, kind: _Kind, values: Sequence[int]) -> Slot:
-        """Of numbers."""
+        """A vector of numbers."""
         width = {"Uint8": 1, "Uint64": 8}.get(kind, 4)
         self.builder.StartVector(width, len(values), width)
         for value in reversed(values):
             getattr(self.builder, f"Prepend{kind}")(value)
-        return _reference(self.builder.EndVector())
+        return reference(self.builder.EndVector())
 
     def tables(self, offsets: Sequence[int]) -> Slot:
         """A vector of tables."""
         self.builder.StartVector(4, len(offsets), 4)
         for offset in reversed(offsets):
             self.builder.PrependUOffsetTRelative(offset)
-        return _reference(self.builder.EndVector())
+        return reference(self.builder.EndVector())
 
-    def finished(self, root: int, identifier: bytes) -> bytes:
-        """The whole flatbuffer."""
+    def finish(self, root: int, identifier: bytes) -> bytes:
+        """The complete flatbuffer."""
         self.builder.Finish(root, file_identifier=identifier)
         return bytes(self.builder.Output())
 
 
-def _reference(offset: int) -> Slot:
+def reference(offset: int) -> Slot:
+    """A field that refers to what was written at `offset`."""
     return Slot("UOffsetTRelative", offset)
-
-
-def reference(table: int) -> Slot:
-    """To a table."""
-    return _reference(table)
 
 
 def u32(value: int) -> Slot:

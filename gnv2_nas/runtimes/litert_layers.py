@@ -18,7 +18,7 @@ import tflite
 from numpy.typing import NDArray
 
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.formats.tflite.writer import OUTPUT
+from gnv2_nas.formats import OUTPUT
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES
 
 Event = tuple[str, float]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.formats.ncnn.param import Layer, check_weights, read_param
-from gnv2_nas.formats.ncnn.writer import INPUT, OUTPUT, ncnn_files
+from gnv2_nas.formats import INPUT, OUTPUT
+from gnv2_nas.formats.ncnn.param import NcnnLayer, check_weights, read_param
+from gnv2_nas.formats.ncnn.writer import ncnn_files
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
     Precision,
@@ -99,14 +100,14 @@ def _add_layer_times(
         total[name] += max(0.0, computing - _asking(extractor, layer))
 
 
-def _asking(extractor: Any, layer: Layer) -> float:
+def _asking(extractor: Any, layer: NcnnLayer) -> float:
     """Seconds until a layer's output is there."""
     started = time.perf_counter()
     extractor.extract(layer.outputs[0], _AS_COMPUTED)
     return time.perf_counter() - started
 
 
-def _checked(files: RuntimeFiles) -> list[Layer]:
+def _checked(files: RuntimeFiles) -> list[NcnnLayer]:
     """The layers of the file. ncnn itself says on stderr what it refuses, takes some weights that
     do not fit, and crashes when a network is run that it did not load whole."""
     try:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, MeasurementError
-from gnv2_nas.formats.onnx.precision import GATE, half_precision
+from gnv2_nas.formats.onnx.precision import GATE, convert_to_half
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
@@ -135,7 +135,7 @@ class OnnxRuntime:
         if self.precision == "int8":
             content = quantize(content, read_images(self._images, arch.resolution))
         elif self.precision == "fp16":
-            content = half_precision(content)
+            content = convert_to_half(content)
         return {".onnx": content}
 
     def load(self, files: RuntimeFiles, threads: int) -> OnnxSession | OnnxCudaSession:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.errors import InputError
-from gnv2_nas.formats.onnx.precision import Range, observed, quantized_file
+from gnv2_nas.formats.onnx.precision import Range, add_map_outputs, quantize_file
 
 _MAX_PREPARED = 64.0
 """A standard deviation of 4 grey levels makes white of this."""
@@ -33,12 +33,14 @@ def quantize(onnx: bytes, images: NDArray[np.float32] | None = None) -> bytes:
     Raises:
         InputError: the images are not of the file's input shape.
     """
-    return quantized_file(onnx, feature_ranges(onnx, images))
+    return quantize_file(onnx, feature_ranges(onnx, images))
 
 
 def feature_ranges(onnx: bytes, images: NDArray[np.float32] | None = None) -> dict[str, Range]:
     """Smallest and largest value of the input and of every feature map, over all images."""
-    session = ort.InferenceSession(observed(onnx), _options(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        add_map_outputs(onnx), _options(), providers=["CPUExecutionProvider"]
+    )
     (image,) = session.get_inputs()
     if images is None:
         images = random_images(RANDOM_IMAGES, image.shape[-1])

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, list_presets, preset
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.formats.ncnn.param import check_weights, param_text, read_param
-from gnv2_nas.formats.ncnn.writer import _LAYERS, _Writer, ncnn_files
+from gnv2_nas.formats.ncnn.writer import ncnn_files, write_graph
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.nn import Network, build_model
@@ -77,7 +77,7 @@ def test_resize_inside_a_network(side: int, factor: int, resize: Any) -> None:
 @pytest.mark.parametrize("channels", [1, 4, 16])
 @pytest.mark.parametrize("small", [*range(1, 31), 57])
 def test_every_resize_is_torchs(small: int, channels: int) -> None:
-    """All pairs of sizes up to 36, and 57 → 225, in the layouts for 1, 4 and 16 channels."""
+    """All pairs of sizes up to 36, and 57 → 225, in blocks of 1, 4 and 16 channels."""
     image = np.random.default_rng(small).standard_normal((channels, small, small), np.float32)
     larges = [225, 114] if small == 57 else range(small + 1, 37)
     for mode in ("nearest", "bilinear"):
@@ -93,13 +93,10 @@ def _resized(image: Any, large: int, mode: str) -> Any:
         Op("input", "input", (), image.shape),
         Op("resize", "resize", (0,), (channels, large, large), mode=mode),
     )
-    writer = _Writer(Graph(ops), TimingWeights())
-    writer.layer("Input", 0, {})
-    _LAYERS["resize"](writer, 1, ops[1])
     net = ncnn.Net()
     net.opt.num_threads = 1
     net.opt.use_fp16_storage = False
-    assert net.load_param_mem(param_text(writer.layers)) == 0
+    assert net.load_param_mem(write_graph(Graph(ops), TimingWeights())[".param"].decode()) == 0
     extractor = net.create_extractor()
     extractor.input("input", ncnn.Mat(image))
     return np.array(extractor.extract("logits")[1])

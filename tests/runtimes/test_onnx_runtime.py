@@ -11,7 +11,7 @@ import pytest
 
 from gnv2_nas.devices.device import Device, DeviceProfile
 from gnv2_nas.errors import InputError, UnknownNameError
-from gnv2_nas.formats.onnx.precision import half_precision
+from gnv2_nas.formats.onnx.precision import convert_to_half
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.measurement.layers import profile_layers
 from gnv2_nas.runtimes.base import get_runtime
@@ -75,7 +75,7 @@ def test_int8_is_calibrated_on_the_images_of_the_profile(tmp_path, runtime):
 def test_half_precision_computes_the_same_to_three_digits(arch):
     """On the processor, which computes it in float32."""
     image = timing_image(arch.resolution)
-    content = half_precision(onnx_bytes(arch))
+    content = convert_to_half(onnx_bytes(arch))
     session = OnnxRuntime().load({".onnx": content}, threads=1)
     assert (session.image == image).all()
     assert difference(session.logits(), expected_logits(arch)) < 2e-2

@@ -1,8 +1,8 @@
-"""`pte_bytes`: Graph → ExecuTorch program, all of it one XNNPACK delegate.
+"""`pte_bytes`: Architecture → ExecuTorch program with the whole network in one XNNPACK delegate.
 
-ExecuTorch's own way, `torch.export` and lowering, takes tens of seconds a network, and leaves
-nearest resizes to its portable kernels, between which every map changes layout. The format is
-`schema/program.fbs` of ExecuTorch (identifier ET12): one method "forward", one delegate call.
+ExecuTorch's `torch.export` and lowering take tens of seconds per network. They also leave nearest
+resizes to portable kernels, which need another memory format. The format here is ExecuTorch's
+`schema/program.fbs` (identifier ET12) with one method "forward" and one delegate call.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from gnv2_nas.graph.passes.pipeline import prepare_graph
 
 IDENTIFIER = b"ET12"
 ALIGNMENT = 128
-"""Of the delegate's data, in bytes."""
+"""Alignment of the delegate's data in bytes."""
 
 _FLOAT32 = 6
 _TENSOR = 5
 _DELEGATE_CALL = 2
 _SEGMENT = 1
 _ACTIVATIONS = 1
-"""Number of the buffer of planned memory; 0 is reserved."""
+"""Number of the memory buffer; 0 is reserved."""
 _DELEGATE = 1
-"""Number of the segment."""
+"""Number of the delegate's segment."""
 _SEGMENTS, _NAMED_DATA = 4, 7
-"""Fields of a program."""
+"""Field numbers of a program."""
 _HEADER = 32
 _HEADER_SPACE = 64
-"""A power of two, so that all that follows stays aligned."""
+"""A power of two keeps what follows aligned."""
 _BASE = slice(24, 32)
-"""Where the header says where the segments begin."""
+"""Position of the segments' start in the file."""
 
 
 def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
@@ -43,11 +43,11 @@ def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
 
     Args:
         arch: the network.
-        model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
-            one, weights made for timing.
+        model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
+            the file has weights made for timing.
 
     Raises:
-        CheckpointError: the module's weights are not those of `arch`.
+        CheckpointError: the module's weights do not fit `arch`.
     """
     side = arch.resolution
     delegate = build_delegate(arch, model).parts()
@@ -55,16 +55,16 @@ def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
     named += bytes(-len(named) % ALIGNMENT)
     sizes = [len(named), sum(memoryview(part).nbytes for part in delegate)]
     program = _program((1, 3, side, side), (1, arch.num_classes), sizes)
-    return b"".join([*_headed(program, sum(sizes)), named, *delegate])
+    return b"".join([*_add_header(program, sum(sizes)), named, *delegate])
 
 
 def build_delegate(arch: Architecture, model: Any = None) -> XnnpackGraph:
-    """All of the network, as `pte_bytes` hands it to XNNPACK."""
+    """The network as `pte_bytes` passes it to XNNPACK."""
     return subgraph(*prepare_graph(arch, model, split=True))
 
 
 def read_program_architecture(content: bytes) -> Architecture:
-    """The network of a file that `pte_bytes` has written."""
+    """The architecture in a file that `pte_bytes` wrote."""
     (entry,) = root_table(content).tables(_NAMED_DATA)
     segment = root_table(content).tables(_SEGMENTS)[entry.integer(1)]
     start = int.from_bytes(content[_BASE], "little") + segment.integer(0, 64)
@@ -72,8 +72,8 @@ def read_program_architecture(content: bytes) -> Architecture:
     return Architecture.from_json(text.rstrip(b"\0 ").decode())
 
 
-def _headed(program: bytes, size: int) -> Iterator[bytes]:
-    """The flatbuffer with ExecuTorch's header in it, up to where `size` bytes of segments begin."""
+def _add_header(program: bytes, size: int) -> Iterator[bytes]:
+    """The flatbuffer with ExecuTorch's header, padded to where `size` bytes of segments start."""
     end = len(program) + _HEADER_SPACE
     base = end + -end % ALIGNMENT
     yield (int.from_bytes(program[:4], "little") + _HEADER_SPACE).to_bytes(4, "little")
@@ -84,14 +84,14 @@ def _headed(program: bytes, size: int) -> Iterator[bytes]:
 
 
 def _program(image: tuple[int, ...], logits: tuple[int, ...], sizes: Sequence[int]) -> bytes:
-    """Its segments: the architecture's JSON, what the delegate reads, and no constants."""
+    """A program with the segments metadata and delegate data, and no constants."""
     write = FlatTables()
     plan = _plan(write, image, logits)
     segments = [
         write.table(Slot("Uint64", sum(sizes[:number])), Slot("Uint64", size))
         for number, size in enumerate([*sizes, 0])
     ]
-    # Constants of the program, not of the delegate: only the one that means "none".
+    # The program itself has no constants; entry 0 means "none".
     constants = write.table(u32(len(sizes)), write.vector("Uint64", [0]))
     named = write.table(write.string(ARCHITECTURE_KEY), u32(0))
     none = write.tables([])
@@ -99,7 +99,7 @@ def _program(image: tuple[int, ...], logits: tuple[int, ...], sizes: Sequence[in
         None, write.tables([plan]), none, none, write.tables(segments), reference(constants),
         none, write.tables([named]),
     )  # fmt: skip
-    return write.finished(root, IDENTIFIER)
+    return write.finish(root, IDENTIFIER)
 
 
 def _plan(write: FlatTables, image: tuple[int, ...], logits: tuple[int, ...]) -> int:
@@ -120,7 +120,7 @@ def _plan(write: FlatTables, image: tuple[int, ...], logits: tuple[int, ...]) ->
 
 
 def _containers(write: FlatTables) -> Slot:
-    """How Python's arguments and results nest: none of it is used when values are given flat."""
+    """Nesting of Python's arguments and results; unused, because ours are flat."""
     return reference(write.table(write.string(""), write.string("")))
 
 

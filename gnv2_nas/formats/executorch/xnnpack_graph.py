@@ -1,8 +1,7 @@
-"""A network as ExecuTorch hands it to XNNPACK: values, nodes, constants.
+"""The data of ExecuTorch's XNNPACK delegate: values, nodes, constants.
 
-The format is the schema of ExecuTorch's XNNPACK delegate, `backends/xnnpack/serialization/
-schema.fbs` (identifier XN01), behind a small header of offsets. Feature maps are
-(1, height, width, channels).
+The format is `backends/xnnpack/serialization/schema.fbs` of ExecuTorch (identifier XN01), after a
+small header of offsets. Feature maps are (1, height, width, channels).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from gnv2_nas.formats.flatbuffers import FlatTables, Slot, reference, u32
 
 IDENTIFIER = b"XN01"
 ALIGNMENT = 16
-"""Of constants and of what follows the header, in bytes."""
+"""Alignment of constants and of the tables in bytes."""
 INFINITY = float("inf")
 
 _NO_ID = (1 << 32) - 1
@@ -47,17 +46,17 @@ class Node(msgspec.Struct, frozen=True):
 
     kind: str
     owner: str
-    """Name of the op it is part of; "" where it is of none."""
+    """Name of its op; "" if it belongs to none."""
     fields: tuple[int | tuple[int, ...], ...]
     limits: tuple[float, float] | None
 
 
 class XnnpackGraph:
-    """Collects values and nodes; a value's number is its id."""
+    """Values and nodes under construction; the index of a value is its id."""
 
     def __init__(self) -> None:
         self.owner = ""
-        """Whose nodes are being appended."""
+        """Name of the op whose nodes are being appended."""
         self.values: list[_Value] = []
         self.nodes: list[Node] = []
         self.constants: list[NDArray[np.float32]] = []
@@ -84,7 +83,7 @@ class XnnpackGraph:
         *fields: int | Sequence[int],
         limits: tuple[float, float] | None = None,
     ) -> None:
-        """Appends a node: its fields in the order of the schema, and what limits its output."""
+        """Append a node: its fields in the order of the schema, and the limits of its output."""
         plain = tuple(f if isinstance(f, int) else tuple(f) for f in fields)
         self.nodes.append(Node(kind, self.owner, plain, limits))
 
@@ -93,7 +92,7 @@ class XnnpackGraph:
         return len(self.values) - 1
 
     def parts(self) -> list[Any]:
-        """The file, in pieces to be joined."""
+        """The pieces of the file, in order."""
         places, end = [], 0
         for array in self.constants:
             places.append((end, array.nbytes))
@@ -108,7 +107,7 @@ class XnnpackGraph:
                 end.to_bytes(8, "little"),
             ]
         )  # fmt: skip
-        return [*_aligned([header, tables]), *_aligned(self.constants)]
+        return [*_align([header, tables]), *_align(self.constants)]
 
     def _tables(self, places: Iterable[tuple[int, int]]) -> bytes:
         write = FlatTables()
@@ -126,7 +125,7 @@ class XnnpackGraph:
             for flag in (_EXTERNAL_INPUT, _EXTERNAL_OUTPUT)
         )
         root = write.table(version, nodes, values, u32(2), inputs, outputs, None, None, constants)
-        return write.finished(root, IDENTIFIER)
+        return write.finish(root, IDENTIFIER)
 
 
 def _node(write: FlatTables, node: Node) -> int:
@@ -153,7 +152,7 @@ def _tensor(write: FlatTables, number: int, value: _Value) -> int:
     return write.table(Slot("Uint8", _TENSOR_VALUE), reference(tensor))
 
 
-def _aligned(contents: Iterable[Any]) -> Iterable[Any]:
+def _align(contents: Iterable[Any]) -> Iterable[Any]:
     for content in contents:
         yield content
         yield bytes(-memoryview(content).nbytes % ALIGNMENT)

@@ -1,7 +1,7 @@
-"""Graph → XNNPACK's nodes, one table op kind → nodes.
+"""Graph → XNNPACK's nodes, with one table from op kind to nodes.
 
-A ReLU is the limit of the convolution before it. A nearest resize repeats rows and columns by
-concatenation, which XNNPACK does at the speed of copying; it has no such operator itself.
+A ReLU becomes the output limits of the convolution before it. XNNPACK has no nearest resize, so
+this module repeats rows and columns by concatenation, which is as fast as copying.
 """
 
 from __future__ import annotations
@@ -11,38 +11,34 @@ from itertools import groupby
 
 import numpy as np
 
+from gnv2_nas.formats import nearest_sources
 from gnv2_nas.formats.executorch.xnnpack_graph import INFINITY, XnnpackGraph
-from gnv2_nas.formats.nearest_resize import nearest_sources
-from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.graph.op import Graph, Op, OpKind
 from gnv2_nas.graph.weights import Weights
 
 _KEEP_DIMS = 0x40
-_MOST_JOINED = 5
+_MAX_INPUTS = 5
 _ROWS, _COLUMNS, _CHANNELS = 1, 2, 3
 _RELU = (0.0, INFINITY)
 
 
 class _Writer:
-    """The graph as far as it is written, and which value holds each op's output."""
+    """The delegate under construction, and the value of each op's output."""
 
     def __init__(self, graph: Graph, weights: Weights) -> None:
         self.graph, self.weights = graph, weights
         self.file = XnnpackGraph()
-        self.place: dict[int, int] = {}
-        readers: dict[int, list[int]] = {}
-        for number, op in enumerate(graph.ops):
-            for source in op.inputs:
-                readers.setdefault(source, []).append(number)
+        self.values: dict[int, int] = {}
         self.limited = {
             source
-            for source, numbers in readers.items()
+            for source, numbers in enumerate(graph.readers())
             if graph.ops[source].kind == "conv"
             and [graph.ops[number].kind for number in numbers] == ["relu"]
         }
-        """Convolutions that a ReLU alone reads."""
+        """Convolutions that only a ReLU reads."""
 
     def inputs(self, op: Op) -> list[int]:
-        return [self.place[source] for source in op.inputs]
+        return [self.values[source] for source in op.inputs]
 
     def reshape(self, value: int, dims: Sequence[int]) -> int:
         result = self.file.value(dims)
@@ -59,11 +55,11 @@ class _Writer:
         return result
 
     def concatenate(self, values: Sequence[int], axis: int) -> int:
-        """Concatenated, a few at a time."""
+        """Concatenate, at most `_MAX_INPUTS` at a time."""
         while len(values) > 1:
             values = [
-                self._concatenate(values[start : start + _MOST_JOINED], axis)
-                for start in range(0, len(values), _MOST_JOINED)
+                self._concatenate(values[start : start + _MAX_INPUTS], axis)
+                for start in range(0, len(values), _MAX_INPUTS)
             ]
         return values[0]
 
@@ -73,7 +69,7 @@ class _Writer:
         dims = list(self.file.dims(values[0]))
         dims[axis] = sum(self.file.dims(value)[axis] for value in values)
         result = self.file.value(dims)
-        first, second, third, fourth, fifth = [*values, 0, 0, 0][:_MOST_JOINED]
+        first, second, third, fourth, fifth = [*values, 0, 0, 0][:_MAX_INPUTS]
         self.file.node(
             f"concatenate{len(values)}", axis, first, second, third, fourth, result, 0, fifth
         )
@@ -81,16 +77,16 @@ class _Writer:
 
 
 def subgraph(graph: Graph, weights: Weights) -> XnnpackGraph:
-    """All of the network; its input is (1, 3, height, width) as torch has it."""
+    """The whole network; its input is (1, 3, height, width), as in torch."""
     writer = _Writer(graph, weights)
     channels, height, width = graph.ops[0].shape
     image = writer.file.input((1, channels, height, width))
     turned = writer.file.value((1, height, width, channels))
     writer.file.node("transpose", 4, (0, 2, 3, 1), image, turned, 0)
-    writer.place[0] = turned
+    writer.values[0] = turned
     for number, op in enumerate(graph.ops[1:], start=1):
         writer.file.owner = op.name.split(":")[0]
-        writer.place[number] = _NODES[op.kind](writer, number, op)
+        writer.values[number] = _NODES[op.kind](writer, number, op)
     return writer.file
 
 
@@ -129,7 +125,7 @@ def _linear(writer: _Writer, _: int, op: Op) -> int:
 
 def _relu(writer: _Writer, _: int, op: Op) -> int:
     if op.inputs[0] in writer.limited:
-        return writer.place[op.inputs[0]]
+        return writer.values[op.inputs[0]]
     result = _result(writer, op)
     writer.file.node("clamp", *writer.inputs(op), result, 0, limits=_RELU)
     return result
@@ -182,25 +178,25 @@ def _resize(writer: _Writer, _: int, op: Op) -> int:
         result = _result(writer, op)
         writer.file.node("resize_bilinear", height, width, value, result, 0)
         return result
-    # Columns first, while there are few rows: what is copied twice is smaller.
-    value = _repeated(writer, value, _COLUMNS, width)
-    return _repeated(writer, value, _ROWS, height)
+    # Columns first: the map that is copied twice then has few rows.
+    value = _repeat(writer, value, _COLUMNS, width)
+    return _repeat(writer, value, _ROWS, height)
 
 
-def _repeated(writer: _Writer, value: int, axis: int, size: int) -> int:
-    """Rows or columns repeated until there are `size`, each as often as torch's nearest does."""
+def _repeat(writer: _Writer, value: int, axis: int, size: int) -> int:
+    """Repeat rows or columns up to `size`, each as often as torch's nearest resize does."""
     small = writer.file.dims(value)[axis]
     times = np.bincount(nearest_sources(small, size), minlength=small)
     parts, start = [], 0
     for repeats, alike in groupby(times.tolist()):
         count = len(list(alike))
         part = writer.slice_axis(value, axis, start, count)
-        parts.append(_each_repeated(writer, part, axis, repeats))
+        parts.append(_repeat_each(writer, part, axis, repeats))
         start += count
     return writer.concatenate(parts, axis)
 
 
-def _each_repeated(writer: _Writer, value: int, axis: int, times: int) -> int:
+def _repeat_each(writer: _Writer, value: int, axis: int, times: int) -> int:
     """(…, n, rest) → (…, n, times · rest), read as (…, n · times, rest)."""
     if times == 1:
         return value
@@ -211,7 +207,7 @@ def _each_repeated(writer: _Writer, value: int, axis: int, times: int) -> int:
     return writer.reshape(writer.concatenate([flat] * times, 1), dims)
 
 
-_NODES: dict[str, Callable[[_Writer, int, Op], int]] = {
+_NODES: dict[OpKind, Callable[[_Writer, int, Op], int]] = {
     "conv": _conv,
     "linear": _linear,
     "relu": _relu,

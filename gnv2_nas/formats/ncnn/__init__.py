@@ -1,1 +1,1 @@
-"""ncnn's `.param` and `.bin`."""
+"""ncnn's `.param` and `.bin` files."""

@@ -1,8 +1,8 @@
-"""ncnn's `.param`: one line a layer. Written here, and read back to check a file before ncnn does.
+"""ncnn's `.param` format: one line per layer, written and read back for checks.
 
-A line is type, name, number of inputs and outputs, their blobs, and `number=value` settings
-(https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure). The `.bin` holds the
-weights of the layers in the same order, and nothing that says where one ends.
+A line has type, name, number of inputs and outputs, their blobs, and `number=value` settings
+(https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure). The `.bin` has the weights of
+the layers in the same order, without separators.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import msgspec
 
 MAGIC = "7767517"
 FLOAT32_TAG = bytes(4)
-"""Stands before a weight of 32-bit floats."""
+"""Precedes a weight of 32-bit floats."""
 
 Setting = int | float | tuple[float, ...]
 
 _ARRAY = -23300
-"""The setting `n`, where it is an array, has the number -23300 - n."""
+"""Number of an array setting n: -23300 - n."""
 
-# Layer type → the settings that hold its number of outputs and the size of its weight.
+# NcnnLayer type → the settings that hold its number of outputs and the size of its weight.
 _WEIGHTED = {"Convolution": (0, 6), "ConvolutionDepthWise": (0, 6), "InnerProduct": (0, 2)}
 _KINDS = frozenset(
     {"BinaryOp", "Concat", "Crop", "HardSigmoid", "HardSwish", "Input", "Interp", "Pooling",
@@ -28,7 +28,7 @@ _KINDS = frozenset(
 )  # fmt: skip
 
 
-class Layer(msgspec.Struct, frozen=True):
+class NcnnLayer(msgspec.Struct, frozen=True):
     """One line of the file."""
 
     kind: str
@@ -43,7 +43,7 @@ class Layer(msgspec.Struct, frozen=True):
         return " ".join([self.kind, self.name, counts, *self.inputs, *self.outputs, *settings])
 
     def weight_bytes(self) -> int:
-        """What this layer takes of the `.bin`: a tag, the weight, and a bias without a tag."""
+        """Size of its part of the `.bin`: a tag, the weight, and a bias without a tag."""
         if self.kind not in _WEIGHTED:
             return 0
         outputs, weight = (self.settings.get(number, 0) for number in _WEIGHTED[self.kind])
@@ -59,22 +59,22 @@ def _setting(number: int, value: Setting) -> str:
 
 
 def _text(value: float) -> str:
-    """ncnn takes a number with a point for a float and any other for an integer."""
+    """ncnn reads a number with a decimal point as a float and any other as an integer."""
     return str(value) if isinstance(value, int) else f"{value:.8e}"
 
 
-def param_text(layers: Sequence[Layer]) -> str:
+def param_text(layers: Sequence[NcnnLayer]) -> str:
     """The file of these layers."""
     blobs = sum(len(layer.outputs) for layer in layers)
     lines = [MAGIC, f"{len(layers)} {blobs}", *(layer.line() for layer in layers)]
     return "\n".join(lines) + "\n"
 
 
-def read_param(text: str) -> list[Layer]:
-    """The layers of a file that `param_text` wrote, each reading blobs that came before.
+def read_param(text: str) -> list[NcnnLayer]:
+    """The layers of a file that `param_text` wrote.
 
     Raises:
-        ValueError: it is not such a file, or not all of it.
+        ValueError: another kind of file, a truncated one, or a layer that reads unknown blobs.
     """
     lines = text.split("\n")
     if lines[0] != MAGIC or len(lines) < 3 or lines[-1]:
@@ -92,11 +92,11 @@ def read_param(text: str) -> list[Layer]:
     return layers
 
 
-def check_weights(layers: Sequence[Layer], weights: bytes) -> None:
-    """Whether a `.bin` is the one of these layers, as far as its form tells.
+def check_weights(layers: Sequence[NcnnLayer], weights: bytes) -> None:
+    """Check that the structure of a `.bin` fits these layers.
 
     Raises:
-        ValueError: it has another size, or no tag where a weight begins.
+        ValueError: the size is wrong, or a tag is missing.
     """
     expected = sum(layer.weight_bytes() for layer in layers)
     if len(weights) != expected:
@@ -109,7 +109,7 @@ def check_weights(layers: Sequence[Layer], weights: bytes) -> None:
         start += size
 
 
-def _layer(number: int, line: str) -> Layer:
+def _layer(number: int, line: str) -> NcnnLayer:
     try:
         kind, name, inputs, outputs, *rest = line.split()
         last_input = int(inputs)
@@ -117,7 +117,7 @@ def _layer(number: int, line: str) -> Layer:
         blobs, settings = rest[:last_output], rest[last_output:]
         if kind not in _KINDS or len(blobs) < last_output or last_input < 0:
             raise ValueError
-        return Layer(
+        return NcnnLayer(
             kind, name, tuple(blobs[:last_input]), tuple(blobs[last_input:]),
             dict(map(_parsed, settings)),
         )  # fmt: skip

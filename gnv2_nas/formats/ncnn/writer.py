@@ -1,7 +1,7 @@
-"""`ncnn_files`: Graph → ncnn's `.param` and `.bin`, one table op kind → layers.
+"""`ncnn_files`: Architecture → ncnn's `.param` and `.bin`, with one table from op kind to layers.
 
-An activation function is part of the convolution before it, and everything after a global pooling
-is a vector, on which a 1×1 convolution is an inner product.
+An activation is part of the convolution before it. After a global pooling maps are vectors, and a
+1x1 convolution becomes an inner product.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.formats.ncnn.param import FLOAT32_TAG, Layer, Setting, param_text
+from gnv2_nas.formats import OUTPUT
+from gnv2_nas.formats.ncnn.param import FLOAT32_TAG, NcnnLayer, Setting, param_text
 from gnv2_nas.graph.lower import lower
-from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.graph.op import Graph, Op, OpKind
 from gnv2_nas.graph.passes.channels import pad_channels
 from gnv2_nas.graph.passes.concats import fuse_at
 from gnv2_nas.graph.weights import Weights, weights_for
 
-INPUT, OUTPUT = "input", "logits"
 BLOCKS = (16, 8, 4, 1)
-"""ncnn keeps channels in the largest block that divides their number (x86; 16 needs AVX-512)."""
+"""Block sizes of channels. ncnn uses the largest that divides their number (x86; 16 needs
+AVX-512)."""
 CHANNEL_MULTIPLE = 8
 MAX_PRIMARY_INPUTS = 40
-"""Of a primary convolution that is worth computing twice, see `_slow_concats`."""
+"""Most input channels of a primary convolution that is worth computing twice, see
+`_slow_concats`."""
 
 # Op kind → ncnn's activation type and its parameters.
 _ACTIVATIONS: dict[str, dict[int, Setting]] = {
@@ -38,47 +40,44 @@ _VALID = 1
 
 
 class _Writer:
-    """Collects layers and weights; hands each reader of a blob a name of its own."""
+    """Layers and weights under construction. Each reader of a blob gets a name of its own."""
 
     def __init__(self, graph: Graph, weights: Weights) -> None:
         self.ops, self.weights = graph.ops, weights
-        self.layers: list[Layer] = []
+        self.layers: list[NcnnLayer] = []
         self.data: list[Any] = []
-        self.readers: list[list[int]] = [[] for _ in graph.ops]
-        for number, op in enumerate(graph.ops):
-            for source in op.inputs:
-                self.readers[source].append(number)
+        self.readers = graph.readers()
         self.flat: set[int] = set()
-        """Numbers of the ops that give a vector."""
+        """Numbers of the ops whose output is a vector."""
         self._blobs: dict[int, list[str]] = {}
 
     def fused(self, number: int) -> int | None:
-        """The activation function that the convolution `number` takes over."""
+        """Number of the activation that convolution `number` includes."""
         if len(self.readers[number]) != 1:
             return None
         (reader,) = self.readers[number]
         return reader if self.ops[reader].kind in _ACTIVATIONS else None
 
     def layer(self, kind: str, number: int, settings: dict[int, Setting]) -> None:
-        """A layer for op `number`, and a Split where several read what it gives."""
+        """Append a layer for op `number`, and a Split if several ops read its output."""
         op = self.ops[number]
         inputs = tuple(self._blobs[source].pop() for source in op.inputs)
         given = number
         if op.kind == "conv":
             given = self.fused(number) or number
         name = OUTPUT if given == len(self.ops) - 1 else op.name
-        self.layers.append(Layer(kind, op.name, inputs, (name,), settings))
+        self.layers.append(NcnnLayer(kind, op.name, inputs, (name,), settings))
         readers = len(self.readers[given])
         self._blobs[given] = [name]
         if readers > 1:
             copies = tuple(f"{name}.{copy}" for copy in range(readers))
-            self.layers.append(Layer("Split", f"{name}.split", (name,), copies))
+            self.layers.append(NcnnLayer("Split", f"{name}.split", (name,), copies))
             self._blobs[given] = list(reversed(copies))
         if op.kind in ("global_pool", "linear") or self.flat.intersection(op.inputs[:1]):
             self.flat.update((number, given))
 
     def weight(self, op: Op) -> int:
-        """Writes an op's weights; returns how many numbers its kernel has."""
+        """Append an op's weights; return the size of its kernel."""
         kernel, bias = self.weights.fold(op)
         self.data += [FLOAT32_TAG, kernel, bias]
         return int(kernel.size)
@@ -130,7 +129,7 @@ def _pool(mode: int) -> Callable[[_Writer, int, Op], None]:
 
 
 def _resize(writer: _Writer, number: int, op: Op) -> None:
-    """ncnn rounds as torch does, but its bilinear reads two pixels of every row, so that of a
+    """ncnn rounds as torch does. Its bilinear resize needs two pixels per row, so resizing a
     single pixel is written as nearest."""
     _, height, width = op.shape
     single = writer.ops[op.inputs[0]].shape[1:] == (1, 1)
@@ -142,7 +141,7 @@ def _slice(writer: _Writer, number: int, op: Op) -> None:
     writer.layer("Crop", number, {9: (0,), 10: (op.shape[0],), 11: (0,)})
 
 
-_LAYERS: dict[str, Callable[[_Writer, int, Op], None]] = {
+_LAYERS: dict[OpKind, Callable[[_Writer, int, Op], None]] = {
     "conv": _conv,
     "linear": _linear,
     "relu": _activation("ReLU", {}),
@@ -163,9 +162,9 @@ _LAYERS: dict[str, Callable[[_Writer, int, Op], None]] = {
 def _slow_concats(graph: Graph) -> Iterator[int]:
     """Ghost modules that are faster without their concatenation, see `fuse_ghost_modules`.
 
-    Where the cheap convolution gives several channels for each one it reads, ncnn computes it
-    group by group, one channel at a time. Elsewhere the concatenation itself is what is slow, if
-    it has to change the block; then the primary convolution must be small.
+    If the cheap convolution has several outputs per input channel, ncnn computes it channel by
+    channel. Otherwise the concatenation is slow if it changes the block size; fusing then pays
+    if the primary convolution is small.
     """
     for number, op in enumerate(graph.ops):
         if op.kind == "concat":
@@ -177,7 +176,7 @@ def _slow_concats(graph: Graph) -> Iterator[int]:
 
 
 def _convolution(graph: Graph, number: int) -> Op:
-    """The convolution that op `number` is or activates."""
+    """Op `number`, or the convolution whose activation it is."""
     op = graph.ops[number]
     return op if op.kind == "conv" else _convolution(graph, op.inputs[0])
 
@@ -194,20 +193,25 @@ def ncnn_files(
 
     Args:
         arch: the network.
-        model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
-            one, weights made for timing.
+        model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
+            the file has weights made for timing.
         channel_multiple: multiple for `pad_channels`; 1 skips the pass.
 
     Raises:
-        CheckpointError: the module's weights are not those of `arch`.
+        CheckpointError: the module's weights do not fit `arch`.
     """
     graph, weights = lower(arch), weights_for(arch, model)
     graph, weights = fuse_at(graph, weights, list(_slow_concats(graph)))
     if channel_multiple > 1:
         graph, weights = pad_channels(graph, weights, channel_multiple)
+    return write_graph(graph, weights)
+
+
+def write_graph(graph: Graph, weights: Weights) -> dict[str, bytes]:
+    """The ncnn files of exactly these ops."""
     writer = _Writer(graph, weights)
-    side = arch.resolution
-    writer.layer("Input", 0, {0: side, 1: side, 2: 3})
+    channels, height, width = graph.ops[0].shape
+    writer.layer("Input", 0, {0: width, 1: height, 2: channels})
     for number, op in enumerate(writer.ops[1:], start=1):
         _LAYERS[op.kind](writer, number, op)
     return {".param": param_text(writer.layers).encode(), ".bin": b"".join(writer.data)}

@@ -1,4 +1,4 @@
-"""An ONNX file at half precision, or at 8 bits (quantise and dequantise nodes, QDQ form)."""
+"""ONNX files in half precision or 8 bits (quantize and dequantize nodes, QDQ form)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 
-def half_precision(onnx_file: bytes) -> bytes:
-    """The file in float16; its input and output stay float32.
+def convert_to_half(onnx_file: bytes) -> bytes:
+    """The file in float16. Its input and output stay float32.
 
     Args:
-        onnx_file: float32, as `onnx_bytes` writes it, its values within ±65504.
+        onnx_file: a float32 file from `onnx_bytes` with values within ±65504.
     """
     model = onnx.load_from_string(onnx_file)
     graph = model.graph
-    # A resize takes its scales in float32, whatever it resizes.
+    # The scales of a resize are always float32.
     kept = {name for node in graph.node if node.op_type == "Resize" for name in node.input[1:]}
     for constant in graph.initializer:
         if constant.data_type == TensorProto.FLOAT and constant.name not in kept:
@@ -49,18 +49,18 @@ Range = tuple[float, float]
 
 _WEIGHTED = frozenset({"Conv", "Gemm"})
 _COPYING = frozenset({"Resize", "MaxPool", "Gather", "Slice", "Flatten"})
-"""Operators that only move values: what they give has the range of what they get."""
+"""Operators that only move values: their output has the range of their input."""
 GATE = ".hard_sigmoid"
-"""Ending of the name of what is written beside a hard swish."""
-_LARGEST_BIAS = 2.0**30
-_SMALLEST_SCALE = 1e-12
+"""Suffix of the hard sigmoid that is split off a hard swish."""
+_MAX_BIAS = 2.0**30
+_MIN_SCALE = 1e-12
 
 
-def observed(onnx_file: bytes) -> bytes:
-    """The file with every feature map among its outputs.
+def add_map_outputs(onnx_file: bytes) -> bytes:
+    """The file with every feature map as an additional output.
 
     Args:
-        onnx_file: float32, as `onnx_bytes` writes it.
+        onnx_file: a float32 file from `onnx_bytes`.
     """
     model = onnx.load_from_string(onnx_file)
     (logits,) = [output.name for output in model.graph.output]
@@ -71,12 +71,12 @@ def observed(onnx_file: bytes) -> bytes:
     return content
 
 
-def quantized_file(onnx_file: bytes, ranges: Mapping[str, Range]) -> bytes:
-    """The file at 8 bits; its input and output stay float32.
+def quantize_file(onnx_file: bytes, ranges: Mapping[str, Range]) -> bytes:
+    """The file in 8 bits. Its input and output stay float32.
 
     Args:
-        onnx_file: float32, as `onnx_bytes` writes it.
-        ranges: of the input and of every output of the file that `observed` gives.
+        onnx_file: a float32 file from `onnx_bytes`.
+        ranges: name → range, for the input and every output of `add_map_outputs`.
     """
     source = onnx.load_from_string(onnx_file)
     gates = _split_hard_swish(source.graph)
@@ -90,10 +90,10 @@ def quantized_file(onnx_file: bytes, ranges: Mapping[str, Range]) -> bytes:
 
 
 def _split_hard_swish(graph: GraphProto) -> list[str]:
-    """Write each hard swish as x · hard_sigmoid(x), whose product has an integer kernel, in place.
+    """Replace each hard swish by x · hard_sigmoid(x), whose product has an integer kernel.
 
     Returns:
-        The names of the gates, the hard sigmoids.
+        The names of the hard sigmoids.
     """
     gates = []
     nodes = list(graph.node)
@@ -113,7 +113,7 @@ def _split_hard_swish(graph: GraphProto) -> list[str]:
 
 
 class _Quantizer:
-    """Writes the nodes of `source` into `target`, each behind what it reads."""
+    """Writes the nodes of `source` into `target` with their quantization nodes."""
 
     def __init__(self, source: GraphProto, target: GraphProto, ranges: Mapping[str, Range]) -> None:
         self.source, self.target = source, target
@@ -141,7 +141,7 @@ class _Quantizer:
                 self._round(output)
 
     def _is_before_relu(self, name: str) -> bool:
-        """Whether a ReLU is all that reads it: rounding after the ReLU is enough then."""
+        """Whether only a ReLU reads it. Then rounding after the ReLU is enough."""
         return [reader.op_type for reader in self.readers[name]] == ["Relu"]
 
     def _inputs(self, node: NodeProto) -> Iterator[str]:
@@ -164,8 +164,8 @@ class _Quantizer:
         channels = len(kernel)
         scale = np.abs(kernel.reshape(channels, -1)).max(axis=1).astype(np.float64) / 127
         # A large bias beside small weights would not fit into 32 bits.
-        scale = np.maximum(scale, np.abs(shift) / (self.scales[read] * _LARGEST_BIAS))
-        scale = np.where(scale > 0, np.maximum(scale, _SMALLEST_SCALE), 1.0).astype(np.float32)
+        scale = np.maximum(scale, np.abs(shift) / (self.scales[read] * _MAX_BIAS))
+        scale = np.where(scale > 0, np.maximum(scale, _MIN_SCALE), 1.0).astype(np.float32)
         columns = scale.reshape(-1, *[1] * (kernel.ndim - 1))
         yield self._dequantized(weight, np.rint(kernel / columns).astype(np.int8), scale)
         scale = scale * np.float32(self.scales[read])
@@ -185,7 +185,7 @@ class _Quantizer:
         """Write what gives `_rounded(name)`."""
         low, high = self.ranges[name]
         low, high = min(low, 0.0), max(high, 0.0)
-        scale = max((high - low) / 255, _SMALLEST_SCALE)
+        scale = max((high - low) / 255, _MIN_SCALE)
         self.scales[name] = scale
         parameters = [
             self._constant(f"{name}.scale", np.array(scale, np.float32)),

@@ -1,9 +1,8 @@
-"""An ONNX file put together from a small protobuf message and large arrays, copied once.
+"""ONNX files from a small protobuf message and large arrays, with one copy of each array.
 
-protobuf's own serialiser copies every weight into the message, into its output buffer as that
-grows, and into the result. Here the message is serialised without weights, and the weights are
-appended to it in protobuf's wire format: a field is its number and type as one byte, its length,
-its content, and a reader takes the fields of a message in any order.
+protobuf's serializer copies every weight several times. This module serializes the message without
+weights and appends the weights in protobuf's wire format: field number and type in one byte, then
+length, then content. Readers accept fields in any order.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, TensorProto
 
 Constant = tuple[str, NDArray[Any]]
-"""Name and values, float32 or int64."""
+"""Name and values; float32 or int64."""
 
 _LENGTH_DELIMITED = 2
 _GRAPH = bytes([ModelProto.GRAPH_FIELD_NUMBER << 3 | _LENGTH_DELIMITED])
@@ -32,8 +31,8 @@ def serialize_onnx(model: ModelProto, constants: Iterable[Constant]) -> bytes:
     """The bytes of `model` with `constants` as the initializers of its graph.
 
     Args:
-        model: complete but for initializers; left as it is.
-        constants: their arrays must be little-endian, as every machine this runs on is.
+        model: complete except for the initializers; it is not modified.
+        constants: little-endian arrays.
     """
     shell = ModelProto()
     shell.CopyFrom(model)
@@ -46,7 +45,7 @@ def serialize_onnx(model: ModelProto, constants: Iterable[Constant]) -> bytes:
 
 
 def append_metadata(content: bytes, **entries: str) -> bytes:
-    """An ONNX file with more entries in its metadata; two messages in a row are one merged."""
+    """`content` with more metadata. A reader merges two messages in a row."""
     more = ModelProto()
     for key, value in entries.items():
         more.metadata_props.add(key=key, value=value)
@@ -61,7 +60,7 @@ def _initializer(name: str, array: NDArray[Any]) -> list[Any]:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, lowest first; the high bit says that more follow."""
+    """Seven bits per byte, lowest first; the high bit marks that more bytes follow."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -1,12 +1,9 @@
-"""`onnx_bytes`: Graph → ONNX, one table op kind → nodes.
-
-What an exporter leaves in and a deployable graph does not need is never written: batch norm is
-folded, hard sigmoid is one node, no slice that keeps everything.
-"""
+"""`onnx_bytes`: Architecture → ONNX, with one table from op kind to nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
-from gnv2_nas.formats.nearest_resize import floors_alike, nearest_sources
+from gnv2_nas.formats import INPUT, OUTPUT, divides_like_torch, nearest_sources
 from gnv2_nas.formats.onnx.wire import Constant, serialize_onnx
 from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.passes.pipeline import prepare_graph
@@ -23,15 +20,14 @@ from gnv2_nas.graph.weights import Array, Weights
 
 OPSET = 17
 IR_VERSION = 8
-INPUT, OUTPUT = "input", "logits"
 CHANNEL_MULTIPLE = 16
-"""Block of ONNX Runtime's layout on AVX-512; blocks of 8 divide it."""
+"""Block size of ONNX Runtime's memory format on AVX-512; blocks of 8 (AVX2) divide it."""
 FUSE_UP_TO = 64
-"""Channels up to which a concatenation costs ONNX Runtime more than computing both parts."""
+"""Largest Ghost module whose concatenation costs ONNX Runtime more than fusing it does."""
 
 
 class _Writer:
-    """Collects nodes and constants; knows the name of every op's output tensor."""
+    """The model under construction, and the name of every op's output tensor."""
 
     def __init__(self, graph: Graph, weights: Weights) -> None:
         self.model = ModelProto(ir_version=IR_VERSION, producer_name="gnv2-nas")
@@ -64,7 +60,7 @@ class _Writer:
 
 
 def _set_attribute(attribute: AttributeProto, name: str, value: Any) -> None:
-    """`onnx.helper.make_attribute` for the five types used here, at a tenth of its cost."""
+    """`onnx.helper.make_attribute` for the four types in use, ten times as fast."""
     attribute.name = name
     if isinstance(value, int):
         attribute.type, attribute.i = AttributeProto.INT, value
@@ -116,15 +112,15 @@ def _plain(kind: str, **attributes: Any) -> Callable[[_Writer, Op, str], None]:
 
 
 def _resize(writer: _Writer, op: Op, output: str) -> None:
-    """torch's `interpolate`: nearest is floor(i · in/out), bilinear has half-pixel centres."""
+    """torch's `interpolate`: nearest reads floor(i · in/out), bilinear uses half-pixel centres."""
     _, small_h, small_w = writer.shape_of(op.inputs[0])
     channels, height, width = op.shape
     nearest = op.mode == "nearest"
-    if nearest and not (floors_alike(small_h, height) and floors_alike(small_w, width)):
+    if nearest and not (divides_like_torch(small_h, height) and divides_like_torch(small_w, width)):
         _gather(writer, op, output)
         return
     if height % small_h == 0 and width % small_w == 0:
-        # Whole factors as scales: the form that runtimes have fast kernels for.
+        # Runtimes have fast kernels for whole factors given as scales.
         scales = np.array([1, 1, height / small_h, width / small_w], np.float32)
         target = ["", writer.constant(f"{op.name}.scales", scales)]
     else:
@@ -140,7 +136,7 @@ def _resize(writer: _Writer, op: Op, output: str) -> None:
 
 
 def _gather(writer: _Writer, op: Op, output: str) -> None:
-    """Nearest as rows and columns picked by number: slower than a resize, and always torch's."""
+    """Nearest resize by indexing rows and columns: slower, but it always reads torch's pixels."""
     _, small_h, small_w = writer.shape_of(op.inputs[0])
     _, height, width = op.shape
     rows = writer.constant(f"{op.name}.rows", nearest_sources(small_h, height))
@@ -210,31 +206,43 @@ def onnx_bytes(
 ) -> bytes:
     """An ONNX file of `arch`: float32, batch 1, input "input", output "logits", batch norm folded.
 
-    Its metadata holds the architecture's JSON.
+    The metadata contains the architecture as JSON.
 
     Args:
         arch: the network.
-        model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
-            one, weights made for timing.
+        model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
+            the file has weights made for timing.
         channel_multiple, fuse_up_to, split_depthwise, sink_concats: which passes rewrite the
-            graph, see `prepare_graph`; the outputs stay the same.
-        spell_out: op kinds written as several simple nodes, for a runtime that fuses those with
-            their neighbours but not the one node; only "hard_sigmoid" has such a form.
+            graph, see `prepare_graph`. The outputs stay the same.
+        spell_out: op kinds to write as several simple nodes, for runtimes that fuse those with
+            their neighbours; only "hard_sigmoid" has such a form.
 
     Raises:
-        CheckpointError: the module's weights are not those of `arch`.
+        CheckpointError: the module's weights do not fit `arch`.
     """
     graph, weights = prepare_graph(
         arch, model, fuse_up_to=fuse_up_to, split=split_depthwise,
         channel_multiple=channel_multiple, sink=sink_concats,
     )  # fmt: skip
-    nodes = _NODES | {kind: _SPELLED_OUT[kind] for kind in spell_out}
+    return write_graph(graph, weights, {ARCHITECTURE_KEY: arch.to_json()}, spell_out)
+
+
+def write_graph(
+    graph: Graph,
+    weights: Weights,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+    spell_out: Collection[str] = (),
+) -> bytes:
+    """An ONNX file of exactly these ops."""
+    nodes = dict(_NODES)
+    nodes |= {kind: _SPELLED_OUT[kind] for kind in spell_out}
     writer = _Writer(graph, weights)
-    side = arch.resolution
-    _describe(writer.model.graph.input.add(), INPUT, (1, 3, side, side))
+    _describe(writer.model.graph.input.add(), INPUT, (1, *graph.ops[0].shape))
     for number, op in enumerate(graph.ops[1:], start=1):
         nodes[op.kind](writer, op, writer.tensors[number])
     writer.model.graph.node[-1].name = graph.output.name
-    _describe(writer.model.graph.output.add(), OUTPUT, (1, arch.num_classes))
-    writer.model.metadata_props.add(key=ARCHITECTURE_KEY, value=arch.to_json())
+    shape = graph.output.shape[:1] if graph.output.kind == "linear" else graph.output.shape
+    _describe(writer.model.graph.output.add(), OUTPUT, (1, *shape))
+    for key, value in metadata.items():
+        writer.model.metadata_props.add(key=key, value=value)
     return serialize_onnx(writer.model, writer.constants)

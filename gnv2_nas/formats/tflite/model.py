@@ -15,47 +15,44 @@ from gnv2_nas.graph.weights import Array, Weights
 CHANNELS = 3
 """Axis of the channels in (batch, height, width, channels)."""
 NO_ACTIVATION, RELU, RELU6 = 0, 1, 3
-"""Of the schema's `ActivationFunctionType`."""
+"""Values of the schema's `ActivationFunctionType`."""
 PADDING_SAME, PADDING_VALID = 0, 1
-"""Of the schema's `Padding`."""
+"""Values of the schema's `Padding`."""
 
 _FUSED = {"relu": RELU, "hard_sigmoid": RELU6}
 
 
 class TfliteModel:
-    """Tensors and operators, and where the output of every op of the graph is.
+    """Tensors and operators under construction.
 
-    A feature map is one tensor or several, each with some of its channels, in order: the halves
-    of a Ghost module stay apart until something must have them in one.
+    A feature map is one tensor, or several with some of its channels each: the halves of a Ghost
+    module stay apart until an operator needs them in one tensor.
     """
 
     def __init__(self, graph: Graph, weights: Weights, *, half: bool) -> None:
         self.ops = graph.ops
         self.weights = weights
         self.half = half
-        """Whether the file will be run at half precision, where XNNPACK takes fewer forms."""
+        """Whether XNNPACK will run the file in half precision, which supports fewer operators."""
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.parts: dict[int, tuple[int, ...]] = {}
-        """Number of an op → the tensors that hold its output."""
+        """Op number → the tensors with its output."""
         self._shared: dict[tuple[int, ...], int] = {}
-        self._readers: list[list[Op]] = [[] for _ in graph.ops]
-        for op in graph.ops:
-            for source in op.inputs:
-                self._readers[source].append(op)
+        self._readers = graph.readers()
 
     def only_reader(self, number: int) -> Op | None:
-        """The op that reads the output of op `number`, if there is exactly one."""
+        """The op that reads op `number`, if there is exactly one."""
         readers = self._readers[number]
-        return readers[0] if len(readers) == 1 else None
+        return self.ops[readers[0]] if len(readers) == 1 else None
 
     def activation(self, number: int) -> int:
-        """What is fused into a convolution because only it reads the output."""
+        """The activation that is fused into convolution `number`."""
         reader = self.only_reader(number)
         return NO_ACTIVATION if reader is None else _FUSED.get(reader.kind, NO_ACTIVATION)
 
     def output_name(self, number: int) -> str:
-        """Of op `number`, or of the activation function that is fused into it."""
+        """Name of op `number`, or of the activation that is fused into it."""
         reader = self.only_reader(number)
         fused = self.ops[number].kind == "conv" and reader is not None and reader.kind == "relu"
         return reader.name if fused and reader else self.ops[number].name
@@ -69,7 +66,7 @@ class TfliteModel:
         return len(self.tensors) - 1
 
     def integers(self, *values: int) -> int:
-        """A constant vector of int32; equal ones are one."""
+        """A constant vector of int32; equal vectors share a tensor."""
         if values not in self._shared:
             name = ":".join(["integers", *map(str, values)])
             self._shared[values] = self.constant(name, np.array(values, np.int32))
@@ -87,29 +84,29 @@ class TfliteModel:
         version: int = 1,
         **fields: Any,
     ) -> int:
-        """Appends an operator; returns its output."""
+        """Append an operator; return its output."""
         table = tuple(fields.items())
         self.operators.append(Operator(kind, version, tuple(inputs), output, options, table))
         return output
 
     def whole(self, number: int) -> int:
-        """The output of op `number` in one tensor, joined if it has to be."""
+        """The output of op `number` in one tensor; concatenates its parts if necessary."""
         parts = self.parts[number]
         if len(parts) > 1:
             name = self.ops[number].name
-            joined = self.tensor(name, nhwc(self.ops[number]))
-            self.operator("CONCATENATION", parts, joined, "ConcatenationOptions", Axis=CHANNELS)
-            self.parts[number] = (joined,)
+            whole = self.tensor(name, nhwc(self.ops[number]))
+            self.operator("CONCATENATION", parts, whole, "ConcatenationOptions", Axis=CHANNELS)
+            self.parts[number] = (whole,)
         return self.parts[number][0]
 
     def named_parts(self, number: int, name: str) -> Iterator[tuple[int, str]]:
-        """The tensors of op `number`, each with a name for what is made of it."""
+        """Yield each tensor of op `number` with a name for the output computed from it."""
         parts = self.parts[number]
         for index, part in enumerate(parts):
             yield part, name if len(parts) == 1 else f"{name}:{index}"
 
     def channels(self, source: int, start: int, stop: int, name: str) -> int:
-        """Channels `start` to `stop` of a tensor; itself, if that is all of them."""
+        """Channels `start` to `stop` of a tensor; the tensor itself if these are all."""
         *front, channels = self.shape(source)
         if stop - start == channels:
             return source
@@ -117,45 +114,43 @@ class TfliteModel:
         inputs = [source, self.integers(0, 0, 0, start), self.integers(*shape)]
         return self.operator("SLICE", inputs, self.tensor(name, shape), "SliceOptions")
 
-    def reshaped(self, source: int, name: str, shape: Sequence[int]) -> int:
-        """The same numbers in another shape; costs nothing in XNNPACK."""
+    def reshape(self, source: int, name: str, shape: Sequence[int]) -> int:
+        """The same values in another shape; free in XNNPACK."""
         inputs = [source, self.integers(*shape)]
         return self.operator("RESHAPE", inputs, self.tensor(name, shape), "ReshapeOptions")
 
 
 def nhwc(op: Op) -> tuple[int, int, int, int]:
-    """Shape of the op's output."""
+    """Shape of the op's output in NHWC order."""
     channels, height, width = op.shape
     return (1, height, width, channels)
 
 
 def convolution(model: TfliteModel, number: int, op: Op, name: str) -> tuple[int, ...]:
-    """Writes convolution `number`; returns the tensors that hold its output."""
+    """Write convolution `number`; return the tensors with its output."""
     kernel, bias = model.weights.fold(op)
     activation = model.activation(number)
     if activation == RELU6:
-        # Of a hard sigmoid, relu6(x + 3) / 6; its own operator divides.
+        # For relu6(x + 3) / 6, the hard sigmoid; its own operator divides.
         bias = bias + np.float32(3)
     (source,) = op.inputs
     if op.groups > 1:
         return _depthwise(model, op, name, kernel, bias, activation)
-    if len(model.parts[source]) > 1 and _joining_is_cheaper(op):
+    if len(model.parts[source]) > 1 and _concat_is_cheaper(op):
         model.whole(source)
     return (_pointwise(model, op, name, kernel, bias, activation),)
 
 
-def _joining_is_cheaper(op: Op) -> bool:
-    """Whether to join the parts a convolution reads, rather than to add up what it makes of them.
-
-    Numbers moved: every one that is joined is read and written; a sum reads two and writes one.
-    """
+def _concat_is_cheaper(op: Op) -> bool:
+    """Whether concatenating the inputs is cheaper than adding the outputs of one convolution per
+    part. A concatenation moves each input value twice, a sum each output value three times."""
     return 2 * op.in_channels <= 3 * op.shape[0]
 
 
 def _depthwise(
     model: TfliteModel, op: Op, name: str, kernel: Array, bias: Array, activation: int
 ) -> tuple[int, ...]:
-    """Each part by itself."""
+    """One depthwise convolution per part."""
     times = op.shape[0] // op.in_channels
     start, outputs = 0, []
     for part, label in model.named_parts(op.inputs[0], name):
@@ -170,7 +165,7 @@ def _depthwise(
 def _pointwise(
     model: TfliteModel, op: Op, name: str, kernel: Array, bias: Array, activation: int
 ) -> int:
-    """A convolution of the map, or the sum of one for each part."""
+    """One convolution of the map, or the sum of one per part."""
     parts = list(model.named_parts(op.inputs[0], name))
     start, total = 0, -1
     for part, label in parts:
@@ -197,18 +192,18 @@ def _operator(
     output: int,
     activation: int,
 ) -> None:
-    """One operator; kernel as in torch, (out, in / groups, height, width)."""
+    """Write one operator; the kernel is torch's, (out, in / groups, height, width)."""
     suffix = model.tensors[output].name.partition(":")[1:]
     label = "".join(suffix)
     depthwise = op.groups > 1
     order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
     sides = model.shape(source)[1:CHANNELS]
-    # TFLite's own padding of a strided convolution is torch's on odd sides only.
+    # TFLite's padding of a strided convolution equals torch's only for odd sides.
     same = op.stride == 1 or all(
         taps == 1 or side % 2 for taps, side in zip(op.kernel, sides, strict=True)
     )
     inputs = [
-        source if same else _padded(model, op, source, output),
+        source if same else _pad(model, op, source, output),
         model.constant(f"{op.weight}.weight{label}", kernel.transpose(order)),
         model.constant(f"{op.weight}.bias{label}", bias),
     ]
@@ -227,8 +222,8 @@ def _operator(
         model.operator("CONV_2D", inputs, output, "Conv2DOptions", **fields)
 
 
-def _padded(model: TfliteModel, op: Op, source: int, output: int) -> int:
-    """The map with zeros where the convolution reads past its edge; XNNPACK fuses the two."""
+def _pad(model: TfliteModel, op: Op, source: int, output: int) -> int:
+    """The map with zero padding as a separate operator; XNNPACK fuses it."""
     shape = model.shape(source)
     ends = [(0, 0)]
     for taps, side, out in zip(op.kernel, shape[1:CHANNELS], op.shape[1:], strict=True):

@@ -1,9 +1,8 @@
-"""A TFLite file put together from a small flatbuffer and large arrays, copied once.
+"""TFLite files from a small flatbuffer and large arrays, with one copy of each array.
 
-A flatbuffer is built from its end to its beginning, and its offsets point forwards. So the
-arrays can stand behind the tables: the tables are built by themselves, with offsets that lead
-past their own end, and the arrays are joined to them. The builder would copy every weight three
-times. The format: https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/schema.fbs
+A flatbuffer is built from end to start, and its offsets point forwards. So this module builds the
+tables alone, with offsets past their end, and appends the arrays. The builder would copy every
+weight three times. The format: https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/schema.fbs
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 ALIGNMENT = 16
-"""Of an array's first byte, in bytes, as the schema asks."""
+"""Alignment of an array in bytes, as the schema requires."""
 
 _LENGTH = np.dtype("<u4")
 _CODES_IN_ONE_BYTE = 127
@@ -31,40 +30,40 @@ _TYPES = {
 }
 
 Fields = tuple[tuple[str, Any], ...]
-"""Name of a field as the schema's Python functions spell it ("StrideW") → its value."""
+"""Field names of the schema's Python functions, for instance "StrideW", with values."""
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """A feature map, or a constant when it has `data`."""
+    """A feature map, or a constant if it has `data`."""
 
     name: str
     shape: tuple[int, ...]
     data: NDArray[Any] | None = None
-    """float32 or int32, little-endian, as every machine this runs on is."""
+    """Little-endian float32 or int32."""
 
 
 class Operator(msgspec.Struct, frozen=True):
-    """One operator; inputs and output are numbers of tensors."""
+    """One operator; inputs and output are tensor numbers."""
 
     kind: str
-    """Its name in the schema's `BuiltinOperator`, for instance "CONV_2D"."""
+    """Name in the schema's `BuiltinOperator`, for instance "CONV_2D"."""
     version: int
     inputs: tuple[int, ...]
     output: int
     options: str = ""
-    """Name of its table of options; "" where it has none."""
+    """Name of its options table; "" if it has none."""
     fields: Fields = ()
 
 
 class _Arrays:
-    """What stands behind the tables: vectors of bytes, each aligned."""
+    """The aligned byte vectors after the tables."""
 
     def __init__(self) -> None:
         self.parts: list[Any] = []
         self.size = 0
 
     def add(self, content: Any) -> int:
-        """Appends a vector; returns where it begins, counted from the end of the tables."""
+        """Append a vector; return its offset from the end of the tables."""
         nbytes = memoryview(content).nbytes
         padding = -(self.size + _LENGTH.itemsize) % ALIGNMENT
         start = self.size + padding
@@ -78,7 +77,7 @@ class _Tables:
 
     def __init__(self) -> None:
         self.builder = flatbuffers.Builder(1 << 17)
-        # The arrays begin where the tables end, so that must be a multiple of their alignment.
+        # The arrays start where the tables end, so that position must be aligned.
         self.builder.minalign = ALIGNMENT
         self._written: dict[Any, int] = {}
 
@@ -117,7 +116,7 @@ class _Tables:
 
 @cache
 def _functions(kind: str) -> tuple[Any, dict[str, Any], Any]:
-    """The schema's functions that start a table of that kind, add each field, and end it."""
+    """The schema's functions that start a table, add each field and end it."""
     prefix = f"{kind}Add"
     add = {
         name.removeprefix(prefix): function
@@ -137,16 +136,16 @@ def serialize_tflite(
     """The bytes of a TFLite file with one subgraph.
 
     Args:
-        tensors: all of them; operators name them by number.
+        tensors: all tensors; their index is their number.
         operators: in execution order.
-        inputs: name in the signature → number of the tensor; the same for `outputs`.
+        inputs, outputs: name in the signature → tensor number.
         metadata: name → content.
     """
     write, arrays = _Tables(), _Arrays()
     contents = [tensor.data for tensor in tensors if tensor.data is not None]
     contents += [np.frombuffer(content, np.uint8) for content in metadata.values()]
-    # Buffer 0 is the empty one of all tensors that are no constants. An offset given as a
-    # negative number counts from the end of the tables.
+    # Buffer 0 is empty and shared by all feature maps. A negative offset counts from the end of
+    # the tables.
     buffers = [write.table("Buffer", ())]
     buffers += [write.table("Buffer", [("Data", -arrays.add(array))]) for array in contents]
     codes = sorted({(operator.kind, operator.version) for operator in operators})

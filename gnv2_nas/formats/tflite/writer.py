@@ -1,4 +1,4 @@
-"""`tflite_bytes`: Graph → TFLite, one table op kind → operators."""
+"""`tflite_bytes`: Architecture → TFLite, with one table from op kind to operators."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
-from gnv2_nas.formats.nearest_resize import nearest_sources
+from gnv2_nas.formats import INPUT, OUTPUT, nearest_sources
 from gnv2_nas.formats.tflite.model import CHANNELS, PADDING_VALID, TfliteModel, convolution, nhwc
 from gnv2_nas.formats.tflite.wire import serialize_tflite
-from gnv2_nas.graph.op import Op
+from gnv2_nas.graph.op import Op, OpKind
 from gnv2_nas.graph.passes.pipeline import prepare_graph
 from gnv2_nas.graph.weights import Array
 
 Write = Callable[[TfliteModel, int, Op, str], tuple[int, ...]]
-"""Writes an op, given its number and a name for its output; returns the tensors that hold it."""
+"""(model, number, op, name of its output) → the tensors with its output."""
 
 
 def _linear(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
@@ -32,12 +32,12 @@ def _linear(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
 
 
 def _relu(model: TfliteModel, _: int, op: Op, __: str) -> tuple[int, ...]:
-    """Part of the convolution before it: `lower` puts none elsewhere."""
+    """Fused into the convolution before it; `lower` puts ReLUs nowhere else."""
     return model.parts[op.inputs[0]]
 
 
 def _hard_sigmoid(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
-    """relu6(x + 3) / 6, of which the convolution before it has done all but the division."""
+    """relu6(x + 3) / 6; the convolution before it does all but the division."""
     sixth = model.constant(f"{name}:sixth", np.array([1 / 6], np.float32))
     inputs = [model.whole(op.inputs[0]), sixth]
     return (model.operator("MUL", inputs, model.tensor(name, nhwc(op)), "MulOptions"),)
@@ -75,7 +75,7 @@ def _global_pool(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ..
 
 
 def _concat(model: TfliteModel, _: int, op: Op, __: str) -> tuple[int, ...]:
-    """Nothing yet: whoever reads the parts joins them if it has to."""
+    """No operator: readers concatenate the parts if they need to."""
     return tuple(part for source in op.inputs for part in model.parts[source])
 
 
@@ -89,23 +89,23 @@ def _add(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
 
 
 def _mul(model: TfliteModel, _: int, op: Op, name: str) -> tuple[int, ...]:
-    """A gate on features, part by part."""
+    """Multiply each part of the features by its part of the gate."""
     features, gates = op.inputs
     gate = model.whole(gates)
     start, products = 0, []
     for part, label in model.named_parts(features, name):
         stop = start + model.shape(part)[CHANNELS]
         of_part = model.channels(gate, start, stop, f"{label}:gate")
-        products.append(_gated(model, part, of_part, label))
+        products.append(_gate(model, part, of_part, label))
         start = stop
     return tuple(products)
 
 
-def _gated(model: TfliteModel, features: int, gate: int, name: str) -> int:
-    """Where the gate's map is smaller, each of its pixels counts for a block of the features'.
+def _gate(model: TfliteModel, features: int, gate: int, name: str) -> int:
+    """If the gate's map is smaller, each of its pixels gates a block of the features.
 
-    In five dimensions, as rows of blocks, rows in a block and so on, that is a product which
-    repeats the gate where its size is 1: the resized gate is never written to memory.
+    With blocks as separate dimensions, this is a product with broadcasting, so the resized gate is
+    never written to memory.
     """
     shape = model.shape(features)
     _, height, width, channels = shape
@@ -114,12 +114,12 @@ def _gated(model: TfliteModel, features: int, gate: int, name: str) -> int:
         return model.operator("MUL", [features, gate], model.tensor(name, shape), "MulOptions")
     blocks = (small_h, height // small_h, small_w, width // small_w, channels)
     inputs = [
-        model.reshaped(features, f"{name}:blocks", blocks),
-        model.reshaped(gate, f"{name}:pixels", (small_h, 1, small_w, 1, channels)),
+        model.reshape(features, f"{name}:blocks", blocks),
+        model.reshape(gate, f"{name}:pixels", (small_h, 1, small_w, 1, channels)),
     ]
     product = model.tensor(f"{name}:product", blocks)
     model.operator("MUL", inputs, product, "MulOptions")
-    return model.reshaped(product, name, shape)
+    return model.reshape(product, name, shape)
 
 
 def _resize(model: TfliteModel, number: int, op: Op, name: str) -> tuple[int, ...]:
@@ -136,17 +136,17 @@ def _resize(model: TfliteModel, number: int, op: Op, name: str) -> tuple[int, ..
     reader = model.only_reader(number)
     whole_factor = height % small_h == width % small_w == 0
     if whole_factor and reader is not None and reader.kind == "mul":
-        # The gate's product repeats the pixels, see `_gated`.
+        # `_gate` repeats the pixels.
         return model.parts[source]
     return (_nearest(model, op, name),)
 
 
 SMALL_MAP = 64
-"""Pixels up to which a map is resized by one matrix, its size times the result's, not by two."""
+"""Largest map in pixels that is resized by one matrix product instead of two."""
 
 
 def _nearest(model: TfliteModel, op: Op, name: str) -> int:
-    """Pixels picked by matrices of zeros and ones."""
+    """Nearest resize as a product with matrices of zeros and ones."""
     source = model.whole(op.inputs[0])
     _, small_h, small_w, channels = model.shape(source)
     _, height, width = op.shape
@@ -154,17 +154,17 @@ def _nearest(model: TfliteModel, op: Op, name: str) -> int:
     columns = np.eye(small_w, dtype=np.float32)[nearest_sources(small_w, width)]
     if small_h * small_w <= SMALL_MAP:
         both = np.kron(rows, columns)
-        pixels = model.reshaped(source, f"{name}:pixels", (1, small_h * small_w, channels))
-        return _picked(model, both, pixels, name, nhwc(op))
-    flat = model.reshaped(source, f"{name}:flat", (1, small_h, small_w * channels))
-    tall = _picked(model, rows, flat, f"{name}:rows", (height, small_w, channels))
-    return _picked(model, columns, tall, name, nhwc(op))
+        pixels = model.reshape(source, f"{name}:pixels", (1, small_h * small_w, channels))
+        return _multiply(model, both, pixels, name, nhwc(op))
+    flat = model.reshape(source, f"{name}:flat", (1, small_h, small_w * channels))
+    tall = _multiply(model, rows, flat, f"{name}:rows", (height, small_w, channels))
+    return _multiply(model, columns, tall, name, nhwc(op))
 
 
-def _picked(
+def _multiply(
     model: TfliteModel, matrix: Array, source: int, name: str, shape: tuple[int, ...]
 ) -> int:
-    """matrix (m, n) times each of the source's (batch, n, k), reshaped to `shape`."""
+    """`matrix` (m, n) times `source` (batch, n, k), reshaped to `shape`."""
     batch, taken, rest = model.shape(source)
     made = len(matrix)
     if model.half:
@@ -173,26 +173,26 @@ def _picked(
             model.constant(f"{name}:pick", matrix),
             model.constant(f"{name}:zeros", np.zeros(made, np.float32)),
         ]
-        last = _transposed(model, source, f"{name}:pixels_last", (batch, rest, taken))
+        last = _transpose(model, source, f"{name}:pixels_last", (batch, rest, taken))
         product = model.tensor(f"{name}:made_last", (batch, rest, made))
         options = {"version": 5, "KeepNumDims": True}
         inputs = [last, *weights]
         model.operator("FULLY_CONNECTED", inputs, product, "FullyConnectedOptions", **options)
-        picked = _transposed(model, product, f"{name}:picked", (batch, made, rest))
+        picked = _transpose(model, product, f"{name}:picked", (batch, made, rest))
     else:
         pick = model.constant(f"{name}:pick", matrix[np.newaxis])
         picked = model.tensor(f"{name}:picked", (batch, made, rest))
         model.operator("BATCH_MATMUL", [pick, source], picked, "BatchMatMulOptions")
-    return model.reshaped(picked, name, shape)
+    return model.reshape(picked, name, shape)
 
 
-def _transposed(model: TfliteModel, source: int, name: str, shape: tuple[int, ...]) -> int:
-    """The last two of three axes swapped."""
+def _transpose(model: TfliteModel, source: int, name: str, shape: tuple[int, ...]) -> int:
+    """Swap the last two of three axes."""
     inputs = [source, model.integers(0, 2, 1)]
     return model.operator("TRANSPOSE", inputs, model.tensor(name, shape), "TransposeOptions")
 
 
-OPERATORS: dict[str, Write] = {
+OPERATORS: dict[OpKind, Write] = {
     "conv": convolution,
     "linear": _linear,
     "relu": _relu,
@@ -210,11 +210,10 @@ OPERATORS: dict[str, Write] = {
 }
 
 
-INPUT, OUTPUT = "input", "logits"
 CHANNEL_MULTIPLE = 1
-"""XNNPACK's kernels mask what does not fill a vector; zeros only make them work more."""
+"""XNNPACK's kernels mask incomplete vectors, so padding would only add work."""
 FUSE_UP_TO = 32
-"""Channels of a Ghost module: two vectors of AVX-512. Wider ones stay in parts."""
+"""Largest Ghost module that is fused: two vectors of AVX-512."""
 
 
 def tflite_bytes(
@@ -228,20 +227,18 @@ def tflite_bytes(
     """A TFLite file of `arch`: float32, batch norm folded, input "input" (1, height, width, 3),
     output "logits" (1, classes).
 
-    A tensor has the name of the op it is the output of, perhaps with ":" and what part or step
-    of it; of an op and the activation function fused into it, the latter's. The metadata holds
-    the architecture's JSON.
+    A tensor has the name of its op, or of the activation fused into it, and for parts a suffix
+    after ":". The metadata contains the architecture as JSON.
 
     Args:
         arch: the network.
-        model: the torch module whose weights go in (`build_model(arch)`, trained or not); without
-            one, weights made for timing.
+        model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
+            the file has weights made for timing.
         channel_multiple, fuse_up_to: see `prepare_graph`.
-        half: whether XNNPACK is to run it at half precision, which takes the runtime's flag as
-            well. The file is float32 all the same.
+        half: whether XNNPACK will run it in half precision. The file is float32 in any case.
 
     Raises:
-        CheckpointError: the module's weights are not those of `arch`.
+        CheckpointError: the module's weights do not fit `arch`.
     """
     graph, weights = prepare_graph(
         arch, model, fuse_up_to=fuse_up_to, split=True, channel_multiple=channel_multiple

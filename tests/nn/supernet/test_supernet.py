@@ -15,7 +15,7 @@ from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.graph import lower
 from gnv2_nas.graph.compatibility import expected_shapes
 from gnv2_nas.nn import run_graph
-from gnv2_nas.nn.supernet import Supernet, recalibrate, slices
+from gnv2_nas.nn.supernet import Supernet, recalibrate, shared_layers
 from gnv2_nas.space import load_space
 from tests.networks import difference
 from tests.supernets import fresh_supernet, narrow_networks, narrow_space, random_images
@@ -216,7 +216,11 @@ def test_a_network_may_be_trained_after_it_was_scored() -> None:
 
 def clear_channels() -> None:
     """As in a fresh process."""
-    for remembered in (slices.first_channels, slices.ghost_channels, slices.cheap_channels):
+    for remembered in (
+        shared_layers.first_channels,
+        shared_layers.ghost_channels,
+        shared_layers.cheap_channels,
+    ):
         remembered.cache_clear()
 
 
