@@ -1,6 +1,6 @@
-"""Images with labels: digits that are built in, or a folder of class folders.
+"""Images with labels: the built-in digits, or a folder of class folders.
 
-The names below are loaded when first used: what only checks a folder (`folders`) needs no torch.
+The names below are imported when first used, because checking a folder needs no torch.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gnv2_nas.data.augmentation import Augmentation, augment
-    from gnv2_nas.data.batches import TrainingBatches
+    from gnv2_nas.data.batches import TrainingBatches, preprocess
     from gnv2_nas.data.dataset import Dataset, Split
     from gnv2_nas.data.folders.source import check_source, find_classes
     from gnv2_nas.data.loading import load_dataset
-    from gnv2_nas.data.prepared_images import preprocess
     from gnv2_nas.data.report import DataReport
 
 _HOMES = {
@@ -27,7 +26,7 @@ _HOMES = {
     "check_source": "folders.source",
     "find_classes": "folders.source",
     "load_dataset": "loading",
-    "preprocess": "prepared_images",
+    "preprocess": "batches",
 }
 
 __all__ = [

@@ -1,9 +1,9 @@
-"""Random changes of training images: batched, on the device the images are on.
+"""Random changes of training images, in batches, on the device of the images.
 
 A random resized crop (Szegedy et al., "Going deeper with convolutions", 2015, sec. 6), flip,
-rotation and shift are one affine map, hence one sampling of each image; brightness, contrast,
-saturation and the normalisation are one more affine map, of the colours. Then random erasing
-(Zhong et al., 2020).
+rotation and shift form one affine map, so each image is resampled once. Brightness, contrast,
+saturation and normalisation form an affine map of the colours. Random erasing (Zhong et al.,
+2020) comes last.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from gnv2_nas.errors import DataError
 
 
 class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Strengths of the random changes; the defaults suit photographs.
+    """Ranges of the random changes; the defaults suit photographs.
 
     Raises:
         DataError: a range with low > high, a probability outside 0..1, a negative strength.
     """
 
     area: tuple[float, float] = (0.35, 1.0)
-    """Share of the image that is cut out; more than 1 shows what lies around it (`padding`)."""
+    """Area of the crop as a share of the image; above 1 it includes `padding`."""
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
-    """Width over height of that piece, drawn on a logarithmic scale."""
+    """Width over height of the crop, log-uniform."""
     flip: float = 0.5
-    """Probability of swapping left and right."""
+    """Probability of a horizontal flip."""
     rotation: float = 0.0
-    """Degrees to either side."""
+    """Maximum rotation to either side, degrees."""
     shift: float = 0.0
-    """To any side, as a share of the image's side; on top of the place of the piece."""
+    """Maximum shift of the crop in each direction, as a share of the image's side."""
     brightness: float = 0.2
-    """Values are multiplied by 1 ± this."""
+    """Values are multiplied by 1 ± at most this."""
     contrast: float = 0.2
-    """Distances from the mean grey of the image are multiplied by 1 ± this."""
+    """Differences from the mean grey of the image are multiplied by 1 ± at most this."""
     saturation: float = 0.2
-    """Distances from the grey of each pixel are multiplied by 1 ± this."""
+    """Differences from the grey of each pixel are multiplied by 1 ± at most this."""
     erasing: float = 0.0
     """Probability of overwriting a rectangle with the mean colour (random erasing)."""
     padding: Literal["reflection", "border", "zeros"] = "reflection"
-    """What lies outside an image: its mirror image, its border going on, or black."""
+    """Outside of an image: its mirror image, its border repeated, or black."""
 
     def __post_init__(self) -> None:
         for name in ("area", "aspect"):
@@ -88,21 +88,21 @@ DIGITS_AUGMENTATION = Augmentation(
     saturation=0.0,
     padding="zeros",
 )
-"""For handwritten digits: a mirrored 2 is no 2, and their ground is black."""
+"""Suits handwritten digits: no flips, because a mirrored 2 is not a 2; black padding."""
 
 
 def _scale_range(limits: tuple[float, float], strength: float) -> tuple[float, float]:
-    """Limits of a factor: to the power, which keeps them positive and 1 where it is."""
+    """Scale the limits of a factor on a logarithmic scale."""
     low, high = limits
     return low**strength, high**strength
 
 
 _GREY = (0.299, 0.587, 0.114)
-"""Of red, green and blue in the luma of ITU-R BT.601."""
+"""Weights of red, green and blue in the luma of ITU-R BT.601."""
 _ERASED_AREA = (0.02, 0.2)
 _ERASED_ASPECT = (0.3, 3.3)
 _SPACING = 1.5
-"""Stored pixels between samples; further apart, fine patterns would turn into coarse ones."""
+"""Maximum distance of samples in stored pixels; a larger one would cause aliasing."""
 
 
 def augment(
@@ -112,29 +112,29 @@ def augment(
     augmentation: Augmentation,
     seed: int,
 ) -> Tensor:
-    """Randomly changed images at the resolution of a network, normalised.
+    """Change images at random, resize them to the resolution of a network and normalise them.
 
-    A function of its arguments alone: the draws are made on the CPU by a generator of their own,
-    so they are the same on every device, and torch's global random state is left as it is.
+    The result is a function of the arguments alone. Random numbers come from a generator on the
+    CPU, so they are the same on every device, and torch's global random state does not change.
 
     Args:
         images: uint8, shape (B, 3, S, S), on any device.
         resolution: R, pixels.
 
     Returns:
-        float32, shape (B, 3, R, R), on the same device; values stay those of some colour in 0..1.
+        float32, shape (B, 3, R, R), on the same device: normalised colours in 0..1.
     """
     draws = _Draws(len(images), seed)
-    placed = _placed(images, _placement(draws, augmentation), resolution, augmentation.padding)
+    placed = _resample(images, _affine_maps(draws, augmentation), resolution, augmentation.padding)
     matrix, offset = _colour_map(draws, augmentation)
-    coloured = _coloured(placed, matrix, offset, preprocessing)
+    coloured = _map_colours(placed, matrix, offset, preprocessing)
     if augmentation.erasing:
-        return _erased(coloured, *_rectangles(draws, augmentation.erasing))
+        return _erase(coloured, *_rectangles(draws, augmentation.erasing))
     return coloured
 
 
 class _Draws:
-    """Random numbers, one for each image at a time."""
+    """Random numbers, one for each image in every call."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.count = count
@@ -148,13 +148,13 @@ class _Draws:
         """Shape (B,)."""
         return self.uniform(math.log(low), math.log(high)).exp()
 
-    def chosen(self, probability: float) -> Tensor:
+    def choose(self, probability: float) -> Tensor:
         """Shape (B,), bool."""
         return self.uniform(0, 1) < probability
 
 
-def _placement(draws: _Draws, augmentation: Augmentation) -> Tensor:
-    """Where each output point lies in the stored image, both in -1..1: shape (B, 2, 3)."""
+def _affine_maps(draws: _Draws, augmentation: Augmentation) -> Tensor:
+    """Affine maps from output to input coordinates, both in -1..1: shape (B, 2, 3)."""
     area, aspect = draws.uniform(*augmentation.area), draws.log_uniform(*augmentation.aspect)
     largest = max(1.0, math.sqrt(augmentation.area[1]))
     size = torch.stack([area * aspect, area / aspect], 1).sqrt().clamp(max=largest)
@@ -163,27 +163,27 @@ def _placement(draws: _Draws, augmentation: Augmentation) -> Tensor:
     place += torch.stack([draws.uniform(-shift, shift), draws.uniform(-shift, shift)], 1)
     angle = torch.deg2rad(draws.uniform(-augmentation.rotation, augmentation.rotation))
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
-    mirror = torch.where(draws.chosen(augmentation.flip), -1.0, 1.0)
+    mirror = torch.where(draws.choose(augmentation.flip), -1.0, 1.0)
     size = torch.stack([size[:, 0] * mirror, size[:, 1]], 1)
     return torch.cat([turn * size[:, None], place[:, :, None]], 2)
 
 
-def _placed(images: Tensor, placement: Tensor, resolution: int, padding: str) -> Tensor:
-    """The images sampled bilinearly: float32 in 0..255, shape (B, 3, R, R)."""
+def _resample(images: Tensor, maps: Tensor, resolution: int, padding: str) -> Tensor:
+    """Sample the images bilinearly: float32 in 0..255, shape (B, 3, R, R)."""
     count, side = len(images), images.shape[-1]
-    # Where the images shrink much, several samples are averaged for each pixel.
+    # When images shrink a lot, each pixel is the mean of several samples.
     samples = max(1, math.ceil(side / (resolution * _SPACING)))
     size = [count, 3, samples * resolution, samples * resolution]
-    grid = F.affine_grid(placement.to(images.device), size, align_corners=False)
+    grid = F.affine_grid(maps.to(images.device), size, align_corners=False)
     placed = F.grid_sample(images.float(), grid, padding_mode=padding, align_corners=False)
     return F.avg_pool2d(placed, samples) if samples > 1 else placed
 
 
 def _colour_map(draws: _Draws, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
-    """Brightness, contrast and saturation as an affine map of colours.
+    """Draw brightness, contrast and saturation as an affine map of colours.
 
     Returns:
-        matrix, shape (B, 3, 3), and the share of the image's mean grey that is added, (B,).
+        Matrices, shape (B, 3, 3), and shares of the image's mean grey to add, shape (B,).
     """
     brightness, contrast, saturation = (
         draws.uniform(1 - strength, 1 + strength)
@@ -194,10 +194,10 @@ def _colour_map(draws: _Draws, augmentation: Augmentation) -> tuple[Tensor, Tens
     return (brightness * contrast)[:, None, None] * mixed, brightness * (1 - contrast)
 
 
-def _coloured(
+def _map_colours(
     images: Tensor, matrix: Tensor, offset: Tensor, preprocessing: Preprocessing
 ) -> Tensor:
-    """Colours mapped, limited to 0..1, normalised; `images` are in 0..255."""
+    """Map the colours of images in 0..255, limit them to 0..1 and normalise them."""
     device = images.device
     mean = torch.tensor(preprocessing.mean, device=device)
     std = torch.tensor(preprocessing.std, device=device)
@@ -211,18 +211,18 @@ def _coloured(
 
 
 def _rectangles(draws: _Draws, probability: float) -> tuple[Tensor, Tensor]:
-    """Middles and half sizes as shares of the side, shape (B, 2) each; size 0 where none is."""
+    """Draw centres and half sizes as shares of the side, shape (B, 2) each; size 0 means none."""
     area, aspect = draws.uniform(*_ERASED_AREA), draws.log_uniform(*_ERASED_ASPECT)
     half = torch.stack([area * aspect, area / aspect], 1).sqrt() / 2
-    half *= draws.chosen(probability)[:, None]
+    half *= draws.choose(probability)[:, None]
     return torch.stack([draws.uniform(0, 1), draws.uniform(0, 1)], 1), half
 
 
-def _erased(images: Tensor, middles: Tensor, half: Tensor) -> Tensor:
-    """The rectangles overwritten with 0, which is the mean colour after normalisation."""
+def _erase(images: Tensor, centres: Tensor, half: Tensor) -> Tensor:
+    """Overwrite rectangles with 0, which is the mean colour after normalisation."""
     side = images.shape[-1]
     points = (torch.arange(side, device=images.device) + 0.5) / side
-    middles, half = middles.to(images.device), half.to(images.device)
-    inside = (points - middles[:, :, None]).abs() < half[:, :, None]
+    centres, half = centres.to(images.device), half.to(images.device)
+    inside = (points - centres[:, :, None]).abs() < half[:, :, None]
     columns, rows = inside.unbind(1)
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)

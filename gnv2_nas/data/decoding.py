@@ -1,12 +1,11 @@
-"""From an image file to a small square of RGB values.
+"""Decodes an image file to a small square of RGB values.
 
-The shorter side is resized to S (bilinear, antialiased) and the centre cut out, the way the
-camera was held (EXIF) heeded; transparent parts become white, 16 bits become 8, of an animation
-the first frame counts. What cannot be decoded is named, never fatal.
+The image is turned upright (EXIF), its shorter side is resized to S (bilinear, antialiased) and
+the centre is cut out. Transparent parts become white, 16 bits become 8, and of an animation the
+first frame is used. A file that cannot be decoded is reported, and is no error.
 
-Two pictures are the same when all their pixels are, in RGB and upright, before they are resized:
-whatever the format, the compression, the palette, the turn that EXIF asks for or the other
-metadata of their files.
+Two pictures are equal if all their pixels are equal, upright and in RGB, before resizing; format,
+compression and metadata do not matter.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from gnv2_nas.data.folders.file_kinds import identify_content
 from gnv2_nas.data.value_range import ValueRange, is_deep, measure_deep_range, measure_range
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""No format whose decoder starts another program."""
+"""Formats whose decoders start no other program."""
 _MAX_FILE_BYTES = 512 * 2**20
 _MAX_PIXELS = 89_478_485
-"""Pixels to decode: 256 MiB of RGB, Pillow's own limit. Large JPEGs are decoded smaller."""
+"""256 MiB of RGB, Pillow's own limit. Large JPEGs are decoded at a reduced size."""
 _STRIP = 2**16
-"""Pixels of which a copy is made at a time."""
+"""Pixels that are copied at a time."""
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -44,24 +43,24 @@ _UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-"""EXIF orientation → what brings the image upright."""
+"""EXIF orientation → operation that turns the image upright."""
 
 
 class _UnusableError(Exception):
-    """Says in a few words why an image cannot be used."""
+    """The message says why an image cannot be used."""
 
 
 class Decoded(NamedTuple):
-    """What became of a file."""
+    """Result of decoding one file."""
 
     pixels: NDArray[np.uint8] | None
-    """Shape (3, S, S); None where the image cannot be used."""
+    """Shape (3, S, S); None if the image cannot be used."""
     digest: str = ""
-    """Of the picture, 32 hexadecimal digits: the same for the same picture in any file."""
+    """Hash of the picture, 32 hexadecimal digits; equal for equal pictures in any file."""
     reason: str = ""
     """Why the image cannot be used."""
     file_digest: str = ""
-    """Of the bytes of the file, 32 hexadecimal digits."""
+    """Hash of the bytes of the file, 32 hexadecimal digits."""
     values: ValueRange | None = None
 
 
@@ -69,12 +68,12 @@ class _Picture(NamedTuple):
     """An opened file."""
 
     rgb: Image.Image
-    """As it is stored: not turned upright."""
+    """Image as stored, not turned upright."""
     turn: Transpose | None
-    """What brings it upright."""
+    """Operation that turns the image upright."""
     values: ValueRange | None
     whole: bool
-    """Whether it has its full size."""
+    """Whether the image has its full size."""
 
 
 def decode(path: Path, side: int, *, identify: bool = True) -> Decoded:
@@ -82,8 +81,8 @@ def decode(path: Path, side: int, *, identify: bool = True) -> Decoded:
 
     Args:
         side: S, pixels.
-        identify: also fill in the digests and the values, for which a large JPEG is decoded at
-            its full size besides.
+        identify: also compute digests and values; a large JPEG is then decoded a second time,
+            at its full size.
     """
     content = b""
     try:
@@ -94,7 +93,7 @@ def decode(path: Path, side: int, *, identify: bool = True) -> Decoded:
             return Decoded(pixels)
         file_digest = hashlib.blake2b(content, digest_size=16).hexdigest()
         whole = picture if picture.whole else _whole_picture(content)
-        # A picture too large to be decoded whole has no equal in another format.
+        # A picture that is too large to decode whole is compared by its file.
         digest = file_digest if whole is None else _digest(whole)
         return Decoded(pixels, digest, "", file_digest, picture.values)
     except _UnusableError as error:
@@ -102,15 +101,15 @@ def decode(path: Path, side: int, *, identify: bool = True) -> Decoded:
     except Image.DecompressionBombError:
         return Decoded(None, reason="too large to decode safely")
     except UnidentifiedImageError:
-        return Decoded(None, reason=_what_else(content))
+        return Decoded(None, reason=_explain_unknown(content))
     except Exception as error:
-        # Decoders let errors of many types through where a file is damaged.
+        # Decoders raise errors of many types for damaged files.
         return Decoded(None, reason=f"damaged: {_first_line(error)}")
 
 
 @contextmanager
 def silence_pillow() -> Generator[None]:
-    """Pillow warns of odd images it can read all the same; nobody can do anything about that."""
+    """Ignore Pillow's warnings about odd images that it can read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
@@ -132,20 +131,20 @@ def _picture(content: bytes, shorter: int | None, *, identify: bool) -> _Picture
     """Decode a file.
 
     Args:
-        shorter: pixels of the shorter side that are enough; None means all there are.
-        identify: look at its values as well.
+        shorter: sufficient pixels of the shorter side; None means the full size.
+        identify: also measure the range of values.
     """
     with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
         size = image.size
         if shorter is not None:
-            # Only JPEG can do this: it leaves out detail that resizing would throw away.
+            # Only JPEG supports this: it skips detail that resizing would remove.
             image.draft(None, _reduced(size, shorter))
         whole = image.size == size
         if image.width * image.height > _MAX_PIXELS:
             raise _UnusableError(f"{image.width} x {image.height} pixels, too large")
         deep = identify and is_deep(image)
         image.load()
-        # Asked for now: TIFF files are upright once they are loaded, and say so.
+        # Read after loading, because loading turns TIFF files upright and resets this.
         turn = _UPRIGHT.get(_orientation(image))
         values = measure_deep_range(image) if deep else None
         rgb = _rgb(image)
@@ -162,10 +161,10 @@ def _whole_picture(content: bytes) -> _Picture | None:
 
 
 def _digest(picture: _Picture) -> str:
-    """Of width, height and all pixels, upright."""
+    """Hash width, height and all pixels, upright."""
     image = picture.rgb if picture.turn is None else picture.rgb.transpose(picture.turn)
     digest = hashlib.sha256(f"{image.width} {image.height} ".encode())
-    # In strips: a copy of a whole photograph would take longer than the decoding.
+    # In strips, because copying a whole photograph takes longer than decoding it.
     rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         box = (0, top, image.width, min(top + rows, image.height))
@@ -180,16 +179,16 @@ def _pixels(picture: _Picture, side: int) -> NDArray[np.uint8]:
     return np.asarray(square).transpose(2, 0, 1)
 
 
-def _what_else(content: bytes) -> str:
-    """Why no decoder knows a file."""
+def _explain_unknown(content: bytes) -> str:
+    """Say why no decoder can read a file."""
     kind = identify_content(content)
     if kind is None:
         return "not an image of a known format"
-    return f"by its content this is of the kind {kind.name!r}; {kind.advice}"
+    return f"the content is of the kind {kind.name!r}; {kind.advice}"
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 where the image does not say, or says it in a way that cannot be read."""
+    """EXIF orientation; 1 if it is missing or invalid."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
@@ -197,7 +196,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _reduced(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    """The size with `shorter` pixels on the shorter side."""
+    """Size with `shorter` pixels on the shorter side."""
     scale = shorter / min(size)
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
@@ -218,13 +217,13 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Sixteen bits of grey; Pillow's own conversion cuts off everything above 255."""
+    """Scale 16 bits of grey to 8; Pillow's own conversion clips at 255."""
     values = np.asarray(image).astype(np.int64).clip(0, 65535)
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
 def _square(image: Image.Image, side: int) -> Image.Image:
-    """The shorter side resized to `side` and the centre cut out, in one go."""
+    """Resize the shorter side to `side` and cut out the centre, in one step."""
     shorter = min(image.size)
     left, top = (image.width - shorter) / 2, (image.height - shorter) / 2
     box = (left, top, left + shorter, top + shorter)

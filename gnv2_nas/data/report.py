@@ -1,4 +1,4 @@
-"""What was found in a set of images: counts, what was left out and why, what to beware of."""
+"""Report on a set of images: counts, skipped and ignored files, warnings."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import msgspec
 from gnv2_nas.data.folders.file_kinds import identify_suffix
 
 MAX_IMBALANCE = 10.0
-"""Largest over smallest class; from here on accuracy says little about the small classes."""
+"""Ratio of largest to smallest class above which accuracy says little about the latter."""
 MIN_CLASS_IMAGES = 10
-"""Training images of a class; below this it is hardly learnt."""
+"""Training images below which a class is hardly learnt."""
 _NAMED = 5
-"""Files and classes named in a line; the others are counted."""
+"""Maximum number of files or classes named in a line."""
 
 
 class ClassCount(msgspec.Struct, frozen=True):
-    """Images of one class on both sides of the split."""
+    """Number of images of one class on both sides of the split."""
 
     name: str
     train: int
@@ -26,47 +26,47 @@ class ClassCount(msgspec.Struct, frozen=True):
 
 
 class SkippedFile(msgspec.Struct, frozen=True):
-    """An image file that cannot be used."""
+    """An unusable image file."""
 
     name: str
     """Path below the folder."""
     reason: str
 
 
-class SetAside(msgspec.Struct, frozen=True):
-    """Files of one suffix in the folder of one class that are no images by their names."""
+class UnreadFiles(msgspec.Struct, frozen=True):
+    """Files of one suffix in a class folder whose names are not those of images."""
 
     suffix: str
-    """In lower case, or what stands in the place of one."""
+    """Suffix in lower case, or `NO_SUFFIX` or `NO_FILE`."""
     name: str
-    """Of the class."""
+    """Name of the class."""
     count: int
     of: int
-    """Files in the folder of the class, images included."""
+    """Number of files in the class folder, images included."""
 
 
 class DataReport(msgspec.Struct, frozen=True):
-    """What a data set consists of."""
+    """Contents of a data set."""
 
     classes: tuple[ClassCount, ...]
     skipped: tuple[SkippedFile, ...] = ()
     ignored: int = 0
-    """Files that are no images by their names."""
-    set_aside: tuple[SetAside, ...] = ()
-    """The same by suffix and class."""
+    """Number of files whose names are not those of images."""
+    unread: tuple[UnreadFiles, ...] = ()
+    """The same files by suffix and class."""
     notes: tuple[str, ...] = ()
-    """What else a person should know, a line each."""
+    """Further remarks, one line each."""
     warnings: tuple[str, ...] = ()
-    """What to beware of besides the counts."""
+    """Warnings that do not follow from the counts."""
 
     @property
     def train(self) -> int:
-        """Training images."""
+        """Number of training images."""
         return sum(count.train for count in self.classes)
 
     @property
     def val(self) -> int:
-        """Held-out images."""
+        """Number of held-out images."""
         return sum(count.val for count in self.classes)
 
     @property
@@ -77,38 +77,37 @@ class DataReport(msgspec.Struct, frozen=True):
 
     @property
     def chance(self) -> float:
-        """Held-out accuracy of always answering the class that is most frequent in training,
-        0..1: what an accuracy must beat."""
+        """Held-out accuracy of always answering the largest training class, 0..1."""
         return max(self.classes, key=lambda count: count.train).val / self.val
 
     def lines(self) -> list[str]:
-        """For people; what to beware of comes last and begins with "warning: "."""
+        """Lines for people; warnings come last and start with "warning: "."""
         lines = [
             f"{len(self.classes)} classes, {self.train:,} training images, "
             f"{self.val:,} held out; always answering the largest class scores "
             f"{self.chance:.1%}"
         ]
-        aside = _by_suffix(self.set_aside)
+        unread = _by_suffix(self.unread)
         if self.ignored:
-            plain = [_in_classes(s, files) for s, files in aside.items() if not identify_suffix(s)]
+            plain = [_in_classes(s, files) for s, files in unread.items() if not identify_suffix(s)]
             named = f": {'; '.join(plain[:_NAMED])}{_more(plain)}" if plain else ""
             lines.append(f"{_files(self.ignored)} ignored: no images by their names{named}")
         lines += self.notes
         return lines + [f"warning: {line}" for line in self._all_warnings()]
 
     def _all_warnings(self) -> list[str]:
-        aside = _by_suffix(self.set_aside)
+        unread = _by_suffix(self.unread)
         return [
             *self.warnings,
             *(
                 f"set aside: {_in_classes(suffix, files)}; {kind.name}, not read: {kind.advice}"
-                for suffix, files in aside.items()
+                for suffix, files in unread.items()
                 if (kind := identify_suffix(suffix))
             ),
-            *self._of_counts(),
+            *self._count_warnings(),
         ]
 
-    def _of_counts(self) -> list[str]:
+    def _count_warnings(self) -> list[str]:
         warnings = []
         if self.skipped:
             named = ", ".join(f"{file.name!r} ({file.reason})" for file in self.skipped[:_NAMED])
@@ -132,16 +131,16 @@ def _files(count: int) -> str:
     return f"{count:,} file" if count == 1 else f"{count:,} files"
 
 
-def _by_suffix(files: Sequence[SetAside]) -> dict[str, list[SetAside]]:
-    """Suffix → what is in which class, the most frequent suffix first."""
-    found: dict[str, list[SetAside]] = defaultdict(list)
+def _by_suffix(files: Sequence[UnreadFiles]) -> dict[str, list[UnreadFiles]]:
+    """Group by suffix, the most frequent suffix first."""
+    found: dict[str, list[UnreadFiles]] = defaultdict(list)
     for each in files:
         found[each.suffix].append(each)
     return dict(sorted(found.items(), key=lambda item: -sum(each.count for each in item[1])))
 
 
-def _in_classes(suffix: str, files: list[SetAside]) -> str:
-    """How many files of a suffix there are, and where."""
+def _in_classes(suffix: str, files: list[UnreadFiles]) -> str:
+    """Describe the number of files of a suffix in each class."""
     largest = sorted(files, key=lambda each: -each.count)
     named = ", ".join(
         f"{each.count:,} of {each.of:,} in {each.name!r}" for each in largest[:_NAMED]

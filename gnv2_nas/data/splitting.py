@@ -1,7 +1,7 @@
-"""A training part and a held-out part, of every class the same share.
+"""Stratified split into training and held-out images.
 
-Which side an image falls on depends on its content and the seed alone: adding images to a class
-hardly moves the others, and equal pictures of a class, in whatever files, stay on one side.
+The side of an image depends on its content and the seed alone. New images of a class therefore
+hardly move the others, and equal pictures of a class stay on one side.
 """
 
 from __future__ import annotations
@@ -16,54 +16,55 @@ from gnv2_nas.errors import DataError
 
 
 class LabelledImage(NamedTuple):
-    """An image that can be used."""
+    """A usable image."""
 
     row: int
-    """Where it is among all images that were read."""
+    """Number of the image among all that were read."""
     name: str
     label: int
     digest: str
-    """Equal for equal pictures."""
+    """Hash of the picture."""
     file_digest: str = ""
-    """Equal for equal files; "" where there are none."""
+    """Hash of the file; "" if there is none."""
 
     @property
     def content(self) -> str:
-        """What the split and its hash are computed from.
+        """Hash that decides the split.
 
-        The file, not the picture: where no picture is there twice, a folder is split as it was by
-        earlier versions, whichever decoder this machine has.
+        That of the file, not of the picture: it does not depend on the decoder, and it splits
+        folders as earlier versions did.
         """
         return self.file_digest or self.digest
 
 
 class Sides(NamedTuple):
-    """Both parts of a data set, each in the order the images were read in."""
+    """Both sides of a split, each in the order in which the images were read."""
 
     train: list[LabelledImage]
     val: list[LabelledImage]
 
     def counts(self, classes: Sequence[str]) -> tuple[ClassCount, ...]:
-        """Images of each class.
+        """Count the images of each class.
 
         Raises:
-            DataError: a class has none on one side.
+            DataError: a class has no image on one side.
         """
         train, val = (Counter(image.label for image in side) for side in self)
         for label, name in enumerate(classes):
             if not (train[label] and val[label]):
                 side = "held-out" if train[label] else "training"
                 raise DataError(
-                    f"class {name!r} has no usable {side} image; at least 1 is needed on either "
-                    "side: add images or move the class away"
+                    f"class {name!r} has no usable {side} image; each side needs at least "
+                    "1: add images or move the class away"
                 )
         return tuple(
             ClassCount(name, train[label], val[label]) for label, name in enumerate(classes)
         )
 
     def content_hash(self, classes: Sequence[str]) -> str:
-        """12 hexadecimal digits: which files, of which class, are on which side; whatever the
-        files are called and at whichever size their images are stored.
+        """Hash contents, classes and sides to 12 hexadecimal digits.
+
+        Names of files and the stored size do not count.
         """
         lines = [
             f"{side} {classes[image.label]} {image.content}\n"
@@ -76,7 +77,7 @@ class Sides(NamedTuple):
 def split_stratified(
     images: Sequence[LabelledImage], classes: Sequence[str], *, held_out: float, seed: int
 ) -> Sides:
-    """About `held_out` of the images of every class apart, on either side at least one.
+    """Hold out about a share `held_out` of every class; each side gets at least one image.
 
     Raises:
         DataError: a share outside 0..1, or a class with fewer than two different images.
@@ -90,27 +91,27 @@ def split_stratified(
     for label, name in enumerate(classes):
         if len(groups[label]) < 2:
             raise DataError(
-                f"class {name!r} has {len(groups[label])} usable images of different content; at "
-                "least 2 are needed, one to learn from and one held out"
+                f"class {name!r} has {len(groups[label])} different usable images; at least 2 "
+                "are needed, one to train on and one held out"
             )
-        chosen |= _drawn(list(groups[label].values()), held_out, seed)
+        chosen |= _choose_held_out(list(groups[label].values()), held_out, seed)
     return Sides(
         [image for image in images if image.row not in chosen],
         [image for image in images if image.row in chosen],
     )
 
 
-def _drawn(groups: Sequence[list[LabelledImage]], held_out: float, seed: int) -> set[int]:
-    """Rows of about `held_out` of a class, equal images together, never none and never all."""
+def _choose_held_out(groups: Sequence[list[LabelledImage]], held_out: float, seed: int) -> set[int]:
+    """Choose rows of one class; equal images stay together, and neither side is empty."""
 
-    def place(group: list[LabelledImage]) -> bytes:
+    def order(group: list[LabelledImage]) -> bytes:
         content = min(image.content for image in group)
         return hashlib.sha256(f"{seed} {content}".encode()).digest()
 
     wanted = held_out * sum(map(len, groups))
-    drawn: set[int] = set()
-    for group in sorted(groups, key=place)[:-1]:
-        if drawn and len(drawn) + len(group) / 2 > wanted:
+    chosen: set[int] = set()
+    for group in sorted(groups, key=order)[:-1]:
+        if chosen and len(chosen) + len(group) / 2 > wanted:
             break
-        drawn.update(image.row for image in group)
-    return drawn
+        chosen.update(image.row for image in group)
+    return chosen

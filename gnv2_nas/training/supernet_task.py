@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset
-from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices
+from gnv2_nas.data.batches import PreprocessedImages, sample_indices
 from gnv2_nas.graph import count
 from gnv2_nas.nn.interpreter import cached_lower, run_graph
 from gnv2_nas.nn.supernet import Supernet, recalibrate

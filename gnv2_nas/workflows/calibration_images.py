@@ -52,9 +52,9 @@ def _read_folder(
             f"calibration images {str(source)!r}: the weights do not say how an image becomes "
             "their input; give an .npy file of float32 images (N, 3, H, W), prepared as for use"
         )
-    from gnv2_nas.data.decoded import decode_files
     from gnv2_nas.data.folders.file_kinds import describe_other_files
     from gnv2_nas.data.folders.walking import find_images
+    from gnv2_nas.data.image_store import decode_files
     from gnv2_nas.data.value_range import describe_ranges
 
     others: Counter[str] = Counter()

@@ -120,7 +120,7 @@ def test_an_error_while_reading_ahead_reaches_the_trainer() -> None:
 
 
 def test_fewer_images_than_a_batch() -> None:
-    with pytest.raises(DataError, match=r"1 to 12 images.*batch_size=13"):
+    with pytest.raises(DataError, match=r"batch_size must be 1 to 12, .* but got 13"):
         TrainingBatches(Numbered(12), 13, 0)
 
 

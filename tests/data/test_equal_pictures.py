@@ -12,7 +12,7 @@ from PIL import Image
 
 from gnv2_nas.data import load_dataset
 from gnv2_nas.data.decoding import decode, silence_pillow
-from gnv2_nas.data.folder_dataset import load_folder
+from gnv2_nas.data.loading import load_folder
 from tests.data.pictures import noise, write_class, write_classes
 
 SIDE = 8

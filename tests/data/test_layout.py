@@ -84,7 +84,7 @@ def test_test_images_are_left_alone_where_there_are_validation_images(tmp_path: 
     write(tmp_path, [*sides("Train", "Val", "Test"), "unlabeled"])
     folder = scan_folder(str(tmp_path))
     assert folders_of(folder) == ({"Train"}, {"Val"})
-    assert folder.notes == ("folders beside that are not used: 'Test', 'unlabeled'",)
+    assert folder.notes == ("other folders are not used: 'Test', 'unlabeled'",)
 
 
 @pytest.mark.parametrize("beside", [[], ["unlabeled"], ["annotations"]])
@@ -137,7 +137,7 @@ def test_classes_that_hold_plain_folders(tmp_path: Path) -> None:
         (["cat_train", "cat_test", "dog_train", "dog_test"], "folders 'train' and 'val'"),
         # No training side.
         (sides("val", "test"), "there is no folder 'train'"),
-        ([*sides("val"), "cat", "dog"], "move the others into the one that they belong to"),
+        ([*sides("val"), "cat", "dog"], "move the other folders into one of them"),
         ([*sides("train"), "cat", "dog"], "'train' holds folders, as a side of a split does"),
         ([*sides("train"), "bus"], "if 'train' is a class, move its images up"),
         # Two of one.

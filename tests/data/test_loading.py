@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from gnv2_nas.data import Dataset, Split, load_dataset
-from gnv2_nas.data.folder_dataset import FileSplit, load_folder
+from gnv2_nas.data.dataset import FileSplit
+from gnv2_nas.data.loading import load_folder
 from gnv2_nas.errors import DataError
 from tests.confined import confined
 from tests.data.pictures import noise, write_class, write_classes
@@ -145,7 +146,7 @@ def test_class_that_is_damaged_altogether(tmp_path: Path) -> None:
     write_classes(tmp_path, a=60, b=2)
     for number in range(2):
         (tmp_path / "b" / f"{number}.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"class 'b' has 0 usable images"):
+    with pytest.raises(DataError, match=r"class 'b' has 0 different usable images"):
         load_dataset(str(tmp_path), SIDE)
 
 
@@ -211,7 +212,7 @@ def test_sides_are_kept_apart(tmp_path: Path) -> None:
 
 DECODE = (
     "import sys; from pathlib import Path\n"
-    "from gnv2_nas.data.decoded import decode_images\n"
+    "from gnv2_nas.data.image_store import decode_images\n"
     "images = decode_images(Path(sys.argv[1]), ['a/0.png', 'b/0.png'], 16)\n"
     "print(images.pixels.sum() > 0, images.note)"
 )
@@ -230,14 +231,14 @@ def test_cache_that_may_not_be_written(tmp_path: Path, cache: Path) -> None:
     cache.parent.mkdir()
     cache.parent.chmod(0o500)
     answer = decode_confined(source)
-    assert answer.startswith("True the decoded images could not be kept")
+    assert answer.startswith("True the decoded images could not be cached")
     assert "Permission denied" in answer
 
 
 def test_disk_that_is_full(tmp_path: Path, cache: Path) -> None:
     source = write_classes(tmp_path, a=5, b=5)
     answer = decode_confined(source, 1000)
-    assert answer.startswith("True the decoded images could not be kept")
+    assert answer.startswith("True the decoded images could not be cached")
     assert "File too large" in answer
     assert not list(cache.iterdir())
 

@@ -64,7 +64,7 @@ def test_home_that_is_no_folder(
     monkeypatch.setenv(variable, str(tmp_path / "file"))
     dataset = load_dataset(str(write_classes(tmp_path / "images", a=12, b=12)), SIDE)
     (line,) = dataset.report.notes
-    assert "could not be kept" in line
+    assert "could not be cached" in line
 
 
 def test_no_temporary_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def add(root: Path, *names: str) -> None:
         (".dng", "camera raw"), (".psd", "layered"), (".svg", "drawings"), (".pdf", "documents"),
         (".mp4", "video"), (".dcm", "medical"), (".npy", "arrays"), (".zip", "archives"),
         (".exr", "high dynamic range"), (".tga", "ImageMagick"), (".part", "unfinished"),
-        ("", "without a suffix"), (".jpg_large", "go on after the suffix"), (".png~", "rename"),
+        ("", "without a suffix"), (".jpg_large", "more text after the suffix"), (".png~", "rename"),
     ],
 )  # fmt: skip
 def test_pictures_that_are_not_read(tmp_path: Path, suffix: str, kind: str) -> None:
@@ -73,8 +73,9 @@ def test_links_to_nothing(tmp_path: Path) -> None:
 def test_images_beside_the_class_folders(tmp_path: Path) -> None:
     write_classes(tmp_path, cat=12, dog=12)
     add(tmp_path, "1.jpg", "2.JPG", "readme.txt")
-    assert f"warning: 2 images lie in {str(tmp_path)!r} itself, in no class folder: not used" in (
-        lines_of(tmp_path)
+    assert (
+        f"warning: 2 images lie in {str(tmp_path)!r} itself, in no class folder; they are not used"
+        in (lines_of(tmp_path))
     )
 
 

@@ -75,7 +75,7 @@ def test_equal_images_stay_together() -> None:
 
 
 def test_one_image_many_times_cannot_be_split() -> None:
-    with pytest.raises(DataError, match=r"class '1' has 1 usable images of different content"):
+    with pytest.raises(DataError, match=r"class '1' has 1 different usable images"):
         val_rows(images_of(different(5), ["same"] * 5))
 
 

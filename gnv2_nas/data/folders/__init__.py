@@ -1,1 +1,1 @@
-"""What lies in a folder of images, by names alone: neither torch nor Pillow is imported."""
+"""Contents of image folders, by names alone. Imports neither torch nor Pillow."""

@@ -1,6 +1,6 @@
-"""What a file is that cannot be used as an image, and what its owner can do about it.
+"""Kinds of files that are not read as images, and advice to their owner.
 
-By its name, where no file is opened, or by its first bytes. Imports neither torch nor Pillow.
+A kind is recognised by the name, without opening the file, or by the first bytes.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ SUFFIXES = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
     ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Of the files that are taken for images, in lower case."""
+"""Suffixes of image files, in lower case."""
 NO_SUFFIX = "no suffix"
 NO_FILE = "link to nothing"
-"""Stand in the place of a suffix."""
+"""Used in place of a suffix."""
 _SHOWN = 5
-"""Suffixes named in a line."""
+"""Maximum number of suffixes named in a line."""
 
 
 class FileKind(NamedTuple):
-    """A kind of file that may hold pictures and is not read."""
+    """A kind of file that may contain pictures and is not read."""
 
     name: str
     advice: str
-    """What to do, after a semicolon."""
+    """Advice to the owner; it follows a semicolon."""
 
 
 _CONVERT = "convert them to .jpg or .png"
 
 
-def _converted(name: str, tool: str) -> FileKind:
+def _convertible(name: str, tool: str) -> FileKind:
     return FileKind(name, f"{_CONVERT}, for example with {tool}")
 
 
-_HEIC = _converted("HEIC", "heif-convert of libheif")
-_AVIF = _converted("AVIF", "avifdec of libavif")
-_JPEG_XL = _converted("JPEG XL", "djxl of libjxl")
-_JPEG_2000 = _converted("JPEG 2000", "opj_decompress of OpenJPEG")
+_HEIC = _convertible("HEIC", "heif-convert of libheif")
+_AVIF = _convertible("AVIF", "avifdec of libavif")
+_JPEG_XL = _convertible("JPEG XL", "djxl of libjxl")
+_JPEG_2000 = _convertible("JPEG 2000", "opj_decompress of OpenJPEG")
 _RAW = FileKind("camera raw", "develop them into .jpg or .png, for example with darktable-cli")
-_LAYERED = _converted("layered images", "ImageMagick")
+_LAYERED = _convertible("layered images", "ImageMagick")
 _DRAWING = FileKind("drawings", "draw them as .png, for example with Inkscape")
 _DOCUMENT = FileKind("documents", "draw their pages as .png, for example with pdftoppm of Poppler")
 _VIDEO = FileKind("video", "save frames of them as .jpg or .png, for example with ffmpeg")
@@ -49,7 +49,7 @@ _MEDICAL = FileKind("medical images", "save their slices as .png, 8 or 16 bits o
 _ARRAYS = FileKind("arrays", "save each image in them as a .png of its own")
 _ARCHIVE = FileKind("archives", "unpack them")
 _HIGH_RANGE = FileKind("high dynamic range", "map them to .png of 8 bits")
-_OTHER_IMAGE = _converted("images of another format", "ImageMagick")
+_OTHER_IMAGE = _convertible("images of another format", "ImageMagick")
 _PART = FileKind("unfinished downloads", "download them again")
 
 _OF_SUFFIX: dict[str, FileKind] = {
@@ -80,7 +80,7 @@ _OF_SUFFIX: dict[str, FileKind] = {
 }  # fmt: skip
 
 _NAMELESS = FileKind("files without a suffix", "give those that are images the suffix of theirs")
-_MISNAMED = FileKind("names that go on after the suffix", "rename those that are images")
+_MISNAMED = FileKind("names with more text after the suffix", "rename those that are images")
 _NO_FILES = FileKind("links to nothing, pipes or sockets", "repair or remove them")
 
 _OF_CONTENT: tuple[tuple[int, bytes, FileKind], ...] = (
@@ -116,14 +116,14 @@ _OF_CONTENT: tuple[tuple[int, bytes, FileKind], ...] = (
         for start in (b"<!doctype", b"<html", b"<!DOCTYPE", b"<HTML")
     ),
 )
-"""Where in a file, what stands there, what that says; the first that fits."""
+"""Offset, bytes at the offset, kind; the first match counts."""
 
 
 def identify_suffix(suffix: str) -> FileKind | None:
-    """What files of a suffix may hold, which is not one of `SUFFIXES`; None for mere notes.
+    """Identify a suffix that is not in `SUFFIXES`; None for files without pictures, as notes.
 
     Args:
-        suffix: in lower case with its dot, or `NO_SUFFIX`, or `NO_FILE`.
+        suffix: in lower case with its dot, or `NO_SUFFIX` or `NO_FILE`.
     """
     if suffix == NO_SUFFIX:
         return _NAMELESS
@@ -135,13 +135,13 @@ def identify_suffix(suffix: str) -> FileKind | None:
 
 
 def describe_other_files(counts: Iterable[Counter[str]]) -> str:
-    """Which files are there that are no images by their names, and what to do with them.
+    """Describe files whose names are not those of images, with advice.
 
     Args:
-        counts: suffix, or what stands in its place, → how many.
+        counts: suffix → number of files, one counter for each folder.
 
     Returns:
-        Words in parentheses, with a space before them; "" where there are no such files.
+        Text in parentheses after a space; "" if there are no such files.
     """
     total = sum(counts, Counter[str]())
     if not total:
@@ -153,7 +153,7 @@ def describe_other_files(counts: Iterable[Counter[str]]) -> str:
 
 
 def identify_content(content: bytes) -> FileKind | None:
-    """What a file that no decoder knows is, by its first bytes; None where they do not say."""
+    """Identify a file that no decoder can read, by its first bytes; None if that fails."""
     start = content[:256]
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     for place, mark, kind in _OF_CONTENT:

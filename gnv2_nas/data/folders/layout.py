@@ -1,8 +1,7 @@
-"""Where the class folders are: in the folder itself, or below the two sides of a split.
+"""Finds the class folders: in the folder itself, or below the two sides of a split.
 
-Names decide together with what is in the folders: a class may be called "train". Where two readings
-are left, nothing is guessed; the message says what to rename or move for either. Imports neither
-torch nor Pillow.
+Names and contents of folders decide together, because a class may be called "train". An ambiguous
+folder is refused; the message says what to rename or move for either meaning.
 """
 
 from __future__ import annotations
@@ -28,29 +27,29 @@ _NAMED = 5
 
 
 class Layout(NamedTuple):
-    """Where the class folders are."""
+    """Folders that contain the class folders."""
 
     train: Path
     val: Path | None = None
-    """None where the split is not given."""
+    """None if the folder is not split."""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 class _Side(NamedTuple):
-    """A folder that is a side of a split by its name."""
+    """A folder with the name of a side of a split."""
 
     path: Path
     number: int
     classes: frozenset[str]
-    """Folders in it, in lower case; none where they are only "images" and "labels"."""
+    """Names of its folders in lower case; none if they are only "images" and "labels"."""
 
 
 def find_layout(root: Path) -> Layout:
-    """Where the class folders of a folder are.
+    """Find the class folders of a folder.
 
     Raises:
-        DataError: folders that look like a split but are none that can be used.
+        DataError: folders that look like a split but cannot be used as one.
     """
     folders = list_folders(root)
     sides = _sides(root, folders)
@@ -66,7 +65,7 @@ def find_layout(root: Path) -> Layout:
     classes = [path for path in others if not is_annotation(path.name)]
     if classes and not _is_a_side(sides, classes):
         names = [side.path.name for side in sides if _holds_images(side.path)]
-        taken = f"taken for classes, not for sides of a split: {_quoted(names)}"
+        taken = f"taken for classes, not for sides of a split: {quote_names(names)}"
         return Layout(root, notes=(taken,) if names else ())
     if deep[0]:
         _check_only(root, deep[0])
@@ -80,18 +79,18 @@ def find_layout(root: Path) -> Layout:
 def check_class_folders(
     folder: Path, inner: Sequence[tuple[str, frozenset[str]]]
 ) -> tuple[str, ...]:
-    """Refuse class folders that may be the sides or groups of something else.
+    """Refuse class folders that may be sides of a split or groups of classes.
 
     Args:
-        inner: class folders and the folders in each that images lie in; "" for images that lie
-            in the class folder itself.
+        inner: each class folder with the folders in it that contain images; "" stands for the
+            class folder itself.
 
     Returns:
-        A warning where all class folders hold some folders of the same names, and others too.
+        A warning if all class folders share some folder names but not all.
 
     Raises:
-        DataError: the sides of a split are below the classes, or all class folders hold the same
-            folders.
+        DataError: the sides of a split lie below the classes, or all class folders contain the
+            same folders.
     """
     for name, names in inner:
         sides = [each for each in sorted(names) if parse_split_name(each).side != NO_SIDE]
@@ -104,7 +103,7 @@ def check_class_folders(
             f"and {str(folder / 'val' / name)!r}, or rename these folders if they are no sides"
         )
         raise DataError(
-            f"{str(folder / name)!r} holds {_quoted(sides)}, the sides of a split; {advice}"
+            f"{str(folder / name)!r} holds {quote_names(sides)}, the sides of a split; {advice}"
         )
     if len(inner) < 2:
         return ()
@@ -116,21 +115,21 @@ def check_class_folders(
     classes = [name for name, _ in inner]
     if "" in common or any(names != common for names in below):
         return (
-            f"every class folder of {str(folder)!r} ({_quoted(classes)}) holds a folder "
-            f"{shared[0]!r}; check that the classes are {_quoted(classes)}, and not {shared[0]!r} "
-            "and the like",
+            f"every class folder of {str(folder)!r} ({quote_names(classes)}) holds a folder "
+            f"{shared[0]!r}; check that the classes are {quote_names(classes)}, and not "
+            f"folders such as {shared[0]!r}",
         )
     raise DataError(
-        f"{str(folder)!r}: every class folder ({_quoted(classes)}) holds the same folders "
-        f"({_quoted(shared)}), so either may be the classes; if these are the sides of a split, "
-        f"name them 'train' and 'val'; if {classes[0]!r} is a class, move its images up into it; "
-        f"if {shared[0]!r} is one, put {str(Path(classes[0], shared[0]))!r} and the like into one "
-        f"folder {shared[0]!r}"
+        f"{str(folder)!r}: every class folder ({quote_names(classes)}) holds the same folders "
+        f"({quote_names(shared)}), so either may be the classes; if these are the sides of a "
+        f"split, name them 'train' and 'val'; if {classes[0]!r} is a class, move its images up "
+        f"into it; if {shared[0]!r} is one, put {str(Path(classes[0], shared[0]))!r} and the like "
+        f"into one folder {shared[0]!r}"
     )
 
 
 def _sides(root: Path, folders: Sequence[Path]) -> list[_Side]:
-    """The folders that are sides of one split."""
+    """Find the folders that are sides of one split."""
     of_rest: dict[tuple[str, ...], list[_Side]] = defaultdict(list)
     for path in folders:
         number, rest = parse_split_name(path.name)
@@ -142,7 +141,7 @@ def _sides(root: Path, folders: Sequence[Path]) -> list[_Side]:
     if len(pairs) > 1 or (pairs and not any(side.classes for side in pairs[0])):
         named = [side.path.name for side in pairs[0]]
         raise DataError(
-            f"{str(root)!r}: the names of {_quoted(named)} differ only in the side of a split; "
+            f"{str(root)!r}: the names of {quote_names(named)} differ only in the side of a split; "
             "make folders 'train' and 'val', with a folder of each class in both, or give these "
             "folders other names if each of them is a class"
         )
@@ -150,7 +149,7 @@ def _sides(root: Path, folders: Sequence[Path]) -> list[_Side]:
 
 
 def _holds_images(folder: Path) -> bool:
-    """False also where one may not look."""
+    """Whether a folder contains images; False if it cannot be read."""
     try:
         return contains_images(folder)
     except (DataError, OSError):
@@ -180,9 +179,9 @@ def _given(
 
 
 def _is_a_side(sides: Sequence[_Side], classes: Sequence[Path]) -> bool:
-    """Whether one of the named sides cannot be a class beside `classes`.
+    """Whether one of `sides` cannot be a class beside `classes`.
 
-    It holds folders where they hold images, or folders of the same names as they have.
+    That is so if it contains folders and they contain images, or if folder names coincide.
     """
     names = {path.name.casefold() for path in classes}
     flat = not any(list_folders(path) for path in classes)
@@ -196,8 +195,8 @@ def _check_only(root: Path, sides: Sequence[_Side]) -> None:
     if len(sides) > 1:
         names = [side.path.name for side in sides]
         raise DataError(
-            f"{str(root)!r}: {_quoted(names)} are the same side of a split by their names; move "
-            "away or rename all but one"
+            f"{str(root)!r}: {quote_names(names)} are the same side of a split by their names; "
+            "move away or rename all but one"
         )
 
 
@@ -206,24 +205,24 @@ def _check_no_classes(root: Path, sides: Sequence[_Side], classes: Sequence[Path
         side = sides[0].path.name
         raise DataError(
             f"{str(root)!r}: {side!r} holds folders, as a side of a split does, beside "
-            f"{_quoted([path.name for path in classes])}; if {side!r} is a class, move its images "
-            f"up into it or rename it; if not, make 'train' and 'val' and move the others into the "
-            "one that they belong to"
+            f"{quote_names([path.name for path in classes])}; if {side!r} is a class, move its "
+            "images up into it or rename it; if not, make 'train' and 'val' and move the other "
+            "folders into one of them"
         )
 
 
 def _unusable(root: Path, train: Sequence[_Side], held_out: Sequence[_Side]) -> DataError:
-    """Why folders that are named like sides cannot be used."""
+    """Explain why folders with the names of sides cannot be used."""
     flat = [side.path.name for side in (*train, *held_out) if not side.classes]
     if not flat:
         names = [side.path.name for side in held_out]
         return DataError(
-            f"{str(root)!r}: {_quoted(names)} {_are(names)} held out by name, and there is no "
+            f"{str(root)!r}: {quote_names(names)} {_are(names)} held out by name, and there is no "
             "folder 'train' beside; add it, or give one of them alone and it will be split: "
             f"{str(held_out[0].path)!r}"
         )
     return DataError(
-        f"{str(root)!r}: {_quoted(flat)} {_are(flat)} named like the sides of a split and "
+        f"{str(root)!r}: {quote_names(flat)} {_are(flat)} named like the sides of a split and "
         f"{'holds' if len(flat) == 1 else 'hold'} no class folders; make a folder for each class "
         f"in every one of them, for example {str(Path(flat[0], 'cat', '1.jpg'))!r}, or give them "
         "other names if they are classes"
@@ -231,7 +230,7 @@ def _unusable(root: Path, train: Sequence[_Side], held_out: Sequence[_Side]) -> 
 
 
 def _flat(sides: Iterable[_Side], *, split: bool) -> tuple[str, ...]:
-    """What to say of sides whose images are in no class folders."""
+    """Warn of sides whose images are not in class folders."""
     warnings = []
     instead = "" if split else "; images of the training folder are held out instead"
     for side in sides:
@@ -240,7 +239,7 @@ def _flat(sides: Iterable[_Side], *, split: bool) -> tuple[str, ...]:
         others: Counter[str] = Counter()
         images = len(find_images(side.path, others))
         if images:
-            why = f"its {images:,} images are in no class folders, so nothing says what they show"
+            why = f"its {images:,} images are in no class folders, so their classes are unknown"
         else:
             why = f"it holds no images{describe_other_files([others])}"
         warnings.append(f"{str(side.path)!r} is not used: {why}{instead}")
@@ -251,10 +250,11 @@ def _unused(folders: Sequence[Path]) -> tuple[str, ...]:
     if not folders:
         return ()
     names = [path.name for path in folders]
-    return (f"folders beside that are not used: {_quoted(names)}",)
+    return (f"other folders are not used: {quote_names(names)}",)
 
 
-def _quoted(names: Sequence[str]) -> str:
+def quote_names(names: Sequence[str]) -> str:
+    """Quote the first names and count the others."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(repr, names[:_NAMED])) + more
 

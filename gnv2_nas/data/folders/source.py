@@ -17,20 +17,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gnv2_nas.data.folders.file_kinds import SUFFIXES, describe_other_files
-from gnv2_nas.data.folders.layout import check_class_folders, find_layout
+from gnv2_nas.data.folders.layout import check_class_folders, find_layout, quote_names
 from gnv2_nas.data.folders.walking import count_images, find_images, list_folders
 from gnv2_nas.errors import DataError
 
 DIGITS = "digits"
-"""The source that is built in; a folder of that name is "./digits"."""
+"""Name of the built-in images; a folder of that name is "./digits"."""
 DIGIT_CLASSES = tuple("0123456789")
 
 _ADVICE = "put the images of each class into a folder of its own, for example DIR/cat/1.jpg"
-_NAMED = 5
 
 
 class ImageFile(NamedTuple):
-    """An image file and its class."""
+    """An image file with its class."""
 
     name: str
     """Path below the root."""
@@ -38,48 +37,48 @@ class ImageFile(NamedTuple):
 
 
 class OtherFiles(NamedTuple):
-    """Files of one suffix in the folder of one class that are no images by their names."""
+    """Files of one suffix in a class folder whose names are not those of images."""
 
     suffix: str
-    """In lower case, or what stands in the place of one; see `file_kinds`."""
+    """Suffix in lower case, or `NO_SUFFIX` or `NO_FILE`."""
     label: int
     files: int
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The image files of a folder of class folders, in a fixed order."""
+    """Image files of a folder of class folders, in a fixed order."""
 
     root: Path
     classes: tuple[str, ...]
     train: tuple[ImageFile, ...]
-    """All files, where the split is not given."""
+    """Training images; all images if the folder is not split."""
     val: tuple[ImageFile, ...] | None
-    """None where the split is not given."""
+    """Held-out images; None if the folder is not split."""
     others: tuple[OtherFiles, ...]
-    """Files in class folders that are no images by their names."""
+    """Files in class folders whose names are not those of images."""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What is there besides and not used."""
+    """Warnings about images and folders that are not used."""
 
     @property
     def ignored(self) -> int:
-        """How many files in class folders are no images by their names."""
+        """Number of files in class folders whose names are not those of images."""
         return sum(other.files for other in self.others)
 
 
 def check_source(source: str) -> None:
-    """Prove that a source can be a data set, before anything heavy is imported.
+    """Check that a source can be a data set, without heavy imports.
 
     Raises:
         DataError: no such folder, no images, a single class, a class without enough images,
-            classes that differ between splits.
+            classes that differ between the sides of the split.
     """
     find_classes(source)
 
 
 def find_classes(source: str) -> tuple[str, ...]:
-    """Names of the classes, in order; no image is decoded.
+    """Return the names of the classes, in order, without decoding an image.
 
     Raises:
         DataError: see `check_source`.
@@ -88,7 +87,7 @@ def find_classes(source: str) -> tuple[str, ...]:
 
 
 def scan_folder(source: str) -> ImageFolder:
-    """All image files of a folder.
+    """Find all image files of a folder.
 
     Raises:
         DataError: see `check_source`.
@@ -98,7 +97,7 @@ def scan_folder(source: str) -> ImageFolder:
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
-            f"{source!r} cannot be read: {reason}; give a folder you may read"
+            f"{source!r} cannot be read: {reason}; give a folder that you may read"
         ) from None
 
 
@@ -111,7 +110,7 @@ def _scan(source: str, root: Path) -> ImageFolder:
     classes = _classes(layout.train)
     if layout.val is not None:
         _check_same(classes, _classes(layout.val), layout.train, layout.val)
-    least = 2 if layout.val is None else 1
+    minimum = 2 if layout.val is None else 1
     sides: list[tuple[ImageFile, ...]] = []
     ignored: list[Counter[str]] = [Counter() for _ in classes]
     doubts: list[str] = []
@@ -120,7 +119,7 @@ def _scan(source: str, root: Path) -> ImageFolder:
             sides.append(_files(root, folder, classes, ignored))
             inner = _folders_of_classes(root, folder, classes, sides[-1])
             doubts += check_class_folders(folder, inner)
-            _check_counts(folder, sides[-1], classes, ignored, least=least)
+            _check_counts(folder, sides[-1], classes, ignored, minimum=minimum)
     return ImageFolder(
         root,
         classes,
@@ -137,12 +136,12 @@ def _scan(source: str, root: Path) -> ImageFolder:
 
 
 def _loose(folder: Path | None) -> list[str]:
-    """What to say of images that lie beside the class folders."""
+    """Warn of images that lie beside the class folders."""
     count = 0 if folder is None else count_images(folder)
     if not count:
         return []
     images = "1 image lies" if count == 1 else f"{count:,} images lie"
-    return [f"{images} in {str(folder)!r} itself, in no class folder: not used"]
+    return [f"{images} in {str(folder)!r} itself, in no class folder; they are not used"]
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -152,7 +151,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
     if len(names) == 1:
         below = [path.name for path in list_folders(folder / names[0])]
         advice = (
-            f"; if {_named(below)} {'is one' if len(below) == 1 else 'are'} of them, "
+            f"; if {quote_names(below)} {'is one' if len(below) == 1 else 'are'} of them, "
             f"give {str(folder / names[0])!r}"
             if len(below) > 1
             else ""
@@ -188,7 +187,7 @@ def _files(
 def _folders_of_classes(
     root: Path, folder: Path, classes: Sequence[str], files: Sequence[ImageFile]
 ) -> list[tuple[str, frozenset[str]]]:
-    """Of each class that has images: the folders in its own that they lie in, "" for itself."""
+    """For each class with images: its folders that contain them, "" for itself."""
     depth = len(folder.relative_to(root).parts) + 1
     found: dict[int, set[str]] = {}
     for file in files:
@@ -201,7 +200,7 @@ def _check_same(
     train: tuple[str, ...], val: tuple[str, ...], train_folder: Path, val_folder: Path
 ) -> None:
     differences = [
-        f"{_named(sorted(set(some) - set(others)))} only in {folder.name!r}"
+        f"{quote_names(sorted(set(some) - set(others)))} only in {folder.name!r}"
         for some, others, folder in ((train, val, train_folder), (val, train, val_folder))
         if set(some) - set(others)
     ]
@@ -218,25 +217,20 @@ def _check_counts(
     classes: Sequence[str],
     ignored: Sequence[Counter[str]],
     *,
-    least: int,
+    minimum: int,
 ) -> None:
     if not files:
         found = describe_other_files(ignored)
         raise DataError(f"{str(folder)!r} holds no images{found}; read are {' '.join(SUFFIXES)}")
     counts = Counter(file.label for file in files)
-    few = [name for label, name in enumerate(classes) if counts[label] < least]
+    few = [name for label, name in enumerate(classes) if counts[label] < minimum]
     if few:
         found = describe_other_files(
             [some for some, name in zip(ignored, classes, strict=True) if name in few]
         )
         raise DataError(
-            f"{str(folder)!r}: every class needs at least {least} "
-            f"{'image' if least == 1 else 'images, one to learn from and one held out'}, but "
-            f"{_named(few)} {'has' if len(few) == 1 else 'have'} fewer{found}; add images or move "
-            "the folder away"
+            f"{str(folder)!r}: every class needs at least {minimum} "
+            f"{'image' if minimum == 1 else 'images, one to train on and one held out'}, but "
+            f"{quote_names(few)} {'has' if len(few) == 1 else 'have'} fewer{found}; add images or "
+            "move the folder away"
         )
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(repr, names[:_NAMED])) + more

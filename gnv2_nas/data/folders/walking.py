@@ -1,6 +1,6 @@
-"""Walking through folders: images by their names, whatever else lies about.
+"""Finds image files by their names, without opening them.
 
-A data set may have a million files: names are plain text here, and no file is opened.
+Paths are plain strings for speed, because a data set may have a million files.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _NOT_DATA = {
     "__MACOSX", "@eaDir", "desktop.ini", "ehthumbs.db", "Icon\r", "lost+found",
     "System Volume Information", "Thumbs.db", "thumbs.db",
 }  # fmt: skip
-"""What archives, file managers and disks leave behind."""
+"""Files that archives, file managers and disks leave behind."""
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """Visible folders in a folder, sorted by name.
+    """List the visible folders in a folder, sorted by name.
 
     Raises:
         DataError: the folder cannot be read.
@@ -30,11 +30,10 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def find_images(folder: Path, ignored: Counter[str]) -> list[str]:
-    """Paths of all image files below a folder, sorted; links are followed, each folder is
-    entered once.
+    """Find all image files below a folder, sorted; links are followed, each folder once.
 
     Args:
-        ignored: counts the other files by their suffix, `NO_SUFFIX` or `NO_FILE`.
+        ignored: counter that receives the other files by suffix, `NO_SUFFIX` or `NO_FILE`.
 
     Raises:
         DataError: a folder cannot be read.
@@ -50,7 +49,7 @@ def find_images(folder: Path, ignored: Counter[str]) -> list[str]:
 
 
 def contains_images(folder: Path) -> bool:
-    """Whether there is an image anywhere below a folder; ends at the first.
+    """Whether a folder contains an image at any depth.
 
     Raises:
         DataError: a folder cannot be read.
@@ -59,7 +58,7 @@ def contains_images(folder: Path) -> bool:
 
 
 def count_images(folder: Path) -> int:
-    """How many images lie in a folder itself.
+    """Count the images in a folder itself.
 
     Raises:
         DataError: the folder cannot be read.
@@ -71,28 +70,28 @@ def count_images(folder: Path) -> int:
 
 def _files_below(folder: str) -> Iterator[os.DirEntry[str]]:
     entered: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
+    pending = [folder]
+    while pending:
+        current = pending.pop()
         if not _enter(current, entered):
             continue
         for entry in _visible(current):
             if _is_folder(entry):
-                waiting.append(entry.path)
+                pending.append(entry.path)
             else:
                 yield entry
 
 
 def _suffix(entry: os.DirEntry[str]) -> str:
-    """In lower case, with its dot."""
-    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - see above
+    """Suffix in lower case with its dot, or `NO_SUFFIX` or `NO_FILE`."""
+    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
     if suffix in SUFFIXES and not _is_regular(entry):
         return NO_FILE
     return suffix or NO_SUFFIX
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """False also for a link to itself."""
+    """Whether an entry is a folder; False for a link to itself."""
     try:
         return entry.is_dir()
     except OSError:
@@ -100,7 +99,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_regular(entry: os.DirEntry[str]) -> bool:
-    """False for pipes and sockets, which would be waited on for ever, and for broken links."""
+    """Whether an entry is a file; reading a pipe or socket would block forever."""
     try:
         return entry.is_file()
     except OSError:
@@ -108,7 +107,7 @@ def _is_regular(entry: os.DirEntry[str]) -> bool:
 
 
 def _enter(folder: str, entered: set[tuple[int, int]]) -> bool:
-    """False where a link leads back to a folder that was entered before."""
+    """Enter a folder; False if a link leads to one that was entered before."""
     status = Path(folder).stat()
     identity = (status.st_dev, status.st_ino)
     if identity in entered:
@@ -118,7 +117,7 @@ def _enter(folder: str, entered: set[tuple[int, int]]) -> bool:
 
 
 def _visible(folder: str) -> list[os.DirEntry[str]]:
-    """Sorted, so that of two links to one folder always the same is followed."""
+    """Visible entries, sorted, so that the same one of two links is always followed."""
     try:
         with os.scandir(folder) as entries:
             shown = [

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset
-from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices
+from gnv2_nas.data.batches import PreprocessedImages, sample_indices
 from gnv2_nas.errors import CheckpointError, DataError
 from gnv2_nas.nn import Network, fold_batch_norm, run_graph
 from gnv2_nas.nn.interpreter import cached_lower

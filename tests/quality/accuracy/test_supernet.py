@@ -12,7 +12,7 @@ import torch
 
 from gnv2_nas.arch import preset
 from gnv2_nas.data import preprocess
-from gnv2_nas.data.prepared_images import PreprocessedImages, sample_indices, split_evenly
+from gnv2_nas.data.batches import PreprocessedImages, sample_indices, split_evenly
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet import recalibrate
