@@ -16,7 +16,7 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.record import Measurement, append_measurements
 from gnv2_nas.quality.base import QualityEstimator
-from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
+from gnv2_nas.search.engine.backend import OutOfTime, ScoringBackend, ScoringFailure
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
 from gnv2_nas.space import Value
@@ -24,7 +24,7 @@ from gnv2_nas.space import Value
 SEARCHING = MeasurementOptions(precision=0.03, seconds_per_network=1.0)
 """Precise enough to rank networks during a search."""
 
-Score = float | WorkerError | OutOfTime | None
+Score = float | ScoringFailure | OutOfTime | None
 
 
 class Evaluator:
@@ -41,7 +41,7 @@ class Evaluator:
         estimator: QualityEstimator,
         device: Device,
         seed: int,
-        workers: Workers | None = None,
+        workers: ScoringBackend | None = None,
         waiting: Waiting = ignore_waiting,
     ) -> None:
         self.settings = settings
@@ -63,7 +63,7 @@ class Evaluator:
         """Quality of each network by the study's estimator.
 
         None when no objective asks for it, or when scores of the network's family do not compare
-        with the others; a `WorkerError` where no worker could score it, and `OutOfTime` where
+        with the others; a `ScoringFailure` where no worker could score it, and `OutOfTime` where
         the time was up before.
 
         Args:
@@ -111,7 +111,7 @@ class Evaluator:
 
     def _by_workers(
         self,
-        workers: Workers,
+        workers: ScoringBackend,
         wanted: Sequence[Architecture],
         observe: Callable[[int], None],
         deadline: Deadline,

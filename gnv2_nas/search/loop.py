@@ -17,7 +17,7 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.analysis.pareto import pareto_front
-from gnv2_nas.search.engine.workers import OutOfTime, WorkerError
+from gnv2_nas.search.engine.backend import OutOfTime, ScoringFailure
 from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposal, Proposals
@@ -68,8 +68,8 @@ class SearchLoop:
         searched = [candidate for candidate in past if candidate.searched]
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
         self.front = pareto_front(past, store.settings.objectives)
-        self.failed: list[WorkerError] = []
-        self._failed_in_a_row: list[WorkerError] = []
+        self.failed: list[ScoringFailure] = []
+        self._failed_in_a_row: list[ScoringFailure] = []
         self._before = store.progress
         self._evaluated_before = self.evaluated
 
@@ -155,7 +155,7 @@ class SearchLoop:
             candidate = self.evaluator.candidate(
                 arch, count(arch), latency, score, baseline=name, origin="stock", measured=more
             )
-            known = params is not None and not isinstance(scores[name], WorkerError)
+            known = params is not None and not isinstance(scores[name], ScoringFailure)
             proposal = self.proposals.ask_for(params, "stock") if known and params else None
             self._finish(candidate, proposal)
             self.baselines.add(name)
@@ -194,7 +194,7 @@ class SearchLoop:
         for (proposal, score), latency, more in zip(
             scored, latencies[: len(scored)], measured, strict=True
         ):
-            if isinstance(score, WorkerError):
+            if isinstance(score, ScoringFailure):
                 self.failed.append(score)
                 self._failed_in_a_row.append(score)
                 self.proposals.tell_failed(proposal)
@@ -302,4 +302,4 @@ class SearchLoop:
 
 def _known(score: Score) -> float | None:
     """A score; None for what stands for one."""
-    return None if isinstance(score, WorkerError | OutOfTime) else score
+    return None if isinstance(score, ScoringFailure | OutOfTime) else score

@@ -11,7 +11,7 @@ from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.nn import build_model
 from gnv2_nas.search.analysis.convergence import MIN_EVALUATIONS
 from gnv2_nas.search.analysis.pareto import study_front
-from gnv2_nas.search.engine.workers import WorkerError
+from gnv2_nas.search.engine.backend import ScoringFailure
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
 from tests.search.sampler.asking import QUICK_SAMPLERS
@@ -113,7 +113,7 @@ class Unscored(Evaluator):
     """Every worker dies."""
 
     def scores(self, architectures, *_, **__):
-        return [WorkerError("out of memory")] * len(architectures)
+        return [ScoringFailure("out of memory")] * len(architectures)
 
 
 def test_a_search_that_can_no_longer_score_ends(folder):

@@ -14,19 +14,10 @@ from multiprocessing.connection import Pipe
 import msgspec
 
 from gnv2_nas.errors import InputError, RunError
+from gnv2_nas.search.engine.backend import ScoringFailure
 from gnv2_nas.search.engine.worker_process import Answer
 
 ATTEMPTS = 2
-
-
-class WorkerError(msgspec.Struct, frozen=True):
-    """Why a network has no score."""
-
-    reason: str
-
-
-class OutOfTime(msgspec.Struct, frozen=True):
-    """What stands for the score of a network when the time was up before it."""
 
 
 @dataclass
@@ -35,7 +26,7 @@ class Task:
 
     architecture: bytes
     """JSON."""
-    future: Future[float | WorkerError] = field(default_factory=Future)
+    future: Future[float | ScoringFailure] = field(default_factory=Future)
     failures: list[str] = field(default_factory=list)
     """What went wrong so far, as the ends of sentences."""
 
@@ -57,7 +48,7 @@ class Task:
         self.failures.append(reason)
         if len(self.failures) < ATTEMPTS:
             return True
-        self.future.set_result(WorkerError(_sentence(self.failures)))
+        self.future.set_result(ScoringFailure(_sentence(self.failures)))
         return False
 
     def give_up(self, why: BaseException) -> None:

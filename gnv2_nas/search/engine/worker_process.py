@@ -21,8 +21,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import Gnv2NasError, InputError
-
-Scorer = Callable[[Architecture], float]
+from gnv2_nas.search.engine.backend import Scorer
 
 _PR_SET_PDEATHSIG = 1
 

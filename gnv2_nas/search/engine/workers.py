@@ -18,11 +18,9 @@ from typing import Self
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.lock import Waiting, held_mode, ignore_waiting
+from gnv2_nas.search.engine.backend import OutOfTime, Scorer, ScoringFailure
 from gnv2_nas.search.engine.supervisor import Supervisor
-from gnv2_nas.search.engine.worker_handle import OutOfTime, Task, WorkerError
-from gnv2_nas.search.engine.worker_process import Scorer
-
-__all__ = ["SETUP_TIMEOUT", "OutOfTime", "Scorer", "WorkerError", "Workers"]
+from gnv2_nas.search.engine.worker_handle import Task
 
 SETUP_TIMEOUT = 1800.0
 """Seconds to make a scorer in: it may have to read a hundred thousand images."""
@@ -32,7 +30,7 @@ class Workers:
     """Up to `count` processes that score; each is started when there is work for it.
 
     A network whose worker dies, hangs or runs out of memory, or whose scorer raises, is tried
-    once more, after the others; then its answer is a `WorkerError`. While anything on this machine
+    once more, after the others; then its answer is a `ScoringFailure`. While anything on this machine
     measures, the workers stand still.
 
     Args:
@@ -61,7 +59,7 @@ class Workers:
         )
         self._supervisor.start()
 
-    def submit(self, architecture: Architecture) -> Future[float | WorkerError]:
+    def submit(self, architecture: Architecture) -> Future[float | ScoringFailure]:
         """Have a network scored while the caller does something else.
 
         The future raises `InputError` where the scorer does, and `RunError` where it cannot be
@@ -76,7 +74,7 @@ class Workers:
         architectures: Sequence[Architecture],
         observe: Callable[[int], None] = lambda _: None,
         seconds: float | None = None,
-    ) -> list[float | WorkerError | OutOfTime]:
+    ) -> list[float | ScoringFailure | OutOfTime]:
         """The scores of networks, in their order.
 
         Args:

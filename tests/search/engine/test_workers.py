@@ -18,8 +18,9 @@ from gnv2_nas.devices import lock as device_lock
 from gnv2_nas.devices.lock import DeviceLock
 from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.search.engine import supervisor as worker_supervisor
+from gnv2_nas.search.engine.backend import OutOfTime, ScoringFailure
 from gnv2_nas.search.engine.supervisor import SHORTEST_TURN
-from gnv2_nas.search.engine.workers import OutOfTime, WorkerError, Workers
+from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
 from tests.search.engine.scorers import Script, attempts, network
 from tests.search.waiting import PATIENCE, all_gone, all_stopped, until
@@ -130,7 +131,7 @@ def test_what_goes_wrong_twice_costs_its_network_alone(here, deed, reason):
     with following(here, {2: [deed] * 9}) as workers:
         one, error, three = workers.scores([network(n) for n in (1, 2, 3)])
         assert (one, three) == (1, 3)
-        assert error == WorkerError(f"tried 2 times, each time {reason}")
+        assert error == ScoringFailure(f"tried 2 times, each time {reason}")
         assert workers.scores([network(4)]) == [4]
     assert len(attempts(here, 2)) == 2
 
@@ -138,7 +139,7 @@ def test_what_goes_wrong_twice_costs_its_network_alone(here, deed, reason):
 def test_both_reasons_are_given_where_they_differ(here):
     with following(here, {1: ["exit", "raise"]}) as workers:
         assert workers.scores([network(1)]) == [
-            WorkerError(
+            ScoringFailure(
                 "tried 2 times: its worker ended itself with exit code 3, "
                 "then ValueError: no such layer"
             )
@@ -170,7 +171,7 @@ def test_one_that_hangs_is_given_up_and_the_others_go_on(here, clock):
             assert workers.scores([network(2)]) == [2]
             assert not hanging.done()
             clock.now += 2
-        assert hanging.result(PATIENCE) == WorkerError(
+        assert hanging.result(PATIENCE) == ScoringFailure(
             "tried 2 times, each time its worker gave no score within 60 s"
         )
     assert all_gone(attempts(here, 1))
@@ -207,7 +208,7 @@ def test_a_scorer_that_cannot_be_made_is_told():
 def test_making_a_scorer_that_runs_out_of_memory_is_tried_twice():
     with Workers(1, scorers.out_of_memory, PATIENCE) as workers:
         assert workers.scores([network(1)]) == [
-            WorkerError("tried 2 times, each time its worker ran out of memory")
+            ScoringFailure("tried 2 times, each time its worker ran out of memory")
         ]
 
 
@@ -221,7 +222,7 @@ def test_making_a_scorer_may_take_longer_than_a_network(here, clock):
             with pytest.raises(TimeoutError):
                 score.result(0.2)
             clock.now += 2
-        assert score.result(PATIENCE) == WorkerError(
+        assert score.result(PATIENCE) == ScoringFailure(
             "tried 2 times, each time its worker was not ready within 60 s"
         )
 
