@@ -1,1 +1,1 @@
-"""Scoring in several processes, none of which can end the search."""
+"""Score networks in other processes."""

@@ -1,6 +1,6 @@
-"""The thread that keeps workers: hands out networks, replaces what dies, and keeps quiet in time.
+"""The thread that runs the workers: hands out networks, replaces dead workers, stops them in time.
 
-All state belongs to this thread; others ask for changes through `Supervisor.call`.
+All state belongs to this thread. Others change it through `Supervisor.call`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from gnv2_nas.cores import usable_cores
 from gnv2_nas.devices.lock import SECONDS_BETWEEN_ATTEMPTS, DeviceLock, Waiting
 from gnv2_nas.search.engine.worker_handle import Task, Worker
 
-SHORTEST_TURN = 1.0
-"""Seconds of scoring before others that wait to measure are let in: stopping and going on again
-costs milliseconds, but two searches must both get ahead."""
+MIN_TURN_SECONDS = 1.0
+"""Seconds of scoring before a process that waits to measure gets the lock. Stopping costs only
+milliseconds, but two searches must both make progress."""
 SECONDS_BETWEEN_LOOKS = 0.1
-"""For others that wait to measure."""
+"""Interval for checking whether another process waits to measure."""
 
 
 @dataclass(eq=False)
 class Place:
-    """A worker and what it is at."""
+    """A worker and its task."""
 
     worker: Worker
     deadline: float
-    """Of the monotonic clock, put off by every second in which the worker is stopped."""
+    """Of the monotonic clock, moved by the time in which the worker is stopped."""
     task: Task | None = None
     ready: bool = False
     """Whether it has made its scorer."""
@@ -64,11 +64,11 @@ class Supervisor(threading.Thread):
     # What other threads may use.
 
     def call(self, command: Callable[[], None]) -> Future[None]:
-        """Have a command of this class run by this thread.
+        """Run a command of this class in this thread.
 
         Raises:
             RuntimeError: the workers were closed.
-            Exception: whatever else ended this thread.
+            Exception: another error ended this thread.
         """
         done: Future[None] = Future()
         with self._ends:
@@ -82,16 +82,16 @@ class Supervisor(threading.Thread):
     # Commands.
 
     def add(self, task: Task) -> None:
-        """Have a network scored."""
+        """Add a network to score."""
         self._tasks.append(task)
 
     def pause(self) -> None:
-        """Stop all workers; returns when they stand still."""
+        """Stop all workers; return when they have stopped."""
         self._pauses += 1
         self._keep_quiet()
 
     def resume(self) -> None:
-        """Take a `pause` back."""
+        """Undo a `pause`."""
         self._pauses -= 1
 
     def end(self) -> None:
@@ -101,7 +101,7 @@ class Supervisor(threading.Thread):
     # The loop.
 
     def run(self) -> None:
-        """Until `end`."""
+        """Work until `end` is called."""
         why: BaseException = RuntimeError("the workers were closed")
         try:
             while not self._ending:
@@ -111,7 +111,7 @@ class Supervisor(threading.Thread):
                 self._listen()
                 self._obey()
         except BaseException as error:
-            # Whoever waits for a score must hear of it.
+            # Those who wait for a score must get the error.
             why = error
         finally:
             self._leave(why)
@@ -126,7 +126,7 @@ class Supervisor(threading.Thread):
         return [place for place in self._places if place.task is not None]
 
     def _take_turns(self) -> None:
-        """Score when there is something to score and nobody measures."""
+        """Score while there is work and nobody measures."""
         if self._pauses or not (self._tasks or self._busy()):
             self._keep_quiet()
         elif not self._lock.acquired:
@@ -136,11 +136,11 @@ class Supervisor(threading.Thread):
             self._keep_quiet()
 
     def _turn_is_over(self) -> bool:
-        old = time.monotonic() - self._turn_began >= SHORTEST_TURN
+        old = time.monotonic() - self._turn_began >= MIN_TURN_SECONDS
         return old and self._lock.contended()
 
     def _keep_quiet(self) -> None:
-        """Stop those that compute, then let others measure: never the other way round."""
+        """Stop the workers first, then release the lock for others that measure."""
         if self._lock.acquired:
             busy = self._busy()
             for place in busy:
@@ -175,7 +175,7 @@ class Supervisor(threading.Thread):
         return place
 
     def _listen(self) -> None:
-        """Hear answers, deaths and the bell, and notice who is late."""
+        """Receive answers, deaths and the bell, and find workers that are late."""
         places: dict[object, Place] = {place.worker.connection: place for place in self._places}
         heard = [self._bell_heard, *(place.worker.connection for place in self._places)]
         for ready in wait(heard, self._patience()):
@@ -189,8 +189,8 @@ class Supervisor(threading.Thread):
                     self._lose(place, self._lateness(place))
 
     def _patience(self) -> float | None:
-        """Seconds until something must be looked at; None where nothing but an answer or a call
-        can change anything: not even this thread disturbs a measurement then."""
+        """Seconds until the next check. None if only an answer or a call can change anything: then
+        this thread does not disturb a measurement."""
         if self._lock.acquired:
             return SECONDS_BETWEEN_LOOKS
         waits = not self._pauses and bool(self._tasks or self._busy())
@@ -205,7 +205,7 @@ class Supervisor(threading.Thread):
             place.ready, place.deadline = True, time.monotonic() + self._timeout
             return None
         if answer.kind == "memory":
-            # Only its end gives back what it took.
+            # Only its end frees the memory.
             return self._lose(place, "its worker ran out of memory")
         task, place.task = place.task, None
         if task is not None and answer.kind == "failed":
@@ -220,7 +220,7 @@ class Supervisor(threading.Thread):
         return f"its worker was not ready within {self._setup_timeout:g} s"
 
     def _lose(self, place: Place, reason: str) -> None:
-        """Do away with a worker; another takes its place when there is work."""
+        """Kill a worker; a new one is started when there is work."""
         self._places.remove(place)
         place.worker.kill()
         if place.task is not None:
@@ -228,7 +228,7 @@ class Supervisor(threading.Thread):
 
     def _try_again(self, task: Task, reason: str) -> None:
         if task.fail(reason):
-            # After all others: if memory was short, it may not be any more.
+            # After all others, when more memory may be free.
             self._tasks.append(task)
 
     def _leave(self, why: BaseException) -> None:

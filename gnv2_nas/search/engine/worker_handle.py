@@ -1,4 +1,4 @@
-"""One worker as its parent sees it: a process that is started, asked, stopped and killed."""
+"""One worker, seen from its parent: start, ask, stop and kill the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.search.engine.backend import ScoringFailure
 from gnv2_nas.search.engine.worker_process import Answer
 
-ATTEMPTS = 2
+MAX_ATTEMPTS = 2
 
 
 @dataclass
@@ -28,14 +28,14 @@ class Task:
     """JSON."""
     future: Future[float | ScoringFailure] = field(default_factory=Future)
     failures: list[str] = field(default_factory=list)
-    """What went wrong so far, as the ends of sentences."""
+    """Reasons of the failed attempts, each the end of a sentence."""
 
     def begin(self) -> bool:
-        """To be called before each attempt; False where nobody waits for the score any more."""
+        """Begin an attempt; False if nobody waits for the score any more."""
         return bool(self.failures) or self.future.set_running_or_notify_cancel()
 
     def finish(self, answer: Answer) -> None:
-        """Hand on a score, or an error that another attempt would meet again."""
+        """Set the score, or an error that another attempt would repeat."""
         if answer.kind == "score":
             self.future.set_result(float(answer.text))
         elif answer.kind == "input":
@@ -44,16 +44,16 @@ class Task:
             self.future.set_exception(RunError(f"a worker cannot score: {answer.text}"))
 
     def fail(self, reason: str) -> bool:
-        """Note what went wrong; True where another attempt is due, else this was the last."""
+        """Note a failure; True if another attempt follows."""
         self.failures.append(reason)
-        if len(self.failures) < ATTEMPTS:
+        if len(self.failures) < MAX_ATTEMPTS:
             return True
         self.future.set_result(ScoringFailure(_sentence(self.failures)))
         return False
 
     def give_up(self, why: BaseException) -> None:
-        """Nobody will score it."""
-        with contextlib.suppress(InvalidStateError):  # nor does anyone wait for it
+        """Set an error, because the network will not be scored."""
+        with contextlib.suppress(InvalidStateError):  # it was cancelled
             self.future.set_exception(why)
 
 
@@ -65,10 +65,10 @@ def _sentence(failures: list[str]) -> str:
 
 
 SECONDS_TO_EXIT = 1.0
-"""Between closing its connection and being gone."""
+"""From closing the connection to the end of the process."""
 
-# Not `multiprocessing`, which would import the program's main module once more and leaves no say
-# in environment and process group.
+# `multiprocessing` would import the program's main module again, and does not let us choose
+# environment and process group.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; "
     "from gnv2_nas.search.engine.worker_process import main; main(int(sys.argv[1]))"
@@ -78,8 +78,7 @@ _PROGRAM = (
 class Worker:
     """A process that makes a scorer when it starts.
 
-    It is in a process group of its own, so that Ctrl-C reaches the parent alone, and what it
-    prints goes to standard error.
+    It has its own process group, so Ctrl-C reaches only the parent. It prints to standard error.
 
     Args:
         scorer: the pickled maker of the scorer.
@@ -93,7 +92,7 @@ class Worker:
         self.connection, theirs = Pipe()
         with theirs:
             try:
-                self._process = _started(theirs.fileno(), threads)
+                self._process = _start_process(theirs.fileno(), threads)
             except OSError as error:
                 self.connection.close()
                 reason = error.strerror or error
@@ -101,42 +100,42 @@ class Worker:
         self._send(scorer)
 
     def ask(self, architecture: bytes) -> None:
-        """Have a network scored; at most one at a time."""
+        """Ask for the score of a network, one at a time."""
         self._send(architecture)
 
     def answer(self) -> Answer:
-        """What it says; call it when the connection has something.
+        """The next answer; call it when the connection has one.
 
         Raises:
-            EOFError, OSError: it is no more.
+            EOFError, OSError: the process has ended.
         """
         return msgspec.json.decode(self.connection.recv_bytes(), type=Answer)
 
     def stop(self) -> None:
-        """Let it compute nothing; `wait_stopped` waits until that is so."""
+        """Ask the process to stop; `wait_stopped` waits until it has."""
         self._process.send_signal(signal.SIGSTOP)
 
     def wait_stopped(self) -> None:
-        """Return when it stands still, or is dead."""
-        if not hasattr(os, "waitid"):  # macOS before Python 3.13: it will in a moment
+        """Wait until the process has stopped or ended."""
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
             return
         with contextlib.suppress(ChildProcessError):
-            # Its exit status stays where `Popen` will look for it.
+            # WNOWAIT leaves the exit status for `Popen`.
             how = os.WSTOPPED | os.WEXITED | os.WNOWAIT
             os.waitid(os.P_PID, self._process.pid, how)
 
     def go_on(self) -> None:
-        """Let it compute again."""
+        """Let the process continue."""
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it, even one that is stopped or hangs."""
+        """Kill the process, even if it is stopped or hangs."""
         self._process.kill()
         self._process.wait()
         self.connection.close()
 
     def fate(self) -> str:
-        """How it ended, as the end of a sentence."""
+        """How the process ended, as the end of a sentence."""
         try:
             code = self._process.wait(SECONDS_TO_EXIT)
         except subprocess.TimeoutExpired:
@@ -148,12 +147,12 @@ class Worker:
         return f"its worker crashed ({signal.strsignal(-code)})"
 
     def _send(self, content: bytes) -> None:
-        # One that is dead is noticed when its connection ends.
+        # A dead process is noticed when its connection ends.
         with contextlib.suppress(OSError):
             self.connection.send_bytes(content)
 
 
-def _started(descriptor: int, threads: int) -> subprocess.Popen[bytes]:
+def _start_process(descriptor: int, threads: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  this very interpreter
         [sys.executable, "-c", _PROGRAM, str(descriptor), *sys.path],
         # Read when torch is loaded.

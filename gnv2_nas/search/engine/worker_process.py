@@ -1,7 +1,7 @@
-"""The process of a worker: makes a scorer once, then scores each architecture it is sent.
+"""The process of a worker: it makes a scorer once, then scores each architecture that it receives.
 
-Started by `worker_handle`, before torch is imported and with nothing of the parent in memory. It
-imports little itself; what is heavy is imported by the scorer.
+`worker_handle` starts it as a new interpreter. This module imports little; the scorer imports
+torch.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a worker says."""
+    """What a worker answers."""
 
     kind: Literal["ready", "unready", "score", "input", "memory", "failed"]
-    """"ready" and "unready": whether the scorer could be made. "input": an `InputError`, of the
-    scorer or of making it; "memory": a `MemoryError`; "failed": any other exception."""
+    """"ready" or "unready": whether the scorer could be made. "input": an `InputError` of the
+    scorer or of making it. "memory": a `MemoryError`. "failed": any other exception."""
     text: str = ""
-    """The score as Python writes it, since JSON has no infinity; or what went wrong."""
+    """The score as Python writes it, because JSON has no infinity; or the reason of the failure."""
 
 
 def main(descriptor: int) -> None:
-    """Make the scorer and score until the parent closes the connection, or is gone.
+    """Make the scorer and score until the parent closes the connection or ends.
 
     Args:
         descriptor: of a connection. The parent sends the pickled maker of the scorer, then
@@ -49,17 +49,17 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
 
     def answer(it: Answer) -> None:
-        # Where the parent is gone, the receiving thread ends this process.
+        # If the parent has ended, the receiving thread ends this process.
         with contextlib.suppress(OSError):
             connection.send_bytes(msgspec.json.encode(it))
 
-    scorer = _made(inbox.get(), answer)
+    scorer = _make_scorer(inbox.get(), answer)
     while scorer is not None:
-        answer(_scored(scorer, inbox.get()))
+        answer(_score(scorer, inbox.get()))
 
 
 def _receive(connection: Connection, inbox: queue.SimpleQueue[bytes]) -> None:
-    """Hand on what comes; end this process at once when nothing can come any more."""
+    """Pass on what arrives; end this process when the connection ends."""
     try:
         while True:
             inbox.put(connection.recv_bytes())
@@ -68,18 +68,20 @@ def _receive(connection: Connection, inbox: queue.SimpleQueue[bytes]) -> None:
 
 
 def _die_with_parent() -> None:
-    """On Linux the kernel kills this process with the one that started it, even one that is
-    stopped or hangs in foreign code. Elsewhere the end of the connection must do."""
+    """On Linux, let the kernel kill this process with its parent, even if it is stopped or hangs.
+
+    Elsewhere the process ends when its connection does.
+    """
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _made(pickled: bytes, answer: Callable[[Answer], None]) -> Scorer | None:
-    """The scorer; None where the answer says why there is none."""
+def _make_scorer(pickled: bytes, answer: Callable[[Answer], None]) -> Scorer | None:
+    """Make the scorer; None if it failed, which the answer explains."""
     try:
-        # From the process that started this one, through a pipe that no other has.
+        # The parent sent it, through a pipe that no other process has.
         scorer: Scorer = pickle.loads(pickled)()  # noqa: S301
     except InputError as error:
         answer(Answer("input", str(error)))
@@ -93,7 +95,7 @@ def _made(pickled: bytes, answer: Callable[[Answer], None]) -> Scorer | None:
     return None
 
 
-def _scored(scorer: Scorer, architecture: bytes) -> Answer:
+def _score(scorer: Scorer, architecture: bytes) -> Answer:
     try:
         score = float(scorer(Architecture.from_json(architecture.decode())))
     except InputError as error:

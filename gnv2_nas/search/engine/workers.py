@@ -1,9 +1,9 @@
-"""Scoring in several processes on this machine, none of which can end the search.
+"""Score networks in several processes on this machine. None of them can end the search.
 
     with Workers(4, partial(make_scorer, settings), timeout=600) as workers:
         scores = workers.scores(architectures)
 
-See docs/workers.md for what happens to a network whose worker dies, and when workers are quiet.
+docs/workers.md says what happens to a network whose worker dies, and when workers are stopped.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from gnv2_nas.search.engine.supervisor import Supervisor
 from gnv2_nas.search.engine.worker_handle import Task
 
 SETUP_TIMEOUT = 1800.0
-"""Seconds to make a scorer in: it may have to read a hundred thousand images."""
+"""Time limit for making a scorer, in seconds. It may read a hundred thousand images."""
 
 
 class Workers:
-    """Up to `count` processes that score; each is started when there is work for it.
+    """Up to `count` processes that score, a `ScoringBackend`.
 
-    A network whose worker dies, hangs or runs out of memory, or whose scorer raises, is tried
-    once more, after the others; then its answer is a `ScoringFailure`. While anything on this machine
-    measures, the workers stand still.
+    A process is started when there is work for it. A network whose worker dies, hangs or runs out
+    of memory, or whose scorer raises, is tried once more after the others; if it fails again, its
+    answer is a `ScoringFailure`. While anything on this machine measures, the workers are stopped.
 
     Args:
-        count: processes, at least 1.
-        make_scorer: makes the scorer, once in each process; all that is heavy belongs in it. It
-            is pickled, so it is a function of a module, or a `functools.partial` of one.
-        timeout: seconds that one network may take; those in which its worker is stopped, or
-            still makes its scorer, do not count.
+        count: number of processes, at least 1.
+        make_scorer: makes the scorer, once in each process. It is pickled, so it must be a
+            function of a module or a `functools.partial` of one.
+        timeout: seconds that one network may take, without those in which its worker is stopped
+            or makes its scorer.
         setup_timeout: seconds that making the scorer may take.
-        waiting: told, by another thread, for whom scoring waits when that takes over a second.
+        waiting: called by another thread if scoring waits for others for over a second.
     """
 
     def __init__(
@@ -60,11 +60,7 @@ class Workers:
         self._supervisor.start()
 
     def submit(self, architecture: Architecture) -> Future[float | ScoringFailure]:
-        """Have a network scored while the caller does something else.
-
-        The future raises `InputError` where the scorer does, and `RunError` where it cannot be
-        made.
-        """
+        """See `ScoringBackend.submit`."""
         task = Task(architecture.to_json().encode())
         self._supervisor.call(partial(self._supervisor.add, task))
         return task.future
@@ -75,17 +71,10 @@ class Workers:
         observe: Callable[[int], None] = lambda _: None,
         seconds: float | None = None,
     ) -> list[float | ScoringFailure | OutOfTime]:
-        """The scores of networks, in their order.
-
-        Args:
-            observe: told how many are scored, as they are.
-            seconds: how long to wait for them; None waits for all.
+        """See `ScoringBackend.scores`.
 
         Raises:
-            InputError: the scorer raised one: asking again will not help.
-            RunError: the scorer cannot be made.
-            RuntimeError: called within `measuring` or `scoring`, which may keep the workers from
-                computing for as long as they are waited for.
+            RuntimeError: this thread holds the device lock, so the workers might never compute.
         """
         if (mode := held_mode()) is not None:
             raise RuntimeError(
@@ -104,10 +93,9 @@ class Workers:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within the block the workers stand still, wherever they are, and hold no lock.
+        """Stop the workers within the block; they hold no lock then.
 
-        Around every measurement of this process. Without it they would give way, too, but only
-        at the end of their turn, up to a second later.
+        Without it they would give way too, but up to a second later.
         """
         standing = self._supervisor.call(self._supervisor.pause)
         try:
@@ -117,12 +105,12 @@ class Workers:
             self._tell(self._supervisor.resume)
 
     def close(self) -> None:
-        """Kill the workers. Networks that have no score by then never get one."""
+        """Kill the workers. Networks without a score never get one."""
         self._tell(self._supervisor.end)
         self._supervisor.join()
 
     def _tell(self, command: Callable[[], None]) -> None:
-        """Have a command run, unless all has ended already."""
+        """Run a command, unless everything has ended already."""
         with suppress(Exception):
             self._supervisor.call(command)
 

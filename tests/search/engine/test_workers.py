@@ -19,7 +19,7 @@ from gnv2_nas.devices.lock import DeviceLock
 from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.search.engine import supervisor as worker_supervisor
 from gnv2_nas.search.engine.backend import OutOfTime, ScoringFailure
-from gnv2_nas.search.engine.supervisor import SHORTEST_TURN
+from gnv2_nas.search.engine.supervisor import MIN_TURN_SECONDS
 from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
 from tests.search.engine.scorers import Script, attempts, network
@@ -277,12 +277,17 @@ def test_a_timeout_does_not_count_the_time_of_a_pause(here, clock, spinning):
     assert len(tried(here, 1, 2)) == 2
 
 
+def children() -> str:
+    return "".join(each.read_text() for each in Path("/proc/self/task").glob("*/children"))
+
+
 def test_nothing_is_started_during_a_pause(here):
     with following(here, {}) as workers:
         with workers.paused():
+            before = children()
             score = workers.submit(network(1))
-            workers._supervisor.call(lambda: None).result(PATIENCE)
-            assert not workers._supervisor._places
+            with workers.paused():  # the supervisor has seen the network by then
+                assert children() == before
         assert score.result(PATIENCE) == 1
 
 
@@ -311,7 +316,7 @@ def test_workers_keep_others_from_measuring_only_while_they_compute(here, spinni
 def test_workers_give_way_to_anyone_who_waits_to_measure(here, clock, spinning):
     request = DeviceLock("exclusive")
     assert not request.try_acquire()
-    clock.now += SHORTEST_TURN
+    clock.now += MIN_TURN_SECONDS
     until(request.try_acquire)
     assert all_stopped(tried(here, 1, 2))
     # Not even a pause that begins and ends meanwhile sets them free.
@@ -324,7 +329,7 @@ def test_workers_give_way_to_anyone_who_waits_to_measure(here, clock, spinning):
 
 
 def test_workers_give_way_to_their_own_parent_too(here, clock, spinning):
-    clock.now += SHORTEST_TURN
+    clock.now += MIN_TURN_SECONDS
     with DeviceLock.exclusive():
         assert all_stopped(tried(here, 1, 2))
 
