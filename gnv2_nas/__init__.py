@@ -1,12 +1,15 @@
 """gnv2-nas: architecture search and profiling for GhostNetV2 networks.
 
-The public names below are loaded when first used: `import gnv2_nas` itself is light.
+Public names are loaded when they are first used, so `import gnv2_nas` itself is light. See
+`docs/python.md`.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,11 +20,14 @@ if TYPE_CHECKING:
     from gnv2_nas.nn import build_model, load_weights
     from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
     from gnv2_nas.space import SearchSpace, list_spaces, load_space
+    from gnv2_nas.workflows.api import check_trust, fit_latency_model, load_study, search
+    from gnv2_nas.workflows.network_api import export, train
+    from gnv2_nas.workflows.study import Study
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reports to its makers, from a thread beside the networks that are timed, and wants a
-# home folder for what it has not sent; it asks this once, when it is imported.
+# ONNX Runtime sends usage data from a thread that would disturb measurements. It reads this
+# variable when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
@@ -31,16 +37,23 @@ _HOMES = {
     "Measurement": "measurement",
     "PredictorSampler": "search.sampler.predictor_sampler",
     "SearchSpace": "space",
+    "Study": "workflows.study",
     "build_model": "nn",
+    "check_trust": "workflows.api",
     "count": "graph",
+    "export": "workflows.network_api",
+    "fit_latency_model": "workflows.api",
     "list_presets": "arch",
     "list_spaces": "space",
     "load_space": "space",
+    "load_study": "workflows.api",
     "load_weights": "nn",
     "lower": "graph",
     "measure": "measurement",
     "onnx_bytes": "formats.onnx.writer",
     "preset": "arch",
+    "search": "workflows.api",
+    "train": "workflows.network_api",
 }
 
 __all__ = [
@@ -50,16 +63,23 @@ __all__ = [
     "Measurement",
     "PredictorSampler",
     "SearchSpace",
+    "Study",
     "build_model",
+    "check_trust",
     "count",
+    "export",
+    "fit_latency_model",
     "list_presets",
     "list_spaces",
     "load_space",
+    "load_study",
     "load_weights",
     "lower",
     "measure",
     "onnx_bytes",
     "preset",
+    "search",
+    "train",
 ]
 
 
@@ -71,3 +91,22 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
+
+
+class _Package(ModuleType):
+    """The package as a module whose `search` is always the function.
+
+    The room `gnv2_nas.search` has the same name. When it is imported, the import system would set
+    it as the attribute; here it does not. `from gnv2_nas.search.… import …` works as usual.
+    """
+
+    @property
+    def search(self) -> Any:
+        return __getattr__("search")
+
+    @search.setter
+    def search(self, room: ModuleType) -> None:
+        """Ignore the room."""
+
+
+sys.modules[__name__].__class__ = _Package

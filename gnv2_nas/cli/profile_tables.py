@@ -8,11 +8,11 @@ from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.model import PredictedLatency
-from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.comparison import check_budget
 from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.workflows.latency import LatencyFit
 from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+from gnv2_nas.workflows.study import latency_cells
 
 UNLIKE = 2.0
 """A prediction this many times less certain than a typical one belongs to an unfamiliar network."""
@@ -31,15 +31,6 @@ def print_profile(result: Sizes | Comparisons | LayerTables | Predictions) -> No
             _print_layers(result)
         case Predictions():
             _print_predictions(result)
-
-
-def latency_cells(latency: Measurement | None) -> tuple[str, str, str]:
-    """Return milliseconds, 95 % interval, and ratio to stock GhostNetV2 1.0."""
-    if latency is None:
-        return "–", "–", "–"
-    low, high = latency.ci95
-    mark = "" if latency.stable else " ?"
-    return f"{latency.ms:.2f}{mark}", f"{low:.2f}–{high:.2f}", f"{latency.ratio:.3f}"
 
 
 def _print_sizes(result: Sizes) -> None:

@@ -23,7 +23,7 @@ from gnv2_nas.cli.options import (
 )
 from gnv2_nas.commands import PROGRAM, join_command
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.metrics import METRICS, Metric
+from gnv2_nas.search.study.metrics import METRICS
 
 if TYPE_CHECKING:
     from gnv2_nas.search.study.records import StudyRecord, Trial
@@ -155,42 +155,11 @@ def search(
 
 def print_front(record: StudyRecord, members: Sequence[Trial]) -> None:
     """Print the table of the front; if it is empty, the network nearest to the budgets."""
+    from gnv2_nas.workflows.study import describe_nearest, front_columns, front_rows
+
     if not members:
-        return say(_describe_nearest(record))
-    info = record.quality_info
-    score = f"{info.name}, {info.unit}" if info.unit else info.name
-    columns = ("network", "stock", score, "ms", "95 %", "÷ V2 1.0", "MFLOPs", "Mparams")
-    evaluated = record.settings.evaluated
-    more = [f"{metric.title}, {metric.unit}" for metric in evaluated]
-    rows = [_row(record.name, member, evaluated) for member in members]
-    print_table((*columns, *more), rows, title="front", left=2)
+        return say(describe_nearest(record))
+    print_table(front_columns(record), front_rows(record, members), title="front", left=2)
     if any(member.latency and not member.latency.stable for member in members):
         say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
     return None
-
-
-def _row(study: str, member: Trial, evaluated: Sequence[Metric]) -> tuple[str, ...]:
-    from gnv2_nas.cli.profile_tables import latency_cells
-
-    return (
-        f"{study}:{member.number}",
-        member.baseline,
-        "–" if member.quality is None else f"{member.quality:.2f}",
-        *latency_cells(member.latency),
-        f"{member.counts.macs / 1e6:.1f}",
-        f"{member.counts.params / 1e6:.2f}",
-        *(f"{metric.value(member) / metric.scale:.2f}" for metric in evaluated),
-    )
-
-
-def _describe_nearest(record: StudyRecord) -> str:
-    from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
-
-    if not record.trials:
-        return "no network was evaluated yet"
-    nearest = find_nearest_to_budgets(record.trials)
-    broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.broken_budgets.items())
-    return (
-        f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "
-        f"breaks {broken or 'none, but has no value for an objective'}"
-    )

@@ -30,8 +30,7 @@ from gnv2_nas.latency_model.model import (
     widen_noise,
 )
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.stats import Matrix, Ridge, Vector, fit_ridge
-from gnv2_nas.stats.ridge import Numbers, folds, predict_held_out
+from gnv2_nas.stats.ridge import Matrix, Numbers, Ridge, Vector, fit_ridge, folds, predict_held_out
 
 
 def correct_latency_model(

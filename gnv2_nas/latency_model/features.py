@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gnv2_nas.graph import Graph, Op
 from gnv2_nas.graph.count import FLOAT_BYTES
 from gnv2_nas.graph.passes.channels import MAX_PADDING
-from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.ridge import Matrix, Vector
 
 Numbers = NDArray[np.intp]
 

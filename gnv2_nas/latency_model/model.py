@@ -23,10 +23,18 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Graph, count_graph, lower
 from gnv2_nas.latency_model.features import correction_features, latency_features
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.stats import Matrix, Ridge, Vector, fit_ridge
 from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.stats.rank_agreement import kendall_tau
-from gnv2_nas.stats.ridge import FitAndPredict, Numbers, folds, predict_held_out
+from gnv2_nas.stats.ridge import (
+    FitAndPredict,
+    Matrix,
+    Numbers,
+    Ridge,
+    Vector,
+    fit_ridge,
+    folds,
+    predict_held_out,
+)
 
 MIN_FOR_TAU = 4
 

@@ -167,7 +167,7 @@ def test_the_same_study_goes_on(flow, tmp_path):
     flow = flow._replace(folder=shutil.copytree(flow.folder, tmp_path / "copy"))
     before = flow.record()
     answer = flow.run(*SEARCH, "--trials", 3, "--json")
-    assert f"continuing after {len(before.candidates)} finished trials" in answer.err
+    assert f"continuing after {len(before.trials)} finished trials" in answer.err
     result = json.loads(answer.out)
     assert (result["study"], result["ended"]) == ("demo", "all trials are done")
     assert Path(flow.folder, result["report"]).is_file()

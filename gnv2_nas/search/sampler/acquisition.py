@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gnv2_nas.search.sampler.grid import Levels
 from gnv2_nas.search.sampler.scalarization import draw_directions, reach
 from gnv2_nas.search.sampler.surrogate import Stage
-from gnv2_nas.stats import Matrix
+from gnv2_nas.stats.ridge import Matrix
 
 DIRECTIONS = 128
 DRAWS = 48

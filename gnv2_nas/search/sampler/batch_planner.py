@@ -13,7 +13,7 @@ from gnv2_nas.search.sampler.evolution import Evolution, initial_design, untried
 from gnv2_nas.search.sampler.grid import Grid, Levels
 from gnv2_nas.search.sampler.history import History
 from gnv2_nas.search.sampler.surrogate import Stage
-from gnv2_nas.stats import Matrix
+from gnv2_nas.stats.ridge import Matrix
 
 NEWCOMERS = 128
 """Candidates that no trial had a part in, in each batch."""

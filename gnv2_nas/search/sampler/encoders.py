@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.search.sampler.grid import Grid, Levels
-from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.ridge import Matrix, Vector
 from gnv2_nas.stats.variance_components import Groups
 
 Columns = NDArray[np.intp]

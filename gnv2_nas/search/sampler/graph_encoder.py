@@ -22,8 +22,7 @@ from gnv2_nas.search.sampler.encoders import Columns, Description
 from gnv2_nas.search.study.budgets import Budget, excesses
 from gnv2_nas.search.study.metrics import Counted, get_metric
 from gnv2_nas.space import SearchSpace
-from gnv2_nas.stats import Matrix, Vector
-from gnv2_nas.stats.ridge import standardize
+from gnv2_nas.stats.ridge import Matrix, Vector, standardize
 from gnv2_nas.stats.variance_components import Groups
 
 REFERENCE_NETWORKS = 64

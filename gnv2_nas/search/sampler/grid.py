@@ -15,7 +15,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from gnv2_nas.stats import Matrix
+from gnv2_nas.stats.ridge import Matrix
 from gnv2_nas.stats.variance_components import Groups
 
 Levels = NDArray[np.intp]

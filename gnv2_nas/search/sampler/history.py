@@ -11,7 +11,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.search.sampler.grid import Grid, Levels, Row
-from gnv2_nas.stats import Matrix
+from gnv2_nas.stats.ridge import Matrix
 
 LARGEST = 1e100
 """Outcomes beyond it are as good as infinite: their squares would be."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.search.sampler.encoders import Columns
-from gnv2_nas.stats import Matrix, Vector
 from gnv2_nas.stats.gaussian_process import GaussianProcess, fit_gaussian_process
+from gnv2_nas.stats.ridge import Matrix, Vector
 from gnv2_nas.stats.variance_components import Components, Groups
 
 WORTH_A_LOGARITHM = 1.5

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gnv2_nas.search.study.budgets import Budget
 from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import Trial
-from gnv2_nas.stats import Matrix
+from gnv2_nas.stats.ridge import Matrix
 
 A_BATCH = 2
 """Second measurements in each batch."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.stats import Matrix, Vector
+from gnv2_nas.stats.ridge import Matrix, Vector
 
 _LEAST = 1e-6
 

@@ -12,7 +12,7 @@ from gnv2_nas.search.sampler.grid import Grid, Levels
 from gnv2_nas.search.sampler.history import History
 from gnv2_nas.search.sampler.models import OutcomeModels
 from gnv2_nas.search.sampler.scalarization import Extent, draw_directions, reach
-from gnv2_nas.stats import Matrix
+from gnv2_nas.stats.ridge import Matrix
 
 DIRECTIONS = 48
 

@@ -1,0 +1,159 @@
+"""A study as Python code and notebooks see it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnv2_nas.files.writing import check_writable
+from gnv2_nas.measurement import Measurement
+from gnv2_nas.report.files import check_report_files
+from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
+from gnv2_nas.search.analysis.recommendation import recommend
+from gnv2_nas.search.storage.sqlite import require_study
+from gnv2_nas.search.study import defaults
+from gnv2_nas.search.study.records import StudyRecord, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Study:
+    """The finished trials of a study, as they were when the study was loaded.
+
+    In a notebook, a study is shown as the table of its front.
+    """
+
+    def __init__(self, record: StudyRecord) -> None:
+        self._record = record
+        self._found = recommend(record)
+
+    @property
+    def name(self) -> str:
+        """The name; `name:number` names a trial in `gn.export` and `gn.train`."""
+        return self._record.name
+
+    @property
+    def record(self) -> StudyRecord:
+        """Settings, trials and provenance as plain data."""
+        return self._record
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All finished trials, stock networks included, in the order of evaluation."""
+        return tuple(self._record.trials)
+
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """The feasible, non-dominated trials, best in the first objective first."""
+        return tuple(self._found.front)
+
+    @property
+    def recommended(self) -> Trial | None:
+        """The knee of the front; None if no trial keeps every budget."""
+        return self._found.recommended
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row for each trial; `docs/reports.md` lists columns and units."""
+        from gnv2_nas.report.frames import trials_frame
+
+        return trials_frame(self._record)
+
+    def report(self, path: str | Path = defaults.REPORTS) -> Path:
+        """Write the report: an HTML page, and beside it the table as CSV and JSON.
+
+        Args:
+            path: the folder.
+
+        Returns:
+            The HTML page.
+
+        Raises:
+            OutputError: the folder is not writable, or a file of another kind is in the way.
+            StorageError: the disk is full; earlier reports stay as they were.
+        """
+        from gnv2_nas.report.study_page.write import write_report
+
+        folder = Path(path)
+        check_writable(folder)
+        check_report_files(self.name, folder)
+        return write_report(self._record, folder).html
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r}: {len(self.trials)} trials, {len(self.front)} on the front>"
+
+    def _repr_html_(self) -> str:
+        """Return the table of the front, with the recommended network in bold."""
+        title = html.escape(repr(self)[1:-1])
+        if not self.front:
+            return f"<p>{title}<br>{html.escape(describe_nearest(self._record))}</p>"
+        columns = front_columns(self._record)
+        head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+        rows = []
+        for trial, cells in zip(self.front, front_rows(self._record, self.front), strict=True):
+            recommended = self.recommended is not None and trial.number == self.recommended.number
+            tag = "th" if recommended else "td"
+            texts = [*cells[:1], cells[1] or ("recommended" if recommended else ""), *cells[2:]]
+            rows.append("".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><caption>{title}</caption><tr>{head}</tr>{body}</table>"
+
+
+def load_record(name: str, storage: str) -> StudyRecord:
+    """Read a study.
+
+    Raises:
+        UnknownNameError: no such study.
+        StudyError: the database cannot be opened, or holds a study of a newer version.
+    """
+    require_study(storage, name)
+    from gnv2_nas.search.storage.opening import open_study
+
+    return open_study(storage, name).record()
+
+
+def front_columns(record: StudyRecord) -> tuple[str, ...]:
+    """Return the column titles of `front_rows`."""
+    info = record.quality_info
+    score = f"{info.name}, {info.unit}" if info.unit else info.name
+    more = [f"{metric.title}, {metric.unit}" for metric in record.settings.evaluated]
+    return ("network", "stock", score, "ms", "95 %", "÷ V2 1.0", "MFLOPs", "Mparams", *more)
+
+
+def front_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str, ...]]:
+    """Return the cells of a table with one row for each trial."""
+    return [
+        (
+            f"{record.name}:{member.number}",
+            member.baseline,
+            "–" if member.quality is None else f"{member.quality:.2f}",
+            *latency_cells(member.latency),
+            f"{member.counts.macs / 1e6:.1f}",
+            f"{member.counts.params / 1e6:.2f}",
+            *(f"{metric.value(member) / metric.scale:.2f}" for metric in record.settings.evaluated),
+        )
+        for member in members
+    ]
+
+
+def latency_cells(latency: Measurement | None) -> tuple[str, str, str]:
+    """Return milliseconds, 95 % interval, and ratio to stock GhostNetV2 1.0."""
+    if latency is None:
+        return "–", "–", "–"
+    low, high = latency.ci95
+    mark = "" if latency.stable else " ?"
+    return f"{latency.ms:.2f}{mark}", f"{low:.2f}–{high:.2f}", f"{latency.ratio:.3f}"
+
+
+def describe_nearest(record: StudyRecord) -> str:
+    """Return a sentence about the trial nearest to the budgets, for a study without a front."""
+    if not record.trials:
+        return "no network was evaluated yet"
+    nearest = find_nearest_to_budgets(record.trials)
+    broken = ", ".join(f"{text} by {excess:.1%}" for text, excess in nearest.broken_budgets.items())
+    return (
+        f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "
+        f"breaks {broken or 'none, but has no value for an objective'}"
+    )
