@@ -41,7 +41,7 @@ HOMES = {
     "tflite": {"formats", "runtimes"},
     "optuna": {"search"},
     "sqlalchemy": {"search"},
-    "pandas": {"report"},
+    "pandas": {"report", "workflows"},
     "plotly": {"report"},
     "jinja2": {"report"},
     "yaml": {"documents"},
