@@ -76,7 +76,7 @@ def trust_figure(info: TrustInfo) -> go.Figure:
     figure.add_trace(_intervals(info.lines, "overall", "circle-open", _BETWEEN))
     figure.add_trace(_intervals(info.lines, "band", "circle", -_BETWEEN))
     if info.baseline is not None:
-        figure.add_vline(info.baseline, **line_label("parameters", STOCK, "top"))
+        figure.add_vline(info.baseline, **line_label("parameters", STOCK, "top right"))
     return figure
 
 

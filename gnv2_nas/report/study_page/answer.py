@@ -61,11 +61,11 @@ def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
             f"{reference(record, best)} is the {best_word(record)} found: {values(record, best)}. "
             f"{_without_stock(record)}"
         )
-        return Answer(headline, "plain", (_compromise(record, best, None),))
+        return Answer(headline, "plain", (_compromise(record, found, best),))
     headline, tone = _headline(record, found.gains, stock, best)
     findings = [_finding(record, gain, stock) for gain in found.gains]
     if len(found.gains) > 1 or found.gains[0].trial is not best:
-        findings.insert(0, _compromise(record, best, stock))
+        findings.insert(0, _compromise(record, found, best))
     return Answer(headline, tone, tuple(findings))
 
 
@@ -113,8 +113,8 @@ def _headline(
     ), "plain"
 
 
-def _compromise(record: StudyRecord, best: Trial, stock: Trial | None) -> Finding:
-    single = len(record.settings.objectives) == 1
+def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Finding:
+    single, stock = len(record.settings.objectives) == 1, found.stock
     title = "Best network" if single else "Best compromise: the knee of the front"
     if stock is None or stock is best:
         sentences = [_sentence_case(f"{values(record, best)}.")]
@@ -122,9 +122,15 @@ def _compromise(record: StudyRecord, best: Trial, stock: Trial | None) -> Findin
         pairs = (f"{one.in_text} {against(one, best, stock)}" for one in terms_of(record))
         sentences = [_sentence_case(f"{'; '.join(pairs)}.")]
     if best.baseline:
-        sentences.append(f"It is a stock network, {best.baseline}: the search found no better one.")
+        sentences.append(f"It is a stock network, {best.baseline}.")
     if best.latency is not None and not best.latency.stable:
         sentences.append(f"Its latency is not stable: {best.latency.reason}.")
+    elif unstable := sum(one.latency is not None and not one.latency.stable for one in found.front):
+        stable = len(found.front) - unstable
+        sentences.append(
+            f"It was chosen among the {stable} of {len(found.front)} networks on the front whose "
+            "latency is stable."
+        )
     return Finding(title, best, " ".join(sentences), "plain")
 
 

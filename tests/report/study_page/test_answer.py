@@ -126,6 +126,12 @@ def test_an_unstable_latency_is_told() -> None:
     assert "not stable" in found.findings[0].text
 
 
+def test_stable_networks_take_precedence_and_the_page_says_so() -> None:
+    unstable = network(2, 95, 0.6, reason="interval ±5.0% after 64 rounds")
+    text = said([stock(92), network(1, 97, 0.9), unstable]).findings[0].text
+    assert "chosen among the 1 of 2 networks on the front whose latency is stable" in text
+
+
 @pytest.mark.parametrize("estimator", ["zen", "params", "something new"])
 def test_no_score_is_called_an_accuracy(estimator: str) -> None:
     found = answer(typical(60, quality=estimator))
