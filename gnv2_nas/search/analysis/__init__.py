@@ -1,1 +1,1 @@
-"""What a study has found: front, knee, comparison with stock networks, ablation."""
+"""Results of a study: front, recommendation, comparison with stock, ablation, convergence."""

@@ -1,4 +1,4 @@
-"""What one change to a network did, as measured: latency and quality, with their intervals."""
+"""Ablation of a network: the measured effect of single changes on latency and quality."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def certain(self) -> bool:
-        """Whether the interval leaves no doubt that there is a difference, and which way."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
     @property
@@ -35,15 +35,15 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Ablation(msgspec.Struct, frozen=True):
-    """A change, and what it did."""
+    """A single change to a network and its measured effect."""
 
     values: Changes
     base: Trial
     changed: Trial
     latency: Difference | None
-    """Milliseconds; None where either was not measured, or under other conditions."""
+    """Milliseconds; None if not both were measured under the same conditions."""
     quality: Difference | None
-    """In the unit of the study's estimator; None where either has no score."""
+    """In the unit of the study's estimator; None if either network has no score."""
 
     @property
     def text(self) -> str:
@@ -51,17 +51,17 @@ class Ablation(msgspec.Struct, frozen=True):
 
     @property
     def removes(self) -> bool:
-        """Whether a part is left out."""
+        """Whether the change removes a part."""
         return is_removal(self.values)
 
 
 def find_ablations(record: StudyRecord) -> list[Ablation]:
-    """All one-change neighbours of the network whose parts were asked about, best known first.
+    """All evaluated single changes to one base network, significant ones first.
 
-    It is the one that most trials of origin "change" are a change of. Neighbours that the
-    search had evaluated on its way count as well. Without such trials there are none.
+    The base is the network that most trials of origin "change" are single changes of. Networks
+    that the search itself evaluated count as well. Without such trials the list is empty.
     """
-    base = _base(record.trials)
+    base = _find_base(record.trials)
     if base is None:
         return []
     noise = record.quality_info.noise
@@ -72,16 +72,16 @@ def find_ablations(record: StudyRecord) -> list[Ablation]:
         for one in record.trials
         if (values := find_single_change(base, one)) is not None
     ]
-    return sorted(changes, key=_weight)
+    return sorted(changes, key=_sort_key)
 
 
-def _weight(change: Ablation) -> tuple[bool, float]:
-    """Certain effects on latency first, the largest saving before the largest cost."""
+def _sort_key(change: Ablation) -> tuple[bool, float]:
+    """Significant effects first, from the largest saving to the largest cost."""
     effect = change.latency or change.quality
     return effect is None or not effect.certain, effect.value if effect else 0.0
 
 
-def _base(trials: Sequence[Trial]) -> Trial | None:
+def _find_base(trials: Sequence[Trial]) -> Trial | None:
     changed = [one for one in trials if one.origin == "change"]
     neighbours = Counter(
         other.number
@@ -98,7 +98,10 @@ def _base(trials: Sequence[Trial]) -> Trial | None:
 
 
 def find_single_change(base: Trial, other: Trial) -> Changes | None:
-    """The one change from a network to another, gene → values; None where it is not just one."""
+    """The change from `base` to `other`; None unless it is a single one.
+
+    Removing a part from several blocks at once also counts as one change.
+    """
     if base.params.keys() != other.params.keys() or base.architecture == other.architecture:
         return None
     values = {
@@ -106,18 +109,18 @@ def find_single_change(base: Trial, other: Trial) -> Changes | None:
         for name, value in base.params.items()
         if value != other.params[name]
     }
-    return values if len(values) == 1 or _one_part_left_out(values) else None
+    return values if len(values) == 1 or _removes_one_part(values) else None
 
 
-def _one_part_left_out(values: Changes) -> bool:
+def _removes_one_part(values: Changes) -> bool:
     return len({name.partition(".")[0] for name in values}) == 1 and is_removal(values)
 
 
 def latency_difference(base: Trial, changed: Trial) -> Difference | None:
-    """Milliseconds more, by the ratio of two measurements on one device.
+    """Additional milliseconds of `changed`, from the ratio of the two measurements.
 
-    Of one batch the rounds are shared and the interval is narrow; where a measurement does not
-    say what its interval is made of, both intervals count in full.
+    The interval is narrow when both were measured in the same batch. When the error parts of a
+    measurement are unknown, both intervals count in full.
     """
     if base.latency is None or changed.latency is None:
         return None
@@ -127,20 +130,20 @@ def latency_difference(base: Trial, changed: Trial) -> Difference | None:
         return None
     ratio, interval = comparison.ratio, comparison.ci95
     if ErrorParts() in (base.latency.errors, changed.latency.errors):
-        half = math.hypot(_half(base.latency), _half(changed.latency))
+        half = math.hypot(_log_half_width(base.latency), _log_half_width(changed.latency))
         interval = ratio * math.exp(-half), ratio * math.exp(half)
     low, high = (base.latency.ms * (end - 1) for end in interval)
     return Difference(base.latency.ms * (ratio - 1), low, high)
 
 
-def _half(latency: Measurement) -> float:
-    """Half of the 95 % interval of the ratio, in logs."""
+def _log_half_width(latency: Measurement) -> float:
+    """Half width of the 95 % interval of the logarithm of the ratio."""
     low, high = latency.ratio_ci95
     return math.log(high / low) / 2
 
 
 def quality_difference(base: Trial, changed: Trial, noise: float) -> Difference | None:
-    """How much more quality; differences up to `noise` are luck."""
+    """Additional quality of `changed`; the interval is ± `noise`."""
     if base.quality is None or changed.quality is None:
         return None
     difference = changed.quality - base.quality

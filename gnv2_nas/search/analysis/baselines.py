@@ -1,4 +1,4 @@
-"""Stock networks, which every front is compared with, and which latencies were confirmed."""
+"""Stock networks as the baseline of a front, and which latencies were confirmed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gnv2_nas.space import SearchSpace
 
 
 def preset_name(label: str) -> str:
-    """The preset that a label of `list_stock_networks` speaks of."""
+    """The preset in a label of `list_stock_networks`."""
     return label.partition(" ")[0]
 
 
 def list_stock_networks(space: SearchSpace) -> dict[str, Architecture]:
-    """Label → published network, with the classes of the space.
+    """Label → published network with the classes of the space.
 
-    At its own resolution where the space has that, else at the nearest the space has; the label
-    then names it.
+    Each has its own resolution if the space contains it, else the nearest one of the space, which
+    the label then names.
     """
     networks = {}
     for name in list_presets():
@@ -34,9 +34,9 @@ def list_stock_networks(space: SearchSpace) -> dict[str, Architecture]:
 
 
 def select_confirmed(members: Iterable[Trial], confirmed: Set[int]) -> list[Trial]:
-    """The members whose latency is that of a measurement at the end of a search.
+    """The members whose latency was confirmed at the end of a search.
 
-    A later search of the same study may average it with another one: then it is not any more.
+    A latency that a later search averaged with another measurement no longer counts.
 
     Args:
         confirmed: numbers of the trials that were measured again at the end.
@@ -49,7 +49,7 @@ def select_confirmed(members: Iterable[Trial], confirmed: Set[int]) -> list[Tria
 
 
 def share_rounds(one: Trial, other: Trial) -> bool:
-    """Whether two latencies were taken in the same rounds."""
+    """Whether two latencies were measured in the same rounds."""
     if one.latency is None or other.latency is None:
         return False
     same = one.latency.batch == other.latency.batch
@@ -57,7 +57,7 @@ def share_rounds(one: Trial, other: Trial) -> bool:
 
 
 def find_measured_stock(trials: Iterable[Trial]) -> Trial | None:
-    """The stock network that a study is compared with, if it was measured."""
+    """Stock GhostNetV2 1.0 of a study, if its latency was measured."""
     for each in trials:
         if preset_name(each.baseline) == REFERENCE and each.latency is not None:
             return each
@@ -65,11 +65,11 @@ def find_measured_stock(trials: Iterable[Trial]) -> Trial | None:
 
 
 def latency_ratio(trial: Trial, stock: Trial) -> float:
-    """Latency over that of `stock`; NaN when either was not measured.
+    """Latency divided by that of `stock`; NaN if either was not measured.
 
-    Taken in the same rounds, one is divided by the other. Else measured ratios refer to the
-    published network by the panel; a `stock` that differs from it, for instance in resolution, is
-    divided out.
+    Measured ratios refer to published GhostNetV2 1.0. They are divided by the ratio of `stock` if
+    both were measured in the same rounds, or if `stock` differs from the published network, for
+    example in resolution.
     """
     if trial.latency is None or stock.latency is None:
         return math.nan
@@ -79,10 +79,10 @@ def latency_ratio(trial: Trial, stock: Trial) -> float:
 
 
 def latency_ratio_interval(trial: Trial, stock: Trial) -> tuple[float, float]:
-    """95% interval of `latency_ratio`.
+    """95 % interval of `latency_ratio`.
 
-    In the same rounds what both share, panel and calibration, is no error. Else intervals combine
-    as independent errors of a logarithm.
+    Errors that both share by the same rounds (panel, calibration) cancel. Otherwise the intervals
+    combine as independent errors of a logarithm.
     """
     if trial.latency is None or stock.latency is None:
         return math.nan, math.nan
@@ -100,7 +100,7 @@ def latency_ratio_interval(trial: Trial, stock: Trial) -> tuple[float, float]:
 
 
 def _together(trial: Trial, stock: Trial) -> bool:
-    """Whether both were measured in the same rounds, by a version that kept the parts of errors."""
+    """Whether both were measured in the same rounds and their error parts are known."""
     measured = [each.latency for each in (trial, stock) if each.latency is not None]
     return share_rounds(trial, stock) and all(each.errors != ErrorParts() for each in measured)
 

@@ -1,4 +1,4 @@
-"""How far a search has come: hypervolume over evaluations, what is left to gain, flatness."""
+"""Convergence of a search: hypervolume over evaluations, flatness, forecast."""
 
 from __future__ import annotations
 
@@ -16,44 +16,43 @@ from gnv2_nas.search.study.records import Trial
 Array = NDArray[np.float64]
 
 REFERENCE_MARGIN = 0.1
-"""How far the reference lies beyond the worst of the front, in ranges of the front: so its
-extremes count something too (Ishibuchi et al., "How to specify a reference point in hypervolume
+"""Distance of the reference point beyond the worst of the front, in ranges of the front, so that
+the extremes of the front count (Ishibuchi et al., "How to specify a reference point in hypervolume
 calculation", Evolutionary Computation 26, 2018)."""
 
 PATIENCE = 64
 TOLERANCE = 0.005
 MIN_EVALUATIONS = 120
-"""Evaluations before which no search is called flat."""
+"""Evaluations before a search can be flat."""
 
 MIN_FOR_ESTIMATE = 40
 TREND = 0.5
-"""Standard deviation, in logs, of how gains to come differ in size from those of late."""
+"""Standard deviation of the logarithm of future over recent gain sizes."""
 RESAMPLES = 1000
 _Z = 1.645
 _MIN_GAIN = 1e-12
 
 
 class ExpectedGain(msgspec.Struct, frozen=True):
-    """What further evaluations would add to the hypervolume, as shares of what there is.
+    """Forecast of what further evaluations add, as shares of the current hypervolume.
 
-    Nobody knows how a search goes on: this is a range between assumptions, and no interval that
-    holds the truth so many times in a hundred.
+    It is a range between assumptions, not an interval with a known coverage.
     """
 
     evaluations: int
     expected: float
-    """If improvements come as records do, more and more seldom."""
+    """If improvements become rarer as records do."""
     low: float
-    """If they fade as they did of late."""
+    """If they fade as they recently did."""
     high: float
-    """If they come as steadily as in the second half of the search."""
+    """If they continue as steadily as in the second half of the search."""
 
 
 def hypervolume_history(trials: Sequence[Trial], objectives: Sequence[str]) -> Array:
-    """(n,) hypervolume after each evaluation, as a share of the box that `scale_losses` spans.
+    """(n,) hypervolume after each evaluation, as a share of the box of `scale_losses`.
 
-    Never falls. A trial that breaks a budget, or lacks a value, adds nothing. One pass: ten
-    thousand trials in two objectives take a quarter of a second, in three twice that.
+    Infeasible trials and trials without a value add nothing. Ten thousand trials take a quarter
+    of a second in two objectives, twice that in three.
     """
     return accumulate_hypervolume(scale_losses(trials, objectives))
 
@@ -96,10 +95,10 @@ def is_flat(
     tolerance: float = TOLERANCE,
     minimum: int = MIN_EVALUATIONS,
 ) -> bool:
-    """Whether a search has stopped to gain: the rule of `--stop-when-flat`.
+    """Whether a search is flat: the rule of `--stop-when-flat`.
 
-    It has when `minimum` trials were evaluated, and the hypervolume grew by less than
-    `tolerance` of itself over the last `patience` of them. Before anything is feasible it never is.
+    It is flat when at least `minimum` trials were evaluated and the last `patience` of them
+    increased the hypervolume by less than `tolerance` of it.
     """
     if len(history) < max(minimum, patience + 1) or history[-1] <= 0:
         return False
@@ -107,18 +106,19 @@ def is_flat(
 
 
 def estimate_gain(history: Array, evaluations: int, seed: int = 0) -> ExpectedGain | None:
-    """What `evaluations` more would add under three assumptions; None where too little is known.
+    """Forecast for `evaluations` more under three assumptions; None after too few evaluations.
 
-    Expected are records: between m and n evaluations they come in number proportional to
-    log(n / m) (Rényi, "Théorie des éléments saillants d'une suite d'observations", 1962), so that
-    the second half of the search tells about what follows. The range reaches from what luck makes
-    of records, or of improvements that fade from quarter to quarter as they did of late, to what
-    luck makes of improvements that come as often as in the second half.
+    The expected value treats improvements as records: between m and n evaluations their number is
+    proportional to log(n / m) (Rényi, "Théorie des éléments saillants d'une suite
+    d'observations", 1962), so the second half of the search predicts what follows. The lower end
+    is the smaller of a low quantile of that process and of improvements that fade from quarter to
+    quarter as they recently did. The upper end is a high quantile of improvements that continue at
+    the rate of the second half.
 
-    In simulated searches of 50 to 200 evaluations it held what half or as many more added 83 to
-    100 times of 100: random, evolutionary, saturating, steady, with coarse scores. Of searches
-    whose front leapt at some moment it held 73 to 90; nothing before the leap tells of it. Ask for
-    no more evaluations than were made.
+    In simulated searches of 50 to 200 evaluations, the range contained the gain of half as many
+    or as many further evaluations in 83 to 100 of 100 cases (random, evolutionary, saturating and
+    steady searches, also with coarse scores), and in 73 to 90 for searches with one sudden leap.
+    `evaluations` should not exceed the number already made.
     """
     total = len(history)
     if total < MIN_FOR_ESTIMATE or history[-1] <= 0:
@@ -137,11 +137,11 @@ def estimate_gain(history: Array, evaluations: int, seed: int = 0) -> ExpectedGa
 
 
 def _quantile(sizes: Array, ratio: float, share: float, rng: np.random.Generator) -> float:
-    """Of what comes in `ratio` times the evaluations that the improvements `sizes` came in.
+    """Quantile `share` of the gain in `ratio` times the evaluations that yielded `sizes`.
 
-    A compound Poisson process: the rate from a Gamma posterior (Jeffreys' prior), sizes from a
-    Bayesian bootstrap, and `TREND` for all of them alike growing or shrinking. The last of
-    `sizes` is of an earlier time.
+    A compound Poisson process: the rate has a Gamma posterior (Jeffreys' prior), sizes follow a
+    Bayesian bootstrap, and all sizes grow or shrink together by `TREND`. The last of `sizes`
+    comes from an earlier period.
     """
     numbers = rng.poisson(rng.gamma(len(sizes) - 0.5, ratio, RESAMPLES))
     weights = rng.dirichlet(np.ones(len(sizes)), RESAMPLES)
@@ -150,8 +150,7 @@ def _quantile(sizes: Array, ratio: float, share: float, rng: np.random.Generator
 
 
 def _extrapolate_fading(gains: Array, evaluations: int) -> float:
-    """What comes if each quarter of the search so far is followed by one that gains as much less
-    as the last gained less than the third."""
+    """Gain if each further quarter shrinks by the ratio of the last quarter to the third."""
     total = len(gains)
     quarter = total // 4
     third, last = gains[total // 2 : -quarter].sum(), gains[-quarter:].sum()
@@ -161,6 +160,6 @@ def _extrapolate_fading(gains: Array, evaluations: int) -> float:
 
 
 def _find_size_before(gains: Array, half: int) -> float:
-    """The largest improvement of the quarter before `half`, or the last one before that."""
+    """The largest gain of the quarter before `half`, else the last one before that."""
     shortly = float(gains[half // 2 : half].max())
     return shortly or float(gains[:half][gains[:half] > _MIN_GAIN][-1:].sum())

@@ -1,4 +1,4 @@
-"""Who is dominated, the front of a study, and its hypervolume."""
+"""Pareto dominance, fronts, and hypervolume."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gnv2_nas.search.study.records import StudyRecord, Trial
 
 
 def study_front(record: StudyRecord) -> list[Trial]:
-    """The front of a study, best in its first objective first.
+    """The front of a study, best in the first objective first.
 
-    Stock networks stand on it by the same rule as any other trial.
+    Stock networks are on it by the same rule as any other trial.
     """
     return pareto_front(record.trials, record.settings.objectives)
 
@@ -35,10 +35,11 @@ def find_nearest_to_budgets(trials: Sequence[Trial]) -> Trial:
 
 
 def is_non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows of (n, objectives) no other row dominates; less is better, ties both stay.
+    """Mask of the rows of (n, k) `losses` that no other row dominates; equal rows both stay.
 
-    A row that is at least as good everywhere and better somewhere dominates. Rows are visited
-    best first, each once against those kept so far: n · front operations.
+    A row dominates another if it is no worse in every column and better in one; less is better.
+    Rows are visited best first and compared with those kept so far, which takes n · front
+    operations.
     """
     keep = np.zeros(len(losses), dtype=bool)
     kept = np.empty((0, losses.shape[1]))
@@ -55,13 +56,13 @@ Losses = NDArray[np.float64]
 
 
 def hypervolume(losses: Losses, reference: Losses) -> float:
-    """Volume between a reference and the losses that are better than it in every column; exact.
+    """Volume of the region that `losses` dominate up to `reference`; exact.
 
-    For up to about five objectives; the cost grows with a power of the size of the front.
+    Suitable for up to about five objectives: the cost grows with a power of the front's size.
 
     Args:
-        losses: (n, k); less is better. Rows with a NaN, or no better than the reference in a
-            column, count nothing.
+        losses: (n, k); less is better. Rows with a NaN, or with a column no better than the
+            reference, are ignored.
         reference: (k,), finite.
 
     Raises:
@@ -79,10 +80,11 @@ def hypervolume(losses: Losses, reference: Losses) -> float:
 
 
 def hypervolume_gain(loss: Losses, losses: Losses, reference: Losses) -> float:
-    """What one more row (k,) adds to the hypervolume of (n, k) `losses`.
+    """Increase of the hypervolume of (n, k) `losses` by one more row (k,).
 
-    Its own box, less what the others cover of it (While, Bradstreet & Barone, "A fast way of
-    calculating exact hypervolumes", IEEE Trans. Evolutionary Computation 16, 2012, eq. 2).
+    It is the box of that row minus the part that other rows cover (While, Bradstreet & Barone, "A
+    fast way of calculating exact hypervolumes", IEEE Trans. Evolutionary Computation 16, 2012,
+    eq. 2).
     """
     if not (loss < reference).all():
         return 0.0
@@ -92,7 +94,7 @@ def hypervolume_gain(loss: Losses, losses: Losses, reference: Losses) -> float:
 
 
 def _volume(losses: Losses, reference: Losses) -> float:
-    """Of rows that all improve on the reference."""
+    """Hypervolume of rows that are all better than the reference in every column."""
     if not len(losses):
         return 0.0
     if len(reference) == 1:
@@ -103,17 +105,17 @@ def _volume(losses: Losses, reference: Losses) -> float:
 
 
 def _area(losses: Losses, reference: Losses) -> float:
-    """Two objectives: the steps of a staircase, from the row best in the first to the worst."""
+    """Hypervolume for two objectives: area under a staircase, best row first."""
     rows = losses[np.argsort(losses[:, 0])]
     lowest = np.minimum.accumulate(np.concatenate([reference[1:], rows[:, 1]]))
     return float((reference[0] - rows[:, 0]) @ -np.diff(lowest))
 
 
 def _front(losses: Losses) -> Losses:
-    """The rows that no other dominates, each once.
+    """The distinct non-dominated rows.
 
-    Rows are kept best sum first, and whatever one covers falls away: the usual case here is a
-    few rows that cover hundreds.
+    Rows are kept in order of their sum, and each removes the rows that it dominates. That is fast
+    when a few rows dominate hundreds.
     """
     left, kept = losses[np.argsort(losses.sum(axis=1))], []
     while len(left):
@@ -123,9 +125,10 @@ def _front(losses: Losses) -> Losses:
 
 
 def _slice_volume(losses: Losses, reference: Losses) -> float:
-    """Three and more: what each row adds to those that are better in the last objective.
+    """Hypervolume for three and more objectives, by slices along the last one.
 
-    Within its box those are all as good as it in that objective, so that one falls away.
+    Rows are added best in the last objective first. Within the box of a row, all earlier rows are
+    at least as good in that objective, so it can be dropped.
     """
     rows = losses[np.argsort(losses[:, -1])]
     flat, height = rows[:, :-1], reference[-1] - rows[:, -1]

@@ -1,4 +1,4 @@
-"""What is known about the scores of a study: the trust panel of its space."""
+"""The trust panel of a study, and the quality estimator that it favours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gnv2_nas.space import SearchSpace, load_space
 
 
 def find_study_trust(record: StudyRecord) -> TrustPanel | None:
-    """The panel about the very space that was searched; None where nobody has made one."""
+    """The trust panel of the searched space; None if there is none."""
     settings = record.settings
     try:
         space = load_space(record.space_source or settings.space)
     except InputError:
-        # The file is gone, or is wrong by now: nothing is known of the space it was.
+        # The file was removed or changed, so the space it described is unknown.
         return None
     if record.trials:
         space = space.with_classes(record.trials[0].architecture.num_classes)
@@ -24,8 +24,10 @@ def find_study_trust(record: StudyRecord) -> TrustPanel | None:
 
 
 def choose_quality(space: SearchSpace) -> str:
-    """The data-free score that trained networks of the space speak for; the usual one where
-    nobody has asked them, or none of its scores is better than the parameter count."""
+    """The best data-free score of the space's trust panel, if it beats the parameter count.
+
+    Otherwise, or without a panel, the default estimator.
+    """
     panel = find_trust(space)
     favoured = panel and panel.of(panel.best_data_free())
     return favoured.spec if favoured and verdict(favoured) == BETTER else defaults.QUALITY

@@ -1,7 +1,7 @@
-"""Networks one change away from a given one: what evaluating them tells is what each part costs.
+"""Variants of a network for an ablation: each differs from it in one thing.
 
-A change is one gene of another value, or one part left out of all blocks of a stage: a single
-block weighs too little for most measurements.
+A change is another value of one gene, or one part removed from all blocks of a stage, because a
+single block has too small an effect for most measurements.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gnv2_nas.space import SearchSpace, Value, describe_change, is_removal
 from gnv2_nas.space.genes import Gene
 
 Changes = Mapping[str, tuple[Value, Value]]
-"""Gene → its value before and after."""
+"""Gene → (value before, value after)."""
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -28,45 +28,45 @@ class Variant(msgspec.Struct, frozen=True):
     values: Changes
     axis: str
     stage: int
-    """1 to 5, of the first block it is about; 0 for the whole network."""
+    """Stage of the first changed block, from 1; 0 for a change to the whole network."""
     steps: int
-    """How many choices the values move, all genes together."""
+    """Number of choices by which the values move, summed over genes."""
     params: Mapping[str, Value]
     """The genotype with the change."""
     architecture: Architecture
 
     @property
     def text(self) -> str:
-        """In words: "DFC in stage 4: both → none"."""
+        """The change in words: "DFC in stage 4: both → none"."""
         return describe_change(self.values)
 
 
 def list_variants(space: SearchSpace, params: Mapping[str, Value]) -> list[Variant]:
-    """Every network that one change makes of `params`, in the order of the genes.
+    """Every network one change away from `params`, in the order of the genes.
 
-    Genes that make no difference give none, and changes to the same network are one: the first.
+    Changes without an effect are left out, and each network appears once.
 
     Raises:
         SpaceError: `params` is no genotype of the space.
     """
     seen = {space.decode(params)}
-    changes = []
-    for values in [*_single(space, params), *_removals(space, params)]:
-        change = _change(space, params, values)
-        if change.architecture not in seen:
-            seen.add(change.architecture)
-            changes.append(change)
-    return changes
+    variants = []
+    for values in [*_single_changes(space, params), *_removals(space, params)]:
+        variant = _make_variant(space, params, values)
+        if variant.architecture not in seen:
+            seen.add(variant.architecture)
+            variants.append(variant)
+    return variants
 
 
-def _single(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Changes]:
+def _single_changes(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Changes]:
     for gene in space.genes:
         before = params[gene.name]
         yield from ({gene.name: (before, choice)} for choice in gene.choices if choice != before)
 
 
 def _removals(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Changes]:
-    """A part left out of several blocks of a stage, where the choices have that."""
+    """Removals of a part from several blocks of a stage, where the choices allow it."""
     for stage in range(1, len(space.template.stages) + 1):
         for axis in dict.fromkeys(gene.axis for gene in space.genes):
             values: dict[str, tuple[Value, Value]] = {}
@@ -80,12 +80,12 @@ def _removals(space: SearchSpace, params: Mapping[str, Value]) -> Iterator[Chang
 
 
 def _stage(space: SearchSpace, gene: Gene) -> int:
-    """Of the first block the gene is about; 0 for one of the whole network."""
+    """Stage of the first block of a gene; 0 for a gene of the whole network."""
     stages = enumerate(space.template.stages, 1)
     return next(n for n, blocks in stages if gene.blocks[0] in blocks) if gene.place else 0
 
 
-def _change(space: SearchSpace, params: Mapping[str, Value], values: Changes) -> Variant:
+def _make_variant(space: SearchSpace, params: Mapping[str, Value], values: Changes) -> Variant:
     genes = [gene for gene in space.genes if gene.name in values]
     changed = {**params, **{name: after for name, (_, after) in values.items()}}
     places = [[gene.choices.index(value) for value in values[gene.name]] for gene in genes]
@@ -100,15 +100,16 @@ def _change(space: SearchSpace, params: Mapping[str, Value], values: Changes) ->
 
 
 def choose_variants(
-    changes: Sequence[Variant], limit: int, rng: random.Random, budgets: Sequence[Budget] = ()
+    variants: Sequence[Variant], limit: int, rng: random.Random, budgets: Sequence[Budget] = ()
 ) -> list[Variant]:
-    """At most `limit` of `changes` that tell the most, none over a budget that arithmetic checks.
+    """The `limit` most informative variants within the budgets that arithmetic can check.
 
-    Every axis comes before any comes twice, then each in proportion to its genes; within an axis
-    the stages take turns, and a gene comes again when all have been. What leaves a part out goes
-    first, in a whole stage before a block, then the smallest step. Chance decides the rest.
+    Every axis is chosen once before any is chosen twice; then each in proportion to its genes.
+    Within an axis the stages take turns, and no gene repeats before all were chosen. Removals come
+    first, those from a whole stage before those from a block, then the smallest steps. Ties are
+    broken at random.
     """
-    left = [one for one in changes if keeps_budgets(budgets, count(one.architecture))]
+    left = [one for one in variants if keeps_budgets(budgets, count(one.architecture))]
     rng.shuffle(left)
     genes = Counter(axis for axis, _ in {(one.axis, tuple(one.values)) for one in left})
     used: Counter[object] = Counter()
