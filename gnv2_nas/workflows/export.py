@@ -14,7 +14,7 @@ from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.files.outputs import Kind, check_outputs
-from gnv2_nas.report.model_card.exported import check_export
+from gnv2_nas.report.model_card.export_record import check_export
 from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_task
@@ -122,8 +122,8 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
     for message in checked.messages:
         events(message)
     from gnv2_nas.checkpoints.checkpoint import read_preprocessing, read_training
-    from gnv2_nas.report.model_card.card import Deployed, model_card
-    from gnv2_nas.report.model_card.exported import Exported
+    from gnv2_nas.report.model_card.card import DeployedFiles, render_card
+    from gnv2_nas.report.model_card.export_record import ExportRecord
     from gnv2_nas.runtimes.parity import check_parity
 
     weights = checked.weights
@@ -141,16 +141,16 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
             "largest"
         )
     )
-    deployed = Deployed(
+    deployed = DeployedFiles(
         tuple(contents),
         runtime.precision,
         runtime.version(),
         parity,
         channels_last=runtime.name == "litert",
-        exported=Exported.of(request.format, contents),
+        exported=ExportRecord.of(request.format, contents),
     )
     source = "" if weights is None else weights.name
-    text = model_card(arch, deployed, source, preprocessing, training)
+    text = render_card(arch, deployed, source, preprocessing, training)
     result = _write(contents, {card: text}, events)
     events(Message(f"written: {card}, its model card"))
     if weights is None:

@@ -18,22 +18,22 @@ from gnv2_nas.data import preprocess
 from gnv2_nas.data.decoding import decode
 from gnv2_nas.errors import OutputError
 from gnv2_nas.files.outputs import CARD, check_outputs
-from gnv2_nas.report.model_card.card import Deployed, model_card
-from gnv2_nas.report.model_card.exported import Exported, card_path, check_export
+from gnv2_nas.report.model_card.card import DeployedFiles, render_card
+from gnv2_nas.report.model_card.export_record import ExportRecord, card_path, check_export
 
 ARCH = preset("ghostnetv2-1.0").replace(resolution=64, num_classes=3)
-DEPLOYED = Deployed((Path("out/pets.onnx"),), "fp32", "onnxruntime 1.31.1", 2.1e-7)
+DEPLOYED = DeployedFiles((Path("out/pets.onnx"),), "fp32", "onnxruntime 1.31.1", 2.1e-7)
 PREPROCESSING = Preprocessing((0.5, 0.25, 0.125), (0.2, 0.3, 0.4), ("cat", "dog|wolf", "a\nb"))
 TRAINING = TrainingRecord("pets", "0123456789ab", 800, 200, 150, 30, 1)
 
 
 def card(
     weights: str = "pets.safetensors",
-    deployed: Deployed = DEPLOYED,
+    deployed: DeployedFiles = DEPLOYED,
     preprocessing: Preprocessing | None = None,
     training: TrainingRecord | None = None,
 ) -> str:
-    return model_card(ARCH, deployed, weights, preprocessing, training)
+    return render_card(ARCH, deployed, weights, preprocessing, training)
 
 
 def test_it_says_what_the_network_reads() -> None:
@@ -57,11 +57,11 @@ def test_random_weights_promise_nothing() -> None:
 
 
 def test_weights_that_do_not_say_their_accuracy() -> None:
-    assert "Not known: the weights do not say it." in card()
+    assert "Unknown: the weight file does not record it." in card()
 
 
 def test_the_order_of_dimensions_is_that_of_the_file() -> None:
-    deployed = Deployed((Path("pets.tflite"),), "fp32", "litert 2", 0.0, channels_last=True)
+    deployed = DeployedFiles((Path("pets.tflite"),), "fp32", "litert 2", 0.0, channels_last=True)
     assert "(1, 64, 64, 3)" in card(deployed=deployed)
 
 
@@ -99,7 +99,7 @@ def shown(name: str) -> str:
 
 def test_names_are_text_and_nothing_else() -> None:
     preprocessing = Preprocessing((0.5,) * 3, (0.5,) * 3, NASTY)
-    deployed = Deployed((Path("out/<b>`|x.onnx"),), "fp32", "<i>", 0.0)
+    deployed = DeployedFiles((Path("out/<b>`|x.onnx"),), "fp32", "<i>", 0.0)
     training = TrainingRecord("<b>[pets](x)|`", "0123456789ab", 8, 2, 1, 3, 1)
     text = card("w`|<i>.pth", deployed, preprocessing, training)
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
@@ -132,7 +132,7 @@ def test_the_script_prepares_an_image_as_training_did(
         Image.fromarray(draw.integers(0, 65536, (90, 70), np.uint16)).save(tmp_path / name)
     else:
         Image.fromarray(values if name == "clear.png" else values[..., :3]).save(tmp_path / name)
-    deployed = Deployed((Path("pets.x"),), "fp32", "x", 0.0, channels_last=channels_last)
+    deployed = DeployedFiles((Path("pets.x"),), "fp32", "x", 0.0, channels_last=channels_last)
     (script,) = re.findall(
         r"```python\n(.*?)```", card(preprocessing=PREPROCESSING, deployed=deployed), re.DOTALL
     )
@@ -153,8 +153,8 @@ def exported(folder: Path, name: str, format: str, *suffixes: str) -> Path:  # n
     contents = {file: f"{format} {file.name}".encode() for file in files}
     for file, content in contents.items():
         file.write_bytes(content)
-    record = Exported.of(format, contents)
-    path.write_text(card(deployed=Deployed(tuple(files), "fp32", "x", 0.0, exported=record)))
+    record = ExportRecord.of(format, contents)
+    path.write_text(card(deployed=DeployedFiles(tuple(files), "fp32", "x", 0.0, exported=record)))
     return path
 
 

@@ -1,1 +1,1 @@
-"""The model card beside an exported network."""
+"""The model card of an exported network."""

@@ -1,4 +1,4 @@
-"""The model card: what whoever runs an exported network must know, as Markdown beside its file."""
+"""The model card: Markdown beside an exported network, for the people who run it."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ import msgspec
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.checkpoints.metadata import TrainingRecord
 from gnv2_nas.graph import count
-from gnv2_nas.report.model_card.exported import Exported
+from gnv2_nas.report.model_card.export_record import ExportRecord
 from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.units import format_quantity
 
 _PLAIN = re.compile(r"[\w .,;()/%+='-]", re.ASCII)
-"""Characters that mean nothing inside a line, except those that `_special` finds."""
+"""Characters without a meaning in Markdown, except where `_is_special` finds one."""
 _SAFE_CODE = re.compile(r"[\w.+-]+( [\w.+-]+)*", re.ASCII)
 _INVISIBLE = ("Cc", "Cf", "Cs")
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-"""Part of how several scripts are written."""
+"""Invisible characters that several scripts need."""
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
-def as_text(text: str) -> str:
-    """`text` for one line of Markdown, also in a cell of a table.
+def escape_text(text: str) -> str:
+    """Escape `text` for one line of Markdown or a cell of a table.
 
-    What could begin HTML, a link, code, emphasis, a list, a heading or another cell is written as
-    a character reference, which every reader of Markdown shows as the character and takes for
-    nothing else. White space becomes single spaces; control characters, the marks that turn the
-    direction of writing and halves of characters become U+FFFD.
+    Characters that could start HTML, a link, code, emphasis, a list, a heading or another cell
+    become character references, which Markdown always shows as the plain character. White space
+    becomes single spaces. Control characters, direction marks and lone surrogates become U+FFFD.
     """
     shown = " ".join(text.split())
     return "".join(_character(shown, index) for index in range(len(shown)))
 
 
-def as_code(text: str) -> str:
-    """`text` as code where that is safe, as with most names of files; else as text."""
-    return f"`{text}`" if _SAFE_CODE.fullmatch(text) else as_text(text)
+def format_code(text: str) -> str:
+    """`text` as code if that is safe, as for most file names; else escaped text."""
+    return f"`{text}`" if _SAFE_CODE.fullmatch(text) else escape_text(text)
 
 
 def _character(text: str, index: int) -> str:
@@ -54,8 +53,7 @@ def _character(text: str, index: int) -> str:
 
 
 def _is_special(text: str, index: int, character: str) -> bool:
-    """Whether a plain character would begin a list, emphasise, or be part of
-    an address that is made a link."""
+    """Whether a plain character would start a list, emphasis, or an automatic link."""
     if character == "_":
         return not (text[index - 1 : index].isalnum() and text[index + 1 : index + 2].isalnum())
     if index == 0:
@@ -83,7 +81,7 @@ def prepare(path):
     """The input for the image in a file: float32, shape {shape}."""
     with Image.open(path) as image:
         scale = 2 * SIDE / min(image.size)
-        # JPEG alone can be decoded smaller, as it was for training.
+        # JPEG can be decoded at a smaller size, as in training.
         image.draft(None, tuple(max(1, int(length * scale)) for length in image.size))
         image.load()
         turn = TURNS.get(image.getexif().get(0x0112))
@@ -108,7 +106,7 @@ def prepare(path):
 '''
 
 
-def prepare_script(side: int, preprocessing: Preprocessing, *, channels_last: bool) -> str:
+def render_script(side: int, preprocessing: Preprocessing, *, channels_last: bool) -> str:
     """Python that defines `prepare(path)`.
 
     Args:
@@ -124,24 +122,24 @@ def prepare_script(side: int, preprocessing: Preprocessing, *, channels_last: bo
     )
 
 
-class Deployed(msgspec.Struct, frozen=True):
-    """The files that were written, and how they were checked."""
+class DeployedFiles(msgspec.Struct, frozen=True):
+    """The exported files and how they were checked."""
 
     files: tuple[Path, ...]
     precision: str
     runtime: str
-    """Name and version of the runtime that ran them."""
+    """Name and version of the runtime that the files were checked in."""
     parity: float
-    """Largest difference of its logits from torch's, relative to the largest logit."""
+    """Largest difference from PyTorch's logits, relative to the largest logit."""
     channels_last: bool = False
     """Whether the input is (1, H, W, 3)."""
-    exported: Exported = Exported("", {})
-    """What the next export must know of the files."""
+    exported: ExportRecord = ExportRecord("", {})
+    """What the next export needs to know about the files."""
 
 
-def model_card(
+def render_card(
     arch: Architecture,
-    deployed: Deployed,
+    deployed: DeployedFiles,
     weights: str,
     preprocessing: Preprocessing | None,
     training: TrainingRecord | None,
@@ -151,13 +149,13 @@ def model_card(
     Args:
         arch: the network.
         deployed: its files.
-        weights: name of the file the weights are from; "" where they are random.
-        preprocessing: how an image becomes its input, where the weights say it.
-        training: how the weights came about, where they say it.
+        weights: name of the weight file; "" for random weights.
+        preprocessing: how an image becomes the input, if the weight file records it.
+        training: how the weights were trained, if the weight file records it.
     """
     lines = [
         *deployed.exported.lines(),
-        f"# {as_text(deployed.files[0].stem)}",
+        f"# {escape_text(deployed.files[0].stem)}",
         "",
         *_table(arch, deployed, weights),
         "",
@@ -176,7 +174,7 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _table(arch: Architecture, deployed: Deployed, weights: str) -> Iterator[str]:
+def _table(arch: Architecture, deployed: DeployedFiles, weights: str) -> Iterator[str]:
     counts = count(arch)
     sizes = (
         f"{format_quantity('macs', counts.macs)} (multiply-adds)",
@@ -185,63 +183,61 @@ def _table(arch: Architecture, deployed: Deployed, weights: str) -> Iterator[str
     )
     yield "| | |"
     yield "|---|---|"
-    yield f"| files | {', '.join(as_code(file.name) for file in deployed.files)} |"
+    yield f"| files | {', '.join(format_code(file.name) for file in deployed.files)} |"
     yield f"| network | `{arch.id}`, {arch.family}, {arch.resolution} px |"
     yield f"| size | {', '.join(sizes)} |"
     yield f"| precision | {deployed.precision} |"
-    yield f"| weights | {as_code(weights) if weights else 'random'} |"
-    yield f"| checked in | {as_text(deployed.runtime)} |"
-    yield f"| against torch | logits differ by {deployed.parity:.1g} of the largest |"
+    yield f"| weights | {format_code(weights) if weights else 'random'} |"
+    yield f"| checked in | {escape_text(deployed.runtime)} |"
+    yield f"| against PyTorch | logits differ by {deployed.parity:.1g} of the largest |"
 
 
 def _input(
-    arch: Architecture, deployed: Deployed, preprocessing: Preprocessing | None
+    arch: Architecture, deployed: DeployedFiles, preprocessing: Preprocessing | None
 ) -> Iterator[str]:
     side = arch.resolution
     shape = f"(1, {side}, {side}, 3)" if deployed.channels_last else f"(1, 3, {side}, {side})"
     yield f"`input`, float32, {shape}; colours in the order red, green, blue."
     yield ""
     if preprocessing is None:
-        yield "The weights do not say how an image becomes the input: prepare it as in training."
+        yield "The weight file does not record the preprocessing. Prepare images as in training."
         return
     for number, step in enumerate(preprocessing.steps(side), 1):
         yield f"{number}. {step}"
     yield ""
-    yield "The same in Python, to the last bit what the network was trained and judged with:"
+    yield "The same in Python, bit for bit as in training and evaluation:"
     yield ""
     yield "```python"
-    yield from prepare_script(
-        side, preprocessing, channels_last=deployed.channels_last
-    ).splitlines()
+    yield from render_script(side, preprocessing, channels_last=deployed.channels_last).splitlines()
     yield "```"
 
 
 def _output(arch: Architecture, preprocessing: Preprocessing | None) -> Iterator[str]:
-    yield f"`logits`, float32, (1, {arch.num_classes}); softmax makes probabilities of them."
+    yield f"`logits`, float32, (1, {arch.num_classes}); softmax turns them into probabilities."
     if preprocessing is None or not preprocessing.classes:
         return
     yield ""
     yield "| index | class |"
     yield "|---|---|"
     for index, name in enumerate(preprocessing.classes):
-        yield f"| {index} | {as_text(name)} |"
+        yield f"| {index} | {escape_text(name)} |"
 
 
 def _accuracy(weights: str, training: TrainingRecord | None) -> Iterator[str]:
     if not weights:
-        yield "**The weights are random**, made for timing: this file classifies nothing. Train the"
+        yield "**The weights are random**: the file is only useful for timing. Train the"
         yield "network (`gnv2-nas train`) and export it with `--weights`."
     elif training is None:
-        yield "Not known: the weights do not say it."
+        yield "Unknown: the weight file does not record it."
     else:
         low, high = wilson_interval(training.correct, training.held_out_images)
         yield (
             f"**{training.accuracy:.1%}** of {training.held_out_images:,} held-out images "
-            f"(95% interval {low:.1%} to {high:.1%}), in torch at float32."
+            f"(95% interval {low:.1%} to {high:.1%}), in PyTorch at float32."
         )
         yield ""
         yield (
-            f"Trained on {training.train_images:,} images of {as_text(training.data)} "
+            f"Trained on {training.train_images:,} images of {escape_text(training.data)} "
             f"(hash {training.data_hash}) for {training.epochs:g} epochs, seed {training.seed}. "
-            "Where the same held-out images also chose the network, it is a little lucky on them."
+            "If these images also selected the network, this accuracy is slightly optimistic."
         )

@@ -1,23 +1,39 @@
-"""Writes the three files of a report, all or none."""
+"""Writes the report of a study: page, JSON and CSV, all or none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 
 from gnv2_nas.files.file_sets import write_set
+from gnv2_nas.report.figures.convergence_figure import (
+    convergence_figure,
+    convergence_info,
+    convergence_sentences,
+)
+from gnv2_nas.report.figures.front_figure import front_figure, front_info
+from gnv2_nas.report.figures.size_figure import size_figure, size_info, size_sentences
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.report.frames import make_frame, trial_rows
-from gnv2_nas.report.study_page.answer import write_answer
-from gnv2_nas.report.study_page.page import page
-from gnv2_nas.report.study_page.trust_box import trust_box, trust_sentence
+from gnv2_nas.report.rendering import figure_json, render
+from gnv2_nas.report.study_page.ablation_table import make_ablation_table
+from gnv2_nas.report.study_page.answer import Answer, write_answer
+from gnv2_nas.report.study_page.conditions import cautions, conditions, confirmation_sentence
+from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
+from gnv2_nas.report.study_page.table import column_titles, front_rows, stock_rows
+from gnv2_nas.report.study_page.trust_box import TrustBox, trust_box, trust_sentence
+from gnv2_nas.report.wording import best_word, next_command, reference
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
+from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation, recommend
 from gnv2_nas.search.analysis.trust import find_study_trust
-from gnv2_nas.search.study.records import StudyRecord
+from gnv2_nas.search.study.metrics import format_share, get_metric
+from gnv2_nas.search.study.records import StudyRecord, Trial
 
 
 def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
@@ -35,7 +51,7 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     panel = find_study_trust(record)
     changes = find_ablations(record)
     trust = trust_box(record, panel)
-    html = page(record, frame, found, answer, trust, changes)
+    html = _render_page(record, frame, found, answer, trust, changes)
     json = _json(record, rows, found, answer.headline, trust_sentence(record, panel), changes)
     csv = frame.to_csv(index=False)
     write_set({files.html: html, files.json: json, files.csv: csv})
@@ -78,3 +94,81 @@ def _json(
         ],
     }  # fmt: skip
     return msgspec.json.encode(document)
+
+
+def _render_page(
+    record: StudyRecord,
+    frame: pd.DataFrame,
+    found: Recommendation,
+    answer: Answer,
+    trust: TrustBox | None,
+    changes: Sequence[Ablation],
+) -> str:
+    """The HTML of the report."""
+    members, recommended = found.front, found.recommended
+    info = front_info(record, frame, None if recommended is None else recommended.number)
+    sizes = size_info(record, frame)
+    convergence = convergence_info(record)
+    values: dict[str, Any] = {
+        "record": record,
+        "quality": get_metric("quality", record.quality_info),
+        "answer": answer,
+        "reference": lambda trial: reference(record, trial),
+        "best_word": best_word(record),
+        "next_command": "" if recommended is None else next_command(record, recommended),
+        "numbers": _numbers(record, len(members)),
+        "cautions": cautions(record, sum(info.unstable), members),
+        "info": info,
+        "trust": trust,
+        "neighbours": _neighbours(members),
+        "close_scores": _close_scores(record, members),
+        "front_figure": figure_json(front_figure(info)) if info.groups.drawn else None,
+        "size_figure": figure_json(size_figure(sizes)) if sizes.groups.drawn else None,
+        "confirmation": confirmation_sentence(members, record.confirmed),
+        "parts": make_ablation_table(record, changes, members, recommended),
+        "beyond": format_share(REFERENCE_MARGIN),
+        "has_design": convergence is not None and convergence.random is not None,
+        "convergence": convergence and figure_json(convergence_figure(convergence)),
+        "convergence_sentences": convergence_sentences(convergence) if convergence else [],
+        "predictions": [(one, prediction_sentence(one)) for one in prediction_checks(record)],
+        "size_sentences": size_sentences(sizes),
+        "columns": column_titles(record),
+        "front_rows": front_rows(record, members, recommended),
+        "front_size": len(members),
+        "stock_rows": stock_rows(record, members),
+        "conditions": conditions(record),
+    }
+    return render("page.html", values)
+
+
+def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
+    """(value, name, remark) of each count of the search."""
+    found = [one for one in record.trials if not one.baseline]
+    feasible = sum(one.feasible for one in found)
+    return [
+        (f"{record.proposed:,}", "proposed", f"by {record.sampler}"),
+        (f"{record.rejected:,}", "rejected", "by arithmetic, not built"),
+        (f"{record.duplicates:,}", "duplicates", "already known"),
+        (f"{len(found):,}", "evaluated", f"plus {len(record.trials) - len(found)} stock networks"),
+        (_share(feasible, len(found)), "feasible", f"{feasible:,} keep every budget"),
+        (f"{members:,}", "on the front", "stock networks included"),
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return format_share(part / whole) if whole else "–"
+
+
+def _close_scores(record: StudyRecord, members: Sequence[Trial]) -> tuple[int, int]:
+    """Number of neighbouring pairs in quality, and of those within the noise."""
+    scores = sorted(one.quality for one in members if one.quality is not None)
+    noise = record.quality_info.noise
+    close = sum(right - left <= noise for left, right in pairwise(scores)) if noise else 0
+    return max(len(scores) - 1, 0), close
+
+
+def _neighbours(members: Sequence[Trial]) -> tuple[int, int]:
+    """Number of neighbouring pairs in latency, and of those whose intervals overlap."""
+    measured = sorted((one.latency for one in members if one.latency), key=lambda one: one.ms)
+    overlaps = sum(left.own_ci95()[1] >= right.own_ci95()[0] for left, right in pairwise(measured))
+    return max(len(measured) - 1, 0), overlaps

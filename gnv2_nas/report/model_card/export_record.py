@@ -1,7 +1,7 @@
-"""What an export has written, as its model card keeps it for the next export.
+"""The record of exported files that a model card keeps for the next export.
 
-The first lines of a card hold, hidden from readers, the format and the digest of each file. So an
-export can tell its own earlier files from files of the same name that are somebody else's.
+The first lines of a card contain a hidden comment with the format and the digest of each file. An
+export uses it to distinguish its own earlier files from other files of the same name.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from gnv2_nas.files.outputs import CARD, CARD_MARK, Kind, check_outputs, starts_
 
 _BEGIN, _END = "<!-- files: ", " -->"
 _FILES = re.compile(r"^\| files \| (.*) \|$", re.MULTILINE)
-"""Of a card from a version that kept no digests."""
+"""The files in a card from a version without digests."""
 _START = 64 * 1024
 
 _SUFFIXES = (".onnx", ".xml", ".bin", ".param", ".tflite", ".pte")
 
 
-class Exported(msgspec.Struct, frozen=True):
+class ExportRecord(msgspec.Struct, frozen=True):
     """The files of an export."""
 
     format: str
-    """ "" in cards of earlier versions."""
+    """ "" in cards from earlier versions."""
     files: dict[str, str]
-    """Name → SHA-256 of the content, "" in cards of earlier versions."""
+    """Name → SHA-256 of the content; "" in cards from earlier versions."""
 
     @classmethod
-    def of(cls, format: str, contents: Mapping[Path, bytes]) -> Exported:  # noqa: A002
-        """What a card says of files that are about to be written."""
+    def of(cls, format: str, contents: Mapping[Path, bytes]) -> ExportRecord:  # noqa: A002
+        """The record of files with these contents."""
         digests = {
             _key(path): hashlib.sha256(content).hexdigest() for path, content in contents.items()
         }
@@ -43,21 +43,21 @@ class Exported(msgspec.Struct, frozen=True):
     def lines(self) -> tuple[str, str]:
         """The first lines of the card."""
         text = msgspec.json.encode(self).decode()
-        # So that a name cannot end the comment.
+        # A file name must not end the comment.
         for character in "<>-&":
             text = text.replace(character, f"\\u{ord(character):04x}")
         return CARD_MARK, f"{_BEGIN}{text}{_END}"
 
     def is_of(self, format: str, names: Collection[str]) -> bool:  # noqa: A002
-        """Whether another export would write the same files."""
+        """Whether an export of `format` to `names` writes the same files."""
         if self.files.keys() != set(names):
             return False
-        # Of an earlier version; a name without a suffix says nothing of the format.
+        # In cards from earlier versions, only the suffixes of the names identify the format.
         return self.format == format or (not self.format and all(Path(n).suffix for n in names))
 
 
-def read_card(path: Path) -> Exported | None:
-    """What a model card says of the files beside it; None where there is no card."""
+def read_card(path: Path) -> ExportRecord | None:
+    """The record in a model card; None if `path` is not a model card."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             text = file.read(_START)
@@ -69,19 +69,19 @@ def read_card(path: Path) -> Exported | None:
     if others and others[0].startswith(_BEGIN) and others[0].endswith(_END):
         try:
             content = others[0][len(_BEGIN) : -len(_END)]
-            return msgspec.json.decode(content, type=Exported)
+            return msgspec.json.decode(content, type=ExportRecord)
         except msgspec.MsgspecError:
-            return Exported("", {})
+            return ExportRecord("", {})
     named = _FILES.search(text)
     names = re.findall(r"`([^`]*)`", named[1]) if named else []
-    return Exported("", dict.fromkeys(names, ""))
+    return ExportRecord("", dict.fromkeys(names, ""))
 
 
 def card_path(output: Path, format: str = "") -> Path:  # noqa: A002
-    """Beside the files: their name with .md for what tells their format.
+    """Path of the model card: the name of the files with the suffix .md.
 
     Args:
-        format: named as well, where the shorter name is that of another export's card.
+        format: added to the name if the shorter name belongs to the card of another export.
     """
     suffix = f".{format}.md" if format else ".md"
     return output.with_suffix(suffix) if output.suffix in _SUFFIXES else Path(f"{output}{suffix}")
@@ -93,13 +93,13 @@ def check_export(
     files: Sequence[Path],
     inputs: Iterable[Path | str | None],
 ) -> Path:
-    """Prove that an export may write its files, and choose the place of its card.
+    """Check that an export may write its files, and choose the path of its card.
 
     Args:
-        output: what the card is named after.
+        output: the path that the card is named after.
 
     Raises:
-        OutputError: a file is there that is no earlier export of the same network format.
+        OutputError: an existing file is not an earlier export of the same format.
     """
     read, names = list(inputs), {_key(path) for path in files}
     cards = (card_path(output), card_path(output, format))
@@ -114,9 +114,9 @@ def check_export(
     return card
 
 
-def _kind(format: str, known: Mapping[Path, Exported], own: Sequence[Exported]) -> Kind:  # noqa: A002
+def _kind(format: str, known: Mapping[Path, ExportRecord], own: Sequence[ExportRecord]) -> Kind:  # noqa: A002
     def is_one(path: Path) -> bool:
-        if not known and format == "onnx":  # which says itself who wrote it
+        if not known and format == "onnx":  # an ONNX file names its producer
             return starts_with(path, b"gnv2-nas")
         digests = [each.files.get(_key(path)) for each in own]
         return "" in digests or _digest(path) in digests
@@ -124,13 +124,15 @@ def _kind(format: str, known: Mapping[Path, Exported], own: Sequence[Exported]) 
     return Kind("the export", is_one)
 
 
-def _describes_others(card: Path, known: Mapping[Path, Exported], names: Collection[str]) -> bool:
-    """Whether a card is of files that are there and are not those of these names."""
+def _describes_others(
+    card: Path, known: Mapping[Path, ExportRecord], names: Collection[str]
+) -> bool:
+    """Whether a card describes existing files other than `names`."""
     others = known[card].files.keys() - names if card in known else ()
     return any(card.with_name(name).exists() for name in others)
 
 
-def _check_is_not_of_another(path: Path, format: str, known: Mapping[Path, Exported]) -> None:  # noqa: A002
+def _check_is_not_of_another(path: Path, format: str, known: Mapping[Path, ExportRecord]) -> None:  # noqa: A002
     for card, found in known.items():
         if _key(path) in found.files and found.format not in ("", format) and path.exists():
             raise OutputError(
@@ -140,7 +142,7 @@ def _check_is_not_of_another(path: Path, format: str, known: Mapping[Path, Expor
 
 
 def _key(path: Path) -> str:
-    """Its name; readable as UTF-8 even where the file system's is not."""
+    """Its name as valid UTF-8, whatever bytes the file system has."""
     return path.name.encode(errors="backslashreplace").decode()
 
 
