@@ -110,7 +110,7 @@ def killed(folder: Path, start: Start, trials: int, kills: int, rng: random.Rand
         seen |= before
     start(search, folder).wait()
     lost |= _missing(seen, digests(folder))
-    candidates = open_study(f"sqlite:///{folder}/studies.db", "killed").candidates()
+    candidates = open_study(f"sqlite:///{folder}/studies.db", "killed").trials()
     with closing(_connected(folder)) as database:
         (integrity,) = database.execute("PRAGMA integrity_check").fetchone()
     return Outcome(

@@ -67,13 +67,11 @@ def opened(file: Path) -> Store:
     return open_or_create(f"sqlite:///{file}", STUDY, settings, provenance)[0]
 
 
-def _finished(number: int) -> tuple[Trial, FrozenTrial]:
+def _finished(number: int) -> Trial:
     network = msgspec.structs.replace(STOCK, num_classes=number + 1)
-    candidate = Trial(
-        number=-1, architecture=network, params={}, baseline="", counts=COUNTS, quality=0.5,
-        latency=None, origin="model",
-    )  # fmt: skip
-    return candidate, _template(number)
+    return Trial(
+        architecture=network, counts=COUNTS, quality=0.5, origin="model", sampled=_template(number)
+    )
 
 
 def _template(number: int) -> FrozenTrial:
@@ -100,7 +98,7 @@ def _costs(store: Store, first: int) -> tuple[float, float]:
     for number in range(first + 1, first + TRIALS + 1):
         trial = _finished(number)
         wall, cpu = time.perf_counter(), time.process_time()
-        store.append(*trial)
+        store.append(trial)
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     return statistics.median(walls), statistics.median(cpus)
@@ -156,7 +154,7 @@ def _reading(file: Path) -> list[tuple[str, ...]]:
     ways: tuple[tuple[str, Callable[[], object]], ...] = (
         (
             "opening and reading all (promised: at most 5 s)",
-            lambda: open_study(storage, STUDY).trials(),
+            lambda: open_study(storage, STUDY).frozen_trials(),
         ),
         ("the same by Optuna", by_optuna),
     )

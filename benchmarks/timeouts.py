@@ -77,8 +77,8 @@ def _search(folder: Path, limit: str, *options: str) -> float:
 def _one_network(folder: Path, study: str) -> float:
     """Seconds from proposing a network of the search to having it measured, in its batch."""
     store = open_study(f"sqlite:///{folder}/studies.db", study)
-    trials = {trial.number: trial for trial in store.trials()}
-    searched = [trials[each.number] for each in store.candidates() if _searched(each)]
+    trials = {trial.number: trial for trial in store.frozen_trials()}
+    searched = [trials[each.number] for each in store.trials() if _searched(each)]
     begun = [trial.datetime_start for trial in searched if trial.datetime_start]
     ended = [trial.datetime_complete for trial in searched if trial.datetime_complete]
     return (max(ended) - min(begun)).total_seconds() / len(searched) if begun and ended else 0.0

@@ -78,7 +78,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
         if not new and (len(pair) < 2 or share_rounds(*pair)):
             return
         old = [each for each in loop.front if each.number in again]
-        others = [loop.candidates[number] for number in sorted(beside)]
+        others = [loop.trials[number] for number in sorted(beside)]
         members = list({each.number: each for each in (*pair, *new, *old, *others)}.values())
         fitting = _fitting(loop, min(len(members), NETWORKS_AT_ONCE))
         if fitting < min(2, len(members)):
@@ -91,7 +91,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
 
 def _to_compare(loop: SearchLoop) -> list[Trial]:
     """The recommended network and the stock network, which may be one."""
-    pair = _recommend(loop, loop.front), find_measured_stock(loop.candidates.values())
+    pair = _recommend(loop, loop.front), find_measured_stock(loop.trials.values())
     return [each for each in pair if each is not None and each.latency is not None]
 
 
@@ -180,25 +180,25 @@ def evaluate_changes(loop: SearchLoop, recommended: Trial, limit: int) -> Tried:
     loop.report(f"trying {len(chosen)} changes to the recommended network")
     batch = [proposals.ask_for(dict(change.params), "change") for change in chosen]
     proposals.seen.update(proposal.architecture.id for proposal in batch)
-    before = set(loop.candidates)
+    before = set(loop.trials)
     if not loop.store.settings.measures:
         return Tried(len(batch), loop.evaluate(batch, deadline=loop.deadline))
-    stock = find_measured_stock(loop.candidates.values())
+    stock = find_measured_stock(loop.trials.values())
     others = [recommended, *([stock] if stock else []), *loop.front]
     beside = list({each.number: each for each in others}.values())
     beside = beside[: max(NETWORKS_AT_ONCE - len(batch), 2)]
     evaluated = loop.evaluate(batch, beside=beside, deadline=loop.deadline, options=CONFIRMING)
-    together = {each.number for each in beside} | (set(loop.candidates) - before)
+    together = {each.number for each in beside} | (set(loop.trials) - before)
     return Tried(len(batch), evaluated, frozenset(together))
 
 
 def _tried_last(loop: SearchLoop) -> int:
     """Changes evaluated since the newest network of the search itself."""
-    origins = [loop.candidates[number].origin for number in sorted(loop.candidates)]
+    origins = [loop.trials[number].origin for number in sorted(loop.trials)]
     return next((n for n, origin in enumerate(reversed(origins)) if origin != "change"), 0)
 
 
 def _tried_already(loop: SearchLoop, base: Trial) -> int:
     """Changes to `base` that an earlier run, or another process, has evaluated."""
-    changes = [each for each in loop.candidates.values() if each.origin == "change"]
+    changes = [each for each in loop.trials.values() if each.origin == "change"]
     return sum(find_single_change(base, each) is not None for each in changes)

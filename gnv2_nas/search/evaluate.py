@@ -1,4 +1,4 @@
-"""Scoring and measuring: from an architecture to a `Trial`."""
+"""Scoring and measuring: from an architecture to its values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.errors import OutOfTimeError
-from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.protocol import measure_networks
@@ -18,8 +17,7 @@ from gnv2_nas.measurement.record import Measurement, append_measurements
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.search.engine.backend import OutOfTime, ScoringBackend, ScoringFailure
 from gnv2_nas.search.pace import Deadline, Pace
-from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
-from gnv2_nas.space import Value
+from gnv2_nas.search.study.records import Settings
 
 SEARCHING = MeasurementOptions(precision=0.03, seconds_per_network=1.0)
 """Precise enough to rank networks during a search."""
@@ -180,31 +178,3 @@ class Evaluator:
                 {name: function(arch, self.device) for name, function in functions if function}
                 for arch in architectures
             ]
-
-    def candidate(
-        self,
-        arch: Architecture,
-        counts: Counts,
-        latency: Measurement | None,
-        quality: float | None,
-        *,
-        baseline: str = "",
-        params: dict[str, Value] | None = None,
-        origin: Origin = "",
-        predicted: dict[str, Prediction] | None = None,
-        measured: dict[str, float] | None = None,
-    ) -> Trial:
-        """What is known of a network, put together; its number is the store's to give."""
-        return Trial(
-            number=-1,
-            architecture=arch,
-            params=params or {},
-            baseline=baseline,
-            counts=counts,
-            quality=quality,
-            latency=latency,
-            budgets=self.settings.budgets,
-            measured=measured or {},
-            origin=origin,
-            predicted=predicted or {},
-        )

@@ -20,10 +20,10 @@ from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.engine.backend import OutOfTime, ScoringFailure
 from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
 from gnv2_nas.search.pace import Deadline
-from gnv2_nas.search.proposals import Proposal, Proposals
+from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.remeasurement import second_looks
 from gnv2_nas.search.status import Observer, Status
-from gnv2_nas.search.storage.format import Progress, candidate_of, with_latency
+from gnv2_nas.search.storage.format import Progress
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.search.timetable import Timetable
@@ -59,13 +59,14 @@ class SearchLoop:
     ) -> None:
         self.space, self.store = space, store
         self.evaluator, self.proposals = evaluator, proposals
-        self.trials, self.deadline = trials, deadline
+        self.wanted, self.deadline = trials, deadline
         self.time = Timetable(deadline, evaluator.pace, measures=store.settings.measures)
         self.stop_when_flat = stop_when_flat
         self.observer = observer
-        self.candidates = {candidate.number: candidate for candidate in past}
-        self.baselines = {candidate.baseline for candidate in past if candidate.baseline}
-        searched = [candidate for candidate in past if candidate.searched]
+        self.trials = {trial.number: trial for trial in past}
+        """Finished trials by number, with their latest latency."""
+        self.baselines = {trial.baseline for trial in past if trial.baseline}
+        searched = [trial for trial in past if trial.searched]
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
         self.front = pareto_front(past, store.settings.objectives)
         self.failed: list[ScoringFailure] = []
@@ -83,7 +84,7 @@ class SearchLoop:
 
     def _run(self) -> str:
         self._evaluate_baselines()
-        while self.evaluated < self.trials:
+        while self.evaluated < self.wanted:
             if len(self._failed_in_a_row) >= BATCH:
                 return f"networks can no longer be scored: {self._failed_in_a_row[-1].reason}"
             if self.stop_when_flat and self._is_flat():
@@ -93,7 +94,7 @@ class SearchLoop:
             until = self.time.searching(len(self.front))
             # A run has evaluated one network in the end, whatever one costs.
             at_least = int(not self._evaluated_now and not self.deadline.is_over)
-            wanted = min(BATCH, self.trials - self.evaluated)
+            wanted = min(BATCH, self.wanted - self.evaluated)
             size = max(self.time.fitting(wanted, until), at_least)
             asking = self.deadline if at_least else until
             batch = self._propose(size, asking)
@@ -106,31 +107,30 @@ class SearchLoop:
         return "all trials are done"
 
     def _is_flat(self) -> bool:
-        candidates = [self.candidates[number] for number in sorted(self.candidates)]
-        return is_flat(hypervolume_history(candidates, self.store.settings.objectives))
+        trials = [self.trials[number] for number in sorted(self.trials)]
+        return is_flat(hypervolume_history(trials, self.store.settings.objectives))
 
     def _adopt(self) -> None:
         """What another process on the same study has finished since."""
         trials = self.store.new_trials()
         self.proposals.learn(trials)
         for trial in trials:
-            candidate = candidate_of(trial, self.store.settings.budgets)
-            self.proposals.seen.add(candidate.architecture.id)
-            self._keep(candidate)
+            self.proposals.seen.add(trial.architecture.id)
+            self._keep(trial)
 
-    def _propose(self, size: int, until: Deadline) -> list[Proposal]:
-        batch: list[Proposal] = []
+    def _propose(self, size: int, until: Deadline) -> list[Trial]:
+        batch: list[Trial] = []
         began = until.clock()
-        while len(batch) < size and (proposal := self.proposals.ask(until)) is not None:
-            batch.append(proposal)
+        while len(batch) < size and (trial := self.proposals.ask(until)) is not None:
+            batch.append(trial)
         self.evaluator.pace.proposed(size, until.clock() - began)
         now = (self.proposals.proposed, self.proposals.rejected, self.proposals.duplicates)
         self.store.save_progress(Progress(*now))
         return batch
 
     def _second_looks(self) -> list[Trial]:
-        settings, candidates = self.store.settings, list(self.candidates.values())
-        return second_looks(candidates, self.front, settings.objectives, settings.budgets)
+        settings, trials = self.store.settings, list(self.trials.values())
+        return second_looks(trials, self.front, settings.objectives, settings.budgets)
 
     def _evaluate_baselines(self) -> None:
         """Stock networks first: those inside the space seed the sampler, all are labelled."""
@@ -150,19 +150,24 @@ class SearchLoop:
         latencies = self.measure(list(networks.values()), deadline=deadline)
         measured = self.evaluator.evaluate_metrics(list(networks.values()))
         for (name, arch), latency, more in zip(networks.items(), latencies, measured, strict=True):
-            score, params = _known(scores[name]), self.space.encode(arch)
             self.proposals.seen.add(arch.id)
-            candidate = self.evaluator.candidate(
-                arch, count(arch), latency, score, baseline=name, origin="stock", measured=more
+            score, params = scores[name], self.space.encode(arch)
+            if params and not isinstance(score, ScoringFailure):
+                trial = self.proposals.ask_for(params, "stock")
+            else:
+                budgets = self.store.settings.budgets
+                trial = Trial(
+                    architecture=arch, counts=count(arch), budgets=budgets, origin="stock"
+                )
+            trial = msgspec.structs.replace(
+                trial, baseline=name, quality=_known(score), latency=latency, measured=more
             )
-            known = params is not None and not isinstance(scores[name], ScoringFailure)
-            proposal = self.proposals.ask_for(params, "stock") if known and params else None
-            self._finish(candidate, proposal)
+            self._finish(self.proposals.tell(trial) if trial.params else trial)
             self.baselines.add(name)
 
     def evaluate(
         self,
-        batch: Sequence[Proposal],
+        batch: Sequence[Trial],
         again: Sequence[Trial] = (),
         beside: Sequence[Trial] = (),
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
@@ -187,60 +192,51 @@ class SearchLoop:
         """
         scored = self._scored(batch, deadline, at_least)
         self.report("measuring")
-        others = [candidate.architecture for candidate in (*again, *beside)]
-        networks = [proposal.architecture for proposal, _ in scored]
+        others = [trial.architecture for trial in (*again, *beside)]
+        networks = [trial.architecture for trial, _ in scored]
         latencies = self.measure([*networks, *others], options, deadline=deadline)
         measured = self.evaluator.evaluate_metrics(networks)
-        for (proposal, score), latency, more in zip(
+        for (trial, score), latency, more in zip(
             scored, latencies[: len(scored)], measured, strict=True
         ):
             if isinstance(score, ScoringFailure):
                 self.failed.append(score)
                 self._failed_in_a_row.append(score)
-                self.proposals.tell_failed(proposal)
+                self.proposals.tell_failed(trial)
                 continue
             self._failed_in_a_row.clear()
-            candidate = self.evaluator.candidate(
-                proposal.architecture,
-                proposal.counts,
-                latency,
-                _known(score),
-                params=proposal.trial.params,
-                origin=proposal.origin,
-                predicted=dict(proposal.predicted),
-                measured=more,
+            evaluated = msgspec.structs.replace(
+                trial, quality=_known(score), latency=latency, measured=more
             )
-            self._finish(candidate, proposal)
+            self._finish(self.proposals.tell(evaluated))
         later = latencies[len(scored) :]
-        for candidate, latency in zip(again, later[: len(again)], strict=True):
-            if latency is not None and candidate.latency is not None:
-                self._correct(candidate, pool(candidate.latency, latency))
-        for candidate, latency in zip(beside, later[len(again) :], strict=True):
+        for trial, latency in zip(again, later[: len(again)], strict=True):
+            if latency is not None and trial.latency is not None:
+                self.remeasure(trial, pool(trial.latency, latency))
+        for trial, latency in zip(beside, later[len(again) :], strict=True):
             if latency is not None:
-                self._correct(candidate, latency)
+                self.remeasure(trial, latency)
         if later:
             # Some may have left the front, so that others are on it again.
-            self.front = pareto_front(
-                list(self.candidates.values()), self.store.settings.objectives
-            )
+            self.front = pareto_front(list(self.trials.values()), self.store.settings.objectives)
         self.report("keeping")
         return len(scored)
 
     def _scored(
-        self, batch: Sequence[Proposal], deadline: Deadline, at_least: int
-    ) -> list[tuple[Proposal, Score]]:
+        self, batch: Sequence[Trial], deadline: Deadline, at_least: int
+    ) -> list[tuple[Trial, Score]]:
         """Proposals with their scores; those that there is no time for are withdrawn."""
         self.report("scoring")
         scores = self.evaluator.scores(
-            [proposal.architecture for proposal in batch],
+            [trial.architecture for trial in batch],
             lambda done: self.report(f"scoring, {done}"),
             deadline,
             at_least,
         )
         pairs = list(zip(batch, scores, strict=True))
-        for proposal, score in pairs:
+        for trial, score in pairs:
             if isinstance(score, OutOfTime):
-                self.proposals.withdraw(proposal)
+                self.proposals.withdraw(trial)
         return [pair for pair in pairs if not isinstance(pair[1], OutOfTime)]
 
     def measure(
@@ -252,30 +248,26 @@ class SearchLoop:
         """Measure as the evaluator does, in the milliseconds of the study."""
         return self.store.in_reference(self.evaluator.measure(networks, options, deadline=deadline))
 
-    def _correct(self, candidate: Trial, latency: Measurement) -> None:
-        """Keep a later latency of a finished trial, and tell the models."""
-        self.store.save_remeasured(candidate.number, latency)
-        corrected = with_latency(candidate, latency)
-        self.proposals.correct(corrected)
-        self.feasible += candidate.searched * (corrected.feasible - candidate.feasible)
-        self.candidates[candidate.number] = corrected
+    def remeasure(self, trial: Trial, latency: Measurement) -> None:
+        """Give a finished trial a later latency: here, in the store, and in the models."""
+        self.store.save_latency(trial, latency)
+        later = msgspec.structs.replace(trial, latency=latency)
+        self.proposals.update(later)
+        self.feasible += trial.searched * (later.feasible - trial.feasible)
+        self.trials[trial.number] = later
 
-    def _finish(self, candidate: Trial, proposal: Proposal | None) -> None:
-        trial = None if proposal is None else self.proposals.tell(proposal, candidate)
-        number = self.store.append(candidate, trial)
-        if proposal is not None:
-            self.proposals.stored_as(proposal, number)
-        self._keep(msgspec.structs.replace(candidate, number=number))
+    def _finish(self, trial: Trial) -> None:
+        self._keep(msgspec.structs.replace(trial, number=self.store.append(trial)))
 
-    def _keep(self, candidate: Trial) -> None:
-        if candidate.number in self.candidates:
+    def _keep(self, trial: Trial) -> None:
+        if trial.number in self.trials:
             return
-        self.candidates[candidate.number] = candidate
+        self.trials[trial.number] = trial
         # What is dominated once stays dominated: the front and the newcomer decide.
-        self.front = pareto_front([*self.front, candidate], self.store.settings.objectives)
-        if candidate.searched:
+        self.front = pareto_front([*self.front, trial], self.store.settings.objectives)
+        if trial.searched:
             self.evaluated += 1
-            self.feasible += candidate.feasible
+            self.feasible += trial.feasible
 
     @property
     def _evaluated_now(self) -> int:
@@ -287,14 +279,14 @@ class SearchLoop:
         self.observer(
             Status(
                 evaluated=self.evaluated,
-                wanted=self.trials,
+                wanted=self.wanted,
                 proposed=self._before.proposed + self.proposals.proposed,
                 rejected=self._before.rejected + self.proposals.rejected,
                 feasible=self.feasible,
                 front=len(self.front),
                 best=self.front[0] if self.front else None,
                 seconds=self.time.elapsed,
-                seconds_left=self.time.left(self._evaluated_now, self.trials - self.evaluated),
+                seconds_left=self.time.left(self._evaluated_now, self.wanted - self.evaluated),
                 doing=doing,
             )
         )

@@ -10,32 +10,22 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import msgspec
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState, create_trial
 
-from gnv2_nas.arch import Architecture
-from gnv2_nas.graph import Counts, count
+from gnv2_nas.graph import count
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
-from gnv2_nas.search.study.budgets import Budget, Params, excesses, find_feasible, keeps_budgets
-from gnv2_nas.search.study.metrics import Counted, get_metric
+from gnv2_nas.search.study.budgets import Budget, Params, find_feasible, keeps_budgets
+from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import Origin, Prediction, Trial
 from gnv2_nas.space import SearchSpace
 
 MISSES_BEFORE_REPAIR = 8
 MISSES_BEFORE_GIVING_UP = 400
-
-
-class Proposal(msgspec.Struct, frozen=True):
-    """A network the sampler proposed, that keeps every budget arithmetic can check."""
-
-    trial: optuna.Trial
-    architecture: Architecture
-    counts: Counts
-    origin: Origin = "sampler"
-    predicted: Mapping[str, Prediction] = {}
 
 
 class Proposals:
@@ -64,95 +54,130 @@ class Proposals:
         self._sampler = sampler
         # Its initial design is not meant to learn from what is turned down.
         self._patience = 1 if isinstance(sampler, PredictorSampler) else MISSES_BEFORE_REPAIR
-        self._numbers: dict[int, int] = {}
+        self._asked: dict[str, optuna.Trial] = {}
+        self._numbers: dict[str, list[int]] = {}
         self._study = optuna.create_study(
             directions=[get_metric(name).direction for name in objectives], sampler=sampler
         )
 
-    def learn(self, trials: Iterable[FrozenTrial]) -> None:
-        """Take over finished trials of the store, of an earlier run or of another process."""
+    def learn(self, trials: Iterable[Trial]) -> None:
+        """Take over finished trials of the store, of an earlier run or of another process.
+
+        Constraints are computed anew from the values: an earlier version named them by the text
+        of the budget.
+        """
         for trial in trials:
             # A trial without parameters would empty the intersection that samplers search in.
-            if trial.params:
-                self._study.add_trial(trial)
-                self._numbers[trial.number] = len(self._study.get_trials(deepcopy=False)) - 1
+            if trial.sampled is None or not trial.params:
+                continue
+            complete = trial.sampled.state is TrialState.COMPLETE
+            self._study.add_trial(
+                create_trial(
+                    state=trial.sampled.state,
+                    values=self._values(trial) if complete else None,
+                    params=trial.sampled.params,
+                    distributions=trial.sampled.distributions,
+                    system_attrs=_drop_constraints(trial.sampled.system_attrs),
+                    constraints=trial.excesses,
+                )
+            )
+            number = len(self._study.get_trials(deepcopy=False)) - 1
+            self._numbers.setdefault(trial.architecture.id, []).append(number)
+            if not complete:
+                self.update(trial)
 
-    def ask(self, deadline: Deadline = Deadline()) -> Proposal | None:  # noqa: B008  frozen
-        """The next network to evaluate; None when the space seems to have no new one, or when
-        none was found in time."""
+    def ask(self, deadline: Deadline = Deadline()) -> Trial | None:  # noqa: B008  frozen
+        """The next network to evaluate, which keeps every budget that arithmetic can check.
+
+        None when the space seems to have no new one, or when none was found in time.
+        """
         for miss in range(1, MISSES_BEFORE_GIVING_UP + 1):
             if deadline.is_over:
                 break
-            proposal = self._ask()
+            asked, trial = self._ask()
             self.proposed += 1
-            broken = not keeps_budgets(self.budgets, proposal.counts)
-            if not broken and proposal.architecture.id not in self.seen:
-                self.seen.add(proposal.architecture.id)
-                return proposal
-            self._turn_down(proposal)
+            broken = not keeps_budgets(self.budgets, trial.counts)
+            if not broken and trial.architecture.id not in self.seen:
+                self.seen.add(trial.architecture.id)
+                self._asked[trial.architecture.id] = asked
+                return trial
+            self._turn_down(asked, trial)
             self.rejected += broken
             self.duplicates += not broken
             if miss % self._patience == 0:
-                self._study.enqueue_trial(self._repair(dict(proposal.trial.params), broken))
+                self._study.enqueue_trial(self._repair(dict(trial.params), broken))
         return None
 
-    def ask_for(self, params: Params, origin: Origin) -> Proposal:
-        """A trial of a given genotype, evaluated by the caller's own decision."""
+    def ask_for(self, params: Params, origin: Origin) -> Trial:
+        """A trial of a given genotype, whatever its budgets."""
         self._study.enqueue_trial(params)
-        return msgspec.structs.replace(self._ask(), origin=origin, predicted={})
+        asked, trial = self._ask()
+        self._asked[trial.architecture.id] = asked
+        return msgspec.structs.replace(trial, origin=origin, predicted={})
 
-    def _ask(self) -> Proposal:
-        trial = self._study.ask()
-        architecture = self.space.suggest(trial)
-        origin, predicted = self._where_from(trial)
-        return Proposal(trial, architecture, count(architecture), origin, predicted)
+    def _ask(self) -> tuple[optuna.Trial, Trial]:
+        asked = self._study.ask()
+        architecture = self.space.suggest(asked)
+        origin, predicted = self._where_from(asked)
+        trial = Trial(
+            architecture=architecture,
+            params=asked.params,
+            counts=count(architecture),
+            budgets=tuple(self.budgets),
+            origin=origin,
+            predicted=predicted,
+        )
+        return asked, trial
 
-    def _where_from(self, trial: optuna.Trial) -> tuple[Origin, dict[str, Prediction]]:
+    def _where_from(self, asked: optuna.Trial) -> tuple[Origin, dict[str, Prediction]]:
         if isinstance(self._sampler, optuna.samplers.RandomSampler):
             return "random", {}
         if not isinstance(self._sampler, PredictorSampler):
             return "sampler", {}
-        expected = self._sampler.expected(trial.number)
+        expected = self._sampler.expected(asked.number)
         if expected is None:
             return "random", {}
         outcomes = zip(self.objectives, expected.means, expected.stds, strict=True)
         # A deviation of 0 is arithmetic, not a prediction.
         return "model", {name: Prediction(mean, std) for name, mean, std in outcomes if std}
 
-    def tell(self, proposal: Proposal, candidate: Trial) -> FrozenTrial:
-        """Hand the sampler what became of a proposal; returns the finished trial to store."""
-        for metric, value in candidate.excesses.items():
-            proposal.trial.set_constraint(metric, value)
-        self._study.tell(proposal.trial, self._values(candidate))
-        return self._study.get_trials(deepcopy=False)[proposal.trial.number]
+    def tell(self, trial: Trial) -> Trial:
+        """Tell the sampler the values of a trial that was evaluated.
 
-    def tell_failed(self, proposal: Proposal) -> None:
-        """Nothing is known of the network: it could not be scored."""
-        self._study.tell(proposal.trial, state=TrialState.FAIL)
+        Returns:
+            The trial with the sampler's record of it, to be stored.
+        """
+        asked = self._asked.pop(trial.architecture.id)
+        for metric, value in trial.excesses.items():
+            asked.set_constraint(metric, value)
+        self._study.tell(asked, self._values(trial))
+        self._numbers.setdefault(trial.architecture.id, []).append(asked.number)
+        sampled = self._study.get_trials(deepcopy=False)[asked.number]
+        return msgspec.structs.replace(trial, sampled=sampled)
 
-    def withdraw(self, proposal: Proposal) -> None:
+    def tell_failed(self, trial: Trial) -> None:
+        """Tell the sampler that the network could not be scored: nothing is known of it."""
+        self._study.tell(self._asked.pop(trial.architecture.id), state=TrialState.FAIL)
+
+    def withdraw(self, trial: Trial) -> None:
         """The network was not evaluated; it may be proposed again."""
-        self.tell_failed(proposal)
-        self.seen.discard(proposal.architecture.id)
+        self.tell_failed(trial)
+        self.seen.discard(trial.architecture.id)
 
-    def stored_as(self, proposal: Proposal, number: int) -> None:
-        """Say which number a proposal has in the store."""
-        self._numbers[number] = proposal.trial.number
+    def update(self, trial: Trial) -> None:
+        """Tell the models the values that a trial has by now, after it was measured again."""
+        if isinstance(self._sampler, PredictorSampler):
+            for number in self._numbers.get(trial.architecture.id, ()):
+                self._sampler.correct(number, self._values(trial), trial.excesses)
 
-    def correct(self, candidate: Trial) -> None:
-        """A finished trial was measured again: the models shall know."""
-        number = self._numbers.get(candidate.number)
-        if number is not None and isinstance(self._sampler, PredictorSampler):
-            self._sampler.correct(number, self._values(candidate), candidate.excesses)
+    def _values(self, trial: Trial) -> list[float]:
+        return [trial.value(name) for name in self.objectives]
 
-    def _values(self, candidate: Trial) -> list[float]:
-        return [candidate.value(name) for name in self.objectives]
-
-    def _turn_down(self, proposal: Proposal) -> None:
+    def _turn_down(self, asked: optuna.Trial, trial: Trial) -> None:
         """Pruned with its constraints: TPE learns from by how much a budget is broken."""
-        for metric, value in excesses(self.budgets, Counted(proposal.counts)).items():
-            proposal.trial.set_constraint(metric, value)
-        self._study.tell(proposal.trial, state=TrialState.PRUNED)
+        for metric, value in trial.excesses.items():
+            asked.set_constraint(metric, value)
+        self._study.tell(asked, state=TrialState.PRUNED)
 
     def _repair(self, params: Params, broken: bool) -> Params:
         """A neighbour of `params` that has a chance: within budget, or not seen yet."""
@@ -181,3 +206,12 @@ class Proposals:
 
     def _keeps_budgets(self, params: Params) -> bool:
         return keeps_budgets(self.budgets, count(self.space.decode(params)))
+
+
+def _drop_constraints(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What samplers attached to a trial, without its constraints."""
+    return {
+        key: value
+        for key, value in attributes.items()
+        if key != "constraints" and not key.startswith("constraints:")
+    }

@@ -78,11 +78,11 @@ def _read_trial(study: str, text: str, storage: str) -> Architecture:
         )
     number = int(text)
     require_trial(storage, study, number)
-    from gnv2_nas.search.storage.format import candidate_of
+    from gnv2_nas.search.storage.format import read_trial
     from gnv2_nas.search.storage.opening import open_study
 
-    trials = open_study(storage, study).trials()
+    trials = open_study(storage, study).frozen_trials()
     for trial in trials:
         if trial.number == number:
-            return candidate_of(trial).architecture
+            return read_trial(trial).architecture
     raise no_such_trial(study, number, max((each.number for each in trials), default=None))

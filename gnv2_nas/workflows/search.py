@@ -55,7 +55,9 @@ def run_search(
         if checked.settings.measures:
             calibrate(session.evaluator.device, events, session.deadline.at)
         if session.resumed:
-            events(Message(f"continuing after {len(session.store.trials())} finished trials"))
+            events(
+                Message(f"continuing after {len(session.store.frozen_trials())} finished trials")
+            )
         for corner in session.corners():
             measured = "" if corner.latency is None else f", {corner.latency.ms:.2f} ms"
             size = describe_size(corner.architecture)

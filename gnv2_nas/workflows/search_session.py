@@ -201,8 +201,8 @@ class SearchSession:
     def loop(self) -> SearchLoop:
         """Return the search itself, ready to run."""
         request, settings = self.checked.request, self.checked.settings
-        space, past, candidates = self.checked.space, self.store.trials(), self.store.candidates()
-        seen = {candidate.architecture.id for candidate in candidates}
+        space, past = self.checked.space, self.store.trials()
+        seen = {trial.architecture.id for trial in past}
         proposals = Proposals(
             space,
             settings.budgets,
@@ -217,14 +217,12 @@ class SearchSession:
             seen,
         )
         proposals.learn(past)
-        for candidate in candidates:
-            proposals.correct(candidate)
         return SearchLoop(
             space,
             self.store,
             self.evaluator,
             proposals,
-            past=candidates,
+            past=past,
             trials=request.trials,
             deadline=self.deadline.earlier(self._closing),
             stop_when_flat=request.stop_when_flat,

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def found(folder: Path) -> Sequence[Trial]:
-    return open_study(f"sqlite:///{folder}/studies.db", "demo").candidates()
+    return open_study(f"sqlite:///{folder}/studies.db", "demo").trials()
 
 
 def scores(folder: Path) -> list[tuple[str, float | None]]:

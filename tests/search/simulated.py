@@ -131,15 +131,15 @@ class Memory:
     def in_reference(self, latencies: Sequence[Measurement | None]) -> Sequence[Measurement | None]:
         return latencies
 
-    def append(self, candidate: Trial, _: object) -> int:
+    def append(self, trial: Trial) -> int:
         number = len(self.kept)
-        self.kept.append(msgspec.structs.replace(candidate, number=number))
-        if candidate.latency is not None:
-            self.measured[number] = [candidate.latency]
+        self.kept.append(msgspec.structs.replace(trial, number=number))
+        if trial.latency is not None:
+            self.measured[number] = [trial.latency]
         return number
 
-    def save_remeasured(self, number: int, measurement: Measurement) -> None:
-        self.measured[number].append(measurement)
+    def save_latency(self, trial: Trial, latency: Measurement) -> None:
+        self.measured[trial.number].append(latency)
 
     def save_confirmed(self, numbers: Sequence[int]) -> None:
         self.again = set(numbers)

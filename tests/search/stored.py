@@ -62,12 +62,10 @@ def latency(number: int, ms: float = 1.5) -> Measurement:
 
 def candidate(number: int, *, quality: float | None = 0.5, ms: float = 1.5, **more: Any) -> Trial:
     """Network `number`, which breaks the budget of 2 ms when it takes longer."""
-    measured = latency(number, ms)
+    known = {"latency": latency(number, ms), "origin": "model", "budgets": SETTINGS.budgets}
     return Trial(
-        number=-1, architecture=network(number), params={}, baseline=more.pop("baseline", ""),
-        counts=COUNTS, quality=quality, latency=measured, origin="model",
-        budgets=SETTINGS.budgets,
-        predicted={"latency": Prediction(1.25, 0.5)},
+        architecture=network(number), counts=COUNTS, quality=quality,
+        predicted={"latency": Prediction(1.25, 0.5)}, **known | more,
     )  # fmt: skip
 
 
@@ -86,7 +84,7 @@ def finished(number: int) -> FrozenTrial:
 
 
 def append(store: Store, *numbers: int, **more: Any) -> list[int]:
-    return [store.append(candidate(each, **more), finished(each)) for each in numbers]
+    return [store.append(candidate(each, sampled=finished(each), **more)) for each in numbers]
 
 
 def as_optuna(storage: str, name: str = "demo") -> optuna.Study:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from gnv2_nas.measurement.plan import MeasurementOptions
@@ -29,29 +28,29 @@ def loop(folder, monkeypatch):
 
 
 def test_the_front_and_changes_are_measured_side_by_side(loop):
-    before = dict(loop.candidates)
+    before = dict(loop.trials)
     confirm_front(loop)
     done = loop.store.confirmed()
     assert {each.number for each in loop.front} <= done
     for number in done:
-        old, new = before[number].latency, loop.candidates[number].latency
+        old, new = before[number].latency, loop.trials[number].latency
         # Replaced, not pooled: a front that was lucky is not believed any more.
         assert new.taken_at >= old.taken_at
         assert new.ms != old.ms
         assert new.batch not in old.batch
     untouched = before.keys() - done
-    assert all(loop.candidates[number] == before[number] for number in untouched)
+    assert all(loop.trials[number] == before[number] for number in untouched)
     # The study says the same.
-    stored = {each.number: each.latency.ms for each in loop.store.candidates()}
-    assert stored == {number: each.latency.ms for number, each in loop.candidates.items()}
+    stored = {each.number: each.latency.ms for each in loop.store.trials()}
+    assert stored == {number: each.latency.ms for number, each in loop.trials.items()}
 
-    found = [each for each in loop.candidates.values() if each.params]
+    found = [each for each in loop.trials.values() if each.params]
     base = max(found, key=lambda each: each.quality)
     together = evaluate_changes(loop, base, 2).together
-    changes = [each for each in loop.candidates.values() if each.origin == "change"]
+    changes = [each for each in loop.trials.values() if each.origin == "change"]
     assert len(changes) == 2
     assert {each.number for each in changes} | {base.number} <= together
-    assert len({loop.candidates[number].latency.batch for number in together}) == 1
+    assert len({loop.trials[number].latency.batch for number in together}) == 1
     for change in changes:
         differing = [name for name in change.params if change.params[name] != base.params[name]]
         assert differing
@@ -62,8 +61,8 @@ def test_what_is_not_measured_needs_no_confirming(folder):
     opened = session(folder, trials=4)
     ended = opened.loop()
     ended.run()
-    before = msgspec.json.encode(list(ended.candidates.values()))
+    before = list(ended.trials.values())
     assert ended.front
     confirm_front(ended)
     assert not ended.store.confirmed()
-    assert msgspec.json.encode(list(ended.candidates.values())) == before
+    assert list(ended.trials.values()) == before

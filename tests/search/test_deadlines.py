@@ -38,7 +38,7 @@ def test_a_search_and_its_end_keep_the_time_limit(small, name, seconds):
         ended = simulated(small, seed, machine=machine(name), seconds=seconds, trials=10_000)
         allowed = max(0.1 * seconds, ended.machine.one_network)
         assert ended.seconds <= seconds + allowed
-        assert any(each.searched for each in ended.loop.candidates.values())
+        assert any(each.searched for each in ended.loop.trials.values())
 
 
 @pytest.mark.parametrize("objectives", [("quality", "macs"), ("quality", "latency")])
@@ -66,16 +66,16 @@ def test_what_comes_before_the_search_counts(small):
 
 def test_a_time_limit_that_is_over_leaves_the_reference_network(small):
     ended = simulated(small, 0, seconds=10, before=lambda it: it.work(11), trials=10_000)
-    found = [each.baseline for each in ended.loop.candidates.values()]
+    found = [each.baseline for each in ended.loop.trials.values()]
     assert found == ["ghostnetv2-1.0 at 32 px"]
 
 
 def test_without_a_limit_nothing_is_left_out(small):
     ended = simulated(small, 0, trials=12, changes=3)
-    origins = [each.origin for each in ended.loop.candidates.values()]
+    origins = [each.origin for each in ended.loop.trials.values()]
     assert origins.count("change") == 3
-    assert sum(each.searched for each in ended.loop.candidates.values()) == 12
-    assert sorted(filter(None, (each.baseline for each in ended.loop.candidates.values()))) == AT_32
+    assert sum(each.searched for each in ended.loop.trials.values()) == 12
+    assert sorted(filter(None, (each.baseline for each in ended.loop.trials.values()))) == AT_32
     assert ended.left_out == []
 
 

@@ -19,7 +19,7 @@ def finished(folder, changes=4, **asked):
     loop = opened.loop()
     loop.run()
     left_out = finish(loop, changes)
-    return opened.store.candidates(), left_out
+    return opened.store.trials(), left_out
 
 
 def changed(candidates):
@@ -56,4 +56,4 @@ def test_no_changes_without_time(folder, changes):
     left_out = finish(loop, changes)
     said = "no time was left to try changes to the recommended network: the time limit"
     assert left_out == [said] * bool(changes)
-    assert not changed(loop.store.candidates())
+    assert not changed(loop.store.trials())

@@ -72,11 +72,11 @@ def test_time_that_is_up_ends_the_search_and_keeps_what_there_is(folder):
     opened = session(folder, timeout=1e-6, trials=50)
     assert opened.loop().run() == "time is up"
     # The stock network that all are compared with.
-    assert [each.baseline for each in opened.store.candidates()] == ["ghostnetv2-1.0 at 32 px"]
+    assert [each.baseline for each in opened.store.trials()] == ["ghostnetv2-1.0 at 32 px"]
     # The others are no loss: who goes on with more time has them.
     again = session(folder, trials=4)
     assert again.loop().run() == "all trials are done"
-    assert sum(bool(each.baseline) for each in again.store.candidates()) == STOCK
+    assert sum(bool(each.baseline) for each in again.store.trials()) == STOCK
 
 
 def test_a_front_that_no_longer_grows_ends_the_search_if_asked(folder):
@@ -94,7 +94,8 @@ def test_the_status_counts_up_to_what_is_stored(folder):
     searched(folder, trials=4, budgets=budgets)
     opened = session(folder, trials=20, budgets=budgets)
     seen = []
-    opened.loop(seen.append).run()
+    opened.events = lambda event: seen.append(event.status)
+    opened.loop().run()
     record = opened.store.record()
     assert seen[0].evaluated == 4
     assert [each.evaluated for each in seen] == sorted(each.evaluated for each in seen)

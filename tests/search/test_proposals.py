@@ -56,7 +56,7 @@ def test_proposals_keep_the_budgets_and_never_repeat(small, sampler):
         assert each.counts == count(each.architecture)
         assert each.counts.macs <= macs
         assert each.counts.params <= params
-        assert small.decode(each.trial.params) == each.architecture
+        assert small.decode(each.params) == each.architecture
     assert asked.rejected > 0
     assert asked.proposed == 20 + asked.rejected + asked.duplicates
 
@@ -94,16 +94,16 @@ def test_a_genotype_can_be_asked_for(small):
     proposal = asked.ask_for(params, "change")
     assert proposal.origin == "change"
     assert proposal.architecture == small.decode(params)
-    assert proposal.trial.params == params
+    assert proposal.params == params
 
 
 def test_the_finished_trial_carries_genotype_values_and_constraints(small):
     asked = proposals(small, "random", "1MFLOPs", "1Mparams")
     proposal = asked.ask()
     trial = answer(asked, proposal)
-    assert trial.params == proposal.trial.params
-    assert trial.values == [proposal.counts.params / 1e6, proposal.counts.macs]
-    assert trial.constraints == {
+    assert trial.sampled.params == trial.params == proposal.params
+    assert trial.sampled.values == [proposal.counts.params / 1e6, proposal.counts.macs]
+    assert trial.sampled.constraints == {
         "macs": pytest.approx(proposal.counts.macs / 1e6 - 1),
         "params": pytest.approx(proposal.counts.params / 1e6 - 1),
     }

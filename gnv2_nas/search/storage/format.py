@@ -1,4 +1,4 @@
-"""What a study and its trials keep in their user attributes, and how candidates become trials.
+"""What a study and its trials keep in their user attributes, and how Optuna keeps a trial.
 
 A later, better latency never changes a trial: it is kept beside it, in an attribute of the study.
 """
@@ -118,47 +118,44 @@ def total_progress(attributes: Mapping[str, Any]) -> Progress:
     return sum(parts, Progress())
 
 
-def make_trial(
-    candidate: Trial, trial: FrozenTrial | None, objectives: tuple[str, ...]
-) -> FrozenTrial:
-    """The trial to store for a candidate.
+def freeze_trial(trial: Trial, objectives: tuple[str, ...]) -> FrozenTrial:
+    """An evaluated trial as Optuna stores it.
 
     Args:
-        candidate: the evaluated network.
-        trial: the finished trial it came from; None for a baseline outside the space.
         objectives: names of the study's values, in order.
     """
-    values = [candidate.value(name) for name in objectives]
+    values, sampled = [trial.value(name) for name in objectives], trial.sampled
     # A stock network whose score does not compare has no place among the values.
     complete = all(map(math.isfinite, values))
     stored = create_trial(
         state=TrialState.COMPLETE if complete else TrialState.PRUNED,
         values=values if complete else None,
-        params=trial.params if trial else {},
-        distributions=trial.distributions if trial else {},
-        user_attrs=_user_attributes(candidate),
-        system_attrs=trial.system_attrs if trial else {},
+        params=sampled.params if sampled else {},
+        distributions=sampled.distributions if sampled else {},
+        user_attrs=_user_attributes(trial),
+        system_attrs=sampled.system_attrs if sampled else {},
     )
-    if trial is not None and trial.datetime_start is not None:
-        stored.datetime_start = trial.datetime_start
+    if sampled is not None and sampled.datetime_start is not None:
+        stored.datetime_start = sampled.datetime_start
     return stored
 
 
-def _user_attributes(candidate: Trial) -> dict[str, Any]:
+def _user_attributes(trial: Trial) -> dict[str, Any]:
     result = _Result(
-        counts=candidate.counts,
-        quality=candidate.quality,
-        latency=candidate.latency.drop_samples() if candidate.latency else None,
-        measured=dict(candidate.measured),
-        origin=candidate.origin,
-        predicted=dict(candidate.predicted),
+        counts=trial.counts,
+        quality=trial.quality,
+        latency=trial.latency.drop_samples() if trial.latency else None,
+        measured=dict(trial.measured),
+        origin=trial.origin,
+        predicted=dict(trial.predicted),
     )
     attributes: dict[str, Any] = {
-        ARCHITECTURE: candidate.architecture.to_json(),
-        RESULT: msgspec.to_builtins(result),
+        ARCHITECTURE: trial.architecture.to_json(),
+        # Earlier versions read the broken budgets here; this one computes them.
+        RESULT: msgspec.to_builtins(result) | {"violations": trial.broken_budgets},
     }
-    if candidate.baseline:
-        attributes[BASELINE] = candidate.baseline
+    if trial.baseline:
+        attributes[BASELINE] = trial.baseline
     # Through JSON, so that tuples are lists, as they are when the trial is read.
     plain: dict[str, Any] = json.loads(json.dumps(attributes))
     return plain
@@ -186,8 +183,8 @@ def latency_of(trial: FrozenTrial) -> Measurement | None:
     return msgspec.convert(trial.user_attrs[RESULT]["latency"], Measurement | None)
 
 
-def candidate_of(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
-    """The candidate that a trial of a study with these budgets holds."""
+def read_trial(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
+    """The trial that `freeze_trial` stored, of a study with these budgets."""
     result = msgspec.convert(trial.user_attrs[RESULT], _Result)
     return Trial(
         number=trial.number,
@@ -201,6 +198,7 @@ def candidate_of(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
         measured=result.measured,
         origin=result.origin,
         predicted=result.predicted,
+        sampled=trial,
     )
 
 
@@ -225,8 +223,3 @@ def rescale_latency(latency: Measurement, reference_ms: float) -> Measurement:
         return latency
     low, high = (end * ms / latency.ms for end in latency.ci95)
     return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))
-
-
-def with_latency(candidate: Trial, latency: Measurement | None) -> Trial:
-    """`candidate` with another latency, if there is one."""
-    return candidate if latency is None else msgspec.structs.replace(candidate, latency=latency)

@@ -25,14 +25,13 @@ from gnv2_nas.search.storage.format import (
     Beginning,
     Progress,
     Provenance,
-    candidate_of,
+    freeze_trial,
     latency_key,
     later_latencies,
-    make_trial,
     read_beginning,
+    read_trial,
     rescale_latency,
     total_progress,
-    with_latency,
 )  # fmt: skip
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.trial_cache import TrialCache
@@ -149,22 +148,24 @@ class Store:
         reference_ms = self.reference_ms or measured[0]
         return [each and rescale_latency(each, reference_ms) for each in latencies]
 
-    def save_remeasured(self, number: int, measurement: Measurement) -> None:
+    def save_latency(self, trial: Trial, latency: Measurement) -> None:
         """Keep a later, better latency of a finished trial.
 
         Raises:
             StudyError: there is no such trial, or it is of another network.
         """
-        trials = {trial.number: trial for trial in self.trials()}
-        if number not in trials:
-            raise StudyError(f"study {self.name!r} has no finished trial {number} to measure again")
-        network = candidate_of(trials[number]).architecture.id
-        if measurement.architecture != network:
+        there = {each.number: each for each in self.frozen_trials()}
+        if trial.number not in there:
             raise StudyError(
-                f"trial {number} of study {self.name!r} is network {network}, but the latency is "
-                f"that of {measurement.architecture}"
+                f"study {self.name!r} has no finished trial {trial.number} to measure again"
             )
-        self._set(latency_key(number), measurement.drop_samples())
+        network = read_trial(there[trial.number]).architecture.id
+        if latency.architecture != network:
+            raise StudyError(
+                f"trial {trial.number} of study {self.name!r} is network {network}, but the "
+                f"latency is that of {latency.architecture}"
+            )
+        self._set(latency_key(trial.number), latency.drop_samples())
 
     def save_confirmed(self, numbers: Sequence[int]) -> None:
         """Keep which trials were measured side by side at the end."""
@@ -174,12 +175,8 @@ class Store:
         """Numbers of the trials that were measured side by side at the end."""
         return frozenset(self.attributes().get(CONFIRMED, ()))
 
-    def append(self, candidate: Trial, trial: FrozenTrial | None) -> int:
+    def append(self, trial: Trial) -> int:
         """Store a finished trial.
-
-        Args:
-            candidate: the evaluated network.
-            trial: the finished trial it came from; None for a baseline outside the space.
 
         Returns:
             Its number. If the study has a trial of the same network, most likely from another
@@ -189,7 +186,7 @@ class Store:
         Raises:
             StudyError: another process has made the study anew with other settings.
         """
-        new = make_trial(candidate, trial, self.settings.objectives)
+        new = freeze_trial(trial, self.settings.objectives)
 
         def append() -> FrozenTrial:
             # An earlier attempt may have succeeded although its answer was lost.
@@ -219,44 +216,44 @@ class Store:
                 "choose another --study"
             )
 
-    def trials(self) -> list[FrozenTrial]:
+    def frozen_trials(self) -> list[FrozenTrial]:
         """The finished trials as Optuna has them, each network once."""
         self._call(self._catch_up)
         return list(self._cache.trials)
 
-    def new_trials(self) -> list[FrozenTrial]:
+    def new_trials(self) -> list[Trial]:
         """Finished trials of other processes since the last call.
 
         Trials that were there when the study was first read are left out.
         """
         self._call(self._catch_up)
-        return self._cache.take_news()
+        return [read_trial(trial, self.settings.budgets) for trial in self._cache.take_news()]
 
-    def candidates(self) -> tuple[Trial, ...]:
-        """The finished trials as candidates, each with its latest latency."""
-        return self._candidates(self.attributes())
+    def trials(self) -> tuple[Trial, ...]:
+        """The finished trials, each network once, with the latest latency of each."""
+        return self._read_trials(self.attributes())
 
-    def _candidates(self, attributes: dict[str, Any]) -> tuple[Trial, ...]:
-        later, budgets, candidates = later_latencies(attributes), self.settings.budgets, []
-        for trial in self.trials():
-            candidate = candidate_of(trial, budgets)
-            latency = later.get(trial.number, candidate.latency)
+    def _read_trials(self, attributes: dict[str, Any]) -> tuple[Trial, ...]:
+        later, budgets, trials = later_latencies(attributes), self.settings.budgets, []
+        for frozen in self.frozen_trials():
+            trial = read_trial(frozen, budgets)
+            latency = later.get(trial.number, trial.latency)
             # Two processes may both have measured before either stored the first trial.
             if latency is not None and self._cache.reference_ms is not None:
                 latency = rescale_latency(latency, self._cache.reference_ms)
-            candidates.append(with_latency(candidate, latency))
-        return tuple(candidates)
+            trials.append(msgspec.structs.replace(trial, latency=latency))
+        return tuple(trials)
 
     def record(self) -> StudyRecord:
         """The whole study as plain data."""
         attributes = self.attributes()
         provenance, progress = self.provenance, total_progress(attributes)
-        candidates = self._candidates(attributes)
+        trials = self._read_trials(attributes)
         first = self._cache.first_latency
         return StudyRecord(
             name=self.name,
             settings=self.settings,
-            trials=candidates,
+            trials=trials,
             sampler=provenance.sampler,
             seed=provenance.seed,
             command=mask_command(provenance.command),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -14,6 +14,9 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, QualitySpec
 from gnv2_nas.search.study.budgets import Budget, excesses, violations
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -71,21 +74,22 @@ class Prediction(msgspec.Struct, frozen=True):
     """Standard deviation: of the value itself, what measuring adds left out."""
 
 
-class Trial(msgspec.Struct, frozen=True):
-    """One evaluated network."""
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One network, from the proposal to the database and back."""
 
-    number: int
-    """Of the trial; `study:number` names it on the command line."""
+    number: int = -1
+    """Of the trial in the database, -1 before it is stored. `study:number` is its name on the
+    command line."""
     architecture: Architecture
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = {}
     """The genotype; empty for a baseline outside the space."""
-    baseline: str
+    baseline: str = ""
     """Name of the stock network this is, "" for a network the search found."""
     counts: Counts
-    quality: float | None
+    quality: float | None = None
     """By the study's estimator; None when no objective asks for it, or when scores of this
     network's family do not compare with the others."""
-    latency: Measurement | None
+    latency: Measurement | None = None
     budgets: tuple[Budget, ...] = ()
     """Of the study."""
     measured: Mapping[str, float] = {}
@@ -93,6 +97,9 @@ class Trial(msgspec.Struct, frozen=True):
     origin: Origin = ""
     predicted: Mapping[str, Prediction] = {}
     """Metric → what the search's models said of it before it was evaluated."""
+    sampled: FrozenTrial | None = None
+    """The sampler's record of it: distributions of the parameters, and attributes that samplers
+    need to continue. None before the values are told, and for a baseline outside the space."""
 
     @property
     def searched(self) -> bool:

@@ -34,7 +34,7 @@ def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes,
     # With the budget, stock is not on the front.
     for seed in range(10):
         ended = simulated(small, seed, changes=changes, budgets=budgets)
-        stock = find_measured_stock(ended.loop.candidates.values())
+        stock = find_measured_stock(ended.loop.trials.values())
         assert stock is not None
         assert share_rounds(stock, ended.recommended)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import optuna
 
-from gnv2_nas.search.proposals import Proposal, Proposals
+from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.factory import SAMPLERS, make_sampler
 from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
 from gnv2_nas.search.study.budgets import parse_budgets
@@ -23,7 +24,7 @@ def proposals(
     sampler: str | optuna.samplers.BaseSampler = "nsga2",
     *budgets: str,
     seed: int = 0,
-    past: Sequence[optuna.trial.FrozenTrial] = (),
+    past: Sequence[Trial] = (),
     seen: Sequence[str] = (),
 ) -> Proposals:
     known, kept = set(seen), parse_budgets(budgets)
@@ -36,21 +37,14 @@ def proposals(
     return asked
 
 
-def answer(asked: Proposals, proposal: Proposal) -> optuna.trial.FrozenTrial:
+def answer(asked: Proposals, trial: Trial) -> Trial:
     """Tell what became of a proposal; its quality is its millions of parameters."""
-    counts = proposal.counts
-    candidate = Trial(
-        number=0, architecture=proposal.architecture, params=proposal.trial.params, baseline="",
-        counts=counts, quality=counts.params / 1e6, latency=None,
-        budgets=tuple(asked.budgets),
-    )  # fmt: skip
-    return asked.tell(proposal, candidate)
+    return asked.tell(msgspec.structs.replace(trial, quality=trial.counts.params / 1e6))
 
 
-def ask(asked: Proposals, count: int) -> list[Proposal]:
+def ask(asked: Proposals, count: int) -> list[Trial]:
     """The next proposals, each told before the next; fewer when the space runs out."""
-    found: list[Proposal] = []
-    while len(found) < count and (proposal := asked.ask()) is not None:
-        answer(asked, proposal)
-        found.append(proposal)
+    found: list[Trial] = []
+    while len(found) < count and (trial := asked.ask()) is not None:
+        found.append(answer(asked, trial))
     return found

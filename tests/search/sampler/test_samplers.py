@@ -6,16 +6,25 @@ import pytest
 from optuna.samplers import NSGAIISampler
 from optuna.trial import create_trial
 
+from gnv2_nas.arch import preset
 from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.graph import count
 from gnv2_nas.search.sampler.factory import check_sampler, make_sampler
 from gnv2_nas.search.study import defaults
+from gnv2_nas.search.study.records import Trial
 from tests.search.sampler.asking import QUICK_SAMPLERS, answer, ask, proposals
 from tests.search.spaces import genotypes
 
 
 def ids(found):
     return [each.architecture.id for each in found]
+
+
+OUTSIDE = Trial(
+    architecture=preset("ghostnetv2-1.0"), counts=count(preset("ghostnetv2-1.0")),
+    sampled=create_trial(values=[4.8, 6.5e6]),
+)  # fmt: skip
+"""A stock network outside the space, which has no genotype."""
 
 
 @pytest.mark.parametrize("name", QUICK_SAMPLERS)
@@ -30,8 +39,7 @@ def test_it_goes_on_from_finished_trials(small, name):
     asked = proposals(small, name, "0.5MFLOPs")
     past = [answer(asked, asked.ask()) for _ in range(26)]
     seen = {small.decode(trial.params).id for trial in past}
-    # A stock network outside the space has no genotype.
-    past.insert(0, create_trial(values=[4.8, 6.5e6]))
+    past.insert(0, OUTSIDE)
     going_on = proposals(small, name, "0.5MFLOPs", seed=len(past), past=past, seen=list(seen))
     found = ask(going_on, 10)
     assert len(found) == 10
@@ -62,9 +70,7 @@ def test_after_a_break_every_gene_is_still_bred(small):
             return super().sample_relative(study, trial, search_space)
 
     before = proposals(small)
-    past = [create_trial(values=[4.8, 6.5e6])] * 3 + [
-        answer(before, before.ask()) for _ in range(30)
-    ]
+    past = [OUTSIDE] * 3 + [answer(before, before.ask()) for _ in range(30)]
     watched = Watched(seed=5, population_size=8)
     watched.bred = []
     assert ask(proposals(small, watched, past=past), 3)

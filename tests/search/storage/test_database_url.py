@@ -51,7 +51,7 @@ def test_the_file_that_is_checked_is_the_one_that_is_filled(folder, storage):
     assert check_database(storage, write=True)
     require_study(storage, "demo")
     assert study_names(storage) == ["demo"]
-    assert len(open_study(storage, "demo").trials()) == 1
+    assert len(open_study(storage, "demo").frozen_trials()) == 1
 
 
 @pytest.mark.parametrize("storage", IN_MEMORY)
@@ -81,7 +81,7 @@ def test_what_cannot_be_opened_is_refused_in_one_line(folder, storage):
 def test_a_url_for_reading_is_not_written_to(folder):
     append(opened("sqlite:///q.db"), 0)
     storage = "sqlite:///file:q.db?mode=ro&uri=true"
-    assert len(open_study(storage, "demo").trials()) == 1
+    assert len(open_study(storage, "demo").frozen_trials()) == 1
     with pytest.raises(StudyError, match="for reading only"):
         check_database(storage, write=True)
 

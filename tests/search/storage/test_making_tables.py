@@ -71,7 +71,7 @@ def test_a_program_killed_after_any_statement_is_gone_on_with(folder, cut):
         append(opened(storage), 0)
         assert objects(folder / "studies.db") == whole
         require_trial(storage, "demo", 0)
-        assert len(open_study(storage, "demo").trials()) == 1
+        assert len(open_study(storage, "demo").frozen_trials()) == 1
 
 
 def test_tables_are_made_all_at_once(folder):
@@ -166,7 +166,7 @@ def test_what_a_killed_writer_left_is_put_right_by_the_next_command(folder, mode
         opened(storage, "other")
     require_study(storage, "demo")
     require_trial(storage, "demo", 2)
-    assert len(open_study(storage, "demo").trials()) == 3
+    assert len(open_study(storage, "demo").frozen_trials()) == 3
     assert append(opened(storage), 3) == [3]
 
 

@@ -11,9 +11,10 @@ import pytest
 from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameError
 from gnv2_nas.search.storage.bulk_read import REVISION, OptunaReader, TrialReader, trial_reader
 from gnv2_nas.search.storage.database import open_database
-from gnv2_nas.search.storage.format import Progress, candidate_of, make_trial
+from gnv2_nas.search.storage.format import Progress, freeze_trial
 from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.workflows.references import find_network
 from tests.search.stored import (
     REFERENCE_MS,
@@ -44,24 +45,29 @@ def store(storage: str, name: str) -> Store:
 def other(store: Store, storage: str, name: str) -> Store:
     """The same study as another process has it."""
     other = opened(storage, name)
-    assert other.trials() == []
+    assert other.frozen_trials() == []
     return other
+
+
+def at(number: int) -> Trial:
+    """The trial of that number."""
+    return msgspec.structs.replace(candidate(number), number=number)
 
 
 class TestStore:
     def test_a_stored_trial_comes_back_whole(self, store, storage, name):
         assert append(store, 0, 1) == [0, 1]
-        assert store.append(candidate(2, baseline="stock"), None) == 2
+        assert store.append(candidate(2, baseline="stock")) == 2
         fresh = open_study(storage, name)
-        assert fresh.trials() == store.trials()
+        assert fresh.frozen_trials() == store.frozen_trials()
         assert fresh.record() == store.record()
         assert name in study_names(storage)
         stored = [candidate(0), candidate(1), candidate(2, baseline="stock")]
-        for number, (kept, given) in enumerate(zip(fresh.candidates(), stored, strict=True)):
+        for number, (kept, given) in enumerate(zip(fresh.trials(), stored, strict=True)):
             params = {} if given.baseline else finished(number).params
             summary = given.latency.drop_samples()
             assert kept == msgspec.structs.replace(
-                given, number=number, params=params, latency=summary
+                given, number=number, params=params, latency=summary, sampled=kept.sampled
             )
 
     def test_both_readers_read_the_same(self, store, storage, name):
@@ -72,8 +78,8 @@ class TestStore:
         append(store, 3)
         assert open_database(storage).get_current_version() == REVISION
         slow = OptunaReader(study).read_new()
-        assert slow == store.trials()
-        for one, same in zip(slow, store.trials(), strict=True):
+        assert slow == store.frozen_trials()
+        for one, same in zip(slow, store.frozen_trials(), strict=True):
             assert list(one.params) == list(same.params)
         assert [trial.state.name for trial in slow] == ["COMPLETE", "PRUNED", "COMPLETE"]
         assert slow[0].system_attrs["constraints"] == [-0.25, 0.5]
@@ -85,8 +91,8 @@ class TestStore:
         study.add_trial(finished(1))
         assert append(store, 2) == [3]
         study.tell(running, [1.0, 2.0])
-        assert [trial.number for trial in store.trials()] == [0, 3]
-        assert [trial.number for trial in open_study(storage, name).trials()] == [0, 3]
+        assert [trial.number for trial in store.frozen_trials()] == [0, 3]
+        assert [trial.number for trial in open_study(storage, name).frozen_trials()] == [0, 3]
         assert store.new_trials() == []
 
     def test_others_tell_their_news_once(self, store, other):
@@ -96,10 +102,10 @@ class TestStore:
         assert [trial.number for trial in other.new_trials()] == [0, 3]
         assert other.new_trials() == []
         assert [trial.number for trial in store.new_trials()] == [1, 2]
-        assert store.trials() == other.trials()
+        assert store.frozen_trials() == other.frozen_trials()
         append(other, 4)
         assert len(store.record().trials) == 5
-        assert [candidate_of(trial).architecture for trial in store.new_trials()] == [network(4)]
+        assert [trial.architecture for trial in store.new_trials()] == [network(4)]
 
     def test_a_network_that_another_process_stored_first_is_not_stored_again(
         self, store, other, storage, name
@@ -113,20 +119,20 @@ class TestStore:
 
     def test_a_label_is_not_lost_to_a_network_without_one(self, store, other):
         append(store, 0)
-        assert other.append(candidate(0, baseline="stock"), None) == 1
-        assert [each.baseline for each in other.candidates()] == ["", "stock"]
+        assert other.append(candidate(0, baseline="stock")) == 1
+        assert [each.baseline for each in other.trials()] == ["", "stock"]
         assert append(store, 0) == [0]
-        assert other.append(candidate(1, baseline="stock"), None) == 2
+        assert other.append(candidate(1, baseline="stock")) == 2
         assert append(store, 1) == [2]
 
     def test_a_later_latency_replaces_the_first_and_what_follows_from_it(
         self, store, storage, name
     ):
         append(store, 0, 1, ms=2.5)
-        assert not store.candidates()[1].feasible
+        assert not store.trials()[1].feasible
         better = latency(1, ms=1.75)
-        store.save_remeasured(1, better)
-        store.save_remeasured(1, latency(1, ms=1.5))
+        store.save_latency(at(1), better)
+        store.save_latency(at(1), latency(1, ms=1.5))
         for each in (store, open_study(storage, name)):
             first, second = each.record().trials
             assert (first.latency.ms, list(first.broken_budgets)) == (2.5, ["2ms"])
@@ -138,11 +144,11 @@ class TestStore:
     def test_a_later_latency_belongs_to_a_trial_and_its_network(self, store):
         append(store, 0)
         with pytest.raises(StudyError, match="has no finished trial 7"):
-            store.save_remeasured(7, latency(7))
+            store.save_latency(at(7), latency(7))
         with pytest.raises(
             StudyError, match=f"trial 0 .* but the latency is that of {network(1).id}"
         ):
-            store.save_remeasured(0, latency(1))
+            store.save_latency(at(0), latency(1))
 
     def test_totals_of_several_processes_add_up(self, store, other):
         assert store.progress == other.progress == Progress()
@@ -155,16 +161,16 @@ class TestStore:
     def test_milliseconds_are_those_of_the_first_measured_trial(self, store, other, storage, name):
         slow = msgspec.structs.replace(latency(1), ms=3.0, ci95=(2.7, 3.6))
         assert store.in_reference([None, slow]) == [None, slow]
-        store.append(msgspec.structs.replace(candidate(0), latency=None), finished(0))
+        store.append(candidate(0, latency=None, sampled=finished(0)))
         assert other.reference_ms is None
         append(store, 1)
         (expressed,) = other.in_reference([slow])
         assert other.reference_ms == pytest.approx(REFERENCE_MS)
         assert (expressed.ms, *expressed.ci95) == pytest.approx((1.5, 1.35, 1.8))
         # Another process may have measured before the first trial was there.
-        other.append(msgspec.structs.replace(candidate(2), latency=slow), finished(2))
+        other.append(candidate(2, latency=slow, sampled=finished(2)))
         for each in (store, open_study(storage, name)):
-            assert each.candidates()[2].latency.ms == pytest.approx(1.5)
+            assert each.trials()[2].latency.ms == pytest.approx(1.5)
             assert each.record().fingerprint == slow.fingerprint
 
     def test_an_empty_study_made_anew_with_other_settings_refuses_the_first(
@@ -193,12 +199,12 @@ class TestStore:
         """As after a commit whose answer was lost, or by two processes at one moment."""
         append(store, 0, 1)
         study = as_optuna(storage, name)
-        study.add_trial(make_trial(candidate(0), finished(0), SETTINGS.objectives))
+        study.add_trial(freeze_trial(candidate(0, sampled=finished(0)), SETTINGS.objectives))
         assert append(store, 2) == [3]
         database = open_database(storage)
         slow = Store(database, name, storage, reader=OptunaReader(study))
         for each in (store, slow, open_study(storage, name)):
-            assert [trial.number for trial in each.trials()] == [0, 1, 3]
+            assert [trial.number for trial in each.frozen_trials()] == [0, 1, 3]
             assert [each.number for each in each.record().trials] == [0, 1, 3]
             assert append(each, 0) == [0]
         with pytest.raises(InputError, match="has no trial 2"):
@@ -213,7 +219,7 @@ class TestStore:
         assert networks(storage, name) == [1, 2, 2]
         assert [trial.number for trial in store.new_trials()] == [0]
         assert other.new_trials() == []
-        assert len(other.trials()) == 2
+        assert len(other.frozen_trials()) == 2
 
 
 class _Late:

@@ -46,7 +46,7 @@ def started() -> Iterator[list[multiprocessing.process.BaseProcess]]:
 def write(storage: str, name: str, numbers: list[int], answers: Connection) -> None:
     """Append networks one by one; answer each with the number of its trial, then the news."""
     store = opened(storage, name)
-    store.trials()
+    store.frozen_trials()
     for number in numbers:
         answers.send((number, append(store, number)[0]))
     answers.send([trial.number for trial in store.new_trials()])
@@ -87,7 +87,7 @@ def test_writers_that_begin_a_study_together_share_it(storage, name, started):
     everything = sorted({network for numbers in offered for network in numbers})
     there = {
         each.architecture.num_classes - 1: {each.number}
-        for each in open_study(storage, name).candidates()
+        for each in open_study(storage, name).trials()
     }
     assert set(networks(storage, name)) == set(everything)
     assert sorted(there) == everything
@@ -125,6 +125,6 @@ def check_whole(storage: str, name: str, acknowledged: list[int]) -> int:
     there = networks(storage, name)
     assert there == list(range(len(there)))
     assert set(acknowledged) <= set(there)
-    candidates = open_study(storage, name).candidates()
+    candidates = open_study(storage, name).trials()
     assert [each.number for each in candidates] == there
     return len(there)

@@ -136,7 +136,7 @@ def test_a_trouble_that_passes_costs_its_time_only(storage, file, trouble):
 def test_reading_waits_as_well(store, storage, file):
     patient = open_study(storage, "demo", PATIENT)
     with for_a_moment(locked, file):
-        assert len(patient.trials()) == 20
+        assert len(patient.frozen_trials()) == 20
     with for_a_moment(moved_away, file):
         assert patient.new_trials() == []
 
