@@ -105,3 +105,13 @@ class OutOfTimeError(RunError):
 
 class StorageError(RunError):
     """The disk or the database failed; what was stored is kept."""
+
+
+def first_line(error: BaseException, limit: int = 300) -> str:
+    """Return the first line of an error's message, or its type if it has none.
+
+    A line that ends in a colon only introduces the next one, which is then included.
+    """
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    count = 2 if lines and lines[0].endswith(":") else 1
+    return " ".join(lines[:count])[:limit] or type(error).__name__

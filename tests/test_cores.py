@@ -101,8 +101,8 @@ def test_threads_of_an_accelerator_are_not_cores(cgroups, monkeypatch):
 def test_too_few_cores_are_not_called_throttling(cgroups):
     write(cgroups, own="0::/", cpu__max="200000 100000")
     device = SimpleNamespace(profile=DeviceProfile("x", threads=8), clock="wall", calibration=None)
-    visits = SimpleNamespace(wall=np.ones((1, 4)), busy=np.ones((1, 4)))
-    cause = stability._cause(visits, SimpleNamespace(), 0, device)
+    timings = SimpleNamespace(wall=np.ones((1, 4)), busy=np.ones((1, 4)))
+    cause = stability.find_cause(timings, SimpleNamespace(), 0, device)
     assert cause.startswith("8 threads on 2 cores, the CPU quota of this container")
 
 
@@ -124,6 +124,7 @@ def test_torch_computes_with_no_more_threads_than_that(cgroups, monkeypatch):
     asked, now = [], 16
     fake = SimpleNamespace(get_num_threads=lambda: now, set_num_threads=asked.append)
     monkeypatch.setattr(threads, "torch", fake)
+    monkeypatch.setattr("gnv2_nas.nn.threads.torch", fake)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     write(cgroups, own="0::/", cpu__max="600000 100000")
     with threads.use_half_the_cores(), threads.limit_threads():

@@ -25,6 +25,7 @@ from PIL.Image import Resampling, Transpose
 
 from gnv2_nas.data.folders.file_kinds import identify_content
 from gnv2_nas.data.value_range import ValueRange, is_deep, measure_deep_range, measure_range
+from gnv2_nas.errors import first_line
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats whose decoders start no other program."""
@@ -104,7 +105,7 @@ def decode(path: Path, side: int, *, identify: bool = True) -> Decoded:
         return Decoded(None, reason=_explain_unknown(content))
     except Exception as error:
         # Decoders raise errors of many types for damaged files.
-        return Decoded(None, reason=f"damaged: {_first_line(error)}")
+        return Decoded(None, reason=f"damaged: {first_line(error)}")
 
 
 @contextmanager
@@ -228,7 +229,3 @@ def _square(image: Image.Image, side: int) -> Image.Image:
     left, top = (image.width - shorter) / 2, (image.height - shorter) / 2
     box = (left, top, left + shorter, top + shorter)
     return image.resize((side, side), Resampling.BILINEAR, box=box, reducing_gap=3.0)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -40,11 +40,12 @@ def explain_instability(
         return ""
     return (
         f"interval ±{half:.1%} after {timings.rounds} rounds in {timings.sessions} sessions, "
-        f"±{precision:.1%} requested: {_find_cause(timings, estimates, row, device)}"
+        f"±{precision:.1%} requested: {find_cause(timings, estimates, row, device)}"
     )
 
 
-def _find_cause(timings: Timings, estimates: Estimates, row: int, device: Device) -> str:
+def find_cause(timings: Timings, estimates: Estimates, row: int, device: Device) -> str:
+    """Return the most likely cause of a wide interval."""
     waited = preempted_share(timings.wall[row], timings.busy[row])
     if device.clock != "device" and device.profile.threads == 1 and waited > MAX_PREEMPTED:
         return f"{waited:.0%} of the calls waited for the processor (preemption)"

@@ -29,7 +29,7 @@ from gnv2_nas.checkpoints.contents import (
 )
 from gnv2_nas.checkpoints.metadata import TrainingRecord
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
-from gnv2_nas.errors import CheckpointError
+from gnv2_nas.errors import CheckpointError, first_line
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.graph.compatibility import TensorInfo
 from gnv2_nas.graph.weights import centre_crop
@@ -85,7 +85,7 @@ def read_weights(
         return _read_values(path, found.tensors)
     except Exception as error:
         # Readers raise errors of many types on damaged files.
-        raise CheckpointError(f"{str(path)!r} cannot be read: {_first_line(error)}") from None
+        raise CheckpointError(f"{str(path)!r} cannot be read: {first_line(error)}") from None
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -149,7 +149,7 @@ def network_from_bytes(content: bytes) -> Network:
             model = Network(arch)
         model.load_state_dict(safetensors_torch.load(content), strict=True, assign=True)
     except Exception as error:
-        raise CheckpointError(f"{source} cannot be read: {_first_line(error)}") from None
+        raise CheckpointError(f"{source} cannot be read: {first_line(error)}") from None
     return model.eval()
 
 
@@ -176,10 +176,6 @@ def _tensor(info: TensorInfo, buffers: Mapping[str, bytearray]) -> Tensor:
         return torch.zeros(info.shape, dtype=dtype)
     flat = torch.frombuffer(buffers[info.storage.key], dtype=dtype, count=info.storage.count)
     return flat.as_strided(info.shape, info.stride, info.offset)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _match(model: Network, tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -1,14 +1,15 @@
-"""What a runtime is to the protocol, and the table of runtimes.
+"""The protocol of a runtime, the base class of all runtimes, and their table.
 
-A runtime turns an architecture into the files it loads (`write`), and those into something
-that runs (`load`). It measures nothing itself. The table says what each can do without importing
-any of them.
+A runtime converts an architecture into the files that it loads (`write`), and loads them into a
+session that runs (`load`). It does not measure. The table describes each runtime without importing
+it.
 """
 
 from __future__ import annotations
 
 import importlib
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.errors import InputError, MeasurementError, UnknownNameError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,10 @@ Processor = Literal["cpu", "cuda", "mps"]
 CalibrationImages: TypeAlias = "str | NDArray[Any]"
 
 RuntimeFiles = Mapping[str, bytes]
-"""The files a runtime loads: suffix → content, for instance {".param": …, ".bin": …}."""
+"""The files that a runtime loads: suffix → content, for instance {".param": …, ".bin": …}."""
+
+LAYOUT_CHANGES = "(layout)"
+"""Name under which `Runtime.layer_seconds` adds up what the runtime itself inserts."""
 
 
 class Session(Protocol):
@@ -40,24 +44,24 @@ class Session(Protocol):
 
     @property
     def image(self) -> NDArray[np.float32]:
-        """What it runs on: `timing_image`, (1, 3, resolution, resolution)."""
+        """The input, `timing_image`: (1, 3, resolution, resolution)."""
         ...
 
     def run(self) -> object:
-        """One inference, finished on return."""
+        """Run one inference; it is finished on return."""
         ...
 
     def logits(self) -> NDArray[np.float32]:
-        """(1, num_classes) of one inference, float32 whatever the precision."""
+        """Run one inference and return (1, num_classes), float32 at any precision."""
         ...
 
 
 Timer = Callable[[Callable[[], object]], tuple[float, float]]
-"""Times one inference: seconds of wall time, and seconds of the busy clock (see `Runtime`)."""
+"""Times one inference: seconds of wall time, and seconds of the busy clock, see `Runtime.timer`."""
 
 
 def thread_timer(run: Callable[[], object]) -> tuple[float, float]:
-    """Wall time, and the CPU time of the thread that called: it does the work itself."""
+    """Return wall time and the CPU time of the calling thread, for runtimes that work in it."""
     wall, cpu = time.perf_counter(), time.thread_time()
     run()
     cpu = time.thread_time() - cpu
@@ -65,7 +69,7 @@ def thread_timer(run: Callable[[], object]) -> tuple[float, float]:
 
 
 def process_timer(run: Callable[[], object]) -> tuple[float, float]:
-    """Wall time, and the CPU time of the process: the runtime works on a thread of its own."""
+    """Return wall time and the CPU time of the process, for runtimes with threads of their own."""
     wall, cpu = time.perf_counter(), time.process_time()
     run()
     cpu = time.process_time() - cpu
@@ -73,7 +77,7 @@ def process_timer(run: Callable[[], object]) -> tuple[float, float]:
 
 
 def wall_timer(run: Callable[[], object]) -> tuple[float, float]:
-    """Wall time twice: no other clock sees the accelerator work."""
+    """Return wall time twice, for accelerators that no other clock observes."""
     started = time.perf_counter()
     run()
     wall = time.perf_counter() - started
@@ -87,73 +91,112 @@ class Runtime(Protocol):
     precision: Precision
     processor: Processor
     timer: Timer
-    """How one of its inferences is timed. The second figure is the busy clock: CPU time of
-    whatever thread works, or on an accelerator the device's own time."""
+    """Times one inference. The busy clock is the CPU time of the thread or process that works, or
+    an accelerator's own time."""
 
     def version(self) -> str:
-        """Name and version for the fingerprint."""
+        """Return name and version, for the fingerprint."""
         ...
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        """The files this runtime loads, with the weights of `model` (a torch module of `arch`),
-        or those of `timing_model(arch)`.
+        """Write the files that this runtime loads.
+
+        Args:
+            arch: the network.
+            model: a torch module of `arch` with the weights (default: `timing_model(arch)`).
 
         Raises:
-            CheckpointError: the module's weights are not those of `arch`.
+            CheckpointError: the module's weights do not fit `arch`.
             MeasurementError: this runtime cannot run `arch`.
         """
         ...
 
     def load(self, files: RuntimeFiles, threads: int) -> Session:
-        """A session on `timing_image`.
+        """Load files into a session on `timing_image`.
 
         Raises:
-            MeasurementError: the runtime refused the file.
+            MeasurementError: the runtime refused the files.
         """
         ...
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
-        """Operator name → mean seconds a call; together they are the time of a call.
+        """Return operator name → mean seconds a call; the sum is the time of a call.
 
-        What the runtime adds, such as layout changes, is summed under `LAYOUT_CHANGES`. A fused
-        operator stands under the name of one of its parts.
+        A fused operator has the name of one of its parts. What the runtime inserts, such as layout
+        changes, is added up under `LAYOUT_CHANGES`.
 
         Raises:
-            MeasurementError: the runtime cannot tell.
+            MeasurementError: the runtime cannot time single layers.
         """
         ...
 
 
-LAYOUT_CHANGES = "(layout)"
+class BaseRuntime:
+    """Constructor, version and errors of every runtime.
+
+    Args:
+        precision: precision of weights and feature maps.
+        processor: processor that it runs on.
+    """
+
+    name: RuntimeName
+    label: str
+    """Name in messages and in `version`."""
+    release: str
+    """Version of the installed engine."""
+    timer: Timer = staticmethod(thread_timer)
+
+    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
+        self.precision, self.processor = precision, processor
+
+    def version(self) -> str:
+        return f"{self.label} {self.release}"
+
+    @abstractmethod
+    def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles: ...
+
+    @abstractmethod
+    def load(self, files: RuntimeFiles, threads: int) -> Session: ...
+
+    @abstractmethod
+    def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]: ...
+
+
+def refuse_file(engine: str, error: Exception) -> MeasurementError:
+    """Return the error of an engine that refused a file."""
+    return MeasurementError(f"{engine} refused the file: {first_line(error)}")
 
 
 class RuntimeInfo(msgspec.Struct, frozen=True):
-    """Where a runtime's class is and what it can do."""
+    """Where the class of a runtime is and what it can do."""
 
     import_path: str
-    """Module under `gnv2_nas.runtimes` and class in it."""
+    """Module under `gnv2_nas.runtimes`, a colon, and the class."""
     needs: tuple[str, ...]
     """Modules that must be installed."""
     extra: str
-    """The extra of this package that installs them; "" when it always does."""
+    """The extra of this package that installs them; "" if they are always installed."""
     precisions: dict[Processor, tuple[Precision, ...]]
+    experimental: tuple[Processor, ...] = ()
+    """Processors that no test has run on: their logic is tested with stand-ins."""
     options: dict[str, Any] = {}
-    """Keyword arguments for the class, where several runtimes share one."""
+    """Keyword arguments of the class, if several runtimes share it."""
     quick: bool = True
-    """Whether a file is ready to run within a second; if not, the panel is the reference alone."""
+    """Whether a file is loaded within a second; if not, the panel is the reference alone."""
 
     def missing(self) -> str:
-        """A module it needs that is not installed; "" when all are."""
+        """Return a required module that is not installed; "" if all are."""
         return next((package for package in self.needs if find_spec(package) is None), "")
 
     def installation(self) -> str:
-        """The command that installs what it needs."""
+        """Return the command that installs the required modules."""
         return f"pip install 'gnv2-nas[{self.extra}]'" if self.extra else "pip install gnv2-nas"
 
 
 _TORCH_PRECISIONS: dict[Processor, tuple[Precision, ...]] = {
     "cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16", "bf16"), "mps": ("fp32", "fp16")
 }  # fmt: skip
+_TORCH = RuntimeInfo("torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS, ("cuda", "mps"))
 
 RUNTIMES: dict[RuntimeName, RuntimeInfo] = {
     "executorch": RuntimeInfo(
@@ -165,20 +208,18 @@ RUNTIMES: dict[RuntimeName, RuntimeInfo] = {
     "ncnn": RuntimeInfo("ncnn_runtime:Ncnn", ("ncnn",), "ncnn", {"cpu": ("fp32", "fp16", "bf16")}),
     "onnxruntime": RuntimeInfo(
         "onnx_runtime:OnnxRuntime", ("onnxruntime",), "",
-        {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")},
+        {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")}, ("cuda",),
     ),
     "openvino": RuntimeInfo(
         "openvino_runtime:OpenVino", ("openvino",), "openvino",
         {"cpu": ("fp32", "bf16", "fp16", "int8")},
     ),
-    "torch": RuntimeInfo("torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS),
-    "torch-channels-last": RuntimeInfo(
-        "torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS,
-        {"name": "torch-channels-last", "channels_last": True},
+    "torch": _TORCH,
+    "torch-channels-last": msgspec.structs.replace(
+        _TORCH, options={"name": "torch-channels-last", "channels_last": True}
     ),
-    "torch-compile": RuntimeInfo(
-        "torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS,
-        {"name": "torch-compile", "compiled": True}, quick=False,
+    "torch-compile": msgspec.structs.replace(
+        _TORCH, options={"name": "torch-compile", "compiled": True}, quick=False
     ),
 }  # fmt: skip
 
@@ -189,19 +230,18 @@ def get_runtime(
     processor: Processor = "cpu",
     calibration_images: CalibrationImages = "",
 ) -> Runtime:
-    """The runtime of that name.
+    """Return the runtime of that name.
 
     Args:
         name: a key of `RUNTIMES`.
-        precision: of weights and feature maps.
-        processor: where it runs.
-        calibration_images: for int8, images to take the ranges from or the path of an .npy file
-            of them, see `quantization.read_images`; random ones when it is "".
+        precision: precision of weights and feature maps.
+        processor: processor that it runs on.
+        calibration_images: for int8, the images that give the ranges of feature maps, or the path
+            of an .npy file of them, see `quantization.read_images` (default: random images).
 
     Raises:
-        UnknownNameError: no such runtime.
-        InputError: it does not run at that precision or on that processor, or its extra is not
-            installed.
+        UnknownNameError: there is no such runtime.
+        InputError: it does not support the precision or the processor, or is not installed.
     """
     given = not isinstance(calibration_images, str) or bool(calibration_images)
     info = check_runtime(name, precision, processor, calibrated=given)
@@ -225,8 +265,8 @@ def check_runtime(
 
     Args:
         name: a key of `RUNTIMES`.
-        precision: of weights and feature maps.
-        processor: where it runs.
+        precision: precision of weights and feature maps.
+        processor: processor that it runs on.
         calibrated: whether calibration images are given.
 
     Raises:

@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,11 +33,10 @@ from gnv2_nas.formats.executorch.writer import build_delegate, pte_bytes, read_p
 from gnv2_nas.formats.executorch.xnnpack_graph import Node
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
-    Precision,
-    Processor,
+    BaseRuntime,
     RuntimeFiles,
     RuntimeName,
-    thread_timer,
+    refuse_file,
 )
 from gnv2_nas.runtimes.parity import timing_image
 
@@ -101,8 +101,7 @@ class ExecuTorchSession:
                 )
                 self._method = self._program.load_method(_METHOD)
         except Exception as error:
-            message = " ".join(str(error).split())
-            raise MeasurementError(f"ExecuTorch refused the file: {message}") from None
+            raise refuse_file("ExecuTorch", error) from None
         sizes = self._method.method_meta().input_tensor_meta(0).sizes()
         self.image = timing_image(sizes[-1])
         self._method.set_inputs([torch.from_numpy(self.image)])
@@ -140,19 +139,12 @@ class ExecuTorchSession:
             bindings._unsafe_reset_threadpool(threads)
 
 
-class ExecuTorch:
-    """float32 only."""
+class ExecuTorch(BaseRuntime):
+    """ExecuTorch at float32."""
 
     name: RuntimeName = "executorch"
-    timer = staticmethod(thread_timer)
-
-    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
-        self.precision, self.processor = precision, processor
-
-    def version(self) -> str:
-        from importlib.metadata import version
-
-        return f"executorch {version('executorch')}"
+    label = "executorch"
+    release = version("executorch")
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return {".pte": pte_bytes(arch, model)}

@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.tflite.writer import tflite_bytes
-from gnv2_nas.runtimes.base import Precision, Processor, RuntimeFiles, RuntimeName, thread_timer
+from gnv2_nas.runtimes.base import BaseRuntime, RuntimeFiles, RuntimeName, refuse_file
 from gnv2_nas.runtimes.litert_layers import litert_layer_seconds
 from gnv2_nas.runtimes.parity import timing_image
 
 SUFFIX = ".tflite"
+PROFILED_RELEASES = ("2.3.0",)
+"""Versions whose profiler was tested: its C interface is not stable."""
 _FORCE_FP16 = 1 << 2
 """`TFLITE_XNNPACK_DELEGATE_FLAG_FORCE_FP16` of xnnpack_delegate.h."""
 
@@ -46,7 +48,7 @@ class LiteRtSession:
             nhwc = np.ascontiguousarray(self.image.transpose(0, 2, 3, 1))
             self._interpreter.set_tensor(source["index"], nhwc)
         except (RuntimeError, ValueError) as error:
-            raise _refused(error) from None
+            raise refuse_file("LiteRT", error) from None
         self._output: int = output["index"]
 
     def run(self) -> None:
@@ -78,7 +80,7 @@ class LiteRtHalfSession:
                 self._inputs[0].write(np.ascontiguousarray(self.image.transpose(0, 2, 3, 1)))
                 self.run()
         except (RuntimeError, ValueError) as error:
-            raise _refused(error) from None
+            raise refuse_file("LiteRT", error) from None
         self._classes = int(output["shape"][-1])
 
     def run(self) -> None:
@@ -101,21 +103,12 @@ def _environment() -> Environment:
     return Environment.create()
 
 
-def _refused(error: Exception) -> MeasurementError:
-    return MeasurementError(f"LiteRT refused the file: {' '.join(str(error).split())[:200]}")
-
-
-class LiteRt:
-    """What runs TFLite files on phones, here on this machine's processor."""
+class LiteRt(BaseRuntime):
+    """LiteRT, the runtime of TFLite files on phones, on this machine's processor."""
 
     name: RuntimeName = "litert"
-    timer = staticmethod(thread_timer)
-
-    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
-        self.precision, self.processor = precision, processor
-
-    def version(self) -> str:
-        return f"LiteRT {version('ai-edge-litert')}"
+    label = "LiteRT"
+    release = version("ai-edge-litert")
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return {SUFFIX: tflite_bytes(arch, model, half=self._half)}
@@ -124,6 +117,11 @@ class LiteRt:
         return (LiteRtHalfSession if self._half else LiteRtSession)(files, threads)
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
+        if self.release not in PROFILED_RELEASES:
+            raise MeasurementError(
+                f"LiteRT {self.release} cannot time single layers here: its profiler is supported "
+                f"in version {' or '.join(PROFILED_RELEASES)} of ai-edge-litert"
+            )
         image = self.load(files, threads).image
         flags = _FORCE_FP16 if self._half else 0
         with _quiet():

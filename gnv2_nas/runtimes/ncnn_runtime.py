@@ -18,14 +18,7 @@ from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats import INPUT, OUTPUT
 from gnv2_nas.formats.ncnn.param import NcnnLayer, check_weights, read_param
 from gnv2_nas.formats.ncnn.writer import ncnn_files
-from gnv2_nas.runtimes.base import (
-    LAYOUT_CHANGES,
-    Precision,
-    Processor,
-    RuntimeFiles,
-    RuntimeName,
-    thread_timer,
-)
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES, BaseRuntime, Precision, RuntimeFiles, RuntimeName
 from gnv2_nas.runtimes.parity import timing_image
 
 _AS_COMPUTED = 1
@@ -57,17 +50,12 @@ class NcnnSession:
         return np.array(blob, np.float32).reshape(1, -1)
 
 
-class Ncnn:
-    """ncnn with the settings it has by default, but for the precision asked for."""
+class Ncnn(BaseRuntime):
+    """ncnn with its default settings, except for the precision."""
 
     name: RuntimeName = "ncnn"
-    timer = staticmethod(thread_timer)
-
-    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
-        self.precision, self.processor = precision, processor
-
-    def version(self) -> str:
-        return f"ncnn {ncnn.__version__}"
+    label = "ncnn"
+    release = ncnn.__version__
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return ncnn_files(arch, model)

@@ -23,13 +23,13 @@ from gnv2_nas.formats.onnx.precision import GATE, convert_to_half
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
+    BaseRuntime,
     CalibrationImages,
     Precision,
     Processor,
     RuntimeFiles,
     RuntimeName,
-    Timer,
-    thread_timer,
+    refuse_file,
     wall_timer,
 )
 from gnv2_nas.runtimes.parity import timing_image
@@ -95,10 +95,12 @@ class OnnxCudaSession:
         return found
 
 
-class OnnxRuntime:
-    """The reference runtime: what `--device cpu` times."""
+class OnnxRuntime(BaseRuntime):
+    """ONNX Runtime, the runtime of `--device cpu`."""
 
     name: RuntimeName = "onnxruntime"
+    label = "onnxruntime"
+    release = ort.__version__
 
     def __init__(
         self,
@@ -123,12 +125,10 @@ class OnnxRuntime:
                 f"one installed has {', '.join(available)}: pip install onnxruntime-gpu in the "
                 f"place of onnxruntime"
             )
-        self.precision, self.processor = precision, processor
+        super().__init__(precision, processor)
         self._images = calibration_images
-        self.timer: Timer = thread_timer if processor == "cpu" else wall_timer
-
-    def version(self) -> str:
-        return f"onnxruntime {ort.__version__}"
+        if processor == "cuda":
+            self.timer = wall_timer
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         content = onnx_bytes(arch, model)
@@ -172,7 +172,7 @@ def _opened(
     try:
         session = ort.InferenceSession(files[".onnx"], options, providers=[(provider, settings)])
     except Exception as error:
-        raise MeasurementError(f"ONNX Runtime refused the file: {_line(error)}") from None
+        raise refuse_file("ONNX Runtime", error) from None
     if session.get_providers()[0] != provider:
         # It falls back to the processor, silently.
         raise MeasurementError(
@@ -217,7 +217,3 @@ def _layer_seconds(
         layer = LAYOUT_CHANGES if is_layout else _ADDED_TO_NAMES.sub("", node)
         total[layer] += max(0.0, float(seconds) - watching)
     return dict(total)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -25,12 +25,12 @@ from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
+    BaseRuntime,
     CalibrationImages,
     Precision,
     Processor,
     RuntimeFiles,
     RuntimeName,
-    thread_timer,
 )
 from gnv2_nas.runtimes.parity import timing_image
 
@@ -87,11 +87,12 @@ class OpenVinoSession:
         ]
 
 
-class OpenVino:
-    """Half precisions only on a CPU that computes in them; int8 by a quantised file."""
+class OpenVino(BaseRuntime):
+    """OpenVINO. Half precisions need a CPU that computes in them; int8 uses a quantised file."""
 
     name: RuntimeName = "openvino"
-    timer = staticmethod(thread_timer)
+    label = "openvino"
+    release = ov.__version__.split("-")[0]
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class OpenVino:
         *,
         calibration_images: CalibrationImages = "",
     ) -> None:
-        self.precision, self.processor = precision, processor
+        super().__init__(precision, processor)
         self._images = calibration_images
         known = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         needed = _CAPABILITIES.get(precision)
@@ -109,9 +110,6 @@ class OpenVino:
                 f"runtime 'openvino' runs at {precision} where the CPU does; this one has "
                 f"{', '.join(sorted(set(known) & {'FP32', 'FP16', 'BF16', 'INT8'}))}"
             )
-
-    def version(self) -> str:
-        return f"openvino {ov.__version__.split('-')[0]}"
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         """Channels as they are: in OpenVINO's layout (channels last) padding only adds work.

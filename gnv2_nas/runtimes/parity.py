@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,24 +33,14 @@ def expected_logits(arch: Architecture, model: Any = None) -> NDArray[np.float32
     import torch
 
     from gnv2_nas.nn import timing_model
+    from gnv2_nas.nn.threads import torch_threads
 
     image = torch.from_numpy(timing_image(arch.resolution))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            module = model or _channels_last(timing_model(arch))
-            logits: NDArray[np.float32] = module(image).numpy()
-    finally:
-        torch.set_num_threads(threads)
+    with torch_threads(1), torch.inference_mode():
+        # Channels last takes two thirds of the time.
+        module = model or cast(Any, timing_model(arch)).to(memory_format=torch.channels_last)
+        logits: NDArray[np.float32] = module(image).numpy()
     return logits
-
-
-def _channels_last(model: Any) -> Any:
-    """In the memory format in which torch takes two thirds of the time."""
-    import torch
-
-    return model.to(memory_format=torch.channels_last)
 
 
 def check_parity(

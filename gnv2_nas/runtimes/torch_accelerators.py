@@ -27,7 +27,7 @@ cuda: Any = torch.cuda
 """Typed in part only."""
 
 
-class DeviceClock:
+class CudaTimer:
     """Times an inference on CUDA: wall time, and the device's own between two events."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class DeviceClock:
 class TorchCudaSession:
     """A module on the GPU, its input in place there."""
 
-    def __init__(self, module: Any, image: torch.Tensor, clock: DeviceClock) -> None:
+    def __init__(self, module: Any, image: torch.Tensor, clock: CudaTimer) -> None:
         self._clock = clock
         self.image: NDArray[np.float32] = timing_image(image.shape[-1])
         self._replay, self._logits = _captured(module, image)

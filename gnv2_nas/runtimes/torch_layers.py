@@ -1,7 +1,4 @@
-"""Which operator of the graph each call into torch belongs to, and how long the calls take.
-
-Torch's number of threads, which belongs to the process, lent to one block.
-"""
+"""Which operator of the graph each call into torch belongs to, and how long the calls take."""
 
 from __future__ import annotations
 
@@ -16,22 +13,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from gnv2_nas.graph import Graph
+from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Run torch's operators on `count` threads; the number that was set before comes back."""
-    before = torch.get_num_threads()
-    if before == count:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
 
 _KINDS = {
     "adaptive_avg_pool2d": "global_pool",

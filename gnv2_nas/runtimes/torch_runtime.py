@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import CheckpointError, InputError, MeasurementError
+from gnv2_nas.errors import CheckpointError, InputError, MeasurementError, first_line
 from gnv2_nas.graph import lower
 from gnv2_nas.graph.weights import weights_for
 from gnv2_nas.nn import (
@@ -26,24 +26,24 @@ from gnv2_nas.nn import (
     network_from_bytes,
     timing_model,
 )
+from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.runtimes.base import (
+    BaseRuntime,
     Precision,
     Processor,
     RuntimeFiles,
     RuntimeName,
     Session,
-    Timer,
-    thread_timer,
     wall_timer,
 )
 from gnv2_nas.runtimes.parity import timing_image
 from gnv2_nas.runtimes.torch_accelerators import (
-    DeviceClock,
+    CudaTimer,
     TorchCudaSession,
     TorchMpsSession,
     cuda_layer_seconds,
 )
-from gnv2_nas.runtimes.torch_layers import cpu_layer_seconds, torch_threads
+from gnv2_nas.runtimes.torch_layers import cpu_layer_seconds
 
 
 def compiled_call(module: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -91,8 +91,11 @@ class TorchCpuSession:
         return _array(self.run())
 
 
-class Torch:
-    """PyTorch at one precision, on one processor, in one of three manners."""
+class Torch(BaseRuntime):
+    """PyTorch: eager, with channels last, or compiled."""
+
+    label = "torch"
+    release = torch.__version__
 
     def __init__(
         self,
@@ -118,12 +121,11 @@ class Torch:
         _check_processor(processor)
         if compiled:
             _check_compiler(name)
-        self.name, self.precision, self.processor = name, precision, processor
+        super().__init__(precision, processor)
+        self.name = name
         self._channels_last, self._compiled = channels_last, compiled
-        self.timer = _timer(processor)
-
-    def version(self) -> str:
-        return f"torch {torch.__version__}"
+        if processor != "cpu":
+            self.timer = CudaTimer() if processor == "cuda" else wall_timer
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         """Our own checkpoint file: float32 weights whatever the precision, and the network."""
@@ -138,7 +140,7 @@ class Torch:
                 call = compiled_call(module) if self._compiled else module
                 return self._session(call, image, threads)
         except Exception as error:
-            raise MeasurementError(f"PyTorch cannot run the network: {_line(error)}") from None
+            raise MeasurementError(f"PyTorch cannot run the network: {first_line(error)}") from None
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         if self._compiled or self.processor == "mps":
@@ -153,7 +155,7 @@ class Torch:
         return cpu_layer_seconds(module, image, graph, threads, runs)
 
     def _session(self, call: Any, image: torch.Tensor, threads: int) -> Session:
-        if isinstance(self.timer, DeviceClock):
+        if isinstance(self.timer, CudaTimer):
             return TorchCudaSession(call, image, self.timer)
         if self.processor == "mps":
             return TorchMpsSession(call, image)
@@ -171,12 +173,6 @@ class Torch:
         # The stubs know no call with all three.
         module = cast(Any, module).to(**placed, memory_format=layout)
         return module, cast(Any, image).to(**placed, memory_format=layout)
-
-
-def _timer(processor: Processor) -> Timer:
-    if processor == "cuda":
-        return DeviceClock()
-    return thread_timer if processor == "cpu" else wall_timer
 
 
 def _network(arch: Architecture, model: Any) -> Network:
@@ -212,9 +208,3 @@ def _check_compiler(name: str) -> None:
             f"runtime {name!r} needs a C++ compiler, and neither {wanted[0]!r} nor {wanted[1]!r} "
             f"is on the PATH"
         )
-
-
-def _line(error: Exception) -> str:
-    """What it says, up to the traces and advice that torch adds."""
-    said = str(error).strip().partition("\n\n")[0] or type(error).__name__
-    return " ".join(said.split())[:300]

@@ -9,7 +9,7 @@ import gc
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 from gnv2_nas.cores import usable_cores
-from gnv2_nas.errors import InputError
+from gnv2_nas.errors import InputError, first_line
+from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.training.optimization import MixedPrecision
 from gnv2_nas.training.recipe import Recipe
 
@@ -50,25 +51,17 @@ def use_half_the_cores() -> Iterator[None]:
     two threads 1.0 to 1.8 times as long as one. The number is fixed, not measured, because it
     decides how sums are rounded, and a resumed training must end with the same weights.
     """
-    before = torch.get_num_threads()
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, usable_cores() // 2))
-    try:
+    half = max(1, usable_cores() // 2)
+    with nullcontext() if "OMP_NUM_THREADS" in os.environ else torch_threads(half):
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
 def limit_threads() -> Iterator[None]:
     """Use no more threads than usable cores: torch ignores the CPU quota of a container."""
-    before = torch.get_num_threads()
-    if "OMP_NUM_THREADS" not in os.environ and usable_cores() < before:
-        torch.set_num_threads(usable_cores())
-    try:
+    fits = "OMP_NUM_THREADS" in os.environ or torch.get_num_threads() <= usable_cores()
+    with nullcontext() if fits else torch_threads(usable_cores()):
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 MIN_MICRO_BATCH = 2
@@ -155,7 +148,7 @@ def choose_device(device: torch.device | str | None) -> torch.device:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise InputError(f"device {str(device)!r} cannot be used: {reason}; try cpu") from None
     return chosen
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import torch
 
-from gnv2_nas.errors import CheckpointError
+from gnv2_nas.errors import CheckpointError, first_line
 from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.training.recipe import Recipe
 
@@ -57,7 +57,7 @@ class StateFile:
             differing = self._describe_differences(stored)
         except Exception as error:
             # The reader raises errors of many types for a damaged file.
-            reason = str(error).partition("\n")[0]
+            reason = first_line(error)
             raise CheckpointError(
                 f"{str(self.path)!r} cannot be read ({reason}); delete it to start again"
             ) from None

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gnv2_nas.data import Dataset
-from gnv2_nas.errors import CheckpointError, TrainingError
+from gnv2_nas.errors import CheckpointError, TrainingError, first_line
 from gnv2_nas.interrupts import DelayedInterrupt
 from gnv2_nas.training.context import TrainingContext, is_out_of_memory, use_half_the_cores
 from gnv2_nas.training.history import (
@@ -206,7 +206,7 @@ class Trainer:
         try:
             self._restore(state)
         except (KeyError, RuntimeError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
+            reason = first_line(error)
             raise CheckpointError(
                 f"the state in {str(self._state_file.path)!r} does not fit ({reason}), perhaps "
                 "because another version wrote it; delete it to start again"

@@ -13,7 +13,7 @@ from torch import Tensor
 from gnv2_nas.arch import SupernetSpec
 from gnv2_nas.checkpoints.contents import SUPERNET_KEY
 from gnv2_nas.checkpoints.metadata import SupernetRecord, read_supernet_record
-from gnv2_nas.errors import CheckpointError
+from gnv2_nas.errors import CheckpointError, first_line
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.nn.supernet.supernet import Supernet
 
@@ -61,7 +61,7 @@ def load_supernet(path: str | os.PathLike[str]) -> tuple[Supernet, SupernetRecor
     try:
         tensors = safetensors_torch.load_file(file)
     except Exception as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise CheckpointError(f"{source} cannot be read: {reason}") from None
     _check(supernet.state_dict(), tensors, source)
     supernet.load_state_dict(tensors, strict=True, assign=True)

@@ -30,8 +30,9 @@ from torch.nn import functional as F
 from gnv2_nas.arch import Architecture, block_keys
 from gnv2_nas.graph import Graph, count, lower
 from gnv2_nas.nn.interpreter import run_graph
+from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import extract_subgraph, one_thread, random_tensors
+from gnv2_nas.quality.proxies.random_network import extract_subgraph, random_tensors
 from gnv2_nas.space import SearchSpace, load_space
 
 
@@ -58,7 +59,7 @@ def measure_proxies(arch: Architecture, resolution: int, images: int, seed: int)
         seed: of weights, images and signs.
     """
     generator = torch.Generator().manual_seed(seed)
-    with one_thread():
+    with torch_threads(1):
         entropies, norms = _blocks(arch.replace(resolution=resolution), images, generator)
     gains = [after - before for before, after in pairwise(entropies)]
     gaps = [2 - norm - 1 / (norm + 1e-6) for norm in norms]

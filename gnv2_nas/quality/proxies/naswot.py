@@ -17,8 +17,9 @@ from torch import Tensor
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Op, lower
 from gnv2_nas.nn.interpreter import run_graph
+from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import one_thread, random_tensors
+from gnv2_nas.quality.proxies.random_network import random_tensors
 
 _RECTIFIERS = ("relu", "hard_swish")
 
@@ -51,7 +52,7 @@ class NaswotScore:
             if op.kind in _RECTIFIERS:
                 kernel.add_(_agreements(output))
 
-        with one_thread():
+        with torch_threads(1):
             run_graph(graph, random_tensors(graph, generator), images, observe=add_agreements)
             return float(2 * torch.linalg.cholesky(kernel).diagonal().log().sum())
 

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from msgspec.structs import replace
 from torch import Tensor
 
 from gnv2_nas.graph import Graph, Op
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """The maps are small: waking a second thread for each of 300 operators costs what it gains,
-    and on a busy machine many times that."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:

@@ -26,8 +26,9 @@ from torch import Tensor
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.nn.interpreter import run_graph
+from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import extract_subgraph, one_thread, weight_deviation
+from gnv2_nas.quality.proxies.random_network import extract_subgraph, weight_deviation
 
 
 class SynFlowScore:
@@ -41,7 +42,7 @@ class SynFlowScore:
         tensors = _mean_tensors(graph)
         weights = [tensor for key, tensor in tensors.items() if key.endswith(".weight")]
         images = torch.ones(1, *graph.ops[0].shape, dtype=torch.float64)
-        with one_thread(), torch.enable_grad():
+        with torch_threads(1), torch.enable_grad():
             gradients = torch.autograd.grad(run_graph(graph, tensors, images).sum(), weights)
         pairs = zip(weights, gradients, strict=True)
         return math.log(math.fsum((weight * gradient).sum().item() for weight, gradient in pairs))

@@ -27,8 +27,9 @@ from torch.nn import functional as F
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
+from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import extract_subgraph, find_last_map, one_thread
+from gnv2_nas.quality.proxies.random_network import extract_subgraph, find_last_map
 
 ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""
@@ -64,7 +65,7 @@ class ZenScore:
         whole = lower(arch)
         graph = extract_subgraph(whole, 0, find_last_map(whole), _is_bypassed)
         generator = torch.Generator().manual_seed(self.seed)
-        with one_thread():
+        with torch_threads(1):
             return sum(_log_distance(graph, generator) for _ in range(self.draws)) / self.draws
 
 
