@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from optuna.samplers import NSGAIISampler
+from optuna.samplers import NSGAIISampler, RandomSampler
 from optuna.trial import create_trial
 
 from gnv2_nas.arch import preset
@@ -76,6 +76,26 @@ def test_after_a_break_every_gene_is_still_bred(small):
     assert ask(proposals(small, watched, past=past), 3)
     assert all(names == {gene.name for gene in small.genes} for names in watched.bred)
     assert watched.bred
+
+
+def test_constraints_of_earlier_versions_get_the_key_of_their_metric(small):
+    """They were named by the text of the budget, and once by their place in a list."""
+    before = proposals(small, "random", "1MFLOPs")
+    past = [answer(before, before.ask()) for _ in range(3)]
+    for trial, attributes in zip(
+        past, ({"constraints:1MFLOPs": -0.5}, {"constraints": [-0.5]}, {}), strict=True
+    ):
+        trial.sampled.system_attrs.clear()
+        trial.sampled.system_attrs.update(attributes)
+    told = []
+
+    class Watched(RandomSampler):
+        def before_trial(self, study, trial):  # noqa: ARG002
+            finished = [each for each in study.get_trials() if each.state.is_finished()]
+            told[:] = [each.constraints for each in finished]
+
+    proposals(small, Watched(seed=0), "0.001GFLOPs", past=past).ask()
+    assert told[:3] == [{"macs": pytest.approx(each.counts.macs / 1e6 - 1)} for each in past]
 
 
 def test_a_gaussian_process_of_optuna_can_be_had(small):

@@ -97,11 +97,15 @@ def test_images_and_weights_are_the_same_wherever_they_are(folder, monkeypatch):
             check_same_settings("demo", there, now)
 
 
-def test_a_study_keeps_the_words_of_its_budgets(folder):
-    searched(folder, trials=1, budgets=("1MFLOPs",))
-    again = session(folder, trials=2, budgets=("0.001GFLOPs",))
+@pytest.mark.parametrize("sampler", ["predictor", "tpe", "nsga2", "gp"])
+def test_a_budget_in_other_words_is_the_same_constraint(folder, sampler):
+    searched(folder, trials=3, budgets=("1MFLOPs",), sampler=sampler)
+    again = searched(folder, trials=6, budgets=("0.001GFLOPs",), sampler=sampler)
     assert again.resumed
     assert [budget.text for budget in again.checked.settings.budgets] == ["1MFLOPs"]
+    found = [trial for trial in again.store.frozen_trials() if trial.params]
+    assert len(found) == 6
+    assert [list(trial.constraints) for trial in found] == [["macs"]] * 6
 
 
 def test_a_long_name_works_and_one_beyond_the_tables_is_refused(folder):
