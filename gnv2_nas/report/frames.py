@@ -84,7 +84,7 @@ def format_expansions(arch: Architecture) -> str:
     return " ".join(texts)
 
 
-def attention_modules(arch: Architecture) -> list[tuple[int, str, DFC]]:
+def list_attention_modules(arch: Architecture) -> list[tuple[int, str, DFC]]:
     """(block, "first" or "second" Ghost module, DFC) of every DFC module."""
     found = []
     for index, block in enumerate(arch.blocks):
@@ -95,7 +95,7 @@ def attention_modules(arch: Architecture) -> list[tuple[int, str, DFC]]:
     return found
 
 
-def describe(arch: Architecture) -> list[str]:
+def describe_architecture(arch: Architecture) -> list[str]:
     """Lines about an architecture: id and resolution, widths, expansion, DFC modules."""
     return [
         f"id {arch.id} · {arch.family} · {arch.resolution} px",
@@ -107,7 +107,7 @@ def describe(arch: Architecture) -> list[str]:
 
 def _describe_attention(arch: Architecture) -> list[str]:
     places: dict[tuple[str, DFC], list[int]] = {}
-    for index, place, dfc in attention_modules(arch):
+    for index, place, dfc in list_attention_modules(arch):
         places.setdefault((place, dfc), []).append(index)
     if not places:
         return ["no DFC attention"]
@@ -207,7 +207,7 @@ def _row(trial: Trial, on_front: bool) -> dict[str, Any]:
         "resolution": arch.resolution,
         "stage_widths": format_widths(arch),
         "stage_expansions": format_expansions(arch),
-        "dfc_modules": len(attention_modules(arch)),
+        "dfc_modules": len(list_attention_modules(arch)),
         **{metric.column: trial.measured.get(metric.name) for metric in _EVALUATED},
         "excess": max(broken.values(), default=0.0),
         "broken_budgets": "; ".join(broken),

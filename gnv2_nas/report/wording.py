@@ -14,14 +14,14 @@ from gnv2_nas.search.study.records import StudyRecord, Trial
 STOCK_TITLE = "stock GhostNetV2 1.0"
 
 
-def reference(record: StudyRecord, trial: Trial) -> str:
+def format_reference(record: StudyRecord, trial: Trial) -> str:
     """`study:number`, the name of a network on the command line."""
     return f"{record.name}:{trial.number}"
 
 
 def next_command(record: StudyRecord, trial: Trial) -> str:
     """The next command for a network: training when the study has images, else an export."""
-    name, settings = reference(record, trial), record.settings
+    name, settings = format_reference(record, trial), record.settings
     elsewhere = record.storage not in ("", STORAGE)
     storage = [("--storage", record.storage)] if elsewhere else []
     if not settings.data:
@@ -33,24 +33,24 @@ def next_command(record: StudyRecord, trial: Trial) -> str:
     return format_command("train", name, options=[*options, *storage])
 
 
-def terms_of(record: StudyRecord) -> list[Metric]:
+def list_objectives(record: StudyRecord) -> list[Metric]:
     """The metrics of a study's objectives, in order."""
     return [get_metric(name, record.quality_info) for name in record.settings.objectives]
 
 
-def best_word(record: StudyRecord) -> str:
+def recommended_title(record: StudyRecord) -> str:
     """Name of the recommended network: with one objective there is no compromise."""
     return "best network" if len(record.settings.objectives) == 1 else "best compromise"
 
 
-def values(record: StudyRecord, trial: Trial) -> str:
+def format_values(record: StudyRecord, trial: Trial) -> str:
     """All objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
     return ", ".join(
-        f"{one.in_text} {one.format(trial.value(one.name))}" for one in terms_of(record)
+        f"{one.in_text} {one.format(trial.value(one.name))}" for one in list_objectives(record)
     )
 
 
-def over_budget(trial: Trial) -> str:
+def format_excess(trial: Trial) -> str:
     """The budgets a network breaks: "over 12ms by 8.1%"."""
     return "over " + " and ".join(
         f"{text} by {format_share(excess)}" for text, excess in trial.broken_budgets.items()
@@ -69,12 +69,12 @@ def describe_gain(record: StudyRecord, gain: Gain, stock: Trial) -> str:
             f"{STOCK_TITLE} (95% interval {format_share(1 - high)} to {format_share(1 - low)})"
         )
     elif better.name == "quality":
-        lead = f"a better {better.in_text} than {STOCK_TITLE} ({against(better, trial, stock)})"
+        lead = f"a better {better.in_text} than {STOCK_TITLE} ({format_pair(better, trial, stock)})"
     else:
         share = 1 - trial.value(better.name) / stock.value(better.name)
         lead = (
             f"{format_share(share)} {better.less} than {STOCK_TITLE} "
-            f"({against(better, trial, stock)})"
+            f"({format_pair(better, trial, stock)})"
         )
     return lead + _at_equal(record, gain, stock)
 
@@ -88,7 +88,7 @@ def describe_doubt(record: StudyRecord, gain: Gain, stock: Trial) -> str:
         lead = f"its latency is {_ratio(trial, stock)}, which includes 1"
     else:
         lead = (
-            f"its {one.in_text} is {against(one, trial, stock)}, a difference within "
+            f"its {one.in_text} is {format_pair(one, trial, stock)}, a difference within "
             f"its noise of about {one.format_noise()}"
         )
     return lead + _at_equal(record, gain, stock)
@@ -101,12 +101,12 @@ def describe_shortfall(record: StudyRecord, gain: Gain, stock: Trial) -> str:
         return f"No network found reaches stock’s {_and(one.in_text for one in others)}."
     one = get_metric(gain.objective, record.quality_info)
     return (
-        f"Not better than stock: {one.in_text} {against(one, gain.trial, stock)}"
+        f"Not better than stock: {one.in_text} {format_pair(one, gain.trial, stock)}"
         f"{_at_equal(record, gain, stock)}."
     )
 
 
-def against(one: Metric, trial: Trial, stock: Trial) -> str:
+def format_pair(one: Metric, trial: Trial, stock: Trial) -> str:
     """Both values of an objective; for latency, the ratio and its interval."""
     if one.name == "latency":
         return f"{one.format(trial.value(one.name))}, {_ratio(trial, stock)}"
@@ -128,13 +128,13 @@ def _at_equal(record: StudyRecord, gain: Gain, stock: Trial) -> str:
 
 
 def _no_worse(one: Metric, trial: Trial, stock: Trial) -> str:
-    if one.name == "latency" and latency_ratio_interval(trial, stock)[1] >= 1:
-        return f"a latency that cannot be distinguished from stock’s ({against(one, trial, stock)})"
-    return f"{one.no_worse} ({against(one, trial, stock)})"
+    unclear = one.name == "latency" and latency_ratio_interval(trial, stock)[1] >= 1
+    words = "a latency that cannot be distinguished from stock’s" if unclear else one.no_worse
+    return f"{words} ({format_pair(one, trial, stock)})"
 
 
 def _others(record: StudyRecord, objective: str) -> list[Metric]:
-    return [one for one in terms_of(record) if one.name != objective]
+    return [one for one in list_objectives(record) if one.name != objective]
 
 
 def _and(parts: Iterable[str]) -> str:

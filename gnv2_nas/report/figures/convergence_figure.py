@@ -104,7 +104,7 @@ def _random_line(record: StudyRecord, scaled: NDArray[np.float64]) -> RandomLine
     )
 
 
-def convergence_sentences(info: ConvergenceInfo) -> list[str]:
+def describe_convergence(info: ConvergenceInfo) -> list[str]:
     """The figure in words."""
     lines = []
     if info.random is not None and info.random.mean[-1] > 0:

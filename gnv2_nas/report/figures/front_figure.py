@@ -24,7 +24,7 @@ from gnv2_nas.report.figures.points import (
     group_points,
     to_axis_units,
 )
-from gnv2_nas.report.wording import best_word
+from gnv2_nas.report.wording import recommended_title
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord
 
@@ -110,7 +110,7 @@ def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> Fr
         staircase=_staircase(record, frame, x, y),
         design=_design(record, groups),
         knee=_place(frame, x, y, knee),
-        knee_name=best_word(record),
+        knee_name=recommended_title(record),
         budgets=near,
         budgets_outside=[line.text for line in budgets if line not in near],
         x_range=x_range, y_range=y_range,

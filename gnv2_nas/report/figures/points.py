@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from gnv2_nas.report.frames import describe
-from gnv2_nas.report.wording import over_budget
+from gnv2_nas.report.frames import describe_architecture
+from gnv2_nas.report.wording import format_excess
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.units import format_quantity
@@ -113,9 +113,9 @@ def _round(series: pd.Series) -> list[float]:
 
 def _hover(record: StudyRecord, trial: Trial) -> str:
     name = f"trial {trial.number}"
-    lines = [*_measured(record, trial), *describe(trial.architecture)]
+    lines = [*_measured(record, trial), *describe_architecture(trial.architecture)]
     if not trial.feasible:
-        lines.append(over_budget(trial))
+        lines.append(format_excess(trial))
     title = f"{trial.baseline} (stock, {name})" if trial.baseline else name
     return "<br>".join([f"<b>{html.escape(title)}</b>", *map(html.escape, lines)])
 

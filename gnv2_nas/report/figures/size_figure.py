@@ -64,7 +64,7 @@ def _with_size_as_quality(trial: Trial) -> Trial:
     return msgspec.structs.replace(trial, quality=float(trial.counts.params))
 
 
-def size_sentences(info: SizeInfo) -> list[str]:
+def describe_size(info: SizeInfo) -> list[str]:
     """The figure in words."""
     if math.isnan(info.tau_params):
         return [f"Fewer than two different scores: {info.y.in_text} cannot be compared with size."]

@@ -11,7 +11,7 @@ from gnv2_nas.report.figures.points import Points
 from gnv2_nas.report.figures.theme import DIM, FRONT, KNEE, STOCK, error_bars
 from gnv2_nas.search.study.metrics import Metric
 
-Errors = tuple[list[float], list[float]]
+ErrorBars = tuple[list[float], list[float]]
 """Lengths of the error bars below and above each point."""
 
 COLOR_SCALE = "Viridis"
@@ -48,7 +48,7 @@ def staircase(x: list[float], y: list[float]) -> go.Scatter:
 def front(
     points: Points,
     unstable: Sequence[bool] = (),
-    errors: Errors | None = None,
+    errors: ErrorBars | None = None,
     colors: Sequence[float] = (),
     color: Metric | None = None,
 ) -> go.Scatter:
@@ -73,7 +73,7 @@ def _color_bar(color: Metric) -> dict[str, Any]:
     }
 
 
-def stock(points: Points, labels: Sequence[str], errors: Errors | None = None) -> go.Scatter:
+def stock(points: Points, labels: Sequence[str], errors: ErrorBars | None = None) -> go.Scatter:
     """The stock networks, each with its own symbol and its name."""
     symbols = [_STOCK_SYMBOLS[n % len(_STOCK_SYMBOLS)] for n in range(len(points.names))]
     marker = {"color": STOCK, "size": 11, "symbol": symbols}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from gnv2_nas.report.wording import best_word, reference
+from gnv2_nas.report.wording import format_reference, recommended_title
 from gnv2_nas.search.analysis.ablation import Ablation, Difference
 from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
@@ -50,20 +50,22 @@ def make_ablation_table(
     ]
     titles = ("latency, ms", quality.column_title)
     on_front = {one.number for one in members}
-    then = "" if recommended is base else f", the {best_word(record)} {_of_what(recommended)}"
+    then = (
+        "" if recommended is base else f", the {recommended_title(record)} {_of_what(recommended)}"
+    )
     return AblationTable(
         lead=(
-            f"Each row changes one thing in {reference(record, base)}{then}; all these networks "
-            "were evaluated."
+            f"Each row changes one thing in {format_reference(record, base)}{then}; all these "
+            "networks were evaluated."
         ),
         sentences=tuple(
-            change_sentence(change, quality) for change in changes[:_SENTENCES] if _tells(change)
+            describe_ablation(change, quality) for change in changes[:_SENTENCES] if _tells(change)
         ),
         columns=(*(title for title, one in zip(titles, shown, strict=True) if one), "MFLOPs"),
         rows=tuple(
             AblationRow(
                 change.text,
-                reference(record, change.changed),
+                format_reference(record, change.changed),
                 change.changed.number in on_front,
                 _cells(change, quality, shown),
             )
@@ -76,7 +78,7 @@ def _tells(change: Ablation) -> bool:
     return any(effect is not None and effect.certain for effect in (change.latency, change.quality))
 
 
-def change_sentence(change: Ablation, quality: Metric) -> str:
+def describe_ablation(change: Ablation, quality: Metric) -> str:
     """ "DFC in stage 4: removing it saves 0.90 ± 0.10 ms and lowers the Zen-score by 0.21."."""
     subject, _, values = change.text.partition(": ")
     lead = "removing it" if change.removes else values

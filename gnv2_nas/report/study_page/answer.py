@@ -14,15 +14,15 @@ import msgspec
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.report.wording import (
     STOCK_TITLE,
-    against,
-    best_word,
     describe_doubt,
     describe_gain,
     describe_shortfall,
-    over_budget,
-    reference,
-    terms_of,
-    values,
+    format_excess,
+    format_pair,
+    format_reference,
+    format_values,
+    list_objectives,
+    recommended_title,
 )
 from gnv2_nas.search.analysis.baselines import preset_name
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
@@ -58,8 +58,8 @@ def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
         return Answer(_no_front(record), "plain")
     if stock is None:
         headline = (
-            f"{reference(record, best)} is the {best_word(record)} found: {values(record, best)}. "
-            f"{_without_stock(record)}"
+            f"{format_reference(record, best)} is the {recommended_title(record)} found: "
+            f"{format_values(record, best)}. {_without_stock(record)}"
         )
         return Answer(headline, "plain", (_compromise(record, found, best),))
     headline, tone = _headline(record, found.gains, stock, best)
@@ -85,7 +85,7 @@ def _no_front(record: StudyRecord) -> str:
     nearest = find_nearest_to_budgets(record.trials)
     return (
         f"None of the {len(record.trials):,} evaluated networks keeps every budget. "
-        f"The nearest is {reference(record, nearest)}, {over_budget(nearest)}."
+        f"The nearest is {format_reference(record, nearest)}, {format_excess(nearest)}."
     )
 
 
@@ -94,11 +94,11 @@ def _headline(
 ) -> tuple[str, Tone]:
     for gain in gains:
         if gain.verdict == "better" and gain.trial is not None:
-            name = reference(record, gain.trial)
+            name = format_reference(record, gain.trial)
             return f"{name} has {describe_gain(record, gain, stock)}.", "good"
     for gain in gains:
         if gain.verdict == "unclear" and gain.trial is not None:
-            name = reference(record, gain.trial)
+            name = format_reference(record, gain.trial)
             return (
                 f"Cannot tell whether {name} beats {STOCK_TITLE}: "
                 f"{describe_doubt(record, gain, stock)}.",
@@ -107,9 +107,9 @@ def _headline(
     if stock.feasible:
         return f"No network found beats {STOCK_TITLE}.", "plain"
     return (
-        f"No network found is as good as {STOCK_TITLE}, but stock is {over_budget(stock)}. "
-        f"Within the budgets, the {best_word(record)} is {reference(record, best)}, "
-        f"{values(record, best)}."
+        f"No network found is as good as {STOCK_TITLE}, but stock is {format_excess(stock)}. "
+        f"Within the budgets, the {recommended_title(record)} is {format_reference(record, best)}, "
+        f"{format_values(record, best)}."
     ), "plain"
 
 
@@ -117,9 +117,11 @@ def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Find
     single, stock = len(record.settings.objectives) == 1, found.stock
     title = "Best network" if single else "Best compromise: the knee of the front"
     if stock is None or stock is best:
-        sentences = [_sentence_case(f"{values(record, best)}.")]
+        sentences = [_sentence_case(f"{format_values(record, best)}.")]
     else:
-        pairs = (f"{one.in_text} {against(one, best, stock)}" for one in terms_of(record))
+        pairs = (
+            f"{one.in_text} {format_pair(one, best, stock)}" for one in list_objectives(record)
+        )
         sentences = [_sentence_case(f"{'; '.join(pairs)}.")]
     if best.baseline:
         sentences.append(f"It is a stock network, {best.baseline}.")

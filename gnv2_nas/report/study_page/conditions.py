@@ -15,7 +15,7 @@ MAX_LISTED = 5
 """Maximum number of trials listed by number."""
 
 
-def confirmation_sentence(members: Sequence[Trial], confirmed: Set[int] = frozenset()) -> str:
+def describe_confirmation(members: Sequence[Trial], confirmed: Set[int] = frozenset()) -> str:
     """How much of the front was confirmed; "" when nothing was, as in older studies.
 
     Args:
@@ -54,7 +54,7 @@ def _trials(numbers: Sequence[int]) -> str:
 _CLOCKS = {"cpu": "CPU time", "wall": "wall time", "device": "the accelerator's own time"}
 
 
-def conditions(record: StudyRecord) -> list[tuple[str, str]]:
+def list_conditions(record: StudyRecord) -> list[tuple[str, str]]:
     """Name and value of each condition, in the order of the page."""
     return [*_machine(record), *_measurement(record), *_search(record), *_software(record)]
 
@@ -162,7 +162,7 @@ def _all_alike(record: StudyRecord) -> Iterator[str]:
         )
 
 
-def cautions(record: StudyRecord, unstable: int, members: Sequence[Trial]) -> list[str]:
+def list_cautions(record: StudyRecord, unstable: int, members: Sequence[Trial]) -> list[str]:
     """What limits the conclusions that the front supports."""
     lines = []
     if unstable:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.report.wording import terms_of
+from gnv2_nas.report.wording import list_objectives
 from gnv2_nas.search.study.metrics import Metric, format_share
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.stats.intervals import Z95
@@ -54,7 +54,7 @@ def prediction_checks(record: StudyRecord) -> list[PredictionCheck]:
     """One for each objective that was predicted, in the order of the objectives."""
     return [
         check
-        for one in terms_of(record)
+        for one in list_objectives(record)
         if (check := _check(record.trials, one, record.quality_info.noise)) is not None
     ]
 
@@ -131,7 +131,7 @@ def _noise(trial: Trial, name: str, quality_noise: float) -> float:
     return 0.0
 
 
-def prediction_sentence(check: PredictionCheck) -> str:
+def describe_check(check: PredictionCheck) -> str:
     """The errors of one objective in words."""
     one = check.metric
     unit = " percentage points" if one.is_accuracy else ""

@@ -11,7 +11,7 @@ import numpy as np
 
 from gnv2_nas.report.files import file_stem
 from gnv2_nas.report.frames import format_widths
-from gnv2_nas.report.wording import best_word, over_budget, reference
+from gnv2_nas.report.wording import format_excess, format_reference, recommended_title
 from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
@@ -53,7 +53,7 @@ def column_titles(record: StudyRecord) -> tuple[str, ...]:
     return (*COLUMNS, *(f"{each.in_text}, {each.unit}" for each in record.settings.evaluated))
 
 
-def front_rows(
+def list_front_rows(
     record: StudyRecord, members: Sequence[Trial], best: Trial | None
 ) -> list[NetworkRow]:
     """Rows of the front; a long front is sampled evenly and keeps the recommended network."""
@@ -61,14 +61,14 @@ def front_rows(
     if len(chosen) > MAX_ROWS:
         places = set(np.linspace(0, len(chosen) - 1, MAX_ROWS).round().astype(int).tolist())
         chosen = [one for n, one in enumerate(chosen) if n in places or one is best]
-    badges = (best_word(record),)
+    badges = (recommended_title(record),)
     return [
         _row(record, one, badges, is_best=True) if one is best else _row(record, one)
         for one in chosen
     ]
 
 
-def stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[NetworkRow]:
+def list_stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[NetworkRow]:
     """Rows of all stock networks of the study, feasible or not."""
     on_front = {one.number for one in members}
     return [
@@ -92,13 +92,13 @@ def _row(
     if latency is not None and not latency.stable:
         badges += ("latency not stable",)
     if not trial.feasible:
-        badges += (over_budget(trial),)
+        badges += (format_excess(trial),)
     arch = trial.architecture
     content = base64.b64encode(arch.to_json().encode()).decode()
     return NetworkRow(
         trial=trial.number,
         anchor=f"trial-{trial.number}" if anchored else "",
-        reference=reference(record, trial),
+        reference=format_reference(record, trial),
         name=trial.baseline,
         is_best=is_best,
         badges=badges,

@@ -30,7 +30,7 @@ class TrustBox(msgspec.Struct, frozen=True):
     figure: Markup | None = None
 
 
-def trust_sentence(record: StudyRecord, panel: TrustPanel | None) -> str:
+def describe_trust(record: StudyRecord, panel: TrustPanel | None) -> str:
     """How well the score of a study ranks networks, beside the parameter count."""
     info, space = record.quality_info, record.settings.space
     if panel is None:
@@ -41,11 +41,11 @@ def trust_sentence(record: StudyRecord, panel: TrustPanel | None) -> str:
     return f"{info.title} against trained accuracy: {panel.sentence(record.settings.quality)}."
 
 
-def trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
+def make_trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
     """The section of a study's page; None when no network has a score."""
     if all(one.quality is None for one in record.trials):
         return None
-    lead = trust_sentence(record, panel)
+    lead = describe_trust(record, panel)
     if panel is None:
         return TrustBox("unclear", (lead, _advice(record)), _command(record))
     spec = record.settings.quality

@@ -14,20 +14,24 @@ from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.report.figures.convergence_figure import (
     convergence_figure,
     convergence_info,
-    convergence_sentences,
+    describe_convergence,
 )
 from gnv2_nas.report.figures.front_figure import front_figure, front_info
-from gnv2_nas.report.figures.size_figure import size_figure, size_info, size_sentences
+from gnv2_nas.report.figures.size_figure import describe_size, size_figure, size_info
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.report.frames import make_frame, trial_rows
 from gnv2_nas.report.rendering import figure_json, render
 from gnv2_nas.report.study_page.ablation_table import make_ablation_table
 from gnv2_nas.report.study_page.answer import Answer, write_answer
-from gnv2_nas.report.study_page.conditions import cautions, conditions, confirmation_sentence
-from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
-from gnv2_nas.report.study_page.table import column_titles, front_rows, stock_rows
-from gnv2_nas.report.study_page.trust_box import TrustBox, trust_box, trust_sentence
-from gnv2_nas.report.wording import best_word, next_command, reference
+from gnv2_nas.report.study_page.conditions import (
+    describe_confirmation,
+    list_cautions,
+    list_conditions,
+)
+from gnv2_nas.report.study_page.predictions import describe_check, prediction_checks
+from gnv2_nas.report.study_page.table import column_titles, list_front_rows, list_stock_rows
+from gnv2_nas.report.study_page.trust_box import TrustBox, describe_trust, make_trust_box
+from gnv2_nas.report.wording import format_reference, next_command, recommended_title
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation, recommend
@@ -50,9 +54,9 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     frame = make_frame(rows)
     panel = find_study_trust(record)
     changes = find_ablations(record)
-    trust = trust_box(record, panel)
+    trust = make_trust_box(record, panel)
     html = _render_page(record, frame, found, answer, trust, changes)
-    json = _json(record, rows, found, answer.headline, trust_sentence(record, panel), changes)
+    json = _json(record, rows, found, answer.headline, describe_trust(record, panel), changes)
     csv = frame.to_csv(index=False)
     write_set({files.html: html, files.json: json, files.csv: csv})
     return files
@@ -113,30 +117,30 @@ def _render_page(
         "record": record,
         "quality": get_metric("quality", record.quality_info),
         "answer": answer,
-        "reference": lambda trial: reference(record, trial),
-        "best_word": best_word(record),
+        "reference": lambda trial: format_reference(record, trial),
+        "best_word": recommended_title(record),
         "next_command": "" if recommended is None else next_command(record, recommended),
         "numbers": _numbers(record, len(members)),
-        "cautions": cautions(record, sum(info.unstable), members),
+        "cautions": list_cautions(record, sum(info.unstable), members),
         "info": info,
         "trust": trust,
         "neighbours": _neighbours(members),
         "close_scores": _close_scores(record, members),
         "front_figure": figure_json(front_figure(info)) if info.groups.drawn else None,
         "size_figure": figure_json(size_figure(sizes)) if sizes.groups.drawn else None,
-        "confirmation": confirmation_sentence(members, record.confirmed),
+        "confirmation": describe_confirmation(members, record.confirmed),
         "parts": make_ablation_table(record, changes, members, recommended),
         "beyond": format_share(REFERENCE_MARGIN),
         "has_design": convergence is not None and convergence.random is not None,
         "convergence": convergence and figure_json(convergence_figure(convergence)),
-        "convergence_sentences": convergence_sentences(convergence) if convergence else [],
-        "predictions": [(one, prediction_sentence(one)) for one in prediction_checks(record)],
-        "size_sentences": size_sentences(sizes),
+        "convergence_sentences": describe_convergence(convergence) if convergence else [],
+        "predictions": [(one, describe_check(one)) for one in prediction_checks(record)],
+        "size_sentences": describe_size(sizes),
         "columns": column_titles(record),
-        "front_rows": front_rows(record, members, recommended),
+        "front_rows": list_front_rows(record, members, recommended),
         "front_size": len(members),
-        "stock_rows": stock_rows(record, members),
-        "conditions": conditions(record),
+        "stock_rows": list_stock_rows(record, members),
+        "conditions": list_conditions(record),
     }
     return render("page.html", values)
 

@@ -19,7 +19,7 @@ from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
-Verdict = Literal["better", "unclear", "none"]
+GainVerdict = Literal["better", "unclear", "none"]
 
 
 class Gain(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Gain(msgspec.Struct, frozen=True):
     objective: str
     trial: Trial | None
     """None when every network found is worse than stock in another objective."""
-    verdict: Verdict
+    verdict: GainVerdict
     """unclear: better by the estimate, but within noise; none: nothing found is better."""
 
 
@@ -118,7 +118,7 @@ def find_gain(
     return Gain(objective, best, _verdict(best, stock, objective, noise))
 
 
-def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> Verdict:
+def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> GainVerdict:
     if objective == "latency":
         low, high = latency_ratio_interval(member, stock)
         if low <= 1 <= high:

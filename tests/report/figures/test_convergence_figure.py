@@ -10,7 +10,7 @@ from gnv2_nas.report.figures.convergence_figure import (
     ConvergenceInfo,
     convergence_figure,
     convergence_info,
-    convergence_sentences,
+    describe_convergence,
 )
 from gnv2_nas.report.figures.front_figure import front_figure, front_info
 from gnv2_nas.report.frames import trials_frame
@@ -67,7 +67,7 @@ def test_without_a_design_beside_the_search_there_is_one_line(origin: str) -> No
     record = as_origin(RECORD, origin)
     assert info_of(record).random is None
     assert len(convergence_figure(info_of(record)).data) == 1
-    assert not any("random" in line for line in convergence_sentences(info_of(record)))
+    assert not any("random" in line for line in describe_convergence(info_of(record)))
     assert front_info(record, trials_frame(record), None).design == ([], [])
 
 
@@ -82,7 +82,7 @@ def test_sentences_tell_gain_estimate_and_flatness() -> None:
     info = info_of()
     assert info.random is not None
     assert info.left is not None
-    gain, estimate, recent = convergence_sentences(info)
+    gain, estimate, recent = describe_convergence(info)
     assert f"{100 * (info.y[-1] / info.random.mean[-1] - 1):.0f}% larger than" in gain
     assert "not a comparison at equal numbers" in gain
     assert f"{info.left.evaluations} more evaluations would add" in estimate
@@ -90,7 +90,7 @@ def test_sentences_tell_gain_estimate_and_flatness() -> None:
     for share in (info.left.expected, info.left.low, info.left.high):
         assert format_share(share) in estimate
     assert "flat" not in recent
-    flat = convergence_sentences(replace(info, flat=True))[-1]
+    flat = describe_convergence(replace(info, flat=True))[-1]
     assert "so the search is flat by the rule of --stop-when-flat" in flat
 
 

@@ -9,7 +9,7 @@ import pytest
 from gnv2_nas.report.figures.axis_ranges import place_labels
 from gnv2_nas.report.figures.front_figure import FrontInfo, figure_terms, front_figure, front_info
 from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
-from gnv2_nas.report.figures.size_figure import size_figure, size_info, size_sentences
+from gnv2_nas.report.figures.size_figure import describe_size, size_figure, size_info
 from gnv2_nas.report.frames import trials_frame
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.records import StudyRecord
@@ -134,7 +134,7 @@ def test_a_score_that_is_size_is_found_out() -> None:
     assert info.tau_params == pytest.approx(1)
     assert info.shared is not None
     assert info.shared[0] == info.shared[1] == info.shared[2]
-    assert "mostly tracks size" in size_sentences(info)[0]
+    assert "mostly tracks size" in describe_size(info)[0]
 
 
 def test_no_shared_front_where_quality_is_no_objective() -> None:
@@ -146,4 +146,4 @@ def test_without_scores_nothing_is_claimed() -> None:
     record = study([candidate(0, found_architecture(0), quality=None)], objectives=("latency",))
     info = size_info(record, trials_frame(record))
     assert info.scored == 0
-    assert size_sentences(info)[0].startswith("Fewer than two different scores")
+    assert describe_size(info)[0].startswith("Fewer than two different scores")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.report.study_page.ablation_table import (
     AblationTable,
-    change_sentence,
+    describe_ablation,
     make_ablation_table,
 )
 from gnv2_nas.search.analysis.ablation import Ablation, Difference, find_ablations
@@ -65,14 +65,14 @@ UNCLEAR = Difference(0.02, -0.05, 0.09)
     ],
 )  # fmt: skip
 def test_a_change_in_words(told: Ablation, quality: Any, sentence: str) -> None:
-    assert change_sentence(told, quality) == sentence
+    assert describe_ablation(told, quality) == sentence
 
 
 def test_what_was_not_measured_is_told_by_arithmetic() -> None:
     told = change(None, Difference(0.5, 0.2, 0.8))
     more = (told.changed.counts.macs - told.base.counts.macs) / 1e6
     assert f"{'costs' if more > 0 else 'saves'} {abs(more):.1f} MFLOPs and raises" in (
-        change_sentence(told, ZEN)
+        describe_ablation(told, ZEN)
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.report.study_page.answer import Answer, write_answer
-from gnv2_nas.report.study_page.conditions import cautions
+from gnv2_nas.report.study_page.conditions import list_cautions
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from tests.report.studies import candidate, found_architecture, stock, study, typical
@@ -144,5 +144,5 @@ def test_an_interval_that_reaches_beyond_a_latency_budget_is_a_caution() -> None
     latency = near.latency
     assert latency is not None
     budget = f"{(latency.ms + latency.ci95[1]) / 2:.4f}ms"
-    (line,) = cautions(study([near, far], budgets=(budget,)), 0, [near, far])
+    (line,) = list_cautions(study([near, far], budgets=(budget,)), 0, [near, far])
     assert line.startswith(f"1 of 2 networks on the front keep {budget} by their estimate")

@@ -7,7 +7,7 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from gnv2_nas.report.study_page.predictions import prediction_checks, prediction_sentence
+from gnv2_nas.report.study_page.predictions import describe_check, prediction_checks
 from gnv2_nas.search.study.records import Prediction, Trial
 from tests.report.studies import STOCK_MS, candidate, found_architecture, searched, study, typical
 
@@ -59,11 +59,9 @@ def test_a_score_errs_in_its_own_unit_and_an_accuracy_in_points() -> None:
     quality, latency = prediction_checks(searched())
     assert "%" not in quality.format(quality.error)
     assert latency.format(latency.error).endswith("%")
-    assert "The latency of 96 networks was predicted before evaluation" in (
-        prediction_sentence(latency)
-    )
+    assert "The latency of 96 networks was predicted before evaluation" in (describe_check(latency))
     points = replace(quality, metric=replace(quality.metric, is_accuracy=True))
-    assert "percentage points" in prediction_sentence(points)
+    assert "percentage points" in describe_check(points)
 
 
 def test_studies_without_predictions_have_no_check() -> None:

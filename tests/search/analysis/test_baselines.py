@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.measurement.comparison import pool
-from gnv2_nas.report.study_page.conditions import confirmation_sentence
+from gnv2_nas.report.study_page.conditions import describe_confirmation
 from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
 from tests.search.simulated import simulated
 from tests.search.stored import candidate, latency
@@ -18,7 +18,7 @@ SEEDS = range(40)
 def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small, first):
     for seed in range(first, first + 10):
         ended = simulated(small, seed)
-        said = confirmation_sentence(ended.members, ended.memory.confirmed())
+        said = describe_confirmation(ended.members, ended.memory.confirmed())
         assert said.startswith("The front is confirmed"), said
         assert ended.left_out == []
         for each in ended.members:
@@ -44,7 +44,7 @@ def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds)
     for seed in range(4):
         ended = simulated(small, seed, seconds=seconds, trials=1000)
         again = [each for each in ended.members if len(ended.memory.measured[each.number]) > 1]
-        said = confirmation_sentence(ended.members, ended.memory.confirmed())
+        said = describe_confirmation(ended.members, ended.memory.confirmed())
         confirmed = select_confirmed(ended.members, ended.memory.confirmed())
         assert {each.number for each in confirmed} <= {each.number for each in again}
         if len(confirmed) == len(ended.members):
