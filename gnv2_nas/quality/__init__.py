@@ -1,4 +1,4 @@
-"""What a search maximises: quality estimators, by name."""
+"""Quality estimators: the scores that a search maximises."""
 
 from gnv2_nas.quality.base import (
     ESTIMATORS,

@@ -1,7 +1,4 @@
-"""Quality estimators: their protocol, their labels, and what they may need to know.
-
-Nothing heavy is imported.
-"""
+"""Quality estimators: protocol, labels and context. Light to import."""
 
 from __future__ import annotations
 
@@ -63,34 +60,34 @@ class QualitySpec(msgspec.Struct, frozen=True):
 
 
 class EstimatorInfo(msgspec.Struct, frozen=True):
-    """A score's label."""
+    """Label of a score."""
 
     name: str
     title: str
     in_text: str
     """The title within a sentence."""
     note: str
-    """What it is; says when it is not an accuracy."""
+    """What the score is; says so if it is not an accuracy."""
     cost: str
-    """Of one network, on one core of an x86 server: of GhostNetV2 1.0 at its own resolution."""
+    """Time for GhostNetV2 1.0 at its own resolution, on one core of an x86 server."""
     noise: float = 0.0
-    """Differences up to this, in the score's unit, are luck; 0 for what is exact."""
+    """Differences up to this, in the unit of the score, are noise; 0 for exact scores."""
     is_accuracy: bool = False
     unit: str = ""
-    """"%" of an accuracy."""
+    """"%" for accuracies."""
     families: tuple[str, ...] = ()
-    """`Architecture.family` of the networks whose scores compare; () means all."""
+    """`Architecture.family` of the networks with comparable scores; () means all."""
     needs_data: bool = False
     relative: bool = False
     """Whether the score is a rank among networks of the search space."""
     file: str = ""
-    """What FILE is in NAME:FILE; "" where the estimator takes none."""
+    """Description of FILE in NAME:FILE; "" if the estimator takes none."""
     needs_file: bool = False
     supernet_spec: SupernetSpec | None = msgspec.field(default=None, name="envelope")
-    """Only networks inside it have a score; None where any network has one."""
+    """Only networks inside it have a score; None if every network has one."""
 
     def compares(self, arch: Architecture) -> bool:
-        """Whether the score of `arch` can be held against the others."""
+        """Whether the score of `arch` is comparable to those of other networks."""
         if self.families and arch.family not in self.families:
             return False
         return self.supernet_spec is None or _inside(self.supernet_spec, arch)
@@ -160,37 +157,37 @@ ESTIMATORS: Mapping[str, EstimatorInfo] = MappingProxyType({info.name: info for 
 
 
 class QualityEstimator(Protocol):
-    """Scores an architecture; higher is better."""
+    """Scores architectures; higher is better."""
 
     @property
     def info(self) -> EstimatorInfo: ...
 
     def score(self, arch: Architecture) -> float:
-        """The same value for the same architecture, in every process; an accuracy in per cent."""
+        """Score an architecture: the same value in every process; accuracies in per cent."""
         ...
 
 
 @dataclass(frozen=True)
 class QualityContext:
-    """What some estimators need to know besides the network."""
+    """What some estimators need besides the network."""
 
     space: SearchSpace | None = None
     dataset: Dataset | None = None
     seed: int = 0
-    """Of trainings. Data-free scores have their own, so that those of two studies compare."""
+    """Seed of trainings. Data-free scores have a fixed one, so that studies are comparable."""
 
 
 NO_CONTEXT = QualityContext()
 
 
-_ANOTHER = {
-    "supernet": "train one on them with gnv2-nas train supernet",
-    "predictor": "fit one to them with gnv2-nas quality fit",
+_REMEDIES = {
+    "supernet": "train one on {} with gnv2-nas train supernet",
+    "predictor": "fit one to {} with gnv2-nas quality fit",
 }
 
 
 class SpaceRecord(Protocol):
-    """What such a file says of itself."""
+    """The space that a file was made for."""
 
     @property
     def space(self) -> str: ...
@@ -201,27 +198,27 @@ class SpaceRecord(Protocol):
 
 
 def check_space_matches(
-    path: Path, kind: str, made: SpaceRecord, space: SearchSpace | None
+    path: Path, kind: str, record: SpaceRecord, space: SearchSpace | None
 ) -> None:
-    """Prove that a file belongs to the space of a search, and to its number of classes.
+    """Check that a file was made for the space of a search and its number of classes.
 
     Args:
         kind: "supernet" or "predictor".
-        space: with as many classes as the images; None where no search is on.
+        space: the space with the classes of the images; None outside of a search.
 
     Raises:
-        CheckpointError: it belongs to another space, or to other classes.
+        CheckpointError: it was made for another space or number of classes.
     """
-    if space is None or made.space_hash == space.content_hash:
+    if space is None or record.space_hash == space.content_hash:
         return
-    classes = made.supernet_spec.num_classes
-    what = f"{str(path)!r} is a {kind} of space {made.space!r} with {classes} classes"
+    classes = record.supernet_spec.num_classes
+    what = f"{str(path)!r} is a {kind} of space {record.space!r} with {classes} classes"
     if classes != space.num_classes:
         raise CheckpointError(
             f"{what}: one for {classes} classes, but space {space.name!r} has "
-            f"{space.num_classes} with these images; {_ANOTHER[kind]}"
+            f"{space.num_classes} with these images; {_REMEDIES[kind].format('them')}"
         )
     raise CheckpointError(
-        f"{what} ({made.space_hash}), not of {space.name!r} ({space.content_hash}); "
-        f"{_ANOTHER[kind].replace('them', 'it')}"
+        f"{what} ({record.space_hash}), not of {space.name!r} ({space.content_hash}); "
+        f"{_REMEDIES[kind].format('it')}"
     )

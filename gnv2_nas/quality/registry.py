@@ -1,7 +1,4 @@
-"""Quality estimators: what a search maximises, by name.
-
-Nothing heavy is imported before an estimator is asked for.
-"""
+"""Quality estimators by name. Heavy imports wait until an estimator is made."""
 
 from __future__ import annotations
 
@@ -27,18 +24,18 @@ _CLASSES = {
     "az-nas": ("proxies.az_nas", "AzNasScore"),
     "supernet": ("accuracy.supernet", "SupernetAccuracy"),
     "train": ("accuracy.trained", "TrainedAccuracy"),
-    "predictor": ("accuracy.predicted", "PredictedAccuracy"),
+    "predictor": ("predictor.file", "PredictedAccuracy"),
 }
 """Name → module of this room and class in it."""
 
 
 def check_estimator(text: str) -> EstimatorInfo:
-    """Return the label of the estimator that NAME or NAME:FILE names.
+    """Check NAME or NAME:FILE and return the label of the estimator.
 
     Raises:
-        UnknownNameError: there is none of that name.
-        InputError: it takes no file, needs one, or the file is not there.
-        CheckpointError: the file is something else.
+        UnknownNameError: there is no such estimator.
+        InputError: it takes no file, needs one, or the file does not exist.
+        CheckpointError: the file is of another kind.
     """
     spec = QualitySpec.parse(text)
     name, file = spec.name, spec.file
@@ -59,7 +56,7 @@ def check_estimator(text: str) -> EstimatorInfo:
 
 
 def _check_file(info: EstimatorInfo, path: Path) -> None:
-    """Read what the file says of itself; no torch, so no weights."""
+    """Check the kind of a file by its metadata, without torch."""
     if info.name == "predictor":
         from gnv2_nas.quality.predictor.file import load_predictor
 
@@ -71,7 +68,7 @@ def _check_file(info: EstimatorInfo, path: Path) -> None:
 
 
 def check_has_images(info: EstimatorInfo, *, given: bool) -> None:
-    """Refuse an estimator that measures on images where none are given.
+    """Refuse an estimator that needs images if none are given.
 
     Raises:
         InputError: it needs them.

@@ -14,7 +14,7 @@ from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality.accuracy.journal import ACCURACIES
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.registry import check_estimator
-from gnv2_nas.quality.trust.networks import NetworkSample, budget_macs, sample_networks
+from gnv2_nas.quality.trust.networks import NetworkSample, parse_band_budget, sample_networks
 from gnv2_nas.quality.trust.panel import (
     PANEL_FOLDER,
     TRUST,
@@ -65,7 +65,7 @@ class TrustRequest(msgspec.Struct, frozen=True):
             raise InputError(f"--epochs must be above 0, but got {self.epochs:g}")
         for spec in self.estimators:
             check_estimator(spec)
-        budget = budget_macs(self.budget)
+        budget = parse_band_budget(self.budget)
         check_source(self.data)
         space = load_space(self.space).with_classes(len(find_classes(self.data)))
         drawn = sample_networks(space, self.networks, budget, self.seed)

@@ -1,1 +1,1 @@
-"""Accuracies on held-out images: of a supernet, of a training, of a predictor."""
+"""Accuracies on held-out images: with the weights of a supernet, or after a short training."""

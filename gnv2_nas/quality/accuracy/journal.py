@@ -1,4 +1,4 @@
-"""Accuracies kept one by one as they are found: what was evaluated is not evaluated again."""
+"""A file of accuracies, so that no network is evaluated twice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class AccuracyRecord(msgspec.Struct, frozen=True):
     """The accuracy of one network."""
 
     network: str
-    """Its `Architecture.id`."""
+    """`Architecture.id` of the network."""
     seed: int
     conditions: str
-    """Hash of all else that decides the accuracy."""
+    """Hash of everything else that decides the accuracy."""
     accuracy: float
-    """On held-out images, per cent."""
+    """Accuracy on held-out images, per cent."""
     seconds: float
 
 
@@ -32,11 +32,11 @@ ACCURACIES = Kind(
 
 
 class AccuracyJournal:
-    """The accuracies of networks under the same conditions, in a file of one line each.
+    """Accuracies of networks under the same conditions, one line each in a file.
 
     Args:
-        path: the file; it may hold accuracies under other conditions too.
-        conditions: whatever decides an accuracy besides network and seed.
+        path: the file; it may also contain accuracies under other conditions.
+        conditions: everything that decides an accuracy besides network and seed.
     """
 
     def __init__(self, path: Path, *conditions: str) -> None:
@@ -49,11 +49,11 @@ class AccuracyJournal:
         }
 
     def find(self, arch: Architecture, seed: int) -> AccuracyRecord | None:
-        """The accuracy of a network with a seed, if it was found before."""
+        """Return the accuracy of a network with a seed; None if it is unknown."""
         return self._known.get((arch.id, seed))
 
     def add(self, arch: Architecture, seed: int, accuracy: float, seconds: float) -> AccuracyRecord:
-        """Keep an accuracy, at once.
+        """Write an accuracy to the file.
 
         Raises:
             StorageError: the disk refused; lines already there are kept.

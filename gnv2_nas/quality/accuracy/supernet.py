@@ -1,8 +1,8 @@
-"""The accuracy a network has with the weights of a supernet, on images held out.
+"""Accuracy of a network on held-out images, with weights from a supernet.
 
-The weights of a sub-network are slices of the shared ones. Its batch-norm statistics are measured
-on training images before every evaluation (`gnv2_nas.nn.supernet.supernet`): a supernet has
-none that would fit, and without them every network answers like a random one.
+The weights of a network are slices of the shared ones. Its batch-norm statistics are recalibrated
+on training images before every evaluation, because a supernet has none that fit all networks.
+Without them every network would answer at random.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.training.context import choose_device, limit_threads
 
 CALIBRATION_IMAGES = 512
-"""For batch norm's statistics: four batches already rank networks as the whole training set."""
+"""Images for recalibration: four batches rank networks like the whole training set does."""
 HELD_OUT_IMAGES = 10_000
-"""At most; more would move an accuracy by less than half a per cent."""
+"""Maximum; more images would change an accuracy by less than half a per cent."""
 
 
 class SupernetAccuracy:
@@ -37,7 +37,7 @@ class SupernetAccuracy:
 
     Args:
         path: a supernet that `gnv2-nas train supernet` wrote.
-        context: the images; the space too, where a search is on.
+        context: the images, and the space of a search.
 
     Raises:
         CheckpointError: the file holds no supernet, or one of another space or other classes.
@@ -62,7 +62,7 @@ class SupernetAccuracy:
     @limit_threads()
     @torch.no_grad()
     def score(self, arch: Architecture) -> float:
-        """Accuracy on the held-out images, per cent, after recalibration.
+        """Measure the accuracy on the held-out images, per cent, after recalibration.
 
         Raises:
             InputError: the network is not inside the supernet; the message names the field.
@@ -82,7 +82,7 @@ class SupernetAccuracy:
     @limit_threads()
     @torch.no_grad()
     def extract(self, arch: Architecture) -> Network:
-        """The network as a plain module with its own copy of the weights, recalibrated.
+        """Make a plain module with its own copy of the weights, recalibrated.
 
         Raises:
             InputError: the network is not inside the supernet; the message names the field.
@@ -103,15 +103,15 @@ class SupernetAccuracy:
 def accuracy_noise(accuracy: float, images: int) -> float:
     """Half-width of the 95% interval of the difference of two accuracies, per cent.
 
-    An upper bound: both are measured on the same images, which makes them differ less. Nearly
-    perfect accuracies are taken for a little less so (Agresti & Coull, Am. Stat. 52, 1998).
+    It is an upper bound, because both are measured on the same images. Accuracies near 0 or 1 are
+    shrunk towards 0.5 as by Agresti & Coull (Am. Stat. 52, 1998).
     """
     share = (accuracy * images + 2) / (images + 4)
     return 100 * Z95 * math.sqrt(2 * share * (1 - share) / (images + 4))
 
 
 def describe_leakage(record: SupernetRecord, dataset: Dataset) -> str:
-    """Why the held-out images may not be new to a supernet; "" where they are."""
+    """Say why a supernet may have been trained on the held-out images; "" if it was not."""
     if record.data_hash == dataset.content_hash:
         return ""
     return (

@@ -1,13 +1,13 @@
-"""The accuracy a network reaches in a short training, with hopeless trainings stopped early.
+"""Accuracy after a short training, with early stopping of weak networks.
 
-Every network is trained by one recipe from the same seed, so the accuracy is that of the network
-and does not depend on what else was tried, unless its training was stopped. The rungs are those
-of ASHA (Li et al., MLSys 2020), the rule is the median rule of Vizier (Golovin et al., KDD 2017):
-after a quarter and after a half of the steps, a network that is below the median of what others
-had there is stopped. Only networks of no more multiply-adds are held against it: a search for
-small and fast networks must not lose them for being less accurate than large ones.
+Every network is trained by the same recipe from the same seed, so its accuracy does not depend on
+other networks, unless its training is stopped. The rungs are those of ASHA (Li et al., MLSys
+2020), the rule is the median rule of Vizier (Golovin et al., KDD 2017): after a quarter and a half
+of the steps, a network below the median of its rivals is stopped. Rivals have at most as many
+multiply-adds, so that small and fast networks are not stopped for being less accurate than large
+ones.
 
-A stopped network's score is what it had then: of lower fidelity, and lower than it might be.
+The score of a stopped network is its accuracy at that point, which is lower than the final one.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RUNGS = 4
-"""Looks at the held-out images, evenly spread over the steps; the third never stops anything."""
+"""Number of evaluations, evenly spread over the steps; no training is stopped at the third."""
 STOPPING_RUNGS = (1, 2)
 """After a quarter and after a half of the steps."""
 MIN_RIVALS = 4
-"""So many networks that are no larger must be known at a rung before one is stopped there."""
+"""Rivals that must be known at a rung before a network is stopped there."""
 SHORTENING_FACTOR = 4
-"""The training is so many times shorter than one whose weights are to be shipped."""
+"""Ratio of the default training length to that of this score."""
 
 
 class TrainedAccuracy:
     """The quality estimator `train`, or `train:SUPERNET` with inherited weights.
 
     Args:
-        path: a supernet to begin from; None begins with random weights.
+        path: supernet to inherit weights from; None starts from random weights.
         context: the images, and the seed of the trainings.
-        recipe: None takes the default one, shortened.
+        recipe: None means the default one, shortened.
 
     Raises:
         DataError: there are no images.
@@ -64,29 +64,29 @@ class TrainedAccuracy:
         self.info: EstimatorInfo = _info(self.recipe, self.dataset, self._inherited)
 
     def score(self, arch: Architecture) -> float:
-        """Accuracy on the held-out images, per cent; where training was stopped, at that point.
+        """Train a network and return its accuracy on the held-out images, per cent.
 
         Raises:
-            InputError: the network is not inside the supernet whose weights it should inherit.
+            InputError: the network is not inside the supernet.
             TrainingError: the loss is not finite, or memory does not suffice.
         """
         initial = None if self._inherited is None else self._inherited.weights(arch)
         macs = count(arch).macs
         result = train_network(
             arch, self.dataset, self.recipe, None, initial=initial, seed=self._seed,
-            stop_when=lambda point: self.rungs.stops(point, macs),
+            stop_when=lambda point: self.rungs.should_stop(point, macs),
         )  # fmt: skip
         return 100 * result.accuracy
 
 
 class Rungs:
-    """The accuracies that were seen at each rung, with the sizes of their networks."""
+    """Accuracies at each rung, with the sizes of their networks."""
 
     def __init__(self) -> None:
         self._seen: dict[int, list[tuple[int, float]]] = {rung: [] for rung in STOPPING_RUNGS}
 
-    def stops(self, point: TrainingPoint, macs: int) -> bool:
-        """Take note of an accuracy; whether its training is hopeless.
+    def should_stop(self, point: TrainingPoint, macs: int) -> bool:
+        """Record an accuracy; return whether its training should stop.
 
         Args:
             macs: multiply-adds of the network.
@@ -100,14 +100,14 @@ class Rungs:
 
 
 def short_recipe(dataset: Dataset, *, inherited: bool = False) -> Recipe:
-    """The default recipe in a quarter of its steps, looked at on every rung."""
+    """Make the default recipe with a quarter of its steps and an evaluation at every rung."""
     whole = default_recipe(dataset, inherited=inherited)
     steps = max(RUNGS, round(whole.steps / SHORTENING_FACTOR))
     return default_recipe(dataset, steps=steps, inherited=inherited).replace(evaluations=RUNGS)
 
 
 class _Inherited:
-    """Weights of sub-networks, taken out of a supernet."""
+    """Weights of networks, sliced from a supernet."""
 
     def __init__(self, path: Path, context: QualityContext) -> None:
         from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy
@@ -117,7 +117,7 @@ class _Inherited:
         self.info = self._accuracy.info
 
     def weights(self, arch: Architecture) -> dict[str, Tensor]:
-        """The state dict of `arch`, its batch-norm statistics recalibrated."""
+        """State dict of `arch`, with recalibrated batch-norm statistics."""
         return self._accuracy.extract(arch).state_dict()
 
 

@@ -1,1 +1,1 @@
-"""Accuracies predicted from an architecture alone."""
+"""Accuracy predicted from an architecture alone."""

@@ -1,13 +1,12 @@
-"""What the accuracy predictor reads off an architecture: numbers block by block, none of it costly.
+"""Features of an architecture for the accuracy predictor.
 
-A column for each thing that a space may vary, in each block it may vary in, and the mean of each
-over the network, which lets a few dozen networks teach what many blocks have in common. Sizes are
-logarithms: accuracy gains about as much from each doubling. What a network does not have (a block
-left out, the kernel of an attention that is not there) is NaN and later takes the mean, so that
-it counts by its absence alone.
+There is a column for each property that a space may vary, in each block, and one for its mean over
+the network, so that a few dozen networks suffice to learn what blocks have in common. Sizes are
+logarithms, because each doubling changes accuracy by about the same amount. A missing property (a
+left-out block, the kernel of a left-out attention) is NaN, which the fit replaces by the mean.
 
-Totals come from the 1x1 convolutions, which make up most of a network: an exact count would take
-longer than everything else here.
+Totals cover the 1x1 convolutions only, which make up most of a network: an exact count would take
+longer than all other features.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ BLOCK_COLUMNS = (
     "attention_first", "attention_second", "dfc_kernel_h", "dfc_kernel_w", "dfc_factor",
     "dfc_max_pool", "dfc_bilinear",
 )  # fmt: skip
-"""Of each block; numbers of channels, ratios and factors as logarithms to base 2."""
+"""Columns of each block; channels, ratios and factors are logarithms to base 2."""
 NETWORK_COLUMNS = ("resolution", "blocks", "stem_channels", "conv_channels", "macs", "params")
-"""Of the whole network, all as logarithms to base 2."""
+"""Columns of the whole network, all logarithms to base 2."""
 
 _LOGARITHMS = [
     BLOCK_COLUMNS.index(name) for name in ("hidden_channels", "out_channels", "ratio", "dfc_factor")
@@ -42,13 +41,13 @@ Matrix = NDArray[np.float64]
 
 
 def column_names(supernet_spec: SupernetSpec) -> list[str]:
-    """Name of each column of `features`: "hidden_channels.block3", "kernel.mean", "macs"."""
+    """Names of the columns of `features`: "hidden_channels.block3", "kernel.mean", "macs"."""
     places = [*(f"block{position}" for position in range(len(supernet_spec.blocks))), "mean"]
     return [f"{name}.{place}" for place in places for name in BLOCK_COLUMNS] + [*NETWORK_COLUMNS]
 
 
 def features(architectures: Sequence[Architecture], supernet_spec: SupernetSpec) -> Matrix:
-    """One row a network, one column a feature; NaN for what a network does not have.
+    """Compute the features: one row a network, NaN for missing properties.
 
     Raises:
         InputError: an architecture has other blocks than the supernet. One that merely has more
@@ -65,7 +64,7 @@ def features(architectures: Sequence[Architecture], supernet_spec: SupernetSpec)
         networks.append(_network(arch, blocks))
     by_block = np.full((len(architectures), len(supernet_spec.blocks), len(BLOCK_COLUMNS)), np.nan)
     by_block[:, :, 0] = 0
-    by_block[rows, positions] = _with_logarithms(np.array(blocks, dtype=np.float64))
+    by_block[rows, positions] = _take_logarithms(np.array(blocks, dtype=np.float64))
     flat = by_block.reshape(len(architectures), -1)
     return np.hstack([flat, _means(by_block), np.log2(np.array(networks, dtype=np.float64))])
 
@@ -82,7 +81,7 @@ def _positions(arch: Architecture, supernet_spec: SupernetSpec) -> Sequence[int]
 
 
 def _network(arch: Architecture, blocks: list[tuple[float, ...]]) -> tuple[float, ...]:
-    """The columns of a network; those of its blocks are appended to `blocks`."""
+    """Compute the columns of a network; append those of its blocks to `blocks`."""
     side, channels = output_side(arch.resolution, 2), arch.stem_channels
     macs = params = 0.0
     for block in cast(tuple[GhostBlock, ...], arch.blocks):
@@ -100,11 +99,11 @@ def _network(arch: Architecture, blocks: list[tuple[float, ...]]) -> tuple[float
 def _add(
     params: float, macs: float, module: GhostModule, weights: int, side: int
 ) -> tuple[float, float]:
-    """The totals with the 1x1 convolutions of a Ghost module added.
+    """Add the 1x1 convolutions of a Ghost module to the totals.
 
     Args:
-        weights: of a full 1x1 convolution with the module's inputs and outputs.
-        side: of the module's map, pixels.
+        weights: number of weights of a full 1x1 convolution with the module's inputs and outputs.
+        side: width of the module's map, pixels.
     """
     primary, pixels = weights / module.ratio, side * side
     if module.dfc is None:
@@ -114,7 +113,7 @@ def _add(
 
 
 def _block(block: GhostBlock) -> tuple[float, ...]:
-    """The values of `BLOCK_COLUMNS`, logarithms still to be taken."""
+    """Values of `BLOCK_COLUMNS`, before logarithms are taken."""
     first, second = block.ghost1, block.ghost2
     dfc = first.dfc or second.dfc
     attention = _NO_ATTENTION if dfc is None else _attention(dfc, first.dfc, second.dfc)
@@ -131,14 +130,14 @@ def _attention(dfc: DFC, first: DFC | None, second: DFC | None) -> tuple[float, 
     )  # fmt: skip
 
 
-def _with_logarithms(blocks: Matrix) -> Matrix:
+def _take_logarithms(blocks: Matrix) -> Matrix:
     blocks[:, _LOGARITHMS] = np.log2(blocks[:, _LOGARITHMS])
     blocks[:, _SE_CHANNELS] = np.log2(1 + blocks[:, _SE_CHANNELS])
     return blocks
 
 
 def _means(by_block: Matrix) -> Matrix:
-    """Mean of each column over the blocks that have it; NaN where none has."""
+    """Mean of each column over the blocks that have it; NaN if none has."""
     known = ~np.isnan(by_block)
     sums = np.where(known, by_block, 0).sum(axis=1)
     with np.errstate(invalid="ignore"):

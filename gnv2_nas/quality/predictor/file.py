@@ -1,17 +1,23 @@
-"""Files of accuracy predictors: JSON with arrays in base64, checked when read, never unpickled."""
+"""Files of accuracy predictors, and the quality estimator that reads one.
+
+The files are JSON with arrays in base64.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from gnv2_nas.arch import SupernetSpec
+from gnv2_nas.arch import Architecture, SupernetSpec
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.files.writing import write_atomically
+from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_space_matches
 from gnv2_nas.quality.predictor.features import column_names
 from gnv2_nas.quality.predictor.model import HeldOutError, Predictor
+from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.stats.model_file import RidgeRecord, read_record, restore_ridge
 
 _WHAT = "an accuracy predictor that gnv2-nas quality fit wrote"
@@ -25,13 +31,13 @@ class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas accuracy predictor", ta
     networks: int
     errors: tuple[HeldOutError, ...]
     columns: list[str]
-    """Names of the features; a file with others was written by another version."""
+    """Names of the features; other names show that another version wrote the file."""
     supernet_spec: SupernetSpec = msgspec.field(name="envelope")
     ridge: RidgeRecord
 
 
 def save_predictor(predictor: Predictor, path: Path) -> None:
-    """Write the predictor; an older file is replaced at once or not at all.
+    """Write a predictor; an older file is replaced atomically.
 
     Raises:
         StorageError: the disk refused.
@@ -51,7 +57,7 @@ def save_predictor(predictor: Predictor, path: Path) -> None:
 
 
 def load_predictor(path: Path) -> Predictor:
-    """The predictor in a file.
+    """Read a predictor.
 
     Raises:
         CheckpointError: not a predictor, of another version, or damaged.
@@ -70,3 +76,27 @@ def load_predictor(path: Path) -> Predictor:
         networks=record.networks,
         errors=record.errors,
     )
+
+
+class PredictedAccuracy:
+    """The quality estimator `predictor:FILE`.
+
+    Raises:
+        CheckpointError: the file holds no predictor, or one of another space.
+    """
+
+    def __init__(self, path: Path, context: QualityContext) -> None:
+        self.predictor = load_predictor(path)
+        check_space_matches(path, "predictor", self.predictor, context.space)
+        error = self.predictor.error
+        self.info: EstimatorInfo = msgspec.structs.replace(
+            ESTIMATORS["predictor"],
+            note=f"predicted accuracy, held-out error ±{error.mae:.2g} %",
+            # The difference of two errors has √2 times the deviation of one.
+            noise=Z95 * math.sqrt(2) * error.rmse,
+            supernet_spec=self.predictor.supernet_spec,
+        )
+
+    def score(self, arch: Architecture) -> float:
+        """Predict the accuracy, per cent."""
+        return float(self.predictor.predict([arch])[0][0])

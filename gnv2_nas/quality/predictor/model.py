@@ -1,12 +1,9 @@
-"""The accuracy predictor: thousands of networks a second, from some hundred evaluated ones.
+"""The accuracy predictor: a ridge regression of the accuracy's logit on `features`.
 
-Ridge regression of the accuracy's logit on what `predictor_features` reads off an architecture.
-It is fitted to accuracies of one space, measured by a supernet or by training, and its error is
-known from networks it had not seen (cross-validation), beside what the mean, the multiply-adds
-and the parameters alone would have given. A prediction is never called an accuracy without that
+It is fitted to a hundred or so networks of one space, evaluated by a supernet or by training, and
+predicts thousands of networks a second. Cross-validation gives its held-out error, beside those of
+the mean, the multiply-adds alone and the parameters alone. A prediction is always shown with that
 error.
-
-Held-out error of an accuracy predictor, beside the errors of baselines that know less.
 """
 
 from __future__ import annotations
@@ -28,18 +25,18 @@ if TYPE_CHECKING:
     from gnv2_nas.space import SearchSpace
 
 FitAndPredict = Callable[[Matrix, Vector, Matrix], Vector]
-"""(features, accuracies) of known networks and features of others → their accuracies."""
+"""Features and accuracies of known networks, features of others → their accuracies."""
 
 
 class HeldOutError(msgspec.Struct, frozen=True):
-    """How far predictions were from accuracies that had not been seen; per cent."""
+    """Errors of predictions for networks that were held out; per cent."""
 
     name: str
     mae: float
     """Mean absolute error."""
     rmse: float
     agreement: RankAgreement | None
-    """Kendall's τ between the two; None for the mean."""
+    """Kendall's τ between predictions and accuracies; None for the mean."""
 
 
 def held_out_errors(
@@ -48,9 +45,9 @@ def held_out_errors(
     accuracies: Vector,
     fit_and_predict: FitAndPredict,
 ) -> tuple[HeldOutError, ...]:
-    """Errors of the predictor, of the mean, of log multiply-adds and of log parameters alone.
+    """Compute errors of the predictor, of the mean, of log multiply-adds and of log parameters.
 
-    All by the same 10-fold cross-validation.
+    All use the same 10-fold cross-validation.
     """
     counts = [count(arch) for arch in architectures]
     inputs = {
@@ -73,8 +70,8 @@ def _held_out_error(
     total = len(accuracies)
     predicted = predict_held_out(folds(total), total, predict)
     errors = predicted - accuracies
-    # Without features it predicts the mean of the rest, which falls when a good network is left
-    # out: that orders nothing.
+    # Without features the prediction is the mean of the other networks. It is anti-correlated
+    # with the held-out accuracy, so a rank correlation would be meaningless.
     ordered = features.shape[1] > 0
     return HeldOutError(
         name,
@@ -85,14 +82,14 @@ def _held_out_error(
 
 
 MIN_FITTED_NETWORKS = 20
-"""Fewer teach no more than the number of parameters does."""
+"""With fewer networks, the number of parameters predicts as well."""
 
 _MIN_ACCURACY = 0.05
-"""Accuracies nearer to 0 or 100 % than this count as if they were as near: a logit is finite."""
+"""Distance to 0 and 100 % at which accuracies are clipped, to keep logits finite."""
 
 
 class Predictor:
-    """A fitted predictor; `predictor_file` writes and reads it."""
+    """A fitted accuracy predictor."""
 
     def __init__(
         self, space: str, space_hash: str, supernet_spec: SupernetSpec, ridge: Ridge, source: str,
@@ -103,11 +100,11 @@ class Predictor:
         self.supernet_spec = supernet_spec
         self.ridge = ridge
         self.source = source
-        """Where the accuracies came from: "supernet:supernet.safetensors"."""
+        """Estimator of the accuracies, for example "supernet:supernet.safetensors"."""
         self.networks = networks
-        """How many it was fitted to."""
+        """Number of networks that it was fitted to."""
         self.errors = errors
-        """Held-out error of the predictor itself, then of the baselines."""
+        """Held-out errors: first of the predictor, then of the baselines."""
 
     @property
     def error(self) -> HeldOutError:
@@ -115,10 +112,10 @@ class Predictor:
         return self.errors[0]
 
     def predict(self, architectures: Sequence[Architecture]) -> tuple[Vector, Vector]:
-        """Accuracy and its standard deviation, both in per cent, for each network.
+        """Predict the accuracy of each network and its standard deviation, both in per cent.
 
         Raises:
-            InputError: a network does not fit the space that the predictor was fitted to.
+            InputError: a network does not belong to the space of the predictor.
         """
         logits, spread = self.ridge.predict(features(architectures, self.supernet_spec))
         accuracies = _per_cent(logits)
@@ -131,7 +128,11 @@ def fit_predictor(
     space: SearchSpace,
     source: str = "",
 ) -> Predictor:
-    """The predictor of accuracies in per cent, fitted to evaluated networks of a space.
+    """Fit a predictor to evaluated networks of a space.
+
+    Args:
+        accuracies: per cent.
+        source: estimator of the accuracies, as `--quality` names it.
 
     Raises:
         InputError: too few networks, or one that is outside the space.

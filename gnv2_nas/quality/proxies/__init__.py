@@ -1,1 +1,1 @@
-"""Scores that need neither images nor training."""
+"""Data-free scores: they need neither images nor training."""

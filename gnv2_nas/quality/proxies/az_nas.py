@@ -1,16 +1,12 @@
-"""The four proxies of AZ-NAS, from one batch through one random network.
-
-Lee & Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search" (CVPR 2024),
-with the blocks of the architecture, and its stem, as the paper's primary blocks.
-
-AZ-NAS: four scores of a random network, put together by their ranks, without training.
+"""AZ-NAS: four proxies of a random network, combined by their ranks, without training.
 
 Lee & Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search" (CVPR 2024):
-expressivity, progressivity, trainability and complexity, assembled as Σ log(rank / m).
+expressivity, progressivity, trainability and complexity, combined as Σ log(rank / m). The paper's
+primary blocks are the stem and the blocks of the architecture.
 
-The paper ranks the networks of one search against each other, so a score would change with every
-network that is added. Here a network is ranked against a fixed population of the search space,
-and the rank is smooth: a network beyond the whole population still gains by being better.
+The paper ranks the networks of one search against each other, so every new network changes all
+scores. Here a network is ranked against a fixed population of the search space, and the rank is
+smooth, so that networks beyond the whole population still differ.
 """
 
 from __future__ import annotations
@@ -50,13 +46,13 @@ class Proxies(NamedTuple):
 
 
 def measure_proxies(arch: Architecture, resolution: int, images: int, seed: int) -> Proxies:
-    """The proxies of `arch`, all but the complexity at a resolution that may be another.
+    """Compute the proxies of `arch` from one batch through one random network.
 
     Args:
-        arch: the network.
-        resolution: of the random images, pixels.
-        images: in the batch.
-        seed: of weights, images and signs.
+        resolution: width of the random images, pixels; the complexity is that at the
+            architecture's own resolution.
+        images: batch size.
+        seed: seed of weights, images and signs.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch_threads(1):
@@ -69,7 +65,7 @@ def measure_proxies(arch: Architecture, resolution: int, images: int, seed: int)
 def _blocks(
     arch: Architecture, images: int, generator: torch.Generator
 ) -> tuple[list[float], list[float]]:
-    """The entropy of the stem's and of every block's output, and every block's spectral norm."""
+    """Entropies of the outputs of stem and blocks, and spectral norms of the blocks."""
     graph = lower(arch)
     tensors = random_tensors(graph, generator)
     stem, *ends = _block_ends(arch, graph)
@@ -88,7 +84,7 @@ def _blocks(
 
 
 def _block_ends(arch: Architecture, graph: Graph) -> list[int]:
-    """Numbers of the ops that give the output of the stem and of each block."""
+    """Numbers of the ops with the outputs of the stem and of each block."""
     numbers = {op.name: number for number, op in enumerate(graph.ops)}
     *keys, _ = block_keys(arch)
     return [
@@ -98,8 +94,10 @@ def _block_ends(arch: Architecture, graph: Graph) -> list[int]:
 
 
 def _entropy(values: Tensor) -> float:
-    """Of the shares of variance of the principal components of (N, C, H, W) values, each
-    position a sample."""
+    """Entropy of the principal components' shares of variance; values are (N, C, H, W).
+
+    Each position is a sample.
+    """
     samples = values.movedim(1, -1).flatten(0, -2).double()
     samples = samples - samples.mean(dim=0)
     if samples.shape[0] < samples.shape[1]:
@@ -110,13 +108,15 @@ def _entropy(values: Tensor) -> float:
 
 
 def _spectral_norm(source: Tensor, output: Tensor, generator: torch.Generator) -> float:
-    """Of a block's Jacobian, taken as one matrix for all positions: A ≈ mean of Jᵀg gᵀ over
-    random signs g, whose covariance is the identity."""
+    """Spectral norm of a block's Jacobian, taken as one matrix for all positions.
+
+    The matrix is the mean of Jᵀg gᵀ over random signs g, whose covariance is the identity.
+    """
     signs = torch.randint(0, 2, output.shape, generator=generator).to(output.dtype) * 2 - 1
     (gradient,) = torch.autograd.grad(output, source, signs)
     step = -(-gradient.shape[2] // signs.shape[2])
     height, width = (step * side for side in signs.shape[2:])
-    # Where the block strides, all pixels that share an output pixel are its channels.
+    # If the block strides, the pixels of one output pixel become channels.
     padding = (0, width - gradient.shape[3], 0, height - gradient.shape[2])
     unshuffled = F.pixel_unshuffle(F.pad(gradient, padding), step)
     rows = unshuffled.movedim(1, -1).flatten(0, -2)
@@ -125,17 +125,17 @@ def _spectral_norm(source: Tensor, output: Tensor, generator: torch.Generator) -
 
 
 _SPACE = "ghostnetv2"
-"""Whose networks to rank against when no space is given."""
+"""Space of the population when none is given."""
 REFERENCE_NETWORKS = 32
 
 
 class AzNasScore:
-    """Place among random networks of a space, which are scored before the first score.
+    """Rank among random networks of a space, which the first call scores.
 
     Args:
-        space: whose networks to rank against; the built-in ghostnetv2 when there is none.
-        images: random ones in a batch.
-        seed: of weights, images and signs; the same architecture always gets the same score.
+        space: space of the population; None means the built-in ghostnetv2.
+        images: batch size.
+        seed: seed of weights, images and signs.
     """
 
     info = ESTIMATORS["az-nas"]
@@ -146,8 +146,8 @@ class AzNasScore:
         self.seed = seed
 
     def score(self, arch: Architecture) -> float:
-        """Σ log(rank / m) of the four proxies: 0 at best."""
-        # At the smallest resolution of the space, because time grows with its square.
+        """Compute Σ log(rank / m) of the four proxies; the maximum is 0."""
+        # The smallest resolution, because time grows with its square.
         resolution = min(self.space.resolutions)
         proxies = measure_proxies(arch, resolution, self.images, self.seed)
         others = zip(*_population(self.space, resolution, self.images, self.seed), strict=True)
@@ -156,21 +156,20 @@ class AzNasScore:
 
 @lru_cache(maxsize=8)
 def _population(space: SearchSpace, resolution: int, images: int, seed: int) -> list[Proxies]:
-    # Not of `seed`: another draw of weights is no other measure.
+    # Independent of `seed`, so that another draw of weights is comparable.
     rng = random.Random(0)
     networks = [space.sample(rng) for _ in range(REFERENCE_NETWORKS)]
     return [measure_proxies(arch, resolution, images, seed) for arch in networks]
 
 
 def smooth_rank(value: float, population: Sequence[float]) -> float:
-    """rank / m of `value` among `population` and itself, the steps of the rank rounded.
+    """Compute rank / m of `value` among `population` and itself, with smoothed steps.
 
-    Each member counts by the logistic function of its distance, with Silverman's bandwidth:
-    networks between two members differ, and so do those beyond all of them.
+    Each member counts by the logistic function of its distance, with Silverman's bandwidth.
     """
     low, _, high = statistics.quantiles(population, n=4)
-    # Of a normal distribution the quartiles are 1.35 standard deviations apart; the standard
-    # deviation itself would be that of one dead network.
+    # The quartiles of a normal distribution are 1.35 standard deviations apart. The standard
+    # deviation itself could be dominated by one outlier.
     bandwidth = 0.58 * (high - low) / 1.35 * len(population) ** -0.2 or 1.0
     below = sum(0.5 + 0.5 * math.tanh((value - one) / (2 * bandwidth)) for one in population)
     return (1 + below) / (1 + len(population))

@@ -1,12 +1,12 @@
-"""NASWOT: how well a random network tells images apart, without data or training.
+"""NASWOT: how well a random network distinguishes images, without data or training.
 
 Mellor et al., "Neural Architecture Search without Training" (ICML 2021), eq. 2: log |K_H|, where
-K_H[i, j] is the number of rectifiers on which images i and j agree: both let through, or both
-shut. Codes that differ more give a larger determinant.
+K_H[i, j] is the number of rectifiers that are both active or both inactive for images i and j.
+Codes that differ more give a larger determinant.
 
-Every rectifier of the network counts, those of squeeze-and-excitation and of the head too. A hard
-swish counts like a ReLU, by the sign of its input. Gates, sigmoid or hard sigmoid, are not
-rectifiers and count by what they do to those behind them. The images are Gaussian noise.
+All rectifiers count, also those of squeeze-and-excitation and of the head. A hard swish counts
+like a ReLU, by the sign of its input. Sigmoid gates count only through later rectifiers. The
+images are Gaussian noise.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class NaswotScore:
     """log |K_H| of the network at its own resolution.
 
     Args:
-        images: in the batch that is told apart; also what the batch norms see.
-        seed: of images and weights; the same architecture always gets the same score.
+        images: number of images; they are also the batch of the batch norms.
+        seed: seed of images and weights.
     """
 
     info = ESTIMATORS["naswot"]
@@ -40,12 +40,12 @@ class NaswotScore:
 
     @torch.inference_mode()
     def score(self, arch: Architecture) -> float:
-        """Natural logarithm; scores of other numbers of images do not compare."""
+        """Compute the score; scores with other numbers of images are not comparable."""
         graph = lower(arch)
         generator = torch.Generator().manual_seed(self.seed)
         images = torch.randn(self.images, *graph.ops[0].shape, generator=generator)
-        # As if each image had one rectifier of its own. Without it the images that a network of
-        # a few channels cannot tell apart would make the determinant 0; others hardly notice.
+        # One extra rectifier per image keeps the determinant above 0 for tiny networks that
+        # cannot distinguish two images; other networks hardly change.
         kernel = torch.eye(self.images, dtype=torch.float64)
 
         def add_agreements(op: Op, output: Tensor) -> None:
@@ -58,6 +58,6 @@ class NaswotScore:
 
 
 def _agreements(output: Tensor) -> Tensor:
-    """Of each pair of images, the rectifiers that both open or both shut; (N, N)."""
+    """Count for each pair of images the rectifiers with equal states; (N, N)."""
     signs = torch.where(output.flatten(1) > 0, 1.0, -1.0)
     return (signs.shape[1] + (signs @ signs.T).double()) / 2

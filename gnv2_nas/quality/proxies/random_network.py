@@ -1,4 +1,4 @@
-"""Networks with random weights, and parts of them: what the data-free scores look at."""
+"""Random weights and subgraphs, for the data-free scores."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gnv2_nas.graph import Graph, Op
 
 
 def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
-    """A state dict without running statistics, as a training might begin with.
+    """Make an initial state dict without running statistics.
 
-    Gaussian weights, biases 0; batch norms change nothing more than they must.
+    Weights are Gaussian, biases 0, and the scales of batch norms 1.
     """
     tensors: dict[str, Tensor] = {}
     for op in graph.ops:
@@ -33,12 +33,12 @@ def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor
 
 
 def weight_deviation(op: Op) -> float:
-    """√(2 / fan-in) (He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 10)."""
+    """Standard deviation √(2 / fan-in) (He et al., ICCV 2015, eq. 10)."""
     return math.sqrt(2 / math.prod(op.kernel_shape[1:]))
 
 
 def find_last_map(graph: Graph) -> int:
-    """Number of the op that gives the last feature map."""
+    """Find the number of the op whose output is the last feature map."""
     return next(op for op in graph.ops if op.kind == "global_pool" and op.role == "head").inputs[0]
 
 
@@ -48,9 +48,9 @@ def extract_subgraph(
     last: int,
     bypassed: Callable[[Op], bool] = lambda _: False,
 ) -> Graph:
-    """The ops between the map `first`, which becomes the input, and the map `last`.
+    """Extract the ops between the map `first`, which becomes the input, and the map `last`.
 
-    Bypassed ops hand on their first input; what only they read is left out.
+    Bypassed ops are replaced by their first input, and ops that only they read are left out.
     """
 
     def resolve(number: int) -> int:

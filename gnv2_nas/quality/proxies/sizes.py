@@ -1,4 +1,4 @@
-"""The size of a network as its score: the baselines that every other score must beat."""
+"""Size as a score: the baselines that every other score must beat."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from gnv2_nas.quality.base import ESTIMATORS
 
 
 class ParameterCount:
-    """More parameters are better."""
+    """Number of parameters; more is better."""
 
     info = ESTIMATORS["params"]
 
     def score(self, arch: Architecture) -> float:
-        """Millions of trainable parameters."""
+        """Count trainable parameters, in millions."""
         return count(arch).params / 1e6
 
 
 class MacCount:
-    """More multiply-adds are better."""
+    """Number of multiply-adds; more is better."""
 
     info = ESTIMATORS["macs"]
 
     def score(self, arch: Architecture) -> float:
-        """Millions of multiply-adds of convolutions and linear layers."""
+        """Count multiply-adds of convolutions and linear layers, in millions."""
         return count(arch).macs / 1e6

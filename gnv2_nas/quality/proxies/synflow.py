@@ -1,18 +1,18 @@
-"""SynFlow: how much signal a network's weights could carry, without data or training.
+"""SynFlow: the total synaptic flow through a network, without data or training.
 
 Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow"
 (NeurIPS 2020), eq. 4: Σ |θ ⊙ ∂R/∂θ| with R the sum of the logits, every weight replaced by its
 absolute value and an input of ones. Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS"
 (ICLR 2021) score whole networks by it.
 
-Of positive numbers a ReLU network makes sums over paths, and a path meets a weight once. So the
-mean of the sum over all random weights is the sum of the network whose every weight is its own
-mean: one pass gives what draws would only come near to. The score is its logarithm.
+With positive numbers, a ReLU network computes sums over paths, and each path contains a weight at
+most once. The expected flow over random weights is therefore that of a network in which every
+weight is its mean, so one pass is exact. The score is the logarithm of the flow.
 
-Batch norm is left out, as in the zero-cost proxies' code: it would undo what is measured. So are
-gates, those of DFC attention and of squeeze-and-excitation: with nothing but positive numbers
-every sigmoid is saturated, so a gate is 1 and its branch gets no gradient. The score is blind to
-attention.
+Batch norm is left out, as in the code of the zero-cost proxies, because it would normalise the
+flow away. Gates of DFC attention and squeeze-and-excitation are left out, too: with positive
+numbers every sigmoid is saturated, so a gate is 1 and its branch has no gradient. The score
+ignores attention.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SynFlowScore:
     info = ESTIMATORS["synflow"]
 
     def score(self, arch: Architecture) -> float:
-        """Natural logarithm of the sum over the weights of convolutions and linear layers."""
+        """Compute the natural logarithm of the flow of convolutions and linear layers."""
         graph = _without_gates_and_norms(lower(arch))
         tensors = _mean_tensors(graph)
         weights = [tensor for key, tensor in tensors.items() if key.endswith(".weight")]
@@ -58,8 +58,10 @@ def _is_gate(op: Op) -> bool:
 
 
 def _mean_tensors(graph: Graph) -> dict[str, Tensor]:
-    """Every weight the mean absolute value of its normal distribution; biases 0. In float64: in
-    float32 the product of fifty layers overflows."""
+    """Set every weight to its mean absolute value, and biases to 0.
+
+    In float64, because in float32 the product of fifty layers overflows.
+    """
     tensors: dict[str, Tensor] = {}
     for op in graph.ops:
         if op.weight:

@@ -1,16 +1,15 @@
-"""Zen-score: how strongly a random network reacts to its input, without data or training.
+"""Zen-score: sensitivity of a random network to its input, without data or training.
 
 Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition" (ICCV 2021), eq. 5:
 log E‖f(x + αε) - f(x)‖ of the last feature map f of a network with Gaussian weights, computed
-with batch norm and corrected for the scales that batch norm took out; residual links removed.
+with batch norm and corrected for the scales that batch norm removed; without residual links.
 
-What the paper leaves open for this family is settled so that no operator is paid for merely
-being there. Scales follow the tensors: two maps that are concatenated contribute their joint
-energy, not one factor each. A gate (DFC attention) is brought to unit energy, so it counts by
-what it does to the map and not by halving it. Squeeze-and-excitation is left out, as in the
-paper's code.
+The paper leaves some cases of this family open. They are settled so that no operator raises the
+score by its mere presence: two concatenated maps contribute their joint energy, not one factor
+each; a gate (DFC attention) is scaled to unit energy, so that it does not halve the map;
+squeeze-and-excitation is left out, as in the paper's code.
 
-The score is not an accuracy; mostly it tracks size. Every report shows it against the number of
+The score is not an accuracy and mostly follows size. Every report shows it beside the number of
 parameters.
 """
 
@@ -35,11 +34,11 @@ ALPHA = 0.01
 """Size of the perturbation relative to the input's standard deviation (the paper's value)."""
 
 _NO_REACTION = 1e-9
-"""Stands for a distance of 0: in a network of one or two channels every rectifier may be shut."""
+"""Replaces a distance of 0, which occurs if all rectifiers of a tiny network are inactive."""
 
 
 class _ScaledMap(NamedTuple):
-    """A feature map as `values · exp(log_scale)`, so that nothing overflows without training."""
+    """A feature map `values · exp(log_scale)`; the scale of untrained networks overflows."""
 
     values: Tensor
     log_scale: float
@@ -49,8 +48,8 @@ class ZenScore:
     """Zen-score of the network at its own resolution.
 
     Args:
-        draws: of weights and image pairs that the score is averaged over.
-        seed: of all random numbers; the same architecture always gets the same score.
+        draws: number of draws of weights and images to average over.
+        seed: seed of all random numbers.
     """
 
     info = ESTIMATORS["zen"]
@@ -61,7 +60,7 @@ class ZenScore:
 
     @torch.inference_mode()
     def score(self, arch: Architecture) -> float:
-        """Natural logarithm; a difference below about 0.3 is noise of the random weights."""
+        """Compute the score, a natural logarithm; differences below about 0.3 are noise."""
         whole = lower(arch)
         graph = extract_subgraph(whole, 0, find_last_map(whole), _is_bypassed)
         generator = torch.Generator().manual_seed(self.seed)
@@ -81,7 +80,7 @@ def _log_distance(graph: Graph, generator: torch.Generator) -> float:
 
 
 def _run(graph: Graph, images: Tensor, generator: torch.Generator) -> _ScaledMap:
-    """The output of `graph` with Gaussian weights."""
+    """Run `graph` with Gaussian weights."""
     last_uses = graph.last_uses()
     maps: dict[int, _ScaledMap] = {0: _ScaledMap(images, 0.0)}
     for number, op in enumerate(graph.ops[1:], start=1):
@@ -93,7 +92,7 @@ def _run(graph: Graph, images: Tensor, generator: torch.Generator) -> _ScaledMap
 
 
 def _is_bypassed(op: Op) -> bool:
-    """Residual sums and squeeze-and-excitation."""
+    """Whether an op is a residual sum or a squeeze-and-excitation."""
     return op.kind == "add" or (op.kind == "mul" and op.role == "se")
 
 
@@ -133,7 +132,7 @@ def _convolve(op: Op, source: _ScaledMap, generator: torch.Generator) -> _Scaled
 
 
 def _join(parts: list[_ScaledMap]) -> _ScaledMap:
-    """Concatenation at the scale of the joint mean energy."""
+    """Concatenate at the scale of the joint mean energy."""
     channels = sum(part.values.shape[1] for part in parts)
     largest = max(part.log_scale for part in parts)
     energy = sum(

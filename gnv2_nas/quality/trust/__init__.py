@@ -1,1 +1,1 @@
-"""How far each score orders networks like their trained accuracies."""
+"""How well each score ranks networks by their trained accuracy."""

@@ -1,4 +1,4 @@
-"""The trust check: train a handful of networks, and see how every score would have ordered them."""
+"""The trust check: trains a handful of networks and compares every score with their accuracy."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrustPlan:
-    """The networks, their images and how they are trained."""
+    """Networks, images and recipe of a trust check."""
 
     space: SearchSpace
-    """With as many classes as the data."""
+    """The space, with the classes of the data."""
     dataset: Dataset
     drawn: NetworkSample
     recipe: Recipe
     seeds: int
 
     def journal(self) -> AccuracyJournal:
-        """Trainings under the conditions of this plan, beside the panel."""
+        """Open the file of accuracies under the conditions of this plan."""
         recipe = msgspec.json.encode((self.recipe, self.dataset.augmentation)).decode()
         path = accuracies_path(trust_path(self.space.name))
         return AccuracyJournal(path, self.dataset.content_hash, recipe)
 
     def finished(self) -> int:
-        """Trainings of this plan that an earlier run has finished."""
+        """Count the trainings that earlier runs have finished."""
         journal = self.journal()
         return sum(
             journal.find(network.architecture, seed) is not None
@@ -61,7 +61,7 @@ class TrustPlan:
         return QualityContext(space=self.space, dataset=self.dataset)
 
     def describe_training(self) -> str:
-        """The recipe in words."""
+        """Describe the recipe."""
         recipe, images = self.recipe, len(self.dataset.train)
         epochs = recipe.steps * recipe.batch_size / images
         return f"{recipe.steps} steps of {recipe.batch_size} images, {epochs:.3g} epochs"
@@ -72,7 +72,7 @@ def make_panel(
     trainings: Sequence[Sequence[AccuracyRecord]],
     estimators: Mapping[str, QualityEstimator],
 ) -> TrustPanel:
-    """The panel of networks that were trained; scores them."""
+    """Score the trained networks and make the panel."""
     networks = tuple(
         TrustNetwork(
             architecture=drawn.architecture,
@@ -92,7 +92,7 @@ def make_panel(
         band=plan.drawn.band,
         networks=networks,
         estimators=tuple(
-            _trust(spec, estimator, networks) for spec, estimator in estimators.items()
+            _compare_estimator(spec, estimator, networks) for spec, estimator in estimators.items()
         ),
         ceiling=_between_seeds(networks),
         ceiling_band=_between_seeds([network for network in networks if network.in_band]),
@@ -102,7 +102,7 @@ def make_panel(
     return add_gains(panel)
 
 
-def _trust(
+def _compare_estimator(
     spec: str, estimator: QualityEstimator, networks: Sequence[TrustNetwork]
 ) -> EstimatorTrust:
     scores, seconds = _scores(estimator, [network.architecture for network in networks])
@@ -131,7 +131,7 @@ def _agreement(known: Sequence[tuple[float, TrustNetwork]]) -> RankAgreement | N
 def _scores(
     estimator: QualityEstimator, architectures: Sequence[Architecture]
 ) -> tuple[list[float | None], float]:
-    """The scores, and the seconds that one took."""
+    """Compute all scores, and the mean duration of one in seconds."""
     start = time.perf_counter()
     scores = [
         estimator.score(arch) if estimator.info.compares(arch) else None for arch in architectures
@@ -140,7 +140,7 @@ def _scores(
 
 
 def _between_seeds(networks: Sequence[TrustNetwork]) -> RankAgreement | None:
-    """τ between the first training of each network and the second."""
+    """Compute τ between the first and the second training of each network."""
     if any(len(network.accuracies) < 2 for network in networks):
         return None
     first, second = ([network.accuracies[seed] for network in networks] for seed in (0, 1))
@@ -148,31 +148,31 @@ def _between_seeds(networks: Sequence[TrustNetwork]) -> RankAgreement | None:
 
 
 class TrustProgress(msgspec.Struct, frozen=True):
-    """How far the trainings of a check are."""
+    """Progress of the trainings of a check."""
 
     done: int
-    """Trainings that are finished, those of earlier runs included."""
+    """Finished trainings, those of earlier runs included."""
     total: int
     network: int
-    """Number of the network that is being trained, from 1."""
+    """Number of the current network, from 1."""
     seed: int
     point: TrainingPoint
     seconds_left: float | None
-    """Of all trainings; None until the first steps are timed."""
+    """Estimated time left; None before the first steps are timed."""
 
 
 Observer = Callable[[TrustProgress], None]
 
 
 def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -> TrustPanel:
-    """Train what is not trained yet, score, compare.
+    """Train the networks that are not trained yet, score them and compare.
 
     Args:
-        specs: the estimators to check, as `--quality` takes them; the parameter count is added.
+        specs: estimators to check, as `--quality` names them; the parameter count is added.
 
     Raises:
-        InputError: an estimator does not fit the data or the space; before anything is trained.
-        TrainingError: a training failed; those that were finished are kept.
+        InputError: an estimator does not fit the data or the space; nothing was trained.
+        TrainingError: a training failed; finished trainings are kept.
     """
     named = dict.fromkeys([BASELINE, *specs])
     estimators = {spec: get_estimator(spec, plan.context()) for spec in named}
@@ -181,7 +181,7 @@ def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -
 
 
 def _train_all(plan: TrustPlan, observer: Observer) -> list[list[AccuracyRecord]]:
-    """Of each network, one training a seed; all networks get the first seed before the second."""
+    """Train each network once with each seed; all networks get the first seed first."""
     journal, timing = plan.journal(), _Timing(plan)
     networks = plan.drawn.networks
     found: list[list[AccuracyRecord]] = [[] for _ in networks]
@@ -206,7 +206,7 @@ def _train_all(plan: TrustPlan, observer: Observer) -> list[list[AccuracyRecord]
 
 
 class _Timing:
-    """Time left: a training takes a fixed part, and one in proportion to the multiply-adds."""
+    """Estimates the time left: a training has a fixed cost and one proportional to MACs."""
 
     def __init__(self, plan: TrustPlan) -> None:
         self._networks, self._seeds = plan.drawn.networks, plan.seeds

@@ -1,7 +1,4 @@
-"""The networks that a trust check trains: half over the whole space, half inside a budget.
-
-Random networks that differ from each other, as those that a search ends at do.
-"""
+"""Samples the networks of a trust check: half from the whole space, half inside a budget."""
 
 from __future__ import annotations
 
@@ -19,12 +16,12 @@ from gnv2_nas.units import format_quantity, parse_quantity
 
 
 def sample_correlated(space: SearchSpace, rng: random.Random) -> dict[str, Value]:
-    """A random genotype: genes of one axis lean to one level.
+    """Sample a genotype in which genes of one axis are positively correlated.
 
-    With every gene drawn for itself, the dozens that a space has average out: all networks have
-    middling kernels, middling expansions and attention in half of their blocks (the central limit).
-    Here each axis has a level between its smallest and its largest choice, and each gene takes that
-    of its axis or is drawn for itself; how many do is drawn for each network.
+    Independent genes average out: with dozens of them, all networks have medium kernels, medium
+    expansions and attention in half of their blocks. Here each axis has a random level, and each
+    gene takes the level of its axis or is drawn independently. The share of the former is random,
+    too.
     """
     following = rng.random()
     levels: dict[str, float] = {}
@@ -37,15 +34,15 @@ def sample_correlated(space: SearchSpace, rng: random.Random) -> dict[str, Value
 
 
 BAND = 0.15
-"""Multiply-adds within ±15% are one budget."""
+"""Relative half-width of the budget band."""
 MIN_TRAINED_NETWORKS = 2
 _MEDIAN_NETWORKS = 400
 _MAX_TRIES = 10_000
-"""Some seconds; the band of a budget that needs more is hardly in the space."""
+"""A few seconds of sampling."""
 
 
 class SampledNetwork(msgspec.Struct, frozen=True):
-    """A network with its size."""
+    """A network with its counts."""
 
     architecture: Architecture
     counts: Counts
@@ -53,14 +50,14 @@ class SampledNetwork(msgspec.Struct, frozen=True):
 
 
 class NetworkSample(msgspec.Struct, frozen=True):
-    """Networks to train, and the multiply-adds that are inside the budget band."""
+    """Networks to train, and the budget band in multiply-adds."""
 
     band: tuple[float, float]
     networks: tuple[SampledNetwork, ...]
 
 
-def budget_macs(text: str) -> float | None:
-    """Multiply-adds in a budget such as "4MFLOPs"; None for an empty one.
+def parse_band_budget(text: str) -> float | None:
+    """Parse a budget such as "4MFLOPs" to multiply-adds; None for "".
 
     Raises:
         BudgetError: it cannot be read.
@@ -80,14 +77,14 @@ def sample_networks(
     """Sample distinct networks: half from the whole space, the others from the budget band.
 
     Args:
-        budget: multiply-adds in the middle of the band; None takes the median of the space.
+        budget: multiply-adds at the centre of the band; None means the median of the space.
 
     Raises:
-        InputError: fewer than two networks, or none with such a budget was found.
+        InputError: fewer than two networks, or too few within the budget.
     """
     if networks < MIN_TRAINED_NETWORKS:
         raise InputError(f"--networks must be {MIN_TRAINED_NETWORKS} or more, but got {networks}")
-    sampled = _distinct(space, random.Random(seed))
+    sampled = _sample_distinct(space, random.Random(seed))
     if budget is None:
         others = random.Random(f"{seed} median")
         budget = median(count(space.sample(others)).macs for _ in range(_MEDIAN_NETWORKS))
@@ -103,28 +100,30 @@ def sample_networks(
     known = sum(each.in_band for each in chosen)
     raise InputError(
         f"only {known} of {_MAX_TRIES} random networks of space {space.name!r} have "
-        f"{_words(band)}; choose another --budget or fewer --networks"
+        f"{_format_band(band)}; choose another --budget or fewer --networks"
     )
 
 
 def _check_band(space: SearchSpace, band: tuple[float, float]) -> None:
-    """Raise InputError when the band lies below or above the whole space."""
+    """Raise InputError if the band lies below or above the whole space."""
     low, high = (
         float(count(space.decode(corner)).macs) for corner in (space.smallest(), space.largest())
     )
     if band[1] < low or band[0] > high:
         raise InputError(
-            f"--budget: no network of space {space.name!r} has {_words(band)}; it goes from "
-            f"{_words((low, high))}"
+            f"--budget: no network of space {space.name!r} has {_format_band(band)}; it goes from "
+            f"{_format_band((low, high))}"
         )
 
 
-def _words(band: tuple[float, float]) -> str:
+def _format_band(band: tuple[float, float]) -> str:
     low, high = (format_quantity("macs", bound) for bound in band)
     return f"{low} to {high}"
 
 
-def _distinct(space: SearchSpace, rng: random.Random) -> Iterator[tuple[Architecture, Counts]]:
+def _sample_distinct(
+    space: SearchSpace, rng: random.Random
+) -> Iterator[tuple[Architecture, Counts]]:
     seen = set()
     for _ in range(_MAX_TRIES):
         network = space.decode(sample_correlated(space, rng))

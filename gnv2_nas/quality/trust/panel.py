@@ -1,8 +1,8 @@
-"""`TrustPanel`: how far the quality scores of a space order networks like their real accuracy.
+"""`TrustPanel`: how well the quality scores of a space rank networks by their accuracy.
 
-`gnv2-nas quality check` trains a handful of networks and keeps the answer beside the space, as
-`search_spaces/<space>.trust.json`; reports show it wherever a score of that space is used. Light
-to import.
+`gnv2-nas quality check` trains a handful of networks and writes the result to
+`search_spaces/<space>.trust.json`. Reports show it beside every score of that space. Light to
+import.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ BASELINE = "params"
 
 
 class TrustNetwork(msgspec.Struct, frozen=True):
-    """A network that was trained."""
+    """A trained network."""
 
     architecture: Architecture
     macs: int
     params: int
     in_band: bool
-    """Whether its multiply-adds are within the budget band."""
+    """Whether the multiply-adds are within the budget band."""
     accuracies: tuple[float, ...]
-    """Held-out accuracy after training from scratch, per cent, one for each seed."""
+    """Held-out accuracies after training from scratch, per cent, one for each seed."""
 
     @property
     def accuracy(self) -> float:
@@ -43,29 +43,29 @@ class TrustNetwork(msgspec.Struct, frozen=True):
 
 
 class EstimatorTrust(msgspec.Struct, frozen=True):
-    """One estimator against the trained accuracies."""
+    """Comparison of one estimator with the trained accuracies."""
 
     spec: str
-    """What `--quality` was given: "zen", "supernet:supernet.safetensors"."""
+    """Estimator as `--quality` names it: "zen", "supernet:supernet.safetensors"."""
     title: str
     is_accuracy: bool
     needs_data: bool
     scores: tuple[float | None, ...]
-    """Of each network; None where the estimator does not compare it."""
+    """Score of each network; None if it is not comparable."""
     seconds: float
-    """For one network, on average."""
+    """Mean time to score one network."""
     overall: RankAgreement | None
     band: RankAgreement | None
-    """Within the budget band."""
+    """τ within the budget band."""
     gain_overall: RankAgreement | None = None
-    """τ less that of the parameter count, over the same networks; see `add_gains`."""
+    """τ minus that of the parameter count on the same networks; see `add_gains`."""
     gain_band: RankAgreement | None = None
     file_hash: str = ""
-    """Of the file in `spec`; "" where there is none."""
+    """Hash of the file in `spec`; "" without a file."""
 
 
 class TrustPanel(msgspec.Struct, frozen=True):
-    """The evidence on the estimators of one space."""
+    """Comparison of the estimators of one space."""
 
     space: str
     space_hash: str
@@ -73,27 +73,29 @@ class TrustPanel(msgspec.Struct, frozen=True):
     data: str
     data_hash: str
     band: tuple[float, float]
-    """Multiply-adds that count as one budget."""
+    """Multiply-adds of the budget band."""
     networks: tuple[TrustNetwork, ...]
     estimators: tuple[EstimatorTrust, ...]
     ceiling: RankAgreement | None
-    """τ between two trainings of the same networks with other seeds: no score can be expected to
-    do better against one training; None with a single seed."""
+    """τ between two trainings of the same networks with different seeds, an upper bound for every
+    score; None with a single seed."""
     ceiling_band: RankAgreement | None
     training: str
-    """How the networks were trained, in words."""
+    """Description of the recipe."""
     seconds: float
-    """Spent on training."""
+    """Time spent on training."""
 
     def of(self, spec: str) -> EstimatorTrust | None:
-        """What was found about the estimator that `--quality` names; None where it was not
-        checked. A file counts by its name, wherever it lies."""
+        """Find the comparison of an estimator; None if it was not checked.
+
+        Files are matched by their names, in whatever folders.
+        """
         wanted = QualitySpec.parse(spec)
         matching = (e for e in self.estimators if QualitySpec.parse(e.spec).matches(wanted))
         return next(matching, None)
 
-    def known_for(self, spec: str, file_hash: str) -> TrustPanel:
-        """The panel without what it knows of another file of the same name."""
+    def for_file(self, spec: str, file_hash: str) -> TrustPanel:
+        """Return the panel without a comparison of another file of the same name."""
         found = self.of(spec)
         if found is None or found.file_hash == file_hash:
             return self
@@ -101,8 +103,11 @@ class TrustPanel(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, estimators=others)
 
     def sentence(self, spec: str) -> str:
-        """ "in band τ 0.42 [0.10, 0.68]; parameters 0.55 [0.20, 0.80]: not better than the
-        parameter count"; says so when the estimator was not checked."""
+        """Describe the result of an estimator in one line.
+
+        For example "in band τ 0.42 [0.10, 0.68]; parameters 0.55 [0.20, 0.80]: not better than
+        the parameter count".
+        """
         trust, baseline = self.of(spec), self.of(BASELINE)
         if trust is None:
             return f"not checked on space {self.space}: gnv2-nas quality check"
@@ -115,8 +120,7 @@ class TrustPanel(msgspec.Struct, frozen=True):
         return f"{where} τ {found}; parameters {sizes}: {verdict(trust)}"
 
     def best_data_free(self) -> str:
-        """The data-free estimator of the highest τ in band, the parameter count where none is
-        higher."""
+        """Name the data-free estimator of the highest τ in band, or the parameter count."""
         best = max(self._data_free(), key=_tau_in_band, default=None)
         baseline = self.of(BASELINE)
         if best is None or (baseline and _tau_in_band(best) <= _tau_in_band(baseline)):
@@ -124,7 +128,7 @@ class TrustPanel(msgspec.Struct, frozen=True):
         return best.spec
 
     def data_free_sentence(self) -> str:
-        """Whether any data-free score is worth more than the parameter count inside a budget."""
+        """Say whether a data-free score beats the parameter count inside the budget band."""
         best = self.of(self.best_data_free())
         if best is None or best.spec == BASELINE:
             others = (each for each in self._data_free() if each.spec != BASELINE)
@@ -148,8 +152,7 @@ CANNOT_TELL = "cannot be told from the parameter count"
 
 
 def verdict(trust: EstimatorTrust) -> str:
-    """How an estimator does beside the parameter count: by the interval of the difference of
-    their τ, over the networks that its own τ is told for."""
+    """Compare an estimator with the parameter count, by the interval of the difference of τ."""
     gain = trust.gain_band if trust.band else trust.gain_overall
     if gain is None or gain.low <= 0 < gain.high:
         return CANNOT_TELL
@@ -157,7 +160,7 @@ def verdict(trust: EstimatorTrust) -> str:
 
 
 def add_gains(panel: TrustPanel) -> TrustPanel:
-    """The panel with every `gain_overall` and `gain_band` worked out from its scores."""
+    """Return the panel with `gain_overall` and `gain_band` computed from its scores."""
     sizes = [float(network.params) for network in panel.networks]
     accuracies = [network.accuracy for network in panel.networks]
 
@@ -186,12 +189,12 @@ def add_gains(panel: TrustPanel) -> TrustPanel:
 
 
 def trust_path(space: str, folder: Path | None = None) -> Path:
-    """Where the panel of a space is kept, in the working directory unless told otherwise."""
+    """File of a space's panel, by default in the working directory."""
     return (folder or Path(PANEL_FOLDER)) / f"{space}.trust.json"
 
 
 def accuracies_path(panel: Path) -> Path:
-    """The file beside a panel that keeps every accuracy as it is found."""
+    """File of accuracies beside a panel."""
     return panel.with_suffix(".jsonl")
 
 
@@ -201,7 +204,7 @@ TRUST = Kind(
 
 
 def save_trust(panel: TrustPanel) -> Path:
-    """Keep the panel; an older one is replaced at once or not at all.
+    """Write the panel; an older one is replaced atomically.
 
     Raises:
         StorageError: the disk refused.
@@ -212,10 +215,10 @@ def save_trust(panel: TrustPanel) -> Path:
 
 
 def find_trust(space: SearchSpace) -> TrustPanel | None:
-    """The panel of a space: that of the working directory, else a built-in one.
+    """Find the panel of a space in the working directory, else among the built-in ones.
 
-    None when there is none, or when it is about another space of that name. The number of classes
-    may differ: they change no network before its last layer.
+    None if there is none, or if it is about another space of that name. The number of classes may
+    differ, because it changes the last layer only.
     """
     for folder in (Path(PANEL_FOLDER), built_in_folder(PANEL_FOLDER)):
         panel = _read(trust_path(space.name, folder))
@@ -229,9 +232,9 @@ def _is_about(panel: TrustPanel, space: SearchSpace) -> bool:
 
 
 def _read(path: Path) -> TrustPanel | None:
-    """None where there is no such file, or it was written by another version.
+    """Read a panel; None if there is none or another version wrote it.
 
-    Gains are worked out anew: earlier versions gave intervals that were too narrow.
+    Gains are recomputed, because earlier versions stored intervals that were too narrow.
     """
     try:
         return add_gains(msgspec.json.decode(path.read_bytes(), type=TrustPanel))
@@ -240,7 +243,7 @@ def _read(path: Path) -> TrustPanel | None:
 
 
 def _best_known(trust: EstimatorTrust) -> tuple[str, RankAgreement | None]:
-    """τ in band, or overall where too few networks are in it."""
+    """τ in band, or overall if too few networks are in the band."""
     return ("in band", trust.band) if trust.band else ("overall", trust.overall)
 
 

@@ -20,7 +20,7 @@ def find_study_trust(record: StudyRecord) -> TrustPanel | None:
     if record.trials:
         space = space.with_classes(record.trials[0].architecture.num_classes)
     panel = find_trust(space) if space.content_hash == settings.space_hash else None
-    return panel and panel.known_for(settings.quality, settings.quality_hash)
+    return panel and panel.for_file(settings.quality, settings.quality_hash)
 
 
 def choose_quality(space: SearchSpace) -> str:

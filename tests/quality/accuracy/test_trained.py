@@ -41,34 +41,34 @@ def rungs() -> Rungs:
     """Enough networks were at 60 to 66 % after a quarter of the steps."""
     rungs = Rungs()
     for rival in range(MIN_RIVALS):
-        assert not rungs.stops(point(10, 0.60 + 0.02 * rival), MACS)
+        assert not rungs.should_stop(point(10, 0.60 + 0.02 * rival), MACS)
     return rungs
 
 
 def test_the_lower_half_is_stopped_at_a_rung(rungs):
-    assert rungs.stops(point(10, 0.62), MACS)
-    assert not rungs.stops(point(10, 0.64), MACS)
+    assert rungs.should_stop(point(10, 0.62), MACS)
+    assert not rungs.should_stop(point(10, 0.64), MACS)
 
 
 def test_nothing_is_stopped_before_there_is_enough_to_compare():
     rungs = Rungs()
-    stopped = [rungs.stops(point(10, 0.9 - 0.1 * number), MACS) for number in range(6)]
+    stopped = [rungs.should_stop(point(10, 0.9 - 0.1 * number), MACS) for number in range(6)]
     assert stopped == [False] * MIN_RIVALS + [True] * (6 - MIN_RIVALS)
 
 
 def test_a_small_network_is_not_held_against_larger_ones(rungs):
-    assert not rungs.stops(point(10, 0.20), MACS - 1)
-    assert rungs.stops(point(10, 0.20), MACS + 1)
+    assert not rungs.should_stop(point(10, 0.20), MACS - 1)
+    assert rungs.should_stop(point(10, 0.20), MACS + 1)
 
 
 def test_rungs_do_not_mix(rungs):
-    assert not rungs.stops(point(20, 0.30), MACS)
-    assert not rungs.stops(point(30, 0.10), MACS)
-    assert not rungs.stops(point(40, 0.10), MACS)
+    assert not rungs.should_stop(point(20, 0.30), MACS)
+    assert not rungs.should_stop(point(30, 0.10), MACS)
+    assert not rungs.should_stop(point(40, 0.10), MACS)
 
 
 def test_where_nobody_looked_nothing_is_stopped(rungs):
-    assert not rungs.stops(point(10, None), MACS)
+    assert not rungs.should_stop(point(10, None), MACS)
 
 
 def test_a_hopeless_network_scores_what_it_had_when_it_was_stopped():
@@ -76,7 +76,7 @@ def test_a_hopeless_network_scores_what_it_had_when_it_was_stopped():
     estimator = TrainedAccuracy(None, small_context())
     steps = estimator.recipe.steps
     for _ in range(MIN_RIVALS):
-        estimator.rungs.stops(point(steps // 4, 1.0, steps), macs=1)
+        estimator.rungs.should_stop(point(steps // 4, 1.0, steps), macs=1)
     early = train_network(
         arch, digits(), estimator.recipe, None, stop_when=lambda now: now.step >= steps // 4
     )

@@ -17,7 +17,12 @@ from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
 from gnv2_nas.quality.accuracy.journal import AccuracyJournal, AccuracyRecord
 from gnv2_nas.quality.trust.check import TrustPlan, make_panel
-from gnv2_nas.quality.trust.networks import BAND, budget_macs, sample_correlated, sample_networks
+from gnv2_nas.quality.trust.networks import (
+    BAND,
+    parse_band_budget,
+    sample_correlated,
+    sample_networks,
+)
 from gnv2_nas.quality.trust.panel import (
     BETTER,
     CANNOT_TELL,
@@ -118,12 +123,12 @@ def test_more_networks_than_the_band_has(tmp_path):
 
 
 def test_budgets_are_of_multiply_adds():
-    assert budget_macs("4MFLOPs") == 4e6
-    assert budget_macs("") is None
+    assert parse_band_budget("4MFLOPs") == 4e6
+    assert parse_band_budget("") is None
     with pytest.raises(InputError, match="multiply-adds"):
-        budget_macs("4ms")
+        parse_band_budget("4ms")
     with pytest.raises(BudgetError):
-        budget_macs("four")
+        parse_band_budget("four")
 
 
 def test_one_network_cannot_be_ordered(space):
@@ -215,11 +220,11 @@ def test_of_another_file_of_the_same_name_nothing_is_known(by_macs):
         by_macs.of("macs"), spec="supernet:one.safetensors", file_hash="abc"
     )
     panel = msgspec.structs.replace(by_macs, estimators=(by_macs.of("params"), known))
-    assert panel.known_for(known.spec, "abc") == panel
-    other = panel.known_for(known.spec, "def")
+    assert panel.for_file(known.spec, "abc") == panel
+    other = panel.for_file(known.spec, "def")
     assert other.of(known.spec) is None
     assert other.of("params") == panel.of("params")
-    assert panel.known_for("params", "") == panel
+    assert panel.for_file("params", "") == panel
 
 
 @pytest.fixture
