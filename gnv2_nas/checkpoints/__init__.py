@@ -1,1 +1,1 @@
-"""Weight files: what they contain, read safely and without torch, and whether it fits a network."""
+"""What weight files contain, read safely without torch, and whether it fits a network."""

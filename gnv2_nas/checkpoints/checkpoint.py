@@ -1,6 +1,6 @@
-"""Checkpoint files before their values are read: which network they hold, and whether it fits.
+"""Whether a checkpoint file fits a network, checked before values are read.
 
-All of it without torch, so that a wrong file is refused at once.
+Nothing here imports torch, so a wrong file is refused at once.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from gnv2_nas.graph.lower import lower
 
 
 class FoundWeights(msgspec.Struct, frozen=True):
-    """The weights of a network, found in a checkpoint."""
+    """The weights of a network in a checkpoint."""
 
     arch: Architecture
-    """The network they are of."""
+    """The network that the weights belong to."""
     tensors: Mapping[str, Any]
-    """Every key of its state dict and no other."""
+    """State dict key → tensor, for exactly the keys of the network."""
     note: str = ""
-    """Which of the dicts in the checkpoint they are; "" where there is nothing to say."""
+    """Which dict of the checkpoint was chosen; "" if there is only one."""
 
 
 def find_weights(
@@ -48,20 +48,20 @@ def find_weights(
     *,
     any_classes: bool = False,
 ) -> FoundWeights:
-    """The one dict of tensors in what a checkpoint held that fits `arch`.
+    """The dict of tensors that fits `arch`.
 
-    Depthwise kernels may be larger where the architecture clipped its own (see
-    `compatibility.clipped_axes`); what only counts something is left out.
+    Depthwise kernels may be larger where the architecture's are clipped (see
+    `compatibility.clipped_axes`). Counters are omitted.
 
     Args:
-        loaded: a mapping, tensors in it as `TensorInfo` or torch's own.
+        loaded: the content of a checkpoint, with tensors as `TensorInfo` or torch tensors.
         arch: the network.
-        source: where it comes from, for the message.
+        source: name of the checkpoint for the message.
         wanted: see `state_dicts.choose`.
-        any_classes: take `arch` for as many classes as the weights have.
+        any_classes: whether the weights may have another number of classes than `arch`.
 
     Raises:
-        CheckpointError: none fits, every difference is named; or more than one does.
+        CheckpointError: no dict fits, and the message lists all differences; or several fit.
     """
     graph = lower(arch)
     expected, optional = expected_shapes(graph), optional_shapes(graph)
@@ -101,17 +101,17 @@ def find_weights(
 def check_checkpoint(
     path: Path, arch: Architecture, wanted: str = AVERAGE, *, any_classes: bool = False
 ) -> FoundWeights:
-    """The weights in a checkpoint file that fit `arch`, by shape and place alone.
+    """The weights in a checkpoint file that fit `arch`, without their values.
 
     Args:
-        path: of the file.
+        path: the file.
         arch: the network.
-        wanted: "average" or "raw", where the file has both; or the name of one of its dicts.
-        any_classes: take `arch` for as many classes as the weights have.
+        wanted: "average" or "raw" if the file has both, or the name of one of its dicts.
+        any_classes: whether the weights may have another number of classes than `arch`.
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, damaged, holds code, or does not fit;
-            one line that names everything that does not fit.
+        CheckpointError: the file is missing, no checkpoint, damaged, contains code or does not
+            fit; the message lists all differences.
     """
     contents, source = read_contents(path), repr(str(path))
     if contents.supernet:
@@ -119,52 +119,52 @@ def check_checkpoint(
             f"{source} is a supernet, not the weights of one network; take a network out of it "
             "with gnv2-nas train NETWORK --from-supernet FILE"
         )
-    said = parse_metadata(contents, source)
-    fitting = find_weights(contents.loaded, arch, source, wanted, any_classes=any_classes)
-    if said.architecture is not None:
-        check_architecture(said.architecture, fitting.arch, source)
-    if said.preprocessing is not None:
-        check_classes(said.preprocessing.classes, fitting.arch.num_classes, source)
-    return fitting
+    metadata = parse_metadata(contents, source)
+    found = find_weights(contents.loaded, arch, source, wanted, any_classes=any_classes)
+    if metadata.architecture is not None:
+        check_architecture(metadata.architecture, found.arch, source)
+    if metadata.preprocessing is not None:
+        check_classes(metadata.preprocessing.classes, found.arch.num_classes, source)
+    return found
 
 
 def read_architecture(path: Path) -> Architecture:
-    """The network that a checkpoint file of our own is of.
+    """The architecture in the metadata of a checkpoint file.
 
     Raises:
-        CheckpointError: see `read_contents`; or the file does not say which network it is of.
+        CheckpointError: see `read_contents`; or the file does not name its network.
     """
     contents, source = read_contents(path), repr(str(path))
     if contents.supernet:
         raise CheckpointError(
             f"{source} is a supernet: it holds every network of a space, and none is named"
         )
-    return _named(contents, source)
+    return _get_architecture(contents, source)
 
 
 def read_preprocessing(path: Path) -> Preprocessing | None:
-    """How an image becomes the input of the weights in a file; None where it does not say.
+    """The preprocessing in the metadata of a checkpoint file; None if there is none.
 
     Raises:
-        CheckpointError: see `read_contents`; or what it says of itself is wrong.
+        CheckpointError: see `read_contents`; or the metadata is invalid.
     """
     return parse_metadata(read_contents(path), repr(str(path))).preprocessing
 
 
 def read_training(path: Path) -> TrainingRecord | None:
-    """How the weights in a file came about; None where it does not say.
+    """The training record in the metadata of a checkpoint file; None if there is none.
 
     Raises:
-        CheckpointError: see `read_contents`; or what it says of itself is wrong.
+        CheckpointError: see `read_contents`; or the metadata is invalid.
     """
     return parse_metadata(read_contents(path), repr(str(path))).training
 
 
-def architecture_of(content: bytes, source: str) -> Architecture:
-    """The network that one of our own safetensors files, whole in memory, says it is of.
+def parse_architecture(content: bytes, source: str) -> Architecture:
+    """The architecture of a safetensors file in memory.
 
     Raises:
-        CheckpointError: it is another kind of file, damaged, or does not fit its network.
+        CheckpointError: another kind of file, a damaged one, or tensors of another network.
     """
     try:
         if content[8:9] != b"{":
@@ -172,12 +172,12 @@ def architecture_of(content: bytes, source: str) -> Architecture:
         contents = safetensors_contents(io.BytesIO(content), len(content))
     except CheckpointError as error:
         raise CheckpointError(f"{source} {error}") from None
-    arch = _named(contents, source)
+    arch = _get_architecture(contents, source)
     check_tensors(lower(arch), contents.loaded, source)
     return arch
 
 
-def _named(contents: Contents, source: str) -> Architecture:
+def _get_architecture(contents: Contents, source: str) -> Architecture:
     arch = parse_metadata(contents, source).architecture
     if arch is None:
         raise CheckpointError(f"{source} does not say which network it is of")

@@ -21,17 +21,17 @@ from gnv2_nas.graph.compatibility import Storage, TensorInfo
 MAX_INDEX_BYTES = 32_000_000
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _BIG_ENDIAN = "was written by a big-endian machine; save it again on another one"
-_LARGEST_RATIO = 1_100
-"""Of a deflated entry to its place in the file; the method reaches 1,032."""
+_MAX_RATIO = 1_100
+"""Largest ratio of an entry's size to its compressed size; deflate reaches 1,032."""
 
 
 class TorchFile:
-    """A file in torch's zip format or in its older one, its index read."""
+    """A file in torch's zip format or its older format, with its index read."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         """
         Raises:
-            CheckpointError: it is none, damaged, or holds code.
+            CheckpointError: another kind of file, a damaged one, or one that contains code.
         """
         self._file = file
         start = file.read(4)
@@ -43,7 +43,7 @@ class TorchFile:
             self._read_legacy(size)
 
     loaded: Any
-    """What the pickle describes, tensors as `TensorInfo`."""
+    """The unpickled structure, with tensors as `TensorInfo`."""
 
     def values(self, storages: Iterable[Storage]) -> dict[str, bytes]:
         """Key → the bytes of a storage."""
@@ -63,10 +63,10 @@ class TorchFile:
         except CheckpointError:
             raise
         except Exception:
-            # zipfile lets errors of many types through where an archive is damaged.
+            # zipfile raises errors of many types on damaged archives.
             _refuse_damaged()
         scan = PickleScan(io.BytesIO(index))
-        self.loaded = _scanned(scan)
+        self.loaded = _scan(scan)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for key, storage in scan.storages.items():
             entry = listed.get(f"{root}/data/{key}")
@@ -86,12 +86,12 @@ class TorchFile:
             magic = None
         if type(magic) is not int or magic != _LEGACY_MAGIC:
             raise CheckpointError("is neither a safetensors file nor a torch checkpoint")
-        _scanned(scan)
-        system = _scanned(scan)
+        _scan(scan)
+        system = _scan(scan)
         if isinstance(system, dict) and system.get("little_endian") is False:
             raise CheckpointError(_BIG_ENDIAN)
-        self.loaded = _scanned(scan)
-        keys = _scanned(scan)
+        self.loaded = _scan(scan)
+        keys = _scan(scan)
         place = stream.tell()
         needed = place + sum(8 + storage.size for storage in scan.storages.values())
         if needed > size:
@@ -108,7 +108,7 @@ class TorchFile:
 
 
 def _zip_index(archive: zipfile.ZipFile) -> tuple[str, bytes]:
-    """The folder of the checkpoint, and its pickle."""
+    """The folder of the checkpoint in the archive, and its pickle."""
     names = archive.namelist()
     roots = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
     if len(roots) != 1:
@@ -128,14 +128,14 @@ def _zip_index(archive: zipfile.ZipFile) -> tuple[str, bytes]:
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
-    """Refuse what would unpack to far more than the file has."""
+    """Refuse an entry that would unpack to far more bytes than the file has."""
     stored = entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
     deflated = entry.compress_type == zipfile.ZIP_DEFLATED
-    if not (stored or (deflated and entry.file_size <= _LARGEST_RATIO * entry.compress_size)):
+    if not (stored or (deflated and entry.file_size <= _MAX_RATIO * entry.compress_size)):
         _refuse_damaged()
 
 
-def _scanned(scan: PickleScan) -> Any:
+def _scan(scan: PickleScan) -> Any:
     try:
         return scan.load()
     except CheckpointError:
@@ -149,15 +149,15 @@ def _refuse_damaged() -> NoReturn:
 
 
 ARCHITECTURE_KEY = "architecture"
-"""In the metadata of our own safetensors files: the network as JSON."""
+"""Metadata key: `Architecture` as JSON."""
 PREPROCESSING_KEY = "preprocessing"
-"""There too: how an image becomes the network's input, as JSON."""
+"""Metadata key: `Preprocessing` as JSON."""
 STEPS_KEY = "preprocessing_steps"
-"""There too, for people: the same as sentences, a line each."""
+"""Metadata key: the preprocessing as sentences for people, one per line."""
 TRAINING_KEY = "training"
-"""There too: how the weights came about, as JSON of a `TrainingRecord`."""
+"""Metadata key: `TrainingRecord` as JSON."""
 SUPERNET_KEY = "supernet"
-"""In the metadata of a supernet's file."""
+"""Metadata key: `SupernetRecord` as JSON."""
 
 _SAFETENSORS_TYPES = {
     "F64": ("float64", 8),
@@ -181,22 +181,19 @@ class Contents(msgspec.Struct, frozen=True):
 
     format: Literal["safetensors", "torch"]
     loaded: Any
-    """What was saved, mostly a mapping; its tensors as `TensorInfo`."""
+    """The saved object, usually a mapping, with tensors as `TensorInfo`."""
     architecture: str = ""
-    """JSON of the network the weights belong to; "" where the file does not say."""
+    """The metadata of this key; "" if there is none. So are the following."""
     preprocessing: str = ""
-    """JSON of how an image becomes its input; "" where the file does not say."""
     training: str = ""
-    """JSON of how the weights came about; "" where the file does not say."""
     supernet: str = ""
-    """JSON of what a supernet is of; "" where the file is of one network."""
 
 
 def read_contents(path: Path) -> Contents:
-    """What a checkpoint file holds; no value is read and nothing in it is run.
+    """The contents of a checkpoint file. No value is read, and no code in it is run.
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, damaged, or holds code.
+        CheckpointError: the file is missing, no checkpoint, damaged, or contains code.
     """
     source = repr(str(path))
     try:
@@ -229,12 +226,12 @@ def _contents(file: IO[bytes], size: int) -> Contents:
 
 
 def is_safetensors(start: bytes) -> bool:
-    """Whether a file that begins with these nine bytes may be one."""
+    """Whether a file that starts with these nine bytes may be a safetensors file."""
     return start[8:9] == b"{" and start[:4] != b"PK\x03\x04"
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """Of one tensor in a safetensors header."""
+    """One tensor in a safetensors header."""
 
     dtype: Annotated[str, msgspec.Meta(max_length=16)]
     shape: Annotated[tuple[_Length, ...], msgspec.Meta(max_length=64)]
@@ -242,7 +239,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 def safetensors_contents(file: IO[bytes], size: int) -> Contents:
-    """Eight bytes of length, a JSON header, the values."""
+    """The contents of a safetensors file: eight bytes of length, a JSON header, the values."""
     length = int.from_bytes(file.read(8), "little")
     if length > size - 8:
         raise CheckpointError("is truncated, or not a checkpoint; get it again")
@@ -265,7 +262,7 @@ def safetensors_contents(file: IO[bytes], size: int) -> Contents:
 
 
 def _end(offsets: Iterable[tuple[int, int]]) -> int:
-    """Where the last of the values ends; each must begin where another one ends."""
+    """End of the last value; each value must start where another one ends."""
     end = 0
     for begin, after in sorted(offsets):
         if begin != end:

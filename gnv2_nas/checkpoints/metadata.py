@@ -1,6 +1,6 @@
-"""What a checkpoint file of our own says of itself, checked in one place, field by field.
+"""The metadata of checkpoint files that this package writes, checked field by field.
 
-`TrainingRecord` says how weights came about, `SupernetRecord` what a supernet holds. Both are read
+`TrainingRecord` describes the training of a network, `SupernetRecord` a supernet. Both are read
 without torch.
 """
 
@@ -24,20 +24,20 @@ Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8,64}\Z")]
 
 
 class TrainingRecord(msgspec.Struct, frozen=True):
-    """The training that a network's weights went through, and what came of it.
+    """How a network was trained, and its accuracy.
 
     Raises:
-        CheckpointError: there are more right answers than images.
+        CheckpointError: there are more correct answers than images.
     """
 
     data: Text
     """Name of the data set."""
     data_hash: Digest
-    """Of its images, labels and split."""
+    """Hash of its images, labels and split."""
     train_images: Count
     held_out_images: Count
     correct: Annotated[int, msgspec.Meta(ge=0)]
-    """Held-out images that the network classified right."""
+    """Number of held-out images that the network classifies correctly."""
     epochs: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
     seed: Annotated[int, msgspec.Meta(ge=0)]
 
@@ -52,7 +52,7 @@ class TrainingRecord(msgspec.Struct, frozen=True):
 
     @property
     def accuracy(self) -> float:
-        """Share of the held-out images, 0 to 1."""
+        """Held-out accuracy in 0..1."""
         return self.correct / self.held_out_images
 
     def to_json(self) -> str:
@@ -63,8 +63,8 @@ class TrainingRecord(msgspec.Struct, frozen=True):
         """The inverse of `to_json`.
 
         Raises:
-            msgspec.MsgspecError: not JSON, a field is missing or of a wrong type or size.
-            CheckpointError: the fields do not go together.
+            msgspec.MsgspecError: invalid JSON, or a field is missing or has a wrong type or size.
+            CheckpointError: the fields contradict each other.
         """
         return msgspec.json.decode(text, type=cls)
 
@@ -73,7 +73,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class SupernetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which networks a supernet holds, and how its weights came about."""
+    """The networks of a supernet, and how it was trained."""
 
     space: Text
     """Name of the search space."""
@@ -82,31 +82,32 @@ class SupernetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     supernet_spec: SupernetSpec = msgspec.field(name="envelope")
     preprocessing: Preprocessing
     data: Text
-    """Name of the images it was trained on."""
+    """Name of the training data set."""
     data_hash: Digest
     steps: Count
     seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
-    """Of training."""
+    """Training time."""
     largest_accuracy: Share
-    """Held-out accuracy of the largest network, 0..1."""
+    """Held-out accuracy of the largest network in 0..1."""
     smallest_accuracy: Share
+    """Held-out accuracy of the smallest network in 0..1."""
 
     def to_json(self) -> str:
         """JSON: fields in declaration order, no white space."""
         return msgspec.json.encode(self).decode()
 
 
-_LARGEST = 1 << 16
-"""Of any number of an envelope."""
+_MAX_SPEC_NUMBER = 1 << 16
+"""Largest number in a supernet specification."""
 
-_LONGEST = 300
+_MAX_MESSAGE = 300
 """Characters of a message about a field."""
 
 T = TypeVar("T")
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """What a file says of itself; None where it says nothing."""
+    """The metadata of a file; None for what it does not contain."""
 
     architecture: Architecture | None
     preprocessing: Preprocessing | None
@@ -115,17 +116,17 @@ class Metadata(msgspec.Struct, frozen=True):
 
 
 def parse_metadata(contents: Contents, source: str) -> Metadata:
-    """Everything that a file says of itself.
+    """Parse and check the metadata of a file.
 
     Raises:
-        CheckpointError: a field is missing, of a wrong type or out of its range, or two do not go
-            together; one line.
+        CheckpointError: a field is missing, has a wrong type, is out of range or contradicts
+            another field.
     """
     found = Metadata(
-        _parsed(Architecture.from_json, "architecture", contents.architecture, source),
-        _parsed(_preprocessing, "preprocessing", contents.preprocessing, source),
-        _parsed(TrainingRecord.from_json, "training", contents.training, source),
-        _parsed(_supernet, "supernet", contents.supernet, source),
+        _parse(Architecture.from_json, "architecture", contents.architecture, source),
+        _parse(_preprocessing, "preprocessing", contents.preprocessing, source),
+        _parse(TrainingRecord.from_json, "training", contents.training, source),
+        _parse(_supernet, "supernet", contents.supernet, source),
     )
     if found.architecture is not None and found.preprocessing is not None:
         check_classes(found.preprocessing.classes, found.architecture.num_classes, source)
@@ -133,24 +134,28 @@ def parse_metadata(contents: Contents, source: str) -> Metadata:
 
 
 def check_classes(names: Collection[str], count: int, source: str) -> None:
-    """Raise CheckpointError unless there is a name for every output of a network."""
+    """Check that there is one class name per output.
+
+    Raises:
+        CheckpointError: the numbers differ.
+    """
     if len(names) != count:
         raise CheckpointError(
             f"{source}: its metadata names {len(names)} classes, but its network has {count}"
         )
 
 
-def _parsed(read: Callable[[str], T], key: str, text: str, source: str) -> T | None:
+def _parse(read: Callable[[str], T], key: str, text: str, source: str) -> T | None:
     if not text:
         return None
     try:
         return read(text)
     except Exception as error:
-        # Whatever its parts make of a damaged record, the answer is one line.
+        # Decoders raise errors of many types on damaged records.
         reason = " ".join(str(error).split()) or type(error).__name__
         if not reason.startswith("not a"):
             reason = f"{key}: {reason}"
-        raise CheckpointError(f"{source}: its metadata holds {reason[:_LONGEST]}") from None
+        raise CheckpointError(f"{source}: its metadata holds {reason[:_MAX_MESSAGE]}") from None
 
 
 def _preprocessing(text: str) -> Preprocessing:
@@ -182,36 +187,36 @@ def _check_preprocessing(preprocessing: Preprocessing) -> None:
 
 def _check_supernet_spec(supernet_spec: SupernetSpec) -> None:
     _require(
-        _in_range(msgspec.to_builtins(supernet_spec)), "an envelope with a number out of range"
+        _in_range(msgspec.to_builtins(supernet_spec)), "a specification with a number out of range"
     )
-    least = (
+    minima = (
         *(supernet_spec.stem_channels, supernet_spec.conv_channels, supernet_spec.head_channels),
         supernet_spec.num_classes,
         *supernet_spec.resolutions,
         *(
             value
-            for slot in supernet_spec.blocks
-            for value in (slot.hidden_channels, slot.out_channels, slot.kernel, slot.stride)
+            for spec in supernet_spec.blocks
+            for value in (spec.hidden_channels, spec.out_channels, spec.kernel, spec.stride)
         ),
         *(
             value
-            for slot in supernet_spec.blocks
-            for ghost in (slot.ghost1, slot.ghost2)
+            for spec in supernet_spec.blocks
+            for ghost in (spec.ghost1, spec.ghost2)
             for value in (*ghost.ratios, ghost.cheap_kernel)
         ),
     )
-    _require(min(least) >= 1, "an envelope without channels, kernels, classes or pixels")
+    _require(min(minima) >= 1, "a specification without channels, kernels, classes or pixels")
     _require(
         len(supernet_spec.resolutions) > 0 and len(supernet_spec.positions_by_depth) > 0,
-        "an empty envelope",
+        "an empty specification",
     )
-    for layout in supernet_spec.positions_by_depth:
-        _require(len(layout) > 0, "a stage without networks")
-        for blocks, slots in layout.items():
-            ordered = all(one < other for one, other in pairwise(slots))
-            known = all(slot < len(supernet_spec.blocks) for slot in slots)
-            _require(ordered and known and len(slots) == blocks > 0, "a stage of unknown blocks")
-    # What reads the envelope later must not stumble over it.
+    for stage in supernet_spec.positions_by_depth:
+        _require(len(stage) > 0, "a stage without networks")
+        for depth, positions in stage.items():
+            ordered = all(one < other for one, other in pairwise(positions))
+            known = all(position < len(supernet_spec.blocks) for position in positions)
+            _require(ordered and known and len(positions) == depth > 0, "a stage of unknown blocks")
+    # This raises an error if the positions do not fit together.
     supernet_spec.input_groups()
 
 
@@ -220,7 +225,7 @@ def _in_range(value: Any) -> bool:
         return all(map(_in_range, [*value.keys(), *value.values()]))
     if isinstance(value, list | tuple):
         return all(map(_in_range, value))
-    return not isinstance(value, int) or 0 <= value <= _LARGEST
+    return not isinstance(value, int) or 0 <= value <= _MAX_SPEC_NUMBER
 
 
 def _require(right: bool, otherwise: str) -> None:
@@ -229,10 +234,10 @@ def _require(right: bool, otherwise: str) -> None:
 
 
 def read_supernet_record(path: Path) -> SupernetRecord:
-    """What the supernet in a file says of itself; no weight is read.
+    """The record in a supernet file; no weights are read.
 
     Raises:
-        CheckpointError: no such file, damaged, or no supernet.
+        CheckpointError: the file is missing, damaged or not a supernet.
     """
     contents, source = read_contents(path), repr(str(path))
     if not contents.supernet:

@@ -1,6 +1,7 @@
-"""What the calls in a checkpoint's pickle stand for: tensors by their place, all else read past.
+"""The calls that a checkpoint's pickle may contain.
 
-`is_harmless` knows the names of values without code that training scripts put beside weights.
+Calls that rebuild tensors return a `TensorInfo`. `is_harmless` lists types without code that
+training scripts save beside weights; their values are skipped.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ def is_harmless(name: str) -> bool:
 
 
 MAX_VALUES = 1 << 48
-"""Of one tensor or storage."""
-_MOST_SIDES = 64
+"""Largest number of elements of a tensor or storage."""
+_MAX_DIMENSIONS = 64
 
 
 class Global(msgspec.Struct, frozen=True):
-    """The name of a global, "module.name"; never looked up."""
+    """The name of a global, "module.name". It is never imported."""
 
     name: str
 
@@ -119,18 +120,18 @@ def _tensor_of_type(
     _storage: Storage, _offset: int, shape: Any, _stride: Any, _grad: Any, _hooks: Any,
     dtype: Global, *_: Any,
 ) -> TensorInfo:  # fmt: skip
-    """Of a type that has no storage of its own, such as float8; its values are never read."""
+    """A tensor of a type without a storage class, such as float8. Its values are never read."""
     return TensorInfo(dtype.name.removeprefix("torch."), _whole(shape))
 
 
 def _whole(sides: Any) -> tuple[int, ...]:
-    check(len(sides) <= _MOST_SIDES and all(type(side) is int and side >= 0 for side in sides))
+    check(len(sides) <= _MAX_DIMENSIONS and all(type(side) is int and side >= 0 for side in sides))
     check(all(side <= MAX_VALUES for side in sides))
     return tuple(sides)
 
 
 def check(right: bool) -> None:
-    """Raise ValueError unless `right`: the file is damaged, or made to be."""
+    """Raise ValueError unless `right`: the file is damaged or malicious."""
     if not right:
         raise ValueError("no tensor is like this")
 
@@ -146,22 +147,22 @@ def _of_type(rebuild: Global, _type: Global, arguments: tuple[Any, ...], *_: Any
 
 
 def new_dict(*_: Any) -> dict[Any, Any]:
-    """Where no call is listed, of a harmless thing: what is then put into it is read past."""
+    """Stand-in for a harmless value; what the pickle puts into it is ignored."""
     return {}
 
 
 def _ordered(pairs: Any = (), *_: Any) -> dict[Any, Any]:
-    """Python 2 gave the pairs at once; so many of one list would be copied again and again."""
+    """An OrderedDict; Python 2 passed its pairs as an argument."""
     if not pairs:
         return {}
     check(all(len(pair) == 2 for pair in pairs))
     made = pairs_of([part for pair in pairs for part in pair])
-    # The list is used up: named a second time it is empty.
+    # A file could use one list many times; emptying it bounds the work.
     pairs.clear()
     return made
 
 
-# Every call that a file of tensors needs.
+# All calls that a file of tensors needs.
 CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
     "torch.Size": _first,
@@ -177,7 +178,7 @@ TYPES = frozenset({"torch.Tensor", "torch.nn.parameter.Parameter"})
 
 def pairs_of(items: list[Any]) -> dict[Any, Any]:
     """The dict of alternating keys and values."""
-    # Hashing nested tuples can take time exponential in the length of the file, and numbers can
-    # be chosen to have one hash. A key that is no text stands as one that equals nothing.
+    # Hashing nested tuples can take exponential time, and numbers can be chosen to collide. So a
+    # key that is not text is replaced by an object that equals nothing.
     keys = (key if type(key) is str else object() for key in items[::2])
     return dict(zip(keys, items[1::2], strict=True))

@@ -1,12 +1,11 @@
-"""What a pickle says, read without running it: the table of contents of a torch checkpoint.
+"""Reads the pickle of a torch checkpoint without running it.
 
-A pickle is a program for a small stack machine, and some of its instructions call any function
-of any module. Here the program runs on stand-ins: a global is only its name, and a call is one
-of the few that rebuild tensors, whose place is noted, or that make harmless values, which are
-read past. Nothing is imported or called. Needs no torch.
+A pickle is a program for a small stack machine, and some of its instructions can call any function
+of any module. This module runs the program on stand-ins: a global is only a name, and a call either
+describes a tensor or returns a placeholder for a harmless value. Nothing is imported or called.
 
-The work is bounded, because a few bytes can ask for much of it: instructions are counted, no
-call copies what it is given, and only text, whose hashes nobody can choose, is a key.
+A few bytes can demand a lot of work, so the work is bounded: instructions are counted, no call
+copies its arguments, and only text is used as a key.
 """
 
 from __future__ import annotations
@@ -30,18 +29,19 @@ from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph.compatibility import Storage
 
 MAX_INSTRUCTIONS = 1_000_000
-"""Of one pickle. GhostNetV2 with an average and the state of AdamW takes 92,000."""
-_MOST_ARGUMENTS = 16
-_SHOWN = 100
+"""Most instructions of one pickle. GhostNetV2 with an average and the state of AdamW takes
+92,000."""
+_MAX_ARGUMENTS = 16
+_MAX_NAME = 100
 """Characters of a name in a message."""
 
 
 class PickleScan:
-    """Reads the pickles of one stream, one a `load`."""
+    """Reads the pickles of a stream, one per `load`."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.storages: dict[str, Storage] = {}
-        """Every storage named so far, by its key."""
+        """Key → storage, for all storages so far."""
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         """The stacks under the marks."""
@@ -49,11 +49,11 @@ class PickleScan:
         self._stream = stream
 
     def load(self) -> Any:
-        """The object of the next pickle, tensors as `TensorInfo`.
+        """The object of the next pickle, with tensors as `TensorInfo`.
 
         Raises:
-            CheckpointError: it names code; "holds code (global 'os.system')". Or it is too long.
-            Exception: of many types, when the pickle is damaged or is none.
+            CheckpointError: it refers to code ("holds code (global 'os.system')") or is too long.
+            Exception: errors of many types if the pickle is damaged.
         """
         self.stack, self.below, self.memo = [], [], {}
         for number, (opcode, argument, _) in enumerate(pickletools.genops(self._stream)):
@@ -134,7 +134,7 @@ def _global(scan: PickleScan, module_and_name: str) -> None:
     name = module_and_name.replace(" ", ".", 1)
     if not (name in CALLS or name in STORAGES or name in TYPES or is_harmless(name)):
         raise CheckpointError(
-            f"holds code (global {name[:_SHOWN]!r}), not only tensors; "
+            f"holds code (global {name[:_MAX_NAME]!r}), not only tensors; "
             "save model.state_dict() alone"
         )
     scan.stack.append(Global(name))
@@ -166,7 +166,7 @@ def _call_with_names(scan: PickleScan, _: Any) -> None:
 
 def _called(function: Global, arguments: Any) -> Any:
     make: Callable[..., Any] = CALLS.get(function.name, new_dict)
-    return make(*arguments[:_MOST_ARGUMENTS])
+    return make(*arguments[:_MAX_ARGUMENTS])
 
 
 def _set_state(scan: PickleScan, _: Any) -> None:

@@ -1,8 +1,8 @@
-"""Which of the dicts in a checkpoint holds the weights of a network.
+"""Finds the weights of a network among the dicts in a checkpoint.
 
-Training scripts wrap them ({"state_dict": …}, {"model": …, "optimizer": …}), keep an average of
-them beside them, and put a prefix before every key ("module.", "_orig_mod.", "model."). So the
-nesting is searched for keys of the network, wherever they stand.
+Training scripts nest state dicts ({"state_dict": …}, {"model": …, "optimizer": …}), store an average
+beside them, and prefix every key ("module.", "_orig_mod.", "model."). So this module searches all
+nested dicts for keys that end like those of the network.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from gnv2_nas.errors import CheckpointError
 
 AVERAGE, RAW = "average", "raw"
 
-_MOST_TRIED = 8
-_DEEPEST = 16
-_LONGEST_KEY = 200
-_LONGEST_NAME = 80
+_MAX_CANDIDATES = 8
+_MAX_DEPTH = 16
+_MAX_KEY = 200
+_MAX_NAME = 80
 _WRAPPERS = ("_checkpoint_wrapped_module", "_fsdp_wrapped_module", "_orig_mod", "module")
-"""Parts of keys that stand for no part of a network: `torch.compile`, data parallel …"""
+"""Parts of keys that wrappers such as `torch.compile` and data parallel insert."""
 _AVERAGE = re.compile(
     r"(?i:(^|[^a-z])(ema|swa|avg|average|averaged|averages|shadow)([^a-z]|$))|EMA|SWA"
 )
@@ -33,9 +33,9 @@ class StateDict(msgspec.Struct, frozen=True):
     """A dict that may be the weights of a network."""
 
     place: str
-    """Where it stands: "state_dict_ema", "state_dict.model"; "" for the whole file."""
+    """Its path in the file: "state_dict_ema", "state_dict.model"; "" for the whole file."""
     tensors: Mapping[str, Any]
-    """Without the prefix of their keys."""
+    """Key without prefix → tensor."""
 
     @property
     def is_average(self) -> bool:
@@ -43,27 +43,27 @@ class StateDict(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """The weights that are read, and what there is to say about it."""
+    """The chosen weights."""
 
     state: StateDict
     note: str = ""
-    """"its 'state_dict_ema' is read, the average; …"; "" where the file holds nothing else."""
+    """For the user: "its 'state_dict_ema' is read, the average; …"; "" if there is no other."""
 
 
 def find_state_dicts(loaded: Any, keys: Collection[str]) -> list[StateDict]:
     """The dicts that share most keys with a network, best first.
 
     Args:
-        loaded: what a file held.
-        keys: of the network's state dict.
+        loaded: the content of a file.
+        keys: keys of the network's state dict.
 
     Raises:
-        CheckpointError: there is no mapping from text at all.
+        CheckpointError: the file has no mapping with text keys.
     """
     found: list[tuple[int, StateDict]] = []
     largest: Mapping[str, Any] | None = None
     for path, mapping in _mappings(loaded):
-        prefixes = Counter(_prefixes(mapping, keys)).most_common(_MOST_TRIED)
+        prefixes = Counter(_prefixes(mapping, keys)).most_common(_MAX_CANDIDATES)
         for prefix, count in prefixes:
             place = ".".join([*path, *filter(None, prefix.rstrip(".").split("."))])
             found.append((count, StateDict(place, _below(mapping, prefix))))
@@ -72,19 +72,20 @@ def find_state_dicts(loaded: Any, keys: Collection[str]) -> list[StateDict]:
     if largest is None:
         raise CheckpointError("holds no state dict (a mapping from names to tensors)")
     found.sort(key=lambda each: -each[0])
-    return [state for _, state in found[:_MOST_TRIED]] or [StateDict("", largest)]
+    return [state for _, state in found[:_MAX_CANDIDATES]] or [StateDict("", largest)]
 
 
 def choose(fitting: Sequence[StateDict], wanted: str) -> Choice:
-    """The one of several state dicts that fit a network.
+    """Choose one of several state dicts that fit a network.
 
     Args:
-        wanted: "average" or "raw" where a file has both; or the place of one.
+        fitting: the state dicts.
+        wanted: "average" or "raw" if a file has both, or the place of one.
 
     Raises:
-        CheckpointError: several are meant, or none.
+        CheckpointError: the choice is ambiguous, or nothing matches `wanted`.
     """
-    # Two names of the same weights are no choice.
+    # The same weights under two names count once.
     states = [
         state
         for index, state in enumerate(fitting)
@@ -96,14 +97,14 @@ def choose(fitting: Sequence[StateDict], wanted: str) -> Choice:
     else:
         meant = [state for state in states if state.is_average == (wanted == AVERAGE)]
         meant = meant or (states if wanted == AVERAGE else [])
-    names = _listed(states)
+    names = _join(states)
     if len(meant) > 1:
         raise CheckpointError(
             f"holds several weights that fit, {names}; say which with --weights-from NAME "
             "(weights_from=NAME in Python)"
         )
     if not meant:
-        raise CheckpointError(f"holds no weights {_short(wanted)}; those that fit are {names}")
+        raise CheckpointError(f"holds no weights {_shorten(wanted)}; those that fit are {names}")
     (state,) = meant
     others = [other for other in states if other is not state and not named]
     if not others:
@@ -111,16 +112,16 @@ def choose(fitting: Sequence[StateDict], wanted: str) -> Choice:
     kind, otherwise = ("the average", RAW) if state.is_average else ("not an average", AVERAGE)
     return Choice(
         state,
-        f"its {_name(state)} is read, {kind}; --weights-from {otherwise} reads {_listed(others)}",
+        f"its {_name(state)} is read, {kind}; --weights-from {otherwise} reads {_join(others)}",
     )
 
 
 def _mappings(loaded: Any) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    """Every mapping from text in the nesting, the outer ones first; each once."""
+    """Every nested mapping with text keys, outer ones first, each once."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), loaded)]
     seen: set[int] = set()
     for path, value in waiting:
-        if not isinstance(value, Mapping) or id(value) in seen or len(path) > _DEEPEST:
+        if not isinstance(value, Mapping) or id(value) in seen or len(path) > _MAX_DEPTH:
             continue
         seen.add(id(value))
         if all(isinstance(key, str) for key in value):
@@ -128,15 +129,15 @@ def _mappings(loaded: Any) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]
         waiting += [
             ((*path, key), inner)
             for key, inner in value.items()
-            if isinstance(inner, Mapping) and isinstance(key, str) and len(key) <= _LONGEST_KEY
+            if isinstance(inner, Mapping) and isinstance(key, str) and len(key) <= _MAX_KEY
         ]
 
 
 def _prefixes(mapping: Mapping[str, Any], keys: Collection[str]) -> Iterator[str]:
-    """For every key that ends as one of the network's does, what stands before it."""
+    """The prefix of every key that ends like a key of the network."""
     most = max((key.count(".") + 1 for key in keys), default=0)
     for key in mapping:
-        parts = _plain(key).split(".") if len(key) <= _LONGEST_KEY else []
+        parts = _plain(key).split(".") if len(key) <= _MAX_KEY else []
         for start in range(max(0, len(parts) - most), len(parts)):
             if ".".join(parts[start:]) in keys:
                 yield _prefix(key, parts[start:])
@@ -144,7 +145,7 @@ def _prefixes(mapping: Mapping[str, Any], keys: Collection[str]) -> Iterator[str
 
 
 def _prefix(key: str, rest: Sequence[str]) -> str:
-    """What stands in `key` before the parts `rest`, wrappers and all."""
+    """The part of `key` before `rest`, including wrappers."""
     parts = key.split(".")
     position = len(parts)
     for part in reversed(rest):
@@ -175,7 +176,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _place(tensor: Any) -> Any:
-    """Where a tensor's values are; None where that is not known."""
+    """Identifies where a tensor's values are stored; None if unknown."""
     if getattr(tensor, "storage", None) is not None and hasattr(tensor, "offset"):
         return tensor.storage.key, tensor.offset, tensor.stride, tensor.shape
     if hasattr(tensor, "data_ptr") and tensor.data_ptr():
@@ -184,12 +185,12 @@ def _place(tensor: Any) -> Any:
 
 
 def _name(state: StateDict) -> str:
-    return _short(state.place) if state.place else "outermost dict"
+    return _shorten(state.place) if state.place else "outermost dict"
 
 
-def _short(name: str) -> str:
-    return repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")
+def _shorten(name: str) -> str:
+    return repr(name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…")
 
 
-def _listed(states: Sequence[StateDict]) -> str:
+def _join(states: Sequence[StateDict]) -> str:
     return ", ".join(_name(state) for state in states)

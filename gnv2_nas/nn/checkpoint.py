@@ -14,9 +14,9 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.checkpoints.checkpoint import (
-    architecture_of,
     check_checkpoint,
     find_weights,
+    parse_architecture,
     read_architecture,
 )
 from gnv2_nas.checkpoints.contents import (
@@ -142,7 +142,7 @@ def network_from_bytes(content: bytes) -> Network:
         CheckpointError: the file is of another kind or damaged.
     """
     source = "the file"
-    arch = architecture_of(content, source)
+    arch = parse_architecture(content, source)
     try:
         with torch.device("meta"):
             # On the meta device no initial weights are drawn.
