@@ -1,4 +1,4 @@
-"""Command lines to copy into a POSIX shell, which mean there what they mean here."""
+"""Command lines that users can paste into a POSIX shell."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def format_command(verb: str, *operands: str, options: Sequence[tuple[str, str]]
     """`gnv2-nas VERB OPERAND … --option VALUE …`, quoted.
 
     Args:
-        verb: one word or several: "export", "devices fit".
-        operands: what the command is about; one that begins with a dash goes behind `--`.
-        options: names with their dashes, and values.
+        verb: one or several words, for instance "export" or "devices fit".
+        operands: arguments; they follow `--` if one starts with a dash.
+        options: pairs of name (with dashes) and value.
     """
     given = [word for name, value in options for word in _option(name, value)]
     if any(operand.startswith("-") for operand in operands):
@@ -23,12 +23,12 @@ def format_command(verb: str, *operands: str, options: Sequence[tuple[str, str]]
 
 
 def join_command(words: Iterable[str]) -> str:
-    """The words of a command, each quoted where it must be."""
+    """The words of a command, quoted where necessary."""
     return " ".join(map(quote, words))
 
 
 def quote(word: str) -> str:
-    """One word for a shell; characters that no terminal shows are written as `$'\\012'`."""
+    """One word for a shell. Unprintable characters are escaped as in `$'\\012'`."""
     if word.isprintable():
         return shlex.quote(word)
     return "$'" + "".join(map(_escaped, word)) + "'"
@@ -43,5 +43,5 @@ def _escaped(character: str) -> str:
         return "\\" + character
     if character.isprintable():
         return character
-    # Octal always has three digits, so that nothing that follows is taken for one of them.
+    # Three octal digits, so that a following digit is not read as part of the escape.
     return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))

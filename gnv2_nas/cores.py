@@ -1,5 +1,4 @@
-"""How many cores this process may use: fewer than the machine has under `taskset` (affinity) and
-in a container with a CPU quota (cgroups)."""
+"""How many cores this process may use: its affinity (`taskset`) and its CPU quota (cgroups)."""
 
 from __future__ import annotations
 
@@ -12,30 +11,30 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:
-    """Threads that can compute at the same time, at least 1."""
+    """Number of threads that can run at the same time; at least 1."""
     quota = cpu_quota()
     return affinity() if quota is None else max(1, min(affinity(), int(quota)))
 
 
 def affinity() -> int:
-    """Cores that the system lets this process run on."""
+    """Number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def cpu_quota() -> float | None:
-    """Cores' worth of time that the process gets, by the tightest quota above it; None without.
+    """The smallest CPU quota of the process's cgroups, in cores; None if there is none.
 
-    Reads `cpu.max` of cgroups v2, and `cpu.cfs_quota_us` of v1. In a container the folder that
-    /proc names is often not there, and the root of what is mounted stands for it.
+    Reads `cpu.max` of cgroups v2 and `cpu.cfs_quota_us` of v1. In a container, the folder in /proc
+    often does not exist, and the root of the mount applies.
     """
     quotas = (_quota(folder) for folder in _folders())
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def shortage(threads: int) -> str:
-    """What to say when `threads` cannot compute at the same time; "" when they can."""
+    """A warning if `threads` cannot run at the same time, else ""."""
     cores, quota = affinity(), cpu_quota()
     if quota is not None and quota < min(threads, cores):
         return f"{_threads(threads)} on {quota:g} cores, the CPU quota of this container"
@@ -51,7 +50,7 @@ def _threads(count: int) -> str:
 
 
 def _folders() -> Iterator[Path]:
-    """Of the process's own cgroups and of all that enclose them."""
+    """Folders of the process's cgroups and of all parents."""
     try:
         lines = OWN_CGROUPS.read_text().splitlines()
     except (OSError, ValueError):
@@ -75,7 +74,7 @@ def _quota(folder: Path) -> float | None:
         words = [word for name in names for word in _read(folder / name).split()]
     try:
         quota, period = map(int, words)
-    except ValueError:  # "max", or nothing
+    except ValueError:  # "max", or an empty file
         return None
     return quota / period if quota > 0 and period > 0 else None
 

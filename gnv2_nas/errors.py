@@ -1,26 +1,26 @@
-"""Every error this package raises on purpose.
+"""The errors that this package raises.
 
 ::
 
     Gnv2NasError
-    ├── InputError               what was asked for is wrong            → exit code 2
-    │   ├── UnknownNameError     no preset, space, device … of that name
-    │   ├── ArchitectureError    an architecture breaks a rule of the family
+    ├── InputError               the input is wrong                     → exit code 2
+    │   ├── UnknownNameError     no preset, space, device … with this name
+    │   ├── ArchitectureError    a value of an architecture is out of range
     │   ├── SpaceError           a search space file is wrong (file, line, key)
     │   ├── ProfileError         a device profile file is wrong (file, line, key)
     │   ├── CheckpointError      weights do not fit the network, or are not safe to load
-    │   ├── DataError            images cannot be used: no such folder, one class, too many damaged
+    │   ├── DataError            images cannot be used: missing folder, one class, too many damaged
     │   ├── BudgetError          a budget cannot be read
     │   ├── InfeasibleBudgetError no network of the space can meet the budgets
     │   ├── StudyError           a study cannot be opened, or was made with other settings
     │   └── OutputError          a folder or file cannot be written to
     └── RunError                 something failed while running         → exit code 1
         ├── TrainingError        the loss is not finite, memory ran out; the last state is kept
-        ├── MeasurementError     a runtime refused a network, or a clock made no sense
-        ├── OutOfTimeError       the time limit was reached before anything of use was done
+        ├── MeasurementError     a runtime refused a network, or a clock gave impossible times
+        ├── OutOfTimeError       the time limit was reached before there was any result
         └── StorageError         the disk or the database failed; what was stored is kept
 
-A message is one line: what, where, and what would be right.
+A message is one line that says what is wrong, where, and what would be right.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Gnv2NasError(Exception):
 
 
 class InputError(Gnv2NasError):
-    """What the caller asked for is wrong; asking again will not help."""
+    """The input is wrong; the same call will fail again."""
 
     exit_code = 2
 
 
 class UnknownNameError(InputError):
-    """A name that is not in a known list; the message offers the nearest ones."""
+    """An unknown name; the message suggests the nearest and lists all."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -52,7 +52,7 @@ class UnknownNameError(InputError):
 
 
 class ArchitectureError(InputError):
-    """An architecture breaks a rule of the family."""
+    """A value of an architecture is out of range."""
 
 
 class SpaceError(InputError):
@@ -88,19 +88,19 @@ class OutputError(InputError):
 
 
 class RunError(Gnv2NasError):
-    """Something failed while running; what was finished is kept."""
+    """Something failed while running; finished results are kept."""
 
 
 class TrainingError(RunError):
-    """Training cannot go on; the last good state is kept."""
+    """Training cannot continue; the last good state is kept."""
 
 
 class MeasurementError(RunError):
-    """A runtime refused a network, or a clock made no sense."""
+    """A runtime refused a network, or a clock gave impossible times."""
 
 
 class OutOfTimeError(RunError):
-    """The time limit was reached before anything of use was done."""
+    """The time limit was reached before there was any result."""
 
 
 class StorageError(RunError):

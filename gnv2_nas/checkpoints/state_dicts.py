@@ -1,6 +1,6 @@
 """Finds the weights of a network among the dicts in a checkpoint.
 
-Training scripts nest state dicts ({"state_dict": …}, {"model": …, "optimizer": …}), store an average
+Training scripts nest state dicts ({"state_dict": …}, {"model": …, "optimizer": …}), keep an average
 beside them, and prefix every key ("module.", "_orig_mod.", "model."). So this module searches all
 nested dicts for keys that end like those of the network.
 """

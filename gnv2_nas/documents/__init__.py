@@ -1,4 +1,4 @@
-"""YAML files of the user, read safely: every mistake is answered with file, line and key."""
+"""YAML files that users write, read safely. Errors name file, line and key."""
 
 from gnv2_nas.documents.document import Document, read_document
 from gnv2_nas.documents.plain_yaml import KeyPath, format_key_path

@@ -1,4 +1,4 @@
-"""`read_document`: a YAML file as a checked struct that still knows its lines."""
+"""`read_document`: a YAML file as a typed struct, with the line of every value for messages."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gnv2_nas.documents.plain_yaml import KeyPath, PlainYamlError, format_key_pa
 from gnv2_nas.errors import InputError
 
 MAX_BYTES = 64 * 1024
-"""Files written by hand are a few kilobytes; the worst of this size is refused in a blink."""
+"""Largest file. Files written by hand have a few kilobytes."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Document(Generic[T]):
-    """A file that was read: its data, and where each value stands for later complaints."""
+    """The data of a file, and the line of each value."""
 
     path: Path
     data: T
@@ -42,11 +42,17 @@ class Document(Generic[T]):
 
 
 def read_document(path: Path, type_: type[T], *, error: type[InputError], what: str) -> Document[T]:
-    """Read and check the YAML file at `path`; `what` names its kind in messages.
+    """Read a YAML file and check it.
+
+    Args:
+        path: the file.
+        type_: the struct type of its content.
+        error: the class of errors to raise.
+        what: name of this kind of file for messages.
 
     Raises:
-        InputError: of the class `error`: the file cannot be read, is not plain YAML, or its
-            keys and values are not those of `type_`. One line: file, line, key, what is right.
+        InputError: an `error`: the file cannot be read, is not plain YAML, or does not fit
+            `type_`. The message names file, line, key and what would be right.
     """
     text = _text(path, error, what)
     try:
@@ -102,7 +108,7 @@ _SHOWN = 40
 
 
 def explain(error: msgspec.ValidationError, data: Any, type_: Any) -> tuple[KeyPath, str]:
-    """The key at fault in `data` and, in one line, what it should have been."""
+    """The wrong key in `data`, and a message that says what would be right."""
     found = _WHERE.match(str(error))
     assert found is not None  # noqa: S101 - the pattern matches any text
     message = found["message"]
@@ -124,7 +130,7 @@ def explain(error: msgspec.ValidationError, data: Any, type_: Any) -> tuple[KeyP
 
 
 def shown(value: Any) -> str:
-    """A value as a user would recognise it, never longer than a few words."""
+    """A value as the user wrote it, shortened to a few words."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     if isinstance(value, list | dict):
@@ -144,7 +150,7 @@ def _path(text: str, data: Any, type_: Any) -> KeyPath:
 
 
 def _failing_key(mapping: dict[str, Any], data: Any, type_: Any) -> str:
-    """msgspec does not name the key of a mapping at fault: try its entries one by one."""
+    """The first entry that fails alone; msgspec does not name the key of a mapping."""
     entries = dict(mapping)
     try:
         for key, value in entries.items():
@@ -185,7 +191,7 @@ def _child(node: inspect.Type, step: str | int) -> inspect.Type | None:
 
 
 def _plain(node: inspect.Type) -> inspect.Type:
-    """Without schema annotations, and without a union that only makes a key optional."""
+    """`node` without schema annotations."""
     while isinstance(node, inspect.Metadata):
         node = node.type
     return node
@@ -197,7 +203,7 @@ def _structs(node: inspect.Type) -> list[inspect.StructType]:
 
 
 def _struct(node: inspect.Type, value: dict[str, Any]) -> inspect.StructType:
-    """The member of a union that `value` says it is by its tag; the first without tags."""
+    """The member of a union with the tag of `value`; the first member if there are no tags."""
     structs = _structs(node)
     tagged = (one for one in structs if one.tag_field and value.get(one.tag_field) == one.tag)
     return next(tagged, structs[0])

@@ -1,7 +1,7 @@
-"""Plain YAML to plain data, remembering the line of everything.
+"""Plain YAML to plain data, with the line of every key and item.
 
-Built from parser events, not with `yaml.load`: no tag constructs an object, no alias is
-expanded, nothing nests deeper than `MAX_DEPTH`.
+It reads parser events instead of using `yaml.load` or `yaml.compose`: tags and aliases are refused
+where they stand, before anything is constructed or expanded, and nesting is limited.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands: `("axes", "width", "choices", 2)`."""
+"""Path of a value, for instance `("axes", "width", "choices", 2)`."""
 
 MAX_DEPTH = 12
 MAX_CHARACTERS = 40
-"""Of a number, and of anything shown in a message."""
+"""Longest number, and longest text in a message."""
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {
@@ -40,10 +40,10 @@ class PlainYamlError(Exception):
 
 
 def parse(text: str) -> tuple[Any, dict[KeyPath, int]]:
-    """The one document in `text` as dicts, lists and scalars, and the line of each key and item.
+    """The document in `text` as dicts, lists and scalars, and the line of each key and item.
 
     Raises:
-        PlainYamlError: bad syntax, or more than plain YAML: tags, anchors, several documents.
+        PlainYamlError: invalid YAML, or a tag, an anchor, an alias or a second document.
     """
     reader = _Reader(text)
     try:
@@ -58,7 +58,7 @@ def parse(text: str) -> tuple[Any, dict[KeyPath, int]]:
 
 
 def format_key_path(path: KeyPath) -> str:
-    """`axes.width.choices[2]`."""
+    """A path as text, for instance `axes.width.choices[2]`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{_word(step)}" for step in path)
     return "".join(steps).removeprefix(".")
 

@@ -1,14 +1,14 @@
-"""Several files that belong together, replaced at one instant.
+"""Replaces several files that belong together at one instant.
 
-No system renames two files at once. So for a moment each file of the set is a symbolic link that
-leads through one common link:
+No system renames two files at once. So for a moment each file of the set is a symbolic link through
+one common link:
 
     model.xml, model.bin  →  .model.xml.….gnv2-nas/current/…
     current               →  old, and then new
 
-Turning `current` is one rename: before it all files are the old ones, after it all are the new
-ones. Then each link gives way to the file it leads to. Wherever the process ends, the files under
-the names asked for belong together; what is left of the move is finished by `leftovers.settle`.
+Renaming `current` switches all files from old to new. Then each link is replaced by its file. If
+the process is killed at any point, the visible files belong together, and `leftovers.settle`
+completes the rest later.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _LINKS = "links"
 
 
 def write_set(contents: Mapping[Path, bytes | str]) -> None:
-    """Write files of one folder, all of them or none; a reader never sees old and new together.
+    """Write files of one folder, all of them or none. A reader never sees old and new together.
 
     Args:
-        contents: path → content; the file that refers to the others, which people open, first.
+        contents: path → content. The file that refers to the others comes first.
 
     Raises:
-        StorageError: the disk refused; the older files stay as they were.
+        StorageError: a file cannot be written; older files stay unchanged.
     """
     if len(contents) == 1:
         return write_atomically(*next(iter(contents.items())))
@@ -83,7 +83,7 @@ def _place(aside: Path, names: list[str]) -> None:
     try:
         _link_old(aside, names)
     except OSError:
-        # As on memory cards, which know no links.
+        # Some file systems have no links, for instance those of memory cards.
         return _place_one_by_one(aside, names)
     for name in names:
         (aside / _LINKS / name).replace(folder / name)
@@ -93,7 +93,7 @@ def _place(aside: Path, names: list[str]) -> None:
 
 
 def _link_old(aside: Path, names: list[str]) -> None:
-    """Prepare every link; nothing that a reader sees is changed."""
+    """Create all links without changing what a reader sees."""
     for name in names:
         old = aside.parent / name
         if old.exists():
@@ -105,8 +105,8 @@ def _link_old(aside: Path, names: list[str]) -> None:
 
 
 def _place_one_by_one(aside: Path, names: list[str]) -> None:
-    """Take the old files away first: what a kill leaves lacks a file and does not open, instead
-    of opening with the wrong part. `settle` puts them back."""
+    """Move the old files away first. If the process is killed, a file is missing, which is safer
+    than a wrong combination; `settle` restores the old files."""
     (aside / CURRENT).unlink(missing_ok=True)
     (aside / KEPT).mkdir()
     for name in names:
@@ -118,7 +118,7 @@ def _place_one_by_one(aside: Path, names: list[str]) -> None:
 
 
 def _is_switched(aside: Path) -> bool:
-    """Whether the new files are those that a reader sees."""
+    """Whether a reader sees the new files."""
     current = aside / CURRENT
     if current.is_symlink():
         return str(current.readlink()) == NEW
@@ -126,7 +126,7 @@ def _is_switched(aside: Path) -> bool:
 
 
 def _finish(aside: Path) -> None:
-    with suppress(OSError):  # then the next command does it
+    with suppress(OSError):  # the next command tries again
         settle(aside)
         shutil.rmtree(aside)
 

@@ -1,8 +1,8 @@
-"""Files and folders written aside: their names, and the end of those that killed processes left.
+"""Temporary files and folders, and the removal of those that killed processes left behind.
 
-Whoever writes aside holds a lock (flock) on the file or folder until it has taken its place or is
-removed. The system gives the lock back when a process ends, however it ends. So what has a name of
-this form and can be locked belongs to nobody any more, whatever has become of its process number.
+A process holds a lock (flock) on its temporary file or folder until it renames or removes it. The
+system releases the lock when the process ends in any way. So a temporary file that can be locked
+is a leftover.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ import time
 from pathlib import Path
 
 _NAME = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-[0-9a-f]{8}\.gnv2-nas", re.DOTALL)
-_LONGEST_NAME = 200
-"""Bytes of the name that are kept for a reader; file systems take 255 in all."""
+_MAX_NAME_BYTES = 200
+"""Bytes of the original name in a temporary name; file systems allow 255 in all."""
 _FOREIGN_DAYS = 7.0
-"""Locks may not reach another machine: what it wrote is removed after that time only."""
+"""Age at which another machine's files are removed, because locks may not work across machines."""
 
 NEW, OLD, CURRENT, KEPT = "new", "old", "current", "kept"
-"""In the folder of a set of files, see `file_sets`."""
+"""Names in the temporary folder of a set of files, see `file_sets`."""
 
 
 def create_aside(path: Path, *, folder: bool = False) -> tuple[Path, int]:
-    """An empty file (or folder) beside `path`, open and held until it is closed.
+    """Create a temporary file or folder beside `path`.
+
+    Returns:
+        Its path, and an open descriptor that holds its lock.
 
     Raises:
-        OSError: the disk refused.
+        OSError: it cannot be created.
     """
     flags = os.O_CLOEXEC | (os.O_RDONLY if folder else os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     while True:
@@ -43,13 +46,13 @@ def create_aside(path: Path, *, folder: bool = False) -> tuple[Path, int]:
         descriptor = os.open(aside, flags, 0o666)
         if _held(descriptor):
             return aside, descriptor
-        # Another process took it for left behind, in the instant before it was held.
+        # Another process removed it as a leftover before it was locked.
         os.close(descriptor)
 
 
 def _aside_path(path: Path) -> Path:
     kept = path.name
-    while len(os.fsencode(kept)) > _LONGEST_NAME:
+    while len(os.fsencode(kept)) > _MAX_NAME_BYTES:
         kept = kept[:-1]
     return path.with_name(f".{kept}.{_host()}-{secrets.token_hex(4)}.gnv2-nas")
 
@@ -60,12 +63,12 @@ def _held(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        return True  # A file system without locks: nothing on it is ever taken for left behind.
+        return True  # Without locks, nothing is ever removed as a leftover.
     return os.fstat(descriptor).st_nlink > 0
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Bring to an end what killed processes have left in `folder`; never raises."""
+    """Remove what killed processes left in `folder`, and complete their sets. Never raises."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
@@ -78,8 +81,8 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def settle(aside: Path) -> None:
-    """Give each file of a set, whose folder is `aside`, its place as a file of its own: all the
-    old ones, or all the new ones where the set was switched."""
+    """Complete the set of files in folder `aside`: replace its links by the files that they lead
+    to, which are all old or all new."""
     for name in _names(aside / KEPT):
         (aside / KEPT / name).replace(aside.parent / name)
     for name in _names(aside / NEW) | _names(aside / OLD):
@@ -87,12 +90,12 @@ def settle(aside: Path) -> None:
         if place.is_symlink() and str(place.readlink()) == link_target(aside, name):
             try:
                 (aside / CURRENT / name).replace(place)
-            except FileNotFoundError:  # there was no old one
+            except FileNotFoundError:  # there was no old file
                 place.unlink()
 
 
 def link_target(aside: Path, name: str) -> str:
-    """What a file of a set is a link to while the set is being switched."""
+    """Target of the link that stands for a file of a set during the switch."""
     return f"{aside.name}/{CURRENT}/{name}"
 
 
@@ -110,7 +113,7 @@ def _remove(path: Path, *, own: bool) -> None:
         status = os.fstat(descriptor)
         old = time.time() - status.st_mtime > _FOREIGN_DAYS * 86400
         if own or old:
-            # Raises where somebody has it, or where there are no locks.
+            # Raises an error if a process holds the lock or the file system has no locks.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if stat.S_ISDIR(status.st_mode):
                 settle(path)

@@ -1,8 +1,7 @@
-"""Whether a file may be written: one rule for every command that writes.
+"""Whether a command may write a file.
 
-A place is free when nothing is there, or when what is there is an earlier output of the same kind.
-Everything else is somebody's, and is refused: an input of the same command by whatever name, a
-folder, a link, a device, a file of another kind.
+It may if the path is free or holds an earlier output of the same kind. Everything else is refused:
+an input of the same command under any name, a folder, a link, a device, a file of another kind.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ CARD_MARK = "<!-- model card of gnv2-nas -->"
 PAGE_MARK = '<meta name="generator" content="gnv2-nas">'
 """In the head of every page."""
 
-_START = 4000
-"""Bytes that a mark must be among."""
-_LARGEST_JSON = 1 << 28
+_HEAD_BYTES = 4000
+"""A mark must be within these first bytes of a file."""
+_MAX_JSON_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -34,23 +33,23 @@ class Kind:
     """A kind of file that this program writes."""
 
     what: str
-    """In a message: "a model card"."""
+    """Name in messages, for instance "a model card"."""
     is_one: Callable[[Path], bool]
-    """Whether a file is of the kind; OSError where it cannot be read."""
+    """Whether a file is of this kind; raises OSError if it cannot be read."""
 
 
 def check_outputs(
     kinds: Mapping[Path, Kind], inputs: Iterable[Path | str | None] = (), option: str = "--output"
 ) -> None:
-    """Prove that files may be written, in a folder that is there, and destroy nothing.
+    """Check that files may be written, in existing folders.
 
     Args:
-        kinds: path → what will be written there.
-        inputs: what the command reads; folders, None and what does not exist are passed over.
-        option: the option that chooses another place.
+        kinds: path → kind of the file to write.
+        inputs: paths that the command reads; None and missing paths are ignored.
+        option: the option that selects another path, for the message.
 
     Raises:
-        OutputError: one of them may not; the message says what to do.
+        OutputError: a file may not be written; the message says what to do.
     """
     read = [Path(each) for each in inputs if each]
     for path, kind in kinds.items():
@@ -60,12 +59,12 @@ def check_outputs(
 
 
 def check_replaceable(path: Path, kind: Kind, option: str = "--output") -> None:
-    """Prove that nothing is at `path`, or an earlier output of the same kind.
+    """Check that `path` is free or holds an earlier output of the same kind.
 
     Raises:
         OutputError: something else is there.
     """
-    remove_leftovers(path.parent)  # for a moment, the files of a set are links
+    remove_leftovers(path.parent)  # the files of an interrupted set are links
     advice = f"move it away or choose another {option}"
     try:
         status = path.lstat()
@@ -74,7 +73,7 @@ def check_replaceable(path: Path, kind: Kind, option: str = "--output") -> None:
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
     if stat.S_ISLNK(status.st_mode):
-        # A file that is renamed would take the place of the link and leave its target as it was.
+        # Renaming a file to this path would replace the link and leave its target unchanged.
         target = os.fspath(path.readlink())
         raise OutputError(f"{str(path)!r} is a link to {target!r}; name that file, or {advice}")
     if stat.S_ISDIR(status.st_mode):
@@ -107,12 +106,12 @@ def _check_is_not_read(path: Path, inputs: Iterable[Path], option: str) -> None:
 def starts_with(path: Path, mark: bytes) -> bool:
     """Whether `mark` is near the start of a file."""
     with path.open("rb") as file:
-        return mark in file.read(_START)
+        return mark in file.read(_HEAD_BYTES)
 
 
 def holds_fields(path: Path, *names: str) -> bool:
-    """Whether a file is a JSON object with these fields, or begins with a line that is one."""
-    if path.stat().st_size > _LARGEST_JSON:
+    """Whether a file, or its first line, is a JSON object with these fields or a list of such."""
+    if path.stat().st_size > _MAX_JSON_BYTES:
         return False
     content = path.read_bytes()
     for text in (content, content.partition(b"\n")[0]):
@@ -120,7 +119,6 @@ def holds_fields(path: Path, *names: str) -> bool:
             found = msgspec.json.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
-        # Of a list its first element counts.
         first = found[0] if isinstance(found, list) and found else found
         return isinstance(first, dict) and first.keys() >= set(names)
     return False

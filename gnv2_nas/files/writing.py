@@ -1,7 +1,7 @@
-"""Files by name, and files written aside and renamed.
+"""Named files, and atomic writing.
 
-A named file (a search space, a device profile) is looked for in the folder of that kind in the
-working directory first, then among the built-in ones.
+A named file (search space, device profile) is searched in the folder of its kind in the working
+directory, then among the built-in files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameEr
 from gnv2_nas.files.leftovers import create_aside, remove_leftovers
 
 SUFFIXES = (".yaml", ".yml")
-"""Of files that are found by name."""
+"""Suffixes of named files."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -35,13 +35,13 @@ def list_named(kind: str) -> dict[str, Path]:
 
 
 def find_named(kind: str, what: str, name_or_path: str) -> Path:
-    """The file `name_or_path` means: a path when it looks like one, else a name.
+    """The file with this name or path.
 
-    The suffix is .yaml or .yml, in any case, and may be left out of a path or added to a name.
+    The suffix is .yaml or .yml in any case. It may be omitted from a path or added to a name.
 
     Raises:
-        UnknownNameError: neither; the message lists the names that are there.
-        InputError: two files of one folder have that name.
+        UnknownNameError: no such file; the message lists the known names.
+        InputError: two files in one folder have this name.
     """
     asked, known = name_or_path.strip(), _named(kind)
     path = _from_home(Path(asked))
@@ -62,7 +62,7 @@ def find_named(kind: str, what: str, name_or_path: str) -> Path:
 
 
 def _named(kind: str) -> dict[str, list[Path]]:
-    """Name → files of that name in the first folder that has any."""
+    """Name → files with that name in the first folder that has any."""
     found: dict[str, list[Path]] = {}
     for folder in (built_in_folder(kind), Path(kind)):
         here: dict[str, list[Path]] = {}
@@ -81,15 +81,15 @@ def _only(what: str, name: str, files: Sequence[Path]) -> Path:
 
 
 def _from_home(path: Path) -> Path:
-    """`path` with "~" replaced, which a shell does not do behind an equals sign."""
+    """`path` with "~" expanded, because a shell does not expand it after an equals sign."""
     try:
         return path.expanduser()
-    except RuntimeError:  # no such user, or one without a home
+    except RuntimeError:  # unknown user, or a user without a home
         return path
 
 
 def _is_file(path: Path) -> bool:
-    """False also where one may not look."""
+    """Whether `path` is a file; False if permissions do not allow the check."""
     try:
         return path.is_file()
     except OSError:
@@ -97,11 +97,10 @@ def _is_file(path: Path) -> bool:
 
 
 def check_writable(folder: Path) -> None:
-    """Make `folder` and prove that a file can be created in it; also remove what killed processes
-    have left there.
+    """Create `folder` and check that files can be created in it. Also removes leftovers.
 
     Raises:
-        OutputError: it cannot; known before any work is done.
+        OutputError: no file can be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,10 +114,10 @@ def check_writable(folder: Path) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Prove that a file can be written at `path`, in a folder that is there.
+    """Check that a file can be written at `path`, in an existing folder.
 
     Raises:
-        OutputError: it cannot.
+        OutputError: it cannot be written.
     """
     if path.is_dir():
         raise OutputError(f"{str(path)!r} is a folder; name a file in it")
@@ -128,10 +127,11 @@ def check_output(path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write beside `path`, flush to disk, rename: a reader sees the old file or the new one.
+    """Write a temporary file, flush it to disk and rename it. A reader sees the old file or the
+    new one.
 
     Raises:
-        StorageError: the disk refused (full, read-only); an older file stays as it was.
+        StorageError: the disk is full or read-only; an older file stays unchanged.
     """
     content = data.encode() if isinstance(data, str) else data
     try:
@@ -143,18 +143,18 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 
 def write_error(path: Path, error: OSError) -> StorageError:
-    """What to say where nothing could be written."""
+    """The error for a file that could not be written."""
     reason = error.strerror or error
     return StorageError(f"cannot write {str(path)!r}: {reason}; nothing was changed")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `path` when the block ends without an error, and not
-    before. What killed processes have left beside it is removed first.
+    """A new file that replaces `path` when the block ends without an error. Also removes
+    leftovers.
 
     Raises:
-        OSError: the disk refused; an older file stays as it was.
+        OSError: the file cannot be written; an older file stays unchanged.
     """
     remove_leftovers(path.parent)
     aside, descriptor = create_aside(path)
@@ -170,12 +170,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def flush(file: IO[bytes]) -> None:
-    """Bring what was written to the disk."""
+    """Flush a file to disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def content_hash(path: Path) -> str:
-    """12 hexadecimal digits of what is in a file."""
+    """12 hexadecimal digits of the SHA-256 hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -1,6 +1,6 @@
 """Search spaces: a YAML file → `SearchSpace` → genotype → `Architecture`.
 
-Imports neither torch nor optuna. The names of genes are known here alone.
+Imports neither torch nor optuna. No other room knows the names of genes.
 """
 
 from gnv2_nas.space.genes import AXES, Axis, Gene, Value, describe_change, is_removal

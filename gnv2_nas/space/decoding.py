@@ -1,7 +1,7 @@
-"""From the values of all genes to the `Architecture` they describe.
+"""`Decoder`: values of all genes → `Architecture`.
 
-A search decodes a hundred thousand genotypes, so what does not depend on the values is
-prepared once: which gene decides what in which block.
+A search decodes a hundred thousand genotypes, so the constructor prepares everything that does not
+depend on the values.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from gnv2_nas.space.genes import Gene, Pool, Resize, Value
 from gnv2_nas.space.template import Template, TemplateBlock
 
 SE_DIVISOR = 4
-"""Squeeze-and-excitation works on a 1x1 map, where multiples of 4 are fine."""
+"""Divisor of squeeze-and-excitation channels. They work on a 1x1 map, where larger multiples gain
+nothing."""
 
 
 class ModuleValues(NamedTuple):
-    """What a block's two Ghost modules are made of."""
+    """Values of a block's two Ghost modules."""
 
     placement: str
     dfc_kernel_h: int
@@ -33,7 +34,7 @@ class ModuleValues(NamedTuple):
 
 
 class BlockValues(NamedTuple):
-    """Everything else that is decided about a block."""
+    """All other values of a block."""
 
     width: float
     divisor: int
@@ -43,7 +44,7 @@ class BlockValues(NamedTuple):
 
 
 class Decoder:
-    """Builds the network of a list of values, one a gene, in the order of `genes`."""
+    """Builds a network from a list with one value per gene, in the order of `genes`."""
 
     def __init__(self, template: Template, num_classes: int, genes: Sequence[Gene]) -> None:
         self._template = template
@@ -98,19 +99,20 @@ class Decoder:
 
 
 def index_genes(genes: Sequence[Gene]) -> dict[tuple[str, int], int]:
-    """(axis, block) → the gene that decides it, by its place in `genes`."""
+    """(axis, block) → index of its gene in `genes`."""
     return {
         (gene.axis, index): position for position, gene in enumerate(genes) for index in gene.blocks
     }
 
 
 def hidden_channels(template: TemplateBlock, expansion: float, width: float, divisor: int) -> int:
-    """Rounded once, after the width, as in the papers' code: 2.3 x 80 channels are 184."""
+    """Hidden channels of a block, rounded once after the width, as in the papers' code: 2.3 x 80
+    channels are 184."""
     return make_divisible(round(expansion * template.in_channels, 6) * width, divisor)
 
 
 def se_channels(hidden: int, ratio: float) -> int:
-    """Channels in the middle of squeeze-and-excitation; 0 when it is left out."""
+    """Bottleneck channels of squeeze-and-excitation; 0 means none."""
     return make_divisible(hidden * ratio, SE_DIVISOR) if ratio else 0
 
 

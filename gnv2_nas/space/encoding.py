@@ -1,7 +1,4 @@
-"""From an `Architecture` back to a genotype: the inverse of decoding.
-
-`ChannelSolver` finds the width, divisor and expansion ratios that give a network's channels.
-"""
+"""`encode`: `Architecture` → genotype, the inverse of decoding."""
 
 from __future__ import annotations
 
@@ -28,10 +25,10 @@ CHANNEL_AXES = ("width", "divisor", "expansion")
 
 
 class ChannelSolver:
-    """The search for channel genes: rounding lets them meet, so they are tried together.
+    """Finds widths, divisor and expansion ratios that give a network's channels.
 
-    A width whose output channels or hidden channels cannot be had is dropped first; what is left
-    to combine is a handful.
+    Rounding makes them depend on each other, so combinations are tried. Widths that cannot give
+    the output channels or hidden channels are excluded first, which leaves few combinations.
     """
 
     def __init__(
@@ -47,10 +44,10 @@ class ChannelSolver:
         self._expansions = [gene for gene in genes if gene.axis == "expansion"]
 
     def solve(self) -> dict[Gene, Value] | None:
-        """A value for each channel gene, or None when no choices give these channels."""
+        """A value for each channel gene; None if no choices give these channels."""
         for divisor in self._divisors[0].choices:
             possible = [
-                [width for width in gene.choices if self._width_fits(gene, width, divisor)]
+                [width for width in gene.choices if self._width_matches(gene, width, divisor)]
                 for gene in self._widths
             ]
             for widths in product(*possible):
@@ -60,7 +57,7 @@ class ChannelSolver:
                     return {self._divisors[0]: divisor} | found | expansions
         return None
 
-    def _width_fits(self, gene: Gene, width: Any, divisor: Any) -> bool:
+    def _width_matches(self, gene: Gene, width: Any, divisor: Any) -> bool:
         base, arch = self._template.base, self._arch
         pairs = [
             (self._template.blocks[index].out_channels, block.out_channels)
@@ -74,20 +71,20 @@ class ChannelSolver:
         if any(make_divisible(stock * width, divisor) != has for stock, has in pairs):
             return False
         widths = dict.fromkeys(gene.blocks, width)
-        return all(self._fitting(other, widths, divisor) for other in self._expansions)
+        return all(self._matching(other, widths, divisor) for other in self._expansions)
 
     def _expand(self, found: Mapping[Gene, Any], divisor: Any) -> dict[Gene, Value] | None:
         widths = {index: width for gene, width in found.items() for index in gene.blocks}
         expansions: dict[Gene, Value] = {}
         for gene in self._expansions:
-            fitting = self._fitting(gene, widths, divisor)
-            if not fitting:
+            matching = self._matching(gene, widths, divisor)
+            if not matching:
                 return None
-            expansions[gene] = preferred(self._template, gene, fitting)
+            expansions[gene] = preferred(self._template, gene, matching)
         return expansions
 
-    def _fitting(self, gene: Gene, widths: Mapping[int, Any], divisor: Any) -> list[Value]:
-        """Choices of an expansion gene that give the hidden channels of its blocks in `widths`."""
+    def _matching(self, gene: Gene, widths: Mapping[int, Any], divisor: Any) -> list[Value]:
+        """Choices of an expansion gene that give the hidden channels of its blocks."""
         pairs = [
             (self._template.blocks[index], widths[index], block.hidden_channels)
             for index in gene.blocks
@@ -104,32 +101,32 @@ class ChannelSolver:
         ]
 
 
-def preferred(template: Template, gene: Gene, fitting: Iterable[Value]) -> Value:
-    """The stock value if it fits, else the first that does."""
-    choices = list(fitting)
+def preferred(template: Template, gene: Gene, matching: Iterable[Value]) -> Value:
+    """The base network's value if it matches, else the first match."""
+    choices = list(matching)
     stock = template.blocks[gene.blocks[0]].stock[gene.axis]
     return stock if stock in choices else choices[0]
 
 
-class _Seen(NamedTuple):
-    """A block of the network to encode, with the input it reads."""
+class _PlacedBlock(NamedTuple):
+    """A block of the network to encode, and the size of its input."""
 
     block: GhostBlock
     in_channels: int
     side: int
 
 
-_SeenAt = Mapping[int, Sequence[_Seen]]
-"""Block of the template → the blocks of the network that came from it."""
+_PlacedBlocks = Mapping[int, Sequence[_PlacedBlock]]
+"""Block of the template → the network's blocks that it produced."""
 
 
 def encode(
     template: Template, genes: Sequence[Gene], arch: Architecture
 ) -> dict[Gene, Value] | None:
-    """A value for each gene, or None when some value of `arch` fits no choice.
+    """A value for each gene; None if a value of `arch` matches no choice.
 
-    A gene that makes no difference gets the stock value where that is a choice. What no gene
-    decides is not compared: decode the answer to make sure of it.
+    A gene without effect gets the base network's value if that is a choice. Values that no gene
+    controls are not compared; decode the result to check them.
     """
     if not all(isinstance(block, GhostBlock) for block in arch.blocks):
         return None
@@ -141,10 +138,10 @@ def encode(
     for gene in genes:
         if gene.axis == "depth" or gene.axis in CHANNEL_AXES:
             continue
-        fitting = [choice for choice in gene.choices if _fits(gene, choice, seen, arch)]
-        if not fitting:
+        matching = [choice for choice in gene.choices if _matches(gene, choice, seen, arch)]
+        if not matching:
             return None
-        found[gene] = preferred(template, gene, fitting)
+        found[gene] = preferred(template, gene, matching)
     blocks = {index: [each.block for each in seen[index]] for index in seen}
     channels = ChannelSolver(template, genes, blocks, arch).solve()
     return None if channels is None else found | channels
@@ -167,41 +164,41 @@ def _depths(
 
 def _align(
     template: Template, depths: Mapping[Gene, int], arch: Architecture
-) -> dict[int, list[_Seen]]:
+) -> dict[int, list[_PlacedBlock]]:
     origins = (
         index
         for stage, depth in enumerate(depths.values())
         for index in template.positions(stage, depth)
     )
-    seen: dict[int, list[_Seen]] = {index: [] for index in range(len(template.blocks))}
+    seen: dict[int, list[_PlacedBlock]] = {index: [] for index in range(len(template.blocks))}
     for origin, each in zip(origins, _walk(arch), strict=True):
         seen[origin].append(each)
     return seen
 
 
-def _walk(arch: Architecture) -> Iterator[_Seen]:
+def _walk(arch: Architecture) -> Iterator[_PlacedBlock]:
     channels, side = arch.stem_channels, output_side(arch.resolution, 2)
     for block in cast(tuple[GhostBlock, ...], arch.blocks):
-        yield _Seen(block, channels, side)
+        yield _PlacedBlock(block, channels, side)
         channels, side = block.out_channels, output_side(side, block.stride)
 
 
-def _fits(gene: Gene, choice: Value, seen: _SeenAt, arch: Architecture) -> bool:
+def _matches(gene: Gene, choice: Value, seen: _PlacedBlocks, arch: Architecture) -> bool:
     if gene.axis == "resolution":
         return choice == arch.resolution
     return all(_unchanged(gene.axis, choice, each) for index in gene.blocks for each in seen[index])
 
 
-def _unchanged(axis: str, choice: Value, seen: _Seen) -> bool:
-    """Whether the block is the same network with `choice` written into it."""
+def _unchanged(axis: str, choice: Value, seen: _PlacedBlock) -> bool:
+    """Whether setting the axis to `choice` leaves the block unchanged."""
     if axis == "placement":
         return placement_of(seen.block) == choice
     changed = _WRITE[axis](seen.block, choice)
     return changed == seen.block or _canonical(changed, seen) == seen.block
 
 
-def _canonical(block: GhostBlock, seen: _Seen) -> object:
-    """`block` in canonical form: alone behind a stem that gives it the input it had."""
+def _canonical(block: GhostBlock, seen: _PlacedBlock) -> object:
+    """`block` in canonical form, in a network that gives it the same input."""
     alone = Architecture((block,), stem_channels=seen.in_channels, resolution=2 * seen.side - 1)
     return alone.blocks[0]
 

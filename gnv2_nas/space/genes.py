@@ -1,4 +1,4 @@
-"""Axes that a search space can open, and genes: one decision each, with its blocks and choices."""
+"""Axes that a search space can vary, and genes: one parameter with its blocks and choices."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ Resize = Literal["nearest", "bilinear"]
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing about a network that a space may vary."""
+    """A property of networks that a space can vary."""
 
     name: str
     meaning: str
     kind: Any
-    """Type of one choice: `int`, `float` or a `Literal`, listed from small to large."""
+    """Type of a choice: `int`, `float`, or a `Literal` with values from small to large."""
     scopes: tuple[str, ...] = ("network", "stage", "block")
-    """What may share one value; the first is the default."""
+    """Parts of a network that can share one value; the first is the default."""
     low: float = 1
     high: float = 1
     odd: bool = False
+    """Whether only odd values are allowed."""
     falls: bool = False
-    """The larger the value, the smaller the network."""
+    """Whether larger values give smaller networks."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The values of an axis of words; empty for an axis of numbers."""
+        """The values of a `Literal` axis; empty for an axis of numbers."""
         return get_args(self.kind)
 
-    def ordered(self, choices: Iterable[Value]) -> tuple[Value, ...]:
+    def sort(self, choices: Iterable[Value]) -> tuple[Value, ...]:
         """`choices` from the smallest to the largest network."""
         if self.words:
             return tuple(sorted(choices, key=lambda choice: self.words.index(str(choice))))
         return tuple(sorted(choices, key=float, reverse=self.falls))
 
     def problem(self, choice: Value) -> str | None:
-        """What is wrong with `choice` and what would be right; None when nothing is."""
+        """What is wrong with `choice` and what would be right; None if it is valid."""
         if isinstance(choice, str):
             return None
         if self.odd and choice % 2 == 0:
@@ -77,7 +78,7 @@ _AXES = (
 )
 
 AXES: Mapping[str, Axis] = MappingProxyType({axis.name: axis for axis in _AXES})
-"""Every axis by name, in the order they are shown."""
+"""Name → axis, in display order."""
 
 
 _TITLES: Mapping[str, str] = MappingProxyType(
@@ -94,25 +95,25 @@ _TITLES: Mapping[str, str] = MappingProxyType(
         "cheap_kernel": "cheap kernel",
     }
 )
-"""Axis → what a sentence calls it, where that is not its name."""
+"""Axis → its name in sentences, if that differs."""
 
 _PARTS = frozenset({"placement", "se_ratio"})
-"""Axes of parts that can be left out: attention, squeeze-and-excitation."""
+"""Axes of optional parts: attention and squeeze-and-excitation."""
 _NOTHING: frozenset[Value] = frozenset({"none", 0})
-"""Their values where they are."""
+"""Values that leave such a part out."""
 
 
 @dataclass(frozen=True)
 class Gene:
-    """One value that the blocks of a place share."""
+    """One parameter of a search space. Its blocks share one value."""
 
     axis: str
     place: str
     """`stage4`, `block12`, or empty for the whole network."""
     blocks: tuple[int, ...]
-    """Blocks of the base it decides about."""
+    """Indices of its blocks in the base network."""
     choices: tuple[Value, ...]
-    """From the smallest to the largest network; a single one is fixed, not searched."""
+    """From the smallest to the largest network. A gene with one choice is fixed."""
 
     @property
     def name(self) -> str:
@@ -125,10 +126,13 @@ class Gene:
 
 
 def describe_change(values: Mapping[str, tuple[Value, Value]]) -> str:
-    """Gene → its value before and after, in words: "DFC in stage 4: both → none".
+    """A change in words, for instance "DFC in stage 4: both → none".
 
-    Genes of one axis that end at one value are named together: "DFC in blocks 6, 7: removed". By
-    their names alone, so that a study whose space is gone can still be described.
+    Several genes of one axis with the same new value give one text: "DFC in blocks 6, 7: removed".
+    This uses gene names only, so it works without the search space.
+
+    Args:
+        values: gene name → values before and after.
     """
     ends = {after for _, after in values.values()}
     axis, _, _ = next(iter(values)).partition(".")
@@ -146,7 +150,7 @@ def describe_change(values: Mapping[str, tuple[Value, Value]]) -> str:
 
 
 def is_removal(values: Mapping[str, tuple[Value, Value]]) -> bool:
-    """Whether the change leaves a part out altogether."""
+    """Whether the change removes a part."""
     parts = {name.partition(".")[0] for name in values}
     return parts <= _PARTS and {after for _, after in values.values()} <= _NOTHING
 

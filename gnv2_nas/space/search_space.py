@@ -1,4 +1,4 @@
-"""`SearchSpace`: a parameterized set of networks, found by name, sampled, encoded and decoded."""
+"""`SearchSpace`: a parameterized set of networks."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ from gnv2_nas.space.template import Template, build_template
 
 
 class SupportsSuggest(Protocol):
-    """What `suggest` needs of an optuna trial."""
+    """The part of an Optuna trial that `suggest` uses."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Value]) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
 class SearchSpace:
-    """Networks described by one value for each gene.
+    """A set of networks, each described by one value per gene.
 
-    A genotype is a dict from the name of each gene to one of its choices. Several genotypes may
-    describe one network; equal networks are equal `Architecture`s.
+    A genotype is a dict from gene name to choice. Several genotypes may describe the same network;
+    they decode to equal `Architecture`s.
     """
 
     name: str
     description: str
     path: Path
     base: str
-    """The preset that gives what no gene decides."""
+    """The preset that gives all values that no gene controls."""
     num_classes: int
     template: Template
     decisions: tuple[Gene, ...]
-    """Everything that is decided about a network, what the file fixes included."""
+    """All genes, including fixed ones."""
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
-        """The decisions with more than one choice, in a fixed order."""
+        """The genes with more than one choice, in a fixed order."""
         return tuple(gene for gene in self.decisions if gene.searched)
 
     @cached_property
     def resolutions(self) -> tuple[int, ...]:
-        """Input resolutions of the networks, pixels."""
+        """Input resolutions of the networks in pixels."""
         (gene,) = (gene for gene in self.decisions if gene.axis == "resolution")
         return tuple(int(choice) for choice in gene.choices)
 
     @cached_property
     def size(self) -> int:
-        """Number of genotypes; networks are fewer where genes make no difference."""
+        """Number of genotypes. There are fewer networks, because some genes may have no effect."""
         return math.prod(len(gene.choices) for gene in self.genes)
 
     @cached_property
     def content_hash(self) -> str:
-        """12 hexadecimal digits of all that decides how a genotype decodes.
+        """12 hexadecimal digits of everything that affects how a genotype decodes.
 
-        Description and order of choices do not count, nor does an axis that stays as in the
-        base: it may not even have existed when a study was begun.
+        The description and the order of choices do not count. Neither do axes that stay as in the
+        base network, so that adding an axis to the package changes no hash.
         """
         decided = [[gene.name, gene.choices] for gene in self.decisions if not self._stock(gene)]
         content = json.dumps([self.template.base.id, self.num_classes, decided])
@@ -77,18 +77,18 @@ class SearchSpace:
 
     @cached_property
     def supernet_spec(self) -> SupernetSpec:
-        """The largest of everything that a network of the space has, block by block."""
+        """The size of the supernet that contains all networks of the space."""
         return build_supernet_spec(self.template, self.num_classes, self.decisions)
 
     def with_classes(self, num_classes: int) -> SearchSpace:
-        """The same space for another number of classes; `content_hash` tells them apart."""
+        """The same space for another number of classes; its `content_hash` differs."""
         return replace(self, num_classes=num_classes)
 
     def decode(self, params: Mapping[str, Value]) -> Architecture:
-        """The network a genotype describes.
+        """The network of a genotype.
 
         Raises:
-            SpaceError: a gene is missing or unknown, or has a value that is not a choice.
+            SpaceError: a gene is missing or unknown, or its value is not one of its choices.
         """
         values = list(self._fixed)
         for position, name, choices in self._searched:
@@ -101,7 +101,7 @@ class SearchSpace:
         return self._decoder(values)
 
     def encode(self, arch: Architecture) -> dict[str, Value] | None:
-        """A genotype that decodes to `arch`; None when the space does not contain it."""
+        """A genotype that decodes to `arch`; None if the space does not contain it."""
         found = encode(self.template, self.decisions, arch)
         if found is None:
             return None
@@ -109,7 +109,7 @@ class SearchSpace:
         return params if self.decode(params) == arch else None
 
     def sample_params(self, rng: random.Random) -> dict[str, Value]:
-        """A random genotype: each gene uniformly over its choices."""
+        """A random genotype; each gene is uniform over its choices."""
         return {gene.name: rng.choice(gene.choices) for gene in self.genes}
 
     def sample(self, rng: random.Random) -> Architecture:
@@ -117,7 +117,7 @@ class SearchSpace:
         return self.decode(self.sample_params(rng))
 
     def suggest(self, trial: SupportsSuggest) -> Architecture:
-        """The network an optuna trial proposes; every trial is asked for every gene."""
+        """The network that an Optuna trial suggests. It asks the trial for every gene."""
         return self.decode(
             {gene.name: trial.suggest_categorical(gene.name, gene.choices) for gene in self.genes}
         )
@@ -127,7 +127,7 @@ class SearchSpace:
         return {gene.name: gene.choices[0] for gene in self.genes}
 
     def centre(self) -> dict[str, Value]:
-        """The genotype of every gene's middle choice, the larger of two."""
+        """The genotype of every gene's middle choice; the larger of two."""
         return {gene.name: gene.choices[len(gene.choices) // 2] for gene in self.genes}
 
     def largest(self) -> dict[str, Value]:
@@ -135,11 +135,10 @@ class SearchSpace:
         return {gene.name: gene.choices[-1] for gene in self.genes}
 
     def at_resolution(self, params: Mapping[str, Value], resolution: int) -> dict[str, Value]:
-        """The genotype `params` for images of so many pixels; the same where the space has one
-        resolution only.
+        """`params` with another resolution.
 
         Raises:
-            SpaceError: `resolution` is none of the space's.
+            SpaceError: the space does not have this resolution.
         """
         if resolution not in self.resolutions:
             choices = ", ".join(map(str, self.resolutions))
@@ -187,16 +186,16 @@ _WHAT = "search space"
 
 
 def list_spaces() -> list[str]:
-    """Names of the search spaces in reach, sorted."""
+    """Names of all search spaces: built-in ones and those in the working directory, sorted."""
     return list(list_named(_FOLDER))
 
 
 def load_space(name_or_path: str | Path) -> SearchSpace:
-    """The search space of a name, or of a YAML file.
+    """Load a search space by name or from a YAML file.
 
     Raises:
-        UnknownNameError: no such space; the message lists the known ones.
-        SpaceError: the file is wrong; one line: file, line, key and what would be right.
+        UnknownNameError: no such space; the message lists all names.
+        SpaceError: the file is wrong; the message names file, line and key.
     """
     path = find_named(_FOLDER, _WHAT, str(name_or_path))
     document = read_document(path, SpaceFile, error=SpaceError, what=_WHAT)

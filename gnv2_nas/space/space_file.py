@@ -19,7 +19,7 @@ OVERRIDE_KEY = r"^(stage|block)(\d{1,3})(?:-(\d{1,3}))?$"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-# Types made from the table of axes, which a type checker cannot see.
+# The types are built from the table of axes, which a type checker cannot follow.
 _subscript: Any = operator.getitem
 
 
@@ -60,7 +60,7 @@ _Axes: Any = msgspec.defstruct(
 
 
 class SpaceFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """A search space: a base network, and the axes along which networks may differ from it."""
+    """The content of a search space file."""
 
     base: Annotated[
         Literal[BASES],  # type: ignore[valid-type]
@@ -72,45 +72,45 @@ class SpaceFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of search space files, for the completion and checks of editors."""
+    """JSON Schema of search space files for completion and checks in editors."""
     return {"$schema": _DIALECT, "title": "gnv2-nas search space"} | msgspec.json.schema(SpaceFile)
 
 
 class Choices(NamedTuple):
-    """Checked choices, and where in the file they stand."""
+    """Valid choices, and their key in the file."""
 
     values: tuple[Value, ...]
     key: KeyPath
 
 
-class Place(NamedTuple):
-    """A part of the network that shares one value."""
+class Section(NamedTuple):
+    """A part of the network that shares one value: all of it, a stage or a block."""
 
     name: str
     blocks: tuple[int, ...]
 
 
-def places(template: Template, scope: str) -> list[Place]:
-    """The places of a scope: the network, its stages (from 1) or its blocks (from 0)."""
+def list_sections(template: Template, scope: str) -> list[Section]:
+    """The sections of a scope: the network, its stages (from 1) or its blocks (from 0)."""
     if scope == "stage":
-        return [Place(f"stage{number}", found) for number, found in enumerate(template.stages, 1)]
+        return [Section(f"stage{number}", found) for number, found in enumerate(template.stages, 1)]
     if scope == "block":
-        return [Place(f"block{index}", (index,)) for index in range(len(template.blocks))]
-    return [Place("", tuple(range(len(template.blocks))))]
+        return [Section(f"block{index}", (index,)) for index in range(len(template.blocks))]
+    return [Section("", tuple(range(len(template.blocks))))]
 
 
 def choices_by_place(
     document: Document[SpaceFile], template: Template, axis: Axis
-) -> list[tuple[Place, Choices]]:
-    """Every place of an opened axis with its choices: a block's own, else its stage's, else the
-    axis's.
+) -> list[tuple[Section, Choices]]:
+    """The sections of an axis with their choices. Overrides of a block come before those of its
+    stage, and those before the choices of the axis.
 
     Raises:
-        InputError: a choice or an override is wrong; file, line and key are named.
+        InputError: a choice or an override is wrong; the message names file, line and key.
     """
     opened = getattr(document.data.axes, axis.name)
     key = ("axes", axis.name)
-    general = _checked(document, axis, opened.choices, (*key, "choices"))
+    general = _check_choices(document, axis, opened.choices, (*key, "choices"))
     special = _overrides(document, template, axis, opened)
     stage_of = {
         index: f"stage{number}"
@@ -119,7 +119,7 @@ def choices_by_place(
     }
     return [
         (place, special.get(place.name, special.get(stage_of[place.blocks[0]], general)))
-        for place in places(template, opened.per)
+        for place in list_sections(template, opened.per)
     ]
 
 
@@ -129,9 +129,9 @@ def _overrides(
     found: dict[str, Choices] = {}
     for written, values in getattr(opened, "overrides", {}).items():
         key = ("axes", axis.name, "overrides", written)
-        choices = _checked(document, axis, values, key)
+        choices = _check_choices(document, axis, values, key)
         try:
-            names = list(_named(template, written, opened.per))
+            names = list(_find_names(template, written, opened.per))
         except ValueError as problem:
             raise document.error(key, str(problem)) from None
         for name in names:
@@ -141,8 +141,12 @@ def _overrides(
     return found
 
 
-def _named(template: Template, written: str, scope: str) -> Iterator[str]:
-    """Names of the places that an override key means; ValueError says why it means none."""
+def _find_names(template: Template, written: str, scope: str) -> Iterator[str]:
+    """Names of the sections that an override key selects.
+
+    Raises:
+        ValueError: it selects none; the message says why.
+    """
     if scope == "network":
         raise ValueError("`per: network` shares one value; write `per: stage` to override a stage")
     match = re.match(OVERRIDE_KEY, written)
@@ -158,7 +162,7 @@ def _named(template: Template, written: str, scope: str) -> Iterator[str]:
         yield f"{kind}{number}"
 
 
-def _checked(
+def _check_choices(
     document: Document[SpaceFile], axis: Axis, values: Sequence[Value], key: KeyPath
 ) -> Choices:
     if not values:
@@ -170,7 +174,7 @@ def _checked(
         if value in seen:
             raise document.error((*key, index), f"{value} is given twice")
         seen.add(value)
-    return Choices(axis.ordered(values), key)
+    return Choices(axis.sort(values), key)
 
 
 _Decided = dict[tuple[str, int], tuple[Value, ...]]
@@ -178,11 +182,10 @@ _Decided = dict[tuple[str, int], tuple[Value, ...]]
 
 
 def build_genes(document: Document[SpaceFile], template: Template) -> tuple[Gene, ...]:
-    """Every decision about a network, fixed ones included: each axis decides about each block
-    exactly once.
+    """All genes, including fixed ones: exactly one for each axis of each block.
 
     Raises:
-        InputError: the file asks for something that cannot be; file, line and key are named.
+        InputError: the file is wrong; the message names file, line and key.
     """
     decided: _Decided = {}
     genes: list[Gene] = []
@@ -197,7 +200,7 @@ def _axis_genes(
     document: Document[SpaceFile], template: Template, axis: Axis, decided: _Decided
 ) -> Iterator[Gene]:
     if getattr(document.data.axes, axis.name) is msgspec.UNSET:
-        for place in places(template, axis.scopes[-1]):
+        for place in list_sections(template, axis.scopes[-1]):
             yield _stock_gene(template, axis, place)
         return
     for place, choices in choices_by_place(document, template, axis):
@@ -208,16 +211,16 @@ def _axis_genes(
             yield Gene(axis.name, place.name, live, choices.values)
         for index in place.blocks:
             if index not in live:
-                yield _stock_gene(template, axis, Place(f"block{index}", (index,)))
+                yield _stock_gene(template, axis, Section(f"block{index}", (index,)))
 
 
-def _stock_gene(template: Template, axis: Axis, place: Place) -> Gene:
+def _stock_gene(template: Template, axis: Axis, place: Section) -> Gene:
     value = template.blocks[place.blocks[0]].stock[axis.name]
     return Gene(axis.name, place.name, place.blocks, (value,))
 
 
 def _matters(axis: Axis, index: int, template: Template, decided: _Decided) -> bool:
-    """Whether the axis can change a block at all: a gene that cannot is never opened."""
+    """Whether the axis can change a block. If not, the block gets a fixed gene."""
     if axis.name == "kernel":
         return not template.blocks[index].keeps_shape
     if axis.name.startswith("dfc_") and decided["placement", index] == ("none",):
@@ -228,7 +231,7 @@ def _matters(axis: Axis, index: int, template: Template, decided: _Decided) -> b
 
 
 def _check_depth(
-    document: Document[SpaceFile], template: Template, place: Place, choices: Choices
+    document: Document[SpaceFile], template: Template, place: Section, choices: Choices
 ) -> None:
     allowed = template.depth_range(int(place.name.removeprefix("stage")) - 1)
     for value in choices.values:

@@ -1,4 +1,4 @@
-"""The base network as a template: its stages, and what each block has when an axis is closed."""
+"""The base network as a template: its stages, and the values of axes that a space does not vary."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ BASES = tuple(name for name in list_presets() if name.startswith("ghostnet"))
 """Presets made of Ghost blocks only."""
 
 PUBLISHED_SE_RATIO = 0.25
-"""Of every published Ghost network; its blocks hold only the rounded channels."""
+"""SE ratio of all published Ghost networks; their blocks hold only the rounded channels."""
 
 
 @dataclass(frozen=True)
 class TemplateBlock:
-    """A block of the base, before width and rounding."""
+    """A block of the base network, before width and rounding."""
 
     in_channels: int
     out_channels: int
     stride: int
     keeps_shape: bool
-    """Stride 1 and as many channels out as in: may be left out or repeated."""
+    """Whether stride is 1 and channels do not change, so that it can be removed or repeated."""
     stock: Mapping[str, Value]
-    """What the base has on each axis."""
+    """Axis → value in the base network."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Template:
     stages: tuple[tuple[int, ...], ...]
 
     def depth_range(self, stage: int) -> range:
-        """The changes of depth that leave a block in stage `stage` (from 0)."""
+        """The changes of depth that leave at least one block in stage `stage` (from 0)."""
         members = self.stages[stage]
         spare = sum(self.blocks[index].keeps_shape for index in members)
         return range(-min(spare, len(members) - 1), 17 if spare else 1)
 
     def positions(self, stage: int, depth: int) -> tuple[int, ...]:
-        """The blocks of a stage at a depth: blocks that keep the shape go last first, or the
-        last of them is repeated."""
+        """The blocks of a stage at a depth. Fewer blocks: those that keep the shape are removed,
+        the last one first. More blocks: the last of them is repeated."""
         members = self.stages[stage]
         spare = [index for index in members if self.blocks[index].keeps_shape]
         if depth >= 0:

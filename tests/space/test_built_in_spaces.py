@@ -116,7 +116,7 @@ def test_choices_grow_from_smallest_to_largest(space):
     assert all(b.ghost1.dfc is b.ghost2.dfc is None for b in smallest.blocks)
     assert all(b.ghost1.dfc and b.ghost2.dfc for b in largest.blocks[2:])
     for gene in space.genes:
-        assert gene.choices == AXES[gene.axis].ordered(reversed(gene.choices))
+        assert gene.choices == AXES[gene.axis].sort(reversed(gene.choices))
 
 
 class FakeTrial:
