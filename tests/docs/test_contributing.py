@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gnv2_nas.search.study.metrics import METRICS
 from tests.docs.pages import ROOT, outside_blocks
 from tests.test_imports import FLOORS, SEARCH_FLOORS
 
@@ -16,7 +17,7 @@ PACKAGE = ROOT / "gnv2_nas"
 GUIDES = ("CONTRIBUTING.md", "docs/architecture.md")
 ARCHITECTURE = outside_blocks("docs/architecture.md")
 
-CODE = re.compile(r"`([^`\n]+)`")
+CODE = re.compile(r"`([^`]+)`")
 PATH = re.compile(r"[\w.-]*/[\w./-]*|[\w-]+\.(?:py|md|yaml|toml|lock)")
 NAME = re.compile(r"[A-Za-z_][\w.]*[A-Z_]\w*")
 SOURCES = (
@@ -40,7 +41,7 @@ KNOWN_BY = {
 
 def code_spans(page: str) -> list[str]:
     """The code in the text of a page, outside of its blocks."""
-    return CODE.findall(outside_blocks(page))
+    return [" ".join(code.split()) for code in CODE.findall(outside_blocks(page))]
 
 
 def find(path: str) -> Path | None:
@@ -108,3 +109,7 @@ def test_every_page_can_be_reached_from_the_architecture() -> None:
     linked = set(re.findall(r"\]\(([\w-]+\.md)", ARCHITECTURE))
     others = {path.name for path in (ROOT / "docs").glob("*.md")} - {"architecture.md"}
     assert others - linked == set()
+
+
+def test_the_page_of_the_search_names_every_metric() -> None:
+    assert set(METRICS) - set(code_spans("docs/search.md")) == set()
