@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, print_table, readable, say
-from gnv2_nas.cli.options import Json, normalize_device, normalize_space
+from gnv2_nas.cli.console import print_json, print_table, read_all, say
+from gnv2_nas.cli.options import Json, NetworkSeed, SpaceName, normalize_device
 from gnv2_nas.devices.device import DeviceProfile
 from gnv2_nas.runtimes.base import RUNTIMES
 
@@ -35,7 +35,7 @@ def list_devices(json: Json = False) -> None:
     from gnv2_nas.devices.device import list_devices, read_profile
     from gnv2_nas.workflows.devices import describe_shortage
 
-    profiles = dict(readable(list_devices(), lambda name: (name, read_profile(name))))
+    profiles = dict(read_all(list_devices(), lambda name: (name, read_profile(name))))
     for name, profile in profiles.items():
         if message := describe_shortage(name, profile):
             say(message)
@@ -63,13 +63,7 @@ def fit(
         int | None,
         typer.Option(help="Networks held out to estimate the error (default: a quarter)."),
     ] = None,
-    space: Annotated[
-        str,
-        typer.Option(
-            help="Search space to draw the networks from: a name or a YAML file.",
-            callback=normalize_space,
-        ),
-    ] = "",
+    space: SpaceName = "",
     correct: Annotated[
         Path | None,
         typer.Option(
@@ -79,7 +73,7 @@ def fit(
     seconds_per_network: Annotated[
         float, typer.Option(help="Longest time to measure one network.")
     ] = 1.5,
-    seed: Annotated[int, typer.Option(help="Seed of the drawn networks.")] = 0,
+    seed: NetworkSeed = 0,
     json: Json = False,
 ) -> None:
     """Measure networks of a space, and fit a model that predicts latency.
@@ -93,13 +87,7 @@ def fit(
     from gnv2_nas.workflows.latency import LatencyFitRequest, run_latency_fit
 
     checked = LatencyFitRequest(
-        device=name,
-        space=space,
-        networks=networks,
-        held_out=held_out,
-        seconds_per_network=seconds_per_network,
-        seed=seed,
-        correct=correct,
+        name, space, networks, held_out, seconds_per_network, seed, correct
     ).check()
     from gnv2_nas.cli.process import restart_with_huge_pages
     from gnv2_nas.cli.profile_tables import print_fit

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
-from gnv2_nas.cli.options import Storage, WeightsFrom, any_case, normalize_network
+from gnv2_nas.cli.options import Storage, WeightsFrom, any_case, choices_in, normalize_network
 from gnv2_nas.search.study import defaults
-
-
-def _list_formats() -> Iterable[str]:
-    from gnv2_nas.workflows.export import FORMATS
-
-    return FORMATS
-
-
-def _list_precisions() -> Iterable[str]:
-    from gnv2_nas.workflows.export import PRECISIONS
-
-    return PRECISIONS
 
 
 def export(
@@ -39,7 +26,7 @@ def export(
         typer.Option(
             help="onnx, openvino (.xml and .bin), ncnn (.param and .bin), tflite, "
             "pte (ExecuTorch), or json for the architecture.",
-            callback=any_case(_list_formats),
+            callback=any_case(choices_in("workflows.export", "FORMATS")),
         ),
     ] = "onnx",
     weights: Annotated[
@@ -60,7 +47,8 @@ def export(
     precision: Annotated[
         str,
         typer.Option(
-            help="fp32, or int8 for onnx and openvino.", callback=any_case(_list_precisions)
+            help="fp32, or int8 for onnx and openvino.",
+            callback=any_case(choices_in("workflows.export", "PRECISIONS")),
         ),
     ] = "fp32",
     calibration_images: Annotated[
@@ -83,14 +71,7 @@ def export(
     from gnv2_nas.workflows.export import ExportRequest, run_export
 
     checked = ExportRequest(
-        network=network,
-        format=format,
-        weights=weights,
-        weights_from=weights_from,
-        output=output,
-        precision=precision,
-        calibration_images=calibration_images,
-        storage=storage,
+        network, format, weights, weights_from, output, precision, calibration_images, storage
     ).check()
     from gnv2_nas.cli.progress import ProgressDisplay
 

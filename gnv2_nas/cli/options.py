@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,11 @@ def lower(text: str) -> str:
     return text.lower()
 
 
+def choices_in(module: str, name: str) -> Callable[[], Iterable[str]]:
+    """Return a function that imports `gnv2_nas.module` and returns the table of that name."""
+    return lambda: getattr(importlib.import_module(f"gnv2_nas.{module}"), name)
+
+
 def _list_networks() -> Iterable[str]:
     from gnv2_nas.arch import list_presets
 
@@ -60,18 +66,6 @@ def _list_files(kind: str) -> Callable[[], Iterable[str]]:
     return list_names
 
 
-def _list_estimators() -> Iterable[str]:
-    from gnv2_nas.quality.base import ESTIMATORS
-
-    return ESTIMATORS
-
-
-def _list_samplers() -> Iterable[str]:
-    from gnv2_nas.search.sampler.factory import SAMPLERS
-
-    return SAMPLERS
-
-
 def normalize_data(text: str) -> str:
     """Option callback for `--data`: a folder, or "digits" in any case."""
     return text if Path(text).exists() else any_case(lambda: ("digits",))(text)
@@ -80,8 +74,8 @@ def normalize_data(text: str) -> str:
 normalize_network = any_case(_list_networks)
 normalize_space = any_case(_list_files("search_spaces"))
 normalize_device = any_case(_list_files("profiles"))
-normalize_quality = any_case(_list_estimators, before_colon=True)
-normalize_sampler = any_case(_list_samplers)
+normalize_quality = any_case(choices_in("quality.base", "ESTIMATORS"), before_colon=True)
+normalize_sampler = any_case(choices_in("search.sampler.factory", "SAMPLERS"))
 
 Storage = Annotated[
     str, typer.Option(help="Database of the studies: sqlite:///FILE or any URL that Optuna takes.")
@@ -94,6 +88,17 @@ DeviceName = Annotated[
         callback=normalize_device,
     ),
 ]
+SpaceName = Annotated[
+    str, typer.Option(help="Search space: a name or a YAML file.", callback=normalize_space)
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Your images: a folder with one folder for each class, or digits (built in).",
+        callback=normalize_data,
+    ),
+]
+NetworkSeed = Annotated[int, typer.Option(help="Seed of the drawn networks.")]
 ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
 WeightsFrom = Annotated[
     str,

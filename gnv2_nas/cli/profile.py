@@ -44,13 +44,7 @@ def profile(
     from gnv2_nas.workflows.profile import ProfileRequest, run_profile
 
     checked = ProfileRequest(
-        networks=tuple(networks or ()),
-        device=device,
-        layers=layers,
-        compare=compare,
-        budget=budget,
-        predict=predict,
-        storage=storage,
+        tuple(networks or ()), device, layers, compare, budget, predict, storage
     ).check()
     from gnv2_nas.cli.console import print_json
     from gnv2_nas.cli.process import restart_with_huge_pages

@@ -8,7 +8,7 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from gnv2_nas.cli.console import plain, say, stderr
+from gnv2_nas.cli.console import say, stderr, to_text
 from gnv2_nas.workflows import events
 from gnv2_nas.workflows.events import Event, LogPace, Message, TaskProgress
 
@@ -63,7 +63,7 @@ class ProgressDisplay:
             return None
         self._drawn = now
         (task,) = self._bar.task_ids
-        line = plain(event.line()).plain
+        line = to_text(event.line()).plain
         self._bar.update(task, completed=event.share, total=1.0, description=line, refresh=True)
         return None
 

@@ -8,28 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, say
-from gnv2_nas.cli.options import (
-    Json,
-    each_of,
-    normalize_data,
-    normalize_quality,
-    normalize_space,
-)
+from gnv2_nas.cli.options import Data, Json, NetworkSeed, SpaceName, each_of, normalize_quality
 
 if TYPE_CHECKING:
     from gnv2_nas.quality.base import EstimatorInfo
-
-Data = Annotated[
-    str,
-    typer.Option(
-        help="Your images: a folder with one folder for each class, or digits.",
-        callback=normalize_data,
-    ),
-]
-Space = Annotated[
-    str, typer.Option(help="Search space: a name or a YAML file.", callback=normalize_space)
-]
-Seed = Annotated[int, typer.Option(help="Seed of the drawn networks.")]
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -68,7 +50,7 @@ def list_estimators(json: Json = False) -> None:
 @app.command()
 def check(
     data: Data,
-    space: Space,
+    space: SpaceName,
     budget: Annotated[
         str,
         typer.Option(
@@ -93,7 +75,7 @@ def check(
             callback=each_of(normalize_quality),
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: NetworkSeed = 0,
     json: Json = False,
 ) -> None:
     """Train a sample of networks, and show which score ranks them correctly.
@@ -107,17 +89,8 @@ def check(
     from gnv2_nas.workflows.trust import TrustRequest, run_trust
 
     files = () if supernet is None else (f"supernet:{supernet}",)
-    checked = TrustRequest(
-        data=data,
-        space=space,
-        budget=budget,
-        networks=networks,
-        seeds=seeds,
-        epochs=epochs,
-        estimators=(*files, *(quality or ())),
-        seed=seed,
-    ).check()
-
+    estimators = (*files, *(quality or ()))
+    checked = TrustRequest(data, space, budget, networks, seeds, epochs, estimators, seed).check()
     from gnv2_nas.cli.progress import ProgressDisplay
     from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 
@@ -133,7 +106,7 @@ def check(
 @app.command()
 def fit(
     data: Data,
-    space: Space,
+    space: SpaceName,
     quality: Annotated[
         str,
         typer.Option(
@@ -142,7 +115,7 @@ def fit(
     ],
     output: Annotated[Path, typer.Option(help="File to write.")] = Path("predictor.json"),
     networks: Annotated[int, typer.Option(help="Networks to evaluate and learn from.")] = 150,
-    seed: Seed = 0,
+    seed: NetworkSeed = 0,
     json: Json = False,
 ) -> None:
     """Fit a predictor of accuracy that scores thousands of networks a second.

@@ -11,15 +11,15 @@ import typer
 from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.cli.options import (
     REPORTS,
+    Data,
     DeviceName,
     Json,
     ReportFolder,
+    SpaceName,
     Storage,
     lower,
-    normalize_data,
     normalize_quality,
     normalize_sampler,
-    normalize_space,
 )
 from gnv2_nas.commands import PROGRAM, join_command
 from gnv2_nas.search.study import defaults
@@ -38,10 +38,7 @@ def search(
             "files to deploy). May be given several times."
         ),
     ] = None,
-    space: Annotated[
-        str,
-        typer.Option(help="Search space: a name or a YAML file.", callback=normalize_space),
-    ] = defaults.SPACE,
+    space: SpaceName = defaults.SPACE,
     device: DeviceName = defaults.DEVICE,
     quality: Annotated[
         str,
@@ -52,14 +49,7 @@ def search(
             callback=normalize_quality,
         ),
     ] = "",
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Your images: a folder with one folder for each class, or digits. They decide "
-            "the number of classes.",
-            callback=normalize_data,
-        ),
-    ] = "",
+    data: Data = "",
     objectives: Annotated[
         str,
         typer.Option(help=f"Comma-separated: {', '.join(METRICS)}.", callback=lower),
@@ -102,6 +92,8 @@ def search(
 ) -> None:
     """Find the networks of a space that are best on a device within budgets.
 
+    With --data, the images decide the number of classes.
+
     Example: [cyan]gnv2-nas search --budget 300MFLOPs[/],
     [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/],
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
@@ -109,25 +101,11 @@ def search(
     from gnv2_nas.units import parse_duration
     from gnv2_nas.workflows.search_request import SearchRequest
 
+    seconds, typed = parse_duration(timeout, "--timeout"), join_command([PROGRAM, *sys.argv[1:]])
     checked = SearchRequest(
-        budgets=tuple(budget or ()),
-        space=space,
-        device=device,
-        quality=quality,
-        data=data,
-        objectives=objectives,
-        sampler=sampler,
-        trials=trials,
-        timeout=parse_duration(timeout, "--timeout"),
-        seed=seed,
-        workers=workers,
-        stop_when_flat=stop_when_flat,
-        changes=changes,
-        study=study,
-        storage=storage,
-        reports=reports,
-        command=join_command([PROGRAM, *sys.argv[1:]]),
-    ).check()
+        tuple(budget or ()), space, device, quality, data, objectives, sampler, trials, seconds,
+        seed, workers, stop_when_flat, changes, study, storage, reports, typed,
+    ).check()  # fmt: skip
     from gnv2_nas.cli.process import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay
 

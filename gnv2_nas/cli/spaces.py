@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli.console import print_json, print_line, print_table, readable
+from gnv2_nas.cli.console import print_json, print_line, print_table, read_all
 from gnv2_nas.cli.options import Json, normalize_space
 
 
@@ -34,14 +34,12 @@ def spaces(
 def _list(json: bool) -> None:
     from gnv2_nas.space import list_spaces, load_space
 
-    found = readable(list_spaces(), load_space)
+    found = read_all(list_spaces(), load_space)
     if json:
         keys = ("name", "description", "base", "size")
-        rows = [
-            {key: getattr(space, key) for key in keys} | {"genes": len(space.genes)}
-            for space in found
-        ]
-        return print_json([row | {"size": str(row["size"])} for row in rows])
+        rows = [{key: getattr(space, key) for key in keys} for space in found]
+        counts = [{"size": str(each.size), "genes": len(each.genes)} for each in found]
+        return print_json([row | more for row, more in zip(rows, counts, strict=True)])
     return print_table(
         ("space", "description", "genes", "genotypes"),
         [(s.name, s.description, str(len(s.genes)), f"{s.size:.1e}") for s in found],

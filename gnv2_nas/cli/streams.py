@@ -1,7 +1,7 @@
-"""Standard output and error that take every character, and whose loss ends no work.
+"""Standard output and error that accept every character and never fail.
 
-A terminal may not know a character, a pipe may be closed, a disk full. None of this may cost what
-an hour of searching has found. So both streams are replaced when the command line starts.
+An encoding may lack a character, a pipe may be closed, a disk may be full. None of this may end a
+search. So both streams are replaced when the command line starts.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 ERRORS = "gnv2_nas.spelled"
-"""Name of the error handler that spells what an encoding does not have."""
+"""Name of the error handler that replaces characters that an encoding lacks."""
 
-_SPELLED = {
+_REPLACEMENTS = {
     "–": "-", "—": "-", "−": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "…": "...", "·": "-",
     "×": "x", "÷": "/", "±": "+-", "≤": "<=", "≥": ">=", "→": "->", "←": "<-", "τ": "tau",
     "µ": "u", "μ": "u", "✓": "ok", "•": "*", "│": "|", "─": "-", "━": "-", "╸": "-", "╺": "-",
@@ -26,7 +26,7 @@ _SPELLED = {
 
 
 class TolerantOutput(io.RawIOBase):
-    """A file descriptor that pretends to take everything; the first error is remembered."""
+    """A file descriptor that accepts all output and remembers the first error."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class TolerantOutput(io.RawIOBase):
         try:
             return os.write(self._descriptor, data)
         except BlockingIOError:
-            # The other end of a pipe is slow, and somebody made it non-blocking.
+            # A non-blocking pipe whose reader is slow.
             select.select([], [self._descriptor], [])
             return self.write(data)
         except OSError as error:
@@ -58,19 +58,20 @@ class TolerantOutput(io.RawIOBase):
 
 
 def replace_streams() -> None:
-    """Make `sys.stdout` and `sys.stderr` streams that never fail."""
+    """Replace `sys.stdout` and `sys.stderr` by streams that never fail."""
     _occupy_descriptors()
-    sys.stdout = tolerant(sys.stdout, 1)
-    sys.stderr = tolerant(sys.stderr, 2)
+    sys.stdout = make_tolerant(sys.stdout, 1)
+    sys.stderr = make_tolerant(sys.stderr, 2)
 
 
-def tolerant(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
-    """A stream to `descriptor` with the encoding of `stream`, which is flushed.
+def make_tolerant(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
+    """Return a stream to `descriptor` with the encoding of `stream`.
 
     Args:
-        stream: None where the descriptor was closed when Python started.
+        stream: flushed; None if the descriptor was closed when Python started.
+        descriptor: 1 or 2.
     """
-    codecs.register_error(ERRORS, _spell)
+    codecs.register_error(ERRORS, _replace_characters)
     encoding = "utf-8"
     if stream is not None:
         encoding = stream.encoding
@@ -83,9 +84,9 @@ def tolerant(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
 
 
 def output_error() -> OSError | None:
-    """Flush both streams; why standard output did not take everything, None where it did.
+    """Flush both streams, and return the error that kept standard output from taking everything.
 
-    A reader that has read enough (`| head -1`) is no error.
+    A reader that stops early (`| head -1`) is no error.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -96,19 +97,21 @@ def output_error() -> OSError | None:
 
 
 def _occupy_descriptors() -> None:
-    """Open closed standard descriptors to nowhere: the next file that is opened would get their
-    number, and what a library prints would end up in it."""
+    """Open closed standard descriptors on the null device.
+
+    Otherwise the next file that is opened gets their number, and receives what libraries print.
+    """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest number that is free, which is this one. Workers inherit it.
+            # `open` returns the lowest free number, which is this one. Workers inherit it.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-def _spell(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that the encoding does not have."""
+def _replace_characters(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters that the encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     characters = error.object[error.start : error.end]
-    return "".join(_SPELLED.get(each, "?") for each in characters), error.end
+    return "".join(_REPLACEMENTS.get(each, "?") for each in characters), error.end

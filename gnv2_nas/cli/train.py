@@ -10,11 +10,11 @@ import typer
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.cli.options import (
+    Data,
     Json,
     Storage,
     WeightsFrom,
     lower,
-    normalize_data,
     normalize_network,
     normalize_space,
 )
@@ -30,13 +30,7 @@ def train(
             callback=normalize_network,
         ),
     ],
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Your images: a folder with one folder for each class, or digits (built in).",
-            callback=normalize_data,
-        ),
-    ],
+    data: Data,
     output: Annotated[
         Path | None,
         typer.Option(help="Weight file to write, .safetensors (default: named after the network)."),
@@ -82,21 +76,9 @@ def train(
     from gnv2_nas.workflows.training_request import TrainRequest
 
     checked = TrainRequest(
-        network=network,
-        data=data,
-        output=output,
-        space=space,
-        from_supernet=from_supernet,
-        weights=weights,
-        weights_from=weights_from,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        resolution=resolution,
-        seed=seed,
-        device=device,
-        storage=storage,
-    ).check()
+        network, data, output, space, from_supernet, weights, weights_from, epochs, batch_size,
+        learning_rate, resolution, seed, device, storage,
+    ).check()  # fmt: skip
     from gnv2_nas.cli.progress import ProgressDisplay
     from gnv2_nas.workflows.training import is_leader, run_training
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import gnv2_nas
 from gnv2_nas.cli import console, streams
-from gnv2_nas.cli.console import visible
+from gnv2_nas.cli.console import escape_controls
 from gnv2_nas.cli.progress import ProgressDisplay
 from gnv2_nas.workflows.events import Message, TaskProgress
 from tests.cli.command import COMMAND
@@ -102,10 +102,10 @@ def test_text_on_a_terminal_that_changes_is_no_markup_either(printed, monkeypatc
 @settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_what_is_shown_is_one_printable_line(text):
-    shown = visible(text)
+    shown = escape_controls(text)
     assert len(shown.splitlines()) <= 1
     shown.encode()
-    assert visible(shown) == shown
+    assert escape_controls(shown) == shown
 
 
 JSON = {"study": "caf\udce9 \x1b → τ \U0001f408", "bad": [float("nan"), float("inf")], "n": (1, 2)}
@@ -130,7 +130,7 @@ def test_json_of_a_struct_is_what_msgspec_makes_of_it(printed):
 def piped(encoding: str) -> tuple[io.TextIOWrapper, int]:
     reading, writing = os.pipe()
     like = io.TextIOWrapper(io.BytesIO(), encoding)
-    return streams.tolerant(like, writing), reading
+    return streams.make_tolerant(like, writing), reading
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"])
@@ -158,7 +158,7 @@ def test_a_reader_that_has_left_is_no_error(monkeypatch):
 
 def test_a_full_disk_is_told_in_the_end(monkeypatch):
     with Path("/dev/full").open("wb") as full:
-        stream = streams.tolerant(None, full.fileno())
+        stream = streams.make_tolerant(None, full.fileno())
         monkeypatch.setattr(sys, "stdout", stream)
         console.print_line("x" * 100_000)
         error = streams.output_error()
