@@ -1,13 +1,19 @@
-"""The installed `gnv2-nas`, run as a user runs it."""
+"""The installed `gnv2-nas`, run as a user runs it, or its `main` in this process."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+from gnv2_nas.cli import console, main
 from tests import confined
 
 COMMAND = str(Path(sys.executable).parent / "gnv2-nas")
@@ -51,3 +57,32 @@ def gnv2_nas(
         "".join(line for line in lines if not line.startswith(_IMPORTED)),
         frozenset(name.partition(".")[0] for name in imports),
     )
+
+
+Invoke = Callable[[str, Path], Answer]
+"""Runs a command line in a working directory."""
+
+
+def make_invoke(patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Invoke:
+    """Return a function that calls `main` in this process."""
+    # `main` replaces all of these for the rest of the process.
+    for stream in ("stdout", "stderr"):
+        patch.setattr(sys, stream, getattr(sys, stream))
+    patch.setattr(warnings, "showwarning", warnings.showwarning)
+    patch.setattr("gnv2_nas.cli.take_over_messages", lambda: None)
+    patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    # With a setting of its own, the process is not restarted with huge pages.
+    patch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0")
+
+    def invoke(line: str, cwd: Path) -> Answer:
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["gnv2-nas", *shlex.split(line)])
+        console.stderr.cache_clear()
+        capture.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        console.stderr.cache_clear()
+        out, err = capture.readouterr()
+        return Answer(int(ended.value.code or 0), out, err, frozenset())
+
+    return invoke

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from gnv2_nas.nn import build_model
+from tests.cli.command import Invoke, make_invoke
 from tests.cli.flow import Flow
 from tests.cli.flow import searched as searched_for_real
 from tests.measurement.networks import tiny_ghost
@@ -81,6 +82,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         songs.execute("CREATE TABLE songs (title TEXT)")
     songs.close()
     return folder
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Invoke:
+    return make_invoke(monkeypatch, capfd)
 
 
 @pytest.fixture(scope="session")

@@ -120,25 +120,6 @@ def test_a_damaged_model_is_refused(here):
     assert "not a latency model" in answer.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("profile --predict", "no latency model (profiles/cpu.latency.json); make one: gnv2-nas"),
-        ("profile --predict --layers", "--predict does not go with --layers, --compare or"),
-        ("profile --predict --budget 3ms", "--predict does not go with"),
-        ("devices fit", "Missing argument"),
-        ("devices fit gpu", "unknown device 'gpu'"),
-        ("devices fit cpu --networks 5", "at least 8 networks to be fitted to, but got 4"),
-        ("devices fit cpu --from no.json", "cannot read 'no.json': No such file"),
-    ],
-)
-def test_what_cannot_be_is_one_line(tmp_path, arguments, message):
-    answer = gnv2_nas(*arguments.split(), cwd=tmp_path)
-    assert answer.code == 2
-    assert message in answer.err
-    assert len(answer.err.splitlines()) == 1
-
-
 def test_help_loads_nothing_heavy(tmp_path):
     answer = gnv2_nas("devices", "fit", "--help", cwd=tmp_path)
     assert "Example: gnv2-nas devices fit cpu" in " ".join(answer.out.split())

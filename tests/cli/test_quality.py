@@ -107,38 +107,3 @@ def test_killed_it_goes_on_with_the_trainings_that_are_left(straight, tmp_path):
     assert [each["accuracies"] for each in json.loads(answer.out)["networks"]] == [
         each["accuracies"] for each in whole["networks"]
     ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("check", "--data", "nowhere", "--space", "tiny"), "nowhere"),
-        (("check", "--data", "digits", "--space", "tinny"), "did you mean 'tiny'?"),
-        (("check", "--data", "digits", "--space", "tiny", "--networks", "1"), "2 or more"),
-        (("check", "--data", "digits", "--space", "tiny", "--seeds", "0"), "1 or more"),
-        (("check", "--data", "digits", "--space", "tiny", "--epochs", "0"), "above 0"),
-        (("check", "--data", "digits", "--space", "tiny", "--epochs", "nan"), "above 0"),
-        (("check", "--data", "digits", "--space", "tiny", "--budget", "4ms"), "multiply-adds"),
-        (("check", "--data", "digits", "--space", "tiny", "--budget", "9GFLOPs"), "it goes from"),
-        (("check", "--data", "digits", "--space", "tiny", "--quality", "zenn"), "'zen'"),
-        (("check", "--data", "digits", "--space", "tiny", "--supernet", "no.pt"), "no.pt"),
-        (("fit", "--data", "digits", "--space", "tiny", "--quality", "zen"), "no accuracy"),
-        (("fit", "--data", "digits", "--space", "tiny", "--quality", "supernet"), "FILE"),
-        (
-            ("fit", "--data", "digits", "--space", "tiny", "--quality", "train", "--networks", "5"),
-            "20 or more",
-        ),
-        (
-            ("fit", "--data", "digits", "--space", "tiny", "--quality", "train", "--output", "a/b"),
-            "folder",
-        ),
-    ],
-)
-def test_wrong_input_is_answered_in_one_line(tmp_path, arguments, message):
-    answer = gnv2_nas("quality", *arguments, cwd=tmp_path)
-    assert answer.code == 2
-    assert answer.out == ""
-    (line,) = answer.err.splitlines()
-    assert line.startswith("error: ")
-    assert message in line
-    assert not answer.imported & {"torch", "PIL"}
