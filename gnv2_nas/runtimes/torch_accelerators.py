@@ -1,7 +1,7 @@
-"""PyTorch on CUDA and on MPS. Written to the documentation; has not run on such a device yet.
+"""PyTorch on CUDA and on MPS: experimental, tested with stand-ins for the devices.
 
-On CUDA the kernels of an inference are captured once into a CUDA graph and replayed: launched one
-by one from Python, small kernels wait for the processor, and that is what would be timed.
+On CUDA, the kernels of an inference are captured into a CUDA graph and replayed. Launched one by
+one from Python, small kernels would wait for the processor, and that wait would be timed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from gnv2_nas.runtimes.torch_layers import intercept_functions
 
 _WARM_UP_CALLS = 3
 cuda: Any = torch.cuda
-"""Typed in part only."""
+"""`torch.cuda` is only partly typed."""
 
 
 class CudaTimer:
-    """Times an inference on CUDA: wall time, and the device's own between two events."""
+    """Times an inference on CUDA: wall time, and the device's own time between two events."""
 
     def __init__(self) -> None:
         self.started = cuda.Event(enable_timing=True)
         self.ended = cuda.Event(enable_timing=True)
 
     def __call__(self, run: Callable[[], object]) -> tuple[float, float]:
-        """Of a `TorchCudaSession` that was given this clock."""
+        """Time `run` of a `TorchCudaSession` that has this timer."""
         started = time.perf_counter()
         run()
         wall = time.perf_counter() - started
@@ -43,20 +43,20 @@ class CudaTimer:
 
 
 class TorchCudaSession:
-    """A module on the GPU, its input in place there."""
+    """A module on the GPU with its input in place."""
 
-    def __init__(self, module: Any, image: torch.Tensor, clock: CudaTimer) -> None:
-        self._clock = clock
+    def __init__(self, module: Any, image: torch.Tensor, timer: CudaTimer) -> None:
+        self._timer = timer
         self.image: NDArray[np.float32] = timing_image(image.shape[-1])
-        self._replay, self._logits = _captured(module, image)
+        self._replay, self._logits = _capture(module, image)
         self.run()
 
     def run(self) -> None:
-        """One inference."""
-        self._clock.started.record()
+        """Run one inference."""
+        self._timer.started.record()
         self._replay()
-        self._clock.ended.record()
-        self._clock.ended.synchronize()
+        self._timer.ended.record()
+        self._timer.ended.synchronize()
 
     def logits(self) -> NDArray[np.float32]:
         self.run()
@@ -64,12 +64,12 @@ class TorchCudaSession:
         return array
 
 
-def _captured(
+def _capture(
     module: Any, image: torch.Tensor
 ) -> tuple[Callable[[], object], Callable[[], torch.Tensor]]:
-    """What runs an inference, and what gives the logits of the last one.
+    """Return a function that runs an inference, and one that returns the last logits.
 
-    Where the kernels cannot be captured they are launched one by one.
+    Kernels that cannot be captured are launched one by one.
     """
     answer: list[torch.Tensor] = []
 
@@ -80,7 +80,7 @@ def _captured(
     side = cuda.Stream()
     side.wait_stream(cuda.current_stream())
     with cuda.stream(side):
-        # What allocates, picks kernels or compiles does so before the capture.
+        # Allocation, choice of kernels and compilation must happen before the capture.
         for _ in range(_WARM_UP_CALLS):
             call()
     cuda.current_stream().wait_stream(side)
@@ -95,17 +95,17 @@ def _captured(
 
 
 class TorchMpsSession:
-    """A module on Apple's GPU, its input in place there."""
+    """A module on Apple's GPU with its input in place."""
 
     def __init__(self, module: Any, image: torch.Tensor) -> None:
-        self._module, self._given = module, image
+        self._module, self._input = module, image
         self.image: NDArray[np.float32] = timing_image(image.shape[-1])
         self.run()
 
     def run(self) -> torch.Tensor:
-        """One inference; returns the logits, on the device."""
+        """Run one inference and return the logits, on the device."""
         with torch.inference_mode():
-            logits = cast(torch.Tensor, self._module(self._given))
+            logits = cast(torch.Tensor, self._module(self._input))
         torch.mps.synchronize()
         return logits
 
@@ -117,30 +117,32 @@ class TorchMpsSession:
 def cuda_layer_seconds(
     module: nn.Module, image: torch.Tensor, graph: Graph, runs: int
 ) -> dict[str, float]:
-    """Op name → mean seconds of its kernels on the device."""
+    """Return op name → mean seconds of its kernels on the device."""
     with torch.inference_mode():
         module(image)
         cuda.synchronize()
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-            with intercept_functions(module, graph, _recorded):
+            with intercept_functions(module, graph, record_range):
                 for _ in range(runs):
                     module(image)
             cuda.synchronize()
-    return _by_op(profiler, graph, lambda event: event.device_time_total, runs)
+    return sum_by_op(profiler, graph, lambda event: event.device_time_total, runs)
 
 
-def _recorded(name: str, function: Callable[[], Any]) -> Any:
+def record_range(name: str, function: Callable[[], Any]) -> Any:
+    """Call `function` within a range of that name, and return its result."""
     with record_function(name):
         return function()
 
 
-def _by_op(
+def sum_by_op(
     profiler: Any, graph: Graph, microseconds: Callable[[Any], float], runs: int
 ) -> dict[str, float]:
+    """Return op name → mean seconds of the ranges that have its name."""
     names = {op.name for op in graph.ops}
     total: defaultdict[str, float] = defaultdict(float)
     for event in profiler.events():
-        # Each range is seen twice: as the processor opened it, and on the device's own line.
+        # The profiler lists each range twice: for the processor and for the device.
         if event.name in names and event.device_type == DeviceType.CPU:
             total[event.name] += microseconds(event)
     return {name: value * 1e-6 / runs for name, value in total.items()}

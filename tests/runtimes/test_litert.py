@@ -37,6 +37,11 @@ class TestLiteRt(RuntimeContract):
         with pytest.raises(MeasurementError, match="cannot tell the time of layers"):
             runtime.layer_seconds(runtime.write(tiny_ghost()), threads=1, runs=1)
 
+    def test_layers_of_an_untested_version_are_refused(self, runtime, monkeypatch):
+        monkeypatch.setattr(runtime, "release", "99.0")
+        with pytest.raises(MeasurementError, match=r"LiteRT 99\.0 cannot time single layers"):
+            runtime.layer_seconds({}, threads=1, runs=1)
+
     def test_writes_nothing_to_the_terminal(self, runtime, capfd):
         files = runtime.write(tiny_ghost())
         runtime.load(files, threads=1).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -10,7 +11,7 @@ import onnxruntime
 import pytest
 
 from gnv2_nas.devices.device import Device, DeviceProfile
-from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.errors import InputError, MeasurementError, UnknownNameError
 from gnv2_nas.formats.onnx.precision import convert_to_half
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.measurement.layers import profile_layers
@@ -91,6 +92,58 @@ def test_without_cuda_says_what_to_install(monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(InputError, match=r"processor 'cuda' needs .* pip install onnxruntime-gpu"):
         get_runtime("onnxruntime", processor="cuda")
+
+
+class OnCuda:
+    """Stands in for a session on CUDA and for its bound values; it computes on the processor."""
+
+    def __init__(self, content, options, providers):
+        self.asked = providers
+        self.session = REAL_SESSION(content, options, providers=["CPUExecutionProvider"])
+        self.get_inputs, self.get_outputs = self.session.get_inputs, self.session.get_outputs
+
+    def get_providers(self):
+        return [self.asked[0][0]]
+
+    def io_binding(self):
+        bound = {}
+        return SimpleNamespace(
+            bind_ortvalue_input=lambda _, value: bound.update(image=value.array),
+            bind_ortvalue_output=lambda _, value: bound.update(answer=value.array),
+            synchronize_outputs=lambda: None,
+            bound=bound,
+        )
+
+    def run_with_iobinding(self, binding):
+        (name,) = (each.name for each in self.get_inputs())
+        binding.bound["answer"][:] = self.session.run(None, {name: binding.bound["image"]})[0]
+
+
+REAL_SESSION = onnxruntime.InferenceSession
+
+
+@pytest.mark.parametrize("falls_back", [False, True])
+def test_a_cuda_session_keeps_input_and_output_on_the_device(monkeypatch, falls_back):
+    def value(array):
+        return SimpleNamespace(array=array, numpy=lambda: array)
+
+    values = SimpleNamespace(
+        ortvalue_from_numpy=lambda array, *_: value(array),
+        ortvalue_from_shape_and_type=lambda shape, dtype, *_: value(np.zeros(shape, dtype)),
+    )
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", OnCuda)
+    monkeypatch.setattr(onnxruntime, "OrtValue", values)
+    runtime, arch = get_runtime("onnxruntime", processor="cuda"), tiny_ghost()
+    if falls_back:
+        monkeypatch.setattr(OnCuda, "get_providers", lambda _: ["CPUExecutionProvider"])
+        with pytest.raises(MeasurementError, match="could not start its CUDAExecutionProvider"):
+            runtime.load(runtime.write(arch), threads=1)
+        return
+    session = runtime.load(runtime.write(arch), threads=1)
+    assert difference(session.logits(), expected_logits(arch)) < 1e-4
+    wall, busy = runtime.timer(session.run)
+    assert wall == busy > 0
 
 
 if "CUDAExecutionProvider" in onnxruntime.get_available_providers():

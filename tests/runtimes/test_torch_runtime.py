@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +17,7 @@ from gnv2_nas.nn import timing_model
 from gnv2_nas.nn.threads import torch_threads
 from gnv2_nas.runtimes import torch_accelerators
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES, get_runtime
-from gnv2_nas.runtimes.parity import LIMITS, check_parity, timing_image
+from gnv2_nas.runtimes.parity import LIMITS, check_parity, difference, expected_logits, timing_image
 from gnv2_nas.runtimes.torch_layers import intercept_functions
 from gnv2_nas.runtimes.torch_runtime import Torch
 from tests.measurement.networks import tiny_ghost
@@ -105,10 +108,10 @@ def test_profiled_ranges_are_the_operators():
     with (
         torch.inference_mode(),
         profile(activities=[ProfilerActivity.CPU]) as profiler,
-        intercept_functions(model, graph, torch_accelerators._recorded),
+        intercept_functions(model, graph, torch_accelerators.record_range),
     ):
         model(image)
-    seconds = torch_accelerators._by_op(profiler, graph, lambda event: event.cpu_time_total, 1)
+    seconds = torch_accelerators.sum_by_op(profiler, graph, lambda event: event.cpu_time_total, 1)
     assert set(seconds) == {op.name for op in graph.ops} - {"input"}
 
 
@@ -145,3 +148,59 @@ if torch.backends.mps.is_available():
         @pytest.fixture(params=["fp32", "fp16"])
         def runtime(self, request):
             return get_runtime("torch", request.param, "mps")
+
+
+class FakeCuda:
+    """Stands in for `torch.cuda`: graphs replay the calls that were made while they were open."""
+
+    def __init__(self, *, captures: bool) -> None:
+        self.captures, self.synchronized = captures, 0
+        self.Stream = self.CUDAGraph = lambda: self
+        self.current_stream = lambda: self
+        self.stream = lambda _: nullcontext()
+        self.replayed = 0
+
+    def Event(self, *, enable_timing):  # noqa: N802  as in torch
+        assert enable_timing
+        return SimpleNamespace(
+            record=lambda: None, synchronize=self.synchronize, elapsed_time=lambda _: 2.5
+        )
+
+    def wait_stream(self, _) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        self.synchronized += 1
+
+    def replay(self) -> None:
+        self.replayed += 1
+
+    @contextmanager
+    def graph(self, _):
+        yield
+        if not self.captures:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.mark.parametrize("captures", [True, False])
+def test_a_cuda_session_replays_a_graph_or_launches_kernels_one_by_one(monkeypatch, captures):
+    fake, arch = FakeCuda(captures=captures), tiny_ghost()
+    monkeypatch.setattr(torch_accelerators, "cuda", fake)
+    timer = torch_accelerators.CudaTimer()
+    image = torch.from_numpy(timing_image(arch.resolution))
+    session = torch_accelerators.TorchCudaSession(timing_model(arch), image, timer)
+    wall, device = timer(session.run)
+    assert wall > 0
+    assert device == 2.5e-3
+    assert (fake.replayed > 0) == captures
+    assert fake.synchronized
+    assert difference(session.logits(), expected_logits(arch)) < 1e-5
+
+
+def test_an_mps_session_waits_for_the_result(monkeypatch):
+    waited, arch = [], tiny_ghost()
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append(True))
+    image = torch.from_numpy(timing_image(arch.resolution))
+    session = torch_accelerators.TorchMpsSession(timing_model(arch), image)
+    assert difference(session.logits(), expected_logits(arch)) < 1e-5
+    assert len(waited) == 2
