@@ -36,7 +36,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "writing and checking files": (protocol.Batch, "__init__"),
     "proposing": (Proposals, "ask"),
     "telling the sampler": (Proposals, "tell"),
-    "choosing second looks": (loop, "second_looks"),
+    "choosing second looks": (loop, "select_for_remeasurement"),
     "storing": (Store, "append"),
     "reading the study": (Store, "_read"),
     "keeping raw samples": (evaluate, "append_measurements"),

@@ -21,7 +21,7 @@ from gnv2_nas.search.engine.backend import OutOfTime, ScoringFailure
 from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
-from gnv2_nas.search.sampler.remeasurement import second_looks
+from gnv2_nas.search.sampler.remeasurement import select_for_remeasurement
 from gnv2_nas.search.status import Observer, Status
 from gnv2_nas.search.storage.format import Progress
 from gnv2_nas.search.storage.store import Store
@@ -130,7 +130,7 @@ class SearchLoop:
 
     def _second_looks(self) -> list[Trial]:
         settings, trials = self.store.settings, list(self.trials.values())
-        return second_looks(trials, self.front, settings.objectives, settings.budgets)
+        return select_for_remeasurement(trials, self.front, settings.objectives, settings.budgets)
 
     def _evaluate_baselines(self) -> None:
         """Stock networks first: those inside the space seed the sampler, all are labelled."""

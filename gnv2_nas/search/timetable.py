@@ -5,7 +5,7 @@ from __future__ import annotations
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search.evaluate import SEARCHING
 from gnv2_nas.search.pace import Deadline, Pace
-from gnv2_nas.search.sampler.remeasurement import A_BATCH
+from gnv2_nas.search.sampler.remeasurement import MAX_PER_BATCH
 
 FINISHING = 0.2, 60.0
 """Share of the time, and seconds, that are kept for measuring the front in the end, at most."""
@@ -64,7 +64,7 @@ class Timetable:
 
     def allows_looks(self, new: int, until: Deadline) -> bool:
         """Whether there is time to measure some once more beside so many new networks."""
-        return self.measures and until.allows(self._cost(new, A_BATCH))
+        return self.measures and until.allows(self._cost(new, MAX_PER_BATCH))
 
     def _cost(self, new: int, again: int = 0) -> float:
         measuring = (

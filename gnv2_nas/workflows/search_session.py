@@ -28,7 +28,7 @@ from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.factory import make_sampler
-from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
+from gnv2_nas.search.sampler.graph_encoder import GraphEncoder
 from gnv2_nas.search.storage.database import hand_over_messages
 from gnv2_nas.search.storage.format import Provenance
 from gnv2_nas.search.storage.opening import open_or_create
@@ -211,7 +211,7 @@ class SearchSession:
             make_sampler(
                 request.sampler,
                 request.seed + len(past),
-                partial(GraphKnowledge, space, settings.budgets, settings.objectives, seen),
+                partial(GraphEncoder, space, settings.budgets, settings.objectives, seen),
             ),
             request.seed,
             seen,

@@ -15,7 +15,7 @@ from tests.cli.command import Invoke, make_invoke
 from tests.cli.flow import Flow
 from tests.cli.flow import searched as searched_for_real
 from tests.measurement.networks import tiny_ghost
-from tests.search.searching import searched
+from tests.search.search_helpers import searched
 from tests.search.spaces import SMALL, write_space
 
 

@@ -9,7 +9,7 @@ from gnv2_nas.cli.search import print_front
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.runtimes.base import get_runtime
 from gnv2_nas.search.analysis.recommendation import recommend
-from tests.search.searching import searched, session
+from tests.search.search_helpers import searched, session
 
 
 def test_the_file_size_is_objective_budget_and_column(folder, capfd):

@@ -8,7 +8,7 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search import confirmation as finish
 from gnv2_nas.search.confirmation import confirm_front, evaluate_changes
 from gnv2_nas.search.evaluate import Evaluator
-from tests.search.searching import calibrated, session
+from tests.search.search_helpers import calibrated, session
 
 BRIEFLY = MeasurementOptions(precision=0.5, seconds_per_network=0.02)
 

@@ -12,7 +12,7 @@ from gnv2_nas.nn.supernet import Supernet, save_supernet
 from gnv2_nas.search.storage import attributes
 from gnv2_nas.search.storage.store import open_study
 from gnv2_nas.workflows.search_request import CheckedSearch, SearchRequest
-from tests.search.searching import STORAGE, searched, session
+from tests.search.search_helpers import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space
 
 

@@ -21,7 +21,7 @@ from gnv2_nas.search.storage.opening import open_study
 from tests.confined import run
 from tests.search.forks import Forks
 from tests.search.forks import forks as starting_forks
-from tests.search.searching import STORAGE, searched
+from tests.search.search_helpers import STORAGE, searched
 from tests.search.spaces import SMALL, write_space
 from tests.search.waiting import state
 

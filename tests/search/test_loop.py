@@ -14,8 +14,8 @@ from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.engine.backend import ScoringFailure
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
-from tests.search.sampler.asking import QUICK_SAMPLERS
-from tests.search.searching import calibrated, searched, session
+from tests.search.sampler.proposal_helpers import QUICK_SAMPLERS
+from tests.search.search_helpers import calibrated, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
 
 with warnings.catch_warnings():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.graph import count
-from tests.search.sampler.asking import QUICK_SAMPLERS, answer, ask, proposals
+from tests.search.sampler.proposal_helpers import QUICK_SAMPLERS, answer, ask, proposals
 from tests.search.spaces import genotypes, space_of
 
 

@@ -6,18 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.search.sampler.grid import Levels
-from gnv2_nas.search.sampler.scalarization import draw_directions, reach
-from gnv2_nas.search.sampler.surrogate import Stage
+from gnv2_nas.search.sampler.scalarization import draw_directions, scalarize
+from gnv2_nas.search.sampler.surrogate import Surrogate
 from gnv2_nas.stats.ridge import Matrix
 
 DIRECTIONS = 128
 DRAWS = 48
-TIE = 1e-6
+TIE_BREAK = 1e-6
 """Weight of a candidate's own hypervolume and of its chance to be feasible: they decide among those
 that promise no gain."""
 
 
-def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generator) -> list[int]:
+def select_batch(
+    surrogate: Surrogate, candidates: Levels, count: int, rng: np.random.Generator
+) -> list[int]:
     """The candidates that together are expected to gain most hypervolume, one after another.
 
     Expected improvement by Monte Carlo (Daulton, Balandat & Bakshy, "Differentiable Expected
@@ -29,14 +31,14 @@ def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generato
         Positions among the (m, p) candidates, at most `count`; those without any gain come
         last, the likeliest to be feasible first.
     """
-    running = stage.history.running
-    losses, feasible = stage.draws(np.vstack([candidates, running]), DRAWS, rng)
-    extent, directions = stage.extent, draw_directions(DIRECTIONS, losses.shape[2], rng)
-    volumes = _volumes(extent.improvements(losses), directions) * feasible[:, :, None]
-    known = _volumes(extent.improvements(stage.front), directions).max(axis=0, initial=0.0)
+    running = surrogate.history.running
+    losses, feasible = surrogate.draws(np.vstack([candidates, running]), DRAWS, rng)
+    box, directions = surrogate.box, draw_directions(DIRECTIONS, losses.shape[2], rng)
+    volumes = _volumes(box.improvements(losses), directions) * feasible[:, :, None]
+    known = _volumes(box.improvements(surrogate.front), directions).max(axis=0, initial=0.0)
     volumes, taken = np.split(volumes, [len(candidates)], axis=1)
     best = np.maximum(taken.max(axis=1, initial=0.0), known)
-    own = TIE * (volumes.mean(axis=(0, 2)) + feasible[:, : len(candidates)].mean(axis=0))
+    own = TIE_BREAK * (volumes.mean(axis=(0, 2)) + feasible[:, : len(candidates)].mean(axis=0))
     chosen: list[int] = []
     for _ in range(min(count, len(candidates))):
         gains = np.maximum(volumes - best[:, None, :], 0).mean(axis=(0, 2)) + own
@@ -48,6 +50,6 @@ def choose(stage: Stage, candidates: Levels, count: int, rng: np.random.Generato
 
 
 def _volumes(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.float32]:
-    reached = np.maximum(reach(improvements, directions), 0).astype(np.float32)
-    result: NDArray[np.float32] = reached ** directions.shape[1]
+    scalarized = np.maximum(scalarize(improvements, directions), 0).astype(np.float32)
+    result: NDArray[np.float32] = scalarized ** directions.shape[1]
     return result

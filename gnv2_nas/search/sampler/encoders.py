@@ -17,7 +17,7 @@ Columns = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Description:
+class Encoded:
     """What is known of m genotypes."""
 
     features: Matrix
@@ -28,86 +28,86 @@ class Description:
     """Key of a constraint → its exact values."""
 
 
-class Knowledge(Protocol):
+class GenotypeEncoder(Protocol):
     """More than the parameters say, for instance about the network that they describe."""
 
     groups: Groups
     """(d,) group of each feature, from 0."""
-    views: Sequence[Columns]
+    feature_sets: Sequence[Columns]
     """Sets of columns: each outcome is modelled on the one that predicts it best."""
 
-    def describe(self, params: Sequence[Mapping[str, Any]]) -> Description:
+    def encode(self, params: Sequence[Mapping[str, Any]]) -> Encoded:
         """What is known of each genotype."""
 
     def is_new(self, params: Mapping[str, Any]) -> bool:
         """Whether a genotype is not another name of something that was tried."""
 
 
-class LevelKnowledge(Protocol):
+class LevelEncoder(Protocol):
     """`Knowledge` that is asked about the levels of a grid."""
 
     groups: Groups
-    views: Sequence[Columns]
+    feature_sets: Sequence[Columns]
 
-    def describe(self, levels: Levels) -> Description: ...
+    def encode(self, levels: Levels) -> Encoded: ...
 
     def is_new(self, levels: Levels) -> NDArray[np.bool_]: ...
 
 
-class GridKnowledge:
+class OneHotEncoder:
     """The parameters themselves."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self.groups = grid.groups
-        self.views: Sequence[Columns] = [np.arange(len(grid.groups))]
+        self.feature_sets: Sequence[Columns] = [np.arange(len(grid.groups))]
 
-    def describe(self, levels: Levels) -> Description:
-        return Description(self._grid.features(levels))
+    def encode(self, levels: Levels) -> Encoded:
+        return Encoded(self._grid.features(levels))
 
     def is_new(self, levels: Levels) -> NDArray[np.bool_]:
         return np.ones(len(levels), dtype=np.bool_)
 
 
-class RememberedKnowledge:
+class CachedEncoder:
     """`Knowledge` of the values behind levels; describes no genotype twice.
 
     Describing a network costs a millisecond, and those that were tried are asked about in
     every batch.
     """
 
-    def __init__(self, grid: Grid, knowledge: Knowledge) -> None:
-        self._grid, self._knowledge = grid, knowledge
-        self.groups, self.views = knowledge.groups, knowledge.views
+    def __init__(self, grid: Grid, encoder: GenotypeEncoder) -> None:
+        self._grid, self._encoder = grid, encoder
+        self.groups, self.feature_sets = encoder.groups, encoder.feature_sets
         self._rows: dict[bytes, Vector] = {}
         self._values: list[int] = []
         self._constraints: list[str] = []
 
-    def describe(self, levels: Levels) -> Description:
+    def encode(self, levels: Levels) -> Encoded:
         unknown = {row.tobytes(): row for row in levels if row.tobytes() not in self._rows}
         if unknown:
-            self._learn(unknown)
+            self._add(unknown)
         width = len(self.groups) + len(self._values) + len(self._constraints)
         table = np.array([self._rows[row.tobytes()] for row in levels]).reshape(-1, width)
         features, exact = np.split(table, [len(self.groups)], axis=1)
         values, constraints = np.split(exact, [len(self._values)], axis=1)
-        return Description(
+        return Encoded(
             features,
             dict(zip(self._values, values.T, strict=False)),
             dict(zip(self._constraints, constraints.T, strict=False)),
         )
 
     def is_new(self, levels: Levels) -> NDArray[np.bool_]:
-        known = self._knowledge
+        known = self._encoder
         return np.array([known.is_new(self._grid.params(row)) for row in levels], dtype=np.bool_)
 
-    def forget_all_but(self, levels: Levels) -> None:
+    def keep_only(self, levels: Levels) -> None:
         """What is remembered of other genotypes; they are many, and seldom asked about again."""
         kept = {row.tobytes() for row in levels}
         self._rows = {key: row for key, row in self._rows.items() if key in kept}
 
-    def _learn(self, unknown: Mapping[bytes, Levels]) -> None:
-        told = self._knowledge.describe([self._grid.params(row) for row in unknown.values()])
+    def _add(self, unknown: Mapping[bytes, Levels]) -> None:
+        told = self._encoder.encode([self._grid.params(row) for row in unknown.values()])
         self._values, self._constraints = list(told.values), list(told.constraints)
         columns = [told.features, *told.values.values(), *told.constraints.values()]
         self._rows |= dict(zip(unknown, np.column_stack(columns), strict=True))

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from gnv2_nas.search.sampler.grid import Grid, Levels
 
-ENUMERATED = 100_000
+MAX_ENUMERATED = 100_000
 """A space of so many genotypes is listed to find one that is left."""
 
-DRAWN = 64
+EXTRA_DRAWS = 64
 """Genotypes drawn beyond those wanted where a space is too large to be listed."""
 
 
-def initial_design(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
+def draw_initial_design(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
     """(count, p) levels: in each parameter, each level as often as any other, give or take one.
 
     Random genotypes of many parameters are all about the same size (their sum varies little), and
@@ -27,19 +27,21 @@ def initial_design(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
     parameters from around it.
     """
     balanced = count - count // 2
-    columns = [_balanced(size, balanced, rng) for size in grid.sizes]
+    columns = [_draw_balanced(size, balanced, rng) for size in grid.sizes]
     rows = np.column_stack(columns) if columns else np.empty((balanced, 0), dtype=np.intp)
-    rows = np.vstack([rows, _tilted(grid, count // 2, rng)])
+    rows = np.vstack([rows, _draw_tilted(grid, count // 2, rng)])
     return rows[rng.permutation(count)]
 
 
-def untried(grid: Grid, seen: Collection[bytes], count: int, rng: np.random.Generator) -> Levels:
+def find_untried(
+    grid: Grid, seen: Collection[bytes], count: int, rng: np.random.Generator
+) -> Levels:
     """At most `count` genotypes of which `seen` has not the bytes; fewer when fewer are left."""
     size = math.prod(int(each) for each in grid.sizes)
-    if size <= ENUMERATED:
+    if size <= MAX_ENUMERATED:
         rows = np.column_stack(np.unravel_index(rng.permutation(size), grid.sizes))
     else:
-        rows = initial_design(grid, count + DRAWN, rng)
+        rows = draw_initial_design(grid, count + EXTRA_DRAWS, rng)
     fresh: dict[bytes, int] = {}
     for number, row in enumerate(rows):
         if len(fresh) < count and row.tobytes() not in seen:
@@ -47,12 +49,12 @@ def untried(grid: Grid, seen: Collection[bytes], count: int, rng: np.random.Gene
     return rows[list(fresh.values())]
 
 
-def _balanced(size: int, count: int, rng: np.random.Generator) -> Levels:
+def _draw_balanced(size: int, count: int, rng: np.random.Generator) -> Levels:
     repeated = np.tile(rng.permutation(size), count // size + 1)[:count]
     return rng.permutation(repeated)
 
 
-def _tilted(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
+def _draw_tilted(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
     places = (np.arange(count) + rng.random(count)) / max(count, 1)
     rows = np.empty((count, len(grid)), dtype=np.intp)
     for column, parameter in enumerate(grid.parameters):
@@ -62,20 +64,20 @@ def _tilted(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
             spot = rng.beta(1 + 4 * places, 1 + 4 * (1 - places))
             rows[:, column] = parameter.order[np.minimum((spot * size).astype(np.intp), size - 1)]
         else:
-            rows[:, column] = _balanced(size, count, rng)
+            rows[:, column] = _draw_balanced(size, count, rng)
     return rows
 
 
 Fitness = Callable[[Levels], NDArray[np.float64]]
 """(m, p) levels → (m, d) fitness in each of d directions; more is better, -inf is forbidden."""
 
-ELITE = 4
+ELITE_PER_DIRECTION = 4
 """Candidates kept in each direction."""
-FEWEST = 48
+MIN_KEPT = 48
 """Candidates kept where directions are few."""
-STEP = 0.5
+NEIGHBOUR_SHARE = 0.5
 """Share of the changes of an ordered parameter that go to a neighbouring value."""
-CROSSED = 0.7
+CROSSOVER_SHARE = 0.7
 """Share of the children that have two parents."""
 
 
@@ -92,22 +94,22 @@ class Evolution:
         Args:
             first: (n, p) candidates to start from.
         """
-        found = _distinct(first)
+        found = _drop_repeats(first)
         scores = fitness(found)
         for _ in range(self.generations):
-            kept = _elite(scores)
+            kept = _select_elite(scores)
             found, scores = found[kept], scores[kept]
             children = _new(_breed(grid, found, self.children, rng), found)
             if len(children):
                 found = np.vstack([found, children])
                 scores = np.vstack([scores, fitness(children)])
-        kept = _elite(scores)
+        kept = _select_elite(scores)
         return found[kept]
 
 
-def _elite(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+def _select_elite(scores: NDArray[np.float64]) -> NDArray[np.intp]:
     """Rows that are among the best in some direction, forbidden ones left out if any is allowed."""
-    count = min(max(ELITE, FEWEST // scores.shape[1]), len(scores))
+    count = min(max(ELITE_PER_DIRECTION, MIN_KEPT // scores.shape[1]), len(scores))
     best = np.argpartition(-scores, count - 1, axis=0)[:count]
     return np.unique(best)
 
@@ -117,7 +119,7 @@ def _breed(grid: Grid, parents: Levels, count: int, rng: np.random.Generator) ->
     mothers = parents[rng.integers(len(parents), size=count)]
     fathers = parents[rng.integers(len(parents), size=count)]
     from_father = rng.random(mothers.shape) < rng.uniform(0, 0.5, (count, 1))
-    from_father &= rng.random((count, 1)) < CROSSED
+    from_father &= rng.random((count, 1)) < CROSSOVER_SHARE
     children = np.where(from_father, fathers, mothers)
     # From one change to some: small steps refine, larger ones leave a hill.
     rates = rng.choice([1.0, 2.0, 4.0], size=(count, 1)) / max(len(grid), 1)
@@ -130,7 +132,9 @@ def mutated(grid: Grid, levels: Levels, rng: np.random.Generator) -> Levels:
     others = (levels + rng.integers(1, np.maximum(grid.sizes, 2), size=levels.shape)) % grid.sizes
     below_or_above = rng.integers(2, size=levels.shape)
     neighbours = grid.neighbours[np.arange(len(grid)), levels, below_or_above]
-    result: Levels = np.where(rng.random(levels.shape) < STEP * grid.ordered, neighbours, others)
+    result: Levels = np.where(
+        rng.random(levels.shape) < NEIGHBOUR_SHARE * grid.ordered, neighbours, others
+    )
     return result
 
 
@@ -145,5 +149,5 @@ def _new(children: Levels, known: Levels) -> Levels:
     return children[list(fresh.values())]
 
 
-def _distinct(levels: Levels) -> Levels:
+def _drop_repeats(levels: Levels) -> Levels:
     return _new(levels, levels[:0])

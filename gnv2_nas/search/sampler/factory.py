@@ -10,7 +10,7 @@ from gnv2_nas.errors import UnknownNameError
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from gnv2_nas.search.sampler.encoders import Knowledge
+    from gnv2_nas.search.sampler.encoders import GenotypeEncoder
 
 BATCH_SIZE = 8
 """As many as share the rounds of a measurement: there is no news before those are told."""
@@ -25,7 +25,7 @@ def check_sampler(name: str) -> str:
 
 
 def make_sampler(
-    name: str, seed: int, knowledge: Callable[[], Knowledge] | None = None
+    name: str, seed: int, encoder: Callable[[], GenotypeEncoder] | None = None
 ) -> BaseSampler:
     """A fresh sampler.
 
@@ -37,9 +37,7 @@ def make_sampler(
     if check_sampler(name) == "predictor":
         from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
 
-        return PredictorSampler(
-            seed=seed, batch_size=BATCH_SIZE, knowledge=knowledge and knowledge()
-        )
+        return PredictorSampler(seed=seed, batch_size=BATCH_SIZE, encoder=encoder and encoder())
     if name == "nsga2":
         return samplers.NSGAIISampler(seed=seed, population_size=24)
     if name == "tpe":

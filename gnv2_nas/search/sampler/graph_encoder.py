@@ -18,18 +18,18 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, count_graph, lower
 from gnv2_nas.latency_model.features import feature_names, latency_features
 from gnv2_nas.quality.predictor.features import features as block_features
-from gnv2_nas.search.sampler.encoders import Columns, Description
+from gnv2_nas.search.sampler.encoders import Columns, Encoded
 from gnv2_nas.search.study.budgets import Budget, excesses
 from gnv2_nas.search.study.metrics import Counted, get_metric
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.ridge import Matrix, Vector, standardize
 from gnv2_nas.stats.variance_components import Groups
 
-REFERENCE_NETWORKS = 64
+STANDARDIZATION_NETWORKS = 64
 """Random networks whose features say what is usual in the space."""
 
 
-class GraphKnowledge:
+class GraphEncoder:
     """`Knowledge` of the genotypes of a space.
 
     Args:
@@ -48,15 +48,15 @@ class GraphKnowledge:
         self._seen = seen
         self._has_blocks = space.template.base.family != "mobilenetv3"
         rng = random.Random(0)
-        usual = [space.sample(rng) for _ in range(REFERENCE_NETWORKS)]
+        usual = [space.sample(rng) for _ in range(STANDARDIZATION_NETWORKS)]
         raw = self._raw(usual, [lower(network) for network in usual])
         self._mean, self._spread = _mean_and_spread(raw)
-        costs = _groups_of_costs()
+        costs = _group_costs()
         blocks = np.full(raw.shape[1] - len(costs), costs.max() + 1)
         self.groups = np.concatenate([costs, blocks])
-        self.views: Sequence[Columns] = [np.arange(len(costs)), np.arange(len(self.groups))]
+        self.feature_sets: Sequence[Columns] = [np.arange(len(costs)), np.arange(len(self.groups))]
 
-    def describe(self, params: Sequence[Mapping[str, Any]]) -> Description:
+    def encode(self, params: Sequence[Mapping[str, Any]]) -> Encoded:
         """The features of each network, and all of its outcomes that arithmetic knows."""
         networks = [self._space.decode(one) for one in params]
         graphs = [lower(network) for network in networks]
@@ -69,7 +69,7 @@ class GraphKnowledge:
         over = [excesses(self._budgets, each) for each in known]
         keys = list(over[0]) if over else []
         constraints = {key: np.array([each[key] for each in over]) for key in keys}
-        return Description(self._standardised(networks, graphs), exact, constraints)
+        return Encoded(self._standardised(networks, graphs), exact, constraints)
 
     def is_new(self, params: Mapping[str, Any]) -> bool:
         """Whether the network was not evaluated yet, under whatever genotype."""
@@ -95,7 +95,7 @@ def _mean_and_spread(rows: Matrix) -> tuple[Vector, Vector]:
     return mean, np.where(spread > 1e-9, spread, np.inf)
 
 
-def _groups_of_costs() -> Groups:
+def _group_costs() -> Groups:
     """One group for each quantity, all map sizes together."""
     quantities = [name.rpartition(".")[0] or name for name in feature_names()]
     return np.unique(quantities, return_inverse=True)[1]

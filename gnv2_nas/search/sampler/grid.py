@@ -21,12 +21,12 @@ from gnv2_nas.stats.variance_components import Groups
 Levels = NDArray[np.intp]
 """(n, p) level of each of p parameters, from 0."""
 
-Row = NDArray[np.intp]
+GridPoint = NDArray[np.intp]
 """(p,) levels of one genotype."""
 
-MOST_LEVELS = 65
+MAX_LEVELS = 65
 """A longer range is searched at so many values, evenly spaced."""
-_ONE_HOT = 16
+_MAX_ONE_HOT = 16
 """Parameters of more levels than this are described by `_HATS` hats instead of one column each."""
 _HATS = 9
 _OWN = 0.5
@@ -39,9 +39,9 @@ class Parameter:
     def __init__(self, name: str, distribution: BaseDistribution) -> None:
         self.name = name
         self.values = _values(distribution)
-        self.ordered = _ordered(self.values)
+        self.ordered = _is_ordered(self.values)
         self._choices = distribution if isinstance(distribution, CategoricalDistribution) else None
-        self._nearest = _sorted_places(self.values) if self.ordered else None
+        self._nearest = _rank_values(self.values) if self.ordered else None
         if self._choices is None:
             self._numbers = np.array(self.values, dtype=np.float64)
         else:
@@ -69,11 +69,11 @@ class Parameter:
     def features(self) -> Matrix:
         """(levels, columns): a place in the order, and what is particular to each level."""
         count = len(self.values)
-        own = _OWN * (_hats(count) if count > _ONE_HOT else np.eye(count))
+        own = _OWN * (_hat_features(count) if count > _MAX_ONE_HOT else np.eye(count))
         if self._nearest is None:
-            return _centred(own)
+            return _center(own)
         places = self._nearest / max(count - 1, 1)
-        return _centred(np.column_stack([places, own]))
+        return _center(np.column_stack([places, own]))
 
 
 class Grid:
@@ -109,7 +109,7 @@ class Grid:
         rows = [[each.level(one[each.name]) for each in self.parameters] for one in params]
         return np.array(rows, dtype=np.intp).reshape(len(params), len(self))
 
-    def params(self, levels: Row) -> dict[str, Any]:
+    def params(self, levels: GridPoint) -> dict[str, Any]:
         """The genotype of (p,) levels."""
         pairs = zip(self.parameters, levels, strict=True)
         return {each.name: each.values[level] for each, level in pairs}
@@ -142,12 +142,12 @@ def _values(distribution: BaseDistribution) -> tuple[Any, ...]:
 
 def _integers(distribution: IntDistribution) -> list[int]:
     low, high, step = distribution.low, distribution.high, distribution.step
-    if (high - low) // step < MOST_LEVELS:
+    if (high - low) // step < MAX_LEVELS:
         return list(range(low, high + 1, step))
     if distribution.log:
-        numbers = np.geomspace(low, high, MOST_LEVELS)
+        numbers = np.geomspace(low, high, MAX_LEVELS)
     else:
-        numbers = np.linspace(low, high, MOST_LEVELS)
+        numbers = np.linspace(low, high, MAX_LEVELS)
     places = np.unique(np.round((numbers - low) / step))
     # Of numbers beyond 2⁵³ the largest may be rounded upwards.
     return [min(low + int(place) * step, high) for place in places]
@@ -156,35 +156,35 @@ def _integers(distribution: IntDistribution) -> list[int]:
 def _floats(distribution: FloatDistribution) -> list[float]:
     low, high, step = distribution.low, distribution.high, distribution.step
     if distribution.log:
-        return [float(value) for value in np.geomspace(low, high, MOST_LEVELS)]
+        return [float(value) for value in np.geomspace(low, high, MAX_LEVELS)]
     if step is None:
-        return [float(value) for value in np.linspace(low, high, MOST_LEVELS)]
+        return [float(value) for value in np.linspace(low, high, MAX_LEVELS)]
     last = round((high - low) / step)
-    places = np.unique(np.round(np.linspace(0, last, min(last + 1, MOST_LEVELS))))
+    places = np.unique(np.round(np.linspace(0, last, min(last + 1, MAX_LEVELS))))
     # 0.1 + 2 · 0.1 is more than 0.3.
     return [float(min(low + place * step, high)) for place in places]
 
 
-def _ordered(values: Sequence[Any]) -> bool:
+def _is_ordered(values: Sequence[Any]) -> bool:
     """Whether all values are numbers, so that their order may mean something."""
     return len(values) > 1 and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
 
 
-def _sorted_places(values: Sequence[Any]) -> NDArray[np.float64]:
+def _rank_values(values: Sequence[Any]) -> NDArray[np.float64]:
     """(levels,) place of each value among the sorted ones."""
     places = np.empty(len(values))
     places[np.argsort(np.array(values, dtype=np.float64), kind="stable")] = np.arange(len(values))
     return places
 
 
-def _centred(columns: Matrix) -> Matrix:
+def _center(columns: Matrix) -> Matrix:
     result: Matrix = columns - columns.mean(axis=0)
     return result
 
 
-def _hats(count: int) -> Matrix:
+def _hat_features(count: int) -> Matrix:
     """(count, _HATS) how near each level is to each of some evenly spaced ones."""
     places = np.linspace(0, _HATS - 1, count)
     result: Matrix = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(_HATS)))

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from gnv2_nas.search.sampler.grid import Grid, Levels, Row
+from gnv2_nas.search.sampler.grid import Grid, GridPoint, Levels
 from gnv2_nas.stats.ridge import Matrix
 
-LARGEST = 1e100
+MAX_OUTCOME = 1e100
 """Outcomes beyond it are as good as infinite: their squares would be."""
 
 Corrections = dict[int, tuple[Sequence[float], Mapping[str, float]]]
@@ -51,7 +51,7 @@ class History:
         result: NDArray[np.bool_] = kept & np.all(np.isfinite(self.losses), axis=1)
         return result
 
-    def most_telling(self, count: int) -> History:
+    def training_subset(self, count: int) -> History:
         """At most `count` of the trials: the best in one objective or all, the last, and others."""
         if len(self.levels) <= count:
             return self
@@ -81,7 +81,7 @@ class HistoryReader:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._rows: dict[int, Row | None] = {}
+        self._rows: dict[int, GridPoint | None] = {}
         self._tried: set[bytes] = set()
 
     def seen(self, trials: Sequence[FrozenTrial]) -> frozenset[bytes]:
@@ -100,7 +100,7 @@ class HistoryReader:
         study: Study,
         trials: Sequence[FrozenTrial],
         corrections: Corrections,
-        asked: Mapping[int, Row],
+        asked: Mapping[int, GridPoint],
     ) -> History:
         """The trials that have every parameter of the grid, in the order of their numbers.
 
@@ -116,7 +116,7 @@ class HistoryReader:
         kept = [_outcome(trial, corrections, len(signs)) for trial in finished]
         keys = sorted({key for _, constraints in kept for key in constraints})
         losses = np.array([np.multiply(signs, values) for values, _ in kept], dtype=np.float64)
-        losses = _finite(losses.reshape(-1, len(signs)))
+        losses = _replace_infinite(losses.reshape(-1, len(signs)))
         table = [[each.get(key, np.nan) for key in keys] for _, each in kept]
         constraints = np.array(table, dtype=np.float64).reshape(len(finished), len(keys))
         running = {
@@ -125,14 +125,14 @@ class HistoryReader:
         return History(
             levels=self._table([self._rows[each.number] for each in finished]),
             losses=losses,
-            constraints=_kept_where_unset(_finite(constraints, 0.0), np.isfinite(losses[:, 0])),
+            constraints=_fill_unset(_replace_infinite(constraints, 0.0), np.isfinite(losses[:, 0])),
             running=self._table(list({**asked, **running}.values())),
             signs=signs,
             constraint_keys=keys,
             seen=self.seen(trials) | {row.tobytes() for row in asked.values()},
         )
 
-    def _row(self, trial: FrozenTrial) -> Row | None:
+    def _row(self, trial: FrozenTrial) -> GridPoint | None:
         """The levels of a trial; None when it lacks a parameter of the grid."""
         if trial.number not in self._rows:
             row = self._levels(trial)
@@ -150,19 +150,19 @@ class HistoryReader:
             for name, each in trial.distributions.items()
         )
 
-    def _levels(self, trial: FrozenTrial) -> Row | None:
+    def _levels(self, trial: FrozenTrial) -> GridPoint | None:
         # A failed or a running trial may have had another range under the same name.
         wanted = self._grid.distributions.items()
         if any(trial.distributions.get(name) != each for name, each in wanted):
             return None
-        row: Row = self._grid.levels([trial.params])[0]
+        row: GridPoint = self._grid.levels([trial.params])[0]
         return row
 
-    def _table(self, rows: Sequence[Row | None]) -> Levels:
+    def _table(self, rows: Sequence[GridPoint | None]) -> Levels:
         return np.array(rows, dtype=np.intp).reshape(len(rows), len(self._grid))
 
 
-def _kept_where_unset(constraints: Matrix, complete: NDArray[np.bool_]) -> Matrix:
+def _fill_unset(constraints: Matrix, complete: NDArray[np.bool_]) -> Matrix:
     """A constraint that is set only where it is broken is kept by as much where it is not set.
 
     Args:
@@ -177,7 +177,7 @@ def _kept_where_unset(constraints: Matrix, complete: NDArray[np.bool_]) -> Matri
     return result
 
 
-def _finite(columns: Matrix, *always: float) -> Matrix:
+def _replace_infinite(columns: Matrix, *always: float) -> Matrix:
     """Infinite outcomes as ones that are beyond all others by as much as those differ.
 
     Args:
@@ -186,11 +186,11 @@ def _finite(columns: Matrix, *always: float) -> Matrix:
     """
     result = columns.copy()
     for column in result.T:
-        numbers = [*column[np.abs(column) <= LARGEST], *always] or [0.0]
+        numbers = [*column[np.abs(column) <= MAX_OUTCOME], *always] or [0.0]
         low, high = min(numbers), max(numbers)
         beyond = (high - low) or 1.0
-        column[column > LARGEST] = high + beyond
-        column[column < -LARGEST] = low - beyond
+        column[column > MAX_OUTCOME] = high + beyond
+        column[column < -MAX_OUTCOME] = low - beyond
     return result
 
 

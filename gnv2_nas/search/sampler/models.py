@@ -13,9 +13,9 @@ from gnv2_nas.stats.gaussian_process import GaussianProcess, fit_gaussian_proces
 from gnv2_nas.stats.ridge import Matrix, Vector
 from gnv2_nas.stats.variance_components import Components, Groups
 
-WORTH_A_LOGARITHM = 1.5
+LOG_SCALE_RATIO = 1.5
 """Largest over smallest outcome from which on a logarithm may describe them better."""
-SETTLED = 128
+REFIT_SCALE_UNTIL = 128
 """Outcomes from which on the scale is not questioned any more."""
 OUTLIER = 6.0
 """Outcomes further from the median than this many (robust) deviations count as that far."""
@@ -60,7 +60,7 @@ class OutcomeModel:
 
 
 @dataclass(frozen=True)
-class Before:
+class WarmStart:
     """What a fit goes on from: as much of an earlier one as is small."""
 
     components: Components
@@ -68,16 +68,18 @@ class Before:
 
 
 def fit_outcome_model(
-    features: Matrix, groups: Groups, outcomes: Vector, before: Before | None = None
+    features: Matrix, groups: Groups, outcomes: Vector, before: WarmStart | None = None
 ) -> OutcomeModel:
     """The model of (n,) finite outcomes, in the scale that predicts them better.
 
     Args:
         before: of the model of fewer of these outcomes.
     """
-    outcomes = _without_outliers(outcomes)
+    outcomes = _clip_outliers(outcomes)
     sign = _common_sign(outcomes)
-    settled = before is not None and len(outcomes) > SETTLED and bool(before.sign) <= bool(sign)
+    settled = (
+        before is not None and len(outcomes) > REFIT_SCALE_UNTIL and bool(before.sign) <= bool(sign)
+    )
     scales = (0.0, sign) if sign else (0.0,)
     if settled and before is not None:
         scales = (sign if before.sign else 0.0,)
@@ -90,7 +92,7 @@ def _fit_on_scale(
     groups: Groups,
     outcomes: Vector,
     sign: float,
-    before: Before | None,
+    before: WarmStart | None,
 ) -> OutcomeModel:
     values = np.log(np.abs(outcomes)) if sign else outcomes
     same = before is not None and bool(before.sign) == bool(sign)
@@ -107,10 +109,10 @@ def _common_sign(outcomes: Vector) -> float:
     if not (np.all(outcomes > 0) or np.all(outcomes < 0)):
         return 0.0
     sizes = np.abs(outcomes)
-    return float(np.sign(outcomes[0])) if sizes.max() > WORTH_A_LOGARITHM * sizes.min() else 0.0
+    return float(np.sign(outcomes[0])) if sizes.max() > LOG_SCALE_RATIO * sizes.min() else 0.0
 
 
-def _without_outliers(outcomes: Vector) -> Vector:
+def _clip_outliers(outcomes: Vector) -> Vector:
     middle = np.median(outcomes)
     deviation = 1.4826 * np.median(np.abs(outcomes - middle))
     if deviation == 0:
@@ -125,29 +127,33 @@ class OutcomeModels:
 
     Args:
         groups: (d,) group of each feature, from 0.
-        views: sets of columns to choose from.
+        feature_sets: sets of columns to choose from.
     """
 
-    def __init__(self, groups: Groups, views: Sequence[Columns]) -> None:
-        self._views = views
-        self._groups = [np.unique(groups[view], return_inverse=True)[1] for view in views]
-        self._before: list[list[Before | None]] = []
+    def __init__(self, groups: Groups, feature_sets: Sequence[Columns]) -> None:
+        self._feature_sets = feature_sets
+        self._groups = [
+            np.unique(groups[columns], return_inverse=True)[1] for columns in feature_sets
+        ]
+        self._before: list[list[WarmStart | None]] = []
         self._chosen: list[tuple[Columns, OutcomeModel]] = []
 
     def fit(self, features: Matrix, outcomes: Matrix) -> None:
         """Fit to (n, o) outcomes at (n, d) features; NaN is unknown, but in each column of two."""
         if len(self._before) != outcomes.shape[1]:
-            self._before = [[None] * len(self._views) for _ in outcomes.T]
+            self._before = [[None] * len(self._feature_sets) for _ in outcomes.T]
         self._chosen = []
         for column, before in zip(outcomes.T, self._before, strict=True):
             known = np.isfinite(column)
             fits = [
-                fit_outcome_model(features[known][:, view], groups, column[known], earlier)
-                for view, groups, earlier in zip(self._views, self._groups, before, strict=True)
+                fit_outcome_model(features[known][:, columns], groups, column[known], earlier)
+                for columns, groups, earlier in zip(
+                    self._feature_sets, self._groups, before, strict=True
+                )
             ]
-            before[:] = [Before(each.process.components, each.sign) for each in fits]
-            best = max(range(len(fits)), key=lambda view: fits[view].log_density)
-            self._chosen.append((self._views[best], fits[best]))
+            before[:] = [WarmStart(each.process.components, each.sign) for each in fits]
+            best = max(range(len(fits)), key=lambda columns: fits[columns].log_density)
+            self._chosen.append((self._feature_sets[best], fits[best]))
 
     def forget(self) -> None:
         """Let go of all that grows with the outcomes; what the next fit goes on from is kept."""
@@ -162,11 +168,13 @@ class OutcomeModels:
 
     def mean(self, features: Matrix) -> Matrix:
         """(m, o)"""
-        return np.column_stack([model.mean(features[:, view]) for view, model in self._chosen])
+        return np.column_stack(
+            [model.mean(features[:, columns]) for columns, model in self._chosen]
+        )
 
     def mean_and_std(self, features: Matrix) -> tuple[Matrix, Matrix]:
         """(m, o) each."""
-        pairs = [model.mean_and_std(features[:, view]) for view, model in self._chosen]
+        pairs = [model.mean_and_std(features[:, columns]) for columns, model in self._chosen]
         means, stds = zip(*pairs, strict=True)
         return np.column_stack(means), np.column_stack(stds)
 
@@ -174,7 +182,7 @@ class OutcomeModels:
         """(count, m, o) outcomes that could be, noise left out."""
         normal = rng.standard_normal((len(self._chosen), count, len(features)))
         drawn = [
-            model.draws(features[:, view], numbers)
-            for (view, model), numbers in zip(self._chosen, normal, strict=True)
+            model.draws(features[:, columns], numbers)
+            for (columns, model), numbers in zip(self._chosen, normal, strict=True)
         ]
         return np.stack(drawn, axis=2)

@@ -21,15 +21,15 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from gnv2_nas.search.sampler.batch_planner import Plan, Planner
-from gnv2_nas.search.sampler.encoders import Knowledge
-from gnv2_nas.search.sampler.evolution import initial_design, untried
-from gnv2_nas.search.sampler.grid import Grid, Parameter, Row
+from gnv2_nas.search.sampler.batch_planner import BatchPlanner, PlannedBatch
+from gnv2_nas.search.sampler.encoders import GenotypeEncoder
+from gnv2_nas.search.sampler.evolution import draw_initial_design, find_untried
+from gnv2_nas.search.sampler.grid import Grid, GridPoint, Parameter
 from gnv2_nas.search.sampler.history import Corrections, HistoryReader
 
 STARTUP_TRIALS = 20
 BATCH_SIZE = 4
-FEWEST_FOR_A_MODEL = 2
+MIN_TRIALS_FOR_MODEL = 2
 _FIXED = "fixed_params"
 """System attribute of a trial whose parameters were given by `study.enqueue_trial`."""
 
@@ -46,7 +46,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class _Planned:
-    levels: Row
+    levels: GridPoint
     expectation: Expectation | None = None
     """None for a trial of the initial design."""
 
@@ -72,18 +72,18 @@ class PredictorSampler(BaseSampler):
         seed: int | None = None,
         startup_trials: int = STARTUP_TRIALS,
         batch_size: int = BATCH_SIZE,
-        knowledge: Knowledge | None = None,
+        encoder: GenotypeEncoder | None = None,
     ) -> None:
         for name, value in (("startup_trials", startup_trials), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}")
         self.startup_trials = startup_trials
         self.batch_size = batch_size
-        self.knowledge = knowledge
+        self.encoder = encoder
         self._rng = np.random.default_rng(seed)
-        self._planner: Planner | None = None
+        self._planner: BatchPlanner | None = None
         self._queue: list[_Planned] = []
-        self._asked: dict[int, Row] = {}
+        self._asked: dict[int, GridPoint] = {}
         self._expected: dict[int, Expectation] = {}
         self._corrections: Corrections = {}
         self._study_name = ""
@@ -117,7 +117,7 @@ class PredictorSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """The parameters that every finished trial has."""
         with self._lock:
-            self._attend_to(study)
+            self._bind(study)
             space = self._search_space.calculate(study)
         return {name: each for name, each in space.items() if not each.single()}
 
@@ -128,7 +128,7 @@ class PredictorSampler(BaseSampler):
         if not search_space or trial.system_attrs.get(_FIXED):
             return {}
         with self._lock:
-            self._attend_to(study)
+            self._bind(study)
             planner = self._planner_for(search_space)
             others = [
                 each for each in study.get_trials(deepcopy=False) if each.number != trial.number
@@ -168,7 +168,7 @@ class PredictorSampler(BaseSampler):
             self._asked.pop(trial.number, None)
             self._expected.pop(trial.number, None)
 
-    def expected(self, number: int) -> Expectation | None:
+    def get_expectation(self, number: int) -> Expectation | None:
         """What the models say of a running trial; None if it was not proposed on models."""
         return self._expected.get(number)
 
@@ -178,7 +178,7 @@ class PredictorSampler(BaseSampler):
         """Better values of a finished trial, for instance after measuring again."""
         self._corrections[number] = (list(values), dict(constraints))
 
-    def _attend_to(self, study: Study) -> None:
+    def _bind(self, study: Study) -> None:
         if self._study is not None and self._study() is study:
             return
         if self._study_name not in ("", study.study_name):
@@ -190,16 +190,16 @@ class PredictorSampler(BaseSampler):
         if self._planner is not None:
             self._reader = HistoryReader(self._planner.grid)
 
-    def _planner_for(self, search_space: dict[str, BaseDistribution]) -> Planner:
+    def _planner_for(self, search_space: dict[str, BaseDistribution]) -> BatchPlanner:
         if self._planner is None or self._planner.grid.distributions != search_space:
             grid = Grid(search_space)
-            self._planner = Planner(grid, self._rng, self.knowledge)
+            self._planner = BatchPlanner(grid, self._rng, self.encoder)
             self._reader = HistoryReader(grid)
-            design = initial_design(grid, self.startup_trials, self._rng)
+            design = draw_initial_design(grid, self.startup_trials, self._rng)
             self._queue, self._asked = [_Planned(levels) for levels in design], {}
         return self._planner
 
-    def _next(self, study: Study, planner: Planner, others: Sequence[FrozenTrial]) -> _Planned:
+    def _next(self, study: Study, planner: BatchPlanner, others: Sequence[FrozenTrial]) -> _Planned:
         seen = self._reader.seen(others) | {row.tobytes() for row in self._asked.values()}
         if len(others) >= self.startup_trials and not any(each.expectation for each in self._queue):
             self._queue = []
@@ -208,15 +208,15 @@ class PredictorSampler(BaseSampler):
             if planned.levels.tobytes() not in seen:
                 return planned
         history = self._reader.read(study, others, self._corrections, self._asked)
-        if np.all(np.isfinite(history.losses), axis=1).sum() >= FEWEST_FOR_A_MODEL:
-            self._queue = _planned(planner.plan(history, self.batch_size), history.signs)
+        if np.all(np.isfinite(history.losses), axis=1).sum() >= MIN_TRIALS_FOR_MODEL:
+            self._queue = _plan(planner.plan(history, self.batch_size), history.signs)
             if self._queue:
                 return self._queue.pop(0)
-        left = untried(planner.grid, seen, 1, self._rng)
-        return _Planned((left if len(left) else initial_design(planner.grid, 1, self._rng))[0])
+        left = find_untried(planner.grid, seen, 1, self._rng)
+        return _Planned((left if len(left) else draw_initial_design(planner.grid, 1, self._rng))[0])
 
 
-def _planned(plan: Plan, signs: Sequence[float]) -> list[_Planned]:
+def _plan(plan: PlannedBatch, signs: Sequence[float]) -> list[_Planned]:
     means = plan.means * signs
     return [
         _Planned(levels, Expectation(tuple(mean.tolist()), tuple(std.tolist())))

@@ -15,18 +15,18 @@ from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.stats.ridge import Matrix
 
-A_BATCH = 2
+MAX_PER_BATCH = 2
 """Second measurements in each batch."""
-SETTLED_SESSIONS = 4
+MAX_SESSIONS = 4
 """A network that was loaded afresh so often is not measured again before the end."""
 
 
-def second_looks(
+def select_for_remeasurement(
     candidates: Sequence[Trial],
     front: Sequence[Trial],
     objectives: Sequence[str],
     budgets: Sequence[Budget],
-    limit: int = A_BATCH,
+    limit: int = MAX_PER_BATCH,
 ) -> list[Trial]:
     """The candidates whose latency decides something within its interval, widest interval first.
 
@@ -36,7 +36,7 @@ def second_looks(
     measured = [
         each
         for each in candidates
-        if each.latency is not None and each.latency.sessions < SETTLED_SESSIONS
+        if each.latency is not None and each.latency.sessions < MAX_SESSIONS
     ]
     if not measured:
         return []
@@ -46,13 +46,13 @@ def second_looks(
         if budget.metric == "latency":
             is_open |= (intervals[:, 0] <= budget.limit) & (budget.limit < intervals[:, 1])
     if "latency" in objectives and front:
-        is_open |= _undecided(measured, intervals, front, objectives)
+        is_open |= _is_undecided(measured, intervals, front, objectives)
     widths = np.log(intervals[:, 1] / intervals[:, 0])
     widest = np.argsort(-widths, kind="stable")
     return [measured[number] for number in widest if is_open[number]][:limit]
 
 
-def _undecided(
+def _is_undecided(
     candidates: Sequence[Trial],
     intervals: Matrix,
     front: Sequence[Trial],

@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 
 from gnv2_nas.stats.ridge import Matrix, Vector
 
-_LEAST = 1e-6
+_MIN_COMPONENT = 1e-6
 
 
 def draw_directions(count: int, objectives: int, rng: np.random.Generator) -> Matrix:
     """(count, objectives) directions, uniform on the positive part of the unit sphere."""
     normal = np.abs(rng.standard_normal((count, objectives)))
-    result: Matrix = np.maximum(normal / np.linalg.norm(normal, axis=1, keepdims=True), _LEAST)
+    result: Matrix = np.maximum(
+        normal / np.linalg.norm(normal, axis=1, keepdims=True), _MIN_COMPONENT
+    )
     return result
 
 
-def reach(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.float64]:
+def scalarize(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.float64]:
     """How far each point reaches in each direction: (..., k) and (d, k) → (..., d).
 
     Negative where a point is worse than the reference in some objective; the less, the nearer.
@@ -39,7 +41,7 @@ def reach(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.f
 
 
 @dataclass(frozen=True)
-class Extent:
+class ReferenceBox:
     """What hypervolume is measured in: improvements on a reference, in units of the range."""
 
     reference: Vector
@@ -48,7 +50,7 @@ class Extent:
     """(k,) from the best known loss to the reference."""
 
     @classmethod
-    def of(cls, losses: Matrix) -> Extent:
+    def of(cls, losses: Matrix) -> ReferenceBox:
         """Of (n, k) known losses: the reference is a tenth beyond the worst."""
         best, worst = losses.min(axis=0), losses.max(axis=0)
         span = np.where(worst > best, worst - best, 1.0)

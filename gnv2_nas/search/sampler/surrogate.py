@@ -6,27 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.search.analysis.pareto import is_non_dominated
-from gnv2_nas.search.sampler.encoders import Description, LevelKnowledge
+from gnv2_nas.search.sampler.encoders import Encoded, LevelEncoder
 from gnv2_nas.search.sampler.evolution import Evolution
 from gnv2_nas.search.sampler.grid import Grid, Levels
 from gnv2_nas.search.sampler.history import History
 from gnv2_nas.search.sampler.models import OutcomeModels
-from gnv2_nas.search.sampler.scalarization import Extent, draw_directions, reach
+from gnv2_nas.search.sampler.scalarization import ReferenceBox, draw_directions, scalarize
 from gnv2_nas.stats.ridge import Matrix
 
 DIRECTIONS = 48
 
 
-class Stage:
+class Surrogate:
     """Knows a history through its models."""
 
-    def __init__(self, grid: Grid, knowledge: LevelKnowledge, evolution: Evolution) -> None:
-        self.grid, self.knowledge, self.evolution = grid, knowledge, evolution
-        self._models = OutcomeModels(knowledge.groups, knowledge.views)
+    def __init__(self, grid: Grid, encoder: LevelEncoder, evolution: Evolution) -> None:
+        self.grid, self.encoder, self.evolution = grid, encoder, evolution
+        self._models = OutcomeModels(encoder.groups, encoder.feature_sets)
 
     def fit(self, history: History) -> None:
         self.history = history
-        self._models.fit(self.knowledge.describe(history.levels).features, history.outcomes)
+        self._models.fit(self.encoder.encode(history.levels).features, history.outcomes)
         self.known = self._known()
 
     def forget(self) -> None:
@@ -42,8 +42,8 @@ class Stage:
         return fitted[feasible if feasible.any() else np.all(np.isfinite(fitted), axis=1)]
 
     @property
-    def extent(self) -> Extent:
-        return Extent.of(self.known)
+    def box(self) -> ReferenceBox:
+        return ReferenceBox.of(self.known)
 
     @property
     def front(self) -> Matrix:
@@ -53,9 +53,9 @@ class Stage:
 
     def losses(self, levels: Levels) -> tuple[Matrix, Matrix]:
         """(m, k) expected losses and their standard deviations."""
-        description = self.knowledge.describe(levels)
-        means, stds = self._models.mean_and_std(description.features)
-        exact = self._exact(description)
+        encoded = self.encoder.encode(levels)
+        means, stds = self._models.mean_and_std(encoded.features)
+        exact = self._exact(encoded)
         unknown = np.isnan(exact)
         objectives = self.history.losses.shape[1]
         means, stds = np.where(unknown, means, exact), np.where(unknown, stds, 0)
@@ -65,43 +65,43 @@ class Stage:
         self, levels: Levels, count: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """(count, m, k) losses that could be, and (count, m) whether constraints would be kept."""
-        description = self.knowledge.describe(levels)
-        drawn = self._models.draws(description.features, count, rng)
-        exact = self._exact(description)
+        encoded = self.encoder.encode(levels)
+        drawn = self._models.draws(encoded.features, count, rng)
+        exact = self._exact(encoded)
         drawn = np.where(np.isnan(exact), drawn, exact)
         objectives = self.history.losses.shape[1]
         feasible: NDArray[np.bool_] = np.all(drawn[:, :, objectives:] <= 0, axis=2)
         return drawn[:, :, :objectives], feasible
 
-    def evolved(self, first: Levels, rng: np.random.Generator) -> Levels:
+    def optimize_candidates(self, first: Levels, rng: np.random.Generator) -> Levels:
         """Candidates that are expected to be among the best in some direction.
 
         Luck plays its part when some of them are chosen, not here: it takes twice the time.
         """
-        objectives, extent = self.history.losses.shape[1], self.extent
+        objectives, box = self.history.losses.shape[1], self.box
         # With one objective there is one direction only.
         drawn = draw_directions(DIRECTIONS if objectives > 1 else 0, objectives, rng)
         # Towards the ends of the front, too.
         directions = np.vstack([drawn, np.eye(objectives) + 1e-3])
 
         def fitness(levels: Levels) -> NDArray[np.float64]:
-            description = self.knowledge.describe(levels)
-            exact = self._exact(description)
-            means = np.where(np.isnan(exact), self._models.mean(description.features), exact)
+            encoded = self.encoder.encode(levels)
+            exact = self._exact(encoded)
+            means = np.where(np.isnan(exact), self._models.mean(encoded.features), exact)
             excess = np.maximum(means[:, objectives:], 0).sum(axis=1)[:, None]
-            reached = reach(extent.improvements(means[:, :objectives]), directions)
+            scalarized = scalarize(box.improvements(means[:, :objectives]), directions)
             # Whoever breaks a constraint ranks below all who do not, by how far.
-            return np.where(excess > 0, -1e6 * (1 + excess), reached)
+            return np.where(excess > 0, -1e6 * (1 + excess), scalarized)
 
         return self.evolution.run(self.grid, first, fitness, rng)
 
-    def _exact(self, description: Description) -> Matrix:
+    def _exact(self, encoded: Encoded) -> Matrix:
         """(m, k + c) outcomes, NaN where they are not known exactly."""
         history = self.history
-        exact = np.full((len(description.features), history.outcomes.shape[1]), np.nan)
-        for objective, values in description.values.items():
+        exact = np.full((len(encoded.features), history.outcomes.shape[1]), np.nan)
+        for objective, values in encoded.values.items():
             exact[:, objective] = history.signs[objective] * values
         for column, key in enumerate(history.constraint_keys, start=history.losses.shape[1]):
-            if key in description.constraints:
-                exact[:, column] = description.constraints[key]
+            if key in encoded.constraints:
+                exact[:, column] = encoded.constraints[key]
         return exact

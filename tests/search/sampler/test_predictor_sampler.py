@@ -13,7 +13,14 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 import gnv2_nas as gn
-from tests.search.sampler.optimizing import EVERY_KIND, FOURS, ask, genotypes, study_with, total
+from tests.search.sampler.sampler_helpers import (
+    EVERY_KIND,
+    FOURS,
+    ask,
+    genotypes,
+    study_with,
+    total,
+)
 
 SHORT = {"startup_trials": 6, "batch_size": 4}
 

@@ -12,7 +12,7 @@ from gnv2_nas.graph import count
 from gnv2_nas.search.sampler.factory import check_sampler, make_sampler
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.records import Trial
-from tests.search.sampler.asking import QUICK_SAMPLERS, answer, ask, proposals
+from tests.search.sampler.proposal_helpers import QUICK_SAMPLERS, answer, ask, proposals
 from tests.search.spaces import genotypes
 
 

@@ -13,7 +13,7 @@ from gnv2_nas.errors import InputError, StudyError, UnknownNameError
 from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.storage.sqlite import check_database, require_study, require_trial
 from tests.confined import run_python
-from tests.search.searching import STORAGE, searched
+from tests.search.search_helpers import STORAGE, searched
 
 CHECK = """
 import sys

@@ -9,7 +9,7 @@ import optuna
 
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.factory import SAMPLERS, make_sampler
-from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
+from gnv2_nas.search.sampler.graph_encoder import GraphEncoder
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace
@@ -29,9 +29,7 @@ def proposals(
 ) -> Proposals:
     known, kept = set(seen), parse_budgets(budgets)
     if isinstance(sampler, str):
-        sampler = make_sampler(
-            sampler, seed, lambda: GraphKnowledge(space, kept, OBJECTIVES, known)
-        )
+        sampler = make_sampler(sampler, seed, lambda: GraphEncoder(space, kept, OBJECTIVES, known))
     asked = Proposals(space, kept, OBJECTIVES, sampler, seed, known)
     asked.learn(past)
     return asked

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.search.analysis.pareto import pareto_front
-from gnv2_nas.search.sampler.remeasurement import SETTLED_SESSIONS, second_looks
+from gnv2_nas.search.sampler.remeasurement import MAX_SESSIONS, select_for_remeasurement
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Trial
 from tests.search.stored import COUNTS, STOCK, latency
@@ -34,7 +34,10 @@ def network(number, quality, ms, share=0.05, sessions=1, measured=True, budgets=
 
 def looks(candidates, budgets=BUDGETS, objectives=OBJECTIVES, limit=99):
     front = pareto_front(candidates, objectives)
-    return [each.number for each in second_looks(candidates, front, objectives, budgets, limit)]
+    return [
+        each.number
+        for each in select_for_remeasurement(candidates, front, objectives, budgets, limit)
+    ]
 
 
 def test_nothing_to_measure_again_where_nothing_was_measured():
@@ -72,8 +75,8 @@ def test_what_breaks_a_budget_beyond_doubt_is_not_looked_at():
 
 def test_what_was_loaded_often_enough_is_settled():
     best = network(0, 9.0, 0.5)
-    unsettled = network(1, 1.0, 2.0, sessions=SETTLED_SESSIONS - 1)
-    settled = network(2, 1.0, 2.0, sessions=SETTLED_SESSIONS)
+    unsettled = network(1, 1.0, 2.0, sessions=MAX_SESSIONS - 1)
+    settled = network(2, 1.0, 2.0, sessions=MAX_SESSIONS)
     assert looks([best, unsettled, settled]) == [1]
 
 
@@ -99,6 +102,6 @@ def test_ten_thousand_candidates_are_quick():
     candidates = [network(number, rng.random(), rng.uniform(0.5, 3.0)) for number in range(10_000)]
     front = pareto_front(candidates, OBJECTIVES)
     start = time.process_time()
-    found = second_looks(candidates, front, OBJECTIVES, BUDGETS)
+    found = select_for_remeasurement(candidates, front, OBJECTIVES, BUDGETS)
     assert time.process_time() - start < 0.5
     assert len(found) == 2

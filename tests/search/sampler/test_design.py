@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from gnv2_nas.search.sampler.evolution import initial_design, untried
-from gnv2_nas.search.sampler.grid import MOST_LEVELS, Grid
-from tests.search.sampler.optimizing import EVERY_KIND, FOURS, ask, study_with, total
+from gnv2_nas.search.sampler.evolution import draw_initial_design, find_untried
+from gnv2_nas.search.sampler.grid import MAX_LEVELS, Grid
+from tests.search.sampler.sampler_helpers import EVERY_KIND, FOURS, ask, study_with, total
 
 EVERY = {name: each for name, each in EVERY_KIND.items() if not each.single()}
 
@@ -23,7 +23,7 @@ def unordered(sizes):
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 40), st.integers(0, 99))
 def test_each_half_has_every_level_equally_often(sizes, count, seed):
-    rows = initial_design(unordered(sizes), count, np.random.default_rng(seed))
+    rows = draw_initial_design(unordered(sizes), count, np.random.default_rng(seed))
     assert rows.shape == (count, len(sizes))
     for column, size in zip(rows.T, sizes, strict=True):
         counts = np.bincount(column, minlength=size)
@@ -36,7 +36,7 @@ def test_each_half_has_every_level_equally_often(sizes, count, seed):
 def test_the_balanced_half_is_balanced_in_ordered_parameters_too():
     """Of one trial there is no tilted half; of many, each level is there as often as it must."""
     grid = Grid(FOURS)
-    rows = initial_design(grid, 40, np.random.default_rng(0))
+    rows = draw_initial_design(grid, 40, np.random.default_rng(0))
     for column in rows.T:
         assert np.bincount(column, minlength=4).min() >= 5
 
@@ -46,7 +46,7 @@ def test_half_of_the_design_goes_from_small_to_large(seed):
     """Values are shuffled: it is their order that counts, not the place among the choices."""
     choices = [7, 1, 5, 3, 9]
     grid = Grid({f"x{n}": CategoricalDistribution(choices) for n in range(40)})
-    rows = initial_design(grid, 20, np.random.default_rng(seed))
+    rows = draw_initial_design(grid, 20, np.random.default_rng(seed))
     means = np.sort([np.mean(list(grid.params(row).values())) for row in rows])
     # Of 40 parameters at random the mean is 5 ± 0.45.
     assert means[0] < 3
@@ -85,8 +85,8 @@ def test_integers_are_of_the_range_and_reach_both_ends(low, span, step, log):
     assert values[-1] == high
     assert list(values) == sorted(set(values))
     assert all((value - low) % step == 0 for value in values)
-    assert len(values) <= MOST_LEVELS
-    if (high - low) // step < MOST_LEVELS:
+    assert len(values) <= MAX_LEVELS
+    if (high - low) // step < MAX_LEVELS:
         assert len(values) == (high - low) // step + 1
 
 
@@ -100,20 +100,20 @@ def test_floats_are_of_the_range(low, size, steps, stepped):
     values = Grid({"x": distribution}).parameters[0].values
     assert all(distribution._contains(value) for value in values)
     assert list(values) == sorted(set(values))
-    assert len(values) == (min(steps + 1, MOST_LEVELS) if stepped else MOST_LEVELS)
+    assert len(values) == (min(steps + 1, MAX_LEVELS) if stepped else MAX_LEVELS)
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 300), st.data())
 def test_what_is_left_is_found(sizes, count, data):
     grid, rng = unordered(sizes), np.random.default_rng(0)
-    every = untried(grid, set(), 256, rng)
+    every = find_untried(grid, set(), 256, rng)
     assert len({row.tobytes() for row in every}) == np.prod(sizes) == len(every)
     tried = {row.tobytes() for row in every if data.draw(st.booleans())}
-    left = {row.tobytes() for row in untried(grid, tried, count, rng)}
+    left = {row.tobytes() for row in find_untried(grid, tried, count, rng)}
     assert len(left) == min(count, len(every) - len(tried))
     assert not left & tried
 
 
 def test_something_is_left_of_a_space_too_large_to_be_listed():
     grid = unordered([9] * 30)
-    assert len(untried(grid, set(), 5, np.random.default_rng(0))) == 5
+    assert len(find_untried(grid, set(), 5, np.random.default_rng(0))) == 5

@@ -8,7 +8,7 @@ from gnv2_nas.search.analysis.ablation import find_single_change
 from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.confirmation import finish
 from gnv2_nas.search.pace import Deadline
-from tests.search.searching import session
+from tests.search.search_helpers import session
 
 OBJECTIVES = ("quality", "macs")
 

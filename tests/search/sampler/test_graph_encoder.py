@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 from gnv2_nas.graph import count
-from gnv2_nas.search.sampler.encoders import RememberedKnowledge
-from gnv2_nas.search.sampler.graph_encoder import GraphKnowledge
+from gnv2_nas.search.sampler.encoders import CachedEncoder
+from gnv2_nas.search.sampler.graph_encoder import GraphEncoder
 from gnv2_nas.search.sampler.grid import Grid
 from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
 from gnv2_nas.search.study.budgets import excesses, parse_budgets
@@ -24,12 +24,12 @@ BUDGETS = parse_budgets(["1MFLOPs", "2ms"])
 
 @pytest.fixture(scope="module")
 def known(small):
-    return GraphKnowledge(small, BUDGETS, OBJECTIVES, set())
+    return GraphEncoder(small, BUDGETS, OBJECTIVES, set())
 
 
 def test_outcomes_that_arithmetic_knows_are_exact(small, known):
     params = genotypes(small)[::40]
-    told = known.describe(params)
+    told = known.encode(params)
     counts = [count(small.decode(one)) for one in params]
     assert told.values.keys() == {1, 2}
     assert told.values[1].tolist() == [each.macs for each in counts]
@@ -42,15 +42,15 @@ def test_outcomes_that_arithmetic_knows_are_exact(small, known):
 @pytest.mark.parametrize("space", ["ghostnetv2", "mobile"])
 def test_features_have_groups_and_are_of_usual_size(space):
     space = load_space(space)
-    known = GraphKnowledge(space, (), ("quality", "latency"), set())
+    known = GraphEncoder(space, (), ("quality", "latency"), set())
     rng = random.Random(1)
     # Drawn like the networks that say what is usual.
-    rows = known.describe([_drawn(space, rng) for _ in range(24)]).features
+    rows = known.encode([_drawn(space, rng) for _ in range(24)]).features
     assert rows.shape == (24, len(known.groups))
     assert np.isfinite(rows).all()
     assert np.abs(rows).mean() < 1.2
     assert sorted(set(known.groups.tolist())) == list(range(known.groups.max() + 1))
-    for view in known.views:
+    for view in known.feature_sets:
         assert set(view.tolist()) <= set(range(len(known.groups)))
         groups = set(known.groups[view].tolist())
         assert groups == set(range(max(groups) + 1))
@@ -70,7 +70,7 @@ axes:
   dfc_kernel_h: {per: stage, choices: [5], overrides: {stage5: [1, 3, 5, 7]}}
 """)  # fmt: skip
     seen: set[str] = set()
-    known = GraphKnowledge(space, (), OBJECTIVES, seen)
+    known = GraphEncoder(space, (), OBJECTIVES, seen)
     first, second, *_, other = genotypes(space)
     assert known.is_new(second)
     seen.add(space.decode(first).id)
@@ -81,18 +81,18 @@ axes:
 def test_what_is_remembered_is_what_was_described(small, known):
     grid = Grid({gene.name: optuna.distributions.CategoricalDistribution(gene.choices)
                  for gene in small.genes if len(gene.choices) > 1})  # fmt: skip
-    remembered = RememberedKnowledge(grid, known)
+    remembered = CachedEncoder(grid, known)
     levels = grid.levels(genotypes(small)[::50])
     for rows in (levels[:3], levels, levels[[1, 1]], levels[:0]):
-        told = remembered.describe(rows)
-        wanted = known.describe([grid.params(row) for row in rows]) if len(rows) else None
+        told = remembered.encode(rows)
+        wanted = known.encode([grid.params(row) for row in rows]) if len(rows) else None
         assert len(told.features) == len(rows)
         if wanted is not None:
             assert np.array_equal(told.features, wanted.features)
             assert np.array_equal(told.values[1], wanted.values[1])
             assert np.array_equal(told.constraints["macs"], wanted.constraints["macs"])
-    remembered.forget_all_but(levels[:1])
-    assert np.array_equal(remembered.describe(levels).values[2], [
+    remembered.keep_only(levels[:1])
+    assert np.array_equal(remembered.encode(levels).values[2], [
         count(small.decode(grid.params(row))).params for row in levels])  # fmt: skip
 
 
@@ -100,15 +100,15 @@ def test_an_exact_outcome_is_expected_exactly_and_an_exact_budget_is_kept(small)
     macs = sorted(count(small.decode(params)).macs for params in genotypes(small))
     budgets = parse_budgets([f"{macs[len(macs) // 3]}FLOPs"])
     seen: set[str] = set()
-    knowledge = GraphKnowledge(small, budgets, ("quality", "macs"), seen)
-    sampler = PredictorSampler(seed=0, startup_trials=10, knowledge=knowledge)
+    encoder = GraphEncoder(small, budgets, ("quality", "macs"), seen)
+    sampler = PredictorSampler(seed=0, startup_trials=10, encoder=encoder)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     broken = 0
     for number in range(34):
         trial = study.ask()
         network = small.decode(small_params(small, trial))
         found = count(network)
-        expected = sampler.expected(number)
+        expected = sampler.get_expectation(number)
         excess = excesses(budgets, Counted(found))
         if number >= 10:
             assert expected is not None

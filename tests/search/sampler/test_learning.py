@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 
 import gnv2_nas as gn
-from tests.search.sampler.optimizing import additive, ask, total
+from tests.search.sampler.sampler_helpers import additive, ask, total
 
 SEEDS = range(3)
 
