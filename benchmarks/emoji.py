@@ -1,10 +1,10 @@
 """`python -m benchmarks.emoji DIR`: a real data set of 64 x 64 pixels, from npm packages.
 
-Emoji as four vendors draw them, from the packages `emoji-datasource-…`; the label is the category
-of the Unicode standard, or with `--label subcategory` the finer one, about a hundred classes. Whole
-emoji are held out, with all their vendors, skin tones, genders and directions, so no picture of an
-emoji that was learnt is asked for; with `--hold-out VENDOR` all that this vendor drew, so every
-emoji was learnt, in other hands. For benchmarks only: the pictures belong to their vendors.
+Emoji by four vendors, from the packages `emoji-datasource-…`. The label is the category of the
+Unicode standard, or with `--label subcategory` one of about a hundred finer classes. Whole emoji
+are held out, with all vendors, skin tones, genders and directions. With `--hold-out VENDOR` all
+pictures of that vendor are held out instead, so every emoji is seen in training, in other styles.
+For benchmarks only: the pictures belong to their vendors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHA256 = {
 """Vendor → hash of its package as the registry serves it."""
 HELD_OUT = 0.2
 NOT_PICTURES = "Component"
-"""The category of skin tones and the like, which are no emoji by themselves."""
+"""Category of skin tones and other parts, which are not emoji by themselves."""
 
 # Code points that only vary an emoji: joiner, presentation, genders, direction.
 _VARIATIONS = {"200D", "FE0F", "2640", "2642", "27A1"}
@@ -43,9 +43,9 @@ class Picture(NamedTuple):
     """One file of one vendor's package."""
 
     member: str
-    """Its name in the package."""
+    """Name of the file in the package."""
     file: str
-    """Where it goes, below the folder of the data set."""
+    """Path of the file in the data set."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = fetch(packages, options.tarballs)
     for vendor, path in zip(options.vendors, paths, strict=True):
         for picture, content in _pictures(path, vendor, options):
-            # Some flags are one picture under two names, and either could be held out.
+            # Some flags are one picture under two names, on both sides of the split.
             if content in written:
                 continue
             written.add(content)
@@ -89,7 +89,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--tarballs", type=Path, default=default_folder(), metavar="DIR",
-        help="where the packages (340 MB) are kept",
+        help="folder of the packages (340 MB)",
     )  # fmt: skip
     return parser.parse_args(arguments)
 
@@ -97,16 +97,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _pictures(
     package: Path, vendor: str, options: argparse.Namespace
 ) -> Iterator[tuple[Picture, bytes]]:
-    """What of a package goes into the data set, with its content."""
+    """Yield the pictures of a package that belong to the data set, with their content."""
     with tarfile.open(package) as archive:
         index = archive.extractfile("package/emoji.json")
         assert index is not None
         emoji = json.load(index)
-    pictures = wanted_pictures(
+    pictures = select_pictures(
         emoji, vendor, options.per_emoji, label=options.label, hold_out=options.hold_out
     )
     wanted = {picture.member: picture for picture in pictures}
-    with tarfile.open(package) as archive:  # afresh: in order, a compressed file is read once
+    with tarfile.open(package) as archive:  # opened again: reading in order is fast
         for member in archive:
             if member.name in wanted:
                 content = archive.extractfile(member)
@@ -114,7 +114,7 @@ def _pictures(
                 yield wanted[member.name], content.read()
 
 
-def wanted_pictures(
+def select_pictures(
     emoji: Sequence[dict[str, Any]],
     vendor: str,
     per_emoji: int,
@@ -122,13 +122,13 @@ def wanted_pictures(
     label: str = "category",
     hold_out: str = "emoji",
 ) -> Iterator[Picture]:
-    """The pictures that a vendor has of each emoji, `per_emoji` skin tones at most.
+    """Yield a vendor's pictures of each emoji, with `per_emoji` skin tones at most.
 
     Args:
-        label: the entry of an emoji that names its class.
+        label: key of an emoji's entry that holds its class.
         hold_out: "emoji", or the vendor whose pictures are all held out.
     """
-    held_out = _held_out(emoji)
+    held_out = _choose_held_out(emoji)
     for entry in emoji:
         if entry["category"] == NOT_PICTURES:
             continue
@@ -143,8 +143,8 @@ def wanted_pictures(
             yield Picture(f"package/img/{vendor}/64/{image}", f"{side}/{category}/{vendor}-{image}")
 
 
-def _held_out(emoji: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
-    """Category → which emoji are held out: by a hash, the same for all vendors."""
+def _choose_held_out(emoji: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
+    """Choose the held-out emoji of each category by a hash, the same for all vendors."""
     bases: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in emoji:
         bases[entry["category"]][_base(entry)] += 1
@@ -158,7 +158,7 @@ def _held_out(emoji: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
 
 
 def _base(entry: dict[str, Any]) -> str:
-    """What gender and direction do not change."""
+    """Code points of an emoji without gender and direction."""
     codes = entry["unified"].split("-")
     return "-".join(_PERSON.get(code, code) for code in codes if code not in _VARIATIONS)
 

@@ -1,4 +1,4 @@
-"""One picture of a letter: coloured, turned, blurred, as a camera may see it."""
+"""Draws a letter as a camera may see it: coloured, rotated, blurred."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SIDE = 64
 _DRAWN = 2 * SIDE
-"""Drawn twice as large, and made smaller at the end."""
+"""Pictures are drawn at twice the size and then reduced."""
 FONT_SIZE = 100
-"""Of the fonts that `picture` is given."""
+"""Size of the fonts for `draw_picture`."""
 _PAGE = 4 * FONT_SIZE
-"""Side of what a letter is written on; the widest fit."""
+"""Side of the page that a letter is drawn on; the widest letters fit."""
 SHARE = (0.45, 0.85)
-"""Of the picture's side that the letter's longer side takes."""
+"""Range of the letter's longer side, as a share of the picture's side."""
 SHIFT = 0.08
 DEGREES = 10.0
 SHEAR = 0.25
 CONTRAST = 60
-"""By how much a letter is darker than its ground at least, of 255."""
+"""Minimum difference in brightness of letter and background, of 255."""
 BLUR = 1.2
-"""Most, in pixels of the picture; what is smaller shows at full resolution only."""
+"""Maximum radius in pixels; smaller details are visible at full resolution only."""
 NOISE = 12.0
 
 _Colour = tuple[int, int, int]
 
 
-def picture(font: ImageFont.FreeTypeFont, character: str, rng: random.Random) -> Image.Image:
-    """An RGB picture of `SIDE` pixels; the same for the same state of `rng`.
+def draw_picture(font: ImageFont.FreeTypeFont, character: str, rng: random.Random) -> Image.Image:
+    """Draw an RGB picture of `SIDE` pixels, a function of the arguments and the state of `rng`.
 
     Args:
-        font: of `FONT_SIZE`.
+        font: a font of size `FONT_SIZE`.
     """
-    letter = _seen(_written(font, character), _scale(font, character, rng), rng)
+    letter = _transform(_draw_letter(font, character), _scale(font, character, rng), rng)
     ground, ink = _colours(rng)
     drawn = _ground(ground, rng)
     drawn.paste(ink, mask=letter)
     drawn = drawn.filter(ImageFilter.GaussianBlur(rng.uniform(0, BLUR) * _DRAWN / SIDE))
-    return _noisy(drawn.resize((SIDE, SIDE), Image.Resampling.BOX), rng)
+    return _add_noise(drawn.resize((SIDE, SIDE), Image.Resampling.BOX), rng)
 
 
-def _written(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
-    """A page with the letter in its middle."""
+def _draw_letter(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
+    """Draw the letter in the middle of a page."""
     left, top, right, bottom = font.getbbox(character)
     page = Image.new("L", (_PAGE, _PAGE))
     corner = ((_PAGE - left - right) / 2, (_PAGE - top - bottom) / 2)
@@ -53,14 +53,14 @@ def _written(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
 
 
 def _scale(font: ImageFont.FreeTypeFont, character: str, rng: random.Random) -> float:
-    """Pixels of the page for one of the picture."""
+    """Choose the number of page pixels per pixel of the picture."""
     left, top, right, bottom = font.getbbox(character)
     share = math.exp(rng.uniform(*map(math.log, SHARE)))
     return float(max(right - left, bottom - top)) / (share * _DRAWN)
 
 
-def _seen(page: Image.Image, scale: float, rng: random.Random) -> Image.Image:
-    """The page from a little aside: turned, slanted, moved."""
+def _transform(page: Image.Image, scale: float, rng: random.Random) -> Image.Image:
+    """Rotate, slant and shift the page."""
     angle = math.radians(rng.uniform(-DEGREES, DEGREES))
     shear = rng.uniform(-SHEAR, SHEAR)
     a, b = scale * math.cos(angle), scale * math.sin(angle)
@@ -75,7 +75,7 @@ def _seen(page: Image.Image, scale: float, rng: random.Random) -> Image.Image:
 
 
 def _colours(rng: random.Random) -> tuple[_Colour, _Colour]:
-    """Of ground and ink, which is the darker one."""
+    """Choose the colours of background and letter; the letter is darker."""
     while True:
         ground, ink = _colour(rng), _colour(rng)
         if _grey(ground) - _grey(ink) >= CONTRAST:
@@ -93,14 +93,14 @@ def _grey(colour: _Colour) -> float:
 
 
 def _ground(colour: _Colour, rng: random.Random) -> Image.Image:
-    """From the colour to one near it, in some direction."""
+    """Make a gradient from the colour to a similar one."""
     near = tuple(min(255, max(0, part + rng.randint(-40, 40))) for part in colour)
     size = (_DRAWN, _DRAWN)
     ramp = Image.linear_gradient("L").rotate(rng.choice((0, 90, 180, 270))).resize(size)
     return Image.composite(Image.new("RGB", size, colour), Image.new("RGB", size, near), ramp)
 
 
-def _noisy(image: Image.Image, rng: random.Random) -> Image.Image:
+def _add_noise(image: Image.Image, rng: random.Random) -> Image.Image:
     generator = np.random.default_rng(rng.getrandbits(64))
     noise = generator.normal(0, rng.uniform(0, NOISE), (SIDE, SIDE, 1))
     return Image.fromarray((np.asarray(image) + noise).round().clip(0, 255).astype(np.uint8))

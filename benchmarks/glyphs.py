@@ -1,10 +1,10 @@
 """`python -m benchmarks.glyphs DIR`: a real data set of 64 x 64 pixels, from fonts on npm.
 
-Letters and digits as 170 typefaces draw them, from the packages `@fontsource/…`: print,
-handwriting, blackletter, pixels. Each is on a coloured ground, turned, slanted, blurred, of any
-size; the label is the letter, upper or lower case. Whole typefaces are held out, so no shape is
-asked for that was learnt. For benchmarks only; the typefaces are under OFL-1.1, Apache-2.0 or MIT,
-as each package says.
+Letters and digits in 170 typefaces, from the packages `@fontsource/…`: print, handwriting,
+blackletter, pixels. Each is rotated, slanted, blurred and scaled on a coloured background. The
+label is the letter, whatever its case. Whole typefaces are held out, so no shape of the training
+images is tested. For benchmarks only: the typefaces are under OFL-1.1, Apache-2.0 or MIT, as each
+package says.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-from benchmarks.glyph_pictures import FONT_SIZE, picture
+from benchmarks.glyph_pictures import FONT_SIZE, draw_picture
 from benchmarks.npm import Package, default_folder, fetch
 
 FONTS = Path(__file__).with_name("glyph_fonts.txt")
-"""Name, version and hash of the package of each typeface."""
+"""File with name, version and hash of the package of each typeface."""
 CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
-"""Without 0, 1 and l, which many typefaces draw like O and I."""
+"""Without 0, 1 and l, which look like O and I in many typefaces."""
 HELD_OUT = 4
-"""One typeface in so many."""
+"""One typeface in four is held out."""
 QUALITY = 90
-"""Of the JPEG files."""
+"""Quality of the JPEG files."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,15 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(options.folder.glob("*")):
         print(f"error: {str(options.folder)!r} is not empty; name a new folder", file=sys.stderr)
         return 2
-    packages = [Package(f"@fontsource/{name}", *rest) for name, *rest in _listed()]
+    packages = [Package(f"@fontsource/{name}", *rest) for name, *rest in _read_fonts()]
     counts = {"train": 0, "val": 0}
     for package, path in zip(packages, fetch(packages, options.tarballs), strict=True):
-        side, font = side_of(package.name), _font(path)
+        side, font = choose_side(package.name), _font(path)
         for character, number in _wanted(options.per_glyph):
             target = _file(options.folder / side, package.name, character, number)
             target.parent.mkdir(parents=True, exist_ok=True)
             rng = random.Random(f"{package.name} {character} {number}")
-            drawn = picture(font, character, rng)
+            drawn = draw_picture(font, character, rng)
             drawn.save(target, quality=QUALITY)
             counts[side] += 1
     print(f"{counts['train']} train, {counts['val']} val")
@@ -61,17 +61,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--tarballs", type=Path, default=default_folder(), metavar="DIR",
-        help="where the packages (19 MB) are kept",
+        help="folder of the packages (19 MB)",
     )  # fmt: skip
     return parser.parse_args(arguments)
 
 
-def _listed() -> list[list[str]]:
+def _read_fonts() -> list[list[str]]:
     return [line.split() for line in FONTS.read_text(encoding="utf-8").splitlines()]
 
 
-def side_of(name: str) -> str:
-    """Of a typeface: "train" or "val", by a hash."""
+def choose_side(name: str) -> str:
+    """Choose the side of a typeface, "train" or "val", by a hash."""
     return "train" if hashlib.sha256(name.encode()).digest()[0] % HELD_OUT else "val"
 
 
@@ -86,7 +86,7 @@ def _file(folder: Path, package: str, character: str, number: int) -> Path:
 
 
 def _font(package: Path) -> ImageFont.FreeTypeFont:
-    """The regular weight, Latin."""
+    """Open the regular Latin font of a package."""
     with tarfile.open(package) as archive:
         member = next(n for n in archive.getnames() if n.endswith("-latin-400-normal.woff"))
         file = archive.extractfile(member)

@@ -1,4 +1,4 @@
-"""Packages of the npm registry, as files: fetched once, and only those that are expected."""
+"""Downloads packages of the npm registry, once each, and checks their hashes."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 _AT_ONCE = 50
-"""Packages that one call of npm fetches."""
+"""Packages that one call of npm downloads."""
 
 
 class Package(NamedTuple):
-    """A package, and the hash of its file as the registry serves it."""
+    """A package and the hash of its file."""
 
     name: str
-    """With its scope: "@fontsource/abel"."""
+    """Name with scope: "@fontsource/abel"."""
     version: str
     sha256: str
 
     @property
     def file(self) -> str:
-        """What npm calls the file."""
+        """Name that npm gives to the file."""
         return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
 def default_folder() -> Path:
-    """Where packages are kept from one run to the next."""
+    """Folder that keeps packages from one run to the next."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     return cache / "gnv2-nas" / "npm"
 
 
 def fetch(packages: Sequence[Package], folder: Path) -> list[Path]:
-    """The files of packages: from the folder if they are there, else by npm.
+    """Return the files of packages; npm downloads those that are not in the folder.
 
     Raises:
         SystemExit: npm is not there, or what came is not the package that the benchmark was
@@ -61,7 +61,7 @@ def _check(package: Package, path: Path) -> None:
 def _download(packages: Sequence[Package], folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        raise SystemExit("error: npm fetches the packages, but is not there: install Node.js")
+        raise SystemExit("error: npm is needed to download the packages: install Node.js")
     names = [f"{package.name}@{package.version}" for package in packages]
     command = [npm, "pack", "--silent", *names, "--pack-destination", str(folder)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -1,6 +1,6 @@
-"""The accuracy predictor: architectures a second, and its error on networks held out.
+"""The accuracy predictor: architectures a second, and its held-out error.
 
-The accuracies are those of a supernet, trained on digits for this, or of the file that
+The accuracies are those of a supernet: one that is trained on digits first, or the file that
 GNV2_NAS_SUPERNET names.
 """
 
@@ -52,7 +52,7 @@ def run() -> Table:
 
 
 def _rate(predictor: Predictor, space: SearchSpace) -> float:
-    architectures = _sampled(space)
+    architectures = _sample(space)
     seconds = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -62,13 +62,13 @@ def _rate(predictor: Predictor, space: SearchSpace) -> float:
 
 
 def _rate_one_by_one(predictor: Predictor, space: SearchSpace) -> float:
-    architectures = _sampled(space)
+    architectures = _sample(space)
     start = time.perf_counter()
     for arch in architectures:
         predictor.predict([arch])
     return BATCH / (time.perf_counter() - start)
 
 
-def _sampled(space: SearchSpace) -> list[Architecture]:
+def _sample(space: SearchSpace) -> list[Architecture]:
     rng = random.Random(1)
     return [space.sample(rng) for _ in range(BATCH)]

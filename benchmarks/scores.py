@@ -1,4 +1,4 @@
-"""Data-free scores: noise, cost, and how closely each follows size on random networks."""
+"""Data-free scores: noise, cost, and correlation with size on random networks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SCORES: dict[str, Callable[[int], QualityEstimator]] = {
     "synflow": lambda _: SynFlowScore(),
     "az-nas": lambda seed: AzNasScore(SPACE, seed=seed),
 }
-"""Name → the estimator with that seed."""
+"""Name → function that makes the estimator with a seed."""
 SPACE = load_space("ghostnetv2")
 
 
@@ -75,7 +75,7 @@ def _row(
 
 
 def _cpu_seconds(call: Callable[[], object]) -> float:
-    """Of this process: scores compute on one thread, whatever else the machine does."""
+    """CPU time of a call; scores compute in one thread, so other load does not count."""
     start = time.process_time()
     call()
     return time.process_time() - start

@@ -1,4 +1,4 @@
-"""The supernet: change of network, evaluation, and a training step in each form of its maps."""
+"""The supernet: switching networks, evaluation, and a training step in each memory format."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run() -> Table:
 
 
 def _switching(name: str) -> Iterable[Row]:
-    """The weights and the graph of another network, against building its module."""
+    """Weights and graph of another network, compared with building its module."""
     space = load_space(name)
     supernet, rng = Supernet(space.supernet_spec), random.Random(0)
     largest = space.decode(space.largest())
@@ -60,7 +60,7 @@ def _switching(name: str) -> Iterable[Row]:
 
 
 def _evaluation() -> Iterable[Row]:
-    """Change, recalibrate and score, against the module's forward passes over the same images."""
+    """Switch, recalibrate and score, compared with the module's forward passes alone."""
     space = load_space("tiny")
     supernet, rng = Supernet(space.supernet_spec), random.Random(0)
     networks = [space.sample(rng) for _ in range(NETWORKS)]
@@ -79,7 +79,7 @@ def _evaluations(supernet: Supernet, arch: Architecture) -> dict[str, float]:
     last = images.contiguous(memory_format=torch.channels_last)
     statistics = recalibrate(arch, supernet.tensors(arch), [images])
     model = supernet.extract(arch, statistics)
-    return _alternated(
+    return _time_alternating(
         {
             "bare forward passes": partial(_forward, model, images),
             "the same, channels last": partial(_forward, model, last),
@@ -105,14 +105,14 @@ def _evaluate(supernet: Supernet, arch: Architecture, images: Tensor) -> None:
 
 
 def _training() -> Iterable[Row]:
-    """Forward and backward of a random network of `tiny`."""
+    """Forward and backward pass of a random network of `tiny`."""
     space = load_space("tiny")
     supernet, sample = Supernet(space.supernet_spec), space.sample(random.Random(0))
     for resolution in space.resolutions:
         arch = sample.replace(resolution=resolution)
         images = torch.randn(TRAINING_BATCH, 3, resolution, resolution)
         last = images.contiguous(memory_format=torch.channels_last)
-        spent = _alternated(
+        spent = _time_alternating(
             {
                 "NCHW": partial(_step, supernet, arch, images),
                 "channels last": partial(_step, supernet, arch, last),
@@ -134,8 +134,8 @@ def _step(
     supernet.zero_grad(set_to_none=True)
 
 
-def _alternated(calls: dict[str, Callable[[], None]], rounds: int = 3) -> dict[str, float]:
-    """Median seconds of each call; all take turns, so that a busy moment hits them alike."""
+def _time_alternating(calls: dict[str, Callable[[], None]], rounds: int = 3) -> dict[str, float]:
+    """Median seconds of each call; the calls alternate, so that load affects all equally."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
         for name, call in calls.items():

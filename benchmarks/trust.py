@@ -1,9 +1,9 @@
-"""How well each quality estimator orders networks: Kendall's τ with trained accuracies.
+"""How well each quality estimator ranks networks: Kendall's τ with trained accuracies.
 
-`make bench ARGS=trust` does it on digits with the tiny space, from nothing: a supernet, a predictor
-of its accuracy, twelve networks trained alone with two seeds. `python -m benchmarks.trust DIR
---space NAME` does the same on other images, for instance those of `benchmarks.glyphs` (with
-`--letters`) or `benchmarks.emoji`, and keeps what it trained in a folder to go on from.
+`make bench ARGS=trust` uses digits and the tiny space. It trains a supernet, fits a predictor of
+its accuracy, and trains twelve networks with two seeds. `python -m benchmarks.trust DIR --space
+NAME` does the same on other images, for example those of `benchmarks.glyphs` (with `--letters`) or
+`benchmarks.emoji`, and keeps its files in a folder to continue from.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ LETTERS = msgspec.structs.replace(DIGITS_AUGMENTATION, padding="reflection")
 
 
 class Options(NamedTuple):
-    """What is trained, and on what."""
+    """Settings of the benchmark."""
 
     request: TrustRequest
     supernet_epochs: float | None = None
     letters: bool = False
-    """The images are of letters: they are augmented like digits, and never mirrored."""
+    """Whether the images show letters, which are augmented like digits: never mirrored."""
     predictor_networks: int = PREDICTOR_NETWORKS
 
 
@@ -57,7 +57,7 @@ def run() -> Table:
 
 
 def trust_table(options: Options) -> Table:
-    """The panel of a check in the working directory, as a table."""
+    """Run a check in the working directory; return its panel as a table."""
     checked = options.request.check()
     plan = make_plan(checked)
     if options.letters:
@@ -79,7 +79,7 @@ def trust_table(options: Options) -> Table:
 
 
 def _supernet(plan: TrustPlan, options: Options) -> float:
-    """Train the supernet, unless it is there; the seconds it took."""
+    """Train the supernet unless it exists; return the duration of its training."""
     from gnv2_nas.nn.supernet.supernet_file import read_supernet_record
 
     if not SUPERNET.exists():
@@ -104,7 +104,7 @@ def _accuracy_rows(panel: TrustPanel) -> list[tuple[str, ...]]:
 
 
 class _Log:
-    """A line on standard error now and then."""
+    """Prints progress to standard error at intervals."""
 
     def __init__(self) -> None:
         self._last = float("-inf")
@@ -132,13 +132,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--budget", default="")
     parser.add_argument("--networks", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--epochs", type=float, help="of each network trained alone")
+    parser.add_argument("--epochs", type=float, help="length of each network's training")
     parser.add_argument("--supernet-epochs", type=float)
     parser.add_argument(
-        "--letters", action="store_true", help="never mirror images; for those of benchmarks.glyphs"
+        "--letters",
+        action="store_true",
+        help="do not mirror images (benchmarks.glyphs)",
     )
     parser.add_argument("--predictor-networks", type=int, default=PREDICTOR_NETWORKS)
-    parser.add_argument("--folder", type=Path, default=Path(), help="where everything is kept")
+    parser.add_argument("--folder", type=Path, default=Path(), help="folder for all files")
     given = parser.parse_args(arguments)
     data = given.data if given.data == "digits" else str(Path(given.data).resolve())
     space = str(Path(given.space).resolve()) if Path(given.space).is_file() else given.space

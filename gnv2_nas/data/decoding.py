@@ -139,7 +139,7 @@ def _picture(content: bytes, shorter: int | None, *, identify: bool) -> _Picture
         size = image.size
         if shorter is not None:
             # Only JPEG supports this: it skips detail that resizing would remove.
-            image.draft(None, _reduced(size, shorter))
+            image.draft(None, _reduce_size(size, shorter))
         whole = image.size == size
         if image.width * image.height > _MAX_PIXELS:
             raise _UnusableError(f"{image.width} x {image.height} pixels, too large")
@@ -196,7 +196,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _reduced(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+def _reduce_size(size: tuple[int, int], shorter: int) -> tuple[int, int]:
     """Size with `shorter` pixels on the shorter side."""
     scale = shorter / min(size)
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))

@@ -144,6 +144,6 @@ def _describe_plan(plan: TrustPlan) -> list[str]:
         f"{len(networks)} networks of space {plan.space.name}, {inside} of them in the band of "
         f"{low} to {high}; each trained {plan.seeds} times: {plan.describe_training()}"
     ]
-    if finished := plan.finished():
+    if finished := plan.count_finished():
         lines.append(f"continuing after {finished} finished trainings")
     return lines

@@ -93,32 +93,26 @@ class EstimatorContract(ABC):
         assert ("not an accuracy" in info.note) == (not info.is_accuracy)
         assert info.unit == ("%" if info.is_accuracy else "")
 
-    def test_scores_are_finite_numbers(self, estimator):
-        for arch in self.networks.values():
-            score = estimator.score(arch)
-            assert isinstance(score, float)
-            assert math.isfinite(score)
-            assert not estimator.info.is_accuracy or 0 <= score <= 100
-
-    def test_the_same_network_has_the_same_score_in_every_process(self, spec):
+    def test_scores_are_finite_and_the_same_in_every_process(self, spec):
         fresh = scores_of_fresh_process(type(self), self.together or (spec,))[spec]
         # In another order, and after one another, too.
         estimator = get_estimator(spec, self.context())
         here = [estimator.score(arch) for arch in reversed(self.networks.values())]
         assert here[::-1] == pytest.approx(fresh, rel=self.tolerance)
+        for score in here:
+            assert isinstance(score, float)
+            assert math.isfinite(score)
+            assert not estimator.info.is_accuracy or 0 <= score <= 100
 
-    def test_random_numbers_of_others_neither_count_nor_change(self, spec):
+    def test_scoring_neither_uses_nor_changes_the_state_of_torch(self, spec):
         torch.manual_seed(1)
         before = torch.get_rng_state()
+        threads, number = torch.get_num_threads(), torch.get_default_dtype()
         one = get_estimator(spec, self.context()).score(self.first())
         assert torch.equal(torch.get_rng_state(), before)
-        torch.manual_seed(2)
-        other = get_estimator(spec, self.context()).score(self.first())
-        assert other == pytest.approx(one, rel=self.tolerance)
-
-    def test_scoring_leaves_torch_as_it_was(self, estimator):
-        threads, number = torch.get_num_threads(), torch.get_default_dtype()
-        estimator.score(self.first())
         assert torch.is_grad_enabled()
         assert torch.get_num_threads() == threads
         assert torch.get_default_dtype() == number
+        torch.manual_seed(2)
+        other = get_estimator(spec, self.context()).score(self.first())
+        assert other == pytest.approx(one, rel=self.tolerance)

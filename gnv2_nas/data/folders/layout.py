@@ -61,7 +61,7 @@ def find_layout(root: Path) -> Layout:
     held_out = [side for side in sides if side.number != TRAIN]
     deep = [[side for side in some if side.classes] for some in (train, held_out)]
     if all(deep):
-        return _given(root, deep[0], deep[1], _flat(sides, split=True), others)
+        return _use_split(root, deep[0], deep[1], _flat(sides, split=True), others)
     classes = [path for path in others if not is_annotation(path.name)]
     if classes and not _is_a_side(sides, classes):
         names = [side.path.name for side in sides if _holds_images(side.path)]
@@ -163,7 +163,7 @@ def _class_names(side: Path) -> frozenset[str]:
     return frozenset(path.name.casefold() for path in folders)
 
 
-def _given(
+def _use_split(
     root: Path,
     train: list[_Side],
     deep: list[_Side],

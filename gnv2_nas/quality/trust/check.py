@@ -48,7 +48,7 @@ class TrustPlan:
         path = accuracies_path(trust_path(self.space.name))
         return AccuracyJournal(path, self.dataset.content_hash, recipe)
 
-    def finished(self) -> int:
+    def count_finished(self) -> int:
         """Count the trainings that earlier runs have finished."""
         journal = self.journal()
         return sum(
@@ -200,7 +200,7 @@ def _train_all(plan: TrustPlan, observer: Observer) -> list[list[AccuracyRecord]
                 known = journal.add(
                     network.architecture, seed, 100 * result.accuracy, result.seconds
                 )
-            timing.finished(network, known.seconds)
+            timing.count_training(network, known.seconds)
             found[number].append(known)
     return found
 
@@ -214,7 +214,7 @@ class _Timing:
         self._total = self._seeds * sum(map(self._work, self._networks))
         self._done, self._work_done, self._seconds = 0, 0.0, 0.0
 
-    def finished(self, network: SampledNetwork, seconds: float) -> None:
+    def count_training(self, network: SampledNetwork, seconds: float) -> None:
         self._done += 1
         self._work_done += self._work(network)
         self._seconds += seconds
