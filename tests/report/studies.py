@@ -92,6 +92,12 @@ def candidate(
     )  # fmt: skip
 
 
+def network(number: int, quality: float | None, ratio: float, **changes: object) -> Trial:
+    """A network that a search found."""
+    arch = found_architecture(number)
+    return candidate(number, arch, quality=quality, ratio=ratio, **changes)  # type: ignore[arg-type]
+
+
 def stock(quality: float = 92.0, **changes: object) -> Trial:
     """Stock GhostNetV2 1.0 as a baseline: trial 0."""
     name = "ghostnetv2-1.0"

@@ -64,7 +64,7 @@ def test_loss_and_learning_rate_are_drawn_at_every_point() -> None:
     assert drawn["learning rate"][1][0] == 0.01
 
 
-@pytest.mark.parametrize("history", [[], HISTORY[1:2], HISTORY])
+@pytest.mark.parametrize("history", [HISTORY[1:2], HISTORY])
 def test_any_history_opens_offline(
     open_page: Callable[..., Opened], tmp_path: Path, history: list[TrainingPoint]
 ) -> None:
@@ -78,6 +78,10 @@ def test_any_history_opens_offline(
     assert opened.requests == [path.as_uri()]
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert opened.page.locator("h1").inner_text() == NASTY
+
+
+def test_a_training_without_steps_has_a_page() -> None:
+    assert "No step was recorded." in curve_page(training(), [])
 
 
 def test_only_a_page_of_ours_is_overwritten(tmp_path: Path) -> None:

@@ -11,12 +11,7 @@ from gnv2_nas.report.study_page.answer import Answer, write_answer
 from gnv2_nas.report.study_page.conditions import list_cautions
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.records import StudyRecord, Trial
-from tests.report.studies import candidate, found_architecture, stock, study, typical
-
-
-def network(number: int, quality: float | None, ratio: float, **changes: object) -> Trial:
-    arch = found_architecture(number)
-    return candidate(number, arch, quality=quality, ratio=ratio, **changes)  # type: ignore[arg-type]
+from tests.report.studies import candidate, network, stock, study, typical
 
 
 def answer(record: StudyRecord) -> Answer:

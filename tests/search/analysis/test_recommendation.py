@@ -18,15 +18,10 @@ from gnv2_nas.search.analysis.recommendation import (
     recommend,
 )
 from gnv2_nas.search.study.records import Trial
-from tests.report.studies import candidate, found_architecture, stock, study
+from tests.report.studies import candidate, network, stock, study
 
 NOISE = ESTIMATORS["zen"].noise
 BOTH: tuple[str, ...] = ("quality", "latency")
-
-
-def network(number: int, quality: float, ratio: float, **changes: object) -> Trial:
-    arch = found_architecture(number)
-    return candidate(number, arch, quality=quality, ratio=ratio, **changes)  # type: ignore[arg-type]
 
 
 def test_the_knee_bends_farthest_from_the_chord() -> None:
