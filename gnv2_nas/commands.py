@@ -31,14 +31,14 @@ def quote(word: str) -> str:
     """One word for a shell. Unprintable characters are escaped as in `$'\\012'`."""
     if word.isprintable():
         return shlex.quote(word)
-    return "$'" + "".join(map(_escaped, word)) + "'"
+    return "$'" + "".join(map(_escape, word)) + "'"
 
 
 def _option(name: str, value: str) -> tuple[str, ...]:
     return (f"{name}={value}",) if value.startswith("-") else (name, value)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     if character in "\\'":
         return "\\" + character
     if character.isprintable():

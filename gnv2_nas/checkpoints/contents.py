@@ -64,14 +64,14 @@ class TorchFile:
             raise
         except Exception:
             # zipfile raises errors of many types on damaged archives.
-            _refuse_damaged()
+            _refuse()
         scan = PickleScan(io.BytesIO(index))
         self.loaded = _scan(scan)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for key, storage in scan.storages.items():
             entry = listed.get(f"{root}/data/{key}")
             if entry is None or entry.file_size < storage.size:
-                _refuse_damaged()
+                _refuse()
             _check_entry(entry)
             self._entries[key] = entry
 
@@ -98,9 +98,9 @@ class TorchFile:
             raise CheckpointError(f"is truncated: {needed} bytes expected, {size} found")
         self._places: dict[str, int] = {}
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            _refuse_damaged()
+            _refuse()
         if sorted(keys) != sorted(scan.storages):
-            _refuse_damaged()
+            _refuse()
         # Each storage is written as its length in eight bytes, then its values.
         for key in keys:
             self._places[key] = place + 8
@@ -132,7 +132,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     stored = entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
     deflated = entry.compress_type == zipfile.ZIP_DEFLATED
     if not (stored or (deflated and entry.file_size <= _MAX_RATIO * entry.compress_size)):
-        _refuse_damaged()
+        _refuse()
 
 
 def _scan(scan: PickleScan) -> Any:
@@ -144,7 +144,7 @@ def _scan(scan: PickleScan) -> Any:
         raise CheckpointError(f"is truncated or damaged ({type(error).__name__})") from None
 
 
-def _refuse_damaged() -> NoReturn:
+def _refuse() -> NoReturn:
     raise CheckpointError("is truncated or damaged; get it again")
 
 

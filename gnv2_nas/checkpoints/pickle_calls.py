@@ -151,7 +151,7 @@ def new_dict(*_: Any) -> dict[Any, Any]:
     return {}
 
 
-def _ordered(pairs: Any = (), *_: Any) -> dict[Any, Any]:
+def _ordered_dict(pairs: Any = (), *_: Any) -> dict[Any, Any]:
     """An OrderedDict; Python 2 passed its pairs as an argument."""
     if not pairs:
         return {}
@@ -164,7 +164,7 @@ def _ordered(pairs: Any = (), *_: Any) -> dict[Any, Any]:
 
 # All calls that a file of tensors needs.
 CALLS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _ordered,
+    "collections.OrderedDict": _ordered_dict,
     "torch.Size": _first,
     "torch._tensor._rebuild_from_type_v2": _of_type,
     "torch._utils._rebuild_parameter": _first,

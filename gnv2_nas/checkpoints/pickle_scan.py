@@ -151,12 +151,12 @@ def _object_of_mark(scan: PickleScan, module_and_name: str | None) -> None:
     if module_and_name is not None:
         _global(scan, module_and_name)
         items.insert(0, scan.stack.pop())
-    scan.stack.append(_called(items[0], items[1:]))
+    scan.stack.append(_call_stand_in(items[0], items[1:]))
 
 
 def _call(scan: PickleScan, _: Any) -> None:
     arguments, function = scan.stack.pop(), scan.stack.pop()
-    scan.stack.append(_called(function, arguments))
+    scan.stack.append(_call_stand_in(function, arguments))
 
 
 def _call_with_names(scan: PickleScan, _: Any) -> None:
@@ -164,7 +164,7 @@ def _call_with_names(scan: PickleScan, _: Any) -> None:
     _call(scan, None)
 
 
-def _called(function: Global, arguments: Any) -> Any:
+def _call_stand_in(function: Global, arguments: Any) -> Any:
     make: Callable[..., Any] = CALLS.get(function.name, new_dict)
     return make(*arguments[:_MAX_ARGUMENTS])
 

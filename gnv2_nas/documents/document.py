@@ -104,7 +104,7 @@ _NAMES = {
     inspect.NoneType: "null",
 }
 _LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
-_SHOWN = 40
+_MAX_VALUE = 40
 
 
 def explain(error: msgspec.ValidationError, data: Any, type_: Any) -> tuple[KeyPath, str]:
@@ -123,20 +123,23 @@ def explain(error: msgspec.ValidationError, data: Any, type_: Any) -> tuple[KeyP
         tags = [
             str(member.tag) for member in _structs(_type_at(inspect.type_info(type_), path[:-1]))
         ]
-        return path, f"expected one of {', '.join(tags)}, but got {shown(value)}"
+        return path, f"expected one of {', '.join(tags)}, but got {format_value(value)}"
     if "got `" not in message and not message.startswith("Invalid enum"):
-        return path, f"{_lower(message.replace('`', ''))}, but got {shown(value)}"
-    return path, f"expected {_expected(node)}, but got {shown(value)}{_hint(value, node)}"
+        return path, f"{_lower(message.replace('`', ''))}, but got {format_value(value)}"
+    return (
+        path,
+        f"expected {_describe_type(node)}, but got {format_value(value)}{_hint(value, node)}",
+    )
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as the user wrote it, shortened to a few words."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "a mapping"
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
 
 
 def _path(text: str, data: Any, type_: Any) -> KeyPath:
@@ -209,10 +212,10 @@ def _struct(node: inspect.Type, value: dict[str, Any]) -> inspect.StructType:
     return next(tagged, structs[0])
 
 
-def _expected(node: inspect.Type) -> str:
+def _describe_type(node: inspect.Type) -> str:
     node = _plain(node)
     if isinstance(node, inspect.UnionType):
-        return " or ".join(dict.fromkeys(_expected(member) for member in node.types))
+        return " or ".join(dict.fromkeys(_describe_type(member) for member in node.types))
     if isinstance(node, inspect.LiteralType):
         return f"one of {', '.join(map(str, node.values))}"
     if isinstance(node, _LISTS):
@@ -226,7 +229,7 @@ def _hint(value: Any, node: inspect.Type) -> str:
     if value is None:
         return " (in YAML null, ~ and nothing at all mean null)"
     if isinstance(node, _LISTS) and not isinstance(value, dict):
-        return f"; write [{value}]" if len(str(value)) <= _SHOWN else ""
+        return f"; write [{value}]" if len(str(value)) <= _MAX_VALUE else ""
     if isinstance(node, inspect.LiteralType) and isinstance(value, str):
         close = difflib.get_close_matches(value, map(str, node.values), n=1)
         return f"; did you mean {close[0]!r}?" if close else ""

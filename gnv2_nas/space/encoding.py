@@ -80,7 +80,7 @@ class ChannelSolver:
             matching = self._matching(gene, widths, divisor)
             if not matching:
                 return None
-            expansions[gene] = preferred(self._template, gene, matching)
+            expansions[gene] = prefer_stock(self._template, gene, matching)
         return expansions
 
     def _matching(self, gene: Gene, widths: Mapping[int, Any], divisor: Any) -> list[Value]:
@@ -101,7 +101,7 @@ class ChannelSolver:
         ]
 
 
-def preferred(template: Template, gene: Gene, matching: Iterable[Value]) -> Value:
+def prefer_stock(template: Template, gene: Gene, matching: Iterable[Value]) -> Value:
     """The base network's value if it matches, else the first match."""
     choices = list(matching)
     stock = template.blocks[gene.blocks[0]].stock[gene.axis]
@@ -133,16 +133,16 @@ def encode(
     depths = _depths(template, genes, arch)
     if depths is None:
         return None
-    seen = _align(template, depths, arch)
+    placed = _align(template, depths, arch)
     found: dict[Gene, Value] = dict(depths)
     for gene in genes:
         if gene.axis == "depth" or gene.axis in CHANNEL_AXES:
             continue
-        matching = [choice for choice in gene.choices if _matches(gene, choice, seen, arch)]
+        matching = [choice for choice in gene.choices if _matches(gene, choice, placed, arch)]
         if not matching:
             return None
-        found[gene] = preferred(template, gene, matching)
-    blocks = {index: [each.block for each in seen[index]] for index in seen}
+        found[gene] = prefer_stock(template, gene, matching)
+    blocks = {index: [each.block for each in placed[index]] for index in placed}
     channels = ChannelSolver(template, genes, blocks, arch).solve()
     return None if channels is None else found | channels
 
@@ -170,10 +170,10 @@ def _align(
         for stage, depth in enumerate(depths.values())
         for index in template.positions(stage, depth)
     )
-    seen: dict[int, list[_PlacedBlock]] = {index: [] for index in range(len(template.blocks))}
+    placed: dict[int, list[_PlacedBlock]] = {index: [] for index in range(len(template.blocks))}
     for origin, each in zip(origins, _walk(arch), strict=True):
-        seen[origin].append(each)
-    return seen
+        placed[origin].append(each)
+    return placed
 
 
 def _walk(arch: Architecture) -> Iterator[_PlacedBlock]:
@@ -183,23 +183,25 @@ def _walk(arch: Architecture) -> Iterator[_PlacedBlock]:
         channels, side = block.out_channels, output_side(side, block.stride)
 
 
-def _matches(gene: Gene, choice: Value, seen: _PlacedBlocks, arch: Architecture) -> bool:
+def _matches(gene: Gene, choice: Value, placed: _PlacedBlocks, arch: Architecture) -> bool:
     if gene.axis == "resolution":
         return choice == arch.resolution
-    return all(_unchanged(gene.axis, choice, each) for index in gene.blocks for each in seen[index])
+    return all(
+        _stays_equal(gene.axis, choice, each) for index in gene.blocks for each in placed[index]
+    )
 
 
-def _unchanged(axis: str, choice: Value, seen: _PlacedBlock) -> bool:
+def _stays_equal(axis: str, choice: Value, placed: _PlacedBlock) -> bool:
     """Whether setting the axis to `choice` leaves the block unchanged."""
     if axis == "placement":
-        return placement_of(seen.block) == choice
-    changed = _WRITE[axis](seen.block, choice)
-    return changed == seen.block or _canonical(changed, seen) == seen.block
+        return placement_of(placed.block) == choice
+    changed = _WRITE[axis](placed.block, choice)
+    return changed == placed.block or _canonical(changed, placed) == placed.block
 
 
-def _canonical(block: GhostBlock, seen: _PlacedBlock) -> object:
+def _canonical(block: GhostBlock, placed: _PlacedBlock) -> object:
     """`block` in canonical form, in a network that gives it the same input."""
-    alone = Architecture((block,), stem_channels=seen.in_channels, resolution=2 * seen.side - 1)
+    alone = Architecture((block,), stem_channels=placed.in_channels, resolution=2 * placed.side - 1)
     return alone.blocks[0]
 
 

@@ -137,16 +137,16 @@ def describe_change(values: Mapping[str, tuple[Value, Value]]) -> str:
     ends = {after for _, after in values.values()}
     axis, _, _ = next(iter(values)).partition(".")
     title = _TITLES.get(axis, axis)
-    where = _places([name.partition(".")[2] for name in values])
+    where = _format_places([name.partition(".")[2] for name in values])
     subject = (
         f"{title} {'in' if axis in _PARTS or axis.startswith('dfc') else 'of'} {where}"
         if where
         else title
     )
     if len(values) > 1:
-        return f"{subject}: {'removed' if ends <= _NOTHING else f'all {_shown(ends.pop())}'}"
+        return f"{subject}: {'removed' if ends <= _NOTHING else f'all {_format_value(ends.pop())}'}"
     ((before, after),) = values.values()
-    return f"{subject}: {_shown(before)} → {_shown(after)}"
+    return f"{subject}: {_format_value(before)} → {_format_value(after)}"
 
 
 def is_removal(values: Mapping[str, tuple[Value, Value]]) -> bool:
@@ -155,7 +155,7 @@ def is_removal(values: Mapping[str, tuple[Value, Value]]) -> bool:
     return parts <= _PARTS and {after for _, after in values.values()} <= _NOTHING
 
 
-def _places(places: Sequence[str]) -> str:
+def _format_places(places: Sequence[str]) -> str:
     """ "block12" → "block 12"; several → "blocks 6, 7"."""
     spaced = [re.sub(r"(?<=[a-z])(?=\d+$)", " ", place) for place in places]
     if len(spaced) == 1:
@@ -164,5 +164,5 @@ def _places(places: Sequence[str]) -> str:
     return f"{kind}s {', '.join(place.removeprefix(kind).strip() for place in spaced)}"
 
 
-def _shown(value: Value) -> str:
+def _format_value(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:g}"

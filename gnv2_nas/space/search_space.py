@@ -90,13 +90,13 @@ class SearchSpace:
         Raises:
             SpaceError: a gene is missing or unknown, or its value is not one of its choices.
         """
-        values = list(self._fixed)
-        for position, name, choices in self._searched:
+        values = list(self._fixed_values)
+        for position, name, choices in self._searched_genes:
             try:
                 values[position] = choices[params[name]]
             except (KeyError, TypeError):
                 raise self._refusal(params, self.decisions[position]) from None
-        if len(params) != len(self._searched):
+        if len(params) != len(self._searched_genes):
             raise self._unknown_gene(params)
         return self._decoder(values)
 
@@ -153,11 +153,11 @@ class SearchSpace:
         return Decoder(self.template, self.num_classes, self.decisions)
 
     @cached_property
-    def _fixed(self) -> tuple[Value, ...]:
+    def _fixed_values(self) -> tuple[Value, ...]:
         return tuple(gene.choices[0] for gene in self.decisions)
 
     @cached_property
-    def _searched(self) -> tuple[tuple[int, str, dict[Value, Value]], ...]:
+    def _searched_genes(self) -> tuple[tuple[int, str, dict[Value, Value]], ...]:
         return tuple(
             (position, gene.name, {choice: choice for choice in gene.choices})
             for position, gene in enumerate(self.decisions)

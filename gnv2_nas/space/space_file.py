@@ -23,7 +23,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _subscript: Any = operator.getitem
 
 
-def _annotated(type_: Any, schema: dict[str, Any]) -> Any:
+def _annotate(type_: Any, schema: dict[str, Any]) -> Any:
     return _subscript(Annotated, (type_, Meta(extra_json_schema=schema)))
 
 
@@ -33,8 +33,8 @@ def _choices(axis: Axis) -> Any:
         rule = {"minimum": axis.low, "maximum": axis.high}
     if axis.odd:
         rule["not"] = {"multipleOf": 2}
-    items = _subscript(list, _annotated(axis.kind, rule))
-    return _annotated(items, {"minItems": 1, "uniqueItems": True})
+    items = _subscript(list, _annotate(axis.kind, rule))
+    return _annotate(items, {"minItems": 1, "uniqueItems": True})
 
 
 def _axis_struct(axis: Axis) -> Any:
@@ -44,13 +44,13 @@ def _axis_struct(axis: Axis) -> Any:
     if axis.scopes != ("network",):
         by_place = _subscript(dict, (str, choices))
         rule = {"propertyNames": {"pattern": OVERRIDE_KEY}}
-        fields.append(("overrides", _annotated(by_place, rule), {}))
+        fields.append(("overrides", _annotate(by_place, rule), {}))
     name = axis.name.title().replace("_", "")
     return msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
 
 
 def _optional(axis: Axis) -> tuple[str, Any, Any]:
-    described = _annotated(_axis_struct(axis), {"description": axis.meaning})
+    described = _annotate(_axis_struct(axis), {"description": axis.meaning})
     return axis.name, described | UnsetType, msgspec.UNSET
 
 

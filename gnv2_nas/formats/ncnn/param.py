@@ -119,13 +119,13 @@ def _layer(number: int, line: str) -> NcnnLayer:
             raise ValueError
         return NcnnLayer(
             kind, name, tuple(blobs[:last_input]), tuple(blobs[last_input:]),
-            dict(map(_parsed, settings)),
+            dict(map(_parse_setting, settings)),
         )  # fmt: skip
     except ValueError:
         raise ValueError(f"line {number} is not a layer") from None
 
 
-def _parsed(setting: str) -> tuple[int, Setting]:
+def _parse_setting(setting: str) -> tuple[int, Setting]:
     key, _, value = setting.partition("=")
     number = int(key)
     if number <= _ARRAY:

@@ -51,7 +51,7 @@ class _Writer:
         """Numbers of the ops whose output is a vector."""
         self._blobs: dict[int, list[str]] = {}
 
-    def fused(self, number: int) -> int | None:
+    def fused_activation(self, number: int) -> int | None:
         """Number of the activation that convolution `number` includes."""
         if len(self.readers[number]) != 1:
             return None
@@ -64,7 +64,7 @@ class _Writer:
         inputs = tuple(self._blobs[source].pop() for source in op.inputs)
         given = number
         if op.kind == "conv":
-            given = self.fused(number) or number
+            given = self.fused_activation(number) or number
         name = OUTPUT if given == len(self.ops) - 1 else op.name
         self.layers.append(NcnnLayer(kind, op.name, inputs, (name,), settings))
         readers = len(self.readers[given])
@@ -84,7 +84,7 @@ class _Writer:
 
 
 def _conv(writer: _Writer, number: int, op: Op) -> None:
-    activation = writer.fused(number)
+    activation = writer.fused_activation(number)
     fused = {} if activation is None else _ACTIVATIONS[writer.ops[activation].kind]
     size = writer.weight(op)
     if op.inputs[0] in writer.flat:
@@ -108,7 +108,7 @@ def _linear(writer: _Writer, number: int, op: Op) -> None:
 def _activation(kind: str, settings: dict[int, Setting]) -> Callable[[_Writer, int, Op], None]:
     def write(writer: _Writer, number: int, op: Op) -> None:
         (source,) = op.inputs
-        if writer.ops[source].kind != "conv" or writer.fused(source) is None:
+        if writer.ops[source].kind != "conv" or writer.fused_activation(source) is None:
             writer.layer(kind, number, settings)
 
     return write
