@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help setup search lint types test bench litert-torch lock clean
+.PHONY: help setup search lint types test test-all bench litert-torch lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -25,8 +25,11 @@ lint: setup  ## ruff: rules and format
 types: setup  ## mypy, strict on the package
 	$(BIN)/mypy
 
-test: lint types  ## lint, types and all tests; ARGS="tests/space -k axis" for some of them
+test: lint types  ## lint, types and tests; ARGS="tests/space -k axis" for some of them
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15 $(ARGS)
+
+test-all:  ## the same with the slow tests: every command of the documentation
+	@$(MAKE) test ARGS="-m 'slow or not slow' $(ARGS)"
 
 bench: setup  ## the project's own speed, measured and printed as a table
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -67,7 +67,13 @@ def _script(path: Path, line: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize("page", PAGES)
+FAST = ("docs/networks.md", "docs/python.md", "docs/reports.md", "docs/search-spaces.md")
+"""Pages that run by default. The commands of the others repeat the flows of `tests/cli`."""
+
+
+@pytest.mark.parametrize(
+    "page", [page if page in FAST else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
+)
 def test_every_command_of_the_page_runs(
     page: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
