@@ -94,8 +94,8 @@ class Study:
         rows = []
         for trial, cells in zip(self.front, front_rows(self._record, self.front), strict=True):
             recommended = self.recommended is not None and trial.number == self.recommended.number
-            tag = "th" if recommended else "td"
-            texts = [*cells[:1], cells[1] or ("recommended" if recommended else ""), *cells[2:]]
+            tag, mark = ("th", " (recommended)") if recommended else ("td", "")
+            texts = (f"{cells[0]}{mark}", *cells[1:])
             rows.append("".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts))
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table><caption>{title}</caption><tr>{head}</tr>{body}</table>"
