@@ -128,11 +128,9 @@ def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Find
     if best.latency is not None and not best.latency.stable:
         sentences.append(f"Its latency is not stable: {best.latency.reason}.")
     elif unstable := sum(one.latency is not None and not one.latency.stable for one in found.front):
-        stable = len(found.front) - unstable
-        sentences.append(
-            f"It was chosen among the {stable} of {len(found.front)} networks on the front whose "
-            "latency is stable."
-        )
+        total, stable = len(found.front), len(found.front) - unstable
+        chosen = "is the only one" if stable == 1 else f"was chosen among the {stable}"
+        sentences.append(f"It {chosen} of {total} networks on the front with a stable latency.")
     return Finding(title, best, " ".join(sentences), "plain")
 
 

@@ -124,7 +124,7 @@ def test_an_unstable_latency_is_told() -> None:
 def test_stable_networks_take_precedence_and_the_page_says_so() -> None:
     unstable = network(2, 95, 0.6, reason="interval ±5.0% after 64 rounds")
     text = said([stock(92), network(1, 97, 0.9), unstable]).findings[0].text
-    assert "chosen among the 1 of 2 networks on the front whose latency is stable" in text
+    assert "It is the only one of 2 networks on the front with a stable latency." in text
 
 
 @pytest.mark.parametrize("estimator", ["zen", "params", "something new"])
