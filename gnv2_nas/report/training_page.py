@@ -22,7 +22,7 @@ from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.training.history import TrainingPoint
 
 
-class Training(msgspec.Struct, frozen=True):
+class TrainingReport(msgspec.Struct, frozen=True):
     """Text and conditions of a training."""
 
     title: str
@@ -39,7 +39,7 @@ class Training(msgspec.Struct, frozen=True):
     supernet: bool = False
 
 
-def curve_page(training: Training, history: Sequence[TrainingPoint]) -> str:
+def render_training_page(training: TrainingReport, history: Sequence[TrainingPoint]) -> str:
     """The HTML of the page."""
     evaluated = [point for point in history if point.accuracy is not None]
     values: dict[str, Any] = {
@@ -48,7 +48,7 @@ def curve_page(training: Training, history: Sequence[TrainingPoint]) -> str:
         "accuracy_figure": figure_json(accuracy_figure(training, evaluated)) if evaluated else None,
         "notes": [(point.step, point.note) for point in history if point.note],
     }
-    return render("curve.html", values)
+    return render("training.html", values)
 
 
 def loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
@@ -76,7 +76,7 @@ def loss_figure(history: Sequence[TrainingPoint]) -> go.Figure:
     return figure
 
 
-def accuracy_figure(training: Training, evaluated: Sequence[TrainingPoint]) -> go.Figure:
+def accuracy_figure(training: TrainingReport, evaluated: Sequence[TrainingPoint]) -> go.Figure:
     """Held-out accuracy in per cent with 95 % intervals; two curves for a supernet."""
     figure = _step_figure("held-out accuracy, %")
     name = "largest network" if training.supernet else "accuracy"

@@ -9,7 +9,7 @@ from typing import Any
 
 from gnv2_nas.commands import format_command
 from gnv2_nas.data import Dataset
-from gnv2_nas.report.training_page import Training, curve_page
+from gnv2_nas.report.training_page import TrainingReport, render_training_page
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.training import Recipe, TrainingResult
@@ -109,7 +109,7 @@ class TrainingSummary:
 def make_page(summary: TrainingSummary) -> str:
     """Return the HTML page with the training curve."""
     headline = summary.headline()
-    training = Training(
+    training = TrainingReport(
         title=summary.output.stem,
         data=summary.dataset.name,
         held_out=summary.held_out,
@@ -119,7 +119,7 @@ def make_page(summary: TrainingSummary) -> str:
         facts=_list_facts(summary),
         supernet=summary.is_supernet,
     )
-    return curve_page(training, summary.result.history)
+    return render_training_page(training, summary.result.history)
 
 
 def _list_facts(summary: TrainingSummary) -> tuple[tuple[str, str], ...]:

@@ -63,7 +63,7 @@ class FrontInfo(msgspec.Struct, frozen=True):
     y_range: AxisRange
 
 
-def figure_terms(record: StudyRecord) -> tuple[Metric, Metric, Metric]:
+def choose_axes(record: StudyRecord) -> tuple[Metric, Metric, Metric]:
     """The metrics of x axis, y axis and colour.
 
     Quality is on y and the first cost on x; objectives come before other measured metrics. The
@@ -89,7 +89,7 @@ def _color(x: str, y: str) -> str:
 
 def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> FrontInfo:
     """Data of the figure; `knee` is the number of the recommended trial."""
-    x, y, color = figure_terms(record)
+    x, y, color = choose_axes(record)
     groups = group_points(record, frame, x, y)
     members = frame.loc[groups.front.rows]
     x_range, y_range = find_axis_ranges(groups)

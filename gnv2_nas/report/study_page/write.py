@@ -142,7 +142,7 @@ def _render_page(
         "stock_rows": list_stock_rows(record, members),
         "conditions": list_conditions(record),
     }
-    return render("page.html", values)
+    return render("study.html", values)
 
 
 def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ import html
 import pytest
 
 from gnv2_nas.report.figures.axis_ranges import place_labels
-from gnv2_nas.report.figures.front_figure import FrontInfo, figure_terms, front_figure, front_info
+from gnv2_nas.report.figures.front_figure import FrontInfo, choose_axes, front_figure, front_info
 from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
 from gnv2_nas.report.figures.size_figure import describe_size, size_figure, size_info
 from gnv2_nas.report.frames import trials_frame
@@ -33,7 +33,7 @@ def info_of(record: StudyRecord, knee: int | None = None) -> FrontInfo:
 )
 def test_axes_follow_the_objectives(objectives: tuple[str, ...], axes: tuple[str, ...]) -> None:
     record = typical(5, objectives=objectives)
-    assert tuple(one.name for one in figure_terms(record)) == axes
+    assert tuple(one.name for one in choose_axes(record)) == axes
 
 
 def test_every_candidate_is_in_one_group() -> None:
