@@ -46,7 +46,7 @@ REFUSED = {
     "search --storage studies.db": "is not a URL; for a file write 'sqlite:///studies.db'",
     "search --storage sqlite:///text.db": "'text.db' is not a SQLite database",
     "search --storage sqlite:///songs.db": "'songs.db' is a SQLite database, but not one of Optuna",
-    "search --storage sqlite:///no/such.db": "the folder of 'no/such.db' is not there",
+    "search --storage sqlite:///no/such.db": "the folder of 'no/such.db' does not exist",
     "search --storage sqlite:///folder": "'folder' is not a file",
     f"{SMALL} --reports text.db": "cannot write to 'text.db': File exists; choose a folder",
     f"{SMALL} --reports closed": "cannot write to 'closed': Permission denied; choose a folder",

@@ -1,4 +1,4 @@
-"""A look at a SQLite file before Optuna opens it: fast, and with plain words when it is wrong."""
+"""Check a SQLite file before Optuna opens it: within milliseconds, and with clear errors."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from gnv2_nas.search.storage.url import PREFIX, SCHEMA_VERSION, SqliteFile, mask
 
 
 def check_database(storage: str, *, write: bool = False) -> bool:
-    """Whether the database of a storage URL is there.
-
-    Other databases than SQLite are left to Optuna and count as there.
+    """Whether the database of a storage URL exists; True for databases other than SQLite.
 
     Args:
         storage: a storage URL, such as "sqlite:///studies.db".
-        write: also prove that it can be written to.
+        write: also check that it can be written to.
 
     Raises:
-        StudyError: not a URL, not a SQLite file, read-only, or not a database of Optuna 5.
+        StudyError: it is no URL, no SQLite file, read-only, or no database of Optuna 5.
     """
     file = sqlite_file(storage)
     if file is None:
@@ -43,10 +41,10 @@ def check_database(storage: str, *, write: bool = False) -> bool:
 
 
 def require_study(storage: str, name: str) -> None:
-    """Refuse a study that is not in a SQLite database without loading optuna.
+    """Refuse a study that is not in a SQLite database, without importing Optuna.
 
     Raises:
-        UnknownNameError: no such study; the message lists those that are there.
+        UnknownNameError: there is no such study; the message lists the studies.
         StudyError: see `check_database`.
     """
     names: list[str] = []
@@ -61,10 +59,10 @@ def require_study(storage: str, name: str) -> None:
 
 
 def require_trial(storage: str, study: str, number: int) -> None:
-    """Refuse a trial that is not in a study of a SQLite database without loading optuna.
+    """Refuse a trial that is not in a study of a SQLite database, without importing Optuna.
 
     Raises:
-        InputError: no such trial; the message says which there are.
+        InputError: there is no such trial; the message gives the range of numbers.
         UnknownNameError, StudyError: see `require_study`.
     """
     require_study(storage, study)
@@ -78,6 +76,7 @@ def require_trial(storage: str, study: str, number: int) -> None:
 
 
 def no_such_trial(study: str, number: int, last: int | None) -> InputError:
+    """The error for a trial that a study does not have; `last` is its highest number."""
     there = "it has none yet" if last is None else f"its trials are 0 to {last}"
     return InputError(f"study {study!r} has no trial {number}; {there}")
 
@@ -95,8 +94,8 @@ def _check_writable(file: SqliteFile) -> None:
     try:
         if not folder.is_dir():
             raise StudyError(
-                f"the folder of {str(path)!r} is not there; {_home_hint(path)}"
-                "make it, or choose another --storage"
+                f"the folder of {str(path)!r} does not exist; {_home_hint(path)}"
+                "create it or choose another --storage"
             )
         # SQLite keeps its journal beside the file, so the folder must be writable too.
         targets = (folder, path) if path.exists() else (folder,)
@@ -112,11 +111,11 @@ def _check_writable(file: SqliteFile) -> None:
 
 def _home_hint(path: Path) -> str:
     named = path.parts[:1] and path.parts[0].startswith("~")
-    return "a URL has no ~ for the home folder, write it out; " if named else ""
+    return "a URL has no ~ for the home folder: write the whole path; " if named else ""
 
 
 def _has_studies(path: Path) -> bool:
-    """Whether the tables of studies are there: half-made ones, which hold nothing, are not."""
+    """Whether the file has all of Optuna's tables; False if they are half made."""
     try:
         with path.open("rb"):
             pass
@@ -138,7 +137,7 @@ def _has_studies(path: Path) -> bool:
 
 
 def _versions(connection: sqlite3.Connection) -> list[tuple[int, str]] | None:
-    """Rows of Optuna's table of versions; None in a file whose tables are to be made."""
+    """Rows of Optuna's table of versions; None if the tables must be made first."""
     if is_half_made(connection):
         return None
     if "version_info" not in tables_in(connection):
@@ -159,7 +158,7 @@ TABLES = frozenset(
         "version_info",
     )
 )  # fmt: skip
-"""All that Optuna 5 makes."""
+"""All tables of Optuna 5."""
 
 
 def tables_in(connection: sqlite3.Connection) -> set[str]:
@@ -173,8 +172,10 @@ def tables_in(connection: sqlite3.Connection) -> set[str]:
 
 
 def is_half_made(connection: sqlite3.Connection) -> bool:
-    """Whether a file holds some of Optuna's tables, nothing in them and nothing else: a program
-    was killed, or found no room, while it made them."""
+    """Whether a file has only some of Optuna's tables, all empty.
+
+    This is what a program leaves that is killed, or finds the disk full, while it makes them.
+    """
     tables = tables_in(connection)
     return tables <= TABLES and not any(
         connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608
@@ -189,23 +190,23 @@ _LEFT_BEHIND = ("-journal", "-wal")
 
 
 def ask(path: Path, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
-    """What a file answers; nothing is written but what a killed program left unfinished.
+    """Ask a file, without writing to it if possible.
 
-    A program that is killed while it writes leaves a journal. The next one that may write rolls
-    the change back, or forward, before it reads.
+    A program that is killed while it writes leaves a journal. SQLite must write to the file to undo
+    or complete that change before it can read.
 
     Raises:
-        StudyError: the file cannot be read; the message says why.
+        StudyError: the file cannot be read.
     """
     try:
         try:
-            return _asked(path, "ro", question)
+            return _ask_in_mode(path, "ro", question)
         except sqlite3.OperationalError as error:
             if not error.sqlite_errorname.startswith(_NEEDS_WRITING):
                 raise
-            if not is_writable(path):
-                raise _must_be_written_to(path, error) from None
-            return _asked(path, "rw", question)
+            if not _is_writable(path):
+                raise _needs_writing(path, error) from None
+            return _ask_in_mode(path, "rw", question)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
             raise StudyError(
@@ -214,18 +215,18 @@ def ask(path: Path, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         raise StudyError(f"cannot read {str(path)!r} as a SQLite database: {error}") from None
 
 
-def is_writable(path: Path) -> bool:
-    """Whether a change can be made: SQLite keeps a journal beside the file."""
+def _is_writable(path: Path) -> bool:
+    """Whether the file and its folder, where SQLite keeps its journal, can be written to."""
     return all(os.access(target, os.W_OK) for target in (path, path.parent))
 
 
-def _asked(path: Path, mode: str, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+def _ask_in_mode(path: Path, mode: str, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
     address = f"file:{quote(str(path.absolute()))}?mode={mode}"
     with closing(sqlite3.connect(address, uri=True)) as connection:
         return question(connection)
 
 
-def _must_be_written_to(path: Path, error: sqlite3.Error) -> StudyError:
+def _needs_writing(path: Path, error: sqlite3.Error) -> StudyError:
     beside = [path.with_name(path.name + suffix) for suffix in _LEFT_BEHIND]
     left = [repr(str(each)) for each in beside if each.exists()]
     if not left:
@@ -235,6 +236,6 @@ def _must_be_written_to(path: Path, error: sqlite3.Error) -> StudyError:
         )
     return StudyError(
         f"{str(path)!r} cannot be read as it is: a program ended while it wrote and left "
-        f"{' and '.join(left)}, and SQLite may not put it right, because the file or its folder is "
+        f"{' and '.join(left)}, and SQLite cannot repair it, because the file or its folder is "
         "read-only; make both writable, or copy the files together to a folder that is"
     )

@@ -1,4 +1,4 @@
-"""The one reading of a storage URL: what is opened, and what of it must not be shown."""
+"""Read storage URLs: find the file that is opened, and mask secrets before a URL is shown."""
 
 from __future__ import annotations
 
@@ -29,64 +29,64 @@ if TYPE_CHECKING:
 
 PREFIX = "sqlite:///"
 SCHEMA_VERSION = 12
-"""Of the tables of Optuna 5."""
+"""Version of the tables of Optuna 5."""
 _PLAIN = re.compile(re.escape(PREFIX) + r"([\w./-]*[\w-])", re.ASCII)
-"""A SQLite file whose name means itself: SQLAlchemy, which takes a while to load, is not asked."""
+"""A URL of a SQLite file that can be read without SQLAlchemy, which is slow to import."""
 _OPTIONS = {
     "uri", "timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements",
 }  # fmt: skip
-"""What SQLAlchemy hands to Python's sqlite3."""
-_NO_FILE = "it would be kept in memory, and every trial lost at the end"
+"""Options that SQLAlchemy passes to Python's sqlite3."""
+_NO_FILE = "the database would be in memory, and every trial lost at the end"
 
 
 class SqliteFile(msgspec.Struct, frozen=True):
     """The file that SQLAlchemy opens for a SQLite URL."""
 
     path: Path
-    """As the URL has it: relative to the working directory, or absolute."""
+    """Relative to the working directory, or absolute."""
     name: str
-    """What SQLite is given: a path, or a URI with options."""
+    """What SQLite gets: a path, or a URI with options."""
     is_uri: bool = False
     is_for_reading: bool = False
-    """Whether the URL itself asks for a connection that does not write."""
+    """Whether the URL asks for a connection that does not write."""
 
 
 def sqlite_file(storage: str) -> SqliteFile | None:
-    """The file of a storage URL; None for other databases, which SQLAlchemy alone opens.
+    """The file of a storage URL; None for databases other than SQLite.
 
     Raises:
-        StudyError: not a URL, or a SQLite database that is no file.
+        StudyError: it is not a URL, or the SQLite database is not a file.
     """
     plain = _PLAIN.fullmatch(storage)
     if plain is not None:
         return SqliteFile(Path(plain[1]), plain[1])
-    url = _parsed(storage)
+    url = _parse(storage)
     if url.get_backend_name() != "sqlite" or url.get_driver_name() != "pysqlite":
         return None
     if not url.database or url.database == ":memory:":
-        raise _refused(storage, _NO_FILE)
-    name, is_uri = _opened(storage, url)
+        raise _refuse(storage, _NO_FILE)
+    name, is_uri = _sqlite_arguments(storage, url)
     if not is_uri or not name.startswith("file:"):
         return SqliteFile(Path(url.database if not is_uri else name), name)
     return _file_of_uri(storage, name)
 
 
 def for_optuna(storage: str) -> str:
-    """The URL as Optuna shall be given it: it formats the text with its `SCHEMA_VERSION`."""
-    text = _filled(storage)
+    """The URL in the form for Optuna, which formats the text with its `SCHEMA_VERSION`."""
+    text = _fill_version(storage)
     file = sqlite_file(storage)
     if file is not None and not file.is_uri and "?" in storage:
-        # SQLAlchemy ignores other options than these, with a warning at each connection.
-        url = _parsed(storage)
+        # SQLAlchemy ignores other options, with a warning at each connection.
+        url = _parse(storage)
         text = url.difference_update_query(set(url.query) - _OPTIONS).render_as_string()
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _filled(storage: str) -> str:
+def _fill_version(storage: str) -> str:
     return storage.replace("{SCHEMA_VERSION}", str(SCHEMA_VERSION))
 
 
-def _parsed(storage: str) -> URL:
+def _parse(storage: str) -> URL:
     if "://" not in storage:
         shown = mask_url(storage)
         raise StudyError(f"--storage {shown!r} is not a URL; for a file write {PREFIX + shown!r}")
@@ -94,15 +94,15 @@ def _parsed(storage: str) -> URL:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(_filled(storage))
+        return make_url(_fill_version(storage))
     except (ArgumentError, ValueError):
-        raise _refused(
+        raise _refuse(
             storage, "it is not a URL of the form KIND://USER:PASSWORD@HOST:PORT/DATABASE"
         ) from None
 
 
-def _opened(storage: str, url: URL) -> tuple[str, bool]:
-    """What SQLAlchemy's dialect gives to SQLite, and whether as a URI."""
+def _sqlite_arguments(storage: str, url: URL) -> tuple[str, bool]:
+    """What SQLAlchemy passes to SQLite, and whether it is a URI."""
     from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
     from sqlalchemy.exc import ArgumentError
 
@@ -110,27 +110,27 @@ def _opened(storage: str, url: URL) -> tuple[str, bool]:
         with warnings.catch_warnings(action="ignore"):
             arguments, options = SQLiteDialect_pysqlite().create_connect_args(url)
     except (ArgumentError, ValueError):
-        raise _refused(storage, "it is not a SQLite URL") from None
+        raise _refuse(storage, "it is not a SQLite URL") from None
     return str(arguments[0]), bool(options.get("uri", False))
 
 
 def _file_of_uri(storage: str, uri: str) -> SqliteFile:
-    """As SQLite reads it: https://www.sqlite.org/uri.html."""
+    """Read a URI like SQLite does, see https://www.sqlite.org/uri.html."""
     address, _, query = uri.removeprefix("file:").partition("#")[0].partition("?")
     if address.startswith("//"):
         host, slash, rest = address[2:].partition("/")
         if host not in ("", "localhost"):
-            raise _refused(storage, f"the host of a file URI must be empty, not {host!r}")
+            raise _refuse(storage, f"the host of a file URI must be empty, not {host!r}")
         address = slash + rest
     options = dict(parse_qsl(query))
     path = unquote(address)
     if path in ("", ":memory:") or "memory" in options.get("mode", "") or "vfs" in options:
-        raise _refused(storage, _NO_FILE if "vfs" not in options else "`vfs` is not supported")
+        raise _refuse(storage, _NO_FILE if "vfs" not in options else "`vfs` is not supported")
     reading = options.get("mode") == "ro" or options.get("immutable", "0") not in ("0", "")
     return SqliteFile(Path(path), uri, is_uri=True, is_for_reading=reading)
 
 
-def _refused(storage: str, reason: str) -> StudyError:
+def _refuse(storage: str, reason: str) -> StudyError:
     return StudyError(
         f"--storage {mask_url(storage)!r}: {reason}; for a file write {PREFIX}studies.db"
     )
@@ -139,7 +139,7 @@ def _refused(storage: str, reason: str) -> StudyError:
 MASK = "***"
 _OPTION = "--storage"
 _SHORT = 4
-"""A shorter secret is hidden where it is a word of its own: within words it would be guessed."""
+"""Shorter secrets are masked only as whole words. A mask within a word would reveal them."""
 _NO_SECRET = frozenset(
     {
         "host", "hostaddr", "port", "user", "username", "db", "dbname", "database", "service",
@@ -151,12 +151,12 @@ _NO_SECRET = frozenset(
         "channel_binding", "gssencmode",
     }
 )  # fmt: skip
-"""Options of a URL whose values are shown. Those of all others are mask_url: each driver has its
-own names for passwords and tokens."""
+"""Options of a URL whose values are shown. All others are masked, because each driver has its own
+names for passwords and tokens."""
 
 
 def mask_url(storage: str) -> str:
-    """A URL with its secrets mask_url; what is not one loses all that may hold a secret."""
+    """Mask the secrets of a URL, and everything that may be one in a text that is no URL."""
     if _is_plain(storage):
         return storage
     url = _url(storage)
@@ -176,13 +176,13 @@ def mask_url(storage: str) -> str:
     url = url.set(query=hidden)
     if url.password is not None:
         url = url.set(password=MASK)
-    if _may_go_on(url, storage):
+    if _may_be_longer(url, storage):
         url = url.set(host=MASK, port=None, database="", query={})
     return url.render_as_string(hide_password=True).replace(quote_plus(MASK), MASK)
 
 
 def remove_secrets(text: str, storage: str) -> str:
-    """What a driver says, without the secrets of the URL that it was given."""
+    """Mask the secrets of a URL in the message of a driver."""
     if _is_plain(storage):
         return text
     text = text.replace(storage, mask_url(storage))
@@ -195,7 +195,7 @@ def remove_secrets(text: str, storage: str) -> str:
 
 
 def mask_command(command: str) -> str:
-    """A command line in which the secrets of every URL are mask_url."""
+    """Mask the secrets of every URL in a command line."""
     if "://" not in command and _OPTION not in command:
         return command
     try:
@@ -215,7 +215,7 @@ def _mask_word(before: str, word: str) -> str:
 
 
 def _is_plain(storage: str) -> bool:
-    """Whether a URL of a file has no room for a secret; SQLAlchemy is not loaded for it."""
+    """Whether a URL of a file cannot hold a secret; then SQLAlchemy is not imported."""
     return re.fullmatch(r"(sqlite:///)?[\w./-]*", storage) is not None
 
 
@@ -232,20 +232,22 @@ def _url(storage: str) -> URL | None:
 def _secrets(url: URL, storage: str) -> Iterator[str]:
     if url.password:
         yield str(url.password)
-    if _may_go_on(url, storage):
+    if _may_be_longer(url, storage):
         after_user = storage.partition("://")[2].partition(":")[2]
         yield after_user.rpartition("@")[0]
-        # Whatever is read as host or options may be replaced first, and end in the password.
+        # What is read as host or options may be part of the password.
         yield from filter(None, re.split("[@?&=/:#]", after_user))
         yield from filter(None, (url.host, url.database, *url.query))
     for key, value in url.query.items():
-        if key.lower() not in _NO_SECRET or _may_go_on(url, storage):
+        if key.lower() not in _NO_SECRET or _may_be_longer(url, storage):
             yield from (value,) if isinstance(value, str) else value
 
 
-def _may_go_on(url: URL, storage: str) -> bool:
-    """Whether a password may be longer than what is read as one: an @ in it that is not written
-    as %40 ends it, and the rest is read as host, database and options."""
+def _may_be_longer(url: URL, storage: str) -> bool:
+    """Whether the password may be longer than SQLAlchemy reads it.
+
+    An @ that is not written as %40 ends it; the rest is read as host, database and options.
+    """
     after_user = storage.partition("://")[2].partition(":")[2]
     return url.password is not None and after_user.count("@") > 1
 
@@ -255,7 +257,7 @@ def _mask_value(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
 
 
 def _forms(secrets: Iterable[str]) -> Iterator[str]:
-    """Each as it is, as Python and URLs write it, and the values within it: "-c key=secret"."""
+    """Each secret as Python and URLs write it, and the values within it: "-c key=secret"."""
     for secret in secrets:
         inner = [value for _, value in parse_qsl(secret.replace(";", "&").replace(" ", "&"))]
         for each in (secret, *inner):

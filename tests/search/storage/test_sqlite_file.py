@@ -55,8 +55,8 @@ def test_a_database_of_studies(database):
     [
         ("studies.db", "is not a URL; for a file write 'sqlite:///studies.db'"),
         ("", "is not a URL"),
-        ("sqlite:///no/such/studies.db", "the folder of 'no/such/studies.db' is not there"),
-        ("sqlite:///", "it would be kept in memory, and every trial lost at the end"),
+        ("sqlite:///no/such/studies.db", "the folder of 'no/such/studies.db' does not exist"),
+        ("sqlite:///", "the database would be in memory, and every trial lost at the end"),
         ("sqlite:///folder.db", "'folder.db' is not a file"),
         ("sqlite:///text.db", "'text.db' is not a SQLite database"),
         ("sqlite:///other.db", "'other.db' is a SQLite database, but not one of Optuna's"),
