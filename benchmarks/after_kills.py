@@ -1,7 +1,6 @@
-"""Do `report`, `search` and `export` answer on databases whose searches were ended at any moment?
+"""Check that `report`, `search` and `export` work after searches were killed at any moment.
 
-`python -m benchmarks.after_kills 20` ends twenty searches; `python -m benchmarks after_kills`
-two hundred.
+`python -m benchmarks.after_kills 20` kills 20 searches, `python -m benchmarks after_kills` 200.
 """
 
 from __future__ import annotations
@@ -24,34 +23,34 @@ from benchmarks.table import table
 
 KILLS = 200
 KILLS_PER_DATABASE = 8
-"""The first comes while the tables are made, the others while networks are stored."""
-MAKING_SECONDS = 0.3
-"""After the file appears; to make the tables and the study takes about as long."""
+"""The first is sent while the tables are made, the others while trials are stored."""
+MAX_SECONDS_TO_MAKE = 0.3
+"""Latest moment of the first signal after the file appears."""
 TRIALS_A_RUN = 12
-LATEST_AFTER = 0.2
-"""Seconds between the trial that a signal waits for and the signal, at most."""
+MAX_SECONDS_AFTER = 0.2
+"""Latest moment of a signal after the trial that it waits for."""
 PATIENCE = 120.0
-"""Seconds; only a broken command takes so long."""
+"""Time limit of a command in seconds."""
 SEED = 0
 STUDY = "killed"
 
 
 @dataclass
 class Outcome:
-    """What was seen."""
+    """Results of all signals."""
 
     sigkill: int = 0
     sigterm: int = 0
-    """Signals that found a search running."""
+    """Signals that reached a running search."""
     before_a_trial: int = 0
     """Signals after which the database held no trial yet."""
     journals: int = 0
-    """Signals that left a journal with something in it."""
+    """Signals that left a journal that is not empty."""
     databases: int = 0
     answered: dict[str, list[bool]] = field(default_factory=dict)
-    """Command → for each database with a study, whether it did its work."""
+    """Command → whether it succeeded, for each database with a study."""
     lost: int = 0
-    """Trials that were seen finished, and were not there later or not the same."""
+    """Finished trials that were missing or different later."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -85,7 +84,7 @@ def _one_database(folder: Path, kills: int, rng: random.Random, outcome: Outcome
     for number in range(kills):
         signum = rng.choice((signal.SIGKILL, signal.SIGTERM))
         wanted = len(seen) + rng.randrange(TRIALS_A_RUN)
-        found = _ended_by(signum, folder, rng, wanted if number else None)
+        found = _kill_search(signum, folder, rng, wanted if number else None)
         outcome.sigkill += found and signum == signal.SIGKILL
         outcome.sigterm += found and signum == signal.SIGTERM
         journal = folder / "studies.db-journal"
@@ -99,7 +98,7 @@ def _one_database(folder: Path, kills: int, rng: random.Random, outcome: Outcome
     }
     for verb, arguments in commands.items():
         if verb == "report" and not seen:
-            # A study may not have been begun: then the search is the first to come.
+            # There may be no study yet; the search makes it.
             continue
         ended = subprocess.run(
             [_program(), *arguments], cwd=folder, capture_output=True, text=True, timeout=PATIENCE
@@ -110,8 +109,10 @@ def _one_database(folder: Path, kills: int, rng: random.Random, outcome: Outcome
         outcome.lost += _lost(seen, folder)
 
 
-def _ended_by(signum: signal.Signals, folder: Path, rng: random.Random, wanted: int | None) -> bool:
-    """Search until a number of trials is there, or while tables are made; whether it ran still."""
+def _kill_search(
+    signum: signal.Signals, folder: Path, rng: random.Random, wanted: int | None
+) -> bool:
+    """Kill a search at a number of trials, or while tables are made; whether it was running."""
     arguments = (*SETTINGS, "--trials", "10000")
     with (folder / "messages.txt").open("w") as messages:
         search = subprocess.Popen(
@@ -120,15 +121,15 @@ def _ended_by(signum: signal.Signals, folder: Path, rng: random.Random, wanted: 
     if wanted is None:
         while not (folder / "studies.db").exists() and search.poll() is None:
             time.sleep(0.0005)
-        time.sleep(rng.uniform(0, MAKING_SECONDS))
+        time.sleep(rng.uniform(0, MAX_SECONDS_TO_MAKE))
     else:
-        # To look before the search has opened the file would put it right for the search.
+        # Reading earlier would repair the file before the search does.
         opened = "smallest:"
         while search.poll() is None and opened not in (folder / "messages.txt").read_text():
             time.sleep(0.02)
         while search.poll() is None and len(digests(folder)) <= wanted:
             time.sleep(0.02)
-        time.sleep(rng.uniform(0, LATEST_AFTER))
+        time.sleep(rng.uniform(0, MAX_SECONDS_AFTER))
     running = search.poll() is None
     search.send_signal(signum)
     search.wait(PATIENCE)
@@ -136,9 +137,9 @@ def _ended_by(signum: signal.Signals, folder: Path, rng: random.Random, wanted: 
 
 
 def _lost(seen: dict[int, str], folder: Path) -> int:
-    """How many of the trials that were there are not any more; those that are there are added."""
+    """Number of trials in `seen` that are lost; adds those that are stored now."""
     with tempfile.TemporaryDirectory() as copy:
-        # A look at the file itself would put right what the next command shall.
+        # Reading the file itself would repair it before the next command does.
         for file in folder.glob("studies.db*"):
             shutil.copy(file, copy)
         now = digests(Path(copy))

@@ -1,4 +1,4 @@
-"""A search that is killed again and again: is anything lost, or stored twice?"""
+"""Kill a search again and again; count trials that are lost or counted twice."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from gnv2_nas.search.study.records import Trial
 TRIALS = 200
 KILLS = 30
 SEED = 0
-LATEST_AFTER = 0.3
-"""Seconds between the trial that a kill waits for and the kill, at most."""
+MAX_SECONDS_AFTER = 0.3
+"""Latest moment of a kill after the trial that it waits for."""
 ROOM = 10
-"""Trials before the end that no kill waits for: it shall find the search running."""
+"""No kill waits for the last trials, so that it finds the search running."""
 SETTINGS = (
     "search", "--space", "tiny", "--quality", "params", "--objectives", "quality,macs",
     "--changes", "0", "--study", "killed", "--timeout", "1h",
 )  # fmt: skip
 
 Digests = Mapping[int, str]
-"""Number of a finished trial → digest of all its rows."""
+"""Number of a finished trial → digest of its rows."""
 
 
 class Search(Protocol):
-    """A search that was started."""
+    """A running search."""
 
     def begun(self) -> bool:
-        """Whether it has said its first word, or has ended."""
+        """Whether it has printed something, or has ended."""
 
     def ended(self) -> bool: ...
 
     def kill(self) -> None:
-        """SIGKILL, if it runs still, and wait for the end."""
+        """Send SIGKILL if it is running, and wait for the end."""
 
     def wait(self) -> None:
-        """For its end; it must have done its work."""
+        """Wait for the end of a successful search."""
 
 
 Start = Callable[[Sequence[str], Path], Search]
@@ -59,17 +59,17 @@ Start = Callable[[Sequence[str], Path], Search]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was there after all the kills."""
+    """Results after all kills."""
 
     kills: int
-    """Those that found it running."""
+    """Kills that reached a running search."""
     lost: int
-    """Trials that were seen finished, and were not there later or not the same."""
+    """Finished trials that were missing or different later."""
     twice: int
     integrity: str
-    """What SQLite says of its file."""
+    """Answer of SQLite's integrity check."""
     trials: int
-    """Networks that `--trials` counts, in the end."""
+    """Networks that `--trials` counts."""
     wanted: int
 
 
@@ -89,10 +89,10 @@ def run() -> Table:
 
 
 def killed(folder: Path, start: Start, trials: int, kills: int, rng: random.Random) -> Outcome:
-    """Search, killed at random instants, then to the end.
+    """Run a search that is killed at random moments, then to the end.
 
-    A kill waits for a random number of trials and a little longer: so that it comes while networks
-    are proposed, scored or stored, or while the study is opened, and all of the search gets some.
+    A kill waits for a random number of trials and a little longer. So kills are spread over the
+    whole search, and hit it while it opens the study, proposes, scores or stores.
     """
     search = (*SETTINGS, "--trials", str(trials))
     seen: dict[int, str] = {}
@@ -102,7 +102,7 @@ def killed(folder: Path, start: Start, trials: int, kills: int, rng: random.Rand
         running = start(search, folder)
         while not running.ended() and not (running.begun() and _count(folder) >= wanted):
             time.sleep(0.005)
-        time.sleep(rng.uniform(0, LATEST_AFTER))
+        time.sleep(rng.uniform(0, MAX_SECONDS_AFTER))
         before = digests(folder)
         done += not running.ended()
         running.kill()
@@ -132,12 +132,12 @@ def _counts(candidate: Trial) -> bool:
 
 
 def _connected(folder: Path) -> sqlite3.Connection:
-    # Not for reading alone: what a killed process left half written is rolled back first.
+    # Not read-only: SQLite must undo what a killed process left half written.
     return sqlite3.connect(f"file:{folder}/studies.db?mode=rw", uri=True)
 
 
 def _rows(folder: Path, question: str) -> list[tuple[Any, ...]]:
-    """What is in the database now, read by another program; [] while there is none."""
+    """Rows of the database as another program reads them; [] while there is none."""
     try:
         with closing(_connected(folder)) as database:
             return database.execute(question).fetchall()
@@ -152,7 +152,7 @@ def _count(folder: Path) -> int:
 
 
 def digests(folder: Path) -> Digests:
-    """Of all trials that are stored."""
+    """Digests of all stored trials."""
     rows: dict[int, list[object]] = {}
     for number, *row in _rows(folder, ROWS):
         rows.setdefault(number, []).append(row)
@@ -175,7 +175,7 @@ ORDER BY number, part, name
 
 
 class _Process:
-    """The installed command."""
+    """A run of the installed command."""
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
         command = Path(sys.executable).with_name("gnv2-nas")
