@@ -15,7 +15,7 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.record import Measurement, append_measurements
 from gnv2_nas.quality.base import QualityEstimator
-from gnv2_nas.search.engine.backend import OutOfTime, ScoringBackend, ScoringFailure
+from gnv2_nas.search.engine import OutOfTime, ScoringBackend, ScoringFailure
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.study.records import Settings
 

@@ -17,7 +17,7 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.analysis.pareto import pareto_front
-from gnv2_nas.search.engine.backend import OutOfTime, ScoringFailure
+from gnv2_nas.search.engine import OutOfTime, ScoringFailure
 from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals

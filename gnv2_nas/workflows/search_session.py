@@ -21,7 +21,7 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
-from gnv2_nas.search.engine.backend import Scorer
+from gnv2_nas.search.engine import Scorer
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import SearchLoop

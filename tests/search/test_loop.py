@@ -11,7 +11,7 @@ from gnv2_nas.errors import InfeasibleBudgetError
 from gnv2_nas.nn import build_model
 from gnv2_nas.search.analysis.convergence import MIN_EVALUATIONS
 from gnv2_nas.search.analysis.pareto import study_front
-from gnv2_nas.search.engine.backend import ScoringFailure
+from gnv2_nas.search.engine import ScoringFailure
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
 from tests.search.sampler.proposal_helpers import QUICK_SAMPLERS

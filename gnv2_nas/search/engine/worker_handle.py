@@ -14,7 +14,7 @@ from multiprocessing.connection import Pipe
 import msgspec
 
 from gnv2_nas.errors import InputError, RunError
-from gnv2_nas.search.engine.backend import ScoringFailure
+from gnv2_nas.search.engine import ScoringFailure
 from gnv2_nas.search.engine.worker_process import Answer
 
 MAX_ATTEMPTS = 2

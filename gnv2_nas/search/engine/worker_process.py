@@ -21,7 +21,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import Gnv2NasError, InputError
-from gnv2_nas.search.engine.backend import Scorer
+from gnv2_nas.search.engine import Scorer
 
 _PR_SET_PDEATHSIG = 1
 

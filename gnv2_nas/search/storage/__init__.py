@@ -1,1 +1,1 @@
-"""Studies in a database: made, opened, written to and read, whatever happens to it."""
+"""Store studies in a database through Optuna."""

@@ -15,21 +15,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import optuna
+import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import (
-    Connection,
-    DateTime,
-    Engine,
-    Enum,
-    Float,
-    Integer,
-    TableClause,
-    Text,
-    column,
-    select,
-    table,
-)  # fmt: skip
 
 from gnv2_nas.search.storage.format import RESULT, is_ours
 
@@ -39,32 +27,29 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 MAX_TRIALS_A_QUERY = 500
 """Bounds the memory for rows that are not trials yet."""
 
-_TRIALS = table(
-    "trials",
-    *(column(name, Integer) for name in ("trial_id", "number", "study_id")),
-    column("state", Enum(TrialState)),
-    *(column(name, DateTime) for name in ("datetime_start", "datetime_complete")),
-)
-_PARAMS = table(
-    "trial_params",
-    *(column(name, Integer) for name in ("trial_id", "param_id")),
-    column("param_name", Text),
-    column("param_value", Float(53)),
-    column("distribution_json", Text),
-)
-_VALUES = table(
-    "trial_values",
-    *(column(name, Integer) for name in ("trial_id", "objective")),
-    column("value", Float(53)),
-)
-_USER, _SYSTEM = (
-    table(
-        f"{name}s",
-        *(column(each, Integer) for each in ("trial_id", f"{name}_id")),
-        *(column(each, Text) for each in ("key", "value_json")),
-    )
-    for name in ("trial_user_attribute", "trial_system_attribute")
-)
+
+def _table(name: str, **types: Any) -> sa.TableClause:
+    return sa.table(name, *(sa.column(each, kind) for each, kind in types.items()))
+
+
+_TRIALS = _table(
+    "trials", trial_id=sa.Integer, number=sa.Integer, study_id=sa.Integer, state=sa.Enum(TrialState),
+    datetime_start=sa.DateTime, datetime_complete=sa.DateTime,
+)  # fmt: skip
+# Rows are sorted by the second column.
+_PARAMS = _table(
+    "trial_params", trial_id=sa.Integer, param_id=sa.Integer, param_name=sa.Text, param_value=sa.Float(53),
+    distribution_json=sa.Text,
+)  # fmt: skip
+_VALUES = _table("trial_values", trial_id=sa.Integer, objective=sa.Integer, value=sa.Float(53))
+_USER = _table(
+    "trial_user_attributes", trial_id=sa.Integer, trial_user_attribute_id=sa.Integer, key=sa.Text,
+    value_json=sa.Text,
+)  # fmt: skip
+_SYSTEM = _table(
+    "trial_system_attributes", trial_id=sa.Integer, trial_system_attribute_id=sa.Integer, key=sa.Text,
+    value_json=sa.Text,
+)  # fmt: skip
 
 
 class TrialReader(Protocol):
@@ -108,7 +93,7 @@ class BulkReader:
     of a study, the one with the larger id has the larger number and was committed later.
     """
 
-    def __init__(self, engine: Engine, study_id: int) -> None:
+    def __init__(self, engine: sa.Engine, study_id: int) -> None:
         self._engine, self._study_id = engine, study_id
         self._last_id = -1
         self._distributions = _Distributions()
@@ -116,7 +101,7 @@ class BulkReader:
     def read_new(self) -> list[FrozenTrial]:
         ids, ours = _TRIALS.c.trial_id, _USER.alias("ours")
         query = (
-            select(*(each for each in _TRIALS.c if each.name != "study_id"))
+            sa.select(*(each for each in _TRIALS.c if each.name != "study_id"))
             .join(ours, (ours.c.trial_id == ids) & (ours.c.key == RESULT))
             .where(
                 _TRIALS.c.study_id == self._study_id,
@@ -135,11 +120,11 @@ class BulkReader:
         return trials
 
     def is_empty(self) -> bool:
-        query = select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == self._study_id).limit(1)
+        query = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == self._study_id).limit(1)
         with self._engine.connect() as connection:
             return connection.execute(query).first() is None
 
-    def _read_parts(self, connection: Connection, rows: Sequence[Any]) -> list[FrozenTrial]:
+    def _read_parts(self, connection: sa.Connection, rows: Sequence[Any]) -> list[FrozenTrial]:
         # A range is faster than a list of ids, and reads few rows of other studies.
         ids = (rows[0].trial_id, rows[-1].trial_id)
         params = _rows_by_trial(connection, _PARAMS, ids)
@@ -180,11 +165,11 @@ class _Distributions(dict[str, BaseDistribution]):
 
 
 def _rows_by_trial(
-    connection: Connection, rows: TableClause, ids: tuple[int, int]
+    connection: sa.Connection, rows: sa.TableClause, ids: tuple[int, int]
 ) -> dict[int, list[Any]]:
-    """Trial id → its rows without that id, sorted by their first column."""
+    """Trial id → its rows without that id, sorted."""
     found: dict[int, list[Any]] = defaultdict(list)
-    for row in connection.execute(select(rows).where(rows.c.trial_id.between(*ids))).all():
+    for row in connection.execute(sa.select(rows).where(rows.c.trial_id.between(*ids))).all():
         found[row[0]].append(row[1:])
     for each in found.values():
         each.sort()
