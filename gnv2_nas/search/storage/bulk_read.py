@@ -33,23 +33,17 @@ def _table(name: str, **types: Any) -> sa.TableClause:
 
 
 _TRIALS = _table(
-    "trials", trial_id=sa.Integer, number=sa.Integer, study_id=sa.Integer, state=sa.Enum(TrialState),
-    datetime_start=sa.DateTime, datetime_complete=sa.DateTime,
+    "trials", trial_id=sa.Integer, number=sa.Integer, study_id=sa.Integer,
+    state=sa.Enum(TrialState), datetime_start=sa.DateTime, datetime_complete=sa.DateTime,
 )  # fmt: skip
 # Rows are sorted by the second column.
 _PARAMS = _table(
-    "trial_params", trial_id=sa.Integer, param_id=sa.Integer, param_name=sa.Text, param_value=sa.Float(53),
-    distribution_json=sa.Text,
+    "trial_params", trial_id=sa.Integer, param_id=sa.Integer, param_name=sa.Text,
+    param_value=sa.Float(53), distribution_json=sa.Text,
 )  # fmt: skip
 _VALUES = _table("trial_values", trial_id=sa.Integer, objective=sa.Integer, value=sa.Float(53))
-_USER = _table(
-    "trial_user_attributes", trial_id=sa.Integer, trial_user_attribute_id=sa.Integer, key=sa.Text,
-    value_json=sa.Text,
-)  # fmt: skip
-_SYSTEM = _table(
-    "trial_system_attributes", trial_id=sa.Integer, trial_system_attribute_id=sa.Integer, key=sa.Text,
-    value_json=sa.Text,
-)  # fmt: skip
+_USER = _table("trial_user_attributes", trial_id=sa.Integer, key=sa.Text, value_json=sa.Text)
+_SYSTEM = _table("trial_system_attributes", trial_id=sa.Integer, key=sa.Text, value_json=sa.Text)
 
 
 class TrialReader(Protocol):
@@ -148,8 +142,8 @@ class BulkReader:
                     datetime_complete=_local(row.datetime_complete),
                     params={name: kind.to_external_repr(value) for name, value, kind in genes},
                     distributions={name: kind for name, _, kind in genes},
-                    user_attrs={key: json.loads(text) for _, key, text in user[row.trial_id]},
-                    system_attrs={key: json.loads(text) for _, key, text in system[row.trial_id]},
+                    user_attrs={key: json.loads(text) for key, text in user[row.trial_id]},
+                    system_attrs={key: json.loads(text) for key, text in system[row.trial_id]},
                     intermediate_values={},
                 )
             )
