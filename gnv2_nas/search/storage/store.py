@@ -227,33 +227,35 @@ class Store:
         Trials that were there when the study was first read are left out.
         """
         self._call(self._catch_up)
-        return [read_trial(trial, self.settings.budgets) for trial in self._cache.take_news()]
+        return self._read_trials(self._cache.take_news(), {})
 
     def trials(self) -> tuple[Trial, ...]:
         """The finished trials, each network once, with the latest latency of each."""
-        return self._read_trials(self.attributes())
+        return tuple(self._read_trials(self.frozen_trials(), self.attributes()))
 
-    def _read_trials(self, attributes: dict[str, Any]) -> tuple[Trial, ...]:
-        later, budgets, trials = later_latencies(attributes), self.settings.budgets, []
-        for frozen in self.frozen_trials():
-            trial = read_trial(frozen, budgets)
+    def _read_trials(
+        self, frozen: Sequence[FrozenTrial], attributes: dict[str, Any]
+    ) -> list[Trial]:
+        later, trials = later_latencies(attributes), []
+        for each in frozen:
+            trial = read_trial(each, self.settings.budgets)
             latency = later.get(trial.number, trial.latency)
             # Two processes may both have measured before either stored the first trial.
             if latency is not None and self._cache.reference_ms is not None:
                 latency = rescale_latency(latency, self._cache.reference_ms)
             trials.append(msgspec.structs.replace(trial, latency=latency))
-        return tuple(trials)
+        return trials
 
     def record(self) -> StudyRecord:
         """The whole study as plain data."""
         attributes = self.attributes()
         provenance, progress = self.provenance, total_progress(attributes)
-        trials = self._read_trials(attributes)
+        trials = self._read_trials(self.frozen_trials(), attributes)
         first = self._cache.first_latency
         return StudyRecord(
             name=self.name,
             settings=self.settings,
-            trials=trials,
+            trials=tuple(trials),
             sampler=provenance.sampler,
             seed=provenance.seed,
             command=mask_command(provenance.command),
