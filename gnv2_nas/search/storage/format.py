@@ -99,10 +99,11 @@ def format_of(attributes: Mapping[str, Any]) -> int | None:
 
 
 def read_beginning(attributes: Mapping[str, Any]) -> Beginning | None:
-    """The beginning of a study of format 1 or 2; None if there is none, or part of one only."""
-    if STUDY in attributes:
+    """The beginning of a study of format 1 or 2; None for other formats, or if it is incomplete."""
+    version = format_of(attributes)
+    if version == FORMAT_VERSION and STUDY in attributes:
         return msgspec.convert(attributes[STUDY], Beginning)
-    if not attributes.keys() >= {FORMAT, SETTINGS, PROVENANCE}:
+    if version != 1 or not attributes.keys() >= {SETTINGS, PROVENANCE}:
         return None
     settings = msgspec.convert(attributes[SETTINGS], Settings)
     return Beginning(settings, msgspec.convert(attributes[PROVENANCE], Provenance), format=1)

@@ -65,7 +65,8 @@ def open_or_create(
             storage=database, study_name=name, directions=directions, load_if_exists=True
         )
         store = Store(database, name, storage, patience)
-    if not store.is_empty():
+    version = format_of(store.attributes()) or 0
+    if version > FORMAT_VERSION or not store.is_empty():
         check_same_settings(name, _check_format(store, storage), new)
         return store, True
     if [direction.name.lower() for direction in study.directions] != directions:
@@ -103,8 +104,7 @@ def open_study(storage: str, name: str, patience: Patience = PATIENCE) -> Store:
 
 def _check_format(store: Store, storage: str) -> Beginning:
     attributes = store.attributes()
-    version = format_of(attributes)
-    beginning = read_beginning(attributes) if version in (1, FORMAT_VERSION) else None
+    version, beginning = format_of(attributes), read_beginning(attributes)
     if beginning is None:
         made_by = "another program" if version is None else f"format {version} of this program"
         raise StudyError(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 import optuna
 import pytest
 
 from gnv2_nas.errors import StudyError, UnknownNameError
 from gnv2_nas.search.storage.opening import open_study, study_names
-from gnv2_nas.search.study.records import StudyRecord
 from tests.search.search_helpers import STORAGE, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK
 
@@ -18,7 +16,6 @@ def test_a_study_comes_back_as_it_was(folder):
     store = searched(folder, **asked).store
     record = open_study(STORAGE, "demo").record()
     assert record == store.record()
-    assert msgspec.json.decode(msgspec.json.encode(record), type=StudyRecord) == record
     assert record.name == "demo"
     assert (record.sampler, record.seed, record.command) == ("nsga2", 0, "gnv2-nas search")
     assert [budget.text for budget in record.settings.budgets] == ["1MFLOPs", "2Mparams"]
@@ -140,7 +137,6 @@ def test_a_study_of_a_newer_format_is_refused(folder, key, value):
     study = optuna.create_study(
         study_name="demo", storage=STORAGE, directions=["maximize", "minimize"]
     )
-    study.add_trial(optuna.trial.create_trial(values=[0.0, 0.0]))
     study.set_user_attr(key, value)
     with pytest.raises(StudyError, match="was made by format 99 of this program"):
         session(folder)
