@@ -30,7 +30,7 @@ from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Settings, Trial
 from gnv2_nas.space import SearchSpace
-from tests.search.stored import latency
+from tests.search.study_helpers import latency
 
 REFERENCE_MS = 2.0
 

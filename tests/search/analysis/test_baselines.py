@@ -9,7 +9,7 @@ from gnv2_nas.measurement.comparison import pool
 from gnv2_nas.report.study_page.conditions import describe_confirmation
 from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
 from tests.search.simulated import simulated
-from tests.search.stored import candidate, latency
+from tests.search.study_helpers import candidate, latency
 
 SEEDS = range(40)
 

@@ -12,7 +12,7 @@ from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.sampler.remeasurement import MAX_SESSIONS, select_for_remeasurement
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Trial
-from tests.search.stored import COUNTS, STOCK, latency
+from tests.search.study_helpers import COUNTS, STOCK, latency
 
 OBJECTIVES = ("quality", "latency")
 BUDGETS = parse_budgets(["2ms", "300MFLOPs"])

@@ -12,7 +12,7 @@ from gnv2_nas.errors import StudyError
 from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.storage.sqlite import check_database, require_study
 from gnv2_nas.search.storage.url import sqlite_file
-from tests.search.stored import append, opened
+from tests.search.study_helpers import append, opened
 
 IN_MEMORY = (
     "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///%3Amemory%3A", "sqlite:///?timeout=5",

@@ -17,7 +17,7 @@ from gnv2_nas.search.storage.opening import open_or_create, open_study
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.workflows.references import find_network
 from tests.search.search_helpers import STORAGE
-from tests.search.stored import append, as_optuna, latency
+from tests.search.study_helpers import append, as_optuna, latency
 
 DUMP = Path(__file__).with_name("study_format_1.sql.gz")
 TRIALS = 25

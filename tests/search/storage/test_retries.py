@@ -22,7 +22,7 @@ from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.storage.retries import Patience, persist
 from gnv2_nas.search.storage.store import Store
 from tests.search.storage.cut_line import cut_line
-from tests.search.stored import IMPATIENT, PATIENT, append, networks, opened
+from tests.search.study_helpers import IMPATIENT, PATIENT, append, networks, opened
 
 SOON = 0.15
 """Seconds after which a trouble ends by itself."""

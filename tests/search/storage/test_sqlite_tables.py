@@ -18,7 +18,7 @@ from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.storage.sqlite import TABLES, check_database, require_study, require_trial
 from tests.confined import run_python
 from tests.search.storage.test_retries import full
-from tests.search.stored import append, opened
+from tests.search.study_helpers import append, opened
 
 CHECK = """
 import sys

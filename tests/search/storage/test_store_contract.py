@@ -16,7 +16,7 @@ from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.workflows.references import find_network
-from tests.search.stored import (
+from tests.search.study_helpers import (
     REFERENCE_MS,
     SETTINGS,
     append,

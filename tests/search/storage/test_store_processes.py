@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.search.storage.opening import open_study
-from tests.search.stored import append, networks, opened
+from tests.search.study_helpers import append, networks, opened
 
 WRITERS = 3
 EACH = 40
@@ -25,7 +25,7 @@ PATIENCE = 60
 
 # Processes are forked off one that has loaded everything and has no threads yet.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.search.stored"])
+PROCESSES.set_forkserver_preload(["tests.search.study_helpers"])
 
 
 @pytest.fixture

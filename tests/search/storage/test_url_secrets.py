@@ -20,7 +20,7 @@ from gnv2_nas.search.storage.retries import Patience, persist
 from gnv2_nas.search.storage.sqlite import check_database, require_study
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.url import mask_command, mask_url, remove_secrets
-from tests.search.stored import IMPATIENT, PROVENANCE, append, opened
+from tests.search.study_helpers import IMPATIENT, PROVENANCE, append, opened
 
 SECRET = "s3cr3t"  # noqa: S105
 """Part of every password."""

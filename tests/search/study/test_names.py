@@ -16,7 +16,7 @@ from gnv2_nas.search.study.names import check_study_name, default_study_name
 from gnv2_nas.units import DIMENSIONS, parse_quantity, shortest_quantity
 from gnv2_nas.workflows.search_request import SearchRequest
 from tests.search.search_helpers import searched, session
-from tests.search.stored import PROVENANCE, SETTINGS, append, opened
+from tests.search.study_helpers import PROVENANCE, SETTINGS, append, opened
 
 
 @pytest.mark.parametrize(
