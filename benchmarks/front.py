@@ -34,14 +34,14 @@ COLUMNS = ("network", "score", "÷ V2 1.0 then", "÷ V2 1.0 now", "still on the 
 
 
 def run() -> Table:
-    from gnv2_nas.search.confirmation import finish
+    from gnv2_nas.search.confirmation import confirm_and_ablate
 
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        request = SearchRequest(space="tiny", trials=TRIALS, timeout=600.0, changes=0)
+        request = SearchRequest(space="tiny", trials=TRIALS, timeout=600.0, ablations=0)
         with contextlib.closing(SearchSession(request.check())) as session:
             loop = session.loop()
             loop.run()
-            finish(loop, 0)
+            confirm_and_ablate(loop, 0)
             return front_table(session.store.record())
 
 

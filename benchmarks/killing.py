@@ -32,7 +32,7 @@ ROOM = 10
 """No kill waits for the last trials, so that it finds the search running."""
 SETTINGS = (
     "search", "--space", "tiny", "--quality", "params", "--objectives", "quality,macs",
-    "--changes", "0", "--study", "killed", "--timeout", "1h",
+    "--ablations", "0", "--study", "killed", "--timeout", "1h",
 )  # fmt: skip
 
 Digests = Mapping[int, str]

@@ -19,7 +19,7 @@ from gnv2_nas.measurement import protocol
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search import evaluate, loop
-from gnv2_nas.search.confirmation import finish
+from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
@@ -73,7 +73,7 @@ def _timed(checked: CheckedSearch) -> tuple[dict[str, float], float]:
     with Stopwatch(PARTS) as spent:
         searching = session.loop()
         searching.run()
-        finish(searching, checked.request.changes)
+        confirm_and_ablate(searching, checked.request.ablations)
         write_report(session.store.record(), checked.request.reports)
     return spent, time.perf_counter() - start
 

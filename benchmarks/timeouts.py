@@ -35,7 +35,7 @@ CALIBRATING = "3m"
 def run(limits: Sequence[str] = LIMITS, busy: Sequence[int] = BUSY) -> Table:
     rows = []
     with tempfile.TemporaryDirectory() as calibrated:
-        _search(Path(calibrated), CALIBRATING, "--trials", "1", "--changes", "0")
+        _search(Path(calibrated), CALIBRATING, "--trials", "1", "--ablations", "0")
         for count in busy:
             for limit in limits:
                 with tempfile.TemporaryDirectory() as fresh:

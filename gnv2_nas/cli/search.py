@@ -77,12 +77,14 @@ def search(
         bool,
         typer.Option("--stop-when-flat", help="End the search when the front has stopped growing."),
     ] = False,
-    changes: Annotated[
+    ablations: Annotated[
         int,
         typer.Option(
-            help="Number of single changes to the recommended network to evaluate at the end."
+            "--ablations",
+            "--changes",
+            help="Number of single changes to the recommended network to evaluate at the end.",
         ),
-    ] = defaults.CHANGES,
+    ] = defaults.ABLATIONS,
     study: Annotated[
         str, typer.Option(help="Name of the study. An existing study is continued.")
     ] = "",
@@ -104,7 +106,7 @@ def search(
     seconds, typed = parse_duration(timeout, "--timeout"), join_command([PROGRAM, *sys.argv[1:]])
     checked = SearchRequest(
         tuple(budget or ()), space, device, quality, data, objectives, sampler, trials, seconds,
-        seed, workers, stop_when_flat, changes, study, storage, reports, typed,
+        seed, workers, stop_when_flat, ablations, study, storage, reports, typed,
     ).check()  # fmt: skip
     from gnv2_nas.cli.process import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay

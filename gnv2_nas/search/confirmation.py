@@ -1,4 +1,4 @@
-"""After the search: is the front one, and what does each part of the recommended network cost?"""
+"""After the search: confirm the front side by side, then ablate the recommended network."""
 
 from __future__ import annotations
 
@@ -19,68 +19,72 @@ from gnv2_nas.search.study.budgets import Params
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.search.timetable import CONFIRMING
 
-ROUNDS = 12
-"""What is measured again may leave the front, and others come in its place: so often at most."""
+MAX_ROUNDS = 12
+"""Measurements of the front at most: each may change its members."""
+TIME_LIMIT = "time limit reached (raise --timeout)"
 
 
-def finish(loop: SearchLoop, changes: int) -> list[str]:
-    """Confirm the front, then try changes to its recommended network, and keep what came of it.
+def confirm_and_ablate(loop: SearchLoop, ablations: int) -> list[str]:
+    """Confirm the front, then evaluate single changes to its recommended network.
 
-    What an earlier run has done is not done again.
+    What an earlier run has done is not repeated.
 
     Args:
-        changes: how many networks to try that differ from it in one thing.
+        ablations: number of networks to evaluate that differ from it in one thing.
 
     Returns:
         What the time limit cut short, as sentences.
     """
-    left_out = []
+    cut_short = []
     try:
         with lock_deadline(loop.deadline.at):
             confirm_front(loop)
-            if _tried_last(loop) < changes and (base := changeable(loop)):
-                left_out = _try_changes(loop, base, changes)
-    except OutOfTimeError:  # another process measured for as long
-        left_out = ["no time was left for changes to the recommended network: the time limit"]
-    return [*_unconfirmed(loop), *left_out]
+            if _count_latest_ablations(loop) < ablations and (base := find_base(loop)):
+                cut_short = _ablate(loop, base, ablations)
+    except OutOfTimeError:  # another process measured until the deadline
+        cut_short = [_skipped()]
+    return [*_describe_unconfirmed(loop), *cut_short]
 
 
-def _unconfirmed(loop: SearchLoop) -> list[str]:
+def _skipped() -> str:
+    return f"skipped the ablation of the recommended network: {TIME_LIMIT}"
+
+
+def _describe_unconfirmed(loop: SearchLoop) -> list[str]:
     members = [each for each in loop.front if each.latency is not None]
     confirmed = len(select_confirmed(members, loop.store.confirmed()))
     if confirmed == len(members) or not loop.store.settings.measures:
         return []
-    why = "the time limit" if _fitting(loop, len(members)) < 2 else "it went on changing"
+    why = TIME_LIMIT if _count_fitting(loop, len(members)) < 2 else "its members kept changing"
     return [f"confirmed {confirmed} of the {len(members)} networks on the front: {why}"]
 
 
 def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
     """Measure every network of the front again, all in the same rounds.
 
-    Among many networks the one that was lucky looks best: a front is not believed before its
-    members were measured side by side, for that purpose. What is measured now replaces what was
-    measured before; it is not averaged with it. Who comes onto the front by it, or later, is
-    measured again as well. The recommended network and stock GhostNetV2 1.0 share the last of
-    these measurements: they are compared without the errors that differ between two.
+    Among many networks, the one with the luckiest measurement looks best. The new measurement
+    therefore replaces the earlier one; the two are not averaged. A network that joins the front
+    later is measured as well. The recommended network and stock GhostNetV2 1.0 share the last
+    of these measurements, so that errors which differ between measurements cancel.
 
     Args:
-        beside: numbers of trials that are measured in the same rounds, where there is room, so
-            that what was compared stays comparable.
+        beside: numbers of trials to measure in the same rounds, where there is room, so that they
+            stay comparable.
     """
     if not loop.store.settings.measures:
         return
-    # All of them, the confirmed included: they are compared with each other.
-    for _ in range(ROUNDS):
+    for _ in range(MAX_ROUNDS):
         confirmed = set(loop.store.confirmed())
         again = {each.number for each in select_confirmed(loop.front, confirmed)}
         new = [each for each in loop.front if each.number not in again]
-        pair = _to_compare(loop)
+        pair = _pair_to_compare(loop)
         if not new and (len(pair) < 2 or share_rounds(*pair)):
             return
+        # The confirmed networks are measured again too: all are compared with each other.
         old = [each for each in loop.front if each.number in again]
         others = [loop.trials[number] for number in sorted(beside)]
         members = list({each.number: each for each in (*pair, *new, *old, *others)}.values())
-        fitting = _fitting(loop, min(len(members), NETWORKS_AT_ONCE))
+        fitting = _count_fitting(loop, min(len(members), NETWORKS_AT_ONCE))
         if fitting < min(2, len(members)):
             return
         members = members[:fitting]
@@ -89,45 +93,44 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
         loop.store.save_confirmed(sorted(confirmed | {each.number for each in members}))
 
 
-def _to_compare(loop: SearchLoop) -> list[Trial]:
-    """The recommended network and the stock network, which may be one."""
+def _pair_to_compare(loop: SearchLoop) -> list[Trial]:
+    """The recommended network and stock GhostNetV2 1.0, as far as they were measured."""
     pair = _recommend(loop, loop.front), find_measured_stock(loop.trials.values())
     return [each for each in pair if each is not None and each.latency is not None]
 
 
-def _fitting(loop: SearchLoop, wanted: int) -> int:
-    """How many networks can be measured again in the time that is left."""
+def _count_fitting(loop: SearchLoop, wanted: int) -> int:
+    """Number of networks that can be measured again before the deadline."""
     while wanted and not loop.deadline.allows(loop.evaluator.pace.measuring(wanted)):
         wanted -= 1
     return wanted
 
 
-def _try_changes(loop: SearchLoop, base: Trial, changes: int) -> list[str]:
-    """Try as many changes as there is time for; returns what was left out."""
+def _ablate(loop: SearchLoop, base: Trial, ablations: int) -> list[str]:
+    """Evaluate as many single changes as the time allows; returns what was cut short."""
     pace, measures = loop.evaluator.pace, loop.store.settings.measures
     beside = len(loop.front) + 1 if measures else 0
 
     def cost(count: int) -> float:
-        timing = pace.measuring(count + beside, CONFIRMING.seconds_per_network) + pace.measuring(
-            beside
-        )
-        return pace.scoring(count) + timing * measures
+        first = pace.measuring(count + beside, CONFIRMING.seconds_per_network)
+        return pace.scoring(count) + measures * (first + pace.measuring(beside))
 
-    fitting = changes
+    fitting = ablations
     while fitting and (loop.deadline.is_over or not loop.deadline.allows(cost(fitting))):
         fitting -= 1
-    tried = evaluate_changes(loop, base, fitting)
-    confirm_front(loop, tried.together)
-    if fitting == changes and tried.evaluated == tried.chosen:
+    done = evaluate_ablations(loop, base, fitting)
+    confirm_front(loop, done.together)
+    if fitting == ablations and done.evaluated == done.chosen:
         return []
-    if not tried.evaluated:
-        return ["no time was left to try changes to the recommended network: the time limit"]
+    if not done.evaluated:
+        return [_skipped()]
     return [
-        f"tried {tried.evaluated} of {changes} changes to the recommended network: the time limit"
+        f"evaluated {done.evaluated} of {ablations} single changes to the recommended network: "
+        f"{TIME_LIMIT}"
     ]
 
 
-def changeable(loop: SearchLoop) -> Trial | None:
+def find_base(loop: SearchLoop) -> Trial | None:
     """The recommended network, or the best of the front that the space can change.
 
     A stock network may lie outside the space.
@@ -142,14 +145,14 @@ def _recommend(loop: SearchLoop, members: Sequence[Trial]) -> Trial | None:
     return pick_recommended(members, loop.store.settings.objectives)
 
 
-def _genotype(loop: SearchLoop, candidate: Trial) -> Params | None:
-    # Its own before another of the same network: else its dead genes would differ as well, and
-    # nobody could tell from the study which one thing was changed.
-    return dict(candidate.params) or loop.space.encode(candidate.architecture)
+def _genotype(loop: SearchLoop, trial: Trial) -> Params | None:
+    # Prefer the trial's own genotype to an encoding of its network: that may differ in inactive
+    # genes as well and hide which single gene was changed.
+    return dict(trial.params) or loop.space.encode(trial.architecture)
 
 
-class Tried(msgspec.Struct, frozen=True):
-    """Changes to a network that were tried."""
+class EvaluatedAblations(msgspec.Struct, frozen=True):
+    """Networks that differ from another in one thing."""
 
     chosen: int = 0
     evaluated: int = 0
@@ -157,48 +160,48 @@ class Tried(msgspec.Struct, frozen=True):
     """Numbers of the trials that were measured in the same rounds."""
 
 
-def evaluate_changes(loop: SearchLoop, recommended: Trial, limit: int) -> Tried:
-    """Evaluate networks that differ from `recommended` in one thing, in rounds shared with it.
+def evaluate_ablations(loop: SearchLoop, base: Trial, limit: int) -> EvaluatedAblations:
+    """Evaluate at most `limit` networks that differ from `base` in one thing.
 
-    The front is measured in the same rounds, so that a change that improves on it is seen to, and
-    stock GhostNetV2 1.0.
+    They share their rounds with `base`, with stock GhostNetV2 1.0, and with the front, because
+    one of them may improve on it.
     """
     space, proposals = loop.space, loop.proposals
-    params = _genotype(loop, recommended)
-    limit -= _tried_already(loop, recommended)
+    params = _genotype(loop, base)
+    limit -= _count_ablations_of(loop, base)
     if params is None or limit < 1:
-        return Tried()
+        return EvaluatedAblations()
     new = [
-        change
-        for change in list_variants(space, params)
-        if change.architecture.id not in proposals.seen
+        variant
+        for variant in list_variants(space, params)
+        if variant.architecture.id not in proposals.seen
     ]
-    rng = random.Random(recommended.architecture.id)
+    rng = random.Random(base.architecture.id)
     chosen = choose_variants(new, limit, rng, loop.store.settings.budgets)
     if not chosen:
-        return Tried()
-    loop.report(f"trying {len(chosen)} changes to the recommended network")
-    batch = [proposals.ask_for(dict(change.params), "change") for change in chosen]
-    proposals.seen.update(proposal.architecture.id for proposal in batch)
+        return EvaluatedAblations()
+    loop.report(f"evaluating {len(chosen)} single changes to the recommended network")
+    batch = [proposals.ask_for(dict(variant.params), "change") for variant in chosen]
+    proposals.seen.update(trial.architecture.id for trial in batch)
     before = set(loop.trials)
     if not loop.store.settings.measures:
-        return Tried(len(batch), loop.evaluate(batch, deadline=loop.deadline))
+        return EvaluatedAblations(len(batch), loop.evaluate(batch, deadline=loop.deadline))
     stock = find_measured_stock(loop.trials.values())
-    others = [recommended, *([stock] if stock else []), *loop.front]
+    others = [base, *([stock] if stock else []), *loop.front]
     beside = list({each.number: each for each in others}.values())
     beside = beside[: max(NETWORKS_AT_ONCE - len(batch), 2)]
     evaluated = loop.evaluate(batch, beside=beside, deadline=loop.deadline, options=CONFIRMING)
     together = {each.number for each in beside} | (set(loop.trials) - before)
-    return Tried(len(batch), evaluated, frozenset(together))
+    return EvaluatedAblations(len(batch), evaluated, frozenset(together))
 
 
-def _tried_last(loop: SearchLoop) -> int:
-    """Changes evaluated since the newest network of the search itself."""
+def _count_latest_ablations(loop: SearchLoop) -> int:
+    """Number of ablations evaluated since the newest network of the search itself."""
     origins = [loop.trials[number].origin for number in sorted(loop.trials)]
     return next((n for n, origin in enumerate(reversed(origins)) if origin != "change"), 0)
 
 
-def _tried_already(loop: SearchLoop, base: Trial) -> int:
-    """Changes to `base` that an earlier run, or another process, has evaluated."""
+def _count_ablations_of(loop: SearchLoop, base: Trial) -> int:
+    """Number of ablations of `base` that an earlier run, or another process, has evaluated."""
     changes = [each for each in loop.trials.values() if each.origin == "change"]
     return sum(find_single_change(base, each) is not None for each in changes)

@@ -1,4 +1,4 @@
-"""The search: propose, reject by arithmetic, score and measure in batches, keep."""
+"""The search: propose, reject by arithmetic, score and measure in batches, store."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.remeasurement import select_for_remeasurement
-from gnv2_nas.search.status import Observer, Status
 from gnv2_nas.search.storage.format import Progress
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.records import Trial
-from gnv2_nas.search.timetable import Timetable
+from gnv2_nas.search.timetable import Observer, Status, Timetable
 from gnv2_nas.space import SearchSpace
 
 BATCH = 8
-"""Networks that share the rounds of a measurement; so many evaluations a kill can cost."""
+"""Networks that share the rounds of a measurement. A kill loses at most one batch."""
 TIME_IS_UP = "time is up"
 
 
 class SearchLoop:
-    """One run over a study, whose finished trials are `past`.
+    """One run of a search that continues a study.
 
     Keeps the front and a few totals up to date, so that a progress line costs the same at the
     ten-thousandth trial as at the first.
 
     Args:
-        deadline: when all is over, what `finish` does included.
+        past: finished trials of the study.
+        trials: number of searched networks that the study has at the end.
+        deadline: end of the run, `confirm_and_ablate` included.
     """
 
     def __init__(
@@ -75,11 +76,11 @@ class SearchLoop:
         self._evaluated_before = self.evaluated
 
     def run(self) -> str:
-        """Evaluate until the trials, the time or the space run out; returns which, in words."""
+        """Evaluate until the trials, the time or the space run out; returns the reason in words."""
         try:
             with lock_deadline(self.deadline.at):
                 return self._run()
-        except OutOfTimeError:  # another process measured for as long
+        except OutOfTimeError:  # another process measured until the deadline
             return TIME_IS_UP
 
     def _run(self) -> str:
@@ -92,7 +93,7 @@ class SearchLoop:
             self.report("proposing")
             self._adopt()
             until = self.time.searching(len(self.front))
-            # A run has evaluated one network in the end, whatever one costs.
+            # Every run evaluates at least one network, whatever it costs.
             at_least = int(not self._evaluated_now and not self.deadline.is_over)
             wanted = min(BATCH, self.wanted - self.evaluated)
             size = max(self.time.fitting(wanted, until), at_least)
@@ -101,7 +102,7 @@ class SearchLoop:
             if not batch:
                 in_time = size and not asking.is_over
                 return "the space has no new network within the budgets" if in_time else TIME_IS_UP
-            again = self._second_looks() if self.time.allows_looks(len(batch), until) else ()
+            again = self._select_again() if self.time.allows_remeasuring(len(batch), until) else ()
             if not self.evaluate(batch, again, deadline=until, at_least=at_least):
                 return TIME_IS_UP
         return "all trials are done"
@@ -111,7 +112,7 @@ class SearchLoop:
         return is_flat(hypervolume_history(trials, self.store.settings.objectives))
 
     def _adopt(self) -> None:
-        """What another process on the same study has finished since."""
+        """Take over the trials that other processes have finished on the same study."""
         trials = self.store.new_trials()
         self.proposals.learn(trials)
         for trial in trials:
@@ -128,19 +129,19 @@ class SearchLoop:
         self.store.save_progress(Progress(*now))
         return batch
 
-    def _second_looks(self) -> list[Trial]:
+    def _select_again(self) -> list[Trial]:
         settings, trials = self.store.settings, list(self.trials.values())
         return select_for_remeasurement(trials, self.front, settings.objectives, settings.budgets)
 
     def _evaluate_baselines(self) -> None:
-        """Stock networks first: those inside the space seed the sampler, all are labelled."""
+        """Evaluate stock networks. Those inside the space also inform the sampler."""
         stock = list_stock_networks(self.space)
         networks = {name: arch for name, arch in stock.items() if name not in self.baselines}
         if not networks:
             return
         self.report("measuring stock networks")
         deadline = self.time.for_stock
-        # The one that all are compared with is there in any case.
+        # The network that all others are compared with is evaluated in any case.
         names = sorted(networks, key=lambda name: preset_name(name) != REFERENCE)
         found = self.evaluator.scores(
             [networks[name] for name in names], deadline=deadline, at_least=1
@@ -174,18 +175,19 @@ class SearchLoop:
         at_least: int = 0,
         options: MeasurementOptions = SEARCHING,
     ) -> int:
-        """Score and measure a batch, and keep it.
+        """Score and measure a batch, and store it.
 
         Args:
-            again: finished ones that are measured once more in the same rounds.
-            beside: finished ones that the batch is compared with: their latency becomes that of
-                these rounds.
+            batch: proposals.
+            again: finished trials to measure again in the same rounds; both measurements are
+                pooled.
+            beside: finished trials to compare the batch with; the new latency replaces theirs.
             deadline: networks that are not scored by then are left out.
-            at_least: so many are scored in any case.
-            options: how exactly to measure.
+            at_least: number of networks to score in any case.
+            options: precision and time of the measurement.
 
         Returns:
-            How many of the batch there was time for.
+            Number of networks of the batch that there was time for.
 
         Raises:
             OutOfTimeError: another process measured for longer than this one may wait.
@@ -217,7 +219,7 @@ class SearchLoop:
             if latency is not None:
                 self.remeasure(trial, latency)
         if later:
-            # Some may have left the front, so that others are on it again.
+            # A trial may have left the front, which returns others to it.
             self.front = pareto_front(list(self.trials.values()), self.store.settings.objectives)
         self.report("keeping")
         return len(scored)
@@ -225,7 +227,7 @@ class SearchLoop:
     def _scored(
         self, batch: Sequence[Trial], deadline: Deadline, at_least: int
     ) -> list[tuple[Trial, Score]]:
-        """Proposals with their scores; those that there is no time for are withdrawn."""
+        """Score proposals. Those that there is no time for are withdrawn and left out."""
         self.report("scoring")
         scores = self.evaluator.scores(
             [trial.architecture for trial in batch],
@@ -263,7 +265,7 @@ class SearchLoop:
         if trial.number in self.trials:
             return
         self.trials[trial.number] = trial
-        # What is dominated once stays dominated: the front and the newcomer decide.
+        # Dominated trials stay dominated: only the front and the new trial matter.
         self.front = pareto_front([*self.front, trial], self.store.settings.objectives)
         if trial.searched:
             self.evaluated += 1
@@ -271,11 +273,11 @@ class SearchLoop:
 
     @property
     def _evaluated_now(self) -> int:
-        """Networks that this run has evaluated."""
+        """Number of networks that this run has evaluated."""
         return self.evaluated - self._evaluated_before
 
     def report(self, doing: str) -> None:
-        """Tell the observer how far the search is, and what it is doing."""
+        """Tell the observer the state of the search."""
         self.observer(
             Status(
                 evaluated=self.evaluated,
@@ -293,5 +295,5 @@ class SearchLoop:
 
 
 def _known(score: Score) -> float | None:
-    """A score; None for what stands for one."""
+    """The score as a number; None if there is none."""
     return None if isinstance(score, ScoringFailure | OutOfTime) else score

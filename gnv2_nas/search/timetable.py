@@ -1,34 +1,60 @@
-"""How the time of a run is shared out: what is begun must end in time, by what others took."""
+"""How a run divides its time, and its state for a progress line."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
 
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search.evaluate import SEARCHING
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.sampler.remeasurement import MAX_PER_BATCH
+from gnv2_nas.search.study.records import Trial
 
-FINISHING = 0.2, 60.0
-"""Share of the time, and seconds, that are kept for measuring the front in the end, at most."""
+CONFIRMING_SHARE, MAX_CONFIRMING_SECONDS = 0.2, 60.0
+"""Time reserved for confirming the front: this share of the time limit, at most these seconds."""
 CONFIRMING = MeasurementOptions(precision=0.02, seconds_per_network=1.5)
 """Measurement of the front after the search."""
-FOR_STOCK = 0.25
-"""Share of the time for stock networks, at most."""
+STOCK_SHARE = 0.25
+"""Largest share of the time for stock networks."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """State of a search, for a progress line."""
+
+    evaluated: int
+    wanted: int
+    proposed: int
+    rejected: int
+    feasible: int
+    """Number of evaluated networks that keep every budget."""
+    front: int
+    best: Trial | None
+    """The best network of the front in the first objective."""
+    seconds: float
+    seconds_left: float | None
+    """Until the trials or the time run out, whichever comes first; None while unknown."""
+    doing: str
+
+
+Observer = Callable[[Status], None]
 
 
 class Timetable:
     """The time of one run, until its deadline.
 
     Args:
-        deadline: when all is over, measuring the front in the end included.
-        pace: what networks have cost so far.
+        deadline: end of the run, confirming the front included.
+        pace: cost of networks so far.
         measures: whether networks are measured.
     """
 
     def __init__(self, deadline: Deadline, pace: Pace, *, measures: bool) -> None:
         self.deadline, self.pace, self.measures = deadline, pace, measures
         self._began = deadline.clock()
-        share, seconds = FINISHING
-        self._for_finishing = min(share * max(deadline.left, 0.0), seconds)
+        share = CONFIRMING_SHARE * max(deadline.left, 0.0)
+        self._for_confirming = min(share, MAX_CONFIRMING_SECONDS)
 
     @property
     def elapsed(self) -> float:
@@ -36,34 +62,35 @@ class Timetable:
 
     @property
     def for_stock(self) -> Deadline:
-        """When stock networks are to be evaluated."""
-        return self.deadline.within(FOR_STOCK)
+        """End of evaluating stock networks."""
+        return self.deadline.within(STOCK_SHARE)
 
     def searching(self, members: int) -> Deadline:
-        """When the search itself is over.
+        """End of the search itself.
 
         Args:
-            members: networks on the front now. They and a stock network are measured afterwards.
+            members: number of networks on the front. They and a stock network are measured
+                afterwards.
         """
         if not self.measures:
             return self.deadline
         wanted = self.pace.measuring(members + 1, CONFIRMING.seconds_per_network)
-        return self.deadline.earlier(min(wanted, self._for_finishing))
+        return self.deadline.earlier(min(wanted, self._for_confirming))
 
     def fitting(self, wanted: int, until: Deadline) -> int:
-        """How many of the networks that are wanted can be evaluated by then."""
+        """The number of networks, at most `wanted`, that can be evaluated before `until`."""
         while wanted and not until.allows(self._cost(wanted)):
             wanted -= 1
         return wanted
 
     def left(self, done: int, missing: int) -> float | None:
-        """Seconds until the missing networks are there, or the time is up; None while unknown."""
+        """Seconds until all networks are evaluated or the time is up; None while unknown."""
         if not done:
             return None
         return max(0.0, min(self.elapsed / done * missing, self.deadline.left))
 
-    def allows_looks(self, new: int, until: Deadline) -> bool:
-        """Whether there is time to measure some once more beside so many new networks."""
+    def allows_remeasuring(self, new: int, until: Deadline) -> bool:
+        """Whether there is time to measure some networks again beside `new` new ones."""
         return self.measures and until.allows(self._cost(new, MAX_PER_BATCH))
 
     def _cost(self, new: int, again: int = 0) -> float:

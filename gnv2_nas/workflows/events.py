@@ -19,7 +19,7 @@ from gnv2_nas.units import format_duration
 
 if TYPE_CHECKING:
     from gnv2_nas.quality.trust.check import TrustProgress
-    from gnv2_nas.search.status import Status
+    from gnv2_nas.search.timetable import Status
 
 LOG_SECONDS = 10.0
 """Seconds between two progress lines in a log."""

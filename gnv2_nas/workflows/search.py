@@ -8,7 +8,7 @@ import msgspec
 
 from gnv2_nas.report.files import ReportFiles
 from gnv2_nas.report.study_page.write import write_report
-from gnv2_nas.search.confirmation import finish
+from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.workflows.devices import calibrate
@@ -93,7 +93,7 @@ def _run_loop(session: SearchSession) -> str:
     """Search, confirm the front, and return why the search ended."""
     loop = session.loop()
     ended = loop.run()
-    for sentence in finish(loop, session.checked.request.changes):
+    for sentence in confirm_and_ablate(loop, session.checked.request.ablations):
         session.events(Message(sentence))
     for failure in loop.failed:
         session.events(Message(f"not scored: {failure.reason}"))

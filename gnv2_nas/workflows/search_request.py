@@ -51,7 +51,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
     """Processes that score networks; with 1 the search itself scores."""
     stop_when_flat: bool = False
     """End the search when the front has stopped growing."""
-    changes: int = defaults.CHANGES
+    ablations: int = defaults.ABLATIONS
     """Networks one change away from the recommended one that are evaluated at the end."""
     study: str = ""
     """Name; "" builds one from space, budgets and device."""
@@ -139,8 +139,8 @@ def _check_numbers(request: SearchRequest) -> None:
         raise InputError(f"--seed: `seed >= 0` must hold, but got {request.seed}")
     if request.workers < 1:
         raise InputError(f"--workers: `workers >= 1` must hold, but got {request.workers}")
-    if request.changes < 0:
-        raise InputError(f"--changes: `changes >= 0` must hold, but got {request.changes}")
+    if request.ablations < 0:
+        raise InputError(f"--ablations: `ablations >= 0` must hold, but got {request.ablations}")
 
 
 def _check_data(data: str, estimator: EstimatorInfo) -> str:

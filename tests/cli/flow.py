@@ -15,7 +15,8 @@ from tests.cli.command import Answer, gnv2_nas
 from tests.search.spaces import SMALL, write_space
 
 SEARCH = (
-    "search", "--space", "small.yaml", "--budget", "0.9MFLOPs", "--study", "demo", "--changes", "1",
+    "search", "--space", "small.yaml", "--budget", "0.9MFLOPs", "--study", "demo",
+    "--ablations", "1",
 )  # fmt: skip
 
 

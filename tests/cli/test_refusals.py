@@ -42,7 +42,7 @@ REFUSED = {
     "search --timeout 0s": "--timeout '0s': `timeout > 0` must hold",
     "search --seed -1": "`seed >= 0` must hold, but got -1",
     "search --workers 0": "`workers >= 1` must hold, but got 0",
-    "search --changes -1": "`changes >= 0` must hold, but got -1",
+    "search --ablations -1": "`ablations >= 0` must hold, but got -1",
     "search --storage studies.db": "is not a URL; for a file write 'sqlite:///studies.db'",
     "search --storage sqlite:///text.db": "'text.db' is not a SQLite database",
     "search --storage sqlite:///songs.db": "'songs.db' is a SQLite database, but not one of Optuna",

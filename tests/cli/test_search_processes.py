@@ -17,7 +17,7 @@ from tests.search.spaces import AT_32, SMALL, write_space
 from tests.search.waiting import all_gone, until
 
 COUNTED = ("--space", "small.yaml", "--objectives", "quality,macs", "--study", "demo")
-SCORED = ("search", *COUNTED, "--quality", "zen", "--sampler", "random", "--changes", 2)
+SCORED = ("search", *COUNTED, "--quality", "zen", "--sampler", "random", "--ablations", 2)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_an_interrupted_search_leaves_no_worker_behind(ready, folder):
 
 
 def test_two_searches_on_one_study_share_the_work(ready, folder):
-    command = ("search", *COUNTED, "--quality", "params", "--trials", 40, "--changes", 0)
+    command = ("search", *COUNTED, "--quality", "params", "--trials", 40, "--ablations", 0)
     both = [ready.start(*command, cwd=folder), ready.start(*command, cwd=folder)]
     assert [ready.wait(each) for each in both] == [0, 0]
     candidates = found(folder)

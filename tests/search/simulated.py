@@ -20,7 +20,7 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.recommendation import pick_recommended
-from gnv2_nas.search.confirmation import finish
+from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.evaluate import SEARCHING, Evaluator
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
@@ -183,7 +183,7 @@ def simulated(
     machine: Machine | None = None,
     seconds: float = math.inf,
     trials: int = 30,
-    changes: int = 4,
+    ablations: int = 4,
     objectives: tuple[Any, ...] = ("quality", "latency"),
     budgets: Sequence[str] = (),
     before: Callable[[Machine], None] = lambda _: None,
@@ -207,5 +207,5 @@ def simulated(
         past=(), trials=trials, deadline=deadline,
     )  # fmt: skip
     loop.run()
-    left_out = finish(loop, changes)
+    left_out = confirm_and_ablate(loop, ablations)
     return Simulated(loop, memory, machine, left_out, machine.now - began)

@@ -6,7 +6,7 @@ import pytest
 
 from gnv2_nas.search.analysis.ablation import find_single_change
 from gnv2_nas.search.analysis.recommendation import pick_recommended
-from gnv2_nas.search.confirmation import finish
+from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.pace import Deadline
 from tests.search.search_helpers import session
 
@@ -18,7 +18,7 @@ def finished(folder, changes=4, **asked):
     opened = session(folder, trials=6, **asked)
     loop = opened.loop()
     loop.run()
-    left_out = finish(loop, changes)
+    left_out = confirm_and_ablate(loop, changes)
     return opened.store.trials(), left_out
 
 
@@ -53,7 +53,7 @@ def test_no_changes_without_time(folder, changes):
     loop = session(folder, trials=6).loop()
     loop.run()
     loop.deadline = Deadline(0.0)
-    left_out = finish(loop, changes)
-    said = "no time was left to try changes to the recommended network: the time limit"
+    left_out = confirm_and_ablate(loop, changes)
+    said = "skipped the ablation of the recommended network: time limit reached (raise --timeout)"
     assert left_out == [said] * bool(changes)
     assert not changed(loop.store.trials())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.search import confirmation as finish
-from gnv2_nas.search.confirmation import confirm_front, evaluate_changes
+from gnv2_nas.search import confirmation
+from gnv2_nas.search.confirmation import confirm_front, evaluate_ablations
 from gnv2_nas.search.evaluate import Evaluator
 from tests.search.search_helpers import calibrated, session
 
@@ -16,7 +16,7 @@ BRIEFLY = MeasurementOptions(precision=0.5, seconds_per_network=0.02)
 @pytest.fixture
 def loop(folder, monkeypatch):
     """A search of three measured networks that has ended."""
-    monkeypatch.setattr(finish, "CONFIRMING", BRIEFLY)
+    monkeypatch.setattr(confirmation, "CONFIRMING", BRIEFLY)
     measure = Evaluator.measure
     monkeypatch.setattr(
         Evaluator, "measure", lambda self, networks, *_, **__: measure(self, networks, BRIEFLY)
@@ -46,7 +46,7 @@ def test_the_front_and_changes_are_measured_side_by_side(loop):
 
     found = [each for each in loop.trials.values() if each.params]
     base = max(found, key=lambda each: each.quality)
-    together = evaluate_changes(loop, base, 2).together
+    together = evaluate_ablations(loop, base, 2).together
     changes = [each for each in loop.trials.values() if each.origin == "change"]
     assert len(changes) == 2
     assert {each.number for each in changes} | {base.number} <= together

@@ -1,4 +1,4 @@
-"""What a search does when it is not told otherwise. Imports nothing, so that help is fast."""
+"""Default options of a search. Imports nothing, so that help is fast."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ TRIALS = 96
 TIMEOUT = "5m"
 SEED = 0
 WORKERS = 1
-CHANGES = 8
+ABLATIONS = 8
 STORAGE = "sqlite:///studies.db"
 REPORTS = "reports"

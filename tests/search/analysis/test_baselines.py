@@ -33,7 +33,7 @@ def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small, fi
 def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes, budgets):
     # With the budget, stock is not on the front.
     for seed in range(10):
-        ended = simulated(small, seed, changes=changes, budgets=budgets)
+        ended = simulated(small, seed, ablations=changes, budgets=budgets)
         stock = find_measured_stock(ended.loop.trials.values())
         assert stock is not None
         assert share_rounds(stock, ended.recommended)
@@ -52,7 +52,7 @@ def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds)
         elif confirmed:
             count = f"{len(confirmed)} of the {len(ended.members)} networks on the front"
             assert said.startswith(count)
-            assert ended.left_out[0] == f"confirmed {count}: the time limit"
+            assert ended.left_out[0] == f"confirmed {count}: time limit reached (raise --timeout)"
         else:
             assert not said
 
