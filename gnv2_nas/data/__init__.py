@@ -9,41 +9,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gnv2_nas.data.augmentation import Augmentation, augment
-    from gnv2_nas.data.batches import TrainingBatches, preprocess
-    from gnv2_nas.data.dataset import Dataset, Split
-    from gnv2_nas.data.folders.source import check_source, find_classes
-    from gnv2_nas.data.loading import load_dataset
-    from gnv2_nas.data.report import DataReport
+    from gnv2_nas.data.augmentation import Augmentation as Augmentation
+    from gnv2_nas.data.augmentation import augment as augment
+    from gnv2_nas.data.batches import TrainingBatches as TrainingBatches
+    from gnv2_nas.data.batches import preprocess as preprocess
+    from gnv2_nas.data.dataset import Dataset as Dataset
+    from gnv2_nas.data.dataset import Split as Split
+    from gnv2_nas.data.folders.source import check_source as check_source
+    from gnv2_nas.data.folders.source import find_classes as find_classes
+    from gnv2_nas.data.loading import load_dataset as load_dataset
 
 _HOMES = {
-    "Augmentation": "augmentation",
-    "DataReport": "report",
-    "Dataset": "dataset",
-    "Split": "dataset",
-    "TrainingBatches": "batches",
-    "augment": "augmentation",
-    "check_source": "folders.source",
-    "find_classes": "folders.source",
-    "load_dataset": "loading",
-    "preprocess": "batches",
+    "augmentation": ("Augmentation", "augment"),
+    "batches": ("TrainingBatches", "preprocess"),
+    "dataset": ("Dataset", "Split"),
+    "folders.source": ("check_source", "find_classes"),
+    "loading": ("load_dataset",),
 }
-
-__all__ = [
-    "Augmentation",
-    "DataReport",
-    "Dataset",
-    "Split",
-    "TrainingBatches",
-    "augment",
-    "check_source",
-    "find_classes",
-    "load_dataset",
-    "preprocess",
-]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gnv2_nas.data' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"gnv2_nas.data.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"gnv2_nas.data.{home}"), name)
+    raise AttributeError(f"module 'gnv2_nas.data' has no attribute {name!r}")

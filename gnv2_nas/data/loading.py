@@ -29,6 +29,7 @@ def load_dataset(
     seed: int = 0,
     held_out: float | None = None,
     workers: int | None = None,
+    stored_bytes: int = MAX_STORED_BYTES,
     progress: Callable[[float], None] | None = None,
 ) -> Dataset:
     """Load the labelled images of "digits", or of a folder of class folders.
@@ -40,41 +41,16 @@ def load_dataset(
         held_out: share of held-out images, 0..1; None means 0.25 of the digits and 0.2 of a
             folder that is not split.
         workers: number of decoding threads; None means one for each core.
+        stored_bytes: decoded size up to which all images are kept decoded.
         progress: called with the finished share of the work, 0..1.
 
     Raises:
         DataError: the images cannot be used; the message says why and what to do.
     """
+    if held_out is None:
+        held_out = DIGITS_HELD_OUT if source == DIGITS else FOLDER_HELD_OUT
     if source == DIGITS:
-        return load_digits(seed=seed, held_out=DIGITS_HELD_OUT if held_out is None else held_out)
-    return load_folder(
-        source,
-        side,
-        seed=seed,
-        held_out=FOLDER_HELD_OUT if held_out is None else held_out,
-        workers=workers,
-        progress=progress,
-    )
-
-
-def load_folder(
-    source: str,
-    side: int,
-    *,
-    seed: int,
-    held_out: float = FOLDER_HELD_OUT,
-    workers: int | None = None,
-    stored_bytes: int = MAX_STORED_BYTES,
-    progress: Callable[[float], None] | None = None,
-) -> Dataset:
-    """Load the images of a folder; see `load_dataset`.
-
-    Args:
-        stored_bytes: decoded size up to which all images are kept decoded.
-
-    Raises:
-        DataError: see `scan_folder`; or too many images are unusable, or too few are left.
-    """
+        return load_digits(seed=seed, held_out=held_out)
     folder = scan_folder(source)
     files = folder.train + (folder.val or ())
     names = [file.name for file in files]

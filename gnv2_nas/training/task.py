@@ -83,28 +83,16 @@ def find_correct(
     """
     while True:
         try:
-            return _find_correct(
-                compute_logits, split, resolution, preprocessing, batch_size, device
-            )
+            with torch.inference_mode():
+                found = []
+                for indices in torch.split(torch.arange(len(split)), batch_size):
+                    images = split.images(indices).to(device)
+                    logits = compute_logits(preprocess(images, resolution, preprocessing))
+                    found.append(logits.argmax(1).cpu() == split.labels[indices])
+                return torch.cat(found)
         except (RuntimeError, MemoryError) as error:
             if batch_size == 1 or not is_out_of_memory(error):
                 raise
         # Outside the handler, because the exception keeps the feature maps alive.
         release_memory(torch.device(device))
         batch_size //= 2
-
-
-@torch.inference_mode()
-def _find_correct(
-    compute_logits: ComputeLogits,
-    split: Split,
-    resolution: int,
-    preprocessing: Preprocessing,
-    batch_size: int,
-    device: torch.device | str,
-) -> Tensor:
-    found = []
-    for indices in torch.split(torch.arange(len(split)), batch_size):
-        images = preprocess(split.images(indices).to(device), resolution, preprocessing)
-        found.append(compute_logits(images).argmax(1).cpu() == split.labels[indices])
-    return torch.cat(found)

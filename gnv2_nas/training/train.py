@@ -135,13 +135,8 @@ def train_supernet(
         beside: makes further files that are written together with the weights.
 
     Raises:
-        OutputError: `output` cannot be written to.
-        InputError: the space has networks that a supernet cannot hold.
-        DataError: the data set has fewer images than a batch.
-        CheckpointError: the state belongs to another training.
-        TrainingError: the loss is not finite, or memory ran out; the state is kept.
-        StorageError: the disk refused.
-        KeyboardInterrupt: Ctrl-C; the state is kept.
+        InputError: the space has networks that a supernet cannot hold; for other errors see
+            `train_network`.
     """
     check_output(output)
     from gnv2_nas.nn.supernet import Supernet

@@ -224,3 +224,20 @@ def test_erasing_shows_the_mean_colour() -> None:
 def test_strengths_that_make_no_sense(change: dict[str, object]) -> None:
     with pytest.raises(DataError, match=next(iter(change))):
         changing(**change)
+
+
+def test_strength_0_changes_nothing_and_1_is_the_data_set_s_own():
+    own = Augmentation(rotation=5, shift=0.1, erasing=0.3)
+    assert own.scale(1.0) == own
+    none = own.scale(0.0)
+    assert none == Augmentation(
+        area=(1, 1), aspect=(1, 1), flip=0, rotation=0, shift=0, brightness=0, contrast=0,
+        saturation=0, erasing=0,
+    )  # fmt: skip
+
+
+@given(st.floats(0, 20))
+def test_any_strength_is_a_valid_augmentation(strength):
+    changed = Augmentation(area=(0.35, 1.5), erasing=0.5, rotation=10).scale(strength)
+    assert changed.rotation == pytest.approx(10 * strength)
+    assert changed.area[0] <= 1 <= changed.area[1]

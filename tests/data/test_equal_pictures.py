@@ -12,7 +12,6 @@ from PIL import Image
 
 from gnv2_nas.data import load_dataset
 from gnv2_nas.data.decoding import decode, silence_pillow
-from gnv2_nas.data.loading import load_folder
 from tests.data.pictures import noise, write_class, write_classes
 
 SIDE = 8
@@ -163,7 +162,7 @@ def test_copies_in_another_format_under_two_classes(tmp_path: Path) -> None:
 def test_larger_set_knows_equal_pictures_too(tmp_path: Path) -> None:
     write_classes(tmp_path, a=12, b=12)
     resave(tmp_path / "a", tmp_path / "b" / "more", "bmp")
-    dataset = load_folder(str(tmp_path), SIDE, seed=0, stored_bytes=100)
+    dataset = load_dataset(str(tmp_path), SIDE, seed=0, stored_bytes=100)
     assert "another class" in "\n".join(dataset.report.lines())
 
 

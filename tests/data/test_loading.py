@@ -14,7 +14,6 @@ import torch
 
 from gnv2_nas.data import Dataset, Split, load_dataset
 from gnv2_nas.data.dataset import FileSplit
-from gnv2_nas.data.loading import load_folder
 from gnv2_nas.errors import DataError
 from tests.confined import confined
 from tests.data.pictures import noise, write_class, write_classes
@@ -249,7 +248,7 @@ def test_larger_set_is_decoded_on_demand(tmp_path: Path, cache: Path) -> None:
     small = load_dataset(str(tmp_path), SIDE)
     shutil.rmtree(cache)
     for _ in range(2):  # checked, then remembered
-        large = load_folder(str(tmp_path), SIDE, seed=0, stored_bytes=100)
+        large = load_dataset(str(tmp_path), SIDE, seed=0, stored_bytes=100)
         assert isinstance(large.train, FileSplit)
         assert equal(small, large)
         assert large.content_hash == small.content_hash
@@ -259,7 +258,7 @@ def test_larger_set_is_decoded_on_demand(tmp_path: Path, cache: Path) -> None:
 
 def test_image_that_vanishes_while_in_use(tmp_path: Path) -> None:
     write_classes(tmp_path, a=5, b=5)
-    train = load_folder(str(tmp_path), SIDE, seed=0, stored_bytes=100).train
+    train = load_dataset(str(tmp_path), SIDE, seed=0, stored_bytes=100).train
     (tmp_path / train.names[2]).unlink()
     with pytest.raises(DataError, match=train.names[2]):
         train.images(torch.tensor([0, 2]))
@@ -267,8 +266,8 @@ def test_image_that_vanishes_while_in_use(tmp_path: Path) -> None:
 
 def test_number_of_workers_does_not_matter(tmp_path: Path) -> None:
     source = str(write_classes(tmp_path, a=9, b=9))
-    one = load_folder(source, SIDE, seed=0, workers=1, stored_bytes=100)
-    assert equal(one, load_folder(source, SIDE, seed=0, workers=7, stored_bytes=100))
+    one = load_dataset(source, SIDE, seed=0, workers=1, stored_bytes=100)
+    assert equal(one, load_dataset(source, SIDE, seed=0, workers=7, stored_bytes=100))
 
 
 def test_progress_goes_to_one(tmp_path: Path) -> None:

@@ -1,16 +1,23 @@
-"""Recipes: what they refuse, and how the defaults scale."""
+"""Recipes: what they refuse, how the defaults scale, and the average of the weights."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from gnv2_nas.errors import InputError
 from gnv2_nas.training import Recipe, default_recipe
-from gnv2_nas.training.optimization import average_decay, evaluation_steps, learning_rate
+from gnv2_nas.training.optimization import (
+    WeightAverage,
+    average_decay,
+    evaluation_steps,
+    learning_rate,
+)
 
 
 def images(count: int) -> SimpleNamespace:
@@ -90,3 +97,20 @@ def test_evaluations_are_spread_and_the_last_is_at_the_end(steps, times):
     assert found[-1] == steps
     gaps = {after - before for before, after in zip([0, *found], found, strict=False)}
     assert max(gaps) - min(gaps) <= 1
+
+
+def test_the_average_is_that_of_the_formula_and_leaves_the_module_alone():
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    average = WeightAverage(module)
+    expected = module[0].weight.detach().clone()
+    for step in range(1, 4):
+        with torch.no_grad():
+            module[0].weight.fill_(step)
+        module(torch.randn(4, 2))
+        average.update(0.75)
+        expected = 0.75 * expected + 0.25 * step
+    assert torch.allclose(average.module[0].weight, expected)
+    assert torch.equal(module[0].weight, torch.full((3, 2), 3.0))
+    assert not torch.equal(average.module[1].running_mean, module[1].running_mean)
+    assert average.module[1].num_batches_tracked == 3
+    assert not any(weight.requires_grad for weight in average.module.parameters())

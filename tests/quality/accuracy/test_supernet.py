@@ -12,7 +12,7 @@ import torch
 
 from gnv2_nas.arch import preset
 from gnv2_nas.data import preprocess
-from gnv2_nas.data.batches import PreprocessedImages, sample_indices, split_evenly
+from gnv2_nas.data.batches import split_evenly
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet import recalibrate
@@ -220,31 +220,3 @@ def test_a_saved_supernet_scores_the_same(file, estimator, tmp_path):
     context = small_context(*CONTEXT)
     arch = small_networks(1)[0]
     assert SupernetAccuracy(again, context).score(arch) == estimator.score(arch)
-
-
-def test_images_are_made_ready_once(estimator):
-    images = PreprocessedImages(
-        digits(*CONTEXT).val, torch.arange(150), digits(*CONTEXT).preprocessing, CPU
-    )
-    first, second = (list(images.batches(32)) for _ in range(2))
-    assert [len(batch) for batch in first] == [75, 75]
-    assert all(one is other for one, other in zip(first, second, strict=True))
-    assert torch.equal(images.labels, digits(*CONTEXT).val.labels[:150])
-
-
-def test_what_does_not_fit_is_made_anew_and_is_the_same():
-    data = digits(*CONTEXT)
-    kept, fresh = (
-        PreprocessedImages(data.val, torch.arange(20), data.preprocessing, CPU, max_bytes=size)
-        for size in (1 << 30, 0)
-    )
-    for _ in range(2):
-        assert torch.equal(next(kept.batches(32)), next(fresh.batches(32)))
-
-
-def test_parts_and_draws():
-    assert [len(part) for part in split_evenly(torch.arange(257), 128)] == [86, 86, 85]
-    chosen = sample_indices(1000, 20, seed=1)
-    assert len(set(chosen.tolist())) == 20
-    assert torch.equal(chosen, sample_indices(1000, 20, seed=1))
-    assert sorted(sample_indices(5, 20, seed=0).tolist()) == [0, 1, 2, 3, 4]

@@ -8,9 +8,11 @@ import torch
 from PIL import Image
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.data import preprocess
+from gnv2_nas.data import load_dataset, preprocess
+from gnv2_nas.data.batches import PreprocessedImages, sample_indices, split_evenly
 from tests.data.pictures import noise
 
+CPU = torch.device("cpu")
 PLAIN = Preprocessing((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("a", "b"))
 COLOURED = Preprocessing((0.5, 0.25, 0.1), (0.2, 0.4, 0.8), ("a", "b"))
 
@@ -43,3 +45,30 @@ def test_images_stay_as_they_are() -> None:
     before = images.clone()
     preprocess(images, 16, COLOURED)
     assert torch.equal(images, before)
+
+
+def test_batches_are_cached():
+    data = load_dataset("digits", 32)
+    images = PreprocessedImages(data.val, torch.arange(150), data.preprocessing, CPU)
+    first, second = (list(images.batches(32)) for _ in range(2))
+    assert [len(batch) for batch in first] == [75, 75]
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert torch.equal(images.labels, data.val.labels[:150])
+
+
+def test_batches_beyond_the_limit_are_not_cached_and_are_the_same():
+    data = load_dataset("digits", 32)
+    kept, fresh = (
+        PreprocessedImages(data.val, torch.arange(20), data.preprocessing, CPU, max_bytes=size)
+        for size in (1 << 30, 0)
+    )
+    for _ in range(2):
+        assert torch.equal(next(kept.batches(32)), next(fresh.batches(32)))
+
+
+def test_indices_are_split_evenly_and_sampled_once():
+    assert [len(part) for part in split_evenly(torch.arange(257), 128)] == [86, 86, 85]
+    chosen = sample_indices(1000, 20, seed=1)
+    assert len(set(chosen.tolist())) == 20
+    assert torch.equal(chosen, sample_indices(1000, 20, seed=1))
+    assert sorted(sample_indices(5, 20, seed=0).tolist()) == [0, 1, 2, 3, 4]
