@@ -1,1 +1,1 @@
-"""What a network would take on a device, predicted from its graph: never called a measurement."""
+"""Latency predicted from a network's graph. A prediction is never called a measurement."""

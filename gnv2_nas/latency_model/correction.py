@@ -1,9 +1,9 @@
-"""A latency model for another device or thread count, from few networks and the model of the first.
+"""A latency model for another device or thread count, from an existing model and few networks.
 
-The first device's model knows how networks differ; a second device moves that by a factor, and by
-what it does better or worse: convolutions, depthwise ones, copies. Those are few numbers, which
-some twenty networks can teach. Whether they did is asked of networks left out one at a time, and
-the correction is kept only where it is better than no correction and than knowing nothing.
+The first device's model describes how networks differ. A second device changes that by a factor,
+and by kinds of work that it does faster or slower: convolutions, depthwise convolutions, copies.
+About twenty networks determine these few numbers. The correction is accepted only if its
+leave-one-out error is lower than that of no correction and of the mean.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from gnv2_nas.latency_model.model import (
     LatencyModel,
     baseline_errors,
     check_enough,
+    find_reference_ms,
     latency_error,
+    list_macs,
     log_ratios,
-    macs_of,
     noise_floor,
-    reference_ms,
     widen_noise,
 )
 from gnv2_nas.measurement.record import Measurement
@@ -38,17 +38,17 @@ def correct_latency_model(
     architectures: Sequence[Architecture],
     measurements: Sequence[Measurement],
 ) -> LatencyModel:
-    """`base` corrected by what was measured on another device.
+    """Return `base`, corrected by measurements on another device.
 
     Args:
-        base: the model of the first device; what had been corrected itself is corrected anew.
-        architectures: of the measurements, in the same order.
-        measurements: of the other device.
+        base: model of the first device; an earlier correction is replaced.
+        architectures: networks of the measurements, in the same order.
+        measurements: measurements of the other device.
 
     Raises:
-        InputError: too few networks.
-        MeasurementError: the correction predicts networks left out no better than `base` does
-            without it, or than their mean does; the message gives the errors.
+        InputError: there are too few networks.
+        MeasurementError: the correction's leave-one-out error is no lower than that of `base` or of
+            the mean; the message gives the errors.
     """
     check_enough(len(architectures))
     graphs = [lower(arch) for arch in architectures]
@@ -60,24 +60,24 @@ def correct_latency_model(
     spread = np.full(total, np.nan)
 
     def fit_and_predict(known: Numbers, others: Numbers) -> Vector:
-        ridge = _fitted(rows[known], measured[known] - predicted[known])
+        ridge = _fit(rows[known], measured[known] - predicted[known])
         shift, spread[others] = ridge.predict(rows[others])
         corrected: Vector = predicted[others] + shift
         return corrected
 
     parts = folds(total, total)
     corrected = predict_held_out(parts, total, fit_and_predict)
-    ridge = _fitted(rows, measured - predicted)
+    ridge = _fit(rows, measured - predicted)
     model = replace(
         base,
         correction=widen_noise(ridge, corrected - measured, spread),
-        reference_ms=reference_ms(measurements),
+        reference_ms=find_reference_ms(measurements),
         networks=total,
         held_out=total,
         errors=(
             latency_error("model", corrected, measured),
             latency_error("without correction", predicted, measured),
-            *baseline_errors(parts, macs_of(graphs), measured),
+            *baseline_errors(parts, list_macs(graphs), measured),
         ),
         noise_floor=noise_floor(measurements),
     )
@@ -85,7 +85,7 @@ def correct_latency_model(
     return model
 
 
-def _fitted(rows: Matrix, shifts: Vector) -> Ridge:
+def _fit(rows: Matrix, shifts: Vector) -> Ridge:
     return fit_ridge(rows, shifts, min_scale=MIN_SCALE)
 
 

@@ -1,12 +1,10 @@
-"""The operators of many graphs as arrays, one entry an operator: what features are summed from.
+"""Features of a latency model: a theoretical cost, and the share of each kind of work in it.
 
-What a latency model reads off a graph: what it should cost in theory, and where that goes.
-
-The first column is the logarithm of a theoretical cost, summed over the operators; the others are
-the shares that each kind of work has in it, by how far the map has been reduced. Time adds up over
-operators, so a device whose pointwise convolutions at 28 pixels take twice what theory says shifts
-the log of its latency by about the share they have in the cost: a linear model of the logarithm is
-a first-order expansion of a sum of times. Nothing here belongs to one search space.
+The first column is the log of the theoretical cost, summed over the operators. The others are the
+shares of each kind of work in that cost, by the reduction of the feature map. Time adds up over
+operators. If the pointwise convolutions at 28 pixels of a device take twice the theoretical time,
+its log latency rises by about their share of the cost. A linear model of the logarithm is therefore
+a first-order expansion of a sum of times. The features belong to no search space.
 """
 
 from __future__ import annotations
@@ -27,25 +25,25 @@ from gnv2_nas.stats.ridge import Matrix, Vector
 Numbers = NDArray[np.intp]
 
 BLOCK = 16
-"""Channels that a runtime's fast kernels take at a time, see `pad_channels`."""
+"""Channels that fast kernels process at a time, see `graph.passes.pad_channels`."""
 NARROW = 64
 """Up to so many channels a runtime may have no concatenations left, see `fuse_ghost_modules`."""
-LAST_STAGE = 5
+MAX_REDUCTION = 5
 
 KINDS = (
     "pointwise", "attention_pointwise", "full", "depthwise", "attention_depthwise", "vector",
     "activation", "gate", "pool", "global_pool", "resize", "concat", "slice", "add",
     "mul", "narrow_concat",
 )  # fmt: skip
-"""Kinds of work: convolutions told apart, activation functions alike. "vector" is what convolves a
-single pixel, and the classifier."""
+"""Kinds of work. Convolutions are told apart, activation functions are not. "vector" is a
+convolution of a single pixel, and the classifier."""
 _POINTWISE, _ATTENTION, _FULL, _DEPTHWISE, _ATTENTION_DEPTHWISE, _VECTOR = range(6)
 _CONVOLUTIONS = 6
-"""So many of the first kinds multiply and add."""
+"""Number of the first kinds, which multiply and add."""
 _CONCAT, _NARROW_CONCAT = KINDS.index("concat"), KINDS.index("narrow_concat")
 _SLICE = KINDS.index("slice")
 _DOUBLINGS = 8
-"""Steps in which a chain of 256 operators is followed to its beginning, twice as far each time."""
+"""Steps that follow a chain of 256 operators to its beginning; each doubles the distance."""
 _KIND_OF = MappingProxyType(
     {
         "input": "slice", "conv": "pointwise", "linear": "vector", "relu": "activation",
@@ -59,23 +57,23 @@ _NUMBER = MappingProxyType(
 
 
 class OpTable(msgspec.Struct, frozen=True):
-    """All arrays are (operators,), those of the first graph first."""
+    """The operators of many graphs. All arrays are (operators,), the first graph's first."""
 
     graph: Numbers
     kind: Numbers
-    """Of `KINDS`."""
-    stage: Numbers
-    """How often the height of the input has been halved in the map that it works on."""
+    """Index into `KINDS`."""
+    reduction: Numbers
+    """Number of times that the input's height was halved for the operator's map."""
     padded_macs: Vector
-    """Multiply-adds with the channels it writes padded to whole blocks where that pays."""
+    """Multiply-adds with output channels padded to whole blocks where that pays."""
     bytes: Vector
-    """Read and written."""
+    """Bytes read and written."""
     unaligned_bytes: Vector
-    """Written in channels that do not fill whole blocks: the runtime copies them."""
+    """Bytes written in channels that do not fill whole blocks: the runtime copies them."""
 
 
 def op_table(graphs: Sequence[Graph]) -> OpTable:
-    """The operators of all graphs."""
+    """Return the table of the operators of all graphs."""
     ops = [op for graph in graphs for op in graph.ops]
     lengths = np.array([len(graph.ops) for graph in graphs])
     first = np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -87,17 +85,17 @@ def op_table(graphs: Sequence[Graph]) -> OpTable:
     kind = _kinds(ops, number, pixels, taps, groups)
     kind[(kind == _CONCAT) & (channels <= NARROW)] = _NARROW_CONCAT
     source, second = _sources(ops, first)
-    padded = _padded(channels, number, source, second)
+    padded = _pad(channels, number, source, second)
     of_group = np.where(groups > 1, 1, padded[source])
     macs = padded * of_group * taps * pixels
     written = padded * pixels * FLOAT_BYTES
-    # A second source that is none reads nothing.
+    # An operator with one source lists it twice; it is read once.
     read = written[source] + np.where(second == source, 0, written[second])
-    stage = np.log2(np.maximum(height[first] / height, 1)).round().clip(0, LAST_STAGE)
+    reduction = np.log2(np.maximum(height[first] / height, 1)).round().clip(0, MAX_REDUCTION)
     return OpTable(
         graph=np.repeat(np.arange(len(graphs)), lengths),
         kind=kind,
-        stage=np.where(pixels == 1, LAST_STAGE, stage).astype(np.intp),
+        reduction=np.where(pixels == 1, MAX_REDUCTION, reduction).astype(np.intp),
         padded_macs=np.where(kind < _CONVOLUTIONS, macs, 0),
         bytes=written + read,
         unaligned_bytes=np.where(padded % BLOCK > 0, written, 0),
@@ -105,14 +103,14 @@ def op_table(graphs: Sequence[Graph]) -> OpTable:
 
 
 def _array(rows: Sequence[Sequence[int]]) -> Matrix:
-    """The transposed rows; from one flat list, which NumPy reads in half the time."""
+    """Return the transposed rows. A flat list halves the time that NumPy needs."""
     flat = np.fromiter(chain.from_iterable(rows), np.float64)
     result: Matrix = flat.reshape(len(rows), -1).T
     return result
 
 
 def _sources(ops: Sequence[Op], first: Numbers) -> tuple[Numbers, Numbers]:
-    """Numbers of the first and the last operator that each one reads; its own for the input."""
+    """Return the numbers of the first and last operator that each one reads; its own for inputs."""
     inputs = [op.inputs for op in ops]
     lengths = np.fromiter(map(len, inputs), np.intp, len(ops))
     ends = np.cumsum(lengths)
@@ -127,7 +125,7 @@ def _sources(ops: Sequence[Op], first: Numbers) -> tuple[Numbers, Numbers]:
 def _kinds(
     ops: Sequence[Op], number: Numbers, pixels: Vector, taps: Vector, groups: Numbers
 ) -> Numbers:
-    """Numbers of `KINDS`: `number` with the convolutions told apart."""
+    """Return indices into `KINDS`: `number` with the convolutions told apart."""
     attention = np.array([op.role == "dfc" for op in ops])
     depthwise = np.where(attention, _ATTENTION_DEPTHWISE, _DEPTHWISE)
     pointwise = np.where(attention, _ATTENTION, _POINTWISE)
@@ -137,11 +135,11 @@ def _kinds(
     return found
 
 
-def _padded(channels: Vector, number: Numbers, source: Numbers, second: Numbers) -> Vector:
-    """Channels with padding, very nearly as `pad_channels` pads them.
+def _pad(channels: Vector, number: Numbers, source: Numbers, second: Numbers) -> Vector:
+    """Return channels with padding, approximately as `pad_channels` pads them.
 
-    Convolutions pad what they write, a concatenation has the padding of both its parts, and what
-    works on each channel by itself has that of its source.
+    Convolutions pad their output, a concatenation has the padding of both parts, and an operator
+    that works on each channel by itself has that of its source.
     """
     whole = np.ceil(channels / BLOCK) * BLOCK
     padded = np.where(whole <= MAX_PADDING * channels, whole, channels)
@@ -150,20 +148,20 @@ def _padded(channels: Vector, number: Numbers, source: Numbers, second: Numbers)
     origin = np.where(decides, itself, source)
     for _ in range(_DOUBLINGS):
         origin = origin[origin]
-    joined = number == _CONCAT
+    concats = number == _CONCAT
     padded[number == _SLICE] = channels[number == _SLICE]
-    padded[joined] = padded[origin[source[joined]]] + padded[origin[second[joined]]]
+    padded[concats] = padded[origin[source[concats]]] + padded[origin[second[concats]]]
     result: Vector = padded[origin]
     return result
 
 
-STAGES = 6
+REDUCTIONS = 6
 """Maps of full size, a half, … a 32nd of the input's height."""
 
 MACS_PER_NANOSECOND = {"pointwise": 40.0, "attention_pointwise": 40.0, "full": 20.0}
-"""Orders of magnitude for one core; a model learns how far its device is from them."""
+"""Orders of magnitude for one core. A model learns how far its device deviates."""
 SLOW_MACS_PER_NANOSECOND = 8.0
-"""Of depthwise convolutions and those on a single pixel, which wait for memory."""
+"""Rate of depthwise convolutions and those of a single pixel, which are bound by memory."""
 BYTES_PER_NANOSECOND = 20.0
 NANOSECONDS_PER_OP = 1500.0
 
@@ -187,27 +185,29 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "unaligned": ("unaligned.",),
     }
 )
-"""What a device may be better or worse at → beginnings of the names of its features."""
+"""Kind of work that a device may do faster or slower → prefixes of its features' names."""
 
 
 def feature_names() -> list[str]:
-    """Name of each column of `latency_features`: "log_cost", "macs.pointwise.2" …"""
-    columns = [f"{name}.{kind}.{stage}" for name, kind in _QUANTITIES for stage in range(STAGES)]
+    """Return the name of each column of `latency_features`: "log_cost", "macs.pointwise.2" …"""
+    columns = [
+        f"{name}.{kind}.{halved}" for name, kind in _QUANTITIES for halved in range(REDUCTIONS)
+    ]
     return ["log_cost", *columns]
 
 
 def latency_features(graphs: Sequence[Graph]) -> Matrix:
-    """(n, d): a row for each graph, a column for each of `feature_names`.
+    """Return (n, d) features: a row for each graph, a column for each of `feature_names`.
 
-    The first column is the log of nanoseconds in theory, all others are shares of those.
+    The first column is the log of the theoretical nanoseconds; the others are shares of them.
     """
-    costs = _costs(op_table(graphs), len(graphs))
+    costs = _sum_costs(op_table(graphs), len(graphs))
     total = costs.sum(axis=1, keepdims=True)
     return np.hstack([np.log(total), costs / total])
 
 
 def correction_features(features: Matrix, predicted: Vector) -> Matrix:
-    """(n, 1 + groups): what the first device's model says, and the share of each group of work.
+    """Return (n, 1 + groups): the first device's prediction, and the share of each group of work.
 
     Args:
         features: (n, d) `latency_features`.
@@ -221,18 +221,18 @@ def correction_features(features: Matrix, predicted: Vector) -> Matrix:
     return np.column_stack([predicted, *columns])
 
 
-def _costs(table: OpTable, graphs: int) -> Matrix:
-    """(graphs, quantities * stages), nanoseconds in theory."""
+def _sum_costs(table: OpTable, graphs: int) -> Matrix:
+    """Return (graphs, quantities · reductions) theoretical nanoseconds."""
     quantities = {
         "macs": table.padded_macs / _rates()[table.kind],
         "bytes": table.bytes / BYTES_PER_NANOSECOND,
         "ops": np.full(len(table.kind), NANOSECONDS_PER_OP),
         "unaligned": table.unaligned_bytes / BYTES_PER_NANOSECOND,
     }
-    cells = len(KINDS) * STAGES
-    place = table.graph * cells + table.kind * STAGES + table.stage
+    cells = len(KINDS) * REDUCTIONS
+    place = table.graph * cells + table.kind * REDUCTIONS + table.reduction
     sums = {
-        name: np.bincount(place, each, graphs * cells).reshape(graphs, len(KINDS), STAGES)
+        name: np.bincount(place, each, graphs * cells).reshape(graphs, len(KINDS), REDUCTIONS)
         for name, each in quantities.items()
     }
     columns = [sums[name][:, KINDS.index(kind)] for name, kind in _QUANTITIES]

@@ -1,4 +1,4 @@
-"""Files of latency models, `profiles/<device>.latency.json`: checked when read, never unpickled."""
+"""Files of latency models: `profiles/<device>.latency.json`, JSON that is checked when read."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.latency_model.features import GROUPS, feature_names
 from gnv2_nas.latency_model.model import LatencyError, LatencyModel
 from gnv2_nas.measurement.record import PROFILES_FOLDER
-from gnv2_nas.stats.model_file import RidgeRecord, damaged, read_record, restore_ridge
+from gnv2_nas.stats.model_file import (
+    RidgeRecord,
+    describe_corruption,
+    read_model_record,
+    restore_ridge,
+)
 from gnv2_nas.stats.ridge import Ridge
 
 _WHAT = "a latency model that gnv2-nas devices fit wrote"
 
 
 class FittedOn(msgspec.Struct, frozen=True):
-    """What a model holds for."""
+    """Conditions that a model is valid for."""
 
     device: str
     profile_hash: str
-    """Of the device profile: runtime, threads, precision."""
+    """Hash of the device profile: runtime, threads, precision."""
     fingerprint: Fingerprint
     space: str
-    """The search space that its networks were drawn from, as it was named: a name or a path."""
+    """Name or path of the search space that the networks were drawn from."""
     space_hash: str
     corrected_from: str = ""
-    """Device whose model was corrected; "" for one of its own."""
+    """Device whose model was corrected; "" for a model of the device's own."""
 
 
 class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas latency model", tag_field="type"):
@@ -44,21 +49,21 @@ class _Record(msgspec.Struct, frozen=True, tag="gnv2-nas latency model", tag_fie
     noise_floor: float
     reference_ms: float
     features: list[str]
-    """Their names; a file with others was written by another version."""
+    """Names of the features; they differ in files of other versions."""
     ridge: RidgeRecord
     correction: RidgeRecord | None = None
 
 
 def latency_path(device: str, folder: Path = PROFILES_FOLDER) -> Path:
-    """Where the model of a device lies."""
+    """Return the path of a device's model."""
     return folder / f"{device}.latency.json"
 
 
 def save_latency_model(model: LatencyModel, fitted_on: FittedOn, path: Path) -> None:
-    """Write the model; an older file is replaced at once or not at all.
+    """Write the model; an older file is replaced atomically.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the disk refused the write.
     """
     record = _Record(
         version=1,
@@ -76,19 +81,19 @@ def save_latency_model(model: LatencyModel, fitted_on: FittedOn, path: Path) -> 
 
 
 def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
-    """The model in a file, and what it holds for.
+    """Read a model and the conditions that it is valid for.
 
     Raises:
-        InputError: not there, not a latency model, of another version, or damaged.
+        InputError: the file is missing, no latency model, of another version, or corrupt.
     """
-    record = read_record(path, _Record, _WHAT, InputError)
+    record = read_model_record(path, _Record, _WHAT, InputError)
     if record.features != feature_names() or not record.errors:
         raise InputError(
             f"{path}: a latency model of other features, from another version of gnv2-nas; fit it "
             f"again: {format_command('devices fit', record.fitted_on.device)}"
         )
     if not (record.reference_ms > 0 and record.networks > 0):
-        raise InputError(damaged(path))
+        raise InputError(describe_corruption(path))
     model = LatencyModel(
         ridge=restore_ridge(path, record.ridge, len(record.features), InputError),
         correction=_correction(path, record.correction),
@@ -104,7 +109,7 @@ def load_latency_model(path: Path) -> tuple[LatencyModel, FittedOn]:
 def load_device_model(
     device: Device, folder: Path = PROFILES_FOLDER
 ) -> tuple[LatencyModel, FittedOn]:
-    """The model of a device as its profile is now.
+    """Read the model of a device.
 
     Raises:
         InputError: there is none, or it was fitted with another profile; see also
@@ -123,11 +128,11 @@ def load_device_model(
 
 
 def differences(fitted_on: FittedOn, here: Fingerprint, threads: int) -> list[str]:
-    """In what way this machine is not the one that the model was fitted on, in words."""
+    """Describe how this machine differs from the one that the model was fitted on."""
     there = fitted_on.fingerprint
     compared = {
         "processor": (there.cpu, here.cpu),
-        # Cores beyond the threads change nothing.
+        # More cores than threads make no difference.
         "cores for its threads": (min(there.cores, threads), min(here.cores, threads)),
         "runtime": (there.runtime, here.runtime),
         "huge pages": (there.huge_pages, here.huge_pages),

@@ -1,12 +1,9 @@
-"""The latency model: what a network would take on a device, with an error bar, without running it.
+"""The latency model: a prediction with an error bar, and its held-out error.
 
-Ridge regression of the log of a network's time over stock GhostNetV2 1.0's. The log of its cost in
-theory is taken as known, and the ridge learns what to multiply it by from the shares that each kind
-of work has in it, see `latency_features`. So a network that resembles none of those measured is
-predicted as theory has it, with an error bar that grows with how little is known.
-
-How far latency predictions are from measurements that the model had not seen, and the least
-that they could be.
+The model is a ridge regression of the log of a network's time relative to stock GhostNetV2 1.0. The
+log of the theoretical cost has coefficient 1. The ridge learns a correction from the share of each
+kind of work, see `latency_features`. A network unlike all measured ones therefore gets the
+theoretical prediction, with a wide error bar.
 """
 
 from __future__ import annotations
@@ -40,35 +37,35 @@ MIN_FOR_TAU = 4
 
 
 class LatencyError(msgspec.Struct, frozen=True):
-    """The error of one way to predict, over networks it had not seen."""
+    """The held-out error of one way to predict."""
 
     name: str
     error: float
-    """Mean absolute error relative to what was measured; 0.03 is 3 %."""
+    """Mean absolute error relative to the measurement; 0.03 is 3 %."""
     tau: float | None = None
-    """Kendall's τ between predicted and measured; None for what orders nothing."""
+    """Kendall's τ between predictions and measurements; None if they give no order."""
 
 
 def log_ratios(measurements: Sequence[Measurement]) -> Vector:
-    """(n,) logs of the ratios to the reference."""
+    """Return (n,) logs of the ratios to the reference."""
     return np.log([each.ratio for each in measurements])
 
 
 def log_errors(measurements: Sequence[Measurement]) -> Vector:
-    """(n,) standard errors of `log_ratios`, from the measurements' own intervals."""
+    """Return (n,) standard errors of `log_ratios`, from the measurements' own intervals."""
     low, high = np.log([each.own_ci95() for each in measurements]).T
     result: Vector = (high - low) / (2 * Z95)
     return result
 
 
 def noise_floor(measurements: Sequence[Measurement]) -> float:
-    """The error that a perfect model would be found to have, because what it is compared with is
-    itself only measured: the mean absolute value of normal noise as wide as the intervals."""
+    """Return the error that a perfect model would show because of measurement noise: the mean
+    absolute value of normal noise as wide as the intervals."""
     return math.sqrt(2 / math.pi) * float(log_errors(measurements).mean())
 
 
 def latency_error(name: str, predicted: Vector, measured: Vector) -> LatencyError:
-    """Of (n,) predicted logs, those that are NaN left out."""
+    """Return the error of (n,) predicted logs; NaN entries are left out."""
     seen = ~np.isnan(predicted)
     guess, truth = predicted[seen], measured[seen]
     tau = kendall_tau(guess.tolist(), truth.tolist()) if len(truth) >= MIN_FOR_TAU else math.nan
@@ -79,14 +76,15 @@ def latency_error(name: str, predicted: Vector, measured: Vector) -> LatencyErro
 def baseline_errors(
     parts: Sequence[Numbers], macs: Sequence[int], measured: Vector
 ) -> tuple[LatencyError, ...]:
-    """Of the constant predictor and of multiply-adds alone, held out in the same parts."""
+    """Return the errors of the mean and of multiply-adds alone, held out in the same parts."""
     rows = np.log(np.array(macs, np.float64))[:, None]
     constant = predict_held_out(
         parts, len(measured), lambda known, others: np.full(len(others), measured[known].mean())
     )
     by_macs = predict_held_out(parts, len(measured), _ridge_of(rows, measured))
     return (
-        # It falls when a slow network is left out: what order that gives means nothing.
+        # Held-out means are anti-correlated with the held-out values: a rank correlation would
+        # mean nothing.
         msgspec.structs.replace(latency_error("constant", constant, measured), tau=None),
         latency_error("multiply-adds alone", by_macs, measured),
     )
@@ -100,48 +98,48 @@ def _ridge_of(rows: Matrix, outcomes: Vector) -> FitAndPredict:
 
 
 MIN_NETWORKS = 8
-"""To fit to; fewer teach less than they cost."""
+"""Minimum number of networks to fit to."""
 MIN_MODEL_ERROR = 0.005
-"""In logs: no measurement counts for more than one this exact, however narrow its interval."""
+"""Lower bound on the model's error, in logs: it limits the weight of exact measurements."""
 
 MIN_SCALE = 0.003
-"""Of features: a kind of work whose share hardly changed was not learnt about, and a network that
-has more of it is predicted with an error bar that says so."""
+"""Lower bound on the scale of a feature. A share that hardly varied teaches nothing, and a network
+with more of it gets a wide error bar."""
 
 MAX_PENALTY = 100.0
-"""What a device makes of the features is not believed to be less than about the noise: a few alike
-networks must not make the model sure of all others."""
+"""Upper bound on the ridge penalty. Without it, a few similar networks can drive the penalty so
+high that the model becomes overconfident on dissimilar ones."""
 
 
 class PredictedLatency(msgspec.Struct, frozen=True):
-    """What a model expects of one network. Never a measurement."""
+    """The prediction for one network. It is never a measurement."""
 
     ms: float
     ratio: float
-    """To stock GhostNetV2 1.0; less is faster."""
+    """Ratio to stock GhostNetV2 1.0; below 1 is faster."""
     std: float
-    """Standard deviation of a measurement around it, relative: the model's error and the noise of
-    an average measurement together."""
+    """Relative standard deviation of a measurement around the prediction: the model's error and the
+    noise of an average measurement."""
 
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """A fitted model; `latency_file` writes and reads it."""
+    """A fitted model; `latency_model.file` writes and reads it."""
 
     ridge: Ridge
-    """Of the log ratio less the log of the cost in theory."""
+    """Regression of the log ratio minus the log of the theoretical cost."""
     correction: Ridge | None
-    """For another device than the one `ridge` was fitted on, see `latency_correction`."""
+    """Correction for a device other than that of `ridge`, see `latency_model.correction`."""
     reference_ms: float
-    """Time of stock GhostNetV2 1.0 on the device."""
+    """Milliseconds of stock GhostNetV2 1.0 on the device."""
     networks: int
-    """How many were measured on this device."""
+    """Number of networks measured on this device."""
     held_out: int
-    """How many of them the errors were taken from, each predicted by a model without it."""
+    """Number of them that give the errors, each predicted by a model without it."""
     errors: tuple[LatencyError, ...]
-    """Of the model itself, then of those that know less."""
+    """Error of the model itself, then those of simpler predictions."""
     noise_floor: float
-    """What the error of a perfect model would be found to be, see `latency_errors`."""
+    """See `noise_floor`."""
 
     @property
     def error(self) -> LatencyError:
@@ -149,7 +147,7 @@ class LatencyModel:
         return self.errors[0]
 
     def predict(self, architectures: Sequence[Architecture]) -> list[PredictedLatency]:
-        """One for each network, in the order given."""
+        """Return one prediction for each network, in the order given."""
         mean, std = self.log_ratios(latency_features([lower(arch) for arch in architectures]))
         return [
             PredictedLatency(float(ratio) * self.reference_ms, float(ratio), float(spread))
@@ -157,13 +155,13 @@ class LatencyModel:
         ]
 
     def log_ratios(self, features: Matrix) -> tuple[Vector, Vector]:
-        """Mean and standard deviation of the log ratio for (n, d) `latency_features`."""
+        """Return (n,) means and standard deviations of the log ratio for (n, d) features."""
         mean, std = self.ridge.predict(features)
         mean = mean + features[:, 0]
         if self.correction is None:
             return mean, std
         shift, spread = self.correction.predict(correction_features(features, mean))
-        # What the first device's model did not know, the correction cannot know either.
+        # The correction adds no knowledge where the first device's model has none.
         unknown = np.maximum(std**2 - self.ridge.noise**2, 0)
         return mean + shift, np.sqrt(spread**2 + unknown)
 
@@ -174,16 +172,16 @@ def fit_latency_model(
     *,
     held_out: int = 0,
 ) -> LatencyModel:
-    """The model of one device, fitted to what was measured on it.
+    """Fit the model of one device.
 
     Args:
-        architectures: of the measurements, in the same order.
-        measurements: all of one device.
-        held_out: the last so many give the error, predicted by a model of the others; with 0 it
-            comes from 10-fold cross-validation. The model itself is fitted to all.
+        architectures: networks of the measurements, in the same order.
+        measurements: measurements of one device.
+        held_out: number of networks at the end that give the error, predicted by a model of the
+            others; 0 means 10-fold cross-validation. The model itself is fitted to all.
 
     Raises:
-        InputError: too few networks to fit to.
+        InputError: there are too few networks to fit to.
     """
     check_enough(len(architectures) - held_out)
     graphs = [lower(arch) for arch in architectures]
@@ -194,7 +192,7 @@ def fit_latency_model(
     spread = np.full(total, np.nan)
 
     def fit_and_predict(known: Numbers, others: Numbers) -> Vector:
-        ridge = _fitted(features[known], measured[known], weights[known])
+        ridge = _fit(features[known], measured[known], weights[known])
         mean, spread[others] = ridge.predict(features[others])
         predicted: Vector = mean + features[others, 0]
         return predicted
@@ -202,37 +200,38 @@ def fit_latency_model(
     parts = held_out_parts(total, held_out)
     predicted = predict_held_out(parts, total, fit_and_predict)
     return LatencyModel(
-        ridge=widen_noise(_fitted(features, measured, weights), predicted - measured, spread),
+        ridge=widen_noise(_fit(features, measured, weights), predicted - measured, spread),
         correction=None,
-        reference_ms=reference_ms(measurements),
+        reference_ms=find_reference_ms(measurements),
         networks=total,
         held_out=sum(map(len, parts)),
         errors=(
             latency_error("model", predicted, measured),
-            *baseline_errors(parts, macs_of(graphs), measured),
+            *baseline_errors(parts, list_macs(graphs), measured),
         ),
         noise_floor=noise_floor([measurements[number] for part in parts for number in part]),
     )
 
 
 def widen_noise(ridge: Ridge, errors: Vector, spread: Vector) -> Ridge:
-    """`ridge` with error bars as wide as held-out errors ask for, never narrower than its own.
+    """Return `ridge` with error bars widened to match held-out errors, never narrowed.
 
-    Its own take the penalty as given, which was chosen for a small error on the same networks.
+    The ridge's own error bars ignore that the penalty was chosen on the same networks.
 
     Args:
-        ridge: fitted to all.
-        errors: (n,) of held-out predictions; NaN where none was made.
-        spread: (n,) standard deviations that those predictions came with.
+        ridge: fitted to all networks.
+        errors: (n,) errors of held-out predictions; NaN where there is none.
+        spread: (n,) standard deviations of those predictions.
     """
     factor = float(np.sqrt(np.nanmean((errors / spread) ** 2)))
     return replace(ridge, noise=ridge.noise * max(factor, 1.0))
 
 
 def check_enough(networks: int) -> None:
-    """
+    """Check that a model is fitted to at least `MIN_NETWORKS` networks.
+
     Raises:
-        InputError: a model would be fitted to fewer than `MIN_NETWORKS`.
+        InputError: there are fewer.
     """
     if networks < MIN_NETWORKS:
         raise InputError(
@@ -242,21 +241,21 @@ def check_enough(networks: int) -> None:
 
 
 def held_out_parts(total: int, held_out: int) -> list[Numbers]:
-    """What is predicted by a model of the rest: the last `held_out`, or all of it in folds."""
+    """Return the parts to predict from the rest: the last `held_out`, or all networks in folds."""
     return [np.arange(total - held_out, total)] if held_out else folds(total)
 
 
-def macs_of(graphs: Sequence[Graph]) -> list[int]:
-    """Multiply-adds of each."""
+def list_macs(graphs: Sequence[Graph]) -> list[int]:
+    """Return the multiply-adds of each graph."""
     return [count_graph(graph).macs for graph in graphs]
 
 
-def reference_ms(measurements: Sequence[Measurement]) -> float:
-    """What the milliseconds of the measurements are expressed in."""
+def find_reference_ms(measurements: Sequence[Measurement]) -> float:
+    """Return the milliseconds of the reference that the measurements refer to."""
     return float(np.median([each.ms / each.ratio for each in measurements]))
 
 
-def _fitted(features: Matrix, measured: Vector, weights: Vector) -> Ridge:
+def _fit(features: Matrix, measured: Vector, weights: Vector) -> Ridge:
     return fit_ridge(
         features,
         measured - features[:, 0],
@@ -267,11 +266,12 @@ def _fitted(features: Matrix, measured: Vector, weights: Vector) -> Ridge:
 
 
 def _weights(features: Matrix, measured: Vector, errors: Vector) -> Vector:
-    """One over the variance of each measurement around the model: its own and the model's error.
+    """Return the inverse variance of each measurement around the model.
 
-    The latter is what the former leaves of the residuals of a fit in which all count the same.
+    The variance is that of the measurement plus that of the model. The latter is the residual
+    variance of an unweighted fit minus the mean variance of the measurements.
     """
-    residual = _fitted(features, measured, np.ones(len(measured))).noise
+    residual = _fit(features, measured, np.ones(len(measured))).noise
     model = max(residual**2 - float((errors**2).mean()), MIN_MODEL_ERROR**2)
     weights: Vector = 1 / (model + errors**2)
     return weights

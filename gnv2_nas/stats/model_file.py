@@ -1,4 +1,4 @@
-"""Files of models that hold a ridge regression: JSON with arrays in base64, never unpickled."""
+"""Files of models with a ridge regression: JSON with arrays in base64."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOAT64 = np.dtype("<f8")
 
 
 class RidgeRecord(msgspec.Struct, frozen=True):
-    """`Ridge` with its arrays as bytes."""
+    """A `Ridge` with its arrays as bytes."""
 
     centre: bytes
     scale: bytes
@@ -37,10 +37,13 @@ class RidgeRecord(msgspec.Struct, frozen=True):
         )
 
     def ridge(self, features: int) -> Ridge:
-        """The regression of so many features.
+        """Return the regression.
+
+        Args:
+            features: expected number of features.
 
         Raises:
-            ValueError: the arrays are of another size, or hold what is no number.
+            ValueError: the arrays have another size, or contain invalid numbers.
         """
         vectors = (self.centre, self.scale, self.weights)
         size = features * _FLOAT64.itemsize
@@ -49,7 +52,7 @@ class RidgeRecord(msgspec.Struct, frozen=True):
         centre, scale, weights = map(_vector, vectors)
         known = _vector(self.known).reshape(-1, features)
         finite = (centre, weights, known)
-        # An infinite scale stands for a feature that never changed.
+        # An infinite scale stands for a constant feature.
         usable = all(np.isfinite(array).all() for array in finite) and bool((scale > 0).all())
         if not usable or not self.penalty > 0 or self.noise < 0:
             raise ValueError("numbers that no regression has")
@@ -66,19 +69,19 @@ def _vector(data: bytes) -> Vector:
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
-LARGEST = 64 << 20
-"""Bytes; models of the largest spaces have one million."""
+MAX_BYTES = 64 << 20
+"""Models of the largest spaces have one million bytes."""
 
 
-def read_record(path: Path, kind: type[Record], what: str, error: type[Exception]) -> Record:
-    """The record in a file.
+def read_model_record(path: Path, kind: type[Record], what: str, error: type[Exception]) -> Record:
+    """Read the record in a file.
 
     Args:
         what: "a MODEL that COMMAND wrote", for the message.
-        error: raised with a message when it is not there or not one.
+        error: type of the error if the file is missing or invalid.
     """
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_BYTES:
             raise error(f"{path}: too large for {what}")
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as refused:
@@ -88,13 +91,13 @@ def read_record(path: Path, kind: type[Record], what: str, error: type[Exception
 
 
 def restore_ridge(path: Path, stored: RidgeRecord, features: int, error: type[Exception]) -> Ridge:
-    """The regression of so many features that a file holds; `error` when it is damaged."""
+    """Return the regression of a file; raise `error` if it is corrupt."""
     try:
         return stored.ridge(features)
     except ValueError:
-        raise error(damaged(path)) from None
+        raise error(describe_corruption(path)) from None
 
 
-def damaged(path: Path) -> str:
-    """What to say of a file whose numbers make no model."""
-    return f"{path}: damaged, its numbers do not fit together; fit it again"
+def describe_corruption(path: Path) -> str:
+    """Return the message for a file whose numbers make no model."""
+    return f"{path}: corrupt file (inconsistent array sizes or invalid numbers); fit it again"

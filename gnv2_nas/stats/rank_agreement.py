@@ -1,9 +1,8 @@
 """Kendall's τ, and its interval from a bootstrap over networks.
 
-A handful of networks says little about a rank correlation, and the interval says how little. Each
-resample draws as many networks as there are, with replacement; τ-b of a resample is a ratio of
-quadratic forms in how often each network was drawn, so all resamples are one matrix product.
-`kendall_tau` is written out because importing scipy.stats takes a second.
+A resample draws as many networks as there are, with replacement. Its τ-b is a ratio of quadratic
+forms in the counts of the networks, so all resamples take one matrix product. `kendall_tau` is
+written out because importing scipy.stats takes a second.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from gnv2_nas.stats.intervals import student_95, wilson_interval
 
 
 def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float:
-    """τ-b of the pairs (x, y): 1 same order, 0 unrelated, -1 opposite; ties are allowed for.
+    """Return τ-b of the pairs (x, y): 1 same order, 0 unrelated, -1 opposite order.
 
-    Knight's method (JASA 61, 1966): in order of x, a discordant pair is an inversion of y.
-    Pairs with a NaN are left out; NaN when fewer than two remain or one side is constant.
+    Knight's method (JASA 61, 1966): in order of x, a discordant pair is an inversion of y. Pairs
+    with a NaN are left out. The result is NaN if fewer than two remain or one side is constant.
     """
     pairs = sorted(
         pair for pair in zip(x, y, strict=True) if not (math.isnan(pair[0]) or math.isnan(pair[1]))
@@ -50,7 +49,7 @@ def _tied_pairs(ordered: Iterable[Hashable]) -> int:
 
 
 def _inversions(values: Sequence[float]) -> int:
-    """Pairs whose first value is greater than the second."""
+    """Count the pairs whose first value is greater than the second."""
     seen: list[float] = []
     inversions = 0
     for value in values:
@@ -62,7 +61,7 @@ def _inversions(values: Sequence[float]) -> int:
 
 RESAMPLES = 2000
 MIN_NETWORKS = 4
-"""Below it an interval says nothing: it holds nearly every τ."""
+"""With fewer, an interval contains nearly every τ."""
 
 _PSEUDO_PAIRS = 2
 _Matrix = NDArray[np.float64]
@@ -83,13 +82,13 @@ class RankAgreement(msgspec.Struct, frozen=True):
 def rank_agreement(
     scores: Sequence[float], accuracies: Sequence[float], seed: int = 0
 ) -> RankAgreement | None:
-    """τ-b of scores and accuracies over the same networks; None where there are too few.
+    """Return τ-b of scores and accuracies of the same networks; None if there are too few.
 
-    The bootstrap's percentiles are of no use where τ is near 1 (six networks in the right order
-    would give [1, 1], which holds the true τ 58 times in 100). So its variance alone is taken: it
-    says how many independent pairs the networks are worth, and Wilson's interval of the share of
-    concordant pairs (1 + τ) / 2 with that number is the answer. It holds the true τ in 94 to 100
-    of 100 samples of 6 to 60 networks, at every τ up to 0.87.
+    The bootstrap's percentiles fail near τ = 1: six networks in the right order would give [1, 1],
+    which contains the true τ 58 times in 100. Only its variance is used. It gives the number of
+    independent pairs that the networks are worth, and the interval is Wilson's for the share of
+    concordant pairs (1 + τ) / 2 with that number. It contains the true τ in 94 to 100 of 100
+    samples of 6 to 60 networks, at every τ up to 0.87.
     """
     total = len(scores)
     tau = kendall_tau(scores, accuracies)
@@ -103,18 +102,17 @@ def rank_agreement(
 def agreement_gain(
     scores: Sequence[float], others: Sequence[float], accuracies: Sequence[float], seed: int = 0
 ) -> RankAgreement | None:
-    """By how much the τ of `scores` exceeds that of `others`, both over the same resamples.
+    """Return by how much the τ of `scores` exceeds that of `others`.
 
-    The percentiles of the bootstrap are of no use here either: of 4 to 8 networks they hold the
-    true gain 20 to 90 times in 100, and have no width where both scores order the sample alike.
-    So their variance alone is taken, as in `rank_agreement`: it says how many independent pairs
-    the networks are worth, and the interval is that of a difference of two paired shares with two
-    pseudo-pairs added (Agresti & Min, Statistics in Medicine 24, 2005), with Student's quantile.
-    It is never without width, and holds the true gain in 93 to 100 of 100 samples of 4 to 40
-    networks, accuracies with ties included.
+    The bootstrap's percentiles fail here, too: with 4 to 8 networks they contain the true gain 20
+    to 90 times in 100, and have no width if both scores order the sample equally. As in
+    `rank_agreement`, the variance gives a number of independent pairs. The interval is that of a
+    difference of two paired shares with two pseudo-pairs added (Agresti & Min, Statistics in
+    Medicine 24, 2005), with Student's quantile. It contains the true gain in 93 to 100 of 100
+    samples of 4 to 40 networks, including accuracies with ties.
 
     Returns:
-        None where there are too few networks or one τ is undefined.
+        None if there are too few networks or one τ is undefined.
     """
     total = len(scores)
     gain = kendall_tau(scores, accuracies) - kendall_tau(others, accuracies)
@@ -135,7 +133,7 @@ def agreement_gain(
 
 
 def _pair_gains(x: Sequence[float], y: Sequence[float]) -> _Matrix:
-    """What each pair of networks adds to τ-b, scaled so that their mean is τ-b."""
+    """Return the contribution of each pair of networks to τ-b; their mean is τ-b."""
     upper = np.triu_indices(len(x), 1)
     order_x, order_y = _order(x)[upper], _order(y)[upper]
     untied = float(abs(order_x).sum() * abs(order_y).sum())
@@ -144,13 +142,13 @@ def _pair_gains(x: Sequence[float], y: Sequence[float]) -> _Matrix:
 
 
 def _draws(total: int, seed: int) -> _Matrix:
-    """How often each network is in each resample, (RESAMPLES, networks)."""
+    """Return (RESAMPLES, networks) counts of each network in each resample."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(total, np.full(total, 1 / total), RESAMPLES).astype(np.float64)
 
 
 def _resampled_taus(x: Sequence[float], y: Sequence[float], draws: _Matrix) -> _Matrix:
-    """τ-b of each resample; NaN where one side is constant in it."""
+    """Return τ-b of each resample; NaN if one side is constant in it."""
     order_x, order_y = _order(x), _order(y)
     untied = _pairs(abs(order_x), draws) * _pairs(abs(order_y), draws)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -161,22 +159,19 @@ def _resampled_taus(x: Sequence[float], y: Sequence[float], draws: _Matrix) -> _
 
 
 def _order(values: Sequence[float]) -> _Matrix:
-    """1 where the first of a pair is larger, -1 where it is smaller, 0 for ties."""
+    """Return 1 if the first of a pair is larger, -1 if it is smaller, 0 for ties."""
     column = np.asarray(values, dtype=np.float64)
     return np.sign(column[:, None] - column[None, :])
 
 
 def _pairs(matrix: _Matrix, draws: _Matrix) -> _Matrix:
-    """Sum of `matrix` over the pairs of each resample."""
+    """Return the sum of `matrix` over the pairs of each resample."""
     total: _Matrix = ((draws @ matrix) * draws).sum(axis=1)
     return total
 
 
 def _wilson(tau: float, variance: float, networks: int) -> tuple[float, float]:
-    """Wilson's interval of the share of concordant pairs, as a τ.
-
-    The share is of as many pairs as the networks are worth, see `_independent_pairs`.
-    """
+    """Return Wilson's interval of the share of concordant pairs, converted to τ."""
     share = (1 + tau) / 2
     pairs = _independent_pairs(4 * share * (1 - share), variance, networks)
     low, high = wilson_interval(share * pairs, pairs)
@@ -184,11 +179,10 @@ def _wilson(tau: float, variance: float, networks: int) -> tuple[float, float]:
 
 
 def _independent_pairs(one: float, variance: float, networks: int) -> float:
-    """How many independent pairs the networks are worth, where one pair has the variance `one`.
+    """Return the number of independent pairs, each of variance `one`, that give `variance`.
 
-    It is what gives the bootstrap's `variance`, but no fewer than networks / 2, which belongs to
-    the largest variance that τ can have (Kendall & Gibbons, Rank Correlation Methods, sec. 4:
-    2 (1 - τ²) / n), and no more than there are.
+    The lower bound networks / 2 belongs to the largest possible variance of τ, 2 (1 - τ²) / n
+    (Kendall & Gibbons, Rank Correlation Methods, sec. 4). The upper bound is the number of pairs.
     """
     least = networks / 2
     most = min(4.0 * networks, networks * (networks - 1) / 2)

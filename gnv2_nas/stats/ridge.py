@@ -1,7 +1,4 @@
-"""Ridge regression in closed form with error bars, and predictions of networks left out.
-
-An error is taken only from outcomes that the model had not seen (`predict_held_out`).
-"""
+"""Ridge regression in closed form with error bars, and cross-validated predictions."""
 
 from __future__ import annotations
 
@@ -20,23 +17,24 @@ PENALTIES = np.logspace(-1, 5, 25)
 
 @dataclass(frozen=True)
 class Ridge:
-    """A fitted regression of d features; NaN in a feature stands for its mean."""
+    """A fitted regression on d features; NaN in a feature stands for its mean."""
 
     centre: Vector
     """(d,) mean of each feature."""
     scale: Vector
-    """(d,) standard deviation; infinite for a feature that never changed, which then counts 0."""
+    """(d,) standard deviation; infinite for a constant feature, whose effect is then 0."""
     weights: Vector
-    """(d,) of the standardised features."""
+    """(d,) weights of the standardized features."""
     known: Matrix
-    """(r, d) directions the data taught about, each as long as it was certain (below 1)."""
+    """(r, d) right singular vectors scaled by sqrt(s² / (s² + λ)): directions that the data
+    constrain."""
     intercept: float
     penalty: float
     noise: float
-    """Standard deviation of a single outcome around a prediction that was certain."""
+    """Standard deviation of a single outcome around an exact prediction."""
 
     def predict(self, features: Matrix) -> tuple[Vector, Vector]:
-        """Mean and standard deviation of the outcome for each row of (n, d) features."""
+        """Return (n,) means and standard deviations of the outcomes for (n, d) features."""
         rows = standardize(features, self.centre, self.scale)
         unknown = (rows**2).sum(axis=1) - ((rows @ self.known.T) ** 2).sum(axis=1)
         spread = np.sqrt(1 + np.maximum(unknown, 0) / self.penalty)
@@ -51,18 +49,17 @@ def fit_ridge(
     min_scale: float = 0.0,
     max_penalty: float = math.inf,
 ) -> Ridge:
-    """The regression of (n,) outcomes on (n, d) features with the best leave-one-out error.
+    """Fit (n,) outcomes on (n, d) features with the penalty of the lowest leave-one-out error.
 
     Args:
         features: NaN stands for a feature's mean.
-        outcomes: what is to be predicted.
-        weights: (n,) how much each outcome counts, in proportion to one over its variance; all
-            the same without. `noise` is that of an outcome of average weight.
-        min_scale: a feature that varied less, or never, is divided by this: a row in which it
-            does vary is then predicted with a wide error bar. With 0 one that never changed
-            counts 0 for good.
-        max_penalty: a larger one is not tried. The larger it is, the surer is the regression
-            that features make no difference, of rows unlike all the others, too.
+        outcomes: values to predict.
+        weights: (n,) weights of the outcomes, proportional to their inverse variances (default:
+            equal). `noise` is that of an outcome of average weight.
+        min_scale: lower bound on the scale of a feature. A row that deviates in a feature that
+            hardly varied then gets a wide error bar. With 0, a constant feature has no effect.
+        max_penalty: upper bound on the penalty. A large penalty makes the regression confident
+            that features make no difference, also for rows unlike all others.
     """
     weight = np.ones(len(outcomes)) if weights is None else weights / weights.mean()
     root = np.sqrt(weight)
@@ -91,7 +88,7 @@ def fit_ridge(
 
 
 def standardize(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
-    """Features in deviations from their mean; NaN, and an infinite scale, stand for the mean."""
+    """Return standardized features; NaN and an infinite scale stand for the mean."""
     result: Matrix = np.nan_to_num((features - centre) / scale)
     return result
 
@@ -99,21 +96,21 @@ def standardize(features: Matrix, centre: Vector, scale: Vector) -> Matrix:
 def _best_penalty(
     u: Matrix, s: Vector, centred: Vector, of_mean: Vector, tried: Vector
 ) -> tuple[float, float]:
-    """The penalty of the least leave-one-out error, and the noise it leaves.
+    """Return the penalty of the lowest leave-one-out error, and its residual noise.
 
     Args:
         u: left singular vectors of the weighted features.
         s: singular values.
-        centred: weighted outcomes less the intercept.
-        of_mean: the share that each outcome has in the intercept.
-        tried: penalties.
+        centred: weighted outcomes minus the intercept.
+        of_mean: share of each outcome in the intercept.
+        tried: penalties to try.
     """
     best = (np.inf, float(tried[-1]), 0.0)
     projected = u.T @ centred
     for penalty in tried:
         kept = s**2 / (s**2 + penalty)
         residuals = centred - u @ (kept * projected)
-        # 1 less the leverage of each outcome.
+        # 1 minus the leverage of each outcome.
         free = np.maximum(1 - (u**2) @ kept - of_mean, 1e-6)
         error = float(((residuals / free) ** 2).mean())
         if error < best[0]:
@@ -125,13 +122,13 @@ FOLDS = 10
 
 Numbers = NDArray[np.intp]
 FitAndPredict = Callable[[Numbers, Numbers], Vector]
-"""(outcomes to learn from, others), by number → what is predicted of the others."""
+"""Maps indices of outcomes to learn from, and of others, to predictions of the others."""
 
 
 def folds(total: int, count: int = FOLDS) -> list[Numbers]:
-    """Numbers 0 to total - 1 in `count` parts drawn at random, the same ones every time.
+    """Return the indices 0 to total - 1 in `count` random parts, always the same ones.
 
-    As many parts as numbers leave one out at a time.
+    With `count = total`, each part is a single index (leave-one-out).
     """
     order = np.random.default_rng(0).permutation(total)
     return np.array_split(order, min(count, total))
@@ -140,9 +137,9 @@ def folds(total: int, count: int = FOLDS) -> list[Numbers]:
 def predict_held_out(
     parts: Sequence[Numbers], total: int, fit_and_predict: FitAndPredict
 ) -> Vector:
-    """(total,) predictions, each part's by a model of all the others; NaN for what is in no part.
+    """Return (total,) predictions, each part's by a model of all others; NaN outside the parts.
 
-    Cross-validation where the parts are `folds`, a single held-out set where there is one part.
+    This is cross-validation if the parts are `folds`, and a held-out set if there is one part.
     """
     predicted = np.full(total, np.nan)
     for part in parts:

@@ -1,8 +1,8 @@
-"""How much each part of a kernel contributes to the variance of the outcomes: maximum likelihood.
+"""Maximum-likelihood estimates of how much each part of a kernel contributes to the variance.
 
-The MM algorithm of Zhou, Hu, Zhou & Sinsheimer ("MM algorithms for variance components models",
-J. Comput. Graph. Stat. 28, 2019, eq. 5), without its square root: each step is twice as long,
-and fewer are needed. A part that explains nothing goes to nothing.
+This is the MM algorithm of Zhou, Hu, Zhou & Sinsheimer ("MM algorithms for variance components
+models", J. Comput. Graph. Stat. 28, 2019, eq. 5) without its square root: each step is twice as
+long, so fewer are needed. The variance of a part that explains nothing tends to 0.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ Groups = NDArray[np.intp]
 
 ITERATIONS = 30
 CONVERGED = 0.02
-"""Steps end when no part changes by more than this share of the variance."""
+"""The iteration ends when no part changes by more than this share of the variance."""
 MAX_STEP = 4.0
 MIN_NOISE = 1e-5
 MIN_SHARE = 0.25
-"""Of what the parts have on average: a group never becomes certain to be without effect."""
+"""Lower bound relative to the mean of the parts: no group is ruled out with certainty."""
 
 
 @dataclass(frozen=True)
 class Components:
-    """Variances of the parts, for outcomes of variance 1."""
+    """Variances of the parts of the kernel, for outcomes of variance 1."""
 
     groups: Vector
-    """(g,) of the linear kernel of each group of features."""
+    """(g,) variances of the linear kernels of the groups of features."""
     interactions: float
-    """Of the square of the sum of the linear kernels."""
+    """Variance of the square of the sum of the linear kernels."""
     noise: float
 
     @classmethod
     def even(cls, groups: int) -> Components:
-        """What is assumed before anything is known."""
+        """Return the starting point of the iteration."""
         return cls(np.full(groups, 0.6 / max(groups, 1)), 0.2, 0.2)
 
     @property
@@ -49,11 +49,13 @@ class Components:
 def estimate_components(
     features: Matrix, groups: Groups, outcomes: Vector, start: Components
 ) -> Components:
-    """The variances that make (n,) standardised outcomes likely.
+    """Return the variances that maximize the likelihood of (n,) standardized outcomes.
 
     Args:
         features: (n, d), each group scaled to a mean square length of 1.
         groups: (d,) group of each column, from 0.
+        outcomes: mean 0, variance 1.
+        start: where the iteration begins.
     """
     components = start
     for _ in range(ITERATIONS):
@@ -67,22 +69,22 @@ def estimate_components(
     return components
 
 
-def scaled(features: Matrix, groups: Groups, components: Components) -> Matrix:
-    """Features whose inner products are the linear part of the kernel."""
+def _scale_features(features: Matrix, groups: Groups, components: Components) -> Matrix:
+    """Return features whose inner products are the linear part of the kernel."""
     result: Matrix = features * np.sqrt(components.groups)[groups]
     return result
 
 
 def add_interactions(linear: Matrix, components: Components) -> Matrix:
-    """The whole kernel, noise left out, from its linear part."""
+    """Return the whole kernel without noise, from its linear part."""
     share = components.interactions / max(components.linear, 1e-12) ** 2
     result: Matrix = linear + share * linear**2
     return result
 
 
 def _step(features: Matrix, groups: Groups, outcomes: Vector, components: Components) -> Components:
-    """Each part times the ratio of how well it fits the outcomes and how freely it could."""
-    rows = scaled(features, groups, components)
+    """Multiply each variance by the ratio of its fit to the outcomes and its expected fit."""
+    rows = _scale_features(features, groups, components)
     linear = rows @ rows.T
     covariance = add_interactions(linear, components)
     covariance[np.diag_indices_from(covariance)] += components.noise
@@ -90,9 +92,9 @@ def _step(features: Matrix, groups: Groups, outcomes: Vector, components: Compon
     inverse = cho_solve(cho_factor(covariance, check_finite=False), identity, check_finite=False)
     weights = inverse @ outcomes
     fits = _group_sums(groups, (features.T @ weights) ** 2)
-    could = _group_sums(groups, (features * (inverse @ features)).sum(axis=0))
+    expected = _group_sums(groups, (features * (inverse @ features)).sum(axis=0))
     squares = linear**2
-    parts = components.groups * _ratio(fits, could)
+    parts = components.groups * _ratio(fits, expected)
     least = MIN_SHARE * max(parts.mean(), MIN_NOISE) if len(parts) else 0.0
     interactions = _ratio(weights @ squares @ weights, (inverse * squares).sum())
     noise = _ratio(weights @ weights, np.trace(inverse))
@@ -108,8 +110,8 @@ def _group_sums(groups: Groups, columns: Vector) -> Vector:
     return sums
 
 
-def _ratio(fits: Vector | float, could: Vector | float) -> Vector:
+def _ratio(fits: Vector | float, expected: Vector | float) -> Vector:
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.nan_to_num(np.asarray(fits) / np.asarray(could), nan=1.0, posinf=1.0)
+        ratio = np.nan_to_num(np.asarray(fits) / np.asarray(expected), nan=1.0, posinf=1.0)
     bounded: Vector = np.clip(ratio, 1 / MAX_STEP, MAX_STEP)
     return bounded

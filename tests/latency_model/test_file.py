@@ -111,13 +111,13 @@ def test_numbers_that_do_not_fit_together_are_refused(kept, field, damage):
     ridge = json.loads(kept.read_text())["ridge"]
     # 24 bytes of ones are three float64 that are no numbers.
     ridge[field] = ridge[field][:-32] if damage == "short" else "/" * 32 + ridge[field][32:]
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="corrupt file"):
         load_latency_model(changed(kept, ridge=ridge))
 
 
 @pytest.mark.parametrize("reference_ms", [0, -1.0])
 def test_a_reference_of_no_time_is_refused(kept, reference_ms):
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="corrupt file"):
         load_latency_model(changed(kept, reference_ms=reference_ms))
 
 

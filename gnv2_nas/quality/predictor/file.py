@@ -18,7 +18,7 @@ from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, che
 from gnv2_nas.quality.predictor.features import column_names
 from gnv2_nas.quality.predictor.model import HeldOutError, Predictor
 from gnv2_nas.stats.intervals import Z95
-from gnv2_nas.stats.model_file import RidgeRecord, read_record, restore_ridge
+from gnv2_nas.stats.model_file import RidgeRecord, read_model_record, restore_ridge
 
 _WHAT = "an accuracy predictor that gnv2-nas quality fit wrote"
 
@@ -62,7 +62,7 @@ def load_predictor(path: Path) -> Predictor:
     Raises:
         CheckpointError: not a predictor, of another version, or damaged.
     """
-    record = read_record(path, _Record, _WHAT, CheckpointError)
+    record = read_model_record(path, _Record, _WHAT, CheckpointError)
     if record.columns != column_names(record.supernet_spec) or not record.errors:
         raise CheckpointError(
             f"{path}: a predictor of other features, from another version of gnv2-nas; fit it again"
