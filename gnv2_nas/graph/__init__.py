@@ -6,8 +6,6 @@ from gnv2_nas.graph.count import (
     count_graph,
     op_activation_bytes,
     op_macs,
-    op_params,
-    op_weight_bytes,
 )
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op
@@ -21,6 +19,4 @@ __all__ = [
     "lower",
     "op_activation_bytes",
     "op_macs",
-    "op_params",
-    "op_weight_bytes",
 ]

@@ -49,18 +49,6 @@ def op_macs(op: Op) -> int:
     return _weights(op) * op.shape[1] * op.shape[2] if op.kind in _WEIGHTED else 0
 
 
-def op_params(op: Op) -> int:
-    """Trainable parameters of one operator and the batch norm that follows it."""
-    if op.kind not in _WEIGHTED:
-        return 0
-    return _weights(op) + op.shape[0] * (op.bias + (2 if op.norm else 0))
-
-
-def op_weight_bytes(op: Op) -> int:
-    """Bytes of weights and bias after batch norm folding."""
-    return (_weights(op) + op.shape[0]) * FLOAT_BYTES if op.kind in _WEIGHTED else 0
-
-
 def op_activation_bytes(op: Op) -> int:
     """Bytes of the feature map that one operator writes."""
     channels, height, width = op.shape
