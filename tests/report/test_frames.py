@@ -1,4 +1,4 @@
-""""""
+"""The tidy table of a study."""
 
 from __future__ import annotations
 

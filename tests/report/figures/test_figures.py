@@ -1,4 +1,4 @@
-""""""
+"""The figures' data: axes, groups, thinning, budgets, hover texts."""
 
 from __future__ import annotations
 

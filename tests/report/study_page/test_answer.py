@@ -8,7 +8,6 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.report.study_page.answer import Answer, write_answer
-from gnv2_nas.report.study_page.conditions import list_cautions
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from tests.report.studies import candidate, network, stock, study, typical
@@ -132,12 +131,3 @@ def test_no_score_is_called_an_accuracy(estimator: str) -> None:
     found = answer(typical(60, quality=estimator))
     text = " ".join([found.headline, *(one.title + one.text for one in found.findings)])
     assert "accura" not in text.replace("not an accuracy", "")
-
-
-def test_an_interval_that_reaches_beyond_a_latency_budget_is_a_caution() -> None:
-    near, far = network(1, 94, 0.82), network(2, 90, 0.5)
-    latency = near.latency
-    assert latency is not None
-    budget = f"{(latency.ms + latency.ci95[1]) / 2:.4f}ms"
-    (line,) = list_cautions(study([near, far], budgets=(budget,)), 0, [near, far])
-    assert line.startswith(f"1 of 2 networks on the front keep {budget} by their estimate")

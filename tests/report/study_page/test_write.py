@@ -115,18 +115,6 @@ def test_the_page_states_its_conditions(tmp_path: Path) -> None:
         assert needed in text
 
 
-def test_unstable_latencies_and_mixed_conditions_are_told(tmp_path: Path) -> None:
-    first, second = (
-        candidate(n, found_architecture(n), quality=90 + n, ratio=0.8 + n / 10, reason="noisy")
-        for n in range(2)
-    )
-    assert second.latency is not None
-    second = replace(second, latency=replace(second.latency, threads=4, clock="wall"))
-    text = body(write_report(study([first, second]), tmp_path))
-    assert "2 of 2 latencies on the front are not stable" in text
-    assert "not all measured under the same conditions" in text
-
-
 def test_a_long_front_keeps_the_page_small(tmp_path: Path) -> None:
     members = [
         candidate(n, found_architecture(n % 40), quality=n / 100, ratio=0.5 + n / 4000)

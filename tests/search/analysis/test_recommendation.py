@@ -1,4 +1,4 @@
-""""""
+"""The recommended network, and what a front gains over stock."""
 
 from __future__ import annotations
 
