@@ -6,32 +6,31 @@ the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.report.wording import (
-    STOCK_TITLE,
-    describe_doubt,
-    describe_gain,
-    describe_shortfall,
     format_excess,
-    format_pair,
     format_reference,
     format_values,
     list_objectives,
     recommended_title,
 )
-from gnv2_nas.search.analysis.baselines import preset_name
+from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval, preset_name
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
-from gnv2_nas.search.analysis.recommendation import Gain, Recommendation
-from gnv2_nas.search.study.metrics import get_metric
+from gnv2_nas.search.analysis.recommendation import Gain, GainVerdict, Recommendation
+from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 Tone = Literal["good", "unclear", "plain"]
-_TONES: dict[str, Tone] = {"better": "good", "unclear": "unclear", "none": "plain"}
+STOCK_TITLE = "stock GhostNetV2 1.0"
+_TONES: dict[GainVerdict, Tone] = {"better": "good", "unclear": "unclear", "none": "plain"}
+_PREFIXES: dict[GainVerdict, str] = {
+    "better": "", "unclear": "Cannot tell: ", "none": "Not better than stock: ",
+}  # fmt: skip
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -92,18 +91,13 @@ def _no_front(record: StudyRecord) -> str:
 def _headline(
     record: StudyRecord, gains: Sequence[Gain], stock: Trial, best: Trial
 ) -> tuple[str, Tone]:
-    for gain in gains:
-        if gain.verdict == "better" and gain.trial is not None:
-            name = format_reference(record, gain.trial)
-            return f"{name} has {describe_gain(record, gain, stock)}.", "good"
-    for gain in gains:
-        if gain.verdict == "unclear" and gain.trial is not None:
-            name = format_reference(record, gain.trial)
-            return (
-                f"Cannot tell whether {name} beats {STOCK_TITLE}: "
-                f"{describe_doubt(record, gain, stock)}.",
-                "unclear",
-            )
+    told = [(gain, gain.trial) for gain in gains if gain.trial is not None]
+    for gain, trial in sorted(told, key=lambda each: each[0].verdict != "better"):
+        name, words = format_reference(record, trial), _describe(record, gain, trial, stock)
+        if gain.verdict == "better":
+            return f"{name} has {words}.", "good"
+        if gain.verdict == "unclear":
+            return f"Cannot tell whether {name} beats {STOCK_TITLE}: {words}.", "unclear"
     if stock.feasible:
         return f"No network found beats {STOCK_TITLE}.", "plain"
     return (
@@ -120,7 +114,7 @@ def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Find
         sentences = [_sentence_case(f"{format_values(record, best)}.")]
     else:
         pairs = (
-            f"{one.in_text} {format_pair(one, best, stock)}" for one in list_objectives(record)
+            f"{one.in_text} {_format_pair(one, best, stock)}" for one in list_objectives(record)
         )
         sentences = [_sentence_case(f"{'; '.join(pairs)}.")]
     if best.baseline:
@@ -135,19 +129,77 @@ def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Find
 
 
 def _finding(record: StudyRecord, gain: Gain, stock: Trial) -> Finding:
-    one = get_metric(gain.objective, record.quality_info)
-    title = one.question
+    title = get_metric(gain.objective, record.quality_info).question
     if len(record.settings.objectives) > 1:
         title += ", no worse than stock otherwise"
-    return Finding(title, gain.trial, _text(record, gain, stock), _TONES[gain.verdict])
+    if gain.trial is None:
+        others = (one.in_text for one in _other_objectives(record, gain))
+        text = f"No network found reaches stock’s {_join(others)}."
+    else:
+        words = _describe(record, gain, gain.trial, stock)
+        text = _sentence_case(f"{_PREFIXES[gain.verdict]}{words}.")
+    return Finding(title, gain.trial, text, _TONES[gain.verdict])
 
 
-def _text(record: StudyRecord, gain: Gain, stock: Trial) -> str:
+def _describe(record: StudyRecord, gain: Gain, trial: Trial, stock: Trial) -> str:
+    """The difference from stock in one objective, and how the other objectives compare."""
+    metric = get_metric(gain.objective, record.quality_info)
+    pair = _format_pair(metric, trial, stock)
     if gain.verdict == "better":
-        return _sentence_case(f"{describe_gain(record, gain, stock)}.")
-    if gain.verdict == "unclear":
-        return f"Cannot tell: {describe_doubt(record, gain, stock)}."
-    return describe_shortfall(record, gain, stock)
+        words = _describe_advantage(metric, trial, stock)
+    elif gain.verdict == "none":
+        words = f"{metric.in_text} {pair}"
+    elif metric.name == "latency":
+        words = f"its latency is {_format_ratio(trial, stock)}, which includes 1"
+    else:
+        noise = metric.format_noise()
+        words = f"its {metric.in_text} is {pair}, a difference within its noise of about {noise}"
+    others = [_describe_no_worse(one, trial, stock) for one in _other_objectives(record, gain)]
+    return f"{words}, at {_join(others)}" if others else words
+
+
+def _describe_advantage(metric: Metric, trial: Trial, stock: Trial) -> str:
+    """ "18% lower latency than stock GhostNetV2 1.0 (95% interval 17% to 19%)"."""
+    pair = _format_pair(metric, trial, stock)
+    if metric.name == "quality":
+        return f"a better {metric.in_text} than {STOCK_TITLE} ({pair})"
+    if metric.name != "latency":
+        share = 1 - trial.value(metric.name) / stock.value(metric.name)
+        return f"{format_share(share)} {metric.less} than {STOCK_TITLE} ({pair})"
+    low, high = latency_ratio_interval(trial, stock)
+    return (
+        f"{format_share(1 - latency_ratio(trial, stock))} lower latency than "
+        f"{STOCK_TITLE} (95% interval {format_share(1 - high)} to {format_share(1 - low)})"
+    )
+
+
+def _describe_no_worse(metric: Metric, trial: Trial, stock: Trial) -> str:
+    unclear = metric.name == "latency" and latency_ratio_interval(trial, stock)[1] >= 1
+    words = "a latency that cannot be distinguished from stock’s" if unclear else metric.no_worse
+    return f"{words} ({_format_pair(metric, trial, stock)})"
+
+
+def _format_pair(metric: Metric, trial: Trial, stock: Trial) -> str:
+    """Both values of an objective; for latency, the ratio and its interval."""
+    value = metric.format(trial.value(metric.name))
+    if metric.name == "latency":
+        return f"{value}, {_format_ratio(trial, stock)}"
+    return f"{value} against {metric.format(stock.value(metric.name))}"
+
+
+def _format_ratio(trial: Trial, stock: Trial) -> str:
+    low, high = latency_ratio_interval(trial, stock)
+    ratio = latency_ratio(trial, stock)
+    return f"{ratio:.3f} of stock’s with a 95% interval of {low:.3f} to {high:.3f}"
+
+
+def _other_objectives(record: StudyRecord, gain: Gain) -> list[Metric]:
+    return [one for one in list_objectives(record) if one.name != gain.objective]
+
+
+def _join(parts: Iterable[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _sentence_case(text: str) -> str:
