@@ -22,9 +22,8 @@ from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.remeasurement import select_for_remeasurement
-from gnv2_nas.search.storage.format import Progress
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.study.records import Trial
+from gnv2_nas.search.study.records import Progress, Trial
 from gnv2_nas.search.timetable import Observer, Status, Timetable
 from gnv2_nas.space import SearchSpace
 

@@ -134,7 +134,7 @@ class Proposals:
             return "random", {}
         if not isinstance(self._sampler, PredictorSampler):
             return "sampler", {}
-        expected = self._sampler.get_expectation(asked.number)
+        expected = self._sampler.expected(asked.number)
         if expected is None:
             return "random", {}
         outcomes = zip(self.objectives, expected.means, expected.stds, strict=True)

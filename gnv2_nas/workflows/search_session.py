@@ -30,11 +30,10 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.search.sampler.graph_encoder import GraphEncoder
 from gnv2_nas.search.storage.database import hand_over_messages
-from gnv2_nas.search.storage.format import Provenance
 from gnv2_nas.search.storage.opening import open_or_create
 from gnv2_nas.search.storage.url import mask_command
 from gnv2_nas.search.study.budgets import corner_networks
-from gnv2_nas.search.study.records import Settings
+from gnv2_nas.search.study.records import Provenance, Settings
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.workflows.events import (
     Events,

@@ -19,6 +19,8 @@ from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.search.study.records import (
     Origin,
     Prediction,
+    Progress,
+    Provenance,
     Settings,
     StudyRecord,
     Trial,
@@ -117,13 +119,13 @@ def study(
         name=name,
         settings=Settings("ghostnetv2", "0f3a9c1d2b", "cpu", quality, objectives, limits),
         trials=tuple(candidates),
-        sampler="nsga2",
-        seed=0,
-        command="gnv2-nas search --budget 300MFLOPs --seed 0",
-        created_at="2026-01-31T11:52:00+00:00",
-        proposed=len(candidates) * 2,
-        rejected=len(candidates) // 2,
-        duplicates=len(candidates) // 10,
+        provenance=Provenance(
+            sampler="nsga2",
+            seed=0,
+            command="gnv2-nas search --budget 300MFLOPs --seed 0",
+            created_at="2026-01-31T11:52:00+00:00",
+        ),
+        progress=Progress(len(candidates) * 2, len(candidates) // 2, len(candidates) // 10),
         fingerprint=MACHINE,
     )
 
@@ -181,7 +183,9 @@ def searched(found: int = 120, *, design: int = 24, **changes: object) -> StudyR
         }
         changed = replace(one, latency=latency, origin=origin)
         candidates.append(replace(changed, predicted=predicted) if origin == "model" else changed)
-    record = replace(record, trials=tuple(candidates), sampler="predictor")
+    record = replace(
+        record, trials=tuple(candidates), provenance=replace(record.provenance, sampler="predictor")
+    )
     return with_changes(record)
 
 

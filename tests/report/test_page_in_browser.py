@@ -168,7 +168,8 @@ def test_nasty_names_do_nothing(open_page: Open, tmp_path: Path) -> None:
         replace(one, params={"width": 1.0, nasty: n}, origin="change")
         for n, one in enumerate(record.trials)
     ]
-    record = replace(record, settings=settings, command=nasty, sampler=nasty, trials=tuple(changed))
+    provenance = replace(record.provenance, command=nasty, sampler=nasty)
+    record = replace(record, settings=settings, provenance=provenance, trials=tuple(changed))
     opened = open_page(write_report(record, tmp_path).html)
     wait_until_drawn(opened)
     assert opened.page.title() == f"{nasty} – gnv2-nas"

@@ -25,10 +25,9 @@ from gnv2_nas.search.evaluate import SEARCHING, Evaluator
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
-from gnv2_nas.search.storage.format import Progress
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets
-from gnv2_nas.search.study.records import Settings, Trial
+from gnv2_nas.search.study.records import Progress, Settings, Trial
 from gnv2_nas.space import SearchSpace
 from tests.search.study_helpers import latency
 

@@ -45,7 +45,7 @@ def test_going_on_evaluates_what_is_missing_and_nothing_twice(folder, sampler):
     assert [each.number for each in record.trials] == list(range(14 + STOCK))
     assert len({each.architecture.id for each in record.trials}) == 14 + STOCK
     assert sorted(each.baseline for each in record.trials if each.baseline) == AT_32
-    assert record.proposed == 14 + record.rejected + record.duplicates
+    assert record.progress.proposed == 14 + record.progress.rejected + record.progress.duplicates
 
 
 def test_the_seed_decides_what_is_found(folder):
@@ -102,7 +102,7 @@ def test_the_status_counts_up_to_what_is_stored(folder):
     assert {each.wanted for each in seen} == {20}
     last = seen[-1]
     assert last.evaluated == last.feasible == 20
-    assert (last.proposed, last.rejected) == (record.proposed, record.rejected)
+    assert (last.proposed, last.rejected) == (record.progress.proposed, record.progress.rejected)
     assert last.rejected > 0
     assert seen[0].seconds_left is None
     assert last.seconds_left >= 0

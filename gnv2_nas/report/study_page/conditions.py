@@ -112,9 +112,9 @@ def _search(record: StudyRecord) -> list[tuple[str, str]]:
     settings = record.settings
     budgets = ", ".join(budget.text for budget in settings.budgets)
     return [
-        ("Study", f"{record.name}, started {record.created_at}"),
+        ("Study", f"{record.name}, started {record.provenance.created_at}"),
         ("Space", f"{settings.space} (hash {settings.space_hash})"),
-        ("Sampler, seed", f"{record.sampler}, {record.seed}"),
+        ("Sampler, seed", f"{record.provenance.sampler}, {record.provenance.seed}"),
         ("Objectives", ", ".join(settings.objectives)),
         ("Quality estimator", f"{settings.quality}: {record.quality_info.note}"),
         *_data(record),
@@ -133,7 +133,9 @@ def _data(record: StudyRecord) -> list[tuple[str, str]]:
 
 
 def _software(record: StudyRecord) -> list[tuple[str, str]]:
-    begun_with = ", ".join(f"{name} {version}" for name, version in record.software.items())
+    begun_with = ", ".join(
+        f"{name} {version}" for name, version in record.provenance.software.items()
+    )
     made_by = f"gnv2-nas {metadata.version('gnv2-nas')}"
     return [("Software", begun_with or "not recorded"), ("Page made by", made_by)]
 

@@ -85,7 +85,7 @@ def _advice(record: StudyRecord) -> str:
 
 def _command(record: StudyRecord) -> str:
     settings = record.settings
-    space = record.space_source or settings.space
+    space = record.provenance.space_source or settings.space
     options = [("--data", settings.data or "DIR"), ("--space", space)]
     macs = [budget.text for budget in settings.budgets if budget.metric == "macs"]
     options += [("--budget", budget) for budget in macs]

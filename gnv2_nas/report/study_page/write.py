@@ -83,13 +83,13 @@ def _json(
             for one in changes
         ],
         "settings": record.settings,
-        "sampler": record.sampler,
-        "seed": record.seed,
-        "command": record.command,
-        "created_at": record.created_at,
-        "proposed": record.proposed,
-        "rejected": record.rejected,
-        "duplicates": record.duplicates,
+        "sampler": record.provenance.sampler,
+        "seed": record.provenance.seed,
+        "command": record.provenance.command,
+        "created_at": record.provenance.created_at,
+        "proposed": record.progress.proposed,
+        "rejected": record.progress.rejected,
+        "duplicates": record.progress.duplicates,
         "fingerprint": record.fingerprint,
         "candidates": [
             row | {"violations": one.broken_budgets, "genotype": one.params,
@@ -150,9 +150,9 @@ def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
     found = [one for one in record.trials if not one.baseline]
     feasible = sum(one.feasible for one in found)
     return [
-        (f"{record.proposed:,}", "proposed", f"by {record.sampler}"),
-        (f"{record.rejected:,}", "rejected", "by arithmetic, not built"),
-        (f"{record.duplicates:,}", "duplicates", "already known"),
+        (f"{record.progress.proposed:,}", "proposed", f"by {record.provenance.sampler}"),
+        (f"{record.progress.rejected:,}", "rejected", "by arithmetic, not built"),
+        (f"{record.progress.duplicates:,}", "duplicates", "already known"),
         (f"{len(found):,}", "evaluated", f"plus {len(record.trials) - len(found)} stock networks"),
         (_share(feasible, len(found)), "feasible", f"{feasible:,} keep every budget"),
         (f"{members:,}", "on the front", "stock networks included"),

@@ -13,7 +13,7 @@ def find_study_trust(record: StudyRecord) -> TrustPanel | None:
     """The trust panel of the searched space; None if there is none."""
     settings = record.settings
     try:
-        space = load_space(record.space_source or settings.space)
+        space = load_space(record.provenance.space_source or settings.space)
     except InputError:
         # The file was removed or changed, so the space it described is unknown.
         return None

@@ -168,7 +168,7 @@ class PredictorSampler(BaseSampler):
             self._asked.pop(trial.number, None)
             self._expected.pop(trial.number, None)
 
-    def get_expectation(self, number: int) -> Expectation | None:
+    def expected(self, number: int) -> Expectation | None:
         """What the models say of a running trial; None if it was not proposed on models."""
         return self._expected.get(number)
 

@@ -16,9 +16,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.search.study.budgets import Budget
-from gnv2_nas.search.study.records import Origin, Prediction, Settings, Trial
+from gnv2_nas.search.study.records import (
+    Origin,
+    Prediction,
+    Progress,
+    Provenance,
+    Settings,
+    Trial,
+)
 
 # Keys of a trial.
 ARCHITECTURE = "architecture"
@@ -47,40 +53,12 @@ PROVENANCE = "gnv2_nas:provenance"
 FORMAT_VERSION = 2
 
 
-class Provenance(msgspec.Struct, frozen=True):
-    """How a study came about."""
-
-    sampler: str
-    seed: int
-    command: str
-    created_at: str
-    software: dict[str, str] = {}
-    """Package → version the study was begun with."""
-    estimator: EstimatorInfo | None = None
-    """What the quality estimator said of itself; None in older studies."""
-    space_source: str = ""
-    """The space as it was asked for, a name or a file; "" in older studies."""
-
-
 class Beginning(msgspec.Struct, frozen=True):
     """What is written when a study is made: one attribute, so all of it or nothing."""
 
     settings: Settings
     provenance: Provenance
     format: int = FORMAT_VERSION
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """Running totals of one process, or of all processes of a study."""
-
-    proposed: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-
-    def __add__(self, other: Progress) -> Progress:
-        return Progress(
-            *(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__)
-        )
 
 
 class _Result(msgspec.Struct, frozen=True):

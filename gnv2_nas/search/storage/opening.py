@@ -17,7 +17,6 @@ from gnv2_nas.search.storage.database import explain_failures, open_database
 from gnv2_nas.search.storage.format import (
     FORMAT_VERSION,
     Beginning,
-    Provenance,
     format_of,
     read_beginning,
 )
@@ -27,7 +26,7 @@ from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.url import mask_url
 from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.names import device_label
-from gnv2_nas.search.study.records import Settings
+from gnv2_nas.search.study.records import Provenance, Settings
 
 
 def open_or_create(

@@ -23,8 +23,6 @@ from gnv2_nas.search.storage.format import (
     SETTINGS,
     STUDY,
     Beginning,
-    Progress,
-    Provenance,
     freeze_trial,
     latency_key,
     later_latencies,
@@ -36,7 +34,7 @@ from gnv2_nas.search.storage.format import (
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.trial_cache import TrialCache
 from gnv2_nas.search.storage.url import mask_command, mask_url
-from gnv2_nas.search.study.records import Settings, StudyRecord, Trial
+from gnv2_nas.search.study.records import Progress, Provenance, Settings, StudyRecord, Trial
 
 Answer = TypeVar("Answer")
 
@@ -249,24 +247,18 @@ class Store:
     def record(self) -> StudyRecord:
         """The whole study as plain data."""
         attributes = self.attributes()
-        provenance, progress = self.provenance, total_progress(attributes)
+        provenance = self.provenance
         trials = self._read_trials(self.frozen_trials(), attributes)
         first = self._cache.first_latency
         return StudyRecord(
             name=self.name,
             settings=self.settings,
             trials=tuple(trials),
-            sampler=provenance.sampler,
-            seed=provenance.seed,
-            command=mask_command(provenance.command),
-            created_at=provenance.created_at,
-            proposed=progress.proposed,
-            rejected=progress.rejected,
-            duplicates=progress.duplicates,
+            provenance=msgspec.structs.replace(
+                provenance, command=mask_command(provenance.command)
+            ),
+            progress=total_progress(attributes),
             fingerprint=first.fingerprint if first else None,
-            software=provenance.software,
-            estimator=provenance.estimator,
-            space_source=provenance.space_source,
             confirmed=frozenset(attributes.get(CONFIRMED, ())),
             storage=mask_url(self._url),
         )

@@ -127,34 +127,49 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return get_metric(metric).value(self)
 
 
-class StudyRecord(msgspec.Struct, frozen=True):
+class Provenance(msgspec.Struct, frozen=True):
+    """How a study came about."""
+
+    sampler: str
+    seed: int
+    command: str
+    created_at: str
+    software: dict[str, str] = {}
+    """Package → version the study was begun with."""
+    estimator: EstimatorInfo | None = None
+    """What the quality estimator said of itself; None in older studies."""
+    space_source: str = ""
+    """The space as it was asked for, a name or a file; "" in older studies."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Running totals of one process, or of all processes of a study."""
+
+    proposed: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+
+    def __add__(self, other: Progress) -> Progress:
+        return Progress(
+            *(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__)
+        )
+
+
+class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study and all its finished trials."""
 
     name: str
     settings: Settings
     trials: tuple[Trial, ...]
     """Baselines included, in the order they were evaluated."""
-    sampler: str
-    seed: int
-    command: str
-    """What to type to run it again."""
-    created_at: str
-    proposed: int
-    """Networks the sampler proposed so far."""
-    rejected: int
-    """Of those, turned down by arithmetic before anything was built or measured."""
-    duplicates: int
-    """Of those, already evaluated."""
-    fingerprint: Fingerprint | None
+    provenance: Provenance
+    progress: Progress = Progress()
+    """Totals of all processes: networks proposed, and those of them that arithmetic rejected or
+    that were evaluated before."""
+    fingerprint: Fingerprint | None = None
     """Of the machine the latencies were taken on."""
-    software: Mapping[str, str] = {}
-    """Package → version the study was begun with."""
-    estimator: EstimatorInfo | None = None
-    """What the quality estimator said of itself; None where that was not kept."""
-    space_source: str = ""
-    """The space as it was asked for, a name or a file; "" where that was not kept."""
     confirmed: frozenset[int] = frozenset()
-    """Numbers of the trials that were measured side by side in the end, as the front."""
+    """Numbers of the trials that were measured side by side at the end, as the front."""
     storage: str = ""
     """URL of the database, passwords masked; "" where that is not known."""
 
@@ -163,7 +178,7 @@ class StudyRecord(msgspec.Struct, frozen=True):
         """What there is to say about the scores, whatever they are."""
         spec = self.settings.quality
         return (
-            self.estimator
+            self.provenance.estimator
             or ESTIMATORS.get(self.settings.quality_spec.name)
             or EstimatorInfo(
                 spec, f"Score “{spec}”", f"score “{spec}”", "not a measured accuracy", "not known"

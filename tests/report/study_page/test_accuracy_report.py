@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gnv2_nas.quality import ESTIMATORS
+from gnv2_nas.quality import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.study.metrics import get_metric
-from gnv2_nas.search.study.records import StudyRecord
+from gnv2_nas.search.study.records import Provenance, StudyRecord
 from gnv2_nas.space import load_space
 from tests.report.panels import panel, trust
 from tests.report.studies import candidate, found_architecture, stock, study
@@ -40,7 +40,11 @@ def accuracies() -> StudyRecord:
     settings = replace(record.settings, data="pets", data_hash="0123456789ab")
     outside, *found = record.trials
     candidates = (replace(outside, quality=None), *found)
-    return replace(record, settings=settings, trials=candidates, estimator=INFO)
+    return replace(record, settings=settings, trials=candidates, provenance=judged_by(record, INFO))
+
+
+def judged_by(record: StudyRecord, info: EstimatorInfo) -> Provenance:
+    return replace(record.provenance, estimator=info)
 
 
 def text_of(record: StudyRecord, folder: Path) -> str:
@@ -82,8 +86,12 @@ def test_a_study_whose_accuracies_are_all_alike_says_so(folder: Path) -> None:
         "The supernet accuracy of all 3 networks is equal within its noise",
         accuracies(),
     )
-    assert alike in text_of(replace(record, estimator=replace(INFO, noise=2.0)), folder)
-    assert alike not in text_of(replace(record, estimator=replace(INFO, noise=1.9)), folder)
+    assert alike in text_of(
+        replace(record, provenance=judged_by(record, replace(INFO, noise=2.0))), folder
+    )
+    assert alike not in text_of(
+        replace(record, provenance=judged_by(record, replace(INFO, noise=1.9))), folder
+    )
 
 
 def test_stock_outside_the_supernet_is_no_gain(folder: Path) -> None:

@@ -109,7 +109,8 @@ def test_the_page_states_its_conditions(tmp_path: Path) -> None:
     text = body(write_report(record, tmp_path))
     for needed in (
         "Imaginary Core 5", "onnxruntime 1.31.0", "1 thread, fp32", "CPU time", "nsga2",
-        "ghostnetv2 (hash 0f3a9c1d2b)", "300MFLOPs", "12ms", record.command, record.created_at,
+        "ghostnetv2 (hash 0f3a9c1d2b)", "300MFLOPs", "12ms", record.provenance.command,
+        record.provenance.created_at,
         "multiply-adds of convolutions and linear layers", "Kendall τ",
     ):  # fmt: skip
         assert needed in text

@@ -108,7 +108,7 @@ def test_an_exact_outcome_is_expected_exactly_and_an_exact_budget_is_kept(small)
         trial = study.ask()
         network = small.decode(small_params(small, trial))
         found = count(network)
-        expected = sampler.get_expectation(number)
+        expected = sampler.expected(number)
         excess = excesses(budgets, Counted(found))
         if number >= 10:
             assert expected is not None

@@ -90,7 +90,7 @@ def test_a_fresh_sampler_goes_on_from_a_database(tmp_path):
     again = in_file(tmp_path / "a.db", gn.PredictorSampler(seed=1, startup_trials=6))
     trial = again.ask(space)
     assert trial.number == 6
-    assert again.sampler.get_expectation(6) is not None
+    assert again.sampler.expected(6) is not None
     assert len(set(genotypes(again.trials))) == 7
 
 
@@ -129,21 +129,21 @@ def test_what_is_expected_is_known_until_the_trial_is_finished():
     ask(study, FOURS, 30, lambda trial: [total(trial), 100 + total(trial)])
     for _ in range(5):
         trial = study.ask(FOURS)
-        expected = study.sampler.get_expectation(trial.number)
+        expected = study.sampler.expected(trial.number)
         truth = total(trial)
         assert expected.means == pytest.approx([truth, 100 + truth], abs=0.5)
         assert all(0 <= std < 1 for std in expected.stds)
         study.tell(trial, [truth, 100 + truth])
-        assert study.sampler.get_expectation(trial.number) is None
-    assert study.sampler.get_expectation(999) is None
+        assert study.sampler.expected(trial.number) is None
+    assert study.sampler.expected(999) is None
 
 
 def test_the_initial_design_expects_nothing():
     study = study_with(startup_trials=6)
     for trial in (study.ask(FOURS) for _ in range(6)):
-        assert study.sampler.get_expectation(trial.number) is None
+        assert study.sampler.expected(trial.number) is None
         study.tell(trial, total(trial))
-    assert study.sampler.get_expectation(study.ask(FOURS).number) is not None
+    assert study.sampler.expected(study.ask(FOURS).number) is not None
 
 
 def test_corrected_values_are_those_that_models_see():
@@ -154,7 +154,7 @@ def test_corrected_values_are_those_that_models_see():
             if correct:
                 study.sampler.correct(trial.number, [50 - trial.value], {})
         trial = study.ask(FOURS)
-        return total(trial), study.sampler.get_expectation(trial.number).means[0]
+        return total(trial), study.sampler.expected(trial.number).means[0]
 
     truth, mean = expected_after(correct=False)
     assert truth <= 4

@@ -12,9 +12,9 @@ import pytest
 
 from gnv2_nas.errors import StudyError
 from gnv2_nas.report.study_page.write import write_report
-from gnv2_nas.search.storage.format import Progress
 from gnv2_nas.search.storage.opening import open_or_create, open_study
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.search.study.records import Progress
 from gnv2_nas.workflows.references import find_network
 from tests.search.search_helpers import STORAGE
 from tests.search.study_helpers import append, as_optuna, latency
@@ -34,8 +34,12 @@ def test_it_is_read_and_reported(store, folder):
     record = store.record()
     assert [trial.number for trial in record.trials] == list(range(TRIALS))
     assert [budget.text for budget in record.settings.budgets] == ["3MFLOPs", "2MB"]
-    assert (record.sampler, record.seed, record.space_source) == ("predictor", 1, "tiny")
-    assert record.proposed > 0
+    assert (record.provenance.sampler, record.provenance.seed, record.provenance.space_source) == (
+        "predictor",
+        1,
+        "tiny",
+    )
+    assert record.progress.proposed > 0
     assert record.fingerprint.cpu == "AMD EPYC"
     assert len(record.confirmed) > 1
     assert store.reference_ms == pytest.approx(6.50131327)
@@ -54,7 +58,7 @@ def test_it_is_continued_under_its_own_keys(store):
     record = store.record()
     assert record.trials[:TRIALS] == before.trials
     assert record.trials[TRIALS].latency.ratio == pytest.approx(latency(0, ms=1.25).ratio)
-    assert record.proposed == before.proposed + 7
+    assert record.progress.proposed == before.progress.proposed + 7
     attributes = as_optuna(STORAGE, "before").user_attrs
     assert attributes["gnv2_nas:format"] == 1
     assert "gnv2_nas:study" not in attributes

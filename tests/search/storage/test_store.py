@@ -17,10 +17,14 @@ def test_a_study_comes_back_as_it_was(folder):
     record = open_study(STORAGE, "demo").record()
     assert record == store.record()
     assert record.name == "demo"
-    assert (record.sampler, record.seed, record.command) == ("nsga2", 0, "gnv2-nas search")
+    assert (record.provenance.sampler, record.provenance.seed, record.provenance.command) == (
+        "nsga2",
+        0,
+        "gnv2-nas search",
+    )
     assert [budget.text for budget in record.settings.budgets] == ["1MFLOPs", "2Mparams"]
     assert record.settings.objectives == ("quality", "macs")
-    assert record.proposed >= 8
+    assert record.progress.proposed >= 8
     assert [each.number for each in record.trials] == list(range(len(record.trials)))
 
 

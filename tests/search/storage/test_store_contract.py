@@ -11,10 +11,10 @@ import pytest
 from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameError
 from gnv2_nas.search.storage.bulk_read import REVISION, OptunaReader, TrialReader, trial_reader
 from gnv2_nas.search.storage.database import open_database
-from gnv2_nas.search.storage.format import Progress, freeze_trial
+from gnv2_nas.search.storage.format import freeze_trial
 from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.study.records import Trial
+from gnv2_nas.search.study.records import Progress, Trial
 from gnv2_nas.workflows.references import find_network
 from tests.search.study_helpers import (
     REFERENCE_MS,
@@ -156,7 +156,7 @@ class TestStore:
         other.save_progress(Progress(5, 1, 0))
         store.save_progress(Progress(12, 2, 2))
         assert store.progress == other.progress == Progress(17, 3, 2)
-        assert store.record().rejected == 3
+        assert store.record().progress.rejected == 3
 
     def test_milliseconds_are_those_of_the_first_measured_trial(self, store, other, storage, name):
         slow = msgspec.structs.replace(latency(1), ms=3.0, ci95=(2.7, 3.6))
