@@ -1,4 +1,4 @@
-"""Devices: what `--device NAME` means, who may use the processors, and which machine this is."""
+"""Devices: profiles, the lock on the processors, and the fingerprint of the machine."""
 
 from gnv2_nas.devices.device import Device, DeviceProfile, list_devices, read_profile
 from gnv2_nas.devices.fingerprint import Fingerprint

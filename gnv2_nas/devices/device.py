@@ -1,4 +1,4 @@
-"""Devices: what `--device NAME` means, read from `profiles/NAME.yaml`."""
+"""Device profiles (`profiles/NAME.yaml`), which `--device NAME` selects, and open devices."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ClockName = Literal["cpu", "device", "wall"]
-"""CPU time on one thread, an accelerator's own time on one, else wall time."""
+"""CPU time with one thread, an accelerator's own time, or wall time."""
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """What is known of a device from measuring the panel alone, at length."""
+    """Result of measuring the panel alone and at length."""
 
     key: str
-    """Names the machine, runtime and profile it holds for."""
+    """Hash of the machine, runtime and profile that it is valid for."""
     reference_ms: float
-    """Time of stock GhostNetV2 1.0: what milliseconds are expressed in."""
+    """Milliseconds of stock GhostNetV2 1.0, which other milliseconds refer to."""
     reference_error: float
-    """Standard error of its log."""
+    """Standard error of the log of `reference_ms`."""
     log_ratios: dict[str, float]
     """Network of the panel → log of its time over the reference's."""
     covariance: list[list[float]]
-    """Of the errors of `log_ratios`, in their order."""
+    """Covariance of the errors of `log_ratios`, in their order."""
     session_spreads: dict[str, float]
     """Network of the panel → standard deviation between its sessions, in logs."""
     size_spread: float
-    """By how much more the machine slows one size of network down than another, in logs."""
+    """Standard deviation, in logs, of the slowdown of one size relative to another."""
     sessions: int
     rounds: int
     taken_at: str
@@ -65,43 +65,42 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     description: str
     transport: Literal["local"] = "local"
-    """Where the network runs; "local" is the machine that searches."""
+    """How the device is reached; "local" is the machine that searches."""
     runtime: RuntimeName = "onnxruntime"
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     precision: Precision = "fp32"
     processor: Processor = "cpu"
     calibration_images: str = ""
-    """For precision int8: an .npy file of float32 images (N, 3, H, W), prepared as for inference,
-    that show how far feature maps reach. Without it noise does, which is enough for timing."""
+    """For precision int8: an .npy file of float32 images (N, 3, H, W), preprocessed as for
+    inference. They give the ranges of feature maps (default: noise, enough for timing)."""
 
     @property
     def content_hash(self) -> str:
-        """12 hexadecimal digits of all that decides a latency.
+        """Hash of the fields that affect a latency, 12 hexadecimal digits.
 
-        The description does not count, nor does a default: its field may not even have existed
-        when a study was begun.
+        Defaults are left out: their fields may not have existed when a study began.
         """
         default = msgspec.structs.asdict(DeviceProfile(self.description))
         decided = set(msgspec.structs.asdict(self).items()) - set(default.items())
         return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
 
     def shortage(self) -> str:
-        """ "8 threads on 2 cores, …" where this process cannot have the cores; "" where it can."""
+        """Return "8 threads on 2 cores, …" if the process has too few cores; "" otherwise."""
         return shortage(self.threads) if self.processor == "cpu" else ""
 
 
 class PreparedNetwork(msgspec.Struct):
-    """A network whose file was written, loaded and found to compute the right thing."""
+    """A network whose files were written, loaded and checked against torch."""
 
     files: RuntimeFiles
     session: Session | None
-    """The one that was checked, until someone takes it over."""
+    """The session that was checked; None once it was taken over."""
     parity: float
     """See `parity.difference`."""
 
 
 class Device:
-    """A profile put to work: it readies networks and says what machine it is."""
+    """A profile with its runtime: it prepares networks and identifies the machine."""
 
     def __init__(self, name: str, profile: DeviceProfile) -> None:
         self.name = name
@@ -113,15 +112,15 @@ class Device:
         networks = reference_networks()
         quick = RUNTIMES[profile.runtime].quick
         self.panel = networks if quick else {REFERENCE: networks[REFERENCE]}
-        """Reference networks by name."""
-        # Of all networks so far, a few kB each: a search measures the best of them several times,
-        # and to ask torch takes longer than to write the file.
+        """Reference networks by name; the reference alone if the runtime is not quick."""
+        # Kept for all networks, a few kB each: a search measures the best ones several times, and
+        # torch takes longer to compute the logits than it takes to write the file.
         self._expected: dict[str, NDArray[np.float32]] = {}
         self._panel_files: dict[str, RuntimeFiles] = {}
 
     @property
     def clock(self) -> ClockName:
-        """What a latency is taken from."""
+        """Clock that latencies come from."""
         if self.profile.processor != "cpu":
             return "device"
         return "cpu" if self.profile.threads == 1 else "wall"
@@ -130,7 +129,7 @@ class Device:
         """Write and load a network, and check its logits against the torch module's.
 
         Raises:
-            MeasurementError: the runtime refuses the network or computes something else.
+            MeasurementError: the runtime refused the network, or its logits differ from torch's.
         """
         from gnv2_nas.runtimes.parity import check_parity, expected_logits
 
@@ -142,11 +141,11 @@ class Device:
         return PreparedNetwork(files, session, parity)
 
     def open(self, files: RuntimeFiles) -> Session:
-        """A fresh session."""
+        """Load files into a fresh session."""
         return self.runtime.load(files, self.profile.threads)
 
     def open_reference(self, name: str) -> Session:
-        """A fresh session of a network of the panel, which is checked the first time.
+        """Open a fresh session of a network of the panel; the first time, it is checked.
 
         Raises:
             MeasurementError: see `prepare`.
@@ -164,15 +163,15 @@ class Device:
 
 
 def list_devices() -> list[str]:
-    """Names of the devices in reach; files in the working directory win."""
+    """List the names of all devices; files in the working directory take precedence."""
     return list(list_named(PROFILE_KIND))
 
 
 def read_profile(name: str) -> DeviceProfile:
-    """The profile of that name, or of that path.
+    """Read a device profile by name or path.
 
     Raises:
-        UnknownNameError: no such device.
+        UnknownNameError: there is no such device.
         ProfileError: the file breaks a rule; the message names file, line and key.
     """
     path = find_named(PROFILE_KIND, "device", name)

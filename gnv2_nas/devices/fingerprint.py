@@ -1,4 +1,4 @@
-"""Which machine and software a latency was taken on."""
+"""The machine and software that a latency was measured on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gnv2_nas.devices import huge_pages
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """The machine and software a latency was taken on."""
+    """The machine and software that a latency was measured on."""
 
     cpu: str
     cores: int
@@ -24,16 +24,20 @@ class Fingerprint(msgspec.Struct, frozen=True):
     """Runtime and version, for instance "onnxruntime 1.23.0"."""
     governor: str = "unknown"
     load: float = 0.0
-    """Load average over one minute when the measurement began."""
+    """One-minute load average when the measurement began."""
     huge_pages: bool = False
-    """Whether the weights lay in pages of 2 MiB, see `huge_pages`."""
+    """Whether weights were in pages of 2 MiB, see `huge_pages`."""
 
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def fingerprint(runtime: str) -> Fingerprint:
-    """Of this machine, for a runtime named with its version."""
+    """Return the fingerprint of this machine.
+
+    Args:
+        runtime: name and version of the runtime.
+    """
     return Fingerprint(
         cpu=_cpu_model(),
         cores=usable_cores(),

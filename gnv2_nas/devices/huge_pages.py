@@ -1,8 +1,8 @@
-"""Weights in huge pages, so that it makes no difference where in memory they come to lie.
+"""Huge pages for weights, so that their place in memory does not affect latency.
 
-With pages of 4 KiB, some sessions of one network are 2 % faster than others for as long as they
-live, by the luck of which pages the kernel had left. With 2 MiB pages that is gone
-(`python -m benchmarks sessions`). glibc takes them where the environment says so at the start.
+With pages of 4 KiB, some sessions of a network are permanently 2 % faster than others, depending on
+which pages the kernel had free. Pages of 2 MiB remove the difference (`python -m benchmarks
+sessions`). glibc uses them if the environment says so when the process starts.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ _VARIABLE = "GLIBC_TUNABLES"
 _TUNABLE = "glibc.malloc.hugetlb"
 _KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _SINCE = (2, 35)
-"""The first glibc that knows the tunable."""
+"""First version of glibc with the tunable."""
 
 
 def in_use() -> bool:
-    """Whether this process was started with huge pages for what it allocates."""
+    """Return whether this process was started with huge pages."""
     return f"{_TUNABLE}=1" in os.environ.get(_VARIABLE, "") and _on_request()
 
 
 def environment() -> Mapping[str, str]:
-    """The environment that starts a process with them: this one, where they cannot be had or
-    `GLIBC_TUNABLES` has its own word about them."""
+    """Return the environment that starts a process with huge pages.
+
+    It is `os.environ` itself if they are not available or `GLIBC_TUNABLES` already sets them.
+    """
     told = os.environ.get(_VARIABLE, "")
     if _TUNABLE in told or not _on_request() or not _known_to_libc():
         return os.environ
@@ -36,7 +38,7 @@ def environment() -> Mapping[str, str]:
 
 
 def restart() -> None:
-    """Start this process anew with huge pages, unless it has them or cannot."""
+    """Restart this process with huge pages, unless it has them or they are not available."""
     wanted = environment()
     if wanted is not os.environ:
         with contextlib.suppress(AttributeError, OSError, ValueError):
@@ -45,7 +47,7 @@ def restart() -> None:
 
 
 def _on_request() -> bool:
-    """Whether the kernel gives them to those that ask, and only to those."""
+    """Return whether the kernel gives huge pages on request only."""
     return _KERNEL.exists() and "[madvise]" in _KERNEL.read_text()
 
 

@@ -1,4 +1,4 @@
-"""Latency: the protocol, its statistics, and what a measurement leaves behind."""
+"""Latency measurement: protocol, statistics, calibration and records."""
 
 from gnv2_nas.measurement.record import Measurement
 
@@ -6,8 +6,8 @@ __all__ = ["Measurement", "measure", "open_device"]
 
 
 def __getattr__(name: str) -> object:
-    # numpy, which measuring needs, is loaded when something is measured. The module must not be
-    # called `measure`: once imported, it would stand here in place of the function.
+    # NumPy is imported only when something is measured. No module may be named `measure`: once
+    # imported, it would replace the function.
     if name == "measure":
         from gnv2_nas.measurement.protocol import measure
 

@@ -1,4 +1,4 @@
-"""Time, multiply-adds and share of every layer, by the runtime's own profiler."""
+"""Time, multiply-adds and share of every layer, from the runtime's own profiler."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ RUNS = 20
 
 
 class LayerTime(msgspec.Struct, frozen=True):
-    """One operator with the activation function fused into it."""
+    """One operator, including the activation function that is fused into it."""
 
     name: str
     kind: str
     shape: tuple[int, ...]
-    """Of the output: channels, height, width; empty for what the runtime adds."""
+    """Output shape: channels, height, width; empty for what the runtime inserts."""
     ms: float
     macs: int
     share: float
-    """Of the time of all layers."""
+    """Share of the time of all layers."""
 
 
 def profile_layers(
     arch: Architecture, device: Device, runs: int = RUNS, waiting: Waiting = ignore_waiting
 ) -> list[LayerTime]:
-    """Every operator of `arch` in execution order, then what the runtime adds between them."""
+    """Time every operator of `arch`, in execution order, then what the runtime inserts.
+
+    Raises:
+        MeasurementError: the runtime cannot time single layers.
+    """
     files = device.runtime.write(arch)
     with DeviceLock.exclusive(waiting):
         seconds = device.runtime.layer_seconds(files, device.profile.threads, runs)
@@ -58,7 +62,7 @@ def profile_layers(
 
 
 def _owners(graph: Graph) -> dict[str, str]:
-    """Op name → the op it is reported under: an activation function under what it activates."""
+    """Map each op to the op that it is reported under; an activation belongs to its convolution."""
     owners: dict[str, str] = {}
     for op in graph.ops:
         fused = OP_TRAITS[op.kind].activation and graph.ops[op.inputs[0]].kind == "conv"

@@ -1,7 +1,6 @@
-"""ExecuTorch with XNNPACK, on the CPU.
+"""ExecuTorch with XNNPACK on the CPU.
 
-The time of each layer is read from ExecuTorch's event tracer (ETDump, schema
-`etdump_schema_flatcc.fbs`).
+Times of layers come from ExecuTorch's event tracer (ETDump, schema `etdump_schema_flatcc.fbs`).
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from numpy.typing import NDArray
 from gnv2_nas.formats.flatbuffers import FlatReader, root_table
 
 # isort: split
-# What `executorch.runtime` loads too, after 8 s of importing the whole compiler. It needs torch's
-# libraries, so it comes after torch.
+# `executorch.runtime` loads the same bindings, after 8 s of importing the whole compiler. They need
+# torch's libraries, so they are imported after torch.
 import executorch.extension.pybindings._C as bindings  # noqa: N811
 
 from gnv2_nas.arch import Architecture
@@ -41,7 +40,7 @@ from gnv2_nas.runtimes.base import (
 from gnv2_nas.runtimes.parity import timing_image
 
 Event = tuple[str, float]
-"""Name of what a delegate did, and how many seconds it took."""
+"""Name of an operation of the delegate, and its seconds."""
 
 _SIZE_PREFIX = 4
 _RUN_DATA, _RUN_EVENTS, _PROFILE_EVENT = 1, 3, 0
@@ -50,7 +49,7 @@ _RUN_NAME, _RUN = 0, "Execute"
 
 
 def delegate_events(content: bytes) -> list[list[Event]]:
-    """For every run what the delegate did, in order."""
+    """Return the delegate's events of every run, in order."""
     runs = root_table(content, _SIZE_PREFIX).tables(_RUN_DATA)
     return [
         [event for entry in run.tables(_RUN_EVENTS) for event in _delegate_event(entry)]
@@ -69,7 +68,7 @@ def _delegate_event(entry: FlatReader) -> list[Event]:
 
 _METHOD = "forward"
 _WARM_UP = 2
-# How XNNPACK calls what a node has become, where that is not the node's name.
+# XNNPACK's names of operators, where they differ from the kind of the node.
 _EVENTS = {
     "conv": ("Convolution", "Fully Connected"),
     "depthwise_conv": ("Convolution",),
@@ -85,13 +84,13 @@ _EVENTS = {
 
 
 class ExecuTorchSession:
-    """A loaded program, its input set."""
+    """A loaded program with its input in place."""
 
     _alive: ClassVar[weakref.WeakSet[ExecuTorchSession]] = weakref.WeakSet()
 
     def __init__(self, files: RuntimeFiles, threads: int, *, trace: bool = False) -> None:
         self._set_threads(threads)
-        self._content = files[".pte"]  # which the program reads where it stands
+        self._content = files[".pte"]  # the program reads it in place
         try:
             with _quiet():
                 self._program = bindings._load_program_from_buffer(
@@ -108,7 +107,7 @@ class ExecuTorchSession:
         self._alive.add(self)
 
     def run(self) -> Any:
-        """One inference, in the calling thread where there is one thread."""
+        """Run one inference; with one thread, in the calling thread."""
         return self._method.execute()
 
     def logits(self) -> NDArray[np.float32]:
@@ -118,7 +117,7 @@ class ExecuTorchSession:
         return found
 
     def events(self) -> list[list[Event]]:
-        """Of every run until now; needs `trace`."""
+        """Return the events of every run so far; requires `trace`."""
         with tempfile.TemporaryDirectory() as folder:
             dump, data = Path(folder) / "events", Path(folder) / "tensors"
             self._program.write_etdump_result_to_file(str(dump), str(data))
@@ -126,7 +125,7 @@ class ExecuTorchSession:
 
     @classmethod
     def _set_threads(cls, threads: int) -> None:
-        """The process has one pool for all its programs, and they keep pointers into it."""
+        """Set the size of the thread pool. All programs of the process keep pointers into it."""
         with _quiet():
             now = bindings._threadpool_get_thread_count()
             if now == threads:
@@ -159,31 +158,34 @@ class ExecuTorch(BaseRuntime):
         nodes = build_delegate(read_program_architecture(files[".pte"])).nodes
         total: defaultdict[str, float] = defaultdict(float)
         for events in session.events()[_WARM_UP:]:
-            for owner, seconds in _owned(events, nodes):
+            for owner, seconds in attribute_events(events, nodes):
                 total[owner] += seconds / runs
         return dict(total)
 
 
-def _owned(events: list[Event], nodes: list[Node]) -> Iterator[tuple[str, float]]:
-    """Op name and seconds of each event.
+def attribute_events(events: list[Event], nodes: list[Node]) -> Iterator[tuple[str, float]]:
+    """Yield the op name and the seconds of each event.
 
-    XNNPACK runs the nodes in the order of the file, some of them as part of others.
+    XNNPACK runs the nodes in the order of the file; some nodes are fused into others.
+
+    Raises:
+        MeasurementError: an event belongs to no node.
     """
     left = iter(nodes)
     for name, seconds in events:
-        node = next((node for node in left if _is(name, node)), None)
+        node = next((node for node in left if _matches(name, node)), None)
         if node is None:
             raise MeasurementError(
-                f"ExecuTorch's wheel cannot time single layers of this network: it ran {name!r}, "
-                f"which no operator of the file has become"
+                f"ExecuTorch cannot time single layers of this network: it ran {name!r}, which "
+                f"corresponds to no operator of the file"
             )
         yield node.owner or LAYOUT_CHANGES, seconds
 
 
-def _is(event: str, node: Node) -> bool:
+def _matches(event: str, node: Node) -> bool:
     return event.startswith(_EVENTS.get(node.kind, (node.kind.capitalize(),)))
 
 
 def _quiet() -> contextlib.redirect_stderr[io.StringIO]:
-    """Without what ExecuTorch logs when it makes its pool of threads, and on a refused file."""
+    """Suppress what ExecuTorch logs about its thread pool and about a refused file."""
     return contextlib.redirect_stderr(io.StringIO())

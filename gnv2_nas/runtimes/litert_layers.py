@@ -1,6 +1,7 @@
-"""The time of each layer in LiteRT: XNNPACK's operators brought back to those of the graph.
+"""Times of layers in LiteRT, from its own profiler, attributed to the operators of the graph.
 
-LiteRT's own profiler is reached through its C API (`LiteRtProfiler`).
+The profiler is called through LiteRT's C API, which is not stable. `LiteRt` therefore uses it only
+in the versions that it was tested with.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ Event = tuple[str, float]
 _ON_THE_CPU = 1
 _TO_WRITE = 1
 _ALIGNMENT = 64
-"""Of a model in memory, in bytes."""
+"""Alignment of a model in memory, in bytes."""
 _INVOKE = "Invoke"
 _BY_TFLITE, _BY_XNNPACK = 1 << 1, 1 << 3
-"""Types of events: an operator of TFLite itself, and one of a delegate."""
+"""Types of events: an operator of TFLite, and one of a delegate."""
 
 
 class _Event(ctypes.Structure):
@@ -51,7 +52,7 @@ _Free = ctypes.CFUNCTYPE(None, c_void_p)
 
 
 class LiteRtProfiler:
-    """A model compiled for profiling; a context manager."""
+    """A context manager with a model that is compiled for profiling."""
 
     def __init__(
         self, content: bytes, image: NDArray[np.float32], threads: int, flags: int
@@ -59,10 +60,10 @@ class LiteRtProfiler:
         """Compile `content`, a TFLite file, for `image`, (1, height, width, 3).
 
         Args:
-            flags: of XNNPACK's delegate.
+            flags: flags of XNNPACK's delegate.
 
         Raises:
-            MeasurementError: LiteRT refused.
+            MeasurementError: LiteRT refused the model or a call.
         """
         self._library = ctypes.CDLL(str(Path(ai_edge_litert.__file__).with_name("libLiteRt.so")))
         self._kept: list[object] = []
@@ -78,7 +79,7 @@ class LiteRtProfiler:
         self._stack.close()
 
     def run(self) -> tuple[list[Event], float]:
-        """One inference: the operators in order, and the seconds of the whole."""
+        """Run one inference; return its operators in order and its seconds."""
         self._call("LiteRtResetProfiler", self._profiler)
         self._call("LiteRtStartProfiler", self._profiler)
         self._invoke()
@@ -121,7 +122,7 @@ class LiteRtProfiler:
         )  # fmt: skip
 
     def _buffer(self, environment: c_void_p, graph: c_void_p, side: str) -> c_void_p:
-        """For the model's only input or output."""
+        """Return a buffer for the model's only input or output."""
         tensor, requirements = c_void_p(), c_void_p()
         tensor_type = ctypes.create_string_buffer(512)
         first = c_size_t(0)
@@ -133,7 +134,7 @@ class LiteRtProfiler:
         return self._new("TensorBuffer", environment, tensor_type, requirements, create=create)
 
     def _add(self, options: c_void_p, kind: bytes, content: bytes) -> None:
-        """Options of one component, as text; `options` owns them from then on."""
+        """Add the options of one component as text; `options` then owns them."""
         text, free = ctypes.create_string_buffer(content), _Free(lambda _: None)
         self._kept += [text, free]
         opaque = c_void_p()
@@ -141,7 +142,7 @@ class LiteRtProfiler:
         self._call("LiteRtAddOpaqueOptions", options, opaque)
 
     def _aligned(self, content: bytes) -> tuple[c_void_p, c_size_t]:
-        """Address and size of a copy where LiteRT wants a model to be."""
+        """Return address and size of a copy with LiteRT's alignment."""
         memory = ctypes.create_string_buffer(len(content) + _ALIGNMENT)
         self._kept.append(memory)
         address = -(-ctypes.addressof(memory) // _ALIGNMENT) * _ALIGNMENT
@@ -149,7 +150,7 @@ class LiteRtProfiler:
         return c_void_p(address), c_size_t(len(content))
 
     def _new(self, kind: str, *arguments: object, create: str = "") -> c_void_p:
-        """An object of LiteRT's, destroyed when the profiler is closed."""
+        """Create an object of LiteRT that is destroyed when the profiler is closed."""
         handle = c_void_p()
         self._call(f"LiteRtCreate{create or kind}", *arguments, byref(handle))
         self._stack.callback(self._library[f"LiteRtDestroy{kind}"], handle)
@@ -184,28 +185,29 @@ _TAGS: dict[str, tuple[str, ...]] = {
     "TRANSPOSE": ("Transpose",),
     "BATCH_MATMUL": ("Batch Matrix Multiply",),
 }
-"""Operator in the file → how XNNPACK's names for it begin."""
+"""Operator in the file → prefixes of XNNPACK's names for it."""
 _VANISHING = frozenset({"PAD"})
-"""Those that XNNPACK may make part of the next one."""
+"""Operators that XNNPACK may fuse into the next one."""
 _CONVERSION = "Convert"
-"""To half precision and back."""
+"""Prefix of conversions to half precision and back."""
 
 
 def litert_layer_seconds(
     content: bytes, image: NDArray[np.float32], threads: int, runs: int, flags: int
 ) -> dict[str, float]:
-    """Name of an op of the graph → mean seconds of an inference.
+    """Return op name → mean seconds in an inference.
 
-    The rest of each inference, which is the way from one operator to the next, is under
-    `LAYOUT_CHANGES`.
+    The time between operators is added up under `LAYOUT_CHANGES`.
 
     Args:
         content: a TFLite file from `tflite_bytes`.
         image: (1, 3, height, width).
-        flags: of XNNPACK's delegate.
+        threads: number of threads.
+        runs: number of inferences.
+        flags: flags of XNNPACK's delegate.
 
     Raises:
-        MeasurementError: the profile does not fit the file.
+        MeasurementError: the profile does not match the file.
     """
     operators = list(_operators(content))
     total: defaultdict[str, float] = defaultdict(float)
@@ -213,14 +215,14 @@ def litert_layer_seconds(
         profiler.run()
         for _ in range(runs):
             events, whole = profiler.run()
-            for name, seconds in _attributed(events, operators):
+            for name, seconds in _attribute(events, operators):
                 total[name] += seconds
             total[LAYOUT_CHANGES] += max(whole - sum(seconds for _, seconds in events), 0.0)
     return {name: seconds / runs for name, seconds in total.items()}
 
 
 def _operators(content: bytes) -> Iterator[tuple[str, str]]:
-    """Kind of each operator in the file and name of the graph's op it was written for."""
+    """Yield the kind of each operator in the file and the name of its op in the graph."""
     model = tflite.Model.GetRootAs(content)
     graph = model.Subgraphs(0)
     codes = [model.OperatorCodes(i).BuiltinCode() for i in range(model.OperatorCodesLength())]
@@ -229,19 +231,19 @@ def _operators(content: bytes) -> Iterator[tuple[str, str]]:
         kind = tflite.opcode2name(codes[operator.OpcodeIndex()])
         name = graph.Tensors(operator.Outputs(0)).Name().decode()
         if name == OUTPUT:
-            # The tensors of weights carry the op's own name.
+            # Tensors of weights have the name of the op.
             weight = graph.Tensors(operator.Inputs(1)).Name().decode()
             name = weight.removesuffix(".weight")
         yield kind, name.partition(":")[0]
 
 
-def _attributed(
+def _attribute(
     events: Sequence[Event], operators: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[str, float]]:
-    """The op's name and the seconds of each event.
+    """Yield the op name and the seconds of each event.
 
-    XNNPACK keeps the order of the file. What it adds, such as reshaping before a fully connected
-    layer, counts for the operator before.
+    XNNPACK keeps the order of the file. An operator that it inserts, such as a reshape before a
+    fully connected layer, is attributed to the operator before it.
     """
     position, name = 0, operators[0][1]
     for tag, seconds in events:

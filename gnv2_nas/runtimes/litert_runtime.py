@@ -36,7 +36,7 @@ class LiteRtSession:
     """A loaded model with its input in place."""
 
     def __init__(self, files: RuntimeFiles, threads: int) -> None:
-        # The interpreter reads the weights where they are, so they must stay.
+        # The interpreter reads the weights in place, so the bytes must stay alive.
         self._content = files[SUFFIX]
         try:
             with _quiet():
@@ -52,7 +52,7 @@ class LiteRtSession:
         self._output: int = output["index"]
 
     def run(self) -> None:
-        """One inference; the output stays in the interpreter."""
+        """Run one inference; the output stays in the interpreter."""
         self._interpreter.invoke()
 
     def logits(self) -> NDArray[np.float32]:
@@ -62,7 +62,7 @@ class LiteRtSession:
 
 
 class LiteRtHalfSession:
-    """The same at half precision, for which the interpreter has no switch in Python."""
+    """A loaded model at half precision, which the interpreter's Python interface does not offer."""
 
     def __init__(self, files: RuntimeFiles, threads: int) -> None:
         self._content = files[SUFFIX]
@@ -84,7 +84,7 @@ class LiteRtHalfSession:
         self._classes = int(output["shape"][-1])
 
     def run(self) -> None:
-        """One inference; the output stays in its buffer."""
+        """Run one inference; the output stays in its buffer."""
         self._model.run_by_index(0, self._inputs, self._outputs)
 
     def logits(self) -> NDArray[np.float32]:
@@ -98,7 +98,8 @@ class LiteRtHalfSession:
 
 @cache
 def _environment() -> Environment:
-    """Of all sessions. At its end, which is the process's, LiteRT writes to the terminal."""
+    """Return the environment of all sessions. LiteRT writes to the terminal when it is destroyed at
+    the end of the process, so stderr is silenced then."""
     atexit.register(_silence)
     return Environment.create()
 
@@ -134,7 +135,7 @@ class LiteRt(BaseRuntime):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing on the terminal: LiteRT's C++ side writes there what it raises as well."""
+    """Suppress LiteRT's messages on the terminal; it raises them as errors, too."""
     if sys.stderr is None:
         yield
         return

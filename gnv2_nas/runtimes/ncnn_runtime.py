@@ -1,4 +1,4 @@
-"""ncnn, the runtime of many phone applications; here on the processor."""
+"""ncnn, the runtime of many phone applications, on the processor."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from gnv2_nas.runtimes.base import LAYOUT_CHANGES, BaseRuntime, Precision, Runti
 from gnv2_nas.runtimes.parity import timing_image
 
 _AS_COMPUTED = 1
-"""Kind of extraction that leaves a blob in the layout and precision it was computed in."""
+"""Type of extraction that keeps a blob in the layout and precision that it was computed in."""
 
 
 class NcnnSession:
     """A loaded network with its input in place."""
 
     def __init__(self, files: RuntimeFiles, precision: Precision, threads: int) -> None:
-        self.layers = _checked(files)
-        self._net = _loaded(files, precision, threads)
+        self.layers = _check_layers(files)
+        self._net = _load_net(files, precision, threads)
         self.image = timing_image(int(self.layers[0].settings[0]))  # type: ignore[arg-type]
         # A Mat made from an array does not keep it alive.
         self._blob = ncnn.Mat(self.image[0]).clone()
 
     def extractor(self) -> Any:
-        """What computes blobs on demand, each of them once."""
+        """Return an extractor, which computes each blob once, on demand."""
         extractor = self._net.create_extractor()
         extractor.input(INPUT, self._blob)
         return extractor
 
     def run(self) -> Any:
-        """One inference; returns the error code and the logits."""
+        """Run one inference; return the error code and the logits."""
         return self.extractor().extract(OUTPUT)
 
     def logits(self) -> NDArray[np.float32]:
@@ -64,11 +64,11 @@ class Ncnn(BaseRuntime):
         return NcnnSession(files, self.precision, threads)
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
-        """ncnn's wheel has no profiler: every layer's output is asked for in turn."""
+        """Time layers by extracting their outputs in turn, because ncnn's wheel has no profiler."""
         session = self.load(files, threads)
         session.run()
         total: defaultdict[str, float] = defaultdict(float)
-        # Blobs that are not from the network's own allocator are handed out without a copy.
+        # Blobs from another allocator than the network's own are returned without a copy.
         allocators = ncnn.UnlockedPoolAllocator(), ncnn.UnlockedPoolAllocator()
         for _ in range(runs):
             _add_layer_times(total, session, allocators)
@@ -83,21 +83,23 @@ def _add_layer_times(
     extractor.set_workspace_allocator(allocators[1])
     for layer in session.layers:
         name = LAYOUT_CHANGES if layer.kind == "Split" else layer.name
-        computing = _asking(extractor, layer)
-        # Asked again, it is there already: what remains is the price of asking.
-        total[name] += max(0.0, computing - _asking(extractor, layer))
+        computing = _extraction_seconds(extractor, layer)
+        # A second extraction computes nothing: it gives the overhead of extracting.
+        total[name] += max(0.0, computing - _extraction_seconds(extractor, layer))
 
 
-def _asking(extractor: Any, layer: NcnnLayer) -> float:
-    """Seconds until a layer's output is there."""
+def _extraction_seconds(extractor: Any, layer: NcnnLayer) -> float:
+    """Return the seconds that extracting a layer's output takes."""
     started = time.perf_counter()
     extractor.extract(layer.outputs[0], _AS_COMPUTED)
     return time.perf_counter() - started
 
 
-def _checked(files: RuntimeFiles) -> list[NcnnLayer]:
-    """The layers of the file. ncnn itself says on stderr what it refuses, takes some weights that
-    do not fit, and crashes when a network is run that it did not load whole."""
+def _check_layers(files: RuntimeFiles) -> list[NcnnLayer]:
+    """Read and check the layers of the file.
+
+    ncnn accepts some weights that do not fit, and crashes on a network that it loaded partially.
+    """
     try:
         layers = read_param(files[".param"].decode())
         check_weights(layers, files[".bin"])
@@ -106,14 +108,14 @@ def _checked(files: RuntimeFiles) -> list[NcnnLayer]:
     return layers
 
 
-def _loaded(files: RuntimeFiles, precision: Precision, threads: int) -> Any:
+def _load_net(files: RuntimeFiles, precision: Precision, threads: int) -> Any:
     net = ncnn.Net()
     net.opt.num_threads = threads
     half = precision == "fp16"
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = half
     net.opt.use_bf16_packed = net.opt.use_bf16_storage = precision == "bf16"
     with tempfile.TemporaryDirectory() as folder:
-        # From memory, ncnn refers to weights that belong to the caller, and does not say how long.
+        # Loaded from memory, ncnn would refer to the caller's weights for an unknown time.
         paths = {suffix: Path(folder) / f"network{suffix}" for suffix in (".param", ".bin")}
         for suffix, path in paths.items():
             path.write_bytes(files[suffix])

@@ -34,24 +34,24 @@ from gnv2_nas.runtimes.quantization import quantize, read_images
 
 _ERRORS_AND_WORSE = 3
 _WARM_UP = 2
-"""Runs of the profiler that do not count."""
+"""Profiled runs that are discarded."""
 _LAYOUT_OPS = ("reorder", "flatten", "reshape", "transpose", "quantizelinear", "dequantizelinear")
 _ADDED_TO_NAMES = re.compile(rf"(_nchwc|_token_\d+|:\d+|{re.escape(GATE)})+$")
 _PROVIDERS: dict[Processor, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxSession:
-    """A loaded model and its input."""
+    """A loaded model with its input in place."""
 
     def __init__(self, files: RuntimeFiles, options: ort.SessionOptions) -> None:
-        self._session = _opened(files, options, "cpu")
+        self._session = _open(files, options, "cpu")
         (self._input,) = self._session.get_inputs()
         self.image = timing_image(self._input.shape[-1])
         self._feed = {self._input.name: self.image}
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self) -> Any:
-        """One inference; returns the list of outputs."""
+        """Run one inference and return the list of outputs."""
         return self._session.run(self._outputs, self._feed)
 
     def logits(self) -> NDArray[np.float32]:
@@ -64,11 +64,10 @@ class OnnxSession:
 
 
 class OnnxCudaSession:
-    """A model on the GPU, its input and output there too; kernels are captured once and replayed
-    as one CUDA graph."""
+    """A model on the GPU with its input and output; kernels are replayed as one CUDA graph."""
 
     def __init__(self, files: RuntimeFiles, options: ort.SessionOptions) -> None:
-        self._session = _opened(files, options, "cuda")
+        self._session = _open(files, options, "cuda")
         (image,) = self._session.get_inputs()
         (logits,) = self._session.get_outputs()
         self.image = timing_image(image.shape[-1])
@@ -82,7 +81,7 @@ class OnnxCudaSession:
         self.run()
 
     def run(self) -> None:
-        """One inference."""
+        """Run one inference."""
         self._session.run_with_iobinding(self._binding)
         self._binding.synchronize_outputs()
 
@@ -110,17 +109,17 @@ class OnnxRuntime(BaseRuntime):
         Args:
             precision: fp32; int8 on cpu; fp16 on cuda.
             processor: cpu or cuda.
-            calibration_images: those for int8 or their path, see `read_images`.
+            calibration_images: images for int8 or their path, see `read_images`.
 
         Raises:
-            InputError: this ONNX Runtime was built without the processor's provider.
+            InputError: this build of ONNX Runtime lacks the processor's provider.
         """
         available = ort.get_available_providers()
         if _PROVIDERS[processor] not in available:
             raise InputError(
                 f"processor {processor!r} needs ONNX Runtime's {_PROVIDERS[processor]}, and the "
-                f"one installed has {', '.join(available)}: pip install onnxruntime-gpu in the "
-                f"place of onnxruntime"
+                f"installed one has {', '.join(available)}: pip install onnxruntime-gpu instead of "
+                f"onnxruntime"
             )
         super().__init__(precision, processor)
         self._images = calibration_images
@@ -156,12 +155,12 @@ class OnnxRuntime(BaseRuntime):
             for _ in range(_WARM_UP + runs):
                 session.run()
             events = json.loads(session.end_profiling().read_text())
-        # Not in turns with the runs above: each session would find the other's data in the caches.
+        # The sessions do not alternate, because each would evict the other's data from the caches.
         calls += [self.timer(plain.run)[0] for _ in range(runs)]
         return _layer_seconds(events, runs, statistics.median(calls))
 
 
-def _opened(
+def _open(
     files: RuntimeFiles, options: ort.SessionOptions, processor: Processor
 ) -> ort.InferenceSession:
     provider = _PROVIDERS[processor]
@@ -171,7 +170,7 @@ def _opened(
     except Exception as error:
         raise refuse_file("ONNX Runtime", error) from None
     if session.get_providers()[0] != provider:
-        # It falls back to the processor, silently.
+        # ONNX Runtime falls back to the processor without an error.
         raise MeasurementError(
             f"ONNX Runtime could not start its {provider}; are the CUDA libraries it was built "
             f"for installed?"
@@ -184,7 +183,7 @@ def _options(threads: int) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_AND_WORSE
-    # A waiting session of several threads would spin and slow the one being timed.
+    # An idle session with several threads would spin and slow the timed one down.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
@@ -192,11 +191,10 @@ def _options(threads: int) -> ort.SessionOptions:
 def _layer_seconds(
     events: list[dict[str, Any]], runs: int, call_seconds: float
 ) -> dict[str, float]:
-    """Seconds of every layer, from the kernels of `_WARM_UP + runs` runs of a profiling session.
+    """Return the seconds of every layer, from `_WARM_UP + runs` runs of a profiling session.
 
-    Watching a kernel takes microseconds of its own, which is much for the 260 short ones of stock
-    V2: what the kernels take together above a call that nobody watches is taken off again, from
-    each the same.
+    Profiling adds microseconds to each kernel, which matters for the 260 short kernels of stock V2.
+    The excess of their sum over an unprofiled call is subtracted in equal parts.
     """
     kernels = [
         event
@@ -204,13 +202,13 @@ def _layer_seconds(
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
     ]
     durations = np.array([event["dur"] for event in kernels]) * 1e-6
-    # Every run has as many kernels; the first runs find nothing in the caches.
+    # All runs have the same kernels; in the first runs the caches are cold.
     medians = np.median(durations.reshape(_WARM_UP + runs, -1)[_WARM_UP:], axis=0)
-    watching = max(0.0, float(medians.sum()) - call_seconds) / len(medians)
+    overhead = max(0.0, float(medians.sum()) - call_seconds) / len(medians)
     total: defaultdict[str, float] = defaultdict(float)
     for event, seconds in zip(kernels, medians, strict=False):
         node = event["name"].removesuffix("_kernel_time")
         is_layout = event["args"]["op_name"].lower().startswith(_LAYOUT_OPS)
         layer = LAYOUT_CHANGES if is_layout else _ADDED_TO_NAMES.sub("", node)
-        total[layer] += max(0.0, float(seconds) - watching)
+        total[layer] += max(0.0, float(seconds) - overhead)
     return dict(total)

@@ -1,8 +1,8 @@
 """OpenVINO on the CPU.
 
-Its file is what the ONNX writer gives in the form OpenVINO runs best, saved in OpenVINO's own
-format (IR): the same network is 6 % faster from that than from ONNX, whose weights OpenVINO
-copies to other places in memory.
+The ONNX writer's file, in the form that OpenVINO runs fastest, is saved in OpenVINO's own format
+(IR). A network is 6 % faster from that than from ONNX, whose weights OpenVINO copies elsewhere in
+memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from gnv2_nas.runtimes.parity import timing_image
 VECTOR = 16
 """Channels in one AVX-512 register, see `fuse_ghost_modules`."""
 _HINTS: dict[Precision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
-"""Of int8 files: what is not quantised in the file."""
+"""For int8, the hint applies to operators that the file does not quantize."""
 _CAPABILITIES: dict[Precision, str] = {"fp16": "FP16", "bf16": "BF16"}
 _OUTPUT = "logits"
 _NUMBERED = re.compile(r"_\d+$")
@@ -46,7 +46,7 @@ _CUT_OFF = 0.5e-6
 
 
 class OpenVinoSession:
-    """A compiled model and its one request, input in place."""
+    """A compiled model with one request and its input in place."""
 
     def __init__(self, files: RuntimeFiles, options: dict[str, Any]) -> None:
         core = ov.Core()
@@ -63,11 +63,11 @@ class OpenVinoSession:
 
     @property
     def architecture(self) -> Architecture:
-        """The network that the file says it is."""
+        """The network, from the file's metadata."""
         return Architecture.from_json(self._model.get_rt_info([ARCHITECTURE_KEY]).astype(str))
 
     def run(self) -> Any:
-        """One inference, in the calling thread where there is one thread."""
+        """Run one inference; with one thread, in the calling thread."""
         return self._request.infer()
 
     def logits(self) -> NDArray[np.float32]:
@@ -76,9 +76,9 @@ class OpenVinoSession:
         return logits
 
     def mean_times(self) -> list[tuple[str, str, float]]:
-        """(node, its type, mean seconds a call since loading); needs PERF_COUNT.
+        """Return (node, its type, mean seconds a call since loading); requires PERF_COUNT.
 
-        OpenVINO cuts the means off at whole microseconds: half of one is missing on average.
+        OpenVINO truncates means to whole microseconds, so half a microsecond is added.
         """
         return [
             (node.node_name, node.node_type, seconds and seconds + _CUT_OFF)
@@ -112,16 +112,16 @@ class OpenVino(BaseRuntime):
             )
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        """Channels as they are: in OpenVINO's layout (channels last) padding only adds work.
+        """Write IR without padded channels, which only add work in OpenVINO's layout.
 
-        Hard sigmoid in three nodes is fused into the convolution before it; as one node it is not.
+        Hard sigmoid is written as three nodes, which OpenVINO fuses into the convolution before it.
         """
         if self.precision == "int8":
             from gnv2_nas.runtimes.quantization import quantize, read_images
 
             images = read_images(self._images, arch.resolution)
-            return _saved(quantize(onnx_bytes(arch, model, **_FORM), images), arch)
-        return _saved(onnx_bytes(arch, model, **_FORM, spell_out=("hard_sigmoid",)), arch)
+            return _save_ir(quantize(onnx_bytes(arch, model, **_FORM), images), arch)
+        return _save_ir(onnx_bytes(arch, model, **_FORM, spell_out=("hard_sigmoid",)), arch)
 
     def load(self, files: RuntimeFiles, threads: int) -> OpenVinoSession:
         return OpenVinoSession(files, self._options(threads))
@@ -136,7 +136,7 @@ class OpenVino(BaseRuntime):
             session.run()
         total: defaultdict[str, float] = defaultdict(float)
         for (node, kind, cold), (_, _, mean) in zip(before, session.mean_times(), strict=True):
-            # The means are over all calls; the first ones, which warm up, are taken out again.
+            # Means are over all calls, so the warm-up calls are subtracted.
             seconds = (mean * (_WARM_UP + runs) - cold * _WARM_UP) / runs
             total[LAYOUT_CHANGES if kind == "Reorder" else owner(node)] += max(seconds, 0.0)
         return dict(total)
@@ -153,25 +153,25 @@ class OpenVino(BaseRuntime):
 _FORM: dict[str, Any] = {"channel_multiple": 1, "fuse_up_to": VECTOR, "sink_concats": True}
 
 
-def _saved(onnx: bytes, arch: Architecture) -> RuntimeFiles:
-    """The ONNX file in OpenVINO's format, always the same; the architecture is in its `rt_info`."""
+def _save_ir(onnx: bytes, arch: Architecture) -> RuntimeFiles:
+    """Convert an ONNX file to reproducible IR with the architecture in its `rt_info`."""
     model = ov.Core().read_model(onnx)
     model.set_rt_info(arch.to_json(), [ARCHITECTURE_KEY])
     for number, op in enumerate(model.get_ordered_ops()):
         if _NUMBERED.search(op.get_friendly_name()):
-            # The number counts every node this process has made.
+            # The number depends on how many nodes this process has created.
             op.set_friendly_name(f"{op.get_type_name()}_{number}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
-        # `save_model` writes the same and copies the whole model before.
+        # `save_model` would write the same after copying the whole model.
         ov.serialize(model, str(path))
         return {suffix: path.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")}
 
 
 def _owner_of_nodes(arch: Architecture) -> Callable[[str], str]:
-    """OpenVINO's name of a node → the op it stands for, or `LAYOUT_CHANGES`.
+    """Return a function from OpenVINO's name of a node to its op, or `LAYOUT_CHANGES`.
 
-    Its names are those of the ONNX nodes, with something behind them where it split one up.
+    The names are those of the ONNX nodes, with a suffix where OpenVINO split a node.
     """
     graph = lower(arch)
     names = {op.name for op in graph.ops}
@@ -187,6 +187,6 @@ def _owner_of_nodes(arch: Architecture) -> Callable[[str], str]:
 
 
 def _line(error: Exception) -> str:
-    """What OpenVINO says, without the lines that say where in its source."""
+    """Return the message without the lines that name OpenVINO's source files."""
     lines = [line for line in str(error).splitlines() if not line.startswith("Exception from")]
     return " ".join(" ".join(lines).split())[:300]

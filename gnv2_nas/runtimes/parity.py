@@ -1,4 +1,4 @@
-"""Does the file compute what the torch module computes? Asked before anything is timed."""
+"""Check that a file computes what the torch module computes, before it is timed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ from gnv2_nas.errors import MeasurementError
 from gnv2_nas.runtimes.base import Precision, Runtime, Session
 
 LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 2e-1, "int8": 0.3}
-"""Largest difference accepted, see `difference`: far above rounding, far below a wrong network.
-"""
+"""Largest accepted `difference`: far above rounding errors, far below those of a wrong network."""
 
 
 def timing_image(resolution: int) -> NDArray[np.float32]:
-    """(1, 3, resolution, resolution): normal deviates, always the same."""
+    """Return (1, 3, resolution, resolution) normal deviates, always the same."""
     shape = (1, 3, resolution, resolution)
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Largest absolute difference relative to the largest absolute expected value; not finite
-    where either of them is not."""
+    """Return the largest absolute difference relative to the largest absolute expected value.
+
+    The result is not finite if a value is not.
+    """
     return float(np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-12))
 
 
 def expected_logits(arch: Architecture, model: Any = None) -> NDArray[np.float32]:
-    """(1, num_classes): what the torch module answers, with its own weights or those for timing."""
+    """Return the torch module's (1, num_classes) logits for `timing_image`.
+
+    Args:
+        model: module with the weights (default: `timing_model(arch)`).
+    """
     import torch
 
     from gnv2_nas.nn import timing_model
@@ -50,18 +55,17 @@ def check_parity(
     model: Any = None,
     expected: NDArray[np.float32] | None = None,
 ) -> float:
-    """How far the session's logits are from the torch module's.
+    """Return the `difference` between the session's logits and the torch module's.
 
     Args:
         arch: the network.
-        session: of its file.
-        runtime: that loaded it; its precision decides what is allowed.
-        model: the module in evaluation mode whose weights the file has; without one, those made
-            for timing.
-        expected: `expected_logits(arch, model)`, where they are known already.
+        session: session of its file.
+        runtime: runtime of the session; its precision decides the limit.
+        model: module in evaluation mode with the file's weights (default: `timing_model(arch)`).
+        expected: `expected_logits(arch, model)`, if it is known.
 
     Raises:
-        MeasurementError: farther than `LIMITS` allows.
+        MeasurementError: the difference exceeds `LIMITS`.
     """
     found = session.logits()
     if expected is None:

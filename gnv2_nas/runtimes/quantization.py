@@ -1,4 +1,4 @@
-"""Static quantisation: an ONNX file at 8 bits, its ranges seen on images."""
+"""Static quantization: an ONNX file at 8 bits, with ranges taken from images."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.precision import Range, add_map_outputs, quantize_file
 
 _MAX_PREPARED = 64.0
-"""A standard deviation of 4 grey levels makes white of this."""
+"""A standard deviation of 4 grey levels maps white to this value."""
 _MIN_MEAN, _LIGHT = 0.1, 0.5
 RANDOM_IMAGES = 2
-"""Images of noise, of the kind that is timed, where none are given."""
+"""Number of noise images that are used if none are given."""
 
 
 def quantize(onnx: bytes, images: NDArray[np.float32] | None = None) -> bytes:
-    """The file at 8 bits (QDQ form: uint8 maps, int8 weights by channel), always the same.
+    """Quantize a file to 8 bits (QDQ form: uint8 maps, int8 weights by channel), reproducibly.
 
-    A feature map's range is from its smallest to its largest value on the images.
+    The range of a feature map is that of its values on the images.
 
     Args:
         onnx: float32, as `onnx_bytes` writes it.
-        images: (N, 3, resolution, resolution) to calibrate on, prepared as for inference; without
-            them normal deviates, which is enough to time a network and not to ship it.
+        images: (N, 3, resolution, resolution) calibration images, preprocessed as for inference
+            (default: normal deviates, enough to time a network but not to deploy it).
 
     Raises:
-        InputError: the images are not of the file's input shape.
+        InputError: the images do not have the file's input shape.
     """
     return quantize_file(onnx, feature_ranges(onnx, images))
 
 
 def feature_ranges(onnx: bytes, images: NDArray[np.float32] | None = None) -> dict[str, Range]:
-    """Smallest and largest value of the input and of every feature map, over all images."""
+    """Return the smallest and largest value of the input and of every map over all images."""
     session = ort.InferenceSession(
         add_map_outputs(onnx), _options(), providers=["CPUExecutionProvider"]
     )
     (image,) = session.get_inputs()
     if images is None:
         images = random_images(RANDOM_IMAGES, image.shape[-1])
-    _check(images, tuple(image.shape[1:]))
+    _check_shape(images, tuple(image.shape[1:]))
     names = [image.name, *(output.name for output in session.get_outputs())]
     ranges: dict[str, Range] = {}
     for single in images:
@@ -57,7 +57,7 @@ def feature_ranges(onnx: bytes, images: NDArray[np.float32] | None = None) -> di
 
 
 def random_images(count: int, resolution: int) -> NDArray[np.float32]:
-    """(count, 3, resolution, resolution): normal deviates, always the same."""
+    """Return (count, 3, resolution, resolution) normal deviates, always the same."""
     shape = (count, 3, resolution, resolution)
     return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
 
@@ -65,29 +65,29 @@ def random_images(count: int, resolution: int) -> NDArray[np.float32]:
 def read_images(
     source: str | NDArray[Any], resolution: int, preprocessing: Preprocessing | None = None
 ) -> NDArray[np.float32] | None:
-    """The images in an .npy file, for networks of that resolution; None for the path "".
+    """Read calibration images for networks of that resolution; None for the path "".
 
     Args:
-        source: path of an array (N, 3, H, W) or (N, H, W, 3), or the array: float32, prepared as
-            for inference; or pixels, 0 to 255, where `preprocessing` is known.
-        resolution: what they are brought to, each pixel the nearest one.
-        preprocessing: how pixels become the input of the weights.
+        source: array (N, 3, H, W) or (N, H, W, 3), or the path of its .npy file. It is float32,
+            preprocessed as for inference, or pixels from 0 to 255 if `preprocessing` is given.
+        resolution: images are resized to it by nearest neighbour.
+        preprocessing: converts pixels to the input of the network.
 
     Raises:
-        InputError: no such file, or no such array in it.
+        InputError: there is no such file, or its array is invalid.
     """
     if isinstance(source, str):
         if not source:
             return None
-        what, images = f"calibration images {source!r}", _loaded(source)
+        what, images = f"calibration images {source!r}", _load_array(source)
     else:
         what, images = "calibration images", source
     images = _channels_first(images, what)
-    white = _white(images, what, preprocessing)
+    white = _find_white(images, what, preprocessing)
     rows, columns = (np.arange(resolution) * side // resolution for side in images.shape[2:])
-    fitted: NDArray[np.float32] = images[:, :, rows][:, :, :, columns].astype(np.float32)
+    resized: NDArray[np.float32] = images[:, :, rows][:, :, :, columns].astype(np.float32)
     if not white:
-        return fitted
+        return resized
     if preprocessing is None:
         raise InputError(
             f"{what} are pixels, 0 to 255, and nothing says how they become an input; store "
@@ -97,10 +97,10 @@ def read_images(
         np.array(values, np.float32)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )
-    return (fitted / white - mean) / std
+    return (resized / white - mean) / std
 
 
-def _loaded(path: str) -> NDArray[Any]:
+def _load_array(path: str) -> NDArray[Any]:
     try:
         if Path(path).is_dir():
             raise InputError(
@@ -118,7 +118,7 @@ def _loaded(path: str) -> NDArray[Any]:
 
 
 def _channels_first(images: NDArray[Any], what: str) -> NDArray[Any]:
-    """(N, 3, H, W), whichever of the two usual orders they have."""
+    """Return images as (N, 3, H, W) from either of the two usual orders."""
     if images.ndim != 4 or 0 in images.shape or 3 not in (images.shape[1], images.shape[3]):
         raise InputError(
             f"{what} must be of shape (N, 3, H, W) or (N, H, W, 3) with N, H and W ≥ 1, "
@@ -127,8 +127,8 @@ def _channels_first(images: NDArray[Any], what: str) -> NDArray[Any]:
     return images if images.shape[1] == 3 else images.transpose(0, 3, 1, 2)
 
 
-def _white(images: NDArray[Any], what: str, preprocessing: Preprocessing | None) -> float:
-    """The value of white where images are pixels, 255 or 1; 0 where they are prepared."""
+def _find_white(images: NDArray[Any], what: str, preprocessing: Preprocessing | None) -> float:
+    """Return the value of white in pixels, 255 or 1; 0 if the images are preprocessed."""
     if images.dtype.kind not in "fiu":
         raise InputError(f"{what} must be float32, or uint8 from 0 to 255, not {images.dtype}")
     low, high = float(images.min()), float(images.max())
@@ -143,12 +143,12 @@ def _white(images: NDArray[Any], what: str, preprocessing: Preprocessing | None)
         )
     if images.dtype.kind != "f":
         raise InputError(f"{what} must be float32, or uint8 from 0 to 255, not {images.dtype}")
-    # Prepared images of dark and light parts are below 0 where anything is subtracted.
+    # Preprocessing that subtracts a mean makes dark pixels negative.
     subtracted = preprocessing is not None and min(preprocessing.mean) > _MIN_MEAN
     return 1.0 if subtracted and low >= 0 and _LIGHT < high <= 1 else 0.0
 
 
-def _check(images: NDArray[np.float32], expected: tuple[int, ...]) -> None:
+def _check_shape(images: NDArray[np.float32], expected: tuple[int, ...]) -> None:
     if images.ndim != 4 or len(images) == 0 or images.shape[1:] != expected:
         raise InputError(
             f"calibration images must be of shape (N, {', '.join(map(str, expected))}) with N ≥ 1, "

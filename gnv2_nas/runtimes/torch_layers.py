@@ -1,4 +1,4 @@
-"""Which operator of the graph each call into torch belongs to, and how long the calls take."""
+"""Times of layers in torch: each call into torch is attributed to an operator of the graph."""
 
 from __future__ import annotations
 
@@ -28,22 +28,21 @@ _KINDS = {
     "add": "add",
     "mul": "mul",
 }
-"""Function of torch that a module's own `forward` calls → op kind."""
+"""Function that a module's own `forward` calls → op kind."""
 
 Timed = Callable[[str, Callable[[], Any]], Any]
-"""Calls a function on behalf of the op of that name, and returns what it returned."""
+"""Receives an op name and a function; calls the function and returns its result."""
 
 
 def cpu_layer_seconds(
     module: nn.Module, image: torch.Tensor, graph: Graph, threads: int, runs: int
 ) -> dict[str, float]:
-    """Op name → mean seconds of the functions that compute it, batch norm with its convolution.
+    """Return op name → mean seconds of its functions; batch norm counts for its convolution.
 
-    Between the functions Python walks from module to module. That time stands under
-    `LAYOUT_CHANGES`: what calls without this bookkeeping, made in turns with those that have it,
-    take longer than the functions do.
+    The time that Python spends between functions is added up under `LAYOUT_CHANGES`: the excess of
+    unprofiled calls, which alternate with profiled ones, over the functions.
     """
-    # One thread does all the work itself, and its clock stands still while others run.
+    # With one thread, the calling thread does all work; its clock ignores other processes.
     clock = time.thread_time if threads == 1 else time.perf_counter
     total: defaultdict[str, float] = defaultdict(float)
 
@@ -68,7 +67,7 @@ def cpu_layer_seconds(
 
 @contextmanager
 def intercept_functions(module: nn.Module, graph: Graph, timed: Timed) -> Iterator[None]:
-    """Within it `timed` calls every function of torch that `module` calls."""
+    """Within the block, `timed` makes every call of `module` into torch."""
     names = _Names(graph)
     paths: list[str] = []
     hooks = []
@@ -86,7 +85,7 @@ def intercept_functions(module: nn.Module, graph: Graph, timed: Timed) -> Iterat
 
 
 class _Names:
-    """Finds the op that a function belongs to."""
+    """Finds the op of a call."""
 
     def __init__(self, graph: Graph) -> None:
         self._by_path = {op.name: op.name for op in graph.ops}
@@ -97,7 +96,7 @@ class _Names:
         }
 
     def find(self, path: str, function: str) -> str | None:
-        """Of a function that the module at `path` calls."""
+        """Return the op of a function that the module at `path` calls; None if there is none."""
         if path in self._by_path:
             return self._by_path[path]
         kind = _KINDS.get(function, "")
@@ -115,6 +114,6 @@ class _Interceptor(TorchFunctionMode):
     ) -> Any:
         name = self._names.find(self._paths[-1], func.__name__) if self._paths else None
         if name is None:
-            # Flattening, dropout, asking for a shape: nothing that takes time.
+            # Flattening, dropout and reading a shape take no time.
             return func(*args, **(kwargs or {}))
         return self._timed(name, lambda: func(*args, **(kwargs or {})))

@@ -1,4 +1,4 @@
-"""PyTorch: the module as its user deploys it, eager, channels-last or compiled."""
+"""PyTorch: the module itself, eager, with channels last, or compiled."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ from gnv2_nas.runtimes.torch_layers import cpu_layer_seconds
 
 
 def compiled_call(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """`module`, compiled as one graph when first called.
+    """Return `module`, compiled as one graph at its first call.
 
-    torch keeps what it compiled by code object, eight versions of each, and then runs the code
-    uncompiled without a word. All networks share the code of `Network.forward`, so each gets an
-    outer function whose code object is its own.
+    torch caches eight compiled versions of each code object; beyond that, it silently runs the code
+    uncompiled. All networks share the code of `Network.forward`, so each gets an outer function
+    with a code object of its own.
     """
 
     def call(image: Tensor) -> Tensor:
@@ -74,16 +74,16 @@ _TYPES: dict[Precision, torch.dtype] = {
 
 
 class TorchCpuSession:
-    """A module on the processor and its input."""
+    """A module on the processor with its input in place."""
 
     def __init__(self, module: Any, image: torch.Tensor, threads: int) -> None:
         self._module, self._given, self._threads = module, image, threads
         self.image: NDArray[np.float32] = timing_image(image.shape[-1])
-        # What compiles, compiles now.
+        # Compilation happens at the first call.
         self.run()
 
     def run(self) -> torch.Tensor:
-        """One inference; returns the logits."""
+        """Run one inference and return the logits."""
         with torch_threads(self._threads), torch.inference_mode():
             return cast(torch.Tensor, self._module(self._given))
 
@@ -108,15 +108,15 @@ class Torch(BaseRuntime):
     ) -> None:
         """
         Args:
-            precision: of weights and feature maps; the image and the logits are cast from and to
-                float32 outside the time taken.
-            processor: where it runs.
-            name: under which the table of runtimes knows it.
-            channels_last: feature maps in memory channel by channel of each pixel.
-            compiled: by `torch.compile`, which takes about a minute for each new network.
+            precision: precision of weights and feature maps. Casts of the image and the logits are
+                not timed.
+            processor: processor that it runs on.
+            name: name in the table of runtimes.
+            channels_last: whether to use the channels-last memory format.
+            compiled: whether to use `torch.compile`, which takes about a minute a network.
 
         Raises:
-            InputError: this torch sees no such processor, or there is no C++ compiler.
+            InputError: the processor is not available, or there is no C++ compiler.
         """
         _check_processor(processor)
         if compiled:
@@ -128,14 +128,14 @@ class Torch(BaseRuntime):
             self.timer = CudaTimer() if processor == "cuda" else wall_timer
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        """Our own checkpoint file: float32 weights whatever the precision, and the network."""
+        """Write our checkpoint file: the network, and float32 weights at any precision."""
         return {SUFFIX: network_bytes(_network(arch, model))}
 
     def load(self, files: RuntimeFiles, threads: int) -> Session:
         module, image = self._loaded(files)
         try:
             with warnings.catch_warnings():
-                # The compiler warns about its own parts.
+                # The compiler warns about its own internals.
                 warnings.simplefilter("ignore")
                 call = compiled_call(module) if self._compiled else module
                 return self._session(call, image, threads)
@@ -146,7 +146,7 @@ class Torch(BaseRuntime):
         if self._compiled or self.processor == "mps":
             how = "torch.compile" if self._compiled else "MPS"
             raise MeasurementError(
-                f"{how} cannot tell the time of single layers; profile with the runtime 'torch'"
+                f"{how} cannot time single layers; profile with the runtime 'torch'"
             )
         module, image = self._loaded(files)
         graph = lower(module.architecture)
@@ -162,7 +162,7 @@ class Torch(BaseRuntime):
         return TorchCpuSession(call, image, threads)
 
     def _loaded(self, files: RuntimeFiles) -> tuple[Network, torch.Tensor]:
-        """The module and its image, where and how they run."""
+        """Return the module and its image on their processor, in their precision and format."""
         try:
             module = network_from_bytes(files[SUFFIX])
         except CheckpointError as error:
@@ -170,7 +170,7 @@ class Torch(BaseRuntime):
         layout = torch.channels_last if self._channels_last else torch.contiguous_format
         image = torch.from_numpy(timing_image(module.architecture.resolution))
         placed = {"device": self.processor, "dtype": _TYPES[self.precision]}
-        # The stubs know no call with all three.
+        # The stubs have no overload with all three arguments.
         module = cast(Any, module).to(**placed, memory_format=layout)
         return module, cast(Any, image).to(**placed, memory_format=layout)
 

@@ -8,7 +8,7 @@ from gnv2_nas.arch import preset
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.executorch.writer import pte_bytes, read_program_architecture
 from gnv2_nas.runtimes.base import get_runtime
-from gnv2_nas.runtimes.executorch_runtime import _owned
+from gnv2_nas.runtimes.executorch_runtime import attribute_events
 from tests.runtimes.runtime_contract import NETWORKS, RuntimeContract
 
 
@@ -52,4 +52,4 @@ def test_nearest_rows_are_those_of_torch_at_any_size(resolution):
 
 def test_events_that_are_not_those_of_the_file_are_no_layers():
     with pytest.raises(MeasurementError, match="cannot time single layers"):
-        list(_owned([("Softmax (NC) #1", 1.0)], []))
+        list(attribute_events([("Softmax (NC) #1", 1.0)], []))
