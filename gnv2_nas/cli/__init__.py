@@ -17,7 +17,7 @@ from gnv2_nas.cli.quality import app as quality
 from gnv2_nas.cli.report import report
 from gnv2_nas.cli.search import search
 from gnv2_nas.cli.spaces import spaces
-from gnv2_nas.cli.streams import output_error, replace_streams
+from gnv2_nas.cli.streams import find_output_error, replace_streams
 from gnv2_nas.cli.train import train
 from gnv2_nas.errors import Gnv2NasError
 
@@ -55,9 +55,9 @@ def main() -> None:
     """Run the command line; an error is one line on standard error, never a traceback."""
     replace_streams()
     take_over_messages()
-    unreadable = _not_text(sys.argv[1:])
+    unreadable = _describe_undecodable(sys.argv[1:])
     code = _fail(unreadable, 2) if unreadable else _run()
-    if (error := output_error()) is not None:
+    if (error := find_output_error()) is not None:
         say_error(f"standard output takes no more: {error.strerror or error}")
         code = code or 1
     # Not again when Python ends: a failure would change the exit code.
@@ -91,7 +91,7 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _not_text(arguments: Sequence[str]) -> str | None:
+def _describe_undecodable(arguments: Sequence[str]) -> str | None:
     """Return an error message if an argument is not text, which no file or database could keep."""
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
-from gnv2_nas.cli.options import Storage, WeightsFrom, any_case, choices_in, normalize_network
+from gnv2_nas.cli.options import Storage, WeightsFrom, fold_case, load_choices, normalize_network
 from gnv2_nas.search.study import defaults
 
 
@@ -26,7 +26,7 @@ def export(
         typer.Option(
             help="onnx, openvino (.xml and .bin), ncnn (.param and .bin), tflite, "
             "pte (ExecuTorch), or json for the architecture.",
-            callback=any_case(choices_in("workflows.export", "FORMATS")),
+            callback=fold_case(load_choices("workflows.export", "FORMATS")),
         ),
     ] = "onnx",
     weights: Annotated[
@@ -48,7 +48,7 @@ def export(
         str,
         typer.Option(
             help="fp32, or int8 for onnx and openvino.",
-            callback=any_case(choices_in("workflows.export", "PRECISIONS")),
+            callback=fold_case(load_choices("workflows.export", "PRECISIONS")),
         ),
     ] = "fp32",
     calibration_images: Annotated[

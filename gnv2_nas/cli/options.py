@@ -13,7 +13,7 @@ from gnv2_nas.checkpoints.state_dicts import AVERAGE, RAW
 from gnv2_nas.search.study import defaults
 
 
-def any_case(
+def fold_case(
     choices: Callable[[], Iterable[str]], *, before_colon: bool = False
 ) -> Callable[[str], str]:
     """Return an option callback that replaces a choice typed in another case by the choice itself.
@@ -32,7 +32,7 @@ def any_case(
     return normalize
 
 
-def each_of(normalize: Callable[[str], str]) -> Callable[[list[str] | None], list[str] | None]:
+def map_each(normalize: Callable[[str], str]) -> Callable[[list[str] | None], list[str] | None]:
     """Return the callback for an option that may be given several times."""
 
     def normalize_all(texts: list[str] | None) -> list[str] | None:
@@ -46,7 +46,7 @@ def lower(text: str) -> str:
     return text.lower()
 
 
-def choices_in(module: str, name: str) -> Callable[[], Iterable[str]]:
+def load_choices(module: str, name: str) -> Callable[[], Iterable[str]]:
     """Return a function that imports `gnv2_nas.module` and returns the table of that name."""
     return lambda: getattr(importlib.import_module(f"gnv2_nas.{module}"), name)
 
@@ -68,14 +68,14 @@ def _list_files(kind: str) -> Callable[[], Iterable[str]]:
 
 def normalize_data(text: str) -> str:
     """Option callback for `--data`: a folder, or "digits" in any case."""
-    return text if Path(text).exists() else any_case(lambda: ("digits",))(text)
+    return text if Path(text).exists() else fold_case(lambda: ("digits",))(text)
 
 
-normalize_network = any_case(_list_networks)
-normalize_space = any_case(_list_files("search_spaces"))
-normalize_device = any_case(_list_files("profiles"))
-normalize_quality = any_case(choices_in("quality.base", "ESTIMATORS"), before_colon=True)
-normalize_sampler = any_case(choices_in("search.sampler.factory", "SAMPLERS"))
+normalize_network = fold_case(_list_networks)
+normalize_space = fold_case(_list_files("search_spaces"))
+normalize_device = fold_case(_list_files("profiles"))
+normalize_quality = fold_case(load_choices("quality.base", "ESTIMATORS"), before_colon=True)
+normalize_sampler = fold_case(load_choices("search.sampler.factory", "SAMPLERS"))
 
 Storage = Annotated[
     str, typer.Option(help="Database of the studies: sqlite:///FILE or any URL that Optuna takes.")
@@ -105,7 +105,7 @@ WeightsFrom = Annotated[
     typer.Option(
         help="Which weights of a checkpoint to use if it holds several: average (EMA), raw, or the "
         "name of a state dict.",
-        callback=any_case(lambda: (AVERAGE, RAW)),
+        callback=fold_case(lambda: (AVERAGE, RAW)),
     ),
 ]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gnv2_nas.cli.options import DeviceName, Json, Storage, each_of, normalize_network
+from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
 from gnv2_nas.search.study import defaults
 
 
@@ -16,7 +16,7 @@ def profile(
         list[str] | None,
         typer.Argument(
             help="Presets, architecture JSON files or STUDY:TRIAL (default: all presets).",
-            callback=each_of(normalize_network),
+            callback=map_each(normalize_network),
         ),
     ] = None,
     device: DeviceName = defaults.DEVICE,

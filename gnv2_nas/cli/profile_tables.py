@@ -12,7 +12,7 @@ from gnv2_nas.measurement.comparison import check_budget
 from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.workflows.latency import LatencyFit
 from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
-from gnv2_nas.workflows.study import latency_cells
+from gnv2_nas.workflows.study import format_latency
 
 UNLIKE = 2.0
 """A prediction this many times less certain than a typical one belongs to an unfamiliar network."""
@@ -40,7 +40,7 @@ def _print_sizes(result: Sizes) -> None:
     ):
         counts = count(arch)
         figures = (counts.params, counts.macs, total, counts.peak_activation_bytes)
-        row = [name, *(f"{figure / 1e6:.2f}" for figure in figures), *latency_cells(measurement)]
+        row = [name, *(f"{figure / 1e6:.2f}" for figure in figures), *format_latency(measurement)]
         row.append(f"{measurement.raw_ms:.2f}")
         if result.limit_ms is not None:
             row.append(check_budget(measurement, result.limit_ms))
@@ -130,7 +130,7 @@ def _print_predictions(result: Predictions) -> None:
     for (name, arch), predicted in zip(result.networks.items(), result.predictions, strict=True):
         counts = count(arch)
         sizes = (f"{counts.params / 1e6:.2f}", f"{counts.macs / 1e6:.2f}")
-        rows.append((name, *sizes, *_prediction_cells(predicted, typical)))
+        rows.append((name, *sizes, *_format_prediction(predicted, typical)))
         if predicted.std > UNLIKE * typical:
             say(f"? {name}: unlike the networks that the model was fitted to; measure it")
     columns = ("network", "Mparams", "MFLOPs", "predicted ms", "95 %", "÷ V2 1.0")
@@ -150,7 +150,7 @@ def _print_predictions(result: Predictions) -> None:
         say(f"warning: the model was fitted on another machine; {difference}")
 
 
-def _prediction_cells(predicted: PredictedLatency, typical: float) -> tuple[str, str, str]:
+def _format_prediction(predicted: PredictedLatency, typical: float) -> tuple[str, str, str]:
     """Return milliseconds, 95 % interval and ratio."""
     half = Z95 * predicted.std
     if half > math.log(MAX_FACTOR):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, say
-from gnv2_nas.cli.options import Data, Json, NetworkSeed, SpaceName, each_of, normalize_quality
+from gnv2_nas.cli.options import Data, Json, NetworkSeed, SpaceName, map_each, normalize_quality
 
 if TYPE_CHECKING:
     from gnv2_nas.quality.base import EstimatorInfo
@@ -72,7 +72,7 @@ def check(
         list[str] | None,
         typer.Option(
             help="Also check this: train or predictor:FILE. May be given several times.",
-            callback=each_of(normalize_quality),
+            callback=map_each(normalize_quality),
         ),
     ] = None,
     seed: NetworkSeed = 0,

@@ -135,11 +135,11 @@ def search(
 
 def print_front(record: StudyRecord, members: Sequence[Trial]) -> None:
     """Print the table of the front; if it is empty, the network nearest to the budgets."""
-    from gnv2_nas.workflows.study import describe_nearest, front_columns, front_rows
+    from gnv2_nas.workflows.study import describe_nearest, format_columns, format_rows
 
     if not members:
         return say(describe_nearest(record))
-    print_table(front_columns(record), front_rows(record, members), title="front", left=2)
+    print_table(format_columns(record), format_rows(record, members), title="front", left=2)
     if any(member.latency and not member.latency.stable for member in members):
         say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
     return None

@@ -83,7 +83,7 @@ def make_tolerant(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(buffered, encoding, ERRORS, line_buffering=interactive)
 
 
-def output_error() -> OSError | None:
+def find_output_error() -> OSError | None:
     """Flush both streams, and return the error that kept standard output from taking everything.
 
     A reader that stops early (`| head -1`) is no error.

@@ -8,16 +8,8 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
+from gnv2_nas.cli import options
 from gnv2_nas.cli.console import print_json, say
-from gnv2_nas.cli.options import (
-    Data,
-    Json,
-    Storage,
-    WeightsFrom,
-    lower,
-    normalize_network,
-    normalize_space,
-)
 from gnv2_nas.search.study import defaults
 
 
@@ -27,17 +19,19 @@ def train(
         typer.Argument(
             help="A preset, an architecture JSON file, STUDY:TRIAL, a .safetensors file to "
             "continue from, or the word supernet (with --space).",
-            callback=normalize_network,
+            callback=options.normalize_network,
         ),
     ],
-    data: Data,
+    data: options.Data,
     output: Annotated[
         Path | None,
         typer.Option(help="Weight file to write, .safetensors (default: named after the network)."),
     ] = None,
     space: Annotated[
         str,
-        typer.Option(help="Search space to cover (only with supernet).", callback=normalize_space),
+        typer.Option(
+            help="Search space to cover (only with supernet).", callback=options.normalize_space
+        ),
     ] = "",
     from_supernet: Annotated[
         Path | None, typer.Option(help="Start from the weights of this supernet.")
@@ -45,7 +39,7 @@ def train(
     weights: Annotated[
         Path | None, typer.Option(help="Start from this checkpoint (.safetensors or .pth).")
     ] = None,
-    weights_from: WeightsFrom = AVERAGE,
+    weights_from: options.WeightsFrom = AVERAGE,
     epochs: Annotated[
         float | None, typer.Option(help="Number of epochs (default: scaled to the data set).")
     ] = None,
@@ -59,10 +53,10 @@ def train(
         int, typer.Option(help="Seed of initial weights, order of images and augmentation.")
     ] = defaults.SEED,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=lower)
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=options.lower)
     ] = "auto",
-    storage: Storage = defaults.STORAGE,
-    json: Json = False,
+    storage: options.Storage = defaults.STORAGE,
+    json: options.Json = False,
 ) -> None:
     """Train a network, or the supernet of a space, on your images.
 

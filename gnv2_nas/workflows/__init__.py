@@ -1,1 +1,1 @@
-"""What a user does, one module each: checked, then run."""
+"""What a user does, one module each: a request, its checks, and a run that reports events."""

@@ -150,8 +150,7 @@ def report_task(events: Events, task: str) -> Iterator[Callable[[float], None]]:
 class LogPace:
     """Decides which progress events become a line in a log: one every `LOG_SECONDS`."""
 
-    def __init__(self, seconds: float = LOG_SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._task = ""
         self._logged = float("-inf")
 
@@ -165,7 +164,7 @@ class LogPace:
                 self._task, self._logged = "", float("-inf")
                 return False
         last_step = isinstance(event, TrainingProgress) and event.point.step == event.point.steps
-        if now - self._logged < self._seconds and not last_step:
+        if now - self._logged < LOG_SECONDS and not last_step:
             return False
         self._logged = now
         return True

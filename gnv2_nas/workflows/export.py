@@ -18,7 +18,7 @@ from gnv2_nas.report.model_card.export_record import check_export
 from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_task
-from gnv2_nas.workflows.references import NetworkReference, find_network, weight_file
+from gnv2_nas.workflows.references import NetworkReference, find_network, find_weight_file
 from gnv2_nas.workflows.weights import load_network, match_classes
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class ExportRequest(msgspec.Struct, frozen=True):
             path = self.output or Path(f"{arch.id}.json")
             check_outputs({path: _ARCHITECTURE}, inputs)
             return CheckedExport(self, arch, None, {".json": path}, None)
-        weights = self.weights or weight_file(self.network)
+        weights = self.weights or find_weight_file(self.network)
         if weights is None and self.weights_from != AVERAGE:
             raise InputError("--weights-from chooses within a checkpoint; give --weights too")
         messages: list[Event] = []
@@ -78,7 +78,7 @@ class ExportRequest(msgspec.Struct, frozen=True):
             arch = match_classes(arch, weights, self.weights_from, messages.append)
         files, card = _choose_files(self, arch, inputs)
         calibrated = self.calibration_images is not None
-        check_runtime(RUNTIMES[self.format], _precision(self), calibrated=calibrated)
+        check_runtime(RUNTIMES[self.format], _get_precision(self), calibrated=calibrated)
         return CheckedExport(self, arch, weights, files, card, tuple(messages))
 
 
@@ -180,7 +180,7 @@ def _choose_files(
     return files, check_export(name, request.format, list(files.values()), inputs)
 
 
-def _precision(request: ExportRequest) -> Precision:
+def _get_precision(request: ExportRequest) -> Precision:
     return "int8" if request.precision == "int8" else "fp32"
 
 
@@ -204,7 +204,7 @@ def _make_runtime(
     from gnv2_nas.runtimes.base import get_runtime
 
     source = request.calibration_images
-    name, precision = RUNTIMES[request.format], _precision(request)
+    name, precision = RUNTIMES[request.format], _get_precision(request)
     if source is None:
         return get_runtime(name, precision)
     from gnv2_nas.workflows.calibration_images import read_calibration_images

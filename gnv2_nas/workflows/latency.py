@@ -49,7 +49,7 @@ def draw_balanced(space: SearchSpace, networks: int, seed: int) -> list[Architec
     """
     found: dict[str, Architecture] = {}
     columns = [
-        _balanced(gene.choices, random.Random(f"{seed} {gene.name}")) for gene in space.genes
+        _cycle_choices(gene.choices, random.Random(f"{seed} {gene.name}")) for gene in space.genes
     ]
     names = [gene.name for gene in space.genes]
     for _ in range(DRAWS_PER_NETWORK * networks):
@@ -61,7 +61,7 @@ def draw_balanced(space: SearchSpace, networks: int, seed: int) -> list[Architec
     return list(found.values())
 
 
-def _balanced(choices: Sequence[Value], rng: random.Random) -> Iterator[Value]:
+def _cycle_choices(choices: Sequence[Value], rng: random.Random) -> Iterator[Value]:
     """Yield all choices in random order, again and again."""
     while True:
         yield from rng.sample(choices, len(choices))
@@ -151,7 +151,7 @@ def fit_on_device(
 ) -> LatencyFit:
     """Measure what is not measured yet on an open device, fit, and write to `profiles/`."""
     architectures = checked.architectures
-    known = known_measurements(device)
+    known = find_measurements(device)
     before = sum(arch.id in known for arch in architectures)
     events(
         Message(
@@ -211,7 +211,7 @@ def measure_missing(
     checked: CheckedLatencyFit, device: Device, progress: ProgressCallback, waiting: Waiting
 ) -> list[Measurement]:
     """Return one measurement for each network, from the journal if it is there."""
-    request, found = checked.request, known_measurements(device)
+    request, found = checked.request, find_measurements(device)
     missing = [arch for arch in checked.architectures if arch.id not in found]
     for start in range(0, len(missing), BATCH):
         batch = missing[start : start + BATCH]
@@ -232,7 +232,7 @@ def measure_missing(
     return [found[arch.id] for arch in checked.architectures]
 
 
-def known_measurements(device: Device) -> dict[str, Measurement]:
+def find_measurements(device: Device) -> dict[str, Measurement]:
     """Return architecture id → the narrowest measurement that the journal has.
 
     Only measurements under the present conditions count: machine, runtime, threads, precision.
@@ -242,7 +242,7 @@ def known_measurements(device: Device) -> dict[str, Measurement]:
     for each in read_measurements(device.name):
         if _is_comparable(each, device, here):
             best = found.get(each.architecture)
-            if best is None or _interval_width(each) < _interval_width(best):
+            if best is None or _get_interval_width(each) < _get_interval_width(best):
                 found[each.architecture] = each
     return found
 
@@ -260,6 +260,6 @@ def _is_comparable(measurement: Measurement, device: Device, here: Fingerprint) 
     )  # fmt: skip
 
 
-def _interval_width(measurement: Measurement) -> float:
+def _get_interval_width(measurement: Measurement) -> float:
     low, high = measurement.own_ci95()
     return high / low

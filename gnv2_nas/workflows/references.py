@@ -34,7 +34,7 @@ def find_network(reference: NetworkReference, storage: str) -> Architecture:
         return preset(reference)
     if reference.endswith(".json"):
         return _read_json(Path(reference))
-    if file := weight_file(reference):
+    if file := find_weight_file(reference):
         return read_architecture(file)
     study, colon, trial = reference.rpartition(":")
     if colon:
@@ -43,7 +43,7 @@ def find_network(reference: NetworkReference, storage: str) -> Architecture:
     raise UnknownNameError("network", reference, known)
 
 
-def weight_file(reference: NetworkReference) -> Path | None:
+def find_weight_file(reference: NetworkReference) -> Path | None:
     """Return the weight file that names the network; None if something else names it."""
     if isinstance(reference, str) and reference.endswith(".safetensors"):
         return Path(reference)

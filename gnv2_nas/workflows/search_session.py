@@ -134,7 +134,7 @@ class SearchSession:
         hand_over_messages()
         estimator = make_estimator(settings, checked.space, self.dataset, request.seed)
         self.store, self.resumed = open_or_create(
-            request.storage, checked.study, settings, _provenance(checked, estimator.info)
+            request.storage, checked.study, settings, _make_provenance(checked, estimator.info)
         )
         # Budgets in the words of the study: its trials say which of them they break.
         settings = msgspec.structs.replace(settings, budgets=self.store.settings.budgets)
@@ -229,7 +229,7 @@ class SearchSession:
         )
 
 
-def _provenance(checked: CheckedSearch, estimator: EstimatorInfo) -> Provenance:
+def _make_provenance(checked: CheckedSearch, estimator: EstimatorInfo) -> Provenance:
     return Provenance(
         sampler=checked.request.sampler,
         seed=checked.request.seed,

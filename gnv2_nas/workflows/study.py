@@ -89,10 +89,10 @@ class Study:
         title = html.escape(repr(self)[1:-1])
         if not self.front:
             return f"<p>{title}<br>{html.escape(describe_nearest(self._record))}</p>"
-        columns = front_columns(self._record)
+        columns = format_columns(self._record)
         head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
         rows = []
-        for trial, cells in zip(self.front, front_rows(self._record, self.front), strict=True):
+        for trial, cells in zip(self.front, format_rows(self._record, self.front), strict=True):
             recommended = self.recommended is not None and trial.number == self.recommended.number
             tag, mark = ("th", " (recommended)") if recommended else ("td", "")
             texts = (f"{cells[0]}{mark}", *cells[1:])
@@ -114,22 +114,22 @@ def load_record(name: str, storage: str) -> StudyRecord:
     return open_study(storage, name).record()
 
 
-def front_columns(record: StudyRecord) -> tuple[str, ...]:
-    """Return the column titles of `front_rows`."""
+def format_columns(record: StudyRecord) -> tuple[str, ...]:
+    """Return the column titles of `format_rows`."""
     info = record.quality_info
     score = f"{info.name}, {info.unit}" if info.unit else info.name
     more = [f"{metric.title}, {metric.unit}" for metric in record.settings.evaluated]
     return ("network", "stock", score, "ms", "95 %", "÷ V2 1.0", "MFLOPs", "Mparams", *more)
 
 
-def front_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str, ...]]:
+def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str, ...]]:
     """Return the cells of a table with one row for each trial."""
     return [
         (
             f"{record.name}:{member.number}",
             member.baseline,
             "–" if member.quality is None else f"{member.quality:.2f}",
-            *latency_cells(member.latency),
+            *format_latency(member.latency),
             f"{member.counts.macs / 1e6:.1f}",
             f"{member.counts.params / 1e6:.2f}",
             *(f"{metric.value(member) / metric.scale:.2f}" for metric in record.settings.evaluated),
@@ -138,7 +138,7 @@ def front_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str,
     ]
 
 
-def latency_cells(latency: Measurement | None) -> tuple[str, str, str]:
+def format_latency(latency: Measurement | None) -> tuple[str, str, str]:
     """Return milliseconds, 95 % interval, and ratio to stock GhostNetV2 1.0."""
     if latency is None:
         return "–", "–", "–"

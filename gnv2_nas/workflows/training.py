@@ -47,7 +47,7 @@ def run_training(checked: CheckedTraining, events: Events = ignore) -> TrainingS
     epochs = recipe.steps * recipe.batch_size / len(dataset.train)
     events(Message(f"{recipe.steps:,} steps of {recipe.batch_size} images, {epochs:.3g} epochs"))
     try:
-        result = _train(checked, dataset, recipe, initial, _observer(events))
+        result = _train(checked, dataset, recipe, initial, _make_observer(events))
     except KeyboardInterrupt:
         events(Message("interrupted; run the same command again to continue"))
         raise
@@ -59,7 +59,7 @@ def is_leader() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _observer(events: Events) -> Callable[[TrainingPoint], None]:
+def _make_observer(events: Events) -> Callable[[TrainingPoint], None]:
     """Return an observer that reports every point with the latest accuracies."""
     accuracies: tuple[float, ...] = ()
 

@@ -19,7 +19,7 @@ from gnv2_nas.report.files import file_stem
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training.history import HISTORY, history_path, state_path
-from gnv2_nas.workflows.references import NetworkReference, find_network, weight_file
+from gnv2_nas.workflows.references import NetworkReference, find_network, find_weight_file
 
 SUPERNET = "supernet"
 """The word that stands for the supernet of a space in place of a network."""
@@ -59,7 +59,7 @@ class TrainRequest(msgspec.Struct, frozen=True):
         subject = _find_subject(self, len(find_classes(self.data)))
         weights = self.weights
         if weights is None and self.from_supernet is None:
-            weights = weight_file(self.network)
+            weights = find_weight_file(self.network)
         note = ""
         if weights is None and self.weights_from != AVERAGE:
             raise InputError("--weights-from chooses within a checkpoint; give --weights too")
@@ -67,7 +67,7 @@ class TrainRequest(msgspec.Struct, frozen=True):
             note = check_checkpoint(weights, subject, self.weights_from, any_classes=True).note
         if self.from_supernet is not None and isinstance(subject, Architecture):
             _check_contains(self.from_supernet, subject)
-        output = self.output or Path(f"{_file_stem(self.network)}.safetensors")
+        output = self.output or Path(f"{_choose_file_stem(self.network)}.safetensors")
         named = None if isinstance(self.network, Architecture) else self.network
         _check_output(output, named, self.space, weights, self.from_supernet)
         return CheckedTraining(self, subject, weights, output, note)
@@ -114,7 +114,7 @@ def _check_combinations(request: TrainRequest) -> None:
         )
     if request.weights is not None and request.from_supernet is not None:
         raise InputError("--weights and --from-supernet both give initial weights; give one")
-    if request.weights is not None and weight_file(request.network):
+    if request.weights is not None and find_weight_file(request.network):
         raise InputError(f"{request.network!r} has weights of its own; leave --weights out")
 
 
@@ -155,11 +155,11 @@ def _check_contains(path: Path, arch: Architecture) -> None:
         ) from None
 
 
-def _file_stem(network: NetworkReference) -> str:
+def _choose_file_stem(network: NetworkReference) -> str:
     """Return a file name for the weights: "ghostnetv2-1.0", "demo-12", "pets-trained"."""
     if isinstance(network, Architecture):
         return network.id
-    if file := weight_file(network):
+    if file := find_weight_file(network):
         return f"{file.stem}-trained"
     if network.endswith(".json"):
         return Path(network).stem

@@ -152,7 +152,7 @@ def test_a_reader_that_has_left_is_no_error(monkeypatch):
     monkeypatch.setattr(sys, "stdout", stream)
     for _ in range(2):
         console.print_line("x" * 100_000)
-    assert streams.output_error() is None
+    assert streams.find_output_error() is None
     os.close(stream.fileno())
 
 
@@ -161,7 +161,7 @@ def test_a_full_disk_is_told_in_the_end(monkeypatch):
         stream = streams.make_tolerant(None, full.fileno())
         monkeypatch.setattr(sys, "stdout", stream)
         console.print_line("x" * 100_000)
-        error = streams.output_error()
+        error = streams.find_output_error()
     assert error is not None
     assert error.strerror == "No space left on device"
 

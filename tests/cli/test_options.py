@@ -20,8 +20,8 @@ from gnv2_nas.cli import options
         (options.normalize_sampler, "TPE", "tpe"),
         (options.lower, "Quality,LATENCY", "quality,latency"),
         (options.normalize_data, "Digits", "digits"),
-        (options.any_case(lambda: ("onnx", "pte")), "ONNX", "onnx"),
-        (options.any_case(lambda: ("onnx", "pte")), "onxx", "onxx"),
+        (options.fold_case(lambda: ("onnx", "pte")), "ONNX", "onnx"),
+        (options.fold_case(lambda: ("onnx", "pte")), "onxx", "onxx"),
     ],
 )
 def test_what_is_meant(meant, typed, found, tmp_path: Path, monkeypatch) -> None:

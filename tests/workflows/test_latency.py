@@ -21,8 +21,8 @@ from gnv2_nas.workflows.events import TaskProgress
 from gnv2_nas.workflows.latency import (
     LatencyFitRequest,
     draw_balanced,
+    find_measurements,
     fit_on_device,
-    known_measurements,
 )
 from tests.search.spaces import SIX, SMALL, space_of, write_space
 
@@ -108,7 +108,7 @@ def _other_conditions_do_not_count(device, measurement):
     ):
         changed = {"architecture": f"{number:012}", **change}
         append_measurements([msgspec.structs.replace(measurement, **changed)])
-    known = known_measurements(device)
+    known = find_measurements(device)
     assert len(known) == 9
     assert known[measurement.architecture] == measurement
 
