@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from rich.table import Table
 
 from benchmarks.table import table
 from gnv2_nas.search.storage.opening import open_study
-from gnv2_nas.search.study.records import Trial
 
 TRIALS = 200
 KILLS = 30
@@ -111,24 +109,14 @@ def killed(folder: Path, start: Start, trials: int, kills: int, rng: random.Rand
     start(search, folder).wait()
     lost |= _missing(seen, digests(folder))
     candidates = open_study(f"sqlite:///{folder}/studies.db", "killed").trials()
-    with closing(_connected(folder)) as database:
-        (integrity,) = database.execute("PRAGMA integrity_check").fetchone()
-    return Outcome(
-        done, len(lost), _twice(candidates), integrity, sum(map(_counts, candidates)), trials
-    )
+    ((integrity,),) = _rows(folder, "PRAGMA integrity_check")
+    ((twice,),) = _rows(folder, REPEATED)
+    searched = sum(not each.baseline for each in candidates)
+    return Outcome(done, len(lost), twice, integrity, searched, trials)
 
 
 def _missing(before: Digests, after: Digests) -> set[int]:
     return {number for number, digest in before.items() if after.get(number) != digest}
-
-
-def _twice(candidates: Sequence[Trial]) -> int:
-    networks = Counter(each.architecture.id for each in candidates)
-    return len(candidates) - len(networks)
-
-
-def _counts(candidate: Trial) -> bool:
-    return not candidate.baseline
 
 
 def _connected(folder: Path) -> sqlite3.Connection:
@@ -163,6 +151,10 @@ def digests(folder: Path) -> Digests:
 
 
 NOT_THERE_YET = ("unable to open", "no such table")
+# Of the database itself: `Store` leaves out repeated networks.
+REPEATED = """
+SELECT count(*) - count(DISTINCT value_json) FROM trial_user_attributes WHERE key = 'architecture'
+"""
 ROWS = """
 SELECT number, state, datetime_complete, 'param' AS part, param_name AS name, param_value AS value
   FROM trials LEFT JOIN trial_params USING (trial_id)
