@@ -1,46 +1,8 @@
-"""The tidy table of a study: one row per trial, and architectures in a few words.
-
-=====================  ==========================================================================
-trial                  number of the trial; `study:trial` names the network on the command line
-id                     content hash of the architecture
-baseline               name of the stock network this is; empty for one the search found
-family                 ghostnet, ghostnetv2 or mobilenetv3
-feasible               whether every budget is kept
-front                  whether it is on the front
-quality                score or accuracy by the study's estimator
-latency_ms             milliseconds per call, batch 1
-latency_low_ms         lower end of its 95% interval
-latency_high_ms        upper end
-latency_ratio          to stock GhostNetV2 1.0 in the same rounds; less is faster
-latency_ratio_low      lower end of its 95% interval
-latency_ratio_high     upper end
-latency_stable         whether the interval is as narrow as requested
-latency_note           why it is not
-macs                   multiply-adds of convolutions and linear layers: the papers' FLOPs
-params                 trainable parameters
-weight_bytes           weights as deployed, batch norm folded
-peak_activation_bytes  peak memory of the feature maps
-memory_bytes           the sum of these two
-artifact_bytes         files that the runtime loads, where an objective or a budget asks for them
-resolution             height and width of the image, pixels
-stage_widths           output channels × number of blocks of equal resolution and width
-stage_expansions       hidden over input channels, mean over the same blocks
-dfc_modules            Ghost modules that carry DFC attention
-excess                 largest relative excess over a budget; 0 when feasible
-broken_budgets         the broken budgets as the user wrote them
-origin                 stock, random (initial design), model, sampler, or change (to the
-                       recommended network); empty in older studies
-predicted_quality      quality that the search's models predicted before evaluation
-predicted_quality_std  standard deviation of that prediction
-predicted_latency_ms   latency that they predicted; not a measurement
-predicted_latency_std  standard deviation of that prediction, milliseconds
-=====================  ==========================================================================
-
-Values that were not measured are missing (NaN, an empty field, null).
-"""
+"""The tidy table of a study: one row per trial, and architectures in a few words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -136,50 +98,59 @@ def _ranges(numbers: list[int]) -> str:
 
 _EVALUATED = tuple(metric for metric in METRICS.values() if metric.evaluate is not None)
 
-_TYPES = {
-    "trial": "int64",
-    "id": "str",
-    "baseline": "str",
-    "family": "str",
-    "feasible": "bool",
-    "front": "bool",
-    "quality": "float64",
-    "latency_ms": "float64",
-    "latency_low_ms": "float64",
-    "latency_high_ms": "float64",
-    "latency_ratio": "float64",
-    "latency_ratio_low": "float64",
-    "latency_ratio_high": "float64",
-    "latency_stable": "boolean",
-    "latency_note": "str",
-    "macs": "int64",
-    "params": "int64",
-    "weight_bytes": "int64",
-    "peak_activation_bytes": "int64",
-    "memory_bytes": "int64",
-    **{metric.column: "float64" for metric in _EVALUATED},
-    "resolution": "int64",
-    "stage_widths": "str",
-    "stage_expansions": "str",
-    "dfc_modules": "int64",
-    "excess": "float64",
-    "broken_budgets": "str",
-    "origin": "str",
-    "predicted_quality": "float64",
-    "predicted_quality_std": "float64",
-    "predicted_latency_ms": "float64",
-    "predicted_latency_std": "float64",
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    "trial": ("int64", "number of the trial; `study:trial` names the network on the command line"),
+    "id": ("str", "content hash of the architecture"),
+    "baseline": ("str", "name of the stock network this is; empty for one the search found"),
+    "family": ("str", "ghostnet, ghostnetv2 or mobilenetv3"),
+    "feasible": ("bool", "whether every budget is kept"),
+    "front": ("bool", "whether it is on the front"),
+    "quality": ("float64", "score or accuracy by the study's estimator"),
+    "latency_ms": ("float64", "milliseconds per call, batch 1"),
+    "latency_low_ms": ("float64", "lower end of its 95% interval"),
+    "latency_high_ms": ("float64", "upper end"),
+    "latency_ratio": ("float64", "to stock GhostNetV2 1.0 in the same rounds; less is faster"),
+    "latency_ratio_low": ("float64", "lower end of its 95% interval"),
+    "latency_ratio_high": ("float64", "upper end"),
+    "latency_stable": ("boolean", "whether the interval is as narrow as requested"),
+    "latency_note": ("str", "why it is not"),
+    "macs": ("int64", "multiply-adds of convolutions and linear layers: the papers' FLOPs"),
+    "params": ("int64", "trainable parameters"),
+    "weight_bytes": ("int64", "weights as deployed, batch norm folded"),
+    "peak_activation_bytes": ("int64", "peak memory of the feature maps"),
+    "memory_bytes": ("int64", "the sum of these two"),
+    **{each.column: ("float64", f"{each.title}, in base units") for each in _EVALUATED},
+    "resolution": ("int64", "height and width of the image, pixels"),
+    "stage_widths": ("str", "output channels × number of blocks of equal resolution and width"),
+    "stage_expansions": ("str", "hidden over input channels, mean over the same blocks"),
+    "dfc_modules": ("int64", "Ghost modules that carry DFC attention"),
+    "excess": ("float64", "largest relative excess over a budget; 0 when feasible"),
+    "broken_budgets": ("str", "the broken budgets as the user wrote them"),
+    "origin": (
+        "str",
+        "stock, random (initial design), model, sampler, or change (to the "
+        "recommended network); empty in older studies",
+    ),
+    "predicted_quality": (
+        "float64",
+        "quality that the search's models predicted before evaluation",
+    ),
+    "predicted_quality_std": ("float64", "standard deviation of that prediction"),
+    "predicted_latency_ms": ("float64", "latency that they predicted; not a measurement"),
+    "predicted_latency_std": ("float64", "standard deviation of that prediction, milliseconds"),
 }
+"""Column → (type, meaning). Values that were not measured are missing: NaN, empty or null."""
 
 
 def trials_frame(record: StudyRecord) -> pd.DataFrame:
-    """One row per trial in order of evaluation; columns as above."""
+    """One row per trial in order of evaluation; columns as in `COLUMNS`."""
     return make_frame(trial_rows(record))
 
 
 def make_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """`trial_rows` as a typed frame."""
-    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+    types = {name: type_ for name, (type_, _) in COLUMNS.items()}
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
 def trial_rows(record: StudyRecord) -> list[dict[str, Any]]:
@@ -229,7 +200,7 @@ def _predicted(trial: Trial) -> dict[str, Any]:
 def _latency(trial: Trial) -> dict[str, Any]:
     latency = trial.latency
     if latency is None:
-        names = [name for name in _TYPES if name.startswith("latency_")]
+        names = [name for name in COLUMNS if name.startswith("latency_")]
         return dict.fromkeys(names) | {"latency_note": ""}
     return {
         "latency_ms": latency.ms,
