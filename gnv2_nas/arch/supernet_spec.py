@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
 
 from gnv2_nas.arch.architecture import Architecture
 from gnv2_nas.arch.blocks import Activation, Block, GhostBlock, GhostModule, is_identity_shortcut
 from gnv2_nas.errors import InputError
+
+Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 16)]
+OptionalSize = Annotated[int, msgspec.Meta(ge=0, le=1 << 16)]
+"""0 means that the part does not exist. Decoding from JSON checks these ranges."""
 
 ChannelGroups = tuple[int, ...]
 """Maximum channels per group of a Ghost module's output. Element 0 counts the primary channels;
@@ -23,22 +28,22 @@ element c counts the primary channels that have a c-th cheap copy."""
 class GhostSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The largest Ghost module at one position."""
 
-    ratios: tuple[int, ...]
+    ratios: Annotated[tuple[Size, ...], msgspec.Meta(min_length=1)]
     """All Ghost ratios that networks use here."""
-    cheap_kernel: int
-    dfc_kernel_h: int = 0
+    cheap_kernel: Size
+    dfc_kernel_h: OptionalSize = 0
     """Taps of the vertical DFC convolution; 0 if no network has attention here."""
-    dfc_kernel_w: int = 0
+    dfc_kernel_w: OptionalSize = 0
 
 
 class BlockSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The largest block at one position."""
 
-    hidden_channels: int
-    out_channels: int
-    kernel: int
-    stride: int
-    se_channels: int
+    hidden_channels: Size
+    out_channels: Size
+    kernel: Size
+    stride: Size
+    se_channels: OptionalSize
     projects: bool
     """Whether the shortcut has weights; if not, it is always the identity."""
     ghost1: GhostSpec
@@ -65,15 +70,18 @@ class SupernetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     """The size of a supernet of Ghost networks. In JSON, `blocks` and `positions_by_depth` keep
     their first names, "slots" and "layouts"."""
 
-    stem_channels: int
-    conv_channels: int
-    head_channels: int
-    num_classes: int
+    stem_channels: Size
+    conv_channels: Size
+    head_channels: Size
+    num_classes: Size
     activation: Activation
-    resolutions: tuple[int, ...]
-    blocks: tuple[BlockSpec, ...]
+    resolutions: Annotated[tuple[Size, ...], msgspec.Meta(min_length=1)]
+    blocks: Annotated[tuple[BlockSpec, ...], msgspec.Meta(min_length=1)]
     """One per position, in order."""
-    positions_by_depth: tuple[dict[int, tuple[int, ...]], ...]
+    positions_by_depth: Annotated[
+        tuple[Annotated[dict[Size, tuple[OptionalSize, ...]], msgspec.Meta(min_length=1)], ...],
+        msgspec.Meta(min_length=1),
+    ]
     """For each stage: number of blocks → the positions these blocks use."""
 
     def to_json(self) -> str:
