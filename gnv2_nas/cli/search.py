@@ -119,14 +119,13 @@ def search(
     with ProgressDisplay() as display:
         result = run_search(checked, display, began=context.obj)
     found = recommend(result.record)
-    page = "" if result.report is None else str(result.report.html)
     if json:
-        answer = {"study": result.record.name, "ended": result.ended, "report": page}
-        print_json(answer | {"front": found.front})
+        print_json(result.to_json(found.front))
     else:
         say(f"ended: {result.ended}")
         print_front(result.record, found.front)
-        say(f"report: {page}")
+        if result.report is not None:
+            say(f"report: {result.report.html}")
         if found.recommended is not None:
             say(f"next: {next_command(result.record, found.recommended)}")
     if result.interrupted:

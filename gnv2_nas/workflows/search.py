@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 import msgspec
 
@@ -10,7 +12,7 @@ from gnv2_nas.report.files import ReportFiles
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.records import StudyRecord
+from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.workflows.devices import calibrate
 from gnv2_nas.workflows.events import Events, Message, ignore
 from gnv2_nas.workflows.references import describe_size
@@ -27,6 +29,17 @@ class SearchResult(msgspec.Struct, frozen=True):
     interrupted: bool
     """Whether Ctrl-C ended it. Everything that was finished is kept."""
     report: ReportFiles | None
+
+    def to_json(self, front: Sequence[Trial]) -> dict[str, Any]:
+        """Return the result for scripts."""
+        page = "" if self.report is None else str(self.report.html)
+        names = ("number", "architecture", "params", "baseline", "counts", "quality", "latency",
+                 "measured", "origin", "predicted")  # fmt: skip
+        rows = [
+            {name: getattr(trial, name) for name in names} | {"violations": trial.broken_budgets}
+            for trial in front
+        ]
+        return {"study": self.record.name, "ended": self.ended, "report": page, "front": rows}
 
 
 def run_search(
