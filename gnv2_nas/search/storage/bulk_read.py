@@ -8,7 +8,6 @@ the revision of the tables that they were written for; for any other, Optuna rea
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -90,7 +89,7 @@ class BulkReader:
     def __init__(self, engine: sa.Engine, study_id: int) -> None:
         self._engine, self._study_id = engine, study_id
         self._last_id = -1
-        self._distributions = _Distributions()
+        self._genes = _Genes()
 
     def read_new(self) -> list[FrozenTrial]:
         ids, ours = _TRIALS.c.trial_id, _USER.alias("ours")
@@ -126,11 +125,8 @@ class BulkReader:
         user, system = (_rows_by_trial(connection, each, ids) for each in (_USER, _SYSTEM))
         trials = []
         for row in rows:
-            # Every trial has the same names: `intern` keeps one copy of each in memory.
-            genes = [
-                (sys.intern(name), value, self._distributions[text])
-                for _, name, value, text in params[row.trial_id]
-            ]
+            rows_of_trial = params[row.trial_id]
+            genes = self._genes[tuple((name, text) for _, name, _, text in rows_of_trial)]
             trials.append(
                 FrozenTrial(
                     number=row.number,
@@ -140,8 +136,11 @@ class BulkReader:
                     values=[value for _, value in values[row.trial_id]] or None,
                     datetime_start=_local(row.datetime_start),
                     datetime_complete=_local(row.datetime_complete),
-                    params={name: kind.to_external_repr(value) for name, value, kind in genes},
-                    distributions={name: kind for name, _, kind in genes},
+                    params={
+                        name: kind.to_external_repr(each[2])
+                        for (name, kind), each in zip(genes.items(), rows_of_trial, strict=True)
+                    },
+                    distributions=genes,
                     user_attrs={key: json.loads(text) for key, text in user[row.trial_id]},
                     system_attrs={key: json.loads(text) for key, text in system[row.trial_id]},
                     intermediate_values={},
@@ -150,12 +149,12 @@ class BulkReader:
         return trials
 
 
-class _Distributions(dict[str, BaseDistribution]):
-    """JSON → distribution, parsed once."""
+class _Genes(dict[tuple[tuple[str, str], ...], dict[str, BaseDistribution]]):
+    """Names and distributions in JSON → the distributions, one object for all trials."""
 
-    def __missing__(self, text: str) -> BaseDistribution:
-        distribution = self[text] = json_to_distribution(text)
-        return distribution
+    def __missing__(self, key: tuple[tuple[str, str], ...]) -> dict[str, BaseDistribution]:
+        genes = self[key] = {name: json_to_distribution(text) for name, text in key}
+        return genes
 
 
 def _rows_by_trial(
