@@ -52,7 +52,7 @@ class Starving(Hungry):
     images = 1
 
 
-def conditions_of(**changes) -> TrainingContext:
+def context_of(**changes) -> TrainingContext:
     return TrainingContext.make(short_recipe(3, **changes), 0, torch.device("cpu"), World())
 
 
@@ -62,7 +62,7 @@ def task_of(kind: type[NetworkTask], context: TrainingContext) -> NetworkTask:
 
 
 def trainer(kind: type[NetworkTask], observer=ignore_point, **changes) -> Trainer:
-    context = conditions_of(**changes)
+    context = context_of(**changes)
     task = task_of(kind, context)
     return Trainer(task, digits(), context, state_file=None, observer=observer)
 
@@ -140,7 +140,7 @@ class Linear:
 def test_micro_batches_add_up_to_the_gradient_of_the_batch():
     found = []
     for accumulate in (1, 3):
-        task, context = Linear(), conditions_of(accumulate=accumulate)
+        task, context = Linear(), context_of(accumulate=accumulate)
         inputs = TrainingInputs(digits(), context, task.resolution)
         loss, norm = Stepper(task, context, tell=print).gradients(0, *next(inputs.from_step(0)))
         found.append((loss, norm, task.module.weight.grad, task.module.bias.grad))

@@ -101,7 +101,7 @@ def foreign_statistics(estimator, arch) -> dict[str, torch.Tensor]:
 
 
 def test_few_calibration_images_are_not_enough(estimator, largest):
-    """Statistics of two images are luck, those of 512 are not."""
+    """Statistics of two images are noise, those of 512 are not."""
     data = digits(*CONTEXT)
     tensors = estimator.supernet.tensors(largest)
     spread = {}
@@ -144,7 +144,7 @@ def test_switch_recalibration_and_score_cost_little_more_than_the_passes(estimat
     assert median(ratios) <= 1.15
 
 
-def test_noise_is_the_luck_of_the_held_out_images(estimator):
+def test_noise_is_that_of_the_held_out_images(estimator):
     assert estimator.info.noise == accuracy_noise(estimator.record.largest_accuracy, IMAGES)
     assert accuracy_noise(0.5, 400) == pytest.approx(100 * 1.96 * (0.5 / 404) ** 0.5, rel=1e-3)
     assert accuracy_noise(0.9, 100) > 2 * accuracy_noise(0.9, 1000)
