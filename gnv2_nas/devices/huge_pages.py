@@ -16,7 +16,7 @@ from pathlib import Path
 
 _VARIABLE = "GLIBC_TUNABLES"
 _TUNABLE = "glibc.malloc.hugetlb"
-_KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+KERNEL_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _SINCE = (2, 35)
 """First version of glibc with the tunable."""
 
@@ -48,7 +48,7 @@ def restart() -> None:
 
 def _on_request() -> bool:
     """Return whether the kernel gives huge pages on request only."""
-    return _KERNEL.exists() and "[madvise]" in _KERNEL.read_text()
+    return KERNEL_SETTING.exists() and "[madvise]" in KERNEL_SETTING.read_text()
 
 
 def _known_to_libc() -> bool:

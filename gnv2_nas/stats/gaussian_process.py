@@ -1,10 +1,10 @@
-"""A Gaussian process of main effects and interactions, each as important as the data say.
+"""A Gaussian process of main effects and interactions with an estimated variance for each.
 
-Its kernel is a linear one for each group of features (the levels of one parameter, or one property
-of a network), and the square of their sum, which stands for interactions of two
-(`variance_components`). With fifty outcomes and as many parameters it matters that a parameter of
-no effect is left out and one of great effect hardly shrunk. Mean and variance: Rasmussen &
-Williams, "Gaussian Processes for Machine Learning" (2006), eq. 2.25 and 2.26.
+The kernel is a sum of linear kernels, one for each group of features (the levels of one parameter,
+or one property of a network), plus the square of that sum, which models interactions of two groups
+(`variance_components`). The separate variances matter with fifty outcomes and as many parameters:
+parameters without an effect drop out, and strong effects are hardly shrunk. Mean and variance are
+those of Rasmussen & Williams, "Gaussian Processes for Machine Learning" (2006), eq. 2.25 and 2.26.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from gnv2_nas.stats.variance_components import (
 )
 
 MAX_FITTED = 256
-"""Importances are estimated from so many outcomes at most: a step is cubic in their number."""
+"""Maximum number of outcomes for the estimate of the variances; a step is cubic in it."""
 
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """A fitted process of n outcomes; `fit_gaussian_process` makes it."""
+    """A process fitted to n outcomes by `fit_gaussian_process`."""
 
     scales: Vector
-    """(d,) what features are multiplied by."""
+    """(d,) factors of the features."""
     rows: Matrix
-    """(n, d) features of the outcomes, scaled."""
+    """(n, d) scaled features of the outcomes."""
     components: Components
     factor: Matrix
-    """(n, n) lower Cholesky factor of the covariance of the outcomes."""
+    """(n, n) lower Cholesky factor of the outcomes' covariance."""
     weights: Vector
-    """(n,) inverse covariance times the standardised outcomes."""
+    """(n,) inverse covariance times the standardized outcomes."""
     outcomes: Vector
     """(n,)"""
-    some: Groups | slice
-    """Outcomes, at most `MAX_FITTED`, that stand for all where all would take too long."""
-    some_factor: Matrix
-    """Cholesky factor of the covariance of those."""
+    subset: Groups | slice
+    """At most `MAX_FITTED` outcomes, used for deviations where all would take too long."""
+    subset_factor: Matrix
+    """Cholesky factor of the covariance of that subset."""
 
     @property
     def centre(self) -> float:
@@ -61,28 +61,30 @@ class GaussianProcess:
 
     @property
     def fitted(self) -> Vector:
-        """(n,) expected values where the outcomes are: they without their noise."""
+        """(n,) outcomes without their noise: the expected values at their features."""
         result: Vector = self.outcomes - self.components.noise * self.spread * self.weights
         return result
 
     def mean(self, features: Matrix) -> Vector:
-        """(m,) expected outcomes of (m, d) features."""
+        """Return (m,) expected outcomes at (m, d) features."""
         return self._mean(self._covariances(features * self.scales))
 
     def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
-        """(m,) expected values and their standard deviations, noise of an outcome left out.
+        """Return (m,) expected values and their standard deviations, without the noise.
 
-        The deviations are those that `MAX_FITTED` outcomes leave: exact for as many, a little too
-        large for more. All would cost their number squared for each row.
+        Deviations use at most `MAX_FITTED` outcomes, so they are slightly too large for more. Using
+        all would cost the square of their number for each row.
         """
         rows = features * self.scales
         covariances = self._covariances(rows)
         own = add_interactions((rows**2).sum(axis=1), self.components)
-        variances = own - (_solved(self.some_factor, covariances[:, self.some].T) ** 2).sum(axis=0)
+        variances = own - (_solve(self.subset_factor, covariances[:, self.subset].T) ** 2).sum(
+            axis=0
+        )
         return self._mean(covariances), np.sqrt(np.maximum(variances, 0)) * self.spread
 
     def leave_one_out(self) -> tuple[Vector, Vector]:
-        """(n,) outcomes less what the others say of them, and the standard deviations of that.
+        """Return (n,) leave-one-out residuals of the outcomes and their standard deviations.
 
         Rasmussen & Williams, eq. 5.12.
         """
@@ -93,10 +95,10 @@ class GaussianProcess:
         return self.weights / precisions * self.spread, self.spread / np.sqrt(precisions)
 
     def draws(self, features: Matrix, normal: Matrix) -> Matrix:
-        """(s, m) drawn functions at (m, d) features, made from (s, m) normal numbers."""
+        """Return (s, m) samples of the process at (m, d) features, from (s, m) normal deviates."""
         rows = features * self.scales
         covariances = self._covariances(rows)
-        explained = _solved(self.factor, covariances.T)
+        explained = _solve(self.factor, covariances.T)
         left = add_interactions(rows @ rows.T, self.components) - explained.T @ explained
         result: Matrix = self._mean(covariances) + normal @ _root(left) * self.spread
         return result
@@ -112,20 +114,21 @@ class GaussianProcess:
 def fit_gaussian_process(
     features: Matrix, groups: Groups, outcomes: Vector, start: Components | None = None
 ) -> GaussianProcess:
-    """The process of (n,) outcomes at (n, d) features.
+    """Fit a process to (n,) outcomes at (n, d) features.
 
     Args:
-        features: centred; columns of one group are of comparable size.
-        groups: (d,) number of the group of each column, from 0.
-        start: components of an earlier fit with the same groups, to go on from.
+        features: centred features; columns of one group have similar scales.
+        groups: (d,) group of each column, from 0.
+        outcomes: values to fit.
+        start: components of an earlier fit with the same groups, as a starting point.
     """
-    standardised = (outcomes - outcomes.mean()) / _spread(outcomes)
-    sizes = _sizes(features, groups)
-    chosen = _spread_out(len(outcomes))
+    standardized = (outcomes - outcomes.mean()) / _spread(outcomes)
+    sizes = _group_sizes(features, groups)
+    chosen = _select_fitted(len(outcomes))
     components = estimate_components(
         features[chosen] / sizes,
         groups,
-        standardised[chosen],
+        standardized[chosen],
         start or Components.even(int(groups.max(initial=-1)) + 1),
     )
     scales = np.sqrt(components.groups)[groups] / sizes
@@ -134,35 +137,37 @@ def fit_gaussian_process(
     covariance[np.diag_indices_from(covariance)] += components.noise
     factor = cholesky(covariance, lower=True, check_finite=False)
     weights = solve_triangular(
-        factor, _solved(factor, standardised), lower=True, trans=1, check_finite=False
+        factor, _solve(factor, standardized), lower=True, trans=1, check_finite=False
     )
-    some_factor = factor
+    subset_factor = factor
     if len(outcomes) > MAX_FITTED:
-        some_factor = cholesky(covariance[chosen][:, chosen], lower=True, check_finite=False)
-    return GaussianProcess(scales, rows, components, factor, weights, outcomes, chosen, some_factor)
+        subset_factor = cholesky(covariance[chosen][:, chosen], lower=True, check_finite=False)
+    return GaussianProcess(
+        scales, rows, components, factor, weights, outcomes, chosen, subset_factor
+    )
 
 
-def _solved(factor: Matrix, columns: Matrix) -> Matrix:
-    """L⁻¹ · columns."""
+def _solve(factor: Matrix, columns: Matrix) -> Matrix:
+    """Return L⁻¹ · columns."""
     solved: Matrix = solve_triangular(factor, columns, lower=True, check_finite=False)
     return solved
 
 
 def _spread(outcomes: Vector) -> float:
-    """Their standard deviation; 1 when all are the same but for rounding."""
+    """Return the standard deviation; 1 if all outcomes are equal up to rounding."""
     spread = float(outcomes.std())
     return spread if spread > 1e-12 * float(np.abs(outcomes).max()) else 1.0
 
 
-def _sizes(features: Matrix, groups: Groups) -> Vector:
-    """(d,) root of the mean square length of each column's group."""
+def _group_sizes(features: Matrix, groups: Groups) -> Vector:
+    """Return (d,) root mean square lengths of the groups of the columns."""
     squares = np.bincount(groups, (features**2).mean(axis=0))
     result: Vector = np.sqrt(np.where(squares > 1e-12, squares, 1.0))[groups]
     return result
 
 
-def _spread_out(number: int) -> slice | Groups:
-    """Which outcomes the components are estimated from: all, or the last and some earlier ones."""
+def _select_fitted(number: int) -> slice | Groups:
+    """Select the outcomes to estimate the components from: the last ones and some earlier ones."""
     if number <= MAX_FITTED:
         return slice(None)
     half = MAX_FITTED // 2
@@ -171,7 +176,7 @@ def _spread_out(number: int) -> slice | Groups:
 
 
 def _root(covariance: Matrix) -> Matrix:
-    """An upper triangle R with RᵀR = covariance, which rounding may have made singular."""
+    """Return an upper triangle R with RᵀR = covariance, which may be singular up to rounding."""
     size = max(float(np.trace(covariance)) / max(len(covariance), 1), 1e-12)
     for jitter in (1e-9, 1e-6, 1e-3):
         try:

@@ -18,7 +18,7 @@ def machine(monkeypatch, tmp_path):
     """A Linux that gives huge pages on request, and a glibc that asks."""
     kernel = tmp_path / "enabled"
     kernel.write_text("always [madvise] never\n")
-    monkeypatch.setattr(huge_pages, "_KERNEL", kernel)
+    monkeypatch.setattr(huge_pages, "KERNEL_SETTING", kernel)
     monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     return kernel
