@@ -26,11 +26,11 @@ Score = float | ScoringFailure | OutOfTime | None
 
 
 class Evaluator:
-    """Evaluates networks for one study; latencies are taken in one batch.
+    """Scores and measures networks for one study.
 
     Args:
         workers: processes that score; None to score in this one.
-        waiting: told what is waited for, when another process uses the machine.
+        waiting: called while another process uses the machine.
     """
 
     def __init__(
@@ -58,17 +58,18 @@ class Evaluator:
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
         at_least: int = 0,
     ) -> list[Score]:
-        """Quality of each network by the study's estimator.
-
-        None when no objective asks for it, or when scores of the network's family do not compare
-        with the others; a `ScoringFailure` where no worker could score it, and `OutOfTime` where
-        the time was up before.
+        """Score networks by the study's estimator.
 
         Args:
-            observe: told how many are scored, as they are.
-            deadline: when they are to be measured as well. No network is begun that would not be
-                scored in time, by what others took.
-            at_least: so many are scored in any case.
+            observe: called with the number of scored networks, after each.
+            deadline: end of scoring and measuring. No network is started that would probably not
+                be scored in time.
+            at_least: number of networks to score in any case.
+
+        Returns:
+            For each network its score; None if no objective asks for it or if scores of its family
+            are not comparable; `ScoringFailure` if no worker could score it; `OutOfTime` if there
+            was no time.
         """
         asked = [
             self.scores_quality and self.estimator.info.compares(arch) for arch in architectures
@@ -91,7 +92,7 @@ class Evaluator:
         deadline: Deadline,
         at_least: int,
     ) -> list[Score]:
-        """The scores of as many as there is time for."""
+        """Score as many networks as there is time for."""
         found: list[Score] = []
         for arch in wanted:
             forced = len(found) < at_least
@@ -130,10 +131,10 @@ class Evaluator:
         *,
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
     ) -> list[Measurement | None]:
-        """Latencies in shared rounds; None each when neither objective nor budget asks.
+        """Measure latencies in shared rounds; all None if no objective or budget asks for them.
 
         Args:
-            deadline: when to end, however wide the intervals are then.
+            deadline: end of the measurement, however wide the intervals are.
 
         Raises:
             OutOfTimeError: another process measured for longer than `lock_deadline` allows.
@@ -163,8 +164,10 @@ class Evaluator:
         return list(measurements)
 
     def evaluate_metrics(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
-        """Metric → value for each network, of the metrics that the study asks for and that have
-        an `evaluate` of their own.
+        """Evaluate the metrics that the study asks for and that have an `evaluate`.
+
+        Returns:
+            For each network, metric → value.
 
         Raises:
             MeasurementError: the device's runtime cannot run a network.

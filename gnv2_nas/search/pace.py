@@ -1,4 +1,4 @@
-"""Deadlines, and how long scorings and measurements have taken so far."""
+"""Deadlines, and estimates of how long work takes on this machine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Clock = Callable[[], float]
 
 
 class Deadline(msgspec.Struct, frozen=True):
-    """A point in time, on a clock that only goes forward."""
+    """A point in time on a monotonic clock."""
 
     at: float = math.inf
     clock: Clock = time.monotonic
 
     @property
     def left(self) -> float:
-        """Seconds until then; below 0 afterwards."""
+        """Seconds until the deadline; negative afterwards."""
         return self.at - self.clock()
 
     @property
@@ -30,19 +30,19 @@ class Deadline(msgspec.Struct, frozen=True):
         return self.left <= 0
 
     def allows(self, seconds: float) -> bool:
-        """Whether what takes so long ends in time."""
+        """Whether work of `seconds` ends before the deadline."""
         return seconds <= self.left
 
     def earlier(self, seconds: float) -> Self:
-        """The deadline that leaves so many seconds until this one."""
+        """A deadline `seconds` before this one."""
         return msgspec.structs.replace(self, at=self.at - seconds)
 
     def within(self, share: float) -> Self:
-        """The deadline after a share of the time that is left now."""
+        """A deadline after a share of the time that is left."""
         return self if math.isinf(self.at) else self.earlier((1 - share) * max(self.left, 0.0))
 
     def check(self, doing: str) -> None:
-        """Refuse to go on where nothing of use would be there in time.
+        """Refuse to continue after the deadline.
 
         Raises:
             OutOfTimeError: the time is up.
@@ -51,49 +51,49 @@ class Deadline(msgspec.Struct, frozen=True):
             raise OutOfTimeError(f"the time limit ended {doing}; --timeout gives more")
 
 
-SHORTEST = 0.3
-"""Seconds a network is timed for at least; in less, its interval would be of no use."""
-READYING = 0.25
-"""Seconds to write, check and load a network, before one was."""
+MIN_SECONDS = 0.3
+"""Shortest time to measure a network: with less, its interval would be useless."""
+READY_SECONDS = 0.25
+"""Estimated time to write, check and load a network, before any was."""
 
 
 class Pace:
-    """Seconds that work takes on this machine, as busy as it is now."""
+    """Estimates from the work so far, on this machine under its present load."""
 
     def __init__(self) -> None:
-        self._proposing, self._scoring, self._readying = _Rate(), _Rate(), _Rate(READYING)
+        self._proposing, self._scoring, self._readying = _Rate(), _Rate(), _Rate(READY_SECONDS)
 
     def proposed(self, count: int, seconds: float) -> None:
-        """Take note of how long proposing networks took."""
+        """Record how long proposing `count` networks took."""
         self._proposing.add(count, seconds)
 
     def scored(self, count: int, seconds: float) -> None:
-        """Take note of how long scoring took."""
+        """Record how long scoring `count` networks took."""
         self._scoring.add(count, seconds)
 
     def readied(self, count: int, seconds: float) -> None:
-        """Take note of how long it took until networks had been timed once."""
+        """Record how long it took until `count` networks had been timed once."""
         self._readying.add(count, seconds)
 
     def scoring(self, count: int) -> float:
-        """Seconds to score so many networks."""
+        """Seconds to score `count` networks."""
         return count * self._scoring.now
 
     def proposing(self, count: int) -> float:
-        """Seconds to propose so many networks."""
+        """Seconds to propose `count` networks."""
         return count * self._proposing.now
 
-    def measuring(self, count: int, seconds_per_network: float = SHORTEST) -> float:
-        """Seconds to measure so many networks together."""
+    def measuring(self, count: int, seconds_per_network: float = MIN_SECONDS) -> float:
+        """Seconds to measure `count` networks together."""
         if not count:
             return 0.0
-        # They are loaded a second time. One more is for the panel.
+        # Each is loaded twice. One more network stands for the panel.
         timing = max(seconds_per_network, self._readying.now)
         return count * self._readying.now + (count + 1) * timing
 
 
 class _Rate:
-    """Seconds a piece: the mean, or those of the last batch where it was slower."""
+    """Seconds for one item: the mean, or that of the last batch if it was slower."""
 
     def __init__(self, guess: float = 0.0) -> None:
         self._count, self._seconds, self._last, self._guess = 0, 0.0, 0.0, guess

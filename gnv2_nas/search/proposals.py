@@ -1,8 +1,8 @@
-"""From the sampler to networks worth building: feasible by arithmetic and never seen before.
+"""Proposals of the sampler that keep the budgets by arithmetic and are new.
 
-Proposals live in an Optuna study in memory, so that a proposal costs milliseconds; finished
-trials go to the store. What arithmetic rejects is told to the sampler as pruned, with its
-constraint, and repaired after a few misses in a row: the loop ends whatever the budget.
+Proposals live in an Optuna study in memory, so that one costs milliseconds; the store keeps
+finished trials. The sampler is told that a network which arithmetic rejects was pruned, with its
+constraints. After several misses in a row a network is repaired, so the loop always ends.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MISSES_BEFORE_GIVING_UP = 400
 
 
 class Proposals:
-    """Asks the sampler and tells it what became of its proposals.
+    """Asks the sampler for networks and tells it their values.
 
     Args:
-        seen: ids of every network already evaluated, baselines included; kept up to date, so
-            that others may look at it, too.
+        seen: ids of all evaluated networks, baselines included; updated in place, so that it can
+            be shared.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Proposals:
         self.rng = random.Random(f"{seed}/{len(self.seen)}")
         self.proposed = self.rejected = self.duplicates = 0
         self._sampler = sampler
-        # Its initial design is not meant to learn from what is turned down.
+        # Its initial design does not learn from rejected networks.
         self._patience = 1 if isinstance(sampler, PredictorSampler) else MISSES_BEFORE_REPAIR
         self._asked: dict[str, optuna.Trial] = {}
         self._numbers: dict[str, list[int]] = {}
@@ -174,13 +174,13 @@ class Proposals:
         return [trial.value(name) for name in self.objectives]
 
     def _turn_down(self, asked: optuna.Trial, trial: Trial) -> None:
-        """Pruned with its constraints: TPE learns from by how much a budget is broken."""
+        """Prune the trial with its constraints: TPE learns by how much a budget is broken."""
         for metric, value in trial.excesses.items():
             asked.set_constraint(metric, value)
         self._study.tell(asked, state=TrialState.PRUNED)
 
     def _repair(self, params: Params, broken: bool) -> Params:
-        """A neighbour of `params` that has a chance: within budget, or not seen yet."""
+        """Change `params` until it keeps the budgets, or until it is likely to be new."""
         genes = [gene.name for gene in self.space.genes]
         self.rng.shuffle(genes)
         if not broken:
@@ -197,7 +197,7 @@ class Proposals:
         return self._mixed(params, genes[:high])
 
     def _mixed(self, params: Params, names: Sequence[str]) -> Params:
-        """`params` with the genes `names` taken from a genotype known to keep the budgets."""
+        """`params` with the genes `names` of a genotype that keeps the budgets."""
         return params | {name: self._feasible[name] for name in names}
 
     @cached_property

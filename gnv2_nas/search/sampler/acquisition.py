@@ -1,4 +1,4 @@
-"""Which candidates to evaluate: those that together promise most hypervolume."""
+"""Greedy selection of a batch by its expected joint gain of hypervolume."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from gnv2_nas.stats.ridge import Matrix
 DIRECTIONS = 128
 DRAWS = 48
 TIE_BREAK = 1e-6
-"""Weight of a candidate's own hypervolume and of its chance to be feasible: they decide among those
-that promise no gain."""
+"""Weight of a candidate's own hypervolume and of its probability to be feasible. They order the
+candidates without an expected gain."""
 
 
 def select_batch(
     surrogate: Surrogate, candidates: Levels, count: int, rng: np.random.Generator
 ) -> list[int]:
-    """The candidates that together are expected to gain most hypervolume, one after another.
+    """Select the candidates with the largest expected joint gain of hypervolume.
 
     Expected improvement by Monte Carlo (Daulton, Balandat & Bakshy, "Differentiable Expected
-    Hypervolume Improvement", NeurIPS 2020, sec. 3), greedy, with hypervolume by directions: after
-    each choice the gain of the others is what they add to it, in each draw. What is being
-    evaluated already counts as chosen.
+    Hypervolume Improvement", NeurIPS 2020, sec. 3), greedy, with hypervolume as an average over
+    directions (`scalarize`): after each selection, the gain of the others is what they add to the
+    selected ones in each draw. Running trials count as selected.
 
     Returns:
-        Positions among the (m, p) candidates, at most `count`; those without any gain come
-        last, the likeliest to be feasible first.
+        Rows of the (m, p) candidates, at most `count`. Candidates without an expected gain come
+        last, ordered by their probability to be feasible.
     """
     running = surrogate.history.running
     losses, feasible = surrogate.draws(np.vstack([candidates, running]), DRAWS, rng)

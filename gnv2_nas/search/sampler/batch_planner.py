@@ -1,4 +1,4 @@
-"""From what is known to the next batch: fit, evolve, choose."""
+"""Plans the next batch: fit the models, optimise candidates, select."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gnv2_nas.search.sampler.surrogate import Surrogate
 from gnv2_nas.stats.ridge import Matrix
 
 RANDOM_CANDIDATES = 128
-"""Candidates that no trial had a part in, in each batch."""
+"""Random candidates in each batch, besides those that descend from trials."""
 MAX_TRAINING_TRIALS = 512
-"""Trials that models are fitted to: the time for it is cubic in their number."""
+"""Trials that the models are fitted to: the time is cubic in their number."""
 PARAMETER_EVOLUTION = Evolution(generations=20, children=256)
 GRAPH_EVOLUTION = Evolution(generations=6, children=96)
-"""Fewer, since each costs about a millisecond to describe."""
+"""Fewer candidates, because encoding one takes about a millisecond."""
 
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """Genotypes to try, best first, and what is expected of them."""
+    """Genotypes to try, best first, with the predictions of the models."""
 
     levels: Levels
     """(n, p)"""
@@ -37,10 +37,10 @@ class PlannedBatch:
 
 
 class BatchPlanner:
-    """Proposes batches over one grid; its models go on from batch to batch.
+    """Plans batches over one grid; each fit of the models continues from the one before.
 
-    Candidates are evolved on models of the parameters, which are cheap to ask. Where more is known
-    (`Knowledge`), the best of those are evolved further on models of that.
+    Candidates are optimised on models of the parameters, which are cheap to evaluate. If there is
+    an encoder, the best of them are optimised further on models of its features.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class BatchPlanner:
             self._surrogates.append(Surrogate(grid, self._cached, GRAPH_EVOLUTION))
 
     def plan(self, history: History, count: int) -> PlannedBatch:
-        """At most `count` genotypes that were never asked for."""
+        """Plan at most `count` genotypes that were never proposed."""
         random_candidates = draw_initial_design(self.grid, RANDOM_CANDIDATES, self.rng)
         candidates = np.vstack([history.levels, random_candidates])
         subset = history.training_subset(MAX_TRAINING_TRIALS)
@@ -62,7 +62,7 @@ class BatchPlanner:
             candidates = surrogate.optimize_candidates(candidates, self.rng)
         candidates = self._new(candidates, history.seen)
         if not len(candidates):
-            # All that is good was tried: of the rest, what the models think best.
+            # Every optimised candidate was tried: select among the rest of the space.
             candidates = find_untried(self.grid, history.seen, RANDOM_CANDIDATES, self.rng)
             candidates = self._new(candidates, history.seen)
         if len(candidates):

@@ -1,4 +1,4 @@
-"""What is known of a genotype before it is tried: by its parameters alone, or by more."""
+"""Encoders: genotypes as features for the models, with the outcomes that are known exactly."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ Columns = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Encoded:
-    """What is known of m genotypes."""
+    """Features of m genotypes, and their outcomes that need no model."""
 
     features: Matrix
     """(m, d)"""
     values: Mapping[int, Vector] = field(default_factory=dict)
-    """Number of an objective → its exact values, as the study would get them."""
+    """Number of an objective → (m,) exact values, in the direction of the study."""
     constraints: Mapping[str, Vector] = field(default_factory=dict)
-    """Key of a constraint → its exact values."""
+    """Key of a constraint → (m,) exact values."""
 
 
 class GenotypeEncoder(Protocol):
-    """More than the parameters say, for instance about the network that they describe."""
+    """Encodes genotypes by more than their parameters, such as the graph of their network."""
 
     groups: Groups
     """(d,) group of each feature, from 0."""
     feature_sets: Sequence[Columns]
-    """Sets of columns: each outcome is modelled on the one that predicts it best."""
+    """Sets of columns. Each outcome is modelled on the set that predicts it best."""
 
     def encode(self, params: Sequence[Mapping[str, Any]]) -> Encoded:
-        """What is known of each genotype."""
+        """Encode genotypes."""
 
     def is_new(self, params: Mapping[str, Any]) -> bool:
-        """Whether a genotype is not another name of something that was tried."""
+        """Whether the genotype stands for something that was not tried yet."""
 
 
 class LevelEncoder(Protocol):
-    """`Knowledge` that is asked about the levels of a grid."""
+    """A `GenotypeEncoder` of the levels of a grid."""
 
     groups: Groups
     feature_sets: Sequence[Columns]
@@ -55,7 +55,7 @@ class LevelEncoder(Protocol):
 
 
 class OneHotEncoder:
-    """The parameters themselves."""
+    """Encodes the parameters themselves: their order and their single levels."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
@@ -70,10 +70,9 @@ class OneHotEncoder:
 
 
 class CachedEncoder:
-    """`Knowledge` of the values behind levels; describes no genotype twice.
+    """A `LevelEncoder` that remembers what a `GenotypeEncoder` returned.
 
-    Describing a network costs a millisecond, and those that were tried are asked about in
-    every batch.
+    Encoding a network takes a millisecond, and every batch encodes all trials.
     """
 
     def __init__(self, grid: Grid, encoder: GenotypeEncoder) -> None:
@@ -102,7 +101,7 @@ class CachedEncoder:
         return np.array([known.is_new(self._grid.params(row)) for row in levels], dtype=np.bool_)
 
     def keep_only(self, levels: Levels) -> None:
-        """What is remembered of other genotypes; they are many, and seldom asked about again."""
+        """Forget all other genotypes: they are many and are seldom encoded again."""
         kept = {row.tobytes() for row in levels}
         self._rows = {key: row for key, row in self._rows.items() if key in kept}
 

@@ -1,4 +1,4 @@
-"""Candidates for the models: an initial design, then evolution; cheap and never measured."""
+"""Candidates for the models: an initial design and an evolutionary search."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from gnv2_nas.search.sampler.grid import Grid, Levels
 
 MAX_ENUMERATED = 100_000
-"""A space of so many genotypes is listed to find one that is left."""
+"""A space of up to this many genotypes is listed to find those that are left."""
 
 EXTRA_DRAWS = 64
-"""Genotypes drawn beyond those wanted where a space is too large to be listed."""
+"""Genotypes drawn beyond those wanted if the space is too large to be listed."""
 
 
 def draw_initial_design(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
-    """(count, p) levels: in each parameter, each level as often as any other, give or take one.
+    """Draw (count, p) levels, half of them balanced and half of them tilted.
 
-    Random genotypes of many parameters are all about the same size (their sum varies little), and
-    a model learns nothing about the ends of the front. So half of the design is tilted: each of its
-    trials has a place between 0 and 1, spread evenly over them, and takes the levels of ordered
-    parameters from around it.
+    In the balanced half, each level of a parameter appears equally often, give or take one. Random
+    genotypes of many parameters all have about the same size, so a model could not learn the ends
+    of a front from them. Each trial of the tilted half therefore has a place between 0 and 1,
+    spread evenly, and takes the levels of ordered parameters from around it.
     """
     balanced = count - count // 2
     columns = [_draw_balanced(size, balanced, rng) for size in grid.sizes]
@@ -36,7 +36,7 @@ def draw_initial_design(grid: Grid, count: int, rng: np.random.Generator) -> Lev
 def find_untried(
     grid: Grid, seen: Collection[bytes], count: int, rng: np.random.Generator
 ) -> Levels:
-    """At most `count` genotypes of which `seen` has not the bytes; fewer when fewer are left."""
+    """Find at most `count` genotypes whose bytes are not in `seen`; fewer if fewer are left."""
     size = math.prod(int(each) for each in grid.sizes)
     if size <= MAX_ENUMERATED:
         rows = np.column_stack(np.unravel_index(rng.permutation(size), grid.sizes))
@@ -60,7 +60,7 @@ def _draw_tilted(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
     for column, parameter in enumerate(grid.parameters):
         size = len(parameter.values)
         if parameter.ordered:
-            # A beta distribution around the place, as wide as a third of the range.
+            # A beta distribution around the place, about a third of the range wide.
             spot = rng.beta(1 + 4 * places, 1 + 4 * (1 - places))
             rows[:, column] = parameter.order[np.minimum((spot * size).astype(np.intp), size - 1)]
         else:
@@ -69,27 +69,27 @@ def _draw_tilted(grid: Grid, count: int, rng: np.random.Generator) -> Levels:
 
 
 Fitness = Callable[[Levels], NDArray[np.float64]]
-"""(m, p) levels → (m, d) fitness in each of d directions; more is better, -inf is forbidden."""
+"""(m, p) levels → (m, d) fitness in each of d directions; more is better."""
 
 ELITE_PER_DIRECTION = 4
-"""Candidates kept in each direction."""
+"""Number of candidates kept in each direction."""
 MIN_KEPT = 48
-"""Candidates kept where directions are few."""
+"""Least number of candidates kept, if there are few directions."""
 NEIGHBOUR_SHARE = 0.5
-"""Share of the changes of an ordered parameter that go to a neighbouring value."""
+"""Share of the mutations of an ordered parameter that go to a neighbouring value."""
 CROSSOVER_SHARE = 0.7
 """Share of the children that have two parents."""
 
 
 @dataclass(frozen=True)
 class Evolution:
-    """How candidates are bred."""
+    """An evolutionary search with many directions of fitness at once."""
 
     generations: int = 20
     children: int = 256
 
     def run(self, grid: Grid, first: Levels, fitness: Fitness, rng: np.random.Generator) -> Levels:
-        """The candidates that are among the best in some direction, no two the same.
+        """Return distinct candidates that are among the best in some direction.
 
         Args:
             first: (n, p) candidates to start from.
@@ -108,14 +108,14 @@ class Evolution:
 
 
 def _select_elite(scores: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Rows that are among the best in some direction, forbidden ones left out if any is allowed."""
+    """Rows that are among the best in some direction."""
     count = min(max(ELITE_PER_DIRECTION, MIN_KEPT // scores.shape[1]), len(scores))
     best = np.argpartition(-scores, count - 1, axis=0)[:count]
     return np.unique(best)
 
 
 def _breed(grid: Grid, parents: Levels, count: int, rng: np.random.Generator) -> Levels:
-    """Children of two parents or one, each with a change or more."""
+    """Breed children of one or two parents, each with at least one mutation."""
     mothers = parents[rng.integers(len(parents), size=count)]
     fathers = parents[rng.integers(len(parents), size=count)]
     from_father = rng.random(mothers.shape) < rng.uniform(0, 0.5, (count, 1))

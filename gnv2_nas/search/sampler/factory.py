@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from gnv2_nas.search.sampler.encoders import GenotypeEncoder
 
 BATCH_SIZE = 8
-"""As many as share the rounds of a measurement: there is no news before those are told."""
+"""Networks that share the rounds of a measurement: no outcome is known before all are."""
 SAMPLERS = ("predictor", "nsga2", "tpe", "gp", "random")
 
 
 def check_sampler(name: str) -> str:
-    """`name` itself when there is such a sampler; imports nothing heavy."""
+    """Return `name` if there is such a sampler; imports nothing heavy."""
     if name not in SAMPLERS:
         raise UnknownNameError("sampler", name, SAMPLERS)
     return name
@@ -27,10 +27,10 @@ def check_sampler(name: str) -> str:
 def make_sampler(
     name: str, seed: int, encoder: Callable[[], GenotypeEncoder] | None = None
 ) -> BaseSampler:
-    """A fresh sampler.
+    """Make a sampler.
 
     Args:
-        knowledge: makes what is known of genotypes, for `predictor`; Optuna's own cannot use it.
+        encoder: makes the encoder of `predictor`; Optuna's samplers use none.
     """
     from optuna import samplers
 

@@ -1,9 +1,9 @@
-"""What arithmetic knows of a genotype: its network, its budgets, and what may cost time.
+"""Encodes a genotype by the graph of its network.
 
-The features are those of the latency model (`profiling.latency_features`): theoretical costs of
-the graph by kind of work and map size. They also order networks by quality better than parameters
-do; where an outcome depends on more, on which block has attention with which kernel, it is modelled
-on the block features of the accuracy predictor as well.
+The features are those of the latency model (`latency_model.features`): theoretical costs of the
+graph by kind of work and map size. They also predict quality better than the parameters do. A
+second set adds the block features of the accuracy predictor, for outcomes that depend on which
+block has attention with which kernel.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from gnv2_nas.stats.ridge import Matrix, Vector, standardize
 from gnv2_nas.stats.variance_components import Groups
 
 STANDARDIZATION_NETWORKS = 64
-"""Random networks whose features say what is usual in the space."""
+"""Random networks that features are standardised by."""
 
 
 class GraphEncoder:
-    """`Knowledge` of the genotypes of a space.
+    """A `GenotypeEncoder` for a search space.
 
     Args:
-        seen: ids of the networks that were evaluated; looked at whenever it is needed.
+        budgets: those that arithmetic can check become exact constraints.
+        objectives: names of the study's objectives; those that arithmetic knows are exact.
+        seen: ids of the networks that were evaluated; read at each call of `is_new`.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class GraphEncoder:
         self.feature_sets: Sequence[Columns] = [np.arange(len(costs)), np.arange(len(self.groups))]
 
     def encode(self, params: Sequence[Mapping[str, Any]]) -> Encoded:
-        """The features of each network, and all of its outcomes that arithmetic knows."""
+        """Encode the network of each genotype, with the outcomes that arithmetic knows."""
         networks = [self._space.decode(one) for one in params]
         graphs = [lower(network) for network in networks]
         known = [Counted(count_graph(graph)) for graph in graphs]
@@ -72,11 +74,11 @@ class GraphEncoder:
         return Encoded(self._standardised(networks, graphs), exact, constraints)
 
     def is_new(self, params: Mapping[str, Any]) -> bool:
-        """Whether the network was not evaluated yet, under whatever genotype."""
+        """Whether the network was not evaluated yet, under any genotype."""
         return self._space.decode(params).id not in self._seen
 
     def _standardised(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
-        # What a network does not have takes the mean, as in the accuracy predictor.
+        # A missing feature takes the mean, as in the accuracy predictor.
         return standardize(self._raw(networks, graphs), self._mean, self._spread)
 
     def _raw(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
@@ -87,7 +89,7 @@ class GraphEncoder:
 
 
 def _mean_and_spread(rows: Matrix) -> tuple[Vector, Vector]:
-    """(d,) of each column, NaN left out; the spread of a column that never varies is infinite."""
+    """(d,) mean and spread of each column without NaN; infinite spread if it never varies."""
     known = ~np.isnan(rows)
     number = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0).sum(axis=0) / number
@@ -96,6 +98,6 @@ def _mean_and_spread(rows: Matrix) -> tuple[Vector, Vector]:
 
 
 def _group_costs() -> Groups:
-    """One group for each quantity, all map sizes together."""
+    """Number the quantities: all map sizes of one quantity are one group."""
     quantities = [name.rpartition(".")[0] or name for name in feature_names()]
     return np.unique(quantities, return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""Parameters as numbers: each value of an Optuna distribution has a level, each level features."""
+"""Parameters as numbers: each value of an Optuna distribution has a level with features."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ GridPoint = NDArray[np.intp]
 """(p,) levels of one genotype."""
 
 MAX_LEVELS = 65
-"""A longer range is searched at so many values, evenly spaced."""
+"""A longer range is searched at this many evenly spaced values."""
 _MAX_ONE_HOT = 16
-"""Parameters of more levels than this are described by `_HATS` hats instead of one column each."""
+"""Parameters with more levels have `_HATS` hat features instead of one column a level."""
 _HATS = 9
 _OWN = 0.5
-"""Weight of what is particular to a level beside its place in the order."""
+"""Weight of the features of single levels, relative to the place in the order."""
 
 
 class Parameter:
-    """One parameter: its values in order, and their features."""
+    """One parameter: its values and their features."""
 
     def __init__(self, name: str, distribution: BaseDistribution) -> None:
         self.name = name
@@ -49,7 +49,7 @@ class Parameter:
             self._levels = {place: level for level, place in enumerate(places)}
 
     def level(self, value: Any) -> int:
-        """The level of a value; of a number between two, that of the nearer.
+        """The level of a value; for a number between two levels, the nearer one.
 
         Raises:
             ValueError: it is none of the choices.
@@ -60,14 +60,14 @@ class Parameter:
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """Levels from the smallest value to the largest; as they are where values have no order."""
+        """Levels sorted by value; unchanged if the values have no order."""
         if self._nearest is None:
             return np.arange(len(self.values))
         return np.argsort(self._nearest)
 
     @cached_property
     def features(self) -> Matrix:
-        """(levels, columns): a place in the order, and what is particular to each level."""
+        """(levels, columns): the place in the order, and features of the single level."""
         count = len(self.values)
         own = _OWN * (_hat_features(count) if count > _MAX_ONE_HOT else np.eye(count))
         if self._nearest is None:
@@ -94,8 +94,8 @@ class Grid:
 
     @cached_property
     def neighbours(self) -> NDArray[np.intp]:
-        """(p, most levels, 2) level next below and above each, by value; at an end the one there
-        is."""
+        """(p, most levels, 2) next lower and higher level of each, by value; at an end, the only
+        neighbour twice."""
         table = np.zeros((len(self), self.sizes.max(initial=1), 2), dtype=np.intp)
         for number, parameter in enumerate(self.parameters):
             order, last = parameter.order, len(parameter.values) - 1
@@ -149,7 +149,7 @@ def _integers(distribution: IntDistribution) -> list[int]:
     else:
         numbers = np.linspace(low, high, MAX_LEVELS)
     places = np.unique(np.round((numbers - low) / step))
-    # Of numbers beyond 2⁵³ the largest may be rounded upwards.
+    # Beyond 2⁵³ the largest number may be rounded up.
     return [min(low + int(place) * step, high) for place in places]
 
 
@@ -185,12 +185,12 @@ def _center(columns: Matrix) -> Matrix:
 
 
 def _hat_features(count: int) -> Matrix:
-    """(count, _HATS) how near each level is to each of some evenly spaced ones."""
+    """(count, _HATS) hat functions at evenly spaced centres, for each level."""
     places = np.linspace(0, _HATS - 1, count)
     result: Matrix = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(_HATS)))
     return result
 
 
 def _place(distribution: CategoricalDistribution, choice: Any) -> int:
-    """Where Optuna says that a choice is: of equal ones, as 1 and True are, the first."""
+    """Index of a choice in Optuna's sense: the first of equal choices, such as 1 and True."""
     return int(distribution.to_internal_repr(choice))

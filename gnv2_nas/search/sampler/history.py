@@ -1,4 +1,4 @@
-"""What a study has found out so far, as arrays."""
+"""The trials of a study as arrays."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gnv2_nas.search.sampler.grid import Grid, GridPoint, Levels
 from gnv2_nas.stats.ridge import Matrix
 
 MAX_OUTCOME = 1e100
-"""Outcomes beyond it are as good as infinite: their squares would be."""
+"""Larger outcomes count as infinite, because their squares would be."""
 
 Corrections = dict[int, tuple[Sequence[float], Mapping[str, float]]]
-"""Number of a trial → values and constraints that are better than those it was told with."""
+"""Number of a trial → later values and constraints, which replace the first ones."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class History:
     constraint_keys: Sequence[str]
     """(c,)"""
     seen: frozenset[bytes]
-    """Every genotype that need not be asked for again, whatever became of it."""
+    """Every genotype that was proposed, whatever its outcome."""
 
     @property
     def outcomes(self) -> Matrix:
@@ -46,24 +46,24 @@ class History:
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
-        """(n,) trials with values that keep every constraint they set."""
+        """(n,) whether a trial has values and satisfies every constraint it set."""
         kept = np.all(np.nan_to_num(self.constraints) <= 0, axis=1)
         result: NDArray[np.bool_] = kept & np.all(np.isfinite(self.losses), axis=1)
         return result
 
     def training_subset(self, count: int) -> History:
-        """At most `count` of the trials: the best in one objective or all, the last, and others."""
+        """At most `count` trials: the best in any objective or overall, the last, some others."""
         if len(self.levels) <= count:
             return self
         finite = np.nan_to_num(self.losses, nan=np.inf)
         ranks = finite.argsort(axis=0).argsort(axis=0) / len(finite)
-        # Low for the ends and for the middle of a front alike.
+        # Low at the ends and in the middle of a front.
         merit = np.minimum(ranks.min(axis=1), ranks.mean(axis=1)) + ~self.feasible
         best = np.argsort(merit, kind="stable")[: count // 2]
         last = np.arange(len(finite) - count // 4, len(finite))
         others = np.linspace(0, len(finite) - 1, count - count // 2 - count // 4).astype(np.intp)
         chosen = np.unique(np.concatenate([best, last, others]))
-        # A constraint that none of them set has nothing to be modelled on.
+        # A constraint that none of them set cannot be modelled.
         known = np.isfinite(self.constraints[chosen]).any(axis=0)
         return replace(
             self,
@@ -77,7 +77,7 @@ class History:
 
 
 class HistoryReader:
-    """Reads a study again and again; the parameters of a trial are looked at once."""
+    """Reads a study repeatedly; converts the parameters of each finished trial once."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
@@ -85,9 +85,10 @@ class HistoryReader:
         self._tried: set[bytes] = set()
 
     def seen(self, trials: Sequence[FrozenTrial]) -> frozenset[bytes]:
-        """Every genotype that was asked for, whatever became of it.
+        """Every genotype that was proposed, whatever its outcome.
 
-        One that left parameters open, which only some trials have, may be asked for again.
+        A genotype of a trial with further parameters, which the grid does not have, may be
+        proposed again.
         """
         rows = [self._row(trial) for trial in trials if not trial.state.is_finished()]
         running = {row.tobytes() for row in rows if row is not None}
@@ -144,7 +145,7 @@ class HistoryReader:
         return self._rows[trial.number]
 
     def _has_more(self, trial: FrozenTrial) -> bool:
-        """Whether a trial had parameters that the grid does not know."""
+        """Whether a trial has parameters that are not in the grid."""
         return any(
             name not in self._grid.distributions and not each.single()
             for name, each in trial.distributions.items()
@@ -163,11 +164,13 @@ class HistoryReader:
 
 
 def _fill_unset(constraints: Matrix, complete: NDArray[np.bool_]) -> Matrix:
-    """A constraint that is set only where it is broken is kept by as much where it is not set.
+    """Fill in constraints that are set only where they are violated.
+
+    Elsewhere they count as satisfied by the mean violation.
 
     Args:
         constraints: (n, c), NaN where none was set.
-        complete: (n,) whether a trial was not pruned, perhaps before all constraints were known.
+        complete: (n,) whether the trial has values; a pruned one may lack constraints.
     """
     result = constraints.copy()
     for column in result.T:
@@ -178,11 +181,11 @@ def _fill_unset(constraints: Matrix, complete: NDArray[np.bool_]) -> Matrix:
 
 
 def _replace_infinite(columns: Matrix, *always: float) -> Matrix:
-    """Infinite outcomes as ones that are beyond all others by as much as those differ.
+    """Replace infinite outcomes by ones beyond all others by the range of the others.
 
     Args:
-        columns: (n, o), NaN where nothing is known.
-        always: what counts as an outcome of every column.
+        columns: (n, o) outcomes, NaN where unknown.
+        always: further outcomes of every column.
     """
     result = columns.copy()
     for column in result.T:
@@ -205,6 +208,6 @@ def _outcome(
     """Values and constraints of a finished trial."""
     if trial.number in corrections:
         return corrections[trial.number]
-    # A pruned trial may hold an intermediate value, which is not that of a finished one.
+    # The value of a pruned trial is an intermediate one.
     complete = trial.state is TrialState.COMPLETE
     return list(trial.values) if complete else [np.nan] * objectives, trial.constraints

@@ -1,4 +1,4 @@
-"""One model for each outcome of a trial: its objectives as losses, and its constraints."""
+"""One model for each outcome of a trial, that is each objective (as a loss) and constraint."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from gnv2_nas.stats.ridge import Matrix, Vector
 from gnv2_nas.stats.variance_components import Components, Groups
 
 LOG_SCALE_RATIO = 1.5
-"""Largest over smallest outcome from which on a logarithm may describe them better."""
+"""Try a logarithmic scale if the largest outcome is at least this multiple of the smallest."""
 REFIT_SCALE_UNTIL = 128
-"""Outcomes from which on the scale is not questioned any more."""
+"""Number of outcomes up to which each fit chooses the scale anew."""
 OUTLIER = 6.0
-"""Outcomes further from the median than this many (robust) deviations count as that far."""
+"""Outcomes are clipped at this many robust standard deviations from the median."""
 
 
 @dataclass(frozen=True)
 class OutcomeModel:
-    """A Gaussian process of one outcome, perhaps of its logarithm."""
+    """A Gaussian process of one outcome or of its logarithm."""
 
     process: GaussianProcess
     sign: float
-    """0 for the outcome itself; else the sign of the outcomes, whose size has the logarithm."""
+    """0 for the outcome itself; for the logarithm of its size, the sign of all outcomes."""
     log_density: float
-    """Of each outcome given the others, summed: how well it predicts what it did not see."""
+    """Sum of the leave-one-out log densities of the outcomes."""
 
     def mean(self, features: Matrix) -> Vector:
         """(m,) medians of the outcome."""
@@ -37,9 +37,9 @@ class OutcomeModel:
         return self.sign * np.exp(mean) if self.sign else mean
 
     def mean_and_std(self, features: Matrix) -> tuple[Vector, Vector]:
-        """(m,) medians of the outcome and its standard deviations, noise left out.
+        """(m,) medians and standard deviations of the outcome without noise.
 
-        Deviations are at most a little too large, see `GaussianProcess.mean_and_std`.
+        The deviations may be slightly too large, see `GaussianProcess.mean_and_std`.
         """
         mean, std = self.process.mean_and_std(features)
         if not self.sign:
@@ -48,20 +48,20 @@ class OutcomeModel:
         return self.sign * median, median * std
 
     def draws(self, features: Matrix, normal: Matrix) -> Matrix:
-        """(s, m) possible values, from (s, m) normal numbers."""
+        """(s, m) draws from the posterior, made of (s, m) standard normal numbers."""
         drawn = self.process.draws(features, normal)
         return self.sign * np.exp(drawn) if self.sign else drawn
 
     @property
     def fitted(self) -> Vector:
-        """(n,) outcomes that it was fitted to, without their noise."""
+        """(n,) posterior medians at the training points."""
         fitted = self.process.fitted
         return self.sign * np.exp(fitted) if self.sign else fitted
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What a fit goes on from: as much of an earlier one as is small."""
+    """The parts of an earlier fit that the next one starts from."""
 
     components: Components
     sign: float
@@ -70,10 +70,10 @@ class WarmStart:
 def fit_outcome_model(
     features: Matrix, groups: Groups, outcomes: Vector, before: WarmStart | None = None
 ) -> OutcomeModel:
-    """The model of (n,) finite outcomes, in the scale that predicts them better.
+    """Fit a model to (n,) finite outcomes, on the scale that predicts them better.
 
     Args:
-        before: of the model of fewer of these outcomes.
+        before: from a model of fewer of these outcomes.
     """
     outcomes = _clip_outliers(outcomes)
     sign = _common_sign(outcomes)
@@ -100,12 +100,12 @@ def _fit_on_scale(
     process = fit_gaussian_process(features, groups, values, start)
     residuals, deviations = process.leave_one_out()
     density = -0.5 * float(((residuals / deviations) ** 2 + 2 * np.log(deviations)).sum())
-    # What stretching the scale does to a density.
+    # The change of variables adds the log of its derivative to the log density.
     return OutcomeModel(process, sign, density - (float(values.sum()) if sign else 0.0))
 
 
 def _common_sign(outcomes: Vector) -> float:
-    """The sign that all outcomes share, if they differ enough for a logarithm; else 0."""
+    """The common sign of all outcomes if a logarithmic scale is worth trying, else 0."""
     if not (np.all(outcomes > 0) or np.all(outcomes < 0)):
         return 0.0
     sizes = np.abs(outcomes)
@@ -123,7 +123,7 @@ def _clip_outliers(outcomes: Vector) -> Vector:
 
 
 class OutcomeModels:
-    """Models of several outcomes, each on the features that predict it best.
+    """Models of several outcomes, each on the feature set that predicts it best.
 
     Args:
         groups: (d,) group of each feature, from 0.
@@ -139,7 +139,7 @@ class OutcomeModels:
         self._chosen: list[tuple[Columns, OutcomeModel]] = []
 
     def fit(self, features: Matrix, outcomes: Matrix) -> None:
-        """Fit to (n, o) outcomes at (n, d) features; NaN is unknown, but in each column of two."""
+        """Fit to (n, o) outcomes at (n, d) features; each column has at least two known values."""
         if len(self._before) != outcomes.shape[1]:
             self._before = [[None] * len(self._feature_sets) for _ in outcomes.T]
         self._chosen = []
@@ -156,30 +156,30 @@ class OutcomeModels:
             self._chosen.append((self._feature_sets[best], fits[best]))
 
     def forget(self) -> None:
-        """Let go of all that grows with the outcomes; what the next fit goes on from is kept."""
+        """Drop everything that grows with the outcomes; keep what the next fit starts from."""
         self._chosen = []
 
     def fitted(self, outcomes: Matrix) -> Matrix:
-        """(n, o) outcomes that the models were fitted to, without their noise."""
+        """(n, o) outcomes without noise, as the models see them."""
         result = outcomes.copy()
         for column, (_, model) in enumerate(self._chosen):
             result[np.isfinite(outcomes[:, column]), column] = model.fitted
         return result
 
     def mean(self, features: Matrix) -> Matrix:
-        """(m, o)"""
+        """(m, o) medians."""
         return np.column_stack(
             [model.mean(features[:, columns]) for columns, model in self._chosen]
         )
 
     def mean_and_std(self, features: Matrix) -> tuple[Matrix, Matrix]:
-        """(m, o) each."""
+        """(m, o) medians and standard deviations."""
         pairs = [model.mean_and_std(features[:, columns]) for columns, model in self._chosen]
         means, stds = zip(*pairs, strict=True)
         return np.column_stack(means), np.column_stack(stds)
 
     def draws(self, features: Matrix, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """(count, m, o) outcomes that could be, noise left out."""
+        """(count, m, o) draws from the posterior, without noise."""
         normal = rng.standard_normal((len(self._chosen), count, len(features)))
         drawn = [
             model.draws(features[:, columns], numbers)

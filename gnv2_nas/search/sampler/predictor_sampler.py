@@ -1,4 +1,4 @@
-"""`PredictorSampler`: an Optuna sampler that models what it has seen and searches on the models.
+"""`PredictorSampler`: an Optuna sampler that fits models and searches on them.
 
 For searches of some dozen to some thousand trials that cost a second or more each, over
 categorical and integer parameters, with one objective or several and with constraints
@@ -36,12 +36,12 @@ _FIXED = "fixed_params"
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the models say of the objectives of a trial, before it is evaluated."""
+    """Prediction of the objectives of a trial, before it is evaluated."""
 
     means: tuple[float, ...]
     """In the study's own direction."""
     stds: tuple[float, ...]
-    """Of the values without their noise; 0 where a value is known exactly."""
+    """Of the values without noise; 0 where a value is known exactly."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class _Planned:
 
 
 class PredictorSampler(BaseSampler):
-    """A short balanced design, then batches that models expect to gain most hypervolume.
+    """A balanced initial design, then batches with the largest expected gain of hypervolume.
 
-    What it remembers is of one study, told by its name; given another, it begins afresh. It can
-    be pickled and goes on where it was. Infinite values count as worse, or better, than all others
-    by as much as those differ.
+    The sampler serves one study, which it identifies by its name; with another study it starts
+    anew. A pickled copy continues like the original. Infinite values count as worse, or better,
+    than all others by the range of the others.
 
     Args:
-        seed: of all its random numbers; the same seed and the same outcomes propose the same.
-        startup_trials: trials before the first model, those that were enqueued included.
-        batch_size: proposals that are planned together. The models are fitted again after so
-            many; more make the sampler faster and a little less sharp.
-        knowledge: what else is known of a genotype; None for its parameters alone.
+        seed: seed of all random numbers. The same seed and outcomes give the same proposals.
+        startup_trials: number of trials before the first model, enqueued ones included.
+        batch_size: number of proposals that are planned together. The models are fitted once a
+            batch, so a larger one is faster and slightly less exact.
+        encoder: encodes genotypes for the models; None for their parameters alone.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ class PredictorSampler(BaseSampler):
         self.__dict__.update(state, _lock=threading.Lock())
 
     def reseed_rng(self) -> None:
-        """For workers that must not all propose the same.
+        """Give this worker its own random numbers.
 
-        Optuna asks for it before every trial of a thread, too; threads share what is planned.
+        Optuna calls it before every trial of a thread, too. Threads share the planned batch.
         """
         with self._lock:
             self._rng.bit_generator.state = np.random.default_rng().bit_generator.state
@@ -146,7 +146,7 @@ class PredictorSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A value that other trials took as seldom as any."""
+        """One of the values that other trials took least often."""
         parameter = Parameter(param_name, param_distribution)
         counts = np.zeros(len(parameter.values))
         for other in study.get_trials(deepcopy=False):
@@ -163,19 +163,19 @@ class PredictorSampler(BaseSampler):
         state: TrialState,  # noqa: ARG002
         values: Sequence[float] | None,  # noqa: ARG002
     ) -> None:
-        """What was expected of a trial is forgotten when it is finished."""
+        """Forget the expectation of a trial that is finished."""
         with self._lock:
             self._asked.pop(trial.number, None)
             self._expected.pop(trial.number, None)
 
     def expected(self, number: int) -> Expectation | None:
-        """What the models say of a running trial; None if it was not proposed on models."""
+        """The prediction for a running trial; None if no model proposed it."""
         return self._expected.get(number)
 
     def correct(
         self, number: int, values: Sequence[float], constraints: Mapping[str, float]
     ) -> None:
-        """Better values of a finished trial, for instance after measuring again."""
+        """Replace the values of a finished trial, for instance after measuring again."""
         self._corrections[number] = (list(values), dict(constraints))
 
     def _bind(self, study: Study) -> None:
@@ -185,7 +185,7 @@ class PredictorSampler(BaseSampler):
             self._planner = None
             self._expected, self._corrections = {}, {}
         self._study, self._study_name = weakref.ref(study), study.study_name
-        # Trials are read once; these may be of another storage.
+        # The cached trials may be of another storage.
         self._search_space = IntersectionSearchSpace(include_pruned=True)
         if self._planner is not None:
             self._reader = HistoryReader(self._planner.grid)

@@ -1,6 +1,6 @@
-"""Which networks to measure once more: those whose place one measurement leaves open.
+"""Selects networks to measure again: those whose place their interval leaves open.
 
-A second measurement near the front or a budget tells more than a new network far from both.
+A second measurement near the front or a budget is worth more than a new network far from both.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from gnv2_nas.search.study.records import Trial
 from gnv2_nas.stats.ridge import Matrix
 
 MAX_PER_BATCH = 2
-"""Second measurements in each batch."""
+"""Networks measured again in each batch, at most."""
 MAX_SESSIONS = 4
-"""A network that was loaded afresh so often is not measured again before the end."""
+"""A network with this many sessions is not measured again before the end."""
 
 
 def select_for_remeasurement(
@@ -28,10 +28,9 @@ def select_for_remeasurement(
     budgets: Sequence[Budget],
     limit: int = MAX_PER_BATCH,
 ) -> list[Trial]:
-    """The candidates whose latency decides something within its interval, widest interval first.
+    """Select the trials whose latency interval leaves a decision open, widest interval first.
 
-    Near a latency budget it decides whether a network may be on the front; near the front, whether
-    it is.
+    The decision is whether the network keeps a latency budget, or whether it is on the front.
     """
     measured = [
         each
@@ -58,7 +57,7 @@ def _is_undecided(
     front: Sequence[Trial],
     objectives: Sequence[str],
 ) -> NDArray[np.bool_]:
-    """(n,) whether a feasible candidate is dominated at the upper end of its interval only."""
+    """(n,) whether a feasible trial is dominated only at the upper end of its interval."""
     column = list(objectives).index("latency")
     own = np.array([[loss(each, name) for name in objectives] for each in candidates])
     rivals = np.array([[loss(each, name) for name in objectives] for each in front])

@@ -28,9 +28,9 @@ def draw_directions(count: int, objectives: int, rng: np.random.Generator) -> Ma
 
 
 def scalarize(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.float64]:
-    """How far each point reaches in each direction: (..., k) and (d, k) → (..., d).
+    """Length of each point along each direction: (..., k) and (d, k) → (..., d).
 
-    Negative where a point is worse than the reference in some objective; the less, the nearer.
+    Negative if the point is worse than the reference in some objective.
     """
     result = improvements[..., None, 0] / directions[:, 0]
     for objective in range(1, directions.shape[1]):
@@ -42,21 +42,21 @@ def scalarize(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[
 
 @dataclass(frozen=True)
 class ReferenceBox:
-    """What hypervolume is measured in: improvements on a reference, in units of the range."""
+    """The box of the hypervolume: improvements on a reference, in units of the range."""
 
     reference: Vector
-    """(k,) losses from which on a point is worth nothing."""
+    """(k,) losses of the reference: a point that is worse counts nothing."""
     span: Vector
-    """(k,) from the best known loss to the reference."""
+    """(k,) distance from the best known loss to the reference."""
 
     @classmethod
     def of(cls, losses: Matrix) -> ReferenceBox:
-        """Of (n, k) known losses: the reference is a tenth beyond the worst."""
+        """The box of (n, k) known losses; the reference lies a tenth beyond the worst."""
         best, worst = losses.min(axis=0), losses.max(axis=0)
         span = np.where(worst > best, worst - best, 1.0)
         return cls(worst + 0.1 * span, 1.1 * span)
 
     def improvements(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(..., k) losses as improvements on the reference, 1 for the best known."""
+        """(..., k) improvements of losses on the reference; 1 is the best known loss."""
         result: NDArray[np.float64] = (self.reference - losses) / self.span
         return result

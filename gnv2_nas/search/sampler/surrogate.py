@@ -1,4 +1,4 @@
-"""Models of all outcomes on one kind of knowledge, and the search for candidates on them."""
+"""Models of all outcomes on one encoding, and the search for candidates on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIRECTIONS = 48
 
 
 class Surrogate:
-    """Knows a history through its models."""
+    """Models of the outcomes of a history, on the features of one encoder."""
 
     def __init__(self, grid: Grid, encoder: LevelEncoder, evolution: Evolution) -> None:
         self.grid, self.encoder, self.evolution = grid, encoder, evolution
@@ -30,12 +30,12 @@ class Surrogate:
         self.known = self._known()
 
     def forget(self) -> None:
-        """Let go of all that grows with the history."""
+        """Drop everything that grows with the history."""
         self._models.forget()
         del self.known
 
     def _known(self) -> Matrix:
-        """(n, k) losses of the feasible trials, without their noise; of all if none is feasible."""
+        """(n, k) losses of the feasible trials without noise; of all trials if none is feasible."""
         objectives = self.history.losses.shape[1]
         fitted = self._models.fitted(self.history.outcomes)[:, :objectives]
         feasible = self.history.feasible
@@ -47,12 +47,12 @@ class Surrogate:
 
     @property
     def front(self) -> Matrix:
-        """(f, k) losses that no known trial dominates; none as long as no trial is feasible."""
+        """(f, k) non-dominated losses of feasible trials."""
         known = self.known
         return known[is_non_dominated(known)] if self.history.feasible.any() else known[:0]
 
     def losses(self, levels: Levels) -> tuple[Matrix, Matrix]:
-        """(m, k) expected losses and their standard deviations."""
+        """(m, k) predicted losses and their standard deviations."""
         encoded = self.encoder.encode(levels)
         means, stds = self._models.mean_and_std(encoded.features)
         exact = self._exact(encoded)
@@ -64,7 +64,7 @@ class Surrogate:
     def draws(
         self, levels: Levels, count: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """(count, m, k) losses that could be, and (count, m) whether constraints would be kept."""
+        """(count, m, k) draws of the losses, and (count, m) whether they are feasible."""
         encoded = self.encoder.encode(levels)
         drawn = self._models.draws(encoded.features, count, rng)
         exact = self._exact(encoded)
@@ -74,14 +74,14 @@ class Surrogate:
         return drawn[:, :, :objectives], feasible
 
     def optimize_candidates(self, first: Levels, rng: np.random.Generator) -> Levels:
-        """Candidates that are expected to be among the best in some direction.
+        """Optimise candidates by their posterior mean, in many directions of the objectives.
 
-        Luck plays its part when some of them are chosen, not here: it takes twice the time.
+        Draws would double the time: uncertainty enters in `select_batch`.
         """
         objectives, box = self.history.losses.shape[1], self.box
-        # With one objective there is one direction only.
+        # With one objective there is only one direction.
         drawn = draw_directions(DIRECTIONS if objectives > 1 else 0, objectives, rng)
-        # Towards the ends of the front, too.
+        # And one direction towards each end of the front.
         directions = np.vstack([drawn, np.eye(objectives) + 1e-3])
 
         def fitness(levels: Levels) -> NDArray[np.float64]:
@@ -90,7 +90,7 @@ class Surrogate:
             means = np.where(np.isnan(exact), self._models.mean(encoded.features), exact)
             excess = np.maximum(means[:, objectives:], 0).sum(axis=1)[:, None]
             scalarized = scalarize(box.improvements(means[:, :objectives]), directions)
-            # Whoever breaks a constraint ranks below all who do not, by how far.
+            # Infeasible candidates rank below all feasible ones, by their excess.
             return np.where(excess > 0, -1e6 * (1 + excess), scalarized)
 
         return self.evolution.run(self.grid, first, fitness, rng)

@@ -108,7 +108,7 @@ def keeps_budgets(budgets: Sequence[Budget], counts: Counts) -> bool:
 
 
 def corner_networks(space: SearchSpace) -> dict[str, Architecture]:
-    """The smallest, centre and largest network of a space."""
+    """The smallest, the centre and the largest network of a space."""
     return {
         "smallest": space.decode(space.smallest()),
         "centre": space.decode(space.centre()),

@@ -1,4 +1,4 @@
-"""What a study is called."""
+"""Names of studies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import SUFFIXES
 from gnv2_nas.search.study.records import Settings
 
-LONGEST = 512
-"""Characters that Optuna's table of studies has room for."""
+MAX_LENGTH = 512
+"""Length of the column of names in Optuna's table."""
 
 
 def check_study_name(name: str) -> None:
@@ -24,9 +24,9 @@ def check_study_name(name: str) -> None:
             f"study {name!r}: a name takes printable characters only, because commands refer to "
             "the study by it; choose another with --study"
         )
-    if len(name) > LONGEST:
+    if len(name) > MAX_LENGTH:
         raise InputError(
-            f"study {name[:20]!r}…: a name takes up to {LONGEST} characters, but this one has "
+            f"study {name[:20]!r}…: a name takes up to {MAX_LENGTH} characters, but this one has "
             f"{len(name)}; choose another with --study"
         )
 
@@ -38,7 +38,7 @@ def device_label(device: str) -> str:
 
 
 def default_study_name(settings: Settings) -> str:
-    """Space, data, budgets and device: the same question goes on with the same study."""
+    """Space, data, budgets and device: the same search continues the same study."""
     asked = [Path(settings.data).resolve().name] if settings.data else []
     if settings.data or settings.quality_hash:
         asked.append(settings.quality_spec.label)
