@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gnv2_nas.nn import build_model, load_weights
     from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
     from gnv2_nas.space import SearchSpace, list_spaces, load_space
-    from gnv2_nas.workflows.api import check_trust, fit_latency_model, load_study, search
-    from gnv2_nas.workflows.network_api import export, train
+    from gnv2_nas.workflows.api.networks import export, train
+    from gnv2_nas.workflows.api.studies import check_trust, fit_latency_model, load_study, search
     from gnv2_nas.workflows.study import Study
 
 __version__ = "0.1.0"
@@ -39,21 +39,21 @@ _HOMES = {
     "SearchSpace": "space",
     "Study": "workflows.study",
     "build_model": "nn",
-    "check_trust": "workflows.api",
+    "check_trust": "workflows.api.studies",
     "count": "graph",
-    "export": "workflows.network_api",
-    "fit_latency_model": "workflows.api",
+    "export": "workflows.api.networks",
+    "fit_latency_model": "workflows.api.studies",
     "list_presets": "arch",
     "list_spaces": "space",
     "load_space": "space",
-    "load_study": "workflows.api",
+    "load_study": "workflows.api.studies",
     "load_weights": "nn",
     "lower": "graph",
     "measure": "measurement",
     "onnx_bytes": "formats.onnx.writer",
     "preset": "arch",
-    "search": "workflows.api",
-    "train": "workflows.network_api",
+    "search": "workflows.api.studies",
+    "train": "workflows.api.networks",
 }
 
 __all__ = [

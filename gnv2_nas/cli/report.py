@@ -21,7 +21,7 @@ def report(
 
     Example: [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
     """
-    from gnv2_nas.workflows.report import ReportRequest, run_report
+    from gnv2_nas.workflows.study import ReportRequest, run_report
 
     files = run_report(ReportRequest(study, storage, reports).check())
     if json:

@@ -18,8 +18,13 @@ from gnv2_nas.report.model_card.export_record import check_export
 from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_task
-from gnv2_nas.workflows.references import NetworkReference, find_network, find_weight_file
-from gnv2_nas.workflows.weights import load_network, match_classes
+from gnv2_nas.workflows.references import (
+    NetworkReference,
+    find_network,
+    find_weight_file,
+    load_network,
+    match_classes,
+)
 
 if TYPE_CHECKING:
     from gnv2_nas.checkpoints.metadata import TrainingRecord

@@ -1,4 +1,4 @@
-"""A study as Python code and notebooks see it."""
+"""A study that exists: as an object for Python and notebooks, as a table, as a report."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.report.files import check_report_files
+from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.storage.sqlite import require_study
@@ -157,3 +159,40 @@ def describe_nearest(record: StudyRecord) -> str:
         f"no network keeps every budget yet; nearest is {record.name}:{nearest.number}, which "
         f"breaks {broken or 'none, but has no value for an objective'}"
     )
+
+
+class ReportRequest(msgspec.Struct, frozen=True):
+    """The options of `gnv2-nas report`."""
+
+    study: str
+    storage: str = defaults.STORAGE
+    reports: Path = Path(defaults.REPORTS)
+
+    def check(self) -> CheckedReport:
+        """Check every option without importing Optuna or pandas.
+
+        Raises:
+            InputError: no such study, or the files cannot be written.
+        """
+        require_study(self.storage, self.study)
+        check_writable(self.reports)
+        check_report_files(self.study, self.reports)
+        return CheckedReport(self)
+
+
+class CheckedReport(msgspec.Struct, frozen=True):
+    """A report that can be written."""
+
+    request: ReportRequest
+
+
+def run_report(checked: CheckedReport) -> ReportFiles:
+    """Write the page, and beside it the table as CSV and JSON.
+
+    Raises:
+        StorageError: the disk is full, or the database failed.
+    """
+    from gnv2_nas.report.study_page.write import write_report
+
+    request = checked.request
+    return write_report(load_record(request.study, request.storage), request.reports)

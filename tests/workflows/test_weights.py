@@ -15,8 +15,8 @@ from gnv2_nas.nn import save_weights
 from gnv2_nas.training.history import history_path, state_path
 from gnv2_nas.workflows.calibration_images import read_calibration_images
 from gnv2_nas.workflows.events import Event, Message
+from gnv2_nas.workflows.references import match_classes
 from gnv2_nas.workflows.training_request import TrainRequest
-from gnv2_nas.workflows.weights import match_classes
 from tests.networks import random_model
 
 ARCH = Architecture((GhostBlock(8, 6),), 4, 8, 8, resolution=32, num_classes=1000)

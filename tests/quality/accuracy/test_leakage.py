@@ -9,7 +9,7 @@ import pytest
 
 from gnv2_nas.quality.accuracy import supernet as supernet_accuracy
 from gnv2_nas.workflows.events import Message
-from gnv2_nas.workflows.weights import extract_from_supernet
+from gnv2_nas.workflows.references import extract_from_supernet
 
 
 @pytest.mark.parametrize(("trained_on", "told"), [("here", False), ("elsewhere", True)])

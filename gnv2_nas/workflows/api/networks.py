@@ -1,4 +1,4 @@
-"""`gn.train` and `gn.export`; see `gnv2_nas.workflows.api` for the common rules."""
+"""`gn.train` and `gn.export`; see `gnv2_nas.workflows.api.studies` for the common rules."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.search.study import defaults
-from gnv2_nas.workflows.api_arguments import as_text, make_observer, make_request
+from gnv2_nas.workflows.api.arguments import as_text, make_observer, make_request
 from gnv2_nas.workflows.events import Events
 from gnv2_nas.workflows.references import NetworkReference
 
 if TYPE_CHECKING:
     from gnv2_nas.workflows.export import ExportResult
-    from gnv2_nas.workflows.training_summary import TrainingSummary
+    from gnv2_nas.workflows.training import TrainingSummary
 
 
 def train(

@@ -1,0 +1,1 @@
+"""The workflows as Python functions."""
