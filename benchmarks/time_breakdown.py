@@ -1,4 +1,4 @@
-"""Where the time of a search goes: `python -m benchmarks.shares --trials 60`, 200 without."""
+"""Where a search spends its time: `python -m benchmarks.time_breakdown --trials 60` (or 200)."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ PARTS: dict[str, tuple[Any, str]] = {
     "writing and checking files": (protocol.Batch, "__init__"),
     "proposing": (Proposals, "ask"),
     "telling the sampler": (Proposals, "tell"),
-    "choosing second looks": (loop, "select_for_remeasurement"),
+    "choosing networks to measure again": (loop, "select_for_remeasurement"),
     "storing": (Store, "append"),
-    "reading the study": (Store, "_read"),
+    "reading the study": (Store, "new_trials"),
     "keeping raw samples": (evaluate, "append_measurements"),
 }
 
@@ -80,7 +80,7 @@ def _timed(checked: CheckedSearch) -> tuple[dict[str, float], float]:
 
 if __name__ == "__main__":
     huge_pages.restart()  # as the command line does
-    options = argparse.ArgumentParser(prog="python -m benchmarks.shares")
+    options = argparse.ArgumentParser(prog="python -m benchmarks.time_breakdown")
     options.add_argument("--trials", type=int, default=TRIALS)
     console = Console(highlight=False)
     console.print(machine(), markup=False)
