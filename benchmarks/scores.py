@@ -14,8 +14,7 @@ from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import count
 from gnv2_nas.quality import ESTIMATORS, QualityEstimator
 from gnv2_nas.quality.proxies.az_nas import AzNasScore
-from gnv2_nas.quality.proxies.naswot import NaswotScore
-from gnv2_nas.quality.proxies.synflow import SynFlowScore
+from gnv2_nas.quality.proxies.naswot_synflow import NaswotScore, SynFlowScore
 from gnv2_nas.quality.proxies.zen import ZenScore
 from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import kendall_tau

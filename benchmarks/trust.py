@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.table import machine, table
 from gnv2_nas.data.augmentation import DIGITS_AUGMENTATION
 from gnv2_nas.quality import QualityContext
-from gnv2_nas.quality.predictor.file import save_predictor
+from gnv2_nas.quality.predictor.model import save_predictor
 from gnv2_nas.quality.trust.check import TrustPlan, TrustProgress, run_trust_check
 from gnv2_nas.quality.trust.panel import TrustPanel, save_trust
 from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
@@ -80,7 +80,7 @@ def trust_table(options: Options) -> Table:
 
 def _supernet(plan: TrustPlan, options: Options) -> float:
     """Train the supernet unless it exists; return the duration of its training."""
-    from gnv2_nas.nn.supernet.supernet_file import read_supernet_record
+    from gnv2_nas.nn.supernet.supernet import read_supernet_record
 
     if not SUPERNET.exists():
         recipe = default_recipe(plan.dataset, supernet=True, epochs=options.supernet_epochs)

@@ -124,7 +124,7 @@ def test_torch_computes_with_no_more_threads_than_that(cgroups, monkeypatch):
     asked, now = [], 16
     fake = SimpleNamespace(get_num_threads=lambda: now, set_num_threads=asked.append)
     monkeypatch.setattr(threads, "torch", fake)
-    monkeypatch.setattr("gnv2_nas.nn.threads.torch", fake)
+    monkeypatch.setattr("gnv2_nas.nn.interpreter.torch", fake)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     write(cgroups, own="0::/", cpu__max="600000 100000")
     with threads.use_half_the_cores(), threads.limit_threads():

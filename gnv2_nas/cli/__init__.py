@@ -11,11 +11,10 @@ import typer
 from gnv2_nas.cli.console import print_line, say_error, take_over_messages
 from gnv2_nas.cli.devices import app as devices
 from gnv2_nas.cli.export import export
-from gnv2_nas.cli.process import read_start_time
+from gnv2_nas.cli.options import read_start_time
 from gnv2_nas.cli.profile import profile
 from gnv2_nas.cli.quality import app as quality
-from gnv2_nas.cli.report import report
-from gnv2_nas.cli.search import search
+from gnv2_nas.cli.search import report, search
 from gnv2_nas.cli.spaces import spaces
 from gnv2_nas.cli.streams import find_output_error, replace_streams
 from gnv2_nas.cli.train import train

@@ -91,8 +91,8 @@ def fit(
     checked = LatencyFitRequest(
         name, space, networks, held_out, seconds_per_network, seed, correct
     ).check()
-    from gnv2_nas.cli.process import restart_with_huge_pages
-    from gnv2_nas.cli.profile_tables import print_fit
+    from gnv2_nas.cli.options import restart_with_huge_pages
+    from gnv2_nas.cli.profile import print_fit
     from gnv2_nas.cli.progress import ProgressDisplay
 
     restart_with_huge_pages(context.obj)

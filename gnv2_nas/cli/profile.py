@@ -1,13 +1,168 @@
-"""`gnv2-nas profile`"""
+"""`gnv2-nas profile`, and what it prints."""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
+from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
+from gnv2_nas.commands import format_command
+from gnv2_nas.graph import count
+from gnv2_nas.latency_model.model import PredictedLatency
+from gnv2_nas.measurement.record import check_budget
 from gnv2_nas.search.study import defaults
+from gnv2_nas.stats.intervals import Z95
+from gnv2_nas.workflows.latency import LatencyFit
+from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+from gnv2_nas.workflows.study import format_latency
+
+UNLIKE = 2.0
+"""A prediction this many times less certain than a typical one belongs to an unfamiliar network."""
+MAX_FACTOR = 3.0
+"""A prediction whose 95 % interval reaches this factor is not shown."""
+
+
+def print_profile(result: Sizes | Comparisons | LayerTables | Predictions) -> None:
+    """Print the tables of a profile."""
+    match result:
+        case Sizes():
+            _print_sizes(result)
+        case Comparisons():
+            _print_comparisons(result)
+        case LayerTables():
+            _print_layers(result)
+        case Predictions():
+            _print_predictions(result)
+
+
+def _print_sizes(result: Sizes) -> None:
+    rows = []
+    for (name, arch), measurement, total in zip(
+        result.networks.items(), result.measurements, result.fvcore_totals, strict=True
+    ):
+        counts = count(arch)
+        figures = (counts.params, counts.macs, total, counts.peak_activation_bytes)
+        row = [name, *(f"{figure / 1e6:.2f}" for figure in figures), *format_latency(measurement)]
+        row.append(f"{measurement.raw_ms:.2f}")
+        if result.limit_ms is not None:
+            row.append(check_budget(measurement, result.limit_ms))
+        rows.append(row)
+    columns = [
+        "network", "Mparams", "MFLOPs", "fvcore total", "peak act. MB", "ms", "95 %", "÷ V2 1.0",
+        "raw ms",
+    ]  # fmt: skip
+    if result.limit_ms is not None:
+        columns.append(f"{result.limit_ms:g} ms")
+    print_table(columns, rows)
+    _explain_sizes(result)
+
+
+def _explain_sizes(result: Sizes) -> None:
+    first = result.measurements[0]
+    say(
+        f"device {first.device}: {first.fingerprint.cpu}, {first.fingerprint.runtime}, "
+        f"threads {first.threads}, {first.precision}, batch 1, {first.rounds} rounds in "
+        f"{first.sessions} sessions, {first.clock} clock"
+    )
+    worst = max(measurement.parity or 0.0 for measurement in result.measurements)
+    say(
+        f"every file was checked against torch: logits differ by at most {worst:.1g} of the largest"
+    )
+    say("ms: ratio times the calibrated time of stock GhostNetV2 1.0; raw ms: median wall time.")
+    say("MFLOPs: multiply-adds of convolutions and linear layers, as in the papers;")
+    say("fvcore total: fvcore's default, which adds batch norm, resize and adaptive pooling.")
+    for name, measurement in zip(result.networks, result.measurements, strict=True):
+        tails = ", ".join(f"{tail} {ms:.2f} ms" for tail, ms in measurement.percentiles_ms.items())
+        if tails:
+            say(f"{name}: wall time {tails}")
+        if not measurement.stable:
+            say(f"? {name}: {measurement.reason}")
+
+
+def _print_comparisons(result: Comparisons) -> None:
+    rows = [
+        (name, f"{c.ratio:.3f}", f"{c.ci95[0]:.3f}–{c.ci95[1]:.3f}", f"{c.margin:.1%}", c.verdict)
+        for name, c in result.comparisons.items()
+    ]
+    print_table((f"against {result.first}", "ratio", "95 %", "margin", "verdict"), rows)
+    say("margin: difference between two sessions of one network that is exceeded 1 time in 20;")
+    say("CANNOT TELL: inconclusive; use a quieter machine or treat the two as equally fast.")
+
+
+def _print_layers(result: LayerTables) -> None:
+    for name, layers in result.tables.items():
+        rows = [
+            (
+                layer.name, layer.kind, "x".join(map(str, layer.shape)), f"{layer.ms:.3f}",
+                f"{layer.macs / 1e6:.2f}", f"{layer.share:.1%}",
+            )
+            for layer in layers
+        ]  # fmt: skip
+        print_table(("layer", "kind", "output", "ms", "MFLOPs", "share"), rows, title=name, left=3)
+    say("(layout): copies that the runtime adds to rearrange feature maps")
+
+
+def print_fit(device: str, fit: LatencyFit) -> None:
+    """Print the errors of a fitted latency model.
+
+    Args:
+        device: the device as the user named it.
+        fit: the model.
+    """
+    model, fitted_on = fit.model, fit.fitted_on
+    rows = [
+        (each.name, f"{each.error:.1%}", "–" if each.tau is None else f"{each.tau:.2f}")
+        for each in model.errors
+    ]
+    rows.append(("noise floor", f"{model.noise_floor:.1%}", "–"))
+    print_table(("predicted by", "mean error", "Kendall τ"), rows)
+    source = fitted_on.corrected_from
+    kind = f"the model of {source!r} corrected with" if source else "fitted to"
+    say(f"{kind} {model.networks} networks of space {fitted_on.space}, device {fitted_on.device}")
+    say(f"errors: of {model.held_out} networks, each predicted by a model that had not seen it;")
+    say("noise floor: the error a perfect model would show because of measurement noise.")
+    following = format_command("profile --predict", options=[("--device", device)])
+    say(f"kept in {fit.path}; next: {following}")
+
+
+def _print_predictions(result: Predictions) -> None:
+    model, fitted_on = result.model, result.fitted_on
+    typical = model.error.error * math.sqrt(math.pi / 2)  # standard deviation of normal errors
+    rows = []
+    for (name, arch), predicted in zip(result.networks.items(), result.predictions, strict=True):
+        counts = count(arch)
+        sizes = (f"{counts.params / 1e6:.2f}", f"{counts.macs / 1e6:.2f}")
+        rows.append((name, *sizes, *_format_prediction(predicted, typical)))
+        if predicted.std > UNLIKE * typical:
+            say(f"? {name}: unlike the networks that the model was fitted to; measure it")
+    columns = ("network", "Mparams", "MFLOPs", "predicted ms", "95 %", "÷ V2 1.0")
+    print_table(columns, rows)
+    others = ", ".join(f"{each.name} {each.error:.1%}" for each in model.errors[1:])
+    say(
+        f"predicted, not measured: on {model.held_out} networks it had not seen, the model of "
+        f"device {fitted_on.device} has a mean error of {model.error.error:.1%} ({others}, noise "
+        f"floor {model.noise_floor:.1%})"
+    )
+    say(
+        f"fitted to {model.networks} networks of space {fitted_on.space} on "
+        f"{fitted_on.fingerprint.cpu}, {fitted_on.fingerprint.runtime}"
+    )
+    say("95 %: contains the measured latency 19 times in 20; leave --predict out to measure it.")
+    for difference in result.differences:
+        say(f"warning: the model was fitted on another machine; {difference}")
+
+
+def _format_prediction(predicted: PredictedLatency, typical: float) -> tuple[str, str, str]:
+    """Return milliseconds, 95 % interval and ratio."""
+    half = Z95 * predicted.std
+    if half > math.log(MAX_FACTOR):
+        return "cannot tell", "–", "–"
+    mark = " ?" if predicted.std > UNLIKE * typical else ""
+    low, high = (predicted.ms * math.exp(side * half) for side in (-1, 1))
+    return f"{predicted.ms:.2f}{mark}", f"{low:.2f}–{high:.2f}", f"{predicted.ratio:.3f}"
 
 
 def profile(
@@ -47,8 +202,7 @@ def profile(
         tuple(networks or ()), device, layers, compare, budget, predict, storage
     ).check()
     from gnv2_nas.cli.console import print_json
-    from gnv2_nas.cli.process import restart_with_huge_pages
-    from gnv2_nas.cli.profile_tables import print_profile
+    from gnv2_nas.cli.options import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay
 
     restart_with_huge_pages(context.obj)

@@ -1,4 +1,4 @@
-"""`gnv2-nas search`"""
+"""`gnv2-nas search` and `gnv2-nas report`."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def search(
         tuple(budget or ()), space, device, quality, data, objectives, sampler, trials, seconds,
         seed, workers, stop_when_flat, ablations, study, storage, reports, typed,
     ).check()  # fmt: skip
-    from gnv2_nas.cli.process import restart_with_huge_pages
+    from gnv2_nas.cli.options import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay
 
     restart_with_huge_pages(context.obj)
@@ -142,3 +142,21 @@ def print_front(record: StudyRecord, members: Sequence[Trial]) -> None:
     if any(member.latency and not member.latency.stable for member in members):
         say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
     return None
+
+
+def report(
+    study: Annotated[str, typer.Argument(help="Name of the study.")],
+    storage: Storage = defaults.STORAGE,
+    reports: ReportFolder = REPORTS,
+    json: Json = False,
+) -> None:
+    """Write the report of a study again: an HTML page, and the same as CSV and JSON.
+
+    Example: [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
+    """
+    from gnv2_nas.workflows.study import ReportRequest, run_report
+
+    files = run_report(ReportRequest(study, storage, reports).check())
+    if json:
+        return print_json({"html": str(files.html), "csv": str(files.csv), "json": str(files.json)})
+    return say(f"report: {files.html}")

@@ -15,13 +15,13 @@ from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.latency_model.features import GROUPS, feature_names
 from gnv2_nas.latency_model.model import LatencyError, LatencyModel
 from gnv2_nas.measurement.record import PROFILES_FOLDER
-from gnv2_nas.stats.model_file import (
+from gnv2_nas.stats.ridge import (
+    Ridge,
     RidgeRecord,
     describe_corruption,
     read_model_record,
     restore_ridge,
 )
-from gnv2_nas.stats.ridge import Ridge
 
 _WHAT = "a latency model that gnv2-nas devices fit wrote"
 

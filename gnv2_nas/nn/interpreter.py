@@ -1,8 +1,12 @@
-"""`run_graph`: runs the operators of a graph one after the other, without torch modules."""
+"""`run_graph`: executes the operators of a network one after the other, without any module.
+
+`torch_threads` lends a number of threads to one block of code.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,6 +19,20 @@ from torch.nn import functional as F
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Compute with `count` threads within the block; afterwards restore the previous number."""
+    before = torch.get_num_threads()
+    if before == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def is_channels_last(images: Tensor) -> bool:

@@ -1,11 +1,17 @@
-"""Quality estimators by name. Heavy imports wait until an estimator is made."""
+"""Quality estimators by name. Nothing heavy is imported before an estimator is made.
+
+The two sizes, parameter count and multiply-adds, are estimators too: the baselines that every other
+score must beat.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
 
+from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.graph import count
 from gnv2_nas.quality.base import (
     ESTIMATORS,
     NO_CONTEXT,
@@ -15,16 +21,37 @@ from gnv2_nas.quality.base import (
     QualitySpec,
 )
 
+
+class ParameterCount:
+    """Number of parameters; more is better."""
+
+    info = ESTIMATORS["params"]
+
+    def score(self, arch: Architecture) -> float:
+        """Count trainable parameters, in millions."""
+        return count(arch).params / 1e6
+
+
+class MacCount:
+    """Number of multiply-adds; more is better."""
+
+    info = ESTIMATORS["macs"]
+
+    def score(self, arch: Architecture) -> float:
+        """Count multiply-adds of convolutions and linear layers, in millions."""
+        return count(arch).macs / 1e6
+
+
 _CLASSES = {
-    "params": ("proxies.sizes", "ParameterCount"),
-    "macs": ("proxies.sizes", "MacCount"),
+    "params": ("registry", "ParameterCount"),
+    "macs": ("registry", "MacCount"),
     "zen": ("proxies.zen", "ZenScore"),
-    "naswot": ("proxies.naswot", "NaswotScore"),
-    "synflow": ("proxies.synflow", "SynFlowScore"),
+    "naswot": ("proxies.naswot_synflow", "NaswotScore"),
+    "synflow": ("proxies.naswot_synflow", "SynFlowScore"),
     "az-nas": ("proxies.az_nas", "AzNasScore"),
     "supernet": ("accuracy.supernet", "SupernetAccuracy"),
     "train": ("accuracy.trained", "TrainedAccuracy"),
-    "predictor": ("predictor.file", "PredictedAccuracy"),
+    "predictor": ("predictor.model", "PredictedAccuracy"),
 }
 """Name → module of this room and class in it."""
 
@@ -58,7 +85,7 @@ def check_estimator(text: str) -> EstimatorInfo:
 def _check_file(info: EstimatorInfo, path: Path) -> None:
     """Check the kind of a file by its metadata, without torch."""
     if info.name == "predictor":
-        from gnv2_nas.quality.predictor.file import load_predictor
+        from gnv2_nas.quality.predictor.model import load_predictor
 
         load_predictor(path)
     else:

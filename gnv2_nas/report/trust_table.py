@@ -1,10 +1,17 @@
-"""The trust panel as rows of text, for the terminal and the page."""
+"""The trust panel of a space: as rows for a terminal or a page, and as a section of the page."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from gnv2_nas.quality.trust.panel import BASELINE, EstimatorTrust, TrustPanel, verdict
+import msgspec
+from markupsafe import Markup
+
+from gnv2_nas.commands import format_command
+from gnv2_nas.quality.trust.panel import BASELINE, BETTER, EstimatorTrust, TrustPanel, verdict
+from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
+from gnv2_nas.report.rendering import figure_json
+from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.stats.rank_agreement import RankAgreement
 
 TRUST_COLUMNS = ("score", "τ overall", "τ in band", "against parameters", "per network")
@@ -70,3 +77,85 @@ def _label(trust: EstimatorTrust) -> str:
 
 def _interval(agreement: RankAgreement | None) -> str:
     return "too few" if agreement is None else str(agreement)
+
+
+class TrustBox(msgspec.Struct, frozen=True):
+    """The section as shown; table and figure only when there is a trust panel."""
+
+    tone: Literal["good", "unclear", "plain"]
+    sentences: tuple[str, ...]
+    command: str = ""
+    """The command that makes the check; "" when it was made."""
+    columns: tuple[str, ...] = ()
+    rows: tuple[TrustRow, ...] = ()
+    title: str = ""
+    """Title of the study's own score in `rows`."""
+    caption: str = ""
+    figure: Markup | None = None
+
+
+def describe_trust(record: StudyRecord, panel: TrustPanel | None) -> str:
+    """How well the score of a study ranks networks, beside the parameter count."""
+    info, space = record.quality_info, record.settings.space
+    if panel is None:
+        return (
+            f"It has not been checked on space {space} whether networks with a higher "
+            f"{info.in_text} are more accurate after training."
+        )
+    return f"{info.title} against trained accuracy: {panel.sentence(record.settings.quality)}."
+
+
+def make_trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
+    """The section of a study's page; None when no network has a score."""
+    if all(one.quality is None for one in record.trials):
+        return None
+    lead = describe_trust(record, panel)
+    if panel is None:
+        return TrustBox("unclear", (lead, _advice(record)), _command(record))
+    spec = record.settings.quality
+    found = panel.of(spec)
+    sentences = (lead,) if record.quality_info.is_accuracy else (lead, _data_free(panel))
+    tone: Literal["good", "unclear", "plain"] = "plain"
+    if found is not None and spec != BASELINE:
+        tone = "good" if verdict(found) == BETTER else "unclear"
+    return TrustBox(
+        tone=tone,
+        sentences=sentences,
+        command="" if found else _command(record),
+        columns=TRUST_COLUMNS,
+        rows=tuple(trust_rows(panel)),
+        title="" if found is None else found.title,
+        caption=trust_caption(panel),
+        figure=figure_json(trust_figure(trust_info(panel, spec))),
+    )
+
+
+def _data_free(panel: TrustPanel) -> str:
+    text = panel.data_free_sentence()
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _advice(record: StudyRecord) -> str:
+    if record.quality_info.is_accuracy:
+        return (
+            "It is an accuracy, but not that of networks trained on their own. This check trains "
+            "a few of them and compares the rankings:"
+        )
+    return (
+        "It is not an accuracy, and may rank networks no better than their size does. This check "
+        "trains a few networks on images and compares the rankings:"
+    )
+
+
+def _command(record: StudyRecord) -> str:
+    settings = record.settings
+    space = record.provenance.space_source or settings.space
+    options = [("--data", settings.data or "DIR"), ("--space", space)]
+    macs = [budget.text for budget in settings.budgets if budget.metric == "macs"]
+    options += [("--budget", budget) for budget in macs]
+    spec = settings.quality_spec
+    if spec.name == "supernet" and spec.file:
+        options.append(("--supernet", spec.file))
+    elif record.quality_info.is_accuracy:
+        options.append(("--quality", settings.quality))
+    return format_command("quality check", options=options)

@@ -38,7 +38,7 @@ def expected_logits(arch: Architecture, model: Any = None) -> NDArray[np.float32
     import torch
 
     from gnv2_nas.nn import timing_model
-    from gnv2_nas.nn.threads import torch_threads
+    from gnv2_nas.nn.interpreter import torch_threads
 
     image = torch.from_numpy(timing_image(arch.resolution))
     with torch_threads(1), torch.inference_mode():

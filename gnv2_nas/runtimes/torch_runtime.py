@@ -26,7 +26,7 @@ from gnv2_nas.nn import (
     network_from_bytes,
     timing_model,
 )
-from gnv2_nas.nn.threads import torch_threads
+from gnv2_nas.nn.interpreter import torch_threads
 from gnv2_nas.runtimes.base import (
     BaseRuntime,
     Precision,
@@ -37,13 +37,13 @@ from gnv2_nas.runtimes.base import (
     wall_timer,
 )
 from gnv2_nas.runtimes.parity import timing_image
-from gnv2_nas.runtimes.torch_accelerators import (
+from gnv2_nas.runtimes.torch_layers import (
     CudaTimer,
     TorchCudaSession,
     TorchMpsSession,
+    cpu_layer_seconds,
     cuda_layer_seconds,
 )
-from gnv2_nas.runtimes.torch_layers import cpu_layer_seconds
 
 
 def compiled_call(module: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -12,8 +12,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, make_divisible
-from gnv2_nas.space.genes import Gene, Pool, Resize, Value
-from gnv2_nas.space.template import Template, TemplateBlock
+from gnv2_nas.space.genes import Gene, Pool, Resize, Template, TemplateBlock, Value
 
 SE_DIVISOR = 4
 """Divisor of squeeze-and-excitation channels. They work on a 1x1 map, where larger multiples gain

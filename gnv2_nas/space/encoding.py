@@ -18,8 +18,7 @@ from gnv2_nas.arch import (
     output_side,
 )
 from gnv2_nas.space.decoding import hidden_channels, se_channels
-from gnv2_nas.space.genes import Gene, Value
-from gnv2_nas.space.template import Template, placement_of
+from gnv2_nas.space.genes import Gene, Template, Value, placement_of
 
 CHANNEL_AXES = ("width", "divisor", "expansion")
 

@@ -18,10 +18,9 @@ from gnv2_nas.errors import SpaceError, UnknownNameError
 from gnv2_nas.files.writing import find_named, list_named
 from gnv2_nas.space.decoding import Decoder
 from gnv2_nas.space.encoding import encode
-from gnv2_nas.space.genes import Gene, Value
+from gnv2_nas.space.genes import Gene, Template, Value, build_template
 from gnv2_nas.space.space_file import SpaceFile, build_genes
 from gnv2_nas.space.supernet_spec import build_supernet_spec
-from gnv2_nas.space.template import Template, build_template
 
 
 class SupportsSuggest(Protocol):

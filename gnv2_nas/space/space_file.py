@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta, Struct, UnsetType
 
 from gnv2_nas.documents import Document, KeyPath
-from gnv2_nas.space.genes import AXES, Axis, Gene, Value
-from gnv2_nas.space.template import BASES, Template
+from gnv2_nas.space.genes import AXES, BASES, Axis, Gene, Template, Value
 
 OVERRIDE_KEY = r"^(stage|block)(\d{1,3})(?:-(\d{1,3}))?$"
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from gnv2_nas.arch import BlockSpec, GhostSpec, SupernetSpec, make_divisible
 from gnv2_nas.space.decoding import hidden_channels, se_channels
-from gnv2_nas.space.genes import Gene
-from gnv2_nas.space.template import Template, TemplateBlock
+from gnv2_nas.space.genes import Gene, Template, TemplateBlock
 
 _Choices = Mapping[str, Sequence[Any]]
 """Axis → its choices for one block."""

@@ -18,7 +18,7 @@ from torch import Tensor, distributed, nn
 
 from gnv2_nas.cores import usable_cores
 from gnv2_nas.errors import InputError, first_line
-from gnv2_nas.nn.threads import torch_threads
+from gnv2_nas.nn.interpreter import torch_threads
 from gnv2_nas.training.optimization import MixedPrecision
 from gnv2_nas.training.recipe import Recipe
 

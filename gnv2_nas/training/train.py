@@ -80,7 +80,7 @@ def train_network(
     if output is not None:
         check_output(output)
     from gnv2_nas.nn import save_weights
-    from gnv2_nas.training.network_task import NetworkTask, hash_weights, make_initial_network
+    from gnv2_nas.training.task import NetworkTask, hash_weights, make_initial_network
 
     arch = arch.replace(num_classes=len(dataset.classes))
     network, note = make_initial_network(arch, recipe.dropout, seed, initial)
@@ -140,7 +140,7 @@ def train_supernet(
     """
     check_output(output)
     from gnv2_nas.nn.supernet import Supernet
-    from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, save_supernet
+    from gnv2_nas.nn.supernet.supernet import SupernetRecord, save_supernet
     from gnv2_nas.training.context import derive_seed, seed_torch
     from gnv2_nas.training.supernet_task import SupernetTask
 

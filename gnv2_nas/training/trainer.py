@@ -31,9 +31,8 @@ from gnv2_nas.training.optimization import (
     evaluation_steps,
     learning_rate,
 )
-from gnv2_nas.training.progress import LossMonitor, StepTimer
 from gnv2_nas.training.state import StateFile
-from gnv2_nas.training.stepper import Stepper, TrainingInputs
+from gnv2_nas.training.stepper import LossMonitor, Stepper, StepTimer, TrainingInputs
 from gnv2_nas.training.task import Evaluation, TrainingTask
 
 

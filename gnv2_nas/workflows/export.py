@@ -14,7 +14,7 @@ from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.files.outputs import Kind, check_outputs
-from gnv2_nas.report.model_card.export_record import check_export
+from gnv2_nas.report.export_record import check_export
 from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_task
@@ -127,8 +127,8 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
     for message in checked.messages:
         events(message)
     from gnv2_nas.checkpoints.checkpoint import read_preprocessing, read_training
-    from gnv2_nas.report.model_card.card import DeployedFiles, render_card
-    from gnv2_nas.report.model_card.export_record import ExportRecord
+    from gnv2_nas.report.export_record import ExportRecord
+    from gnv2_nas.report.model_card import DeployedFiles, render_card
     from gnv2_nas.runtimes.parity import check_parity
 
     weights = checked.weights

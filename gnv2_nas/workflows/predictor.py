@@ -13,10 +13,14 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
-from gnv2_nas.quality.accuracy.journal import ACCURACIES, AccuracyJournal
+from gnv2_nas.quality.accuracy.trained import ACCURACIES, AccuracyJournal
 from gnv2_nas.quality.base import QualityContext, QualitySpec
-from gnv2_nas.quality.predictor.file import save_predictor
-from gnv2_nas.quality.predictor.model import MIN_FITTED_NETWORKS, Predictor, fit_predictor
+from gnv2_nas.quality.predictor.model import (
+    MIN_FITTED_NETWORKS,
+    Predictor,
+    fit_predictor,
+    save_predictor,
+)
 from gnv2_nas.quality.registry import check_estimator, get_estimator
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.workflows.events import Events, ignore, report_task

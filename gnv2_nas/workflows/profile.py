@@ -15,9 +15,8 @@ from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.comparison import Comparison, check_budget, compare
 from gnv2_nas.measurement.layers import LayerTime
-from gnv2_nas.measurement.record import append_measurements
+from gnv2_nas.measurement.record import Comparison, append_measurements, check_budget, compare
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.workflows.devices import check_device_files, open_calibrated, report_shortage

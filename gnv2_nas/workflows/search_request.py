@@ -17,14 +17,13 @@ from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.base import QualitySpec, check_space_matches
 from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.report.files import check_report_files
-from gnv2_nas.search.analysis.trust import choose_quality
+from gnv2_nas.search.analysis.recommendation import choose_quality
 from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import find_feasible, parse_budgets
 from gnv2_nas.search.study.metrics import parse_objectives
-from gnv2_nas.search.study.names import check_study_name, default_study_name
-from gnv2_nas.search.study.records import Settings
+from gnv2_nas.search.study.records import Settings, check_study_name, default_study_name
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
 from gnv2_nas.workflows.devices import check_device_files

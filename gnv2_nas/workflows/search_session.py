@@ -27,8 +27,8 @@ from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
+from gnv2_nas.search.sampler.encoders import GraphEncoder
 from gnv2_nas.search.sampler.factory import make_sampler
-from gnv2_nas.search.sampler.graph_encoder import GraphEncoder
 from gnv2_nas.search.storage.database import hand_over_messages
 from gnv2_nas.search.storage.opening import open_or_create
 from gnv2_nas.search.storage.url import mask_command

@@ -11,7 +11,7 @@ from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable
-from gnv2_nas.quality.accuracy.journal import ACCURACIES
+from gnv2_nas.quality.accuracy.trained import ACCURACIES
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.quality.trust.networks import NetworkSample, parse_band_budget, sample_networks

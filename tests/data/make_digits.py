@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from gnv2_nas.data.digits import DIGITS_FILE
+from gnv2_nas.data.loading import DIGITS_FILE
 
 
 def read_source() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

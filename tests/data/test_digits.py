@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from gnv2_nas.data import load_dataset
-from gnv2_nas.data.digits import read_digits
+from gnv2_nas.data.loading import read_digits
 from tests.data.make_digits import read_source
 
 

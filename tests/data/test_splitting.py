@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnv2_nas.data.splitting import LabelledImage, Sides, split_stratified
+from gnv2_nas.data.dataset import LabelledImage, Sides, split_stratified
 from gnv2_nas.errors import DataError
 
 

@@ -41,7 +41,7 @@ def shorten() -> None:
 
 
 def _fewer_digits() -> None:
-    digits = importlib.import_module("gnv2_nas.data.digits")
+    digits = importlib.import_module("gnv2_nas.data.loading")
     images, labels = digits.read_digits()
     digits.read_digits = lambda: (images[:DIGITS], labels[:DIGITS])
 

@@ -6,9 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from gnv2_nas.measurement.comparison import pool
 from gnv2_nas.measurement.plan import Timings
-from gnv2_nas.measurement.record import ErrorParts
+from gnv2_nas.measurement.record import ErrorParts, pool
 from gnv2_nas.measurement.references import LASTING, size_correlation, summarize_panel
 from gnv2_nas.measurement.statistics import Prior, estimate
 from tests.measurement.test_pooling import measured

@@ -18,8 +18,8 @@ from gnv2_nas.data import preprocess
 from gnv2_nas.data.decoding import decode
 from gnv2_nas.errors import OutputError
 from gnv2_nas.files.outputs import CARD, check_outputs
-from gnv2_nas.report.model_card.card import DeployedFiles, render_card
-from gnv2_nas.report.model_card.export_record import ExportRecord, card_path, check_export
+from gnv2_nas.report.export_record import ExportRecord, card_path, check_export
+from gnv2_nas.report.model_card import DeployedFiles, render_card
 
 ARCH = preset("ghostnetv2-1.0").replace(resolution=64, num_classes=3)
 DEPLOYED = DeployedFiles((Path("out/pets.onnx"),), "fp32", "onnxruntime 1.31.1", 2.1e-7)

@@ -9,7 +9,7 @@ from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower, op_macs
-from gnv2_nas.graph.passes.concats import fuse_ghost_modules, sink_concats
+from gnv2_nas.graph.passes.pipeline import fuse_ghost_modules, sink_concats
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.runtimes.base import RUNTIMES, get_runtime
 from gnv2_nas.runtimes.openvino_runtime import OpenVino

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnv2_nas.stats.model_file import RidgeRecord
-from gnv2_nas.stats.ridge import fit_ridge, folds, predict_held_out
+from gnv2_nas.stats.ridge import RidgeRecord, fit_ridge, folds, predict_held_out
 
 TRUE = np.array([1.0, -2.0, 0.5, 0.0])
 

@@ -13,9 +13,8 @@ from gnv2_nas.errors import TrainingError
 from gnv2_nas.nn import build_model
 from gnv2_nas.training.context import TrainingContext, World
 from gnv2_nas.training.history import ignore_point, state_path
-from gnv2_nas.training.network_task import NetworkTask
 from gnv2_nas.training.stepper import Stepper, TrainingInputs
-from gnv2_nas.training.task import find_correct
+from gnv2_nas.training.task import NetworkTask, find_correct
 from gnv2_nas.training.trainer import Trainer
 from tests.training.small import digits, short_recipe, small_network, train, weights
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.graph import count
 from gnv2_nas.nn.supernet import Supernet
-from gnv2_nas.nn.supernet.supernet_file import load_supernet
+from gnv2_nas.nn.supernet.supernet import load_supernet
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training import Recipe, train_supernet
 from gnv2_nas.training.context import TrainingContext, World

@@ -15,7 +15,7 @@ from gnv2_nas.formats.ncnn.param import FLOAT32_TAG, NcnnLayer, Setting, param_t
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op, OpKind
 from gnv2_nas.graph.passes.channels import pad_channels
-from gnv2_nas.graph.passes.concats import fuse_at
+from gnv2_nas.graph.passes.pipeline import fuse_at
 from gnv2_nas.graph.weights import Weights, weights_for
 
 BLOCKS = (16, 8, 4, 1)

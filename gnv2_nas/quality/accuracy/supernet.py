@@ -21,7 +21,7 @@ from gnv2_nas.errors import CheckpointError, DataError
 from gnv2_nas.nn import Network, fold_batch_norm, run_graph
 from gnv2_nas.nn.interpreter import cached_lower
 from gnv2_nas.nn.supernet import Supernet, recalibrate
-from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, load_supernet
+from gnv2_nas.nn.supernet.supernet import SupernetRecord, load_supernet
 from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext, check_space_matches
 from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.training.context import choose_device, limit_threads

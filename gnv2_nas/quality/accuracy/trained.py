@@ -1,17 +1,8 @@
-"""Accuracy after a short training, with early stopping of weak networks.
-
-Every network is trained by the same recipe from the same seed, so its accuracy does not depend on
-other networks, unless its training is stopped. The rungs are those of ASHA (Li et al., MLSys
-2020), the rule is the median rule of Vizier (Golovin et al., KDD 2017): after a quarter and a half
-of the steps, a network below the median of its rivals is stopped. Rivals have at most as many
-multiply-adds, so that small and fast networks are not stopped for being less accurate than large
-ones.
-
-The score of a stopped network is its accuracy at that point, which is lower than the final one.
-"""
+"""Accuracy after a short training: hopeless trainings are stopped early, results are kept."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -21,12 +12,67 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset
 from gnv2_nas.errors import DataError
+from gnv2_nas.files.outputs import Kind, holds_fields
+from gnv2_nas.files.writing import Journal
 from gnv2_nas.graph import count
 from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext
 from gnv2_nas.training import Recipe, TrainingPoint, default_recipe, train_network
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class AccuracyRecord(msgspec.Struct, frozen=True):
+    """The accuracy of one network."""
+
+    network: str
+    """`Architecture.id` of the network."""
+    seed: int
+    conditions: str
+    """Hash of everything else that decides the accuracy."""
+    accuracy: float
+    """Accuracy on held-out images, per cent."""
+    seconds: float
+
+
+ACCURACIES = Kind(
+    "the accuracies found so far",
+    lambda path: path.stat().st_size == 0 or holds_fields(path, "network", "seed", "accuracy"),
+)
+
+
+class AccuracyJournal:
+    """Accuracies of networks under the same conditions, one line each in a file.
+
+    Args:
+        path: the file; it may also contain accuracies under other conditions.
+        conditions: everything that decides an accuracy besides network and seed.
+    """
+
+    def __init__(self, path: Path, *conditions: str) -> None:
+        self._journal = Journal(path, AccuracyRecord)
+        self._conditions = hashlib.sha256(" ".join(conditions).encode()).hexdigest()[:12]
+        self._known = {
+            (each.network, each.seed): each
+            for each in self._journal.read()
+            if each.conditions == self._conditions
+        }
+
+    def find(self, arch: Architecture, seed: int) -> AccuracyRecord | None:
+        """Return the accuracy of a network with a seed; None if it is unknown."""
+        return self._known.get((arch.id, seed))
+
+    def add(self, arch: Architecture, seed: int, accuracy: float, seconds: float) -> AccuracyRecord:
+        """Write an accuracy to the file.
+
+        Raises:
+            StorageError: the disk refused; lines already there are kept.
+        """
+        evaluated = AccuracyRecord(arch.id, seed, self._conditions, accuracy, seconds)
+        self._journal.append(evaluated)
+        self._known[arch.id, seed] = evaluated
+        return evaluated
+
 
 RUNGS = 4
 """Number of evaluations, evenly spread over the steps; no training is stopped at the third."""

@@ -25,8 +25,7 @@ from torch.nn import functional as F
 
 from gnv2_nas.arch import Architecture, block_keys
 from gnv2_nas.graph import Graph, count, lower
-from gnv2_nas.nn.interpreter import run_graph
-from gnv2_nas.nn.threads import torch_threads
+from gnv2_nas.nn.interpreter import run_graph, torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.proxies.random_network import extract_subgraph, random_tensors
 from gnv2_nas.space import SearchSpace, load_space

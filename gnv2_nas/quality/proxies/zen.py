@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
-from gnv2_nas.nn.threads import torch_threads
+from gnv2_nas.nn.interpreter import torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.proxies.random_network import extract_subgraph, find_last_map
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.quality.accuracy.journal import AccuracyJournal, AccuracyRecord
+from gnv2_nas.quality.accuracy.trained import AccuracyJournal, AccuracyRecord
 from gnv2_nas.quality.base import QualityContext, QualityEstimator, QualitySpec
 from gnv2_nas.quality.registry import get_estimator
 from gnv2_nas.quality.trust.networks import NetworkSample, SampledNetwork

@@ -10,18 +10,17 @@ import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 
-from gnv2_nas.report.figures import theme, traces
-from gnv2_nas.report.figures.axis_ranges import (
+from gnv2_nas.report.figures import theme
+from gnv2_nas.report.figures import theme as traces
+from gnv2_nas.report.figures.points import (
     AxisRange,
+    PointGroups,
+    axis_titles,
     find_axis_ranges,
+    group_points,
     is_near,
     place_labels,
     stretch,
-)
-from gnv2_nas.report.figures.points import (
-    PointGroups,
-    axis_titles,
-    group_points,
     to_axis_units,
 )
 from gnv2_nas.report.wording import recommended_title

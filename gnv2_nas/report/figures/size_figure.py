@@ -8,9 +8,15 @@ import msgspec
 import pandas as pd
 import plotly.graph_objects as go
 
-from gnv2_nas.report.figures import theme, traces
-from gnv2_nas.report.figures.axis_ranges import find_axis_ranges, place_labels
-from gnv2_nas.report.figures.points import PointGroups, axis_titles, group_points
+from gnv2_nas.report.figures import theme
+from gnv2_nas.report.figures import theme as traces
+from gnv2_nas.report.figures.points import (
+    PointGroups,
+    axis_titles,
+    find_axis_ranges,
+    group_points,
+    place_labels,
+)
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.study.metrics import Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial

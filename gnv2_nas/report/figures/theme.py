@@ -1,7 +1,4 @@
-"""The look of every figure: colours, one plotly template, and parts that several figures share.
-
-The page replaces the colours of text, grid and background when it opens, for light and dark.
-"""
+"""The look of every figure: one plotly template, colours, and traces with error bars."""
 
 from __future__ import annotations
 
@@ -9,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+
+from gnv2_nas.report.figures.points import Points
+from gnv2_nas.search.study.metrics import Metric
 
 FRONT = "#1795a0"
 DIM = "#8a94a3"
@@ -56,3 +56,91 @@ def line_label(text: str, color: str, position: str) -> dict[str, Any]:
         "annotation_position": position,
         "annotation_font": {"color": color, "size": 12},
     }
+
+
+ErrorBars = tuple[list[float], list[float]]
+"""Lengths of the error bars below and above each point."""
+
+COLOR_SCALE = "Viridis"
+_STOCK_SYMBOLS = ("diamond", "square", "triangle-up", "star", "pentagon", "hexagram")
+
+
+def _scatter(points: Points, name: str, **more: Any) -> go.Scatter:
+    return go.Scatter(
+        x=points.x, y=points.y, mode=more.pop("mode", "markers"), name=name,
+        hovertext=points.hover, hoverinfo="text", customdata=points.trials, **more,
+    )  # fmt: skip
+
+
+def dominated(points: Points) -> go.Scatter:
+    """Networks that keep every budget but are dominated."""
+    marker = {"color": DIM, "size": 6, "opacity": 0.4}
+    return _scatter(points, f"dominated ({points.shown})", marker=marker)
+
+
+def infeasible(points: Points) -> go.Scatter:
+    """Networks over a budget."""
+    marker = {"color": DIM, "size": 6, "opacity": 0.5, "symbol": "x-thin-open"}
+    return _scatter(points, f"over budget ({points.shown})", marker=marker)
+
+
+def staircase(x: list[float], y: list[float]) -> go.Scatter:
+    """Line through the front: the best value at each cost."""
+    return go.Scatter(
+        x=x, y=y, mode="lines", line={"color": FRONT, "width": 1.5, "shape": "hv"},
+        opacity=0.8, hoverinfo="skip", showlegend=False, legendgroup="front",
+    )  # fmt: skip
+
+
+def front(
+    points: Points,
+    unstable: Sequence[bool] = (),
+    errors: ErrorBars | None = None,
+    colors: Sequence[float] = (),
+    color: Metric | None = None,
+) -> go.Scatter:
+    """The front, coloured by `colors`, values of `color`; open circles: unstable latencies."""
+    marker: dict[str, Any] = {"size": 11, "color": FRONT, "line": {"width": 1, "color": DIM}}
+    if any(unstable):
+        marker["symbol"] = ["circle-open" if one else "circle" for one in unstable]
+    if color is not None and len(set(colors)) > 1:
+        marker |= {"color": colors, "colorscale": COLOR_SCALE, "colorbar": _color_bar(color)}
+    return _scatter(
+        points, f"front, found ({points.shown})", marker=marker, legendgroup="front",
+        error_x=errors and error_bars(*errors),
+    )  # fmt: skip
+
+
+def _color_bar(color: Metric) -> dict[str, Any]:
+    return {
+        "title": {"text": color.unit or color.title, "side": "top"},
+        "thickness": 10,
+        "outlinewidth": 0,
+        "len": 0.9,
+    }
+
+
+def stock(points: Points, labels: Sequence[str], errors: ErrorBars | None = None) -> go.Scatter:
+    """The stock networks, each with its own symbol and its name."""
+    symbols = [_STOCK_SYMBOLS[n % len(_STOCK_SYMBOLS)] for n in range(len(points.names))]
+    marker = {"color": STOCK, "size": 11, "symbol": symbols}
+    return _scatter(
+        points, f"stock networks ({points.total})", mode="markers+text", text=points.names,
+        textposition=labels, textfont={"size": 11, "color": STOCK}, marker=marker,
+        error_x=errors and error_bars(*errors),
+    )  # fmt: skip
+
+
+def design(x: list[float], y: list[float]) -> go.Scatter:
+    """Squares around the networks of the random initial design, in any group."""
+    marker = {"size": 10, "symbol": "square-open", "color": DIM, "opacity": 0.7}
+    return go.Scatter(
+        x=x, y=y, mode="markers", name=f"random design ({len(x):,})", marker=marker,
+        hoverinfo="skip",
+    )  # fmt: skip
+
+
+def knee(x: float, y: float, name: str) -> go.Scatter:
+    """Ring around the recommended network."""
+    marker = {"size": 21, "symbol": "circle-open", "color": KNEE, "line": {"width": 2.5}}
+    return go.Scatter(x=[x], y=[y], mode="markers", name=name, marker=marker, hoverinfo="skip")

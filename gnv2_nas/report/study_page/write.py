@@ -30,12 +30,11 @@ from gnv2_nas.report.study_page.conditions import (
 )
 from gnv2_nas.report.study_page.predictions import describe_check, prediction_checks
 from gnv2_nas.report.study_page.table import column_titles, list_front_rows, list_stock_rows
-from gnv2_nas.report.study_page.trust_box import TrustBox, describe_trust, make_trust_box
+from gnv2_nas.report.trust_table import TrustBox, describe_trust, make_trust_box
 from gnv2_nas.report.wording import format_reference, next_command, recommended_title
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
-from gnv2_nas.search.analysis.recommendation import Recommendation, recommend
-from gnv2_nas.search.analysis.trust import find_study_trust
+from gnv2_nas.search.analysis.recommendation import Recommendation, find_study_trust, recommend
 from gnv2_nas.search.study.metrics import format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 

@@ -1,13 +1,18 @@
-"""Greedy selection of a batch by its expected joint gain of hypervolume."""
+"""From finished trials to the next batch: fit, optimise candidates, select a batch."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.sampler.grid import Levels
-from gnv2_nas.search.sampler.scalarization import draw_directions, scalarize
-from gnv2_nas.search.sampler.surrogate import Surrogate
+from gnv2_nas.search.sampler.encoders import CachedEncoder, GenotypeEncoder, OneHotEncoder
+from gnv2_nas.search.sampler.evolution import Evolution, draw_initial_design, find_untried
+from gnv2_nas.search.sampler.grid import Grid, Levels
+from gnv2_nas.search.sampler.history import History
+from gnv2_nas.search.sampler.surrogate import Surrogate, draw_directions, scalarize
 from gnv2_nas.stats.ridge import Matrix
 
 DIRECTIONS = 128
@@ -53,3 +58,68 @@ def _volumes(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[n
     scalarized = np.maximum(scalarize(improvements, directions), 0).astype(np.float32)
     result: NDArray[np.float32] = scalarized ** directions.shape[1]
     return result
+
+
+RANDOM_CANDIDATES = 128
+"""Random candidates in each batch, besides those that descend from trials."""
+MAX_TRAINING_TRIALS = 512
+"""Trials that the models are fitted to: the time is cubic in their number."""
+PARAMETER_EVOLUTION = Evolution(generations=20, children=256)
+GRAPH_EVOLUTION = Evolution(generations=6, children=96)
+"""Fewer candidates, because encoding one takes about a millisecond."""
+
+
+@dataclass(frozen=True)
+class PlannedBatch:
+    """Genotypes to try, best first, with the predictions of the models."""
+
+    levels: Levels
+    """(n, p)"""
+    means: Matrix
+    """(n, k) losses."""
+    stds: Matrix
+    """(n, k), 0 where the loss is known exactly."""
+
+
+class BatchPlanner:
+    """Plans batches over one grid; each fit of the models continues from the one before.
+
+    Candidates are optimised on models of the parameters, which are cheap to evaluate. If there is
+    an encoder, the best of them are optimised further on models of its features.
+    """
+
+    def __init__(
+        self, grid: Grid, rng: np.random.Generator, encoder: GenotypeEncoder | None = None
+    ) -> None:
+        self.grid, self.rng = grid, rng
+        self._surrogates = [Surrogate(grid, OneHotEncoder(grid), PARAMETER_EVOLUTION)]
+        self._cached = encoder and CachedEncoder(grid, encoder)
+        if self._cached:
+            self._surrogates.append(Surrogate(grid, self._cached, GRAPH_EVOLUTION))
+
+    def plan(self, history: History, count: int) -> PlannedBatch:
+        """Plan at most `count` genotypes that were never proposed."""
+        random_candidates = draw_initial_design(self.grid, RANDOM_CANDIDATES, self.rng)
+        candidates = np.vstack([history.levels, random_candidates])
+        subset = history.training_subset(MAX_TRAINING_TRIALS)
+        for surrogate in self._surrogates:
+            surrogate.fit(subset)
+            candidates = surrogate.optimize_candidates(candidates, self.rng)
+        candidates = self._new(candidates, history.seen)
+        if not len(candidates):
+            # Every optimised candidate was tried: select among the rest of the space.
+            candidates = find_untried(self.grid, history.seen, RANDOM_CANDIDATES, self.rng)
+            candidates = self._new(candidates, history.seen)
+        if len(candidates):
+            candidates = candidates[select_batch(self._surrogates[-1], candidates, count, self.rng)]
+        means, stds = self._surrogates[-1].losses(candidates)
+        for surrogate in self._surrogates:
+            surrogate.forget()
+        if self._cached:
+            self._cached.keep_only(history.levels)
+        return PlannedBatch(candidates, means, stds)
+
+    def _new(self, candidates: Levels, seen: Collection[bytes]) -> Levels:
+        fresh = [row.tobytes() not in seen for row in candidates]
+        candidates = candidates[fresh]
+        return candidates[self._surrogates[-1].encoder.is_new(candidates)]

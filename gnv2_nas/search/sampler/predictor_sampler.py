@@ -21,7 +21,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from gnv2_nas.search.sampler.batch_planner import BatchPlanner, PlannedBatch
+from gnv2_nas.search.sampler.acquisition import BatchPlanner, PlannedBatch
 from gnv2_nas.search.sampler.encoders import GenotypeEncoder
 from gnv2_nas.search.sampler.evolution import draw_initial_design, find_untried
 from gnv2_nas.search.sampler.grid import Grid, GridPoint, Parameter

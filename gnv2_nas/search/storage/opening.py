@@ -25,8 +25,7 @@ from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.url import mask_url
 from gnv2_nas.search.study.metrics import get_metric
-from gnv2_nas.search.study.names import device_label
-from gnv2_nas.search.study.records import Provenance, Settings
+from gnv2_nas.search.study.records import Provenance, Settings, device_label
 
 
 def open_or_create(

@@ -13,7 +13,6 @@ from optuna.trial import FrozenTrial
 
 from gnv2_nas.errors import StorageError, StudyError
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.search.storage.bulk_read import TrialReader, trial_reader
 from gnv2_nas.search.storage.format import (
     CONFIRMED,
     FORMAT,
@@ -32,7 +31,7 @@ from gnv2_nas.search.storage.format import (
     total_progress,
 )  # fmt: skip
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
-from gnv2_nas.search.storage.trial_cache import TrialCache
+from gnv2_nas.search.storage.trial_reading import TrialCache, TrialReader, trial_reader
 from gnv2_nas.search.storage.url import mask_command, mask_url
 from gnv2_nas.search.study.records import Progress, Provenance, Settings, StudyRecord, Trial
 

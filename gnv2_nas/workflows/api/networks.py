@@ -1,19 +1,70 @@
-"""`gn.train` and `gn.export`; see `gnv2_nas.workflows.api.studies` for the common rules."""
+"""`gn.train` and `gn.export`: what the commands of the same name do.
+
+Arguments are checked when the function is called, with the texts of the command line.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.search.study import defaults
-from gnv2_nas.workflows.api.arguments import as_text, make_observer, make_request
-from gnv2_nas.workflows.events import Events
+from gnv2_nas.workflows.events import Event, Events, ignore, print_events
 from gnv2_nas.workflows.references import NetworkReference
 
 if TYPE_CHECKING:
     from gnv2_nas.workflows.export import ExportResult
     from gnv2_nas.workflows.training import TrainingSummary
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+
+
+def make_request(kind: type[Request], **values: Any) -> Request:
+    """Return a request whose values have the types of its fields.
+
+    Raises:
+        TypeError: a value has another type.
+    """
+    converted = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name not in values:
+            continue
+        value = values[field.name]
+        try:
+            converted[field.name] = msgspec.convert(value, field.type, dec_hook=_decode)
+        except msgspec.ValidationError:
+            expected = getattr(field.type, "__name__", None) or str(field.type)
+            raise TypeError(
+                f"{field.name}: expected {expected}, but got {type(value).__name__} {value!r}"
+            ) from None
+    return kind(**converted)
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    raise msgspec.ValidationError
+
+
+def as_text(value: str | Path) -> str:
+    """Return a path as text, and any other value unchanged."""
+    return str(value) if isinstance(value, Path) else value
+
+
+def make_observer(progress: bool, events: Events | None) -> Events:
+    """Return one observer that prints, calls `events`, or does both."""
+    observers = [*([print_events()] if progress else []), *([events] if events else [])]
+    if len(observers) < 2:
+        return observers[0] if observers else ignore
+
+    def notify(event: Event) -> None:
+        for observer in observers:
+            observer(event)
+
+    return notify
 
 
 def train(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gnv2_nas.search.study import defaults
 from gnv2_nas.units import parse_duration
-from gnv2_nas.workflows.api.arguments import as_text, make_observer, make_request
+from gnv2_nas.workflows.api.networks import as_text, make_observer, make_request
 from gnv2_nas.workflows.events import Events
 
 if TYPE_CHECKING:

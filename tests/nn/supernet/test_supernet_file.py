@@ -17,7 +17,7 @@ from gnv2_nas.checkpoints.checkpoint import check_checkpoint
 from gnv2_nas.checkpoints.metadata import SupernetRecord, read_supernet_record
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.nn import build_model, save_weights
-from gnv2_nas.nn.supernet.supernet_file import load_supernet, save_supernet
+from gnv2_nas.nn.supernet.supernet import load_supernet, save_supernet
 from tests.supernets import fresh_supernet, narrow_space, random_images
 
 SPACE = narrow_space()

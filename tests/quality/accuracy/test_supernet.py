@@ -16,7 +16,7 @@ from gnv2_nas.data.batches import split_evenly
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet import recalibrate
-from gnv2_nas.nn.supernet.supernet_file import load_supernet, save_supernet
+from gnv2_nas.nn.supernet.supernet import load_supernet, save_supernet
 from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.accuracy.supernet import SupernetAccuracy, accuracy_noise
 from gnv2_nas.quality.accuracy.trained import TrainedAccuracy

@@ -14,8 +14,12 @@ from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.graph import count
 from gnv2_nas.quality import QualityContext, get_estimator
-from gnv2_nas.quality.predictor.file import load_predictor, save_predictor
-from gnv2_nas.quality.predictor.model import Predictor, fit_predictor
+from gnv2_nas.quality.predictor.model import (
+    Predictor,
+    fit_predictor,
+    load_predictor,
+    save_predictor,
+)
 from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import kendall_tau
 from tests.quality.estimator_contract import EstimatorContract

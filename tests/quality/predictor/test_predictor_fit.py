@@ -10,7 +10,7 @@ import torch
 
 from gnv2_nas.errors import InputError, OutputError
 from gnv2_nas.nn.supernet import Supernet
-from gnv2_nas.nn.supernet.supernet_file import SupernetRecord, save_supernet
+from gnv2_nas.nn.supernet.supernet import SupernetRecord, save_supernet
 from gnv2_nas.quality.predictor.model import Predictor
 from gnv2_nas.workflows.predictor import PredictorFitRequest, evaluate_and_fit, sample_distinct
 from tests.quality.small_data import digits, small_context, small_space

@@ -11,7 +11,7 @@ from torch import nn
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, MobileBlock
 from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.quality.proxies.naswot import NaswotScore
+from gnv2_nas.quality.proxies.naswot_synflow import NaswotScore
 from tests.quality.proxies.random_models import model_and_images, outputs_of
 
 GHOST = Architecture(

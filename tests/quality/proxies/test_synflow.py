@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from torch import nn
 
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, MobileBlock
-from gnv2_nas.quality.proxies.synflow import SynFlowScore
+from gnv2_nas.quality.proxies.naswot_synflow import SynFlowScore
 from tests.quality.proxies.random_models import model_and_images
 
 BLOCK = GhostBlock(24, 16, stride=2)

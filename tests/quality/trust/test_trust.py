@@ -15,7 +15,7 @@ from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.graph import count
 from gnv2_nas.quality import get_estimator
-from gnv2_nas.quality.accuracy.journal import AccuracyJournal, AccuracyRecord
+from gnv2_nas.quality.accuracy.trained import AccuracyJournal, AccuracyRecord
 from gnv2_nas.quality.trust.check import TrustPlan, make_panel
 from gnv2_nas.quality.trust.networks import (
     BAND,

@@ -6,9 +6,8 @@ import html
 
 import pytest
 
-from gnv2_nas.report.figures.axis_ranges import place_labels
 from gnv2_nas.report.figures.front_figure import FrontInfo, choose_axes, front_figure, front_info
-from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN
+from gnv2_nas.report.figures.points import DOMINATED_DRAWN, INFEASIBLE_DRAWN, place_labels
 from gnv2_nas.report.figures.size_figure import describe_size, size_figure, size_info
 from gnv2_nas.report.frames import trials_frame
 from gnv2_nas.search.analysis.pareto import study_front

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnv2_nas.quality.trust.panel import save_trust
-from gnv2_nas.search.analysis.trust import choose_quality
+from gnv2_nas.search.analysis.recommendation import choose_quality
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.search_request import SearchRequest
 from tests.report.panels import panel, trust

@@ -8,8 +8,8 @@ import msgspec
 import optuna
 
 from gnv2_nas.search.proposals import Proposals
+from gnv2_nas.search.sampler.encoders import GraphEncoder
 from gnv2_nas.search.sampler.factory import SAMPLERS, make_sampler
-from gnv2_nas.search.sampler.graph_encoder import GraphEncoder
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace

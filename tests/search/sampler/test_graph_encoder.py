@@ -9,8 +9,7 @@ import optuna
 import pytest
 
 from gnv2_nas.graph import count
-from gnv2_nas.search.sampler.encoders import CachedEncoder
-from gnv2_nas.search.sampler.graph_encoder import GraphEncoder
+from gnv2_nas.search.sampler.encoders import CachedEncoder, GraphEncoder
 from gnv2_nas.search.sampler.grid import Grid
 from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
 from gnv2_nas.search.study.budgets import excesses, parse_budgets

@@ -12,7 +12,7 @@ import msgspec
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.checkpoints.metadata import TrainingRecord
 from gnv2_nas.graph import count
-from gnv2_nas.report.model_card.export_record import ExportRecord
+from gnv2_nas.report.export_record import ExportRecord
 from gnv2_nas.stats.intervals import wilson_interval
 from gnv2_nas.units import format_quantity
 

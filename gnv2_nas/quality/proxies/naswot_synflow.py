@@ -1,19 +1,4 @@
-"""SynFlow: the total synaptic flow through a network, without data or training.
-
-Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow"
-(NeurIPS 2020), eq. 4: Σ |θ ⊙ ∂R/∂θ| with R the sum of the logits, every weight replaced by its
-absolute value and an input of ones. Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS"
-(ICLR 2021) score whole networks by it.
-
-With positive numbers, a ReLU network computes sums over paths, and each path contains a weight at
-most once. The expected flow over random weights is therefore that of a network in which every
-weight is its mean, so one pass is exact. The score is the logarithm of the flow.
-
-Batch norm is left out, as in the code of the zero-cost proxies, because it would normalise the
-flow away. Gates of DFC attention and squeeze-and-excitation are left out, too: with positive
-numbers every sigmoid is saturated, so a gate is 1 and its branch has no gradient. The score
-ignores attention.
-"""
+"""Two scores of a random network: NASWOT (activation patterns) and SynFlow (synaptic flow)."""
 
 from __future__ import annotations
 
@@ -25,10 +10,54 @@ from torch import Tensor
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op, lower
-from gnv2_nas.nn.interpreter import run_graph
-from gnv2_nas.nn.threads import torch_threads
+from gnv2_nas.nn.interpreter import run_graph, torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
-from gnv2_nas.quality.proxies.random_network import extract_subgraph, weight_deviation
+from gnv2_nas.quality.proxies.random_network import (
+    extract_subgraph,
+    random_tensors,
+    weight_deviation,
+)
+
+_RECTIFIERS = ("relu", "hard_swish")
+
+
+class NaswotScore:
+    """log |K_H| of the network at its own resolution.
+
+    Args:
+        images: number of images; they are also the batch of the batch norms.
+        seed: seed of images and weights.
+    """
+
+    info = ESTIMATORS["naswot"]
+
+    def __init__(self, images: int = 8, seed: int = 0) -> None:
+        self.images = images
+        self.seed = seed
+
+    @torch.inference_mode()
+    def score(self, arch: Architecture) -> float:
+        """Compute the score; scores with other numbers of images are not comparable."""
+        graph = lower(arch)
+        generator = torch.Generator().manual_seed(self.seed)
+        images = torch.randn(self.images, *graph.ops[0].shape, generator=generator)
+        # One extra rectifier per image keeps the determinant above 0 for tiny networks that
+        # cannot distinguish two images; other networks hardly change.
+        kernel = torch.eye(self.images, dtype=torch.float64)
+
+        def add_agreements(op: Op, output: Tensor) -> None:
+            if op.kind in _RECTIFIERS:
+                kernel.add_(_agreements(output))
+
+        with torch_threads(1):
+            run_graph(graph, random_tensors(graph, generator), images, observe=add_agreements)
+            return float(2 * torch.linalg.cholesky(kernel).diagonal().log().sum())
+
+
+def _agreements(output: Tensor) -> Tensor:
+    """Count for each pair of images the rectifiers with equal states; (N, N)."""
+    signs = torch.where(output.flatten(1) > 0, 1.0, -1.0)
+    return (signs.shape[1] + (signs @ signs.T).double()) / 2
 
 
 class SynFlowScore:
