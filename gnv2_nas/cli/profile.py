@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,13 +11,15 @@ from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
 from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
-from gnv2_nas.latency_model.model import PredictedLatency
 from gnv2_nas.measurement.record import check_budget
 from gnv2_nas.search.study import defaults
 from gnv2_nas.stats.intervals import Z95
-from gnv2_nas.workflows.latency import LatencyFit
-from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
 from gnv2_nas.workflows.study import format_latency
+
+if TYPE_CHECKING:
+    from gnv2_nas.latency_model.model import PredictedLatency
+    from gnv2_nas.workflows.latency import LatencyFit
+    from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
 
 UNLIKE = 2.0
 """A prediction this many times less certain than a typical one belongs to an unfamiliar network."""
@@ -27,6 +29,8 @@ MAX_FACTOR = 3.0
 
 def print_profile(result: Sizes | Comparisons | LayerTables | Predictions) -> None:
     """Print the tables of a profile."""
+    from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+
     match result:
         case Sizes():
             _print_sizes(result)
