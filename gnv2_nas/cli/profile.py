@@ -11,10 +11,9 @@ from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
 from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
-from gnv2_nas.measurement.record import check_budget
+from gnv2_nas.measurement.record import check_budget, format_latency
 from gnv2_nas.search.study import defaults
 from gnv2_nas.stats.intervals import Z95
-from gnv2_nas.workflows.study import format_latency
 
 if TYPE_CHECKING:
     from gnv2_nas.latency_model.model import PredictedLatency

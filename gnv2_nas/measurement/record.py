@@ -249,3 +249,12 @@ def _beyond_ratio(measurement: Measurement, side: int) -> float:
     whole = math.log(measurement.ci95[side] / measurement.ms)
     ratio = math.log(measurement.ratio_ci95[side] / measurement.ratio)
     return math.sqrt(max(whole**2 - ratio**2, 0.0))
+
+
+def format_latency(latency: Measurement | None) -> tuple[str, str, str]:
+    """Return milliseconds, 95 % interval, and ratio to stock GhostNetV2 1.0."""
+    if latency is None:
+        return "–", "–", "–"
+    low, high = latency.ci95
+    mark = "" if latency.stable else " ?"
+    return f"{latency.ms:.2f}{mark}", f"{low:.2f}–{high:.2f}", f"{latency.ratio:.3f}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.files.writing import check_writable
-from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.record import format_latency
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import recommend
@@ -138,15 +138,6 @@ def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str
         )
         for member in members
     ]
-
-
-def format_latency(latency: Measurement | None) -> tuple[str, str, str]:
-    """Return milliseconds, 95 % interval, and ratio to stock GhostNetV2 1.0."""
-    if latency is None:
-        return "–", "–", "–"
-    low, high = latency.ci95
-    mark = "" if latency.stable else " ?"
-    return f"{latency.ms:.2f}{mark}", f"{low:.2f}–{high:.2f}", f"{latency.ratio:.3f}"
 
 
 def describe_nearest(record: StudyRecord) -> str:
