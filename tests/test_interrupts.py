@@ -59,6 +59,7 @@ def test_other_threads_are_left_alone():
 
 def test_a_second_one_stops_at_once_where_asked_to():
     done = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with DelayedInterrupt(second_stops=True) as ctrl_c:
             signal.raise_signal(signal.SIGINT)
@@ -67,6 +68,8 @@ def test_a_second_one_stops_at_once_where_asked_to():
             done.append("never")
     except KeyboardInterrupt:
         pass
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done == [True]
 
 

@@ -9,8 +9,8 @@ from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.metadata import SupernetRecord
 from gnv2_nas.errors import DataError, InputError, StudyError
 from gnv2_nas.nn.supernet import Supernet, save_supernet
-from gnv2_nas.search.storage import attributes
-from gnv2_nas.search.storage.store import open_study
+from gnv2_nas.search.storage.format import STUDY
+from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.workflows.search_request import CheckedSearch, SearchRequest
 from tests.search.search_helpers import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space
@@ -102,12 +102,11 @@ def test_studies_from_before_there_were_images_go_on(folder):
     searched(folder, trials=1)
     added = ("quality_hash", "data", "data_hash")
     study = optuna.load_study(study_name="demo", storage=STORAGE)
-    settings = study.user_attrs[attributes.SETTINGS]
-    old = {key: value for key, value in settings.items() if key not in added}
-    study.set_user_attr(attributes.SETTINGS, old)
-    provenance = study.user_attrs[attributes.PROVENANCE]
-    old = {key: value for key, value in provenance.items() if key in ("sampler", "seed", "command")}
-    study.set_user_attr(attributes.PROVENANCE, old | {"created_at": provenance["created_at"]})
+    beginning = study.user_attrs[STUDY]
+    settings = {key: value for key, value in beginning["settings"].items() if key not in added}
+    kept = ("sampler", "seed", "command", "created_at")
+    provenance = {key: beginning["provenance"][key] for key in kept}
+    study.set_user_attr(STUDY, beginning | {"settings": settings, "provenance": provenance})
     session(folder, trials=2).loop().run()
     record = open_study(STORAGE, "demo").record()
     assert sum(not each.baseline for each in record.trials) == 2

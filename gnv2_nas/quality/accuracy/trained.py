@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.data import Dataset
 from gnv2_nas.errors import DataError
 from gnv2_nas.files.outputs import Kind, holds_fields
 from gnv2_nas.files.writing import Journal
@@ -20,6 +19,8 @@ from gnv2_nas.training import Recipe, TrainingPoint, default_recipe, train_netwo
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gnv2_nas.data import Dataset
 
 
 class AccuracyRecord(msgspec.Struct, frozen=True):
