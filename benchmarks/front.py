@@ -20,7 +20,7 @@ from benchmarks.table import machine, table
 from gnv2_nas.measurement import Measurement, measure
 from gnv2_nas.measurement.record import compare
 from gnv2_nas.search.analysis.pareto import study_front
-from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import StudyRecord, Trial

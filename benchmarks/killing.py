@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from rich.table import Table
 
 from benchmarks.table import table
-from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.studies import open_study
 
 TRIALS = 200
 KILLS = 30

@@ -20,8 +20,8 @@ from rich.table import Table
 from benchmarks.table import milliseconds, table
 from gnv2_nas.arch import preset
 from gnv2_nas.graph import count
-from gnv2_nas.search.storage.opening import open_or_create, open_study
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.search.storage.studies import open_or_create, open_study
 from gnv2_nas.search.study.records import Progress, Provenance, Settings, Trial
 
 GENES: dict[str, BaseDistribution] = {

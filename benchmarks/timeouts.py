@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.load import computing
 from benchmarks.table import machine, table
-from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.units import parse_duration
 

@@ -85,10 +85,10 @@ def op_table(graphs: Sequence[Graph]) -> OpTable:
     kind = _kinds(ops, number, pixels, taps, groups)
     kind[(kind == _CONCAT) & (channels <= NARROW)] = _NARROW_CONCAT
     source, second = _sources(ops, first)
-    padded = _pad(channels, number, source, second)
-    of_group = np.where(groups > 1, 1, padded[source])
-    macs = padded * of_group * taps * pixels
-    written = padded * pixels * FLOAT_BYTES
+    widths = _pad(channels, number, source, second)
+    of_group = np.where(groups > 1, 1, widths[source])
+    macs = widths * of_group * taps * pixels
+    written = widths * pixels * FLOAT_BYTES
     # An operator with one source lists it twice; it is read once.
     read = written[source] + np.where(second == source, 0, written[second])
     reduction = np.log2(np.maximum(height[first] / height, 1)).round().clip(0, MAX_REDUCTION)
@@ -98,7 +98,7 @@ def op_table(graphs: Sequence[Graph]) -> OpTable:
         reduction=np.where(pixels == 1, MAX_REDUCTION, reduction).astype(np.intp),
         padded_macs=np.where(kind < _CONVOLUTIONS, macs, 0),
         bytes=written + read,
-        unaligned_bytes=np.where(padded % BLOCK > 0, written, 0),
+        unaligned_bytes=np.where(widths % BLOCK > 0, written, 0),
     )
 
 
@@ -142,16 +142,16 @@ def _pad(channels: Vector, number: Numbers, source: Numbers, second: Numbers) ->
     that works on each channel by itself has that of its source.
     """
     whole = np.ceil(channels / BLOCK) * BLOCK
-    padded = np.where(whole <= MAX_PADDING * channels, whole, channels)
+    widths = np.where(whole <= MAX_PADDING * channels, whole, channels)
     itself = np.arange(len(channels))
     decides = (number < _CONVOLUTIONS) | (number == _SLICE) | (number == _CONCAT)
     origin = np.where(decides, itself, source)
     for _ in range(_DOUBLINGS):
         origin = origin[origin]
     concats = number == _CONCAT
-    padded[number == _SLICE] = channels[number == _SLICE]
-    padded[concats] = padded[origin[source[concats]]] + padded[origin[second[concats]]]
-    result: Vector = padded[origin]
+    widths[number == _SLICE] = channels[number == _SLICE]
+    widths[concats] = widths[origin[source[concats]]] + widths[origin[second[concats]]]
+    result: Vector = widths[origin]
     return result
 
 

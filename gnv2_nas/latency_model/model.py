@@ -67,9 +67,9 @@ def noise_floor(measurements: Sequence[Measurement]) -> float:
 def latency_error(name: str, predicted: Vector, measured: Vector) -> LatencyError:
     """Return the error of (n,) predicted logs; NaN entries are left out."""
     seen = ~np.isnan(predicted)
-    guess, truth = predicted[seen], measured[seen]
-    tau = kendall_tau(guess.tolist(), truth.tolist()) if len(truth) >= MIN_FOR_TAU else math.nan
-    error = float(np.abs(np.expm1(guess - truth)).mean())
+    guess, actual = predicted[seen], measured[seen]
+    tau = kendall_tau(guess.tolist(), actual.tolist()) if len(actual) >= MIN_FOR_TAU else math.nan
+    error = float(np.abs(np.expm1(guess - actual)).mean())
     return LatencyError(name, error, None if math.isnan(tau) else tau)
 
 

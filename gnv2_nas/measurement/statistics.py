@@ -213,9 +213,9 @@ def _average_neighbours(values: Array) -> Array:
 
     The visit itself is left out: its own noise must not be mistaken for the machine's state.
     """
-    reach = min(math.ceil(3 * STATE_VISITS), (len(values) - 1) // 2)
-    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / STATE_VISITS) ** 2)
-    window[reach] = 0
+    half_width = min(math.ceil(3 * STATE_VISITS), (len(values) - 1) // 2)
+    window = np.exp(-0.5 * (np.arange(-half_width, half_width + 1) / STATE_VISITS) ** 2)
+    window[half_width] = 0
     weights = np.convolve(np.ones_like(values), window, "same")
     means: Array = np.convolve(values, window, "same") / np.maximum(weights, 1e-12)
     return means

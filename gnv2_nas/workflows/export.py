@@ -137,9 +137,9 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
     runtime = _make_runtime(request, arch, preprocessing, events)
     model = None if weights is None else load_network(arch, weights, request.weights_from)
     with report_task(events, f"writing for {runtime.name}"):
-        artefact = _add_metadata(runtime.write(arch, model), arch, preprocessing, training)
-        parity = check_parity(arch, runtime.load(artefact, 1), runtime, model)
-    contents = {checked.files[suffix]: content for suffix, content in artefact.items()}
+        files = _add_metadata(runtime.write(arch, model), arch, preprocessing, training)
+        parity = check_parity(arch, runtime.load(files, 1), runtime, model)
+    contents = {checked.files[suffix]: content for suffix, content in files.items()}
     events(
         Message(
             f"checked in {runtime.version()}: logits differ from torch's by {parity:.1g} of the "
@@ -219,7 +219,7 @@ def _make_runtime(
 
 
 def _add_metadata(
-    artefact: RuntimeFiles,
+    files: RuntimeFiles,
     arch: Architecture,
     preprocessing: Preprocessing | None,
     training: TrainingRecord | None,
@@ -233,7 +233,7 @@ def _add_metadata(
         entries[STEPS_KEY] = "\n".join(preprocessing.steps(arch.resolution))
     return {
         suffix: append_metadata(content, **entries) if suffix == ".onnx" else content
-        for suffix, content in artefact.items()
+        for suffix, content in files.items()
     }
 
 

@@ -86,7 +86,7 @@ def _read_trial(study: str, text: str, storage: str) -> Architecture:
     number = int(text)
     require_trial(storage, study, number)
     from gnv2_nas.search.storage.format import read_trial
-    from gnv2_nas.search.storage.opening import open_study
+    from gnv2_nas.search.storage.studies import open_study
 
     trials = open_study(storage, study).frozen_trials()
     for trial in trials:

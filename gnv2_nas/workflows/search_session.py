@@ -30,7 +30,7 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.encoders import GraphEncoder
 from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.search.storage.database import hand_over_messages
-from gnv2_nas.search.storage.opening import open_or_create
+from gnv2_nas.search.storage.studies import open_or_create
 from gnv2_nas.search.storage.url import mask_command
 from gnv2_nas.search.study.budgets import corner_networks
 from gnv2_nas.search.study.records import Provenance, Settings

@@ -111,7 +111,7 @@ def load_record(name: str, storage: str) -> StudyRecord:
         StudyError: the database cannot be opened, or holds a study of a newer version.
     """
     require_study(storage, name)
-    from gnv2_nas.search.storage.opening import open_study
+    from gnv2_nas.search.storage.studies import open_study
 
     return open_study(storage, name).record()
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study.records import StudyRecord
 from tests.cli.command import Answer, gnv2_nas
 from tests.search.spaces import SMALL, write_space

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study.records import Trial
 from tests.search.forks import Fork, Forks, forks
 from tests.search.spaces import AT_32, SMALL, write_space

@@ -14,9 +14,9 @@ from gnv2_nas.arch import preset
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.search.storage.opening import open_or_create
 from gnv2_nas.search.storage.retries import Patience
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.search.storage.studies import open_or_create
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Prediction, Provenance, Settings, Trial
 

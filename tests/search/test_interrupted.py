@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.killing import Outcome, killed
 from gnv2_nas.arch import list_presets
-from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.studies import open_study
 from tests.confined import run
 from tests.search.forks import Forks
 from tests.search.forks import forks as starting_forks

@@ -203,14 +203,14 @@ def pad_channels(graph: Graph, weights: Weights, multiple: int) -> tuple[Graph, 
         return np.concatenate([np.arange(channels), np.full(size - channels, UNUSED)])
 
     orders = ChannelOrders(graph, pad, _multiply_together, cut=True)
-    padded = OrderedWeights(weights)
+    new_weights = OrderedWeights(weights)
     ops = [
-        padded.reorder(
+        new_weights.reorder(
             op, orders.of(number), orders.of(op.inputs[0] if op.inputs else 0), "", op.inputs
         )
         for number, op in enumerate(graph.ops)
     ]
-    return Graph(tuple(ops)), padded
+    return Graph(tuple(ops)), new_weights
 
 
 def _multiply_together(read: Order, times: int) -> Order:

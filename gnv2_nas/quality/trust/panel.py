@@ -174,8 +174,8 @@ def add_gains(panel: TrustPanel) -> TrustPanel:
         ]
         if not known:
             return None
-        ours, others, truth = zip(*known, strict=True)
-        return agreement_gain(ours, others, truth)
+        ours, others, known_accuracies = zip(*known, strict=True)
+        return agreement_gain(ours, others, known_accuracies)
 
     estimators = tuple(
         msgspec.structs.replace(

@@ -29,7 +29,7 @@ MIN_FOR_ESTIMATE = 40
 TREND = 0.5
 """Standard deviation of the logarithm of future over recent gain sizes."""
 RESAMPLES = 1000
-_Z = 1.645
+_Z90 = 1.645
 _MIN_GAIN = 1e-12
 
 
@@ -71,8 +71,8 @@ def scale_losses(trials: Sequence[Trial], objectives: Sequence[str]) -> Array:
         return np.full_like(losses, np.nan)
     known = losses[counted]
     ideal = known.min(axis=0)
-    extents = np.stack([np.ptp(known[is_non_dominated(known)], axis=0), np.ptp(known, axis=0)])
-    extent = np.where(extents[0] > 0, extents[0], np.where(extents[1] > 0, extents[1], 1.0))
+    spans = np.stack([np.ptp(known[is_non_dominated(known)], axis=0), np.ptp(known, axis=0)])
+    extent = np.where(spans[0] > 0, spans[0], np.where(spans[1] > 0, spans[1], 1.0))
     scaled: Array = (losses - ideal) / ((1 + REFERENCE_MARGIN) * extent)
     scaled[~counted] = np.nan
     return scaled
@@ -130,7 +130,7 @@ def estimate_gain(history: Array, evaluations: int, seed: int = 0) -> ExpectedGa
     rng = np.random.default_rng(seed)
     records = math.log((total + evaluations) / total) / math.log(total / half)
     expected = float(late.sum()) * records
-    faded = _extrapolate_fading(gains, evaluations) * math.exp(-_Z * TREND)
+    faded = _extrapolate_fading(gains, evaluations) * math.exp(-_Z90 * TREND)
     low = min(_quantile(sizes, records, 0.05, rng), faded, expected)
     high = max(_quantile(sizes, evaluations / (total - half), 0.95, rng), expected)
     return ExpectedGain(evaluations, *(float(each / history[-1]) for each in (expected, low, high)))

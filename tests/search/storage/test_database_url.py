@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.errors import StudyError
-from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.storage.sqlite import check_database, require_study
+from gnv2_nas.search.storage.studies import open_study, study_names
 from gnv2_nas.search.storage.url import sqlite_file
 from tests.search.study_helpers import append, opened
 

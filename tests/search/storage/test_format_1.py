@@ -12,8 +12,8 @@ import pytest
 
 from gnv2_nas.errors import StudyError
 from gnv2_nas.report.study_page.write import write_report
-from gnv2_nas.search.storage.opening import open_or_create, open_study
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.search.storage.studies import open_or_create, open_study
 from gnv2_nas.search.study.records import Progress
 from gnv2_nas.workflows.references import find_network
 from tests.search.search_helpers import STORAGE

@@ -18,9 +18,9 @@ import pytest
 from sqlalchemy import create_engine
 
 from gnv2_nas.errors import InputError, StorageError
-from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.storage.retries import Patience, persist
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.search.storage.studies import open_study
 from tests.search.storage.cut_line import cut_line
 from tests.search.study_helpers import IMPATIENT, PATIENT, append, networks, opened
 

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from gnv2_nas.errors import InputError, StudyError, UnknownNameError
-from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.storage.sqlite import check_database, require_study, require_trial
+from gnv2_nas.search.storage.studies import open_study
 from tests.confined import run_python
 from tests.search.search_helpers import STORAGE, searched
 

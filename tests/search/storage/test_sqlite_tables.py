@@ -14,8 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
-from gnv2_nas.search.storage.opening import open_study
 from gnv2_nas.search.storage.sqlite import TABLES, check_database, require_study, require_trial
+from gnv2_nas.search.storage.studies import open_study
 from tests.confined import run_python
 from tests.search.storage.test_retries import full
 from tests.search.study_helpers import append, opened

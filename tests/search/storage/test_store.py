@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from gnv2_nas.errors import StudyError, UnknownNameError
-from gnv2_nas.search.storage.opening import open_study, study_names
+from gnv2_nas.search.storage.studies import open_study, study_names
 from tests.search.search_helpers import STORAGE, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK
 

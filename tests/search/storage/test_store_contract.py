@@ -11,8 +11,8 @@ import pytest
 from gnv2_nas.errors import InputError, StorageError, StudyError, UnknownNameError
 from gnv2_nas.search.storage.database import open_database
 from gnv2_nas.search.storage.format import freeze_trial
-from gnv2_nas.search.storage.opening import open_study, study_names
 from gnv2_nas.search.storage.store import Store
+from gnv2_nas.search.storage.studies import open_study, study_names
 from gnv2_nas.search.storage.trial_reading import REVISION, OptunaReader, TrialReader, trial_reader
 from gnv2_nas.search.study.records import Progress, Trial
 from gnv2_nas.workflows.references import find_network

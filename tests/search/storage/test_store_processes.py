@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gnv2_nas.search.storage.opening import open_study
+from gnv2_nas.search.storage.studies import open_study
 from tests.search.study_helpers import append, networks, opened
 
 WRITERS = 3

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gnv2_nas.errors import InputError, StudyError
 from gnv2_nas.report.files import report_files
 from gnv2_nas.search.storage.format import Beginning
-from gnv2_nas.search.storage.opening import check_same_settings
+from gnv2_nas.search.storage.studies import check_same_settings
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import check_study_name, default_study_name
 from gnv2_nas.units import DIMENSIONS, parse_quantity, shortest_quantity
