@@ -12,9 +12,9 @@ import pytest
 
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study.records import Trial
-from tests.search.forks import Fork, Forks, forks
+from tests.forks import Fork, Forks, forks
 from tests.search.spaces import AT_32, SMALL, write_space
-from tests.search.waiting import all_gone, until
+from tests.waiting import all_gone, until
 
 COUNTED = ("--space", "small.yaml", "--objectives", "quality,macs", "--study", "demo")
 SCORED = ("search", *COUNTED, "--quality", "zen", "--sampler", "random", "--ablations", 2)

@@ -19,11 +19,11 @@ from benchmarks.killing import Outcome, killed
 from gnv2_nas.arch import list_presets
 from gnv2_nas.search.storage.studies import open_study
 from tests.confined import run
-from tests.search.forks import Forks
-from tests.search.forks import forks as starting_forks
+from tests.forks import Forks
+from tests.forks import forks as starting_forks
 from tests.search.search_helpers import STORAGE, searched
 from tests.search.spaces import SMALL, write_space
-from tests.search.waiting import state
+from tests.waiting import state
 
 COMMAND = str(Path(sys.executable).parent / "gnv2-nas")
 STOCK = len(list_presets())

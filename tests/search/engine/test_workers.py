@@ -23,7 +23,7 @@ from gnv2_nas.search.engine.supervisor import MIN_TURN_SECONDS
 from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
 from tests.search.engine.scorers import Script, attempts, network
-from tests.search.waiting import PATIENCE, all_gone, all_stopped, until
+from tests.waiting import PATIENCE, all_gone, all_stopped, until
 
 
 @pytest.fixture(autouse=True)

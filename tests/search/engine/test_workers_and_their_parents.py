@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.search.engine.scorers import attempts
-from tests.search.waiting import PATIENCE, all_gone, all_stopped, until
+from tests.waiting import PATIENCE, all_gone, all_stopped, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +49,7 @@ from pathlib import Path
 from gnv2_nas.devices.lock import DeviceLock
 from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
-from tests.search.waiting import state, until
+from tests.waiting import state, until
 mine, *others = map(Path, sys.argv[1:])
 make = partial(scorers.scripted, mine, {1: ["spin"], 2: ["spin"]})
 

@@ -2,7 +2,7 @@
 
 To start takes most of the time of a short search; to be killed at any moment it must have started
 often. Each fork is a process of its own in all that matters to a kill: memory, files, locks.
-`python -m tests.search.forks` is that process; it takes a command a line, as JSON.
+`python -m tests.forks` is that process; it takes a command a line, as JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from gnv2_nas.devices import huge_pages
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 HEAVY = (
     "torch", "optuna", "sqlalchemy.dialects.sqlite", "scipy.optimize", "pandas",
     "plotly.graph_objects", "gnv2_nas.workflows.search",
@@ -73,7 +73,7 @@ class Forks:
 def forks() -> Iterator[Forks]:
     """The process, for as long as the block."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.search.forks"], cwd=ROOT, text=True,
+        [sys.executable, "-m", "tests.forks"], cwd=ROOT, text=True,
         env=dict(huge_pages.environment()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         yield Forks(process)
