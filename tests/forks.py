@@ -1,19 +1,19 @@
 """`gnv2-nas` in forks of one process that has imported everything heavy.
 
-To start takes most of the time of a short search; to be killed at any moment it must have started
-often. Each fork is a process of its own in all that matters to a kill: memory, files, locks.
-`python -m tests.forks` is that process; it takes a command a line, as JSON.
+Starting takes most of the time of a short command. Each fork is a process of its own in all that
+matters to a kill: memory, files, locks. `python -m tests.forks` is the process that forks: it reads
+one command a line, as JSON, and ends when its input ends.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +21,15 @@ from gnv2_nas.devices import huge_pages
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
-    "torch", "optuna", "sqlalchemy.dialects.sqlite", "scipy.optimize", "pandas",
-    "plotly.graph_objects", "gnv2_nas.workflows.search",
-    "gnv2_nas.report.study_page.write", "gnv2_nas.cli.search",
+    "torch", "torch._dynamo", "optuna", "onnx", "sqlalchemy.dialects.sqlite", "scipy.optimize",
+    "pandas", "plotly.graph_objects", "gnv2_nas.cli", "gnv2_nas.workflows.search",
+    "gnv2_nas.report.study_page.write",
 )  # fmt: skip
 """Not onnxruntime: it starts a thread when it is imported, and a fork has one thread alone."""
+ENVIRONMENT = {
+    key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "GITHUB_ACTIONS")
+} | {"NO_COLOR": "1", "TERM": "dumb"}
+"""Without what makes a terminal of a pipe, or colours where there are none."""
 
 
 class Fork(NamedTuple):
@@ -39,13 +43,17 @@ class Fork(NamedTuple):
 class Forks:
     """Starts commands, and waits for them."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.forks"], cwd=ROOT, text=True,
+            env={**huge_pages.environment(), **ENVIRONMENT},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
 
     def start(self, *arguments: object, cwd: Path) -> Fork:
-        """`gnv2-nas ARGUMENTS`; what it prints goes to files beside its working directory."""
-        name = f"{cwd.name}-{len(list(cwd.parent.glob('*.out')))}"
-        out, err = cwd.parent / f"{name}.out", cwd.parent / f"{name}.err"
+        """`gnv2-nas ARGUMENTS`; what it prints goes to files."""
+        folder = Path(tempfile.mkdtemp(prefix="fork-"))
+        out, err = folder / "out", folder / "err"
         out.touch()
         err.touch()
         pid = self._ask(arguments=[*map(str, arguments)], cwd=str(cwd), out=str(out), err=str(err))
@@ -69,15 +77,10 @@ class Forks:
         return int(self._process.stdout.readline())
 
 
-@contextmanager
-def forks() -> Iterator[Forks]:
-    """The process, for as long as the block."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.forks"], cwd=ROOT, text=True,
-        env=dict(huge_pages.environment()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        yield Forks(process)
-        process.kill()
+@functools.cache
+def forks() -> Forks:
+    """The process, started once for all tests; it ends with theirs."""
+    return Forks()
 
 
 def _serve() -> None:

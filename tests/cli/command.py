@@ -1,8 +1,7 @@
-"""The installed `gnv2-nas`, run as a user runs it, or its `main` in this process."""
+"""`gnv2-nas` in a new process, in a fork that need not import anything, or in this process."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -15,13 +14,10 @@ import pytest
 
 from gnv2_nas.cli import console, main
 from tests import confined
+from tests.forks import ENVIRONMENT, forks
 
 COMMAND = str(Path(sys.executable).parent / "gnv2-nas")
 _IMPORTED = "import time:"
-# What makes a terminal of a pipe, or colours where there are none.
-_ENVIRONMENT = {
-    key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "GITHUB_ACTIONS")
-} | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONPROFILEIMPORTTIME": "1"}
 
 
 class Answer(NamedTuple):
@@ -31,13 +27,18 @@ class Answer(NamedTuple):
     out: str
     err: str
     imported: frozenset[str]
-    """Top-level packages that it loaded."""
+    """Top-level packages that it loaded, where it ran in a new process."""
 
 
-def gnv2_nas(
+def gnv2_nas(*arguments: object, cwd: Path) -> Answer:
+    """Run the command line in a process that has imported everything already."""
+    return Answer(*forks().run(*arguments, cwd=cwd), frozenset())
+
+
+def run_installed(
     *arguments: object, cwd: Path, ordinary: bool = False, largest_file: int | None = None
 ) -> Answer:
-    """Run the command line.
+    """Run the installed command, which says what it imports.
 
     Args:
         ordinary: without root's rights over files.
@@ -47,8 +48,9 @@ def gnv2_nas(
     if ordinary or largest_file is not None:
         program = confined.confined(program, largest_file)
     done = subprocess.run(
-        program, cwd=cwd, env=_ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
-    )
+        program, cwd=cwd, env=ENVIRONMENT | {"PYTHONPROFILEIMPORTTIME": "1"}, capture_output=True,
+        text=True, timeout=300, check=False,
+    )  # fmt: skip
     lines = done.stderr.splitlines(keepends=True)
     imports = [line.rpartition("|")[2].strip() for line in lines if line.startswith(_IMPORTED)]
     return Answer(

@@ -21,7 +21,7 @@ from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.checkpoint import read_architecture, read_preprocessing, read_training
 from gnv2_nas.data import load_dataset, preprocess
 from gnv2_nas.nn import build_model, load_weights
-from tests.cli.command import Answer, gnv2_nas
+from tests.cli.command import Answer, gnv2_nas, run_installed
 
 SPACE = """\
 base: ghostnetv2-1.0
@@ -174,7 +174,7 @@ def test_a_supernet_of_another_space_or_other_classes_is_refused(walked: Walked)
             target.mkdir(parents=True, exist_ok=True)
             for number in range(2):
                 Image.new("L", (8, 8), number).save(target / f"{number}.png")
-        answer = gnv2_nas(
+        answer = run_installed(
             "search", "--data", data, "--space", space, "--quality", supernet, cwd=walked.folder
         )
         assert answer.code == 2
@@ -184,7 +184,7 @@ def test_a_supernet_of_another_space_or_other_classes_is_refused(walked: Walked)
 
 
 def test_a_network_outside_the_supernet_is_refused(walked: Walked) -> None:
-    answer = gnv2_nas(
+    answer = run_installed(
         "train", "ghostnetv2-1.0", "--resolution", 32, "--data", "images",
         "--from-supernet", "supernet.safetensors", cwd=walked.folder,
     )  # fmt: skip

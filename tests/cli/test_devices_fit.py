@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.cli.command import gnv2_nas
+from tests.cli.command import gnv2_nas, run_installed
 from tests.search.spaces import SMALL, write_space
 
 FIT = ("devices", "fit", "cpu", "--space", "small.yaml", "--networks", 9, "--held-out", 1)
@@ -121,6 +121,6 @@ def test_a_damaged_model_is_refused(here):
 
 
 def test_help_loads_nothing_heavy(tmp_path):
-    answer = gnv2_nas("devices", "fit", "--help", cwd=tmp_path)
+    answer = run_installed("devices", "fit", "--help", cwd=tmp_path)
     assert "Example: gnv2-nas devices fit cpu" in " ".join(answer.out.split())
     assert not answer.imported & {"torch", "numpy", "onnxruntime", "optuna"}

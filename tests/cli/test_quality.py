@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import threading
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from gnv2_nas.quality import ESTIMATORS
-from tests.cli.command import COMMAND, gnv2_nas
+from tests.cli.command import gnv2_nas, run_installed
+from tests.forks import forks
 from tests.search.spaces import SMALL, write_space
+from tests.waiting import until
 
 HEAVY = {"torch", "PIL", "optuna", "pandas"}
 CHECK = (
     "quality", "check", "--data", "digits", "--space", "small.yaml", "--networks", "2",
     "--seeds", "2", "--epochs", "0.1", "--json",
 )  # fmt: skip
-PATIENCE = 100.0
-"""Seconds; only a broken check takes so long."""
 
 
 def folder_with_space(folder: Path) -> Path:
@@ -46,7 +46,7 @@ def straight(tmp_path_factory) -> Path:
 
 
 def test_the_list_names_every_estimator_and_loads_nothing_heavy(tmp_path):
-    answer = gnv2_nas("quality", cwd=tmp_path)
+    answer = run_installed("quality", cwd=tmp_path)
     assert answer.code == 0
     for name in ESTIMATORS:
         assert f" {name}" in answer.out
@@ -63,7 +63,7 @@ def test_the_list_for_scripts(tmp_path):
 
 @pytest.mark.parametrize("command", ["list", "check", "fit"])
 def test_each_command_shows_an_example(tmp_path, command):
-    answer = gnv2_nas("quality", command, "--help", cwd=tmp_path)
+    answer = run_installed("quality", command, "--help", cwd=tmp_path)
     assert f"Example: gnv2-nas quality {command}" in " ".join(answer.out.split())
     assert not answer.imported & HEAVY
 
@@ -84,16 +84,10 @@ def test_a_check_keeps_its_panel_and_tells_what_it_does(straight):
 
 def test_killed_it_goes_on_with_the_trainings_that_are_left(straight, tmp_path):
     folder = folder_with_space(tmp_path / "killed")
-    process = subprocess.Popen(
-        [COMMAND, *CHECK], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    late = threading.Timer(PATIENCE, process.kill)
-    late.start()
-    while not journal(folder) and process.poll() is None:
-        late.finished.wait(0.01)
-    process.kill()
-    process.wait()
-    late.cancel()
+    check = forks().start(*CHECK, cwd=folder)
+    until(lambda: journal(folder))
+    os.kill(check.pid, signal.SIGKILL)
+    assert forks().wait(check) == -signal.SIGKILL
     first = journal(folder)
     assert 1 <= len(first) < 4
     answer = gnv2_nas(*CHECK, cwd=folder)

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from tests.cli.command import gnv2_nas
+from tests.cli.command import gnv2_nas, run_installed
 
 HEAVY = {"torch", "optuna", "sqlalchemy", "pandas", "plotly", "onnxruntime"}
 OLD_EXPORT = b"\x08\x08\x12\x08gnv2-nas, and the network of an earlier export"
@@ -189,7 +189,7 @@ def test_wrong_input_is_refused_in_one_line(prepared, invoke, line):
 
 @pytest.mark.parametrize("line", [*IN_NEW_PROCESS, *NEEDS_ORDINARY_USER])
 def test_wrong_input_is_refused_before_anything_heavy_is_imported(prepared, line):
-    answer = gnv2_nas(*shlex.split(line), cwd=prepared, ordinary=line in NEEDS_ORDINARY_USER)
+    answer = run_installed(*shlex.split(line), cwd=prepared, ordinary=line in NEEDS_ORDINARY_USER)
     check_refusal(answer, REFUSED[line])
     assert not answer.imported & HEAVY
 
@@ -215,7 +215,9 @@ def test_what_only_the_database_knows_is_refused_in_one_line(prepared, line, exp
 @pytest.mark.parametrize("line", ["profile ../net.json", "search --space ../small.yaml"])
 def test_a_folder_that_can_keep_no_measurement_is_refused_before_measuring(prepared, line):
     storage = "--storage sqlite:///../new.db" + " --reports ../reports" * ("search" in line)
-    answer = gnv2_nas(*shlex.split(f"{line} {storage}"), cwd=prepared / "closed", ordinary=True)
+    answer = run_installed(
+        *shlex.split(f"{line} {storage}"), cwd=prepared / "closed", ordinary=True
+    )
     assert answer.err == (
         "error: cannot write to 'profiles': Permission denied; choose a folder you may write to\n"
     )
@@ -247,7 +249,9 @@ def test_a_text_of_the_users_is_not_overwritten_by_a_card(prepared, tmp_path):
 def test_a_full_disk_while_exporting_fails_and_leaves_the_old_file(prepared, tmp_path):
     target = tmp_path / "net.onnx"
     target.write_bytes(OLD_EXPORT)
-    answer = gnv2_nas("export", "net.json", "--output", target, cwd=prepared, largest_file=5_000)
+    answer = run_installed(
+        "export", "net.json", "--output", target, cwd=prepared, largest_file=5_000
+    )
     assert answer.code == 1
     assert answer.err.splitlines()[-1].startswith(f"error: cannot write {str(target)!r}: ")
     assert target.read_bytes() == OLD_EXPORT

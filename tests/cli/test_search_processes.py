@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,8 @@ SCORED = ("search", *COUNTED, "--quality", "zen", "--sampler", "random", "--abla
 
 
 @pytest.fixture(scope="module")
-def ready() -> Iterator[Forks]:
-    with forks() as process:
-        yield process
+def ready() -> Forks:
+    return forks()
 
 
 @pytest.fixture

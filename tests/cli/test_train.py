@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,11 @@ import torch
 
 from gnv2_nas.checkpoints.checkpoint import read_architecture, read_preprocessing, read_training
 from gnv2_nas.nn import read_checkpoint, save_weights
-from tests.cli.command import COMMAND, gnv2_nas
+from tests.cli.command import gnv2_nas
+from tests.forks import forks
 from tests.measurement.networks import tiny_ghost
 from tests.networks import random_model
+from tests.waiting import until
 
 ARCH = tiny_ghost()
 TRAIN = ("train", "net.json", "--data", "digits", "--batch-size", 64)
@@ -83,19 +83,12 @@ def test_training_begins_with_weights_that_are_there(folder: Path) -> None:
 
 
 def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(folder: Path) -> None:
-    options = [*map(str, TRAIN), "--epochs", "1.5"]
-    running = subprocess.Popen(
-        [COMMAND, *options], cwd=folder, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert running.stderr is not None
-    for line in running.stderr:
-        if line.startswith("step "):
-            break
-    time.sleep(0.3)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
-    assert running.returncode == 130
+    options = [*TRAIN, "--epochs", "1.5"]
+    training = forks().start(*options, cwd=folder)
+    until(lambda: "step " in training.err.read_text())
+    os.kill(training.pid, signal.SIGINT)
+    assert forks().wait(training) == 130
+    err = training.err.read_text()
     assert "interrupted; run the same command again to continue" in err
     assert err.splitlines()[-1] == "error: interrupted"
     assert (folder / "net.safetensors.resume").exists()

@@ -6,44 +6,30 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-
-import pytest
 
 from benchmarks.killing import Outcome, killed
 from gnv2_nas.arch import list_presets
 from gnv2_nas.search.storage.studies import open_study
 from tests.confined import run
-from tests.forks import Forks
-from tests.forks import forks as starting_forks
+from tests.forks import forks
 from tests.search.search_helpers import STORAGE, searched
 from tests.search.spaces import SMALL, write_space
-from tests.waiting import state
+from tests.waiting import state, until
 
 COMMAND = str(Path(sys.executable).parent / "gnv2-nas")
 STOCK = len(list_presets())
-PATIENCE = 60.0
-"""Seconds; only a broken search takes so long."""
 
 
 def search(folder: Path, trials: int) -> list[str]:
     space = write_space(folder, SMALL)
     return [
-        COMMAND, "search", "--space", str(space), "--quality", "params", "--study", "demo",
+        "search", "--space", str(space), "--quality", "params", "--study", "demo",
         "--objectives", "quality,macs", "--trials", str(trials), "--storage", STORAGE,
     ]  # fmt: skip
-
-
-def start(folder: Path, trials: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        search(folder, trials), cwd=folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
 
 
 def stored(folder: Path) -> int:
@@ -58,15 +44,10 @@ def stored(folder: Path) -> int:
 
 def stop_at(folder: Path, trials: int, signum: int, wanted: int = 200) -> tuple[int, str, str]:
     """Begin a search and send it a signal once so many trials are stored."""
-    process = start(folder, wanted)
-    late = threading.Timer(PATIENCE, process.kill)
-    late.start()
-    while stored(folder) < trials and process.poll() is None:
-        late.finished.wait(0.01)
-    process.send_signal(signum)
-    out, err = process.communicate(timeout=PATIENCE)
-    late.cancel()
-    return process.returncode, out, err
+    fork = forks().start(*search(folder, wanted), cwd=folder)
+    until(lambda: stored(folder) >= trials)
+    os.kill(fork.pid, signum)
+    return forks().wait(fork), fork.out.read_text(), fork.err.read_text()
 
 
 def whole_trials() -> list[str]:
@@ -76,17 +57,11 @@ def whole_trials() -> list[str]:
     return [each.architecture.id for each in record.trials]
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with starting_forks() as ready:
-        yield ready
-
-
 class Forked:
     """A search in a fork, for `killed`."""
 
-    def __init__(self, forks: Forks, arguments: Sequence[str], folder: Path) -> None:
-        self.forks, self.fork = forks, forks.start(*arguments, cwd=folder)
+    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+        self.fork = forks().start(*arguments, cwd=folder)
 
     def begun(self) -> bool:
         return self.ended() or self.fork.err.stat().st_size > 0
@@ -96,17 +71,14 @@ class Forked:
 
     def kill(self) -> None:
         os.kill(self.fork.pid, signal.SIGKILL)
-        self.forks.wait(self.fork)
+        forks().wait(self.fork)
 
     def wait(self) -> None:
-        assert self.forks.wait(self.fork) == 0, self.fork.err.read_text()
+        assert forks().wait(self.fork) == 0, self.fork.err.read_text()
 
 
-def test_killed_at_random_moments_nothing_is_lost_and_nothing_twice(folder, forks):
-    def start(arguments, folder):
-        return Forked(forks, arguments, folder)
-
-    outcome = killed(folder, start, trials=40, kills=6, rng=random.Random(7))
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_twice(folder):
+    outcome = killed(folder, Forked, trials=40, kills=6, rng=random.Random(7))
     assert outcome == Outcome(outcome.kills, 0, 0, "ok", trials=40, wanted=40)
     assert outcome.kills >= 3
 
@@ -123,24 +95,22 @@ def test_interrupted_it_says_how_to_go_on_and_reports_what_there_is(folder):
 
 
 def test_interrupted_before_the_first_trial_it_ends_in_one_line(folder):
-    process = start(folder, 5)
-    with process.stderr as lines:
-        # The first line comes before anything slow is done.
-        assert lines.readline().startswith("study demo")
-        process.send_signal(signal.SIGINT)
-        rest = lines.read()
-    assert process.stdout.read() == ""
-    process.stdout.close()
-    assert process.wait(PATIENCE) == 128 + signal.SIGINT
-    assert "Traceback" not in rest
-    assert rest.splitlines()[-1] == "error: interrupted"
+    fork = forks().start(*search(folder, 5), cwd=folder)
+    # The first line comes before anything slow is done.
+    until(lambda: fork.err.read_text().startswith("study demo"))
+    os.kill(fork.pid, signal.SIGINT)
+    assert forks().wait(fork) == 128 + signal.SIGINT
+    assert fork.out.read_text() == ""
+    err = fork.err.read_text()
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "error: interrupted"
 
 
 def test_a_full_disk_ends_it_in_one_line_and_keeps_what_was_stored(folder):
     searched(folder, trials=2)
     kept = whole_trials()
     room = (folder / "studies.db").stat().st_size + 30_000
-    full = run(search(folder, 200), cwd=folder, largest_file=room)
+    full = run([COMMAND, *search(folder, 200)], cwd=folder, largest_file=room)
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
     (error,) = (line for line in full.stderr.splitlines() if line.startswith("error:"))
@@ -156,7 +126,7 @@ def test_a_full_disk_ends_it_in_one_line_and_keeps_what_was_stored(folder):
 
 
 def test_no_room_for_a_database_at_all(folder):
-    full = run(search(folder, 5), cwd=folder, largest_file=20_000)
+    full = run([COMMAND, *search(folder, 5)], cwd=folder, largest_file=20_000)
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
     assert full.stderr.splitlines()[-1].startswith("error: the study database failed: ")
