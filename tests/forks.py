@@ -1,8 +1,8 @@
 """`gnv2-nas` in forks of one process that has imported everything heavy.
 
 Starting takes most of the time of a short command. Each fork is a process of its own in all that
-matters to a kill: memory, files, locks. `python -m tests.forks` is the process that forks: it reads
-one command a line, as JSON, and ends when its input ends.
+matters to a kill: memory, files, locks. Its measurements are short. `python -m tests.forks` is the
+process that forks: it reads one command a line, as JSON, and ends when its input ends.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import functools
 import importlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from gnv2_nas.devices import huge_pages
 
@@ -50,13 +51,20 @@ class Forks:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
-    def start(self, *arguments: object, cwd: Path) -> Fork:
-        """`gnv2-nas ARGUMENTS`; what it prints goes to files."""
+    def start(self, *arguments: object, cwd: Path, largest_file: int | None = None) -> Fork:
+        """`gnv2-nas ARGUMENTS`; what it prints goes to files.
+
+        Args:
+            largest_file: bytes after which no file grows, as on a full disk.
+        """
         folder = Path(tempfile.mkdtemp(prefix="fork-"))
         out, err = folder / "out", folder / "err"
         out.touch()
         err.touch()
-        pid = self._ask(arguments=[*map(str, arguments)], cwd=str(cwd), out=str(out), err=str(err))
+        pid = self._ask(
+            arguments=[*map(str, arguments)], cwd=str(cwd), out=str(out), err=str(err),
+            largest_file=largest_file,
+        )  # fmt: skip
         return Fork(pid, out, err)
 
     def wait(self, fork: Fork) -> int:
@@ -83,6 +91,16 @@ def forks() -> Forks:
     return Forks()
 
 
+def shorten_measurements(rounds: int, sessions: int) -> None:
+    """Limit every measurement of this process, calibrations included."""
+    for name in ("protocol", "calibration"):
+        measuring: Any = importlib.import_module(f"gnv2_nas.measurement.{name}")
+        measuring.MeasurementPlan = functools.partial(
+            measuring.MeasurementPlan, rounds=rounds, max_sessions=sessions
+        )
+    measuring.PLAN = measuring.MeasurementPlan()
+
+
 def _serve() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
@@ -95,10 +113,14 @@ def _serve() -> None:
         print(answer, flush=True)
 
 
-def _become(arguments: list[str], cwd: str, out: str, err: str) -> None:
-    """Be the command; never returns."""
+def _become(
+    arguments: list[str], cwd: str, out: str, err: str, largest_file: int | None
+) -> NoReturn:
+    """Be the command."""
     from gnv2_nas.cli import main
 
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     os.chdir(cwd)
     for standard, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), standard)
@@ -117,4 +139,5 @@ if __name__ == "__main__":
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `gnv2-nas` does before torch is loaded
     for name in HEAVY:
         importlib.import_module(name)
+    shorten_measurements(rounds=10, sessions=2)
     _serve()

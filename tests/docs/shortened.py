@@ -7,12 +7,12 @@ fewer digits. The options are appended: of an option given twice the last one co
 
 from __future__ import annotations
 
-import functools
 import importlib
 import runpy
 import sys
 
-ROUNDS = 3
+from tests.forks import shorten_measurements
+
 REFERENCES = 8
 DIGITS = 400
 STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
@@ -27,12 +27,7 @@ SHORTER = {
 
 
 def shorten() -> None:
-    for name in ("protocol", "calibration"):
-        measuring = importlib.import_module(f"gnv2_nas.measurement.{name}")
-        measuring.MeasurementPlan = functools.partial(
-            measuring.MeasurementPlan, rounds=ROUNDS, max_sessions=1
-        )
-    measuring.PLAN = measuring.MeasurementPlan()
+    shorten_measurements(rounds=3, sessions=1)
     importlib.import_module("gnv2_nas.workflows.references")  # goes on knowing every preset
     for name in ("gnv2_nas.search.analysis.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK
