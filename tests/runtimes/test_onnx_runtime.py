@@ -30,6 +30,8 @@ from tests.runtimes.runtime_contract import (
 
 
 class TestOnnxRuntime(RuntimeContract):
+    networks = NETWORKS
+
     @pytest.fixture
     def runtime(self):
         return get_runtime("onnxruntime")
@@ -41,9 +43,6 @@ class TestOnnxRuntime(RuntimeContract):
 
 
 class TestOnnxRuntimeInt8(RuntimeContract):
-    networks = FEW
-    random_count = 4
-
     @pytest.fixture
     def runtime(self):
         return get_runtime("onnxruntime", "int8")
@@ -72,7 +71,7 @@ def test_int8_is_calibrated_on_the_images_of_the_profile(tmp_path, runtime):
     assert files[0] != files[1] == files[2]
 
 
-@pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("arch", FEW.values(), ids=FEW)
 def test_half_precision_computes_the_same_to_three_digits(arch):
     """On the processor, which computes it in float32."""
     image = timing_image(arch.resolution)
@@ -156,7 +155,7 @@ if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
             return get_runtime("onnxruntime", request.param, "cuda")
 
 
-@pytest.mark.parametrize("arch", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("arch", FEW.values(), ids=FEW)
 def test_layer_shares_and_multiply_adds_add_up(cpu, arch):
     from gnv2_nas.graph import count
 

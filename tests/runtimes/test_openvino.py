@@ -14,13 +14,10 @@ from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.runtimes.base import RUNTIMES, get_runtime
 from gnv2_nas.runtimes.openvino_runtime import OpenVino
 from tests.networks import difference, random_model
-from tests.runtimes.runtime_contract import FEW, TINY, RuntimeContract
+from tests.runtimes.runtime_contract import TINY, RuntimeContract
 
 
 class TestOpenVino(RuntimeContract):
-    networks = FEW
-    random_count = 6
-
     @pytest.fixture
     def runtime(self):
         return get_runtime("openvino")

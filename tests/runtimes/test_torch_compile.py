@@ -19,6 +19,7 @@ HARDLY_ANY = Architecture(
 FEW = {"hardly any": HARDLY_ANY}
 
 
+@pytest.mark.slow  # a C++ compiler works for half a minute
 class TestTorchCompile(RuntimeContract):
     networks = few = FEW
     random_count = 0
@@ -26,8 +27,8 @@ class TestTorchCompile(RuntimeContract):
 
     @pytest.fixture
     def runtime(self):
-        # Precompiled headers pay from several networks on.
-        with config.patch(cpp_cache_precompile_headers=False):
+        # Precompiled headers and compiling processes pay from several networks on.
+        with config.patch(cpp_cache_precompile_headers=False, compile_threads=1):
             yield get_runtime("torch-compile")
 
     def small(self):

@@ -60,8 +60,6 @@ class TestEager(RuntimeContract):
 
 
 class TestChannelsLast(RuntimeContract):
-    random_count = 2
-
     @pytest.fixture
     def runtime(self):
         return get_runtime("torch-channels-last")
@@ -69,7 +67,6 @@ class TestChannelsLast(RuntimeContract):
 
 class TestBFloat16(RuntimeContract):
     networks = few = SOME
-    random_count = 2
 
     @pytest.fixture
     def runtime(self):

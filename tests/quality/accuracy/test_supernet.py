@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from statistics import median
 from typing import ClassVar
 
 import pytest
@@ -12,7 +10,6 @@ import torch
 
 from gnv2_nas.arch import preset
 from gnv2_nas.data import preprocess
-from gnv2_nas.data.batches import split_evenly
 from gnv2_nas.errors import CheckpointError, InputError
 from gnv2_nas.nn import build_model, save_weights
 from gnv2_nas.nn.supernet import recalibrate
@@ -116,32 +113,6 @@ def test_few_calibration_images_are_not_enough(estimator, largest):
         ]
         spread[count] = torch.stack(means).std(0).mean().item()
     assert spread[256] < 0.3 * spread[2]
-
-
-def test_switch_recalibration_and_score_cost_little_more_than_the_passes(estimator, largest):
-    """Bare forward passes of the plain module over the same images."""
-    model = estimator.extract(largest)
-    data = digits(*CONTEXT)
-    images = [
-        preprocess(split.images(part), 32, data.preprocessing)
-        for split, total in ((data.train, 512), (data.val, IMAGES))
-        for part in split_evenly(torch.arange(total))
-    ]
-
-    def passes() -> None:
-        with torch.inference_mode():
-            for batch in images:
-                model(batch)
-
-    # Alternating, so that a busy machine slows both.
-    ratios = []
-    for _ in range(7):
-        start = time.perf_counter()
-        passes()
-        middle = time.perf_counter()
-        estimator.score(largest)
-        ratios.append((time.perf_counter() - middle) / (middle - start))
-    assert median(ratios) <= 1.15
 
 
 def test_noise_is_that_of_the_held_out_images(estimator):

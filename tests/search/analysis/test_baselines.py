@@ -11,12 +11,9 @@ from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confi
 from tests.search.simulated import simulated
 from tests.search.study_helpers import candidate, latency
 
-SEEDS = range(40)
 
-
-@pytest.mark.parametrize("first", SEEDS[::10])
-def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small, first):
-    for seed in range(first, first + 10):
+def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small):
+    for seed in range(8):
         ended = simulated(small, seed)
         said = describe_confirmation(ended.members, ended.memory.confirmed())
         assert said.startswith("The front is confirmed"), said
@@ -32,7 +29,7 @@ def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small, fi
 @pytest.mark.parametrize("budgets", [(), ("0.5MFLOPs",)])
 def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes, budgets):
     # With the budget, stock is not on the front.
-    for seed in range(10):
+    for seed in range(3):
         ended = simulated(small, seed, ablations=changes, budgets=budgets)
         stock = find_measured_stock(ended.loop.trials.values())
         assert stock is not None
@@ -41,7 +38,7 @@ def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes,
 
 @pytest.mark.parametrize("seconds", [20, 30, 45, 60, 90])
 def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds):
-    for seed in range(4):
+    for seed in range(2):
         ended = simulated(small, seed, seconds=seconds, trials=1000)
         again = [each for each in ended.members if len(ended.memory.measured[each.number]) > 1]
         said = describe_confirmation(ended.members, ended.memory.confirmed())
