@@ -15,6 +15,7 @@ from gnv2_nas.units import (
     format_quantity,
     parse_duration,
     parse_quantity,
+    shortest_quantity,
 )
 
 
@@ -42,6 +43,11 @@ from gnv2_nas.units import (
         ("20MiB", "bytes", 20 * 2**20),
         ("512KiB", "bytes", 512 * 2**10),
         ("4096B", "bytes", 4096),
+        ("2kB", "bytes", 2e3),
+        ("2GB", "bytes", 2e9),
+        ("2GiB", "bytes", 2 * 2**30),
+        ("2Gparams", "params", 2e9),
+        ("7params", "params", 7.0),
     ],
 )
 def test_budgets_are_read(text, dimension, amount):
@@ -133,6 +139,11 @@ def test_what_is_printed_as_enough_is_enough_and_little_more(dimension, amount):
         ("params", 6_156_908, "6.16 Mparams"),
         ("time", 7.4219, "7.42 ms"),
         ("time", 123.456, "123.5 ms"),
+        ("time", 99.994, "99.99 ms"),
+        ("time", 100.0, "100.0 ms"),
+        ("macs", 1e9, "1.00 GFLOPs"),
+        ("macs", 999_900_000, "999.9 MFLOPs"),
+        ("params", 1e9, "1.00 Gparams"),
         ("bytes", 24_530_000, "24.5 MB"),
     ],
 )
@@ -144,7 +155,7 @@ def test_amounts_are_printed_with_three_or_four_figures(dimension, amount, text)
     ("text", "seconds"),
     [
         ("90s", 90), ("90", 90), ("10m", 600), ("10 min", 600), ("1.5h", 5400), (".5H", 1800),
-        (" 45 sec ", 45), ("0.1s", 0.1),
+        (" 45 sec ", 45), ("0.1s", 0.1), ("3.s", 3), ("2 m", 120),
     ],
 )  # fmt: skip
 def test_durations_are_read(text, seconds):
@@ -156,14 +167,38 @@ def test_durations_are_read(text, seconds):
 )
 def test_wrong_durations_are_refused(text):
     with pytest.raises(InputError) as caught:
-        parse_duration(text)
-    assert repr(text) in str(caught.value)
+        parse_duration(text, "--timeout")
+    zero = text in ("0", "0s")
+    problem = "`timeout > 0` must hold" if zero else f"cannot read --timeout {text!r}; write"
+    assert problem in str(caught.value)
+    assert f"--timeout {text!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "amount", "text"),
+    [
+        ("macs", 0.03e9, "30MFLOPs"), ("macs", 3e9, "3GFLOPs"), ("macs", 1234.0, "1234FLOPs"),
+        ("bytes", 2.0**30, "1GiB"), ("time", 5.0, "5ms"), ("time", 3e3, "3s"),
+        ("params", 1_234_567.0, "1234567params"),
+    ],
+)  # fmt: skip
+def test_the_shortest_text_of_an_amount(dimension, amount, text):
+    assert shortest_quantity(dimension, amount) == text
+    assert parse_quantity(text) == (dimension, pytest.approx(amount, rel=1e-12))
+
+
+@pytest.mark.parametrize(
+    ("dimension", "amount", "text"),
+    [("macs", 1.234e6, "1.24 MFLOPs"), ("macs", 299.1e6, "300 MFLOPs"), ("time", 1.0, "1.01 ms")],
+)
+def test_enough_is_rounded_up_to_three_figures(dimension, amount, text):
+    assert format_at_least(dimension, amount) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0 s"), (45.4, "45 s"), (59.7, "1 min 0 s"), (200, "3 min 20 s"),
+        (0, "0 s"), (45.4, "45 s"), (59.7, "1 min 0 s"), (200, "3 min 20 s"), (3599, "59 min 59 s"),
         (3599.6, "1 h 0 min"), (7500, "2 h 5 min"),
     ],
 )  # fmt: skip

@@ -150,5 +150,25 @@ def test_few_rounds_are_no_error_and_no_precision(rounds):
 
 
 def test_preempted_calls_are_those_that_took_longer_than_they_worked():
-    wall, busy = np.array([1.0, 1.05, 1.2, 3.0]), np.ones(4)
-    assert preempted_share(wall, busy) == 0.5
+    wall, busy = np.array([1.0, 1.05, 1.1, 1.2, 3.0]), np.ones(5)
+    assert preempted_share(wall, busy) == 0.4
+    assert preempted_share(10 * wall, 10 * busy) == 0.4
+
+
+def test_the_parts_of_an_error_add_up():
+    found = estimate(made_up(np.random.default_rng(2), [0.5]), PANEL, known(4), seed=1)
+    own = found.own**2 + found.own_sessions**2 + found.panel**2
+    assert found.narrowable == pytest.approx(1.96 * np.sqrt(own))
+    assert found.half == pytest.approx(1.96 * np.sqrt(own + found.calibration**2))
+    parts = found.errors(3)
+    expected = (found.own[3], found.own_sessions[3], found.panel[3], found.calibration[3])
+    assert msgspec.structs.astuple(parts) == pytest.approx(expected)
+
+
+def test_twice_the_sessions_halve_the_variance_of_the_sessions():
+    two, four = (
+        estimate(made_up(np.random.default_rng(3), [0.5], rounds=48, sessions=n), PANEL, known(4))
+        for n in (2, 4)
+    )
+    assert two.own_sessions == pytest.approx(two.spread / 2**0.5)
+    assert four.own_sessions == pytest.approx(four.spread / 2)

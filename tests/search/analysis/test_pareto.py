@@ -13,7 +13,11 @@ from msgspec.structs import replace
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.search.analysis.pareto import is_non_dominated, pareto_front
+from gnv2_nas.search.analysis.pareto import (
+    find_nearest_to_budgets,
+    is_non_dominated,
+    pareto_front,
+)
 from gnv2_nas.search.study.budgets import Budget
 from gnv2_nas.search.study.metrics import METRICS, parse_objectives
 from gnv2_nas.search.study.records import Trial
@@ -67,6 +71,26 @@ def test_a_candidate_without_a_value_is_on_no_front():
     assert pareto_front([unknown, known], ("quality", "macs")) == [known]
     assert pareto_front([unknown, known], ("macs",)) == [unknown]
     assert pareto_front([], ("quality",)) == []
+
+
+def test_the_front_begins_with_the_best_in_the_first_objective():
+    one, two = candidate(0, 2.0, 20), candidate(1, 1.0, 10)
+    equal = candidate(2, 2.0, 20)
+    assert pareto_front([two, one, equal], ("quality", "macs")) == [one, equal, two]
+    assert pareto_front([one, two, equal], ("macs", "quality")) == [two, one, equal]
+
+
+def test_the_nearest_to_the_budgets_breaks_its_worst_one_by_the_least():
+    def limited(number, macs, params):
+        budgets = (Budget("macs", macs, ""), Budget("params", params, ""))
+        return replace(candidate(number, 1.0, 100), budgets=budgets)
+
+    params = COUNTS.params
+    much, little = limited(0, 50, params), limited(1, 80, params / 1.2)
+    assert find_nearest_to_budgets([much, little]) == little
+    # Of two that keep all, the first: how far they keep them does not count.
+    kept, kept_by_far = limited(2, 100, params), limited(3, 500, 5 * params)
+    assert find_nearest_to_budgets([much, kept, kept_by_far]) == kept
 
 
 def test_each_objective_reads_its_own_value():

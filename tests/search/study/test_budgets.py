@@ -34,6 +34,23 @@ def test_the_order_of_budgets_does_not_matter():
     assert parse_budgets(texts) == parse_budgets(reversed(texts))
 
 
+def test_budgets_are_in_the_order_of_units_and_metrics():
+    budgets = parse_budgets(["20MB:artifact", "5ms", "20MB", "6Mparams", "300MFLOPs"])
+    names = [budget.metric for budget in budgets]
+    assert names == ["macs", "params", "latency", "memory", "artifact"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("0.3 GFLOPs", "300MFLOPs"), ("300MFLOPs", "300MFLOPs"), ("20MB", "20MB"),
+        ("20MB:memory", "20MB"), ("20MB:artifact", "20MB-artifact"), ("5ms", "5ms"),
+    ],
+)  # fmt: skip
+def test_the_label_of_one_limit_is_one_text(text, label):
+    assert parse_budget(text).label == label
+
+
 def test_two_limits_for_one_thing_are_refused():
     with pytest.raises(BudgetError, match=r"'300MFLOPs' and '0.2GMACs' limit the same thing"):
         parse_budgets(["300MFLOPs", "5ms", "0.2GMACs"])
@@ -46,6 +63,7 @@ def test_what_a_network_uses_of_each_budget():
     excess = excesses(budgets, Counted(COUNTS))
     assert excess == {"macs": 0, "params": -0.5, "memory": 1.0}
     assert violations(excess) == {"memory": 1.0}
+    assert violations({"macs": 0.0, "params": 1e-12, "memory": -1e-12}) == {"params": 1e-12}
     assert [keeps_budgets([budget], COUNTS) for budget in budgets] == [True, True, True, False]
 
 
@@ -63,7 +81,9 @@ def test_a_suffix_names_the_metric_where_several_have_the_unit(text, metric):
 
 @pytest.mark.parametrize("text", ["20MB:", "20MB:files", "20MB:latency", "5ms:artifact"])
 def test_a_suffix_that_does_not_fit_the_unit_is_refused(text):
-    with pytest.raises(BudgetError, match=r"no metric '.*' of this unit; write \d+[a-zA-Z]+:"):
+    with pytest.raises(
+        BudgetError, match=r"no metric '.*' of this unit; write (20MB:memory or 20MB:art|5ms:lat)"
+    ):
         parse_budget(text)
 
 
