@@ -26,7 +26,7 @@ types: setup  ## mypy, strict on the package
 	$(BIN)/mypy
 
 test: lint types  ## lint, types and tests; ARGS="tests/space -k axis" for some of them
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 $(ARGS)
 
 test-all:  ## the same with the slow tests: every command of the documentation
 	@$(MAKE) test ARGS="-m 'slow or not slow' $(ARGS)"

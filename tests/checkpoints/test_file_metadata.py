@@ -92,7 +92,7 @@ def test_wrong_fields_are_named(record: str, field: str, value: Any) -> None:
     assert "\n" not in str(refusal.value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_field_may_be_anything(data: st.DataObject) -> None:
     """It is read as a value that makes sense, or refused in one short line; never a trace."""

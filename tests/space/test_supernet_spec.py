@@ -18,7 +18,7 @@ BUILT_IN = ("ghostnetv2", "mobile", "placement", "tiny")
 space_of_name = cache(load_space)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(BUILT_IN), st.randoms(use_true_random=False))
 def test_every_network_fits(name: str, rng: random.Random) -> None:
     space = space_of_name(name)

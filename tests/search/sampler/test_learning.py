@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 import gnv2_nas as gn
 from tests.search.sampler.sampler_helpers import additive, ask, total
 
-SEEDS = range(3)
+SEEDS = (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)))
 
 
 def study_of(sampler, directions=("minimize",)):
