@@ -168,8 +168,9 @@ def list_cautions(record: StudyRecord, unstable: int, members: Sequence[Trial]) 
     lines = []
     if unstable:
         lines.append(
-            f"{unstable} of {len(members)} latencies on the front are not stable: their interval "
-            "is wider than requested. They are marked."
+            f"{unstable} of {len(members)} latencies on the front "
+            f"{'is' if unstable == 1 else 'are'} not stable, and marked: the interval is wider "
+            "than requested."
         )
     lines += _near_budgets(record, members)
     kinds = len(measurement_kinds(record))
