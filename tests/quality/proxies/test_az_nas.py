@@ -107,5 +107,5 @@ def test_a_population_of_equals_is_ranked_against_all_the_same():
 
 def test_draws_agree_within_the_noise_on_the_label():
     arch = small_space().decode(small_space().centre())
-    draws = [AzNasScore(small_space(), seed=seed).score(arch) for seed in range(3)]
+    draws = [AzNasScore(small_space(), seed=seed).score(arch) for seed in range(2)]
     assert 0 < torch.tensor(draws).std() < ESTIMATORS["az-nas"].noise
