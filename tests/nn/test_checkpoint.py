@@ -219,7 +219,9 @@ def test_cropped_kernels_compute_the_same(arch: Architecture, resolution: int) -
         assert difference(small.eval()(image), large(image)) < 1e-5
 
 
-@pytest.mark.parametrize("resolution", [160, 96, 32])
+@pytest.mark.parametrize(
+    "resolution", [32, *(pytest.param(each, marks=pytest.mark.slow) for each in (96, 160))]
+)
 def test_stock_weights_at_small_resolutions(resolution: int) -> None:
     arch = preset("ghostnetv2-1.0")
     large = random_model(arch)
