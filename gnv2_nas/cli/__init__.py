@@ -18,10 +18,12 @@ from gnv2_nas.cli.search import report, search
 from gnv2_nas.cli.spaces import spaces
 from gnv2_nas.cli.streams import find_output_error, replace_streams
 from gnv2_nas.cli.train import train
+from gnv2_nas.commands import PROGRAM
 from gnv2_nas.errors import Gnv2NasError
 
 app = typer.Typer(
-    help="Search and profile GhostNetV2 networks on the device they ship on.",
+    help="Search and profile GhostNetV2 networks. Latency is measured on the machine that runs the "
+    "command: install it on the device to deploy to.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -69,7 +71,7 @@ def _run() -> int:
     # 13 s instead of 1 s. torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = app(standalone_mode=False, obj=read_start_time())
+        code = app(prog_name=PROGRAM, standalone_mode=False, obj=read_start_time())
         if code == INTERRUPTED:  # typer returns this for a KeyboardInterrupt
             raise KeyboardInterrupt
     except Gnv2NasError as error:
@@ -86,7 +88,9 @@ def _run() -> int:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if not message:  # no command: the help is shown already
             return 2
-        return _fail(f"{message.rstrip('.')} (see gnv2-nas --help)", 2)
+        context = getattr(error, "ctx", None)
+        used = context.command_path if context else PROGRAM
+        return _fail(f"{message.rstrip('.')} (see {used} --help)", 2)
     return code if isinstance(code, int) else 0
 
 

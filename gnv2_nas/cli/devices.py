@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, read_all, say
-from gnv2_nas.cli.options import Json, NetworkSeed, SpaceName, normalize_device
+from gnv2_nas.cli.options import Json, NetworkSeed, normalize_device, normalize_space
 from gnv2_nas.devices.device import DeviceProfile
 from gnv2_nas.runtimes.base import RUNTIMES
+from gnv2_nas.search.study import defaults
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -21,7 +22,8 @@ def devices(context: typer.Context, json: Json = False) -> None:
 
     A device marked "experimental" uses a processor on which our tests have not run.
 
-    Example: [cyan]gnv2-nas devices[/],
+    Examples:
+    [cyan]gnv2-nas devices[/]
     [cyan]gnv2-nas devices fit cpu[/]
     """
     if context.invoked_subcommand is None:
@@ -32,7 +34,8 @@ def devices(context: typer.Context, json: Json = False) -> None:
 def list_devices(json: Json = False) -> None:
     """List the devices that latency can be measured on.
 
-    Example: [cyan]gnv2-nas devices list[/]
+    Example:
+    [cyan]gnv2-nas devices list[/]
     """
     from gnv2_nas.devices.device import list_devices, read_profile
     from gnv2_nas.workflows.devices import describe_shortage
@@ -65,11 +68,20 @@ def fit(
         int | None,
         typer.Option(help="Networks held out to estimate the error (default: a quarter)."),
     ] = None,
-    space: SpaceName = "",
+    space: Annotated[
+        str,
+        typer.Option(
+            help=f"Search space: a name or a YAML file (default: {defaults.SPACE}, or with --from "
+            "the space of that model).",
+            callback=normalize_space,
+        ),
+    ] = "",
     correct: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Correct this model of another device instead of fitting a new one."
+            "--from",
+            help="Latency model of another device, such as profiles/cpu.latency.json, to correct "
+            "with a few measurements (default: fit a new model).",
         ),
     ] = None,
     seconds_per_network: Annotated[
@@ -83,7 +95,8 @@ def fit(
     Writes profiles/NAME.latency.json with the model's error on held-out networks. After an
     interruption, run the same command again to measure the missing networks.
 
-    Example: [cyan]gnv2-nas devices fit cpu[/],
+    Examples:
+    [cyan]gnv2-nas devices fit cpu[/]
     [cyan]gnv2-nas devices fit cpu-int8 --from profiles/cpu.latency.json[/]
     """
     from gnv2_nas.workflows.latency import LatencyFitRequest, run_latency_fit

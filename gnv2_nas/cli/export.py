@@ -16,8 +16,8 @@ def export(
     network: Annotated[
         str,
         typer.Argument(
-            help="A preset, an architecture JSON file, STUDY:TRIAL, or a .safetensors file that "
-            "says which network it belongs to.",
+            help="A stock network (a preset, such as ghostnetv2-1.0), STUDY:TRIAL, an architecture "
+            "JSON file, or a .safetensors file that gnv2-nas train wrote.",
             callback=normalize_network,
         ),
     ],
@@ -40,8 +40,8 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="File to write (default: named after the network's id). Overwrites only an "
-            "earlier export of the same format."
+            help="File to write (default: ID.onnx, where ID is the network's id; other formats "
+            "have their own suffix). Overwrites only an earlier export of the same format."
         ),
     ] = None,
     precision: Annotated[
@@ -55,17 +55,18 @@ def export(
         Path | None,
         typer.Option(
             help="For int8: a folder of images, or an .npy array of pixels (0 to 255) or of "
-            "float32 images prepared as for inference."
+            "float32 images prepared as for inference (default: noise, for timing only)."
         ),
     ] = None,
     storage: Storage = defaults.STORAGE,
 ) -> None:
-    """Write the file to deploy: the very file that is timed, and a model card beside it.
+    """Write the file to deploy (the same file that is timed) and a model card.
 
     Batch norm is folded and the batch size is 1. The model card describes the input and the
     accuracy.
 
-    Example: [cyan]gnv2-nas export trained.safetensors --format onnx[/],
+    Examples:
+    [cyan]gnv2-nas export trained.safetensors --format onnx[/]
     [cyan]gnv2-nas export ghostnetv2-1.0 --format tflite --output stock.tflite[/]
     """
     from gnv2_nas.workflows.export import ExportRequest, run_export

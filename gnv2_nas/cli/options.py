@@ -113,13 +113,8 @@ DeviceName = Annotated[
 SpaceName = Annotated[
     str, typer.Option(help="Search space: a name or a YAML file.", callback=normalize_space)
 ]
-Data = Annotated[
-    str,
-    typer.Option(
-        help="Your images: a folder with one folder for each class, or digits (built in).",
-        callback=normalize_data,
-    ),
-]
+DATA_HELP = "Your images: a folder with one folder for each class, or digits (built in)."
+Data = Annotated[str, typer.Option(help=DATA_HELP, callback=normalize_data)]
 NetworkSeed = Annotated[int, typer.Option(help="Seed of the drawn networks.")]
 ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
 WeightsFrom = Annotated[

@@ -173,30 +173,43 @@ def profile(
     networks: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Presets, architecture JSON files or STUDY:TRIAL (default: all presets).",
+            help="Stock networks (presets, such as ghostnetv2-1.0), STUDY:TRIAL, architecture JSON "
+            "files, or .safetensors files that gnv2-nas train wrote (default: all stock networks).",
             callback=map_each(normalize_network),
         ),
     ] = None,
     device: DeviceName = defaults.DEVICE,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Show time, FLOPs and share of every layer instead.")
+        bool,
+        typer.Option(
+            "--layers",
+            help="Show time, FLOPs and share of every layer in place of the table of networks.",
+        ),
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Compare every network with the first.")
+        bool, typer.Option("--compare", help="Compare every other network with the first.")
     ] = False,
     budget: Annotated[
         str,
-        typer.Option(help="Latency budget, such as 12ms: met, broken, or cannot tell."),
+        typer.Option(
+            help="Latency budget, such as 12ms. Shows for each network: met, broken or cannot tell."
+        ),
     ] = "",
     predict: Annotated[
-        bool, typer.Option("--predict", help="Predict latency with the device's model instead.")
+        bool,
+        typer.Option(
+            "--predict",
+            help="Predict latency instead of measuring it, with the model that gnv2-nas devices "
+            "fit wrote for the device.",
+        ),
     ] = False,
     storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:
-    """Count and time networks: size, FLOPs, memory, and latency with its interval.
+    """Show size, FLOPs, memory and measured latency of networks.
 
-    Example: [cyan]gnv2-nas profile --device cpu[/],
+    Examples:
+    [cyan]gnv2-nas profile --device cpu[/]
     [cyan]gnv2-nas profile ghostnet-1.0 ghostnetv2-1.0 --compare[/]
     """
     from gnv2_nas.workflows.profile import ProfileRequest, run_profile

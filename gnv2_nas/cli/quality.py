@@ -20,7 +20,8 @@ app = typer.Typer(rich_markup_mode="rich")
 def quality(context: typer.Context, json: Json = False) -> None:
     """List the quality scores, check how far to trust them, or fit a predictor.
 
-    Example: [cyan]gnv2-nas quality[/],
+    Examples:
+    [cyan]gnv2-nas quality[/]
     [cyan]gnv2-nas quality check --data digits --space tiny[/]
     """
     if context.invoked_subcommand is None:
@@ -31,7 +32,8 @@ def quality(context: typer.Context, json: Json = False) -> None:
 def list_estimators(json: Json = False) -> None:
     """List what a search can maximise, with cost, noise and requirements.
 
-    Example: [cyan]gnv2-nas quality list[/]
+    Example:
+    [cyan]gnv2-nas quality list[/]
     """
     from gnv2_nas.quality.base import ESTIMATORS
 
@@ -54,16 +56,17 @@ def check(
     budget: Annotated[
         str,
         typer.Option(
-            help="Middle of the budget band, such as 4MFLOPs (default: the median of the space)."
+            help="Half of the networks are drawn within 15 % of this FLOPs, such as 4MFLOPs "
+            "(default: the median of the space)."
         ),
     ] = "",
     networks: Annotated[
-        int, typer.Option(help="Networks to train, half of them inside the band.")
+        int, typer.Option(help="Networks to train, half of them near --budget.")
     ] = 12,
     seeds: Annotated[int, typer.Option(help="Trainings of each network.")] = 2,
     epochs: Annotated[
         float | None,
-        typer.Option(help="Epochs of each training (default: half as many as usual)."),
+        typer.Option(help="Epochs of each training (default: half of what gnv2-nas train uses)."),
     ] = None,
     supernet: Annotated[
         Path | None, typer.Option(help="Also check the accuracies of this supernet.")
@@ -71,7 +74,8 @@ def check(
     quality: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also check this: train or predictor:FILE. May be given several times.",
+            help="Also check this accuracy, besides all scores without images: train[:FILE] or "
+            "predictor:FILE. May be given several times.",
             callback=map_each(normalize_quality),
         ),
     ] = None,
@@ -83,7 +87,8 @@ def check(
     Writes search_spaces/SPACE.trust.json, which reports show. After an interruption, run the same
     command again to run the missing trainings.
 
-    Example: [cyan]gnv2-nas quality check --data digits --space tiny[/],
+    Examples:
+    [cyan]gnv2-nas quality check --data digits --space tiny[/]
     [cyan]gnv2-nas quality check --data images --space mobile --budget 300MFLOPs[/]
     """
     from gnv2_nas.workflows.trust import TrustRequest, run_trust
@@ -110,7 +115,8 @@ def fit(
     quality: Annotated[
         str,
         typer.Option(
-            help="The accuracy to predict: supernet:FILE or train.", callback=normalize_quality
+            help="The accuracy to predict: supernet:FILE or train[:FILE].",
+            callback=normalize_quality,
         ),
     ],
     output: Annotated[Path, typer.Option(help="File to write.")] = Path("predictor.json"),

@@ -10,14 +10,15 @@ import typer
 
 from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.cli.options import (
+    DATA_HELP,
     REPORTS,
-    Data,
     DeviceName,
     Json,
     ReportFolder,
     SpaceName,
     Storage,
     lower,
+    normalize_data,
     normalize_quality,
     normalize_sampler,
 )
@@ -35,7 +36,7 @@ def search(
         list[str] | None,
         typer.Option(
             help="Limit, such as 300MFLOPs, 12ms, 6Mparams, 20MB or 20MB:artifact (size of the "
-            "files to deploy). May be given several times."
+            "files to deploy). May be given several times (default: no limit)."
         ),
     ] = None,
     space: SpaceName = defaults.SPACE,
@@ -43,13 +44,22 @@ def search(
     quality: Annotated[
         str,
         typer.Option(
-            help="What to maximise: an accuracy (supernet:FILE, train, predictor:FILE) or a score "
-            "without data (zen, naswot, synflow, az-nas, params, macs).",
-            show_default=f"{defaults.QUALITY}, or a score that gnv2-nas quality check found better",
+            help="What to maximise: an accuracy (supernet:FILE, predictor:FILE, or train[:FILE]: a "
+            "short training, from the weights of supernet FILE if given) or a score without images "
+            "(zen, naswot, synflow, az-nas, params, macs). Default, also with --data: "
+            f"{defaults.QUALITY}, or a score that gnv2-nas quality check found better.",
+            show_default=False,
             callback=normalize_quality,
         ),
     ] = "",
-    data: Data = "",
+    data: Annotated[
+        str,
+        typer.Option(
+            help=f"{DATA_HELP} The number of classes is that of --data. supernet and train need "
+            "it; predictor needs the same number of classes as in its fit.",
+            callback=normalize_data,
+        ),
+    ] = "",
     objectives: Annotated[
         str,
         typer.Option(help=f"Comma-separated: {', '.join(METRICS)}.", callback=lower),
@@ -59,13 +69,18 @@ def search(
         typer.Option(help="predictor, nsga2, tpe, gp or random.", callback=normalize_sampler),
     ] = defaults.SAMPLER,
     trials: Annotated[
-        int, typer.Option(help="Networks in the finished study, not counting stock networks.")
+        int,
+        typer.Option(
+            help="Number of networks to evaluate, earlier runs included. Stock networks and "
+            "--ablations are extra."
+        ),
     ] = defaults.TRIALS,
     timeout: Annotated[
         str,
         typer.Option(
-            help="Time limit for this run, report included: 90s, 10m, 1.5h. Up to a fifth of it, "
-            "at most a minute, is reserved for measuring the front at the end."
+            help="Time limit of the whole command, such as 90s, 10m or 1.5h; a bare number is "
+            "seconds. Up to a fifth of it, at most a minute, is reserved for measuring the front "
+            "at the end."
         ),
     ] = defaults.TIMEOUT,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = defaults.SEED,
@@ -75,18 +90,27 @@ def search(
     ] = defaults.WORKERS,
     stop_when_flat: Annotated[
         bool,
-        typer.Option("--stop-when-flat", help="End the search when the front has stopped growing."),
+        typer.Option(
+            "--stop-when-flat",
+            help="End the search when the front (its hypervolume) has grown by less than 0.5 % in "
+            "64 networks, after 120 networks at the earliest.",
+        ),
     ] = False,
     ablations: Annotated[
         int,
         typer.Option(
             "--ablations",
             "--changes",
-            help="Number of single changes to the recommended network to evaluate at the end.",
+            help="Networks evaluated at the end that differ from the recommended one in one "
+            "choice; shows what each choice costs. 0: none.",
         ),
     ] = defaults.ABLATIONS,
     study: Annotated[
-        str, typer.Option(help="Name of the study. An existing study is continued.")
+        str,
+        typer.Option(
+            help="Name of the study. An existing study is continued (default: space, budgets and "
+            "device, such as ghostnetv2-300MFLOPs-cpu)."
+        ),
     ] = "",
     storage: Storage = defaults.STORAGE,
     reports: ReportFolder = REPORTS,
@@ -94,10 +118,9 @@ def search(
 ) -> None:
     """Find the networks of a space that are best on a device within budgets.
 
-    With --data, the images decide the number of classes.
-
-    Example: [cyan]gnv2-nas search --budget 300MFLOPs[/],
-    [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/],
+    Examples:
+    [cyan]gnv2-nas search --budget 300MFLOPs[/]
+    [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/]
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
     from gnv2_nas.units import parse_duration
@@ -112,7 +135,7 @@ def search(
     from gnv2_nas.cli.progress import ProgressDisplay
 
     restart_with_huge_pages(context.obj)
-    from gnv2_nas.report.wording import next_command
+    from gnv2_nas.report.wording import UNTRAINED, next_command
     from gnv2_nas.search.analysis.recommendation import recommend
     from gnv2_nas.workflows.search import run_search
 
@@ -127,6 +150,8 @@ def search(
         if result.report is not None:
             say(f"report: {result.report.html}")
         if found.recommended is not None:
+            if not result.record.settings.data:
+                say(f"note: {UNTRAINED}")
             say(f"next: {next_command(result.record, found.recommended)}")
     if result.interrupted:
         raise KeyboardInterrupt
@@ -150,9 +175,10 @@ def report(
     reports: ReportFolder = REPORTS,
     json: Json = False,
 ) -> None:
-    """Write the report of a study again: an HTML page, and the same as CSV and JSON.
+    """Rewrite the report of a study as HTML, CSV and JSON.
 
-    Example: [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
+    Example:
+    [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
     """
     from gnv2_nas.workflows.study import ReportRequest, run_report
 

@@ -12,16 +12,22 @@ from gnv2_nas.cli.options import Json, normalize_space
 
 def spaces(
     name: Annotated[
-        str, typer.Argument(help="Show the axes of this space.", callback=normalize_space)
+        str,
+        typer.Argument(
+            help="Show the genes of this space: what differs between its networks.",
+            callback=normalize_space,
+        ),
     ] = "",
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of space files, for editors.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """List the search spaces, or show the axes of one.
+    """List the search spaces, or show the genes of one.
 
-    Example: [cyan]gnv2-nas spaces[/], [cyan]gnv2-nas spaces ghostnetv2[/],
+    Examples:
+    [cyan]gnv2-nas spaces[/]
+    [cyan]gnv2-nas spaces ghostnetv2[/]
     [cyan]gnv2-nas spaces --schema > space.schema.json[/]
     """
     if schema:
@@ -50,6 +56,7 @@ def _list(json: bool) -> None:
 def _show(name: str, json: bool) -> None:
     from gnv2_nas.search.study.budgets import corner_networks
     from gnv2_nas.space import load_space
+    from gnv2_nas.space.genes import AXES
     from gnv2_nas.workflows.references import describe_size
 
     space = load_space(name)
@@ -63,5 +70,12 @@ def _show(name: str, json: bool) -> None:
     print_line(f"base {space.base}, {len(genes)} genes, {space.size:.1e} genotypes")
     for corner, arch in corner_networks(space).items():
         print_line(f"{corner:>8}: {describe_size(arch)}")
-    rows = [(gene, ", ".join(map(str, choices))) for gene, choices in genes.items()]
-    return print_table(("gene", "choices, small to large"), rows, left=2)
+    first = {gene.axis: gene.name for gene in reversed(space.genes)}
+    rows = [
+        (
+            gene.name, ", ".join(map(str, gene.choices)),
+            AXES[gene.axis].meaning if gene.name == first[gene.axis] else "",
+        )
+        for gene in space.genes
+    ]  # fmt: skip
+    return print_table(("gene", "choices, small to large", "meaning"), rows, left=3)

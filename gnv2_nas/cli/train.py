@@ -17,15 +17,19 @@ def train(
     network: Annotated[
         str,
         typer.Argument(
-            help="A preset, an architecture JSON file, STUDY:TRIAL, a .safetensors file to "
-            "continue from, or the word supernet (with --space).",
+            help="A stock network (a preset, such as ghostnetv2-1.0), STUDY:TRIAL, an architecture "
+            "JSON file, a .safetensors file that gnv2-nas train wrote, to start from its weights, "
+            "or the word supernet (with --space).",
             callback=options.normalize_network,
         ),
     ],
     data: options.Data,
     output: Annotated[
         Path | None,
-        typer.Option(help="Weight file to write, .safetensors (default: named after the network)."),
+        typer.Option(
+            help="Weight file to write, .safetensors (default: named after NETWORK, such as "
+            "ghostnetv2-1.0.safetensors or STUDY-TRIAL.safetensors)."
+        ),
     ] = None,
     space: Annotated[
         str,
@@ -43,8 +47,20 @@ def train(
     epochs: Annotated[
         float | None, typer.Option(help="Number of epochs (default: scaled to the data set).")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per update.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Images per update (default: about the square root of the number of images; at "
+            "least 16, for a supernet 64, and at most 1024)."
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Peak learning rate (default: 0.4 at batch size 1024, in proportion to the square "
+            "root of the batch size; a quarter of that from trained weights)."
+        ),
+    ] = None,
     resolution: Annotated[
         int | None,
         typer.Option(help="Height and width of the images (default: the network's own)."),
@@ -53,7 +69,11 @@ def train(
         int, typer.Option(help="Seed of initial weights, order of images and augmentation.")
     ] = defaults.SEED,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=options.lower)
+        str,
+        typer.Option(
+            help="Where to train: auto, cpu, cuda, cuda:1 or mps (not a device profile).",
+            callback=options.lower,
+        ),
     ] = "auto",
     storage: options.Storage = defaults.STORAGE,
     json: options.Json = False,
@@ -63,8 +83,9 @@ def train(
     The classifier gets one output for each class. After an interruption, run the same command
     again to continue.
 
-    Example: [cyan]gnv2-nas train ghostnetv2-1.0 --data images --resolution 96[/],
-    [cyan]gnv2-nas train supernet --data digits --space tiny[/],
+    Examples:
+    [cyan]gnv2-nas train ghostnetv2-1.0 --data images --resolution 96[/]
+    [cyan]gnv2-nas train supernet --data digits --space tiny[/]
     [cyan]gnv2-nas train STUDY:12 --data images --from-supernet supernet.safetensors[/]
     """
     from gnv2_nas.workflows.training_request import TrainRequest

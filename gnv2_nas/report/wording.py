@@ -7,6 +7,11 @@ from gnv2_nas.search.study.defaults import STORAGE
 from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
+UNTRAINED = (
+    "the exported weights are random, for timing only; to deploy, train with --data DIR first"
+)
+"""What to know about the export of a network that was searched without images."""
+
 
 def format_reference(record: StudyRecord, trial: Trial) -> str:
     """`study:number`, the name of a network on the command line."""

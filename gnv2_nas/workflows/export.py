@@ -15,6 +15,7 @@ from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
 from gnv2_nas.files.file_sets import write_set
 from gnv2_nas.files.outputs import Kind, check_outputs
 from gnv2_nas.report.export_record import check_export
+from gnv2_nas.runtimes.base import RUNTIMES as INFOS
 from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_task
@@ -41,6 +42,10 @@ SUFFIXES = {
 }  # fmt: skip
 FORMATS = tuple(SUFFIXES)
 PRECISIONS = ("fp32", "int8")
+FORMATS_INT8 = tuple(
+    name for name, runtime in RUNTIMES.items() if "int8" in INFOS[runtime].precisions["cpu"]
+)
+"""Formats that can be exported at int8."""
 
 
 class ExportRequest(msgspec.Struct, frozen=True):
@@ -66,6 +71,11 @@ class ExportRequest(msgspec.Struct, frozen=True):
             raise UnknownNameError("format", self.format, FORMATS)
         if self.precision not in PRECISIONS:
             raise UnknownNameError("precision", self.precision, PRECISIONS)
+        if self.precision == "int8" and self.format not in ("json", *FORMATS_INT8):
+            raise InputError(
+                f"--precision int8 is for --format {' and '.join(FORMATS_INT8)}, but got "
+                f"{self.format!r}"
+            )
         if self.format == "json" and self.weights is not None:
             raise InputError("--weights has no place in the JSON of an architecture; leave it out")
         arch = find_network(self.network, self.storage)

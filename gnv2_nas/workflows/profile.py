@@ -10,7 +10,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture, list_presets
 from gnv2_nas.devices.device import Device, read_profile
-from gnv2_nas.errors import InputError
+from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
@@ -45,7 +45,9 @@ class ProfileRequest(msgspec.Struct, frozen=True):
         """
         limit_ms = _parse_limit(self.budget)
         if self.compare and len(self.networks) < 2:
-            raise InputError("--compare takes two networks or more: name them before it")
+            raise InputError(
+                f"--compare needs at least two networks, but got {len(self.networks) or 'none'}"
+            )
         if self.predict and (self.layers or self.compare or self.budget):
             raise InputError(
                 "--predict does not go with --layers, --compare or --budget: leave it out"
@@ -188,9 +190,12 @@ def find_networks(names: Sequence[str], storage: str) -> dict[str, Architecture]
 def _parse_limit(budget: str) -> float | None:
     if not budget:
         return None
-    parsed = parse_budget(budget)
-    if parsed.metric != "latency":
-        raise InputError(f"--budget takes a latency here, such as 12ms, but got {budget!r}")
+    try:
+        parsed = parse_budget(budget)
+    except BudgetError:
+        parsed = None
+    if parsed is None or parsed.metric != "latency":
+        raise InputError(f"--budget takes a latency above 0, for example 12ms, but got {budget!r}")
     return parsed.limit
 
 

@@ -127,7 +127,9 @@ def _check_numbers(request: TrainRequest) -> None:
     if request.seed < 0:
         raise InputError(f"--seed: `seed >= 0` must hold, but got {request.seed}")
     if not _DEVICE.fullmatch(request.device):
-        raise InputError(f"--device: auto, cpu, cuda, cuda:1 or mps, but got {request.device!r}")
+        raise InputError(
+            f"--device must be auto, cpu, cuda, cuda:1 or mps, but got {request.device!r}"
+        )
 
 
 def _find_subject(request: TrainRequest, classes: int) -> Architecture | SearchSpace:

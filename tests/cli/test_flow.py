@@ -23,8 +23,9 @@ def test_a_search_says_what_it_does_and_ends_with_the_front(flow):
     assert err.startswith("study demo · space small, ")
     for words in ("smallest: ", "centre: ", "largest: ", "ended: all trials are done"):
         assert words in err
-    *_, report, then = err.splitlines()
+    *_, report, note, then = err.splitlines()
     assert report == "report: reports/demo.html"
+    assert note.startswith("note: the exported weights are random, for timing only; to deploy")
     assert then.startswith("next: gnv2-nas export demo:")
     assert "[I " not in err
     out = flow.out

@@ -31,7 +31,7 @@ from gnv2_nas.report.study_page.conditions import (
 from gnv2_nas.report.study_page.predictions import describe_check, prediction_checks
 from gnv2_nas.report.study_page.table import column_titles, list_front_rows, list_stock_rows
 from gnv2_nas.report.trust_table import TrustBox, describe_trust, make_trust_box
-from gnv2_nas.report.wording import format_reference, next_command, recommended_title
+from gnv2_nas.report.wording import UNTRAINED, format_reference, next_command, recommended_title
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation, find_study_trust, recommend
@@ -118,6 +118,7 @@ def _render_page(
         "answer": answer,
         "reference": lambda trial: format_reference(record, trial),
         "best_word": recommended_title(record),
+        "untrained": UNTRAINED,
         "next_command": "" if recommended is None else next_command(record, recommended),
         "numbers": _numbers(record, len(members)),
         "cautions": list_cautions(record, sum(info.unstable), members),
