@@ -96,7 +96,7 @@ REFUSED = {
     "profile demo:0 --storage sqlite:///new.db": "none in sqlite:///new.db; make one with",
     "profile net.json --device gpu": "unknown device 'gpu'",
     "profile net.json --compare": "--compare needs at least two networks, but got 1",
-    "profile net.json --budget 300MFLOPs": "takes a latency above 0, for example 12ms, but got '300MF",
+    "profile net.json --budget 300MFLOPs": "takes a latency above 0, for example 12ms, but got",
     "profile net.json --budget soon": "'soon'",
     "report dmeo": "unknown study 'dmeo'; did you mean 'demo'? known: demo",
     "report": "Missing argument",
