@@ -16,10 +16,10 @@ from gnv2_nas.cli.profile import profile
 from gnv2_nas.cli.quality import app as quality
 from gnv2_nas.cli.search import report, search
 from gnv2_nas.cli.spaces import spaces
-from gnv2_nas.cli.streams import find_output_error, replace_streams
 from gnv2_nas.cli.train import train
 from gnv2_nas.commands import PROGRAM
 from gnv2_nas.errors import Gnv2NasError
+from gnv2_nas.files.streams import find_output_error, replace_streams
 
 app = typer.Typer(
     help="Search and profile GhostNetV2 networks. Latency is measured on the machine that runs the "

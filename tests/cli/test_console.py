@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gnv2_nas
-from gnv2_nas.cli import console, streams
+from gnv2_nas.cli import console
 from gnv2_nas.cli.console import escape_controls
 from gnv2_nas.cli.progress import ProgressDisplay
+from gnv2_nas.files import streams
 from gnv2_nas.workflows.events import Message, TaskProgress
 from tests.cli.command import COMMAND
 
@@ -211,7 +212,7 @@ def test_an_argument_that_is_no_text_is_refused_in_one_line(tmp_path):
 
 
 # Who prints, and who draws with Rich.
-PRINTERS = {"cli/console.py", "cli/streams.py", "workflows/events.py"}
+PRINTERS = {"cli/console.py", "files/streams.py", "workflows/events.py"}
 DRAWERS = {"cli/console.py", "cli/progress.py"}
 # Modules that touch a stream without printing: to flush it, or to silence a library.
 TOUCHING = {"devices/huge_pages.py", "runtimes/litert_runtime.py"}
