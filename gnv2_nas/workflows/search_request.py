@@ -42,7 +42,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
     objectives: str = defaults.OBJECTIVES
     sampler: str = defaults.SAMPLER
     trials: int = defaults.TRIALS
-    """Networks in the finished study, not counting stock networks."""
+    """Number of networks to evaluate, earlier runs included; stock networks are extra."""
     timeout: float = parse_duration(defaults.TIMEOUT)
     """Seconds."""
     seed: int = defaults.SEED

@@ -86,7 +86,7 @@ SHORTENING_FACTOR = 4
 
 
 class TrainedAccuracy:
-    """The quality estimator `train`, or `train:SUPERNET` with inherited weights.
+    """The quality estimator `train`, or `train:FILE`, which starts from the weights of a supernet.
 
     Args:
         path: supernet to inherit weights from; None starts from random weights.

@@ -49,21 +49,25 @@ def search(
     `docs/profiling.md`); their fingerprint says so.
 
     Args:
-        budgets: limits, such as "300MFLOPs", "12ms", "6Mparams" or "20MB".
+        budgets: limits, such as "300MFLOPs", "12ms", "6Mparams", "20MB" (memory) or
+            "20MB:artifact" (size of the files to deploy); () sets none.
         space: name or YAML file of the search space.
         device: name or YAML file of the device profile.
-        quality: what to maximise: an accuracy ("supernet:FILE", "train", "predictor:FILE") or a
-            score without data ("zen", "naswot", "synflow", "az-nas", "params", "macs"). "" is the
+        quality: what to maximise: an accuracy ("supernet:FILE", "train", "train:FILE" with the
+            initial weights of a supernet, "predictor:FILE") or a score without images ("zen", "naswot", "synflow", "az-nas", "params", "macs"). "" is the
             score that a trust check found best on the space, or "zen".
         data: a folder with one folder of images for each class, or "digits".
-        objectives: of "quality", "latency", "macs", "params", "memory".
+        objectives: comma-separated text or list of "quality", "latency", "macs", "params",
+            "memory" and "artifact".
         sampler: "predictor", "nsga2", "tpe", "gp" or "random".
-        trials: networks in the finished study, not counting stock networks.
-        timeout: time limit for this call: seconds, or "90s", "10m", "1.5h".
-        seed: of the sampler.
+        trials: number of networks to evaluate, earlier runs included. Stock networks and
+            ablations are extra.
+        timeout: time limit of the whole call in seconds, or as text such as "90s", "10m", "1.5h".
+        seed: seed of the sampler.
         workers: processes that score networks.
         stop_when_flat: whether to end when the front has stopped growing.
-        ablations: number of single changes to the recommended network to evaluate at the end.
+        ablations: networks evaluated at the end that differ from the recommended one in one
+            choice; 0 evaluates none.
         study: name; a study of that name is continued. "" builds a name from the options.
         storage: URL of the database.
         reports: folder to write a report to; None writes none.
