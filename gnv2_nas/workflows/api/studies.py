@@ -53,9 +53,10 @@ def search(
             "20MB:artifact" (size of the files to deploy); () sets none.
         space: name or YAML file of the search space.
         device: name or YAML file of the device profile.
-        quality: what to maximise: an accuracy ("supernet:FILE", "train", "train:FILE" with the
-            initial weights of a supernet, "predictor:FILE") or a score without images ("zen", "naswot", "synflow", "az-nas", "params", "macs"). "" is the
-            score that a trust check found best on the space, or "zen".
+        quality: what to maximise: an accuracy ("supernet:FILE", "predictor:FILE", "train", or
+            "train:FILE" with the initial weights of a supernet) or a score without images ("zen",
+            "naswot", "synflow", "az-nas", "params", "macs"). "" is the score that a trust check
+            found best on the space, or "zen".
         data: a folder with one folder of images for each class, or "digits".
         objectives: comma-separated text or list of "quality", "latency", "macs", "params",
             "memory" and "artifact".
