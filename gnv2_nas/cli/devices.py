@@ -92,8 +92,8 @@ def fit(
 ) -> None:
     """Measure networks of a space, and fit a model that predicts latency.
 
-    Writes profiles/NAME.latency.json with the model's error on held-out networks. After an
-    interruption, run the same command again to measure the missing networks.
+    Writes profiles/NAME.latency.json with the model's error on held-out networks.
+    After an interruption, run the same command again to measure the rest.
 
     Examples:
     [cyan]gnv2-nas devices fit cpu[/]

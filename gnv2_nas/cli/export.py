@@ -62,8 +62,8 @@ def export(
 ) -> None:
     """Write the file to deploy (the same file that is timed) and a model card.
 
-    Batch norm is folded and the batch size is 1. The model card describes the input and the
-    accuracy.
+    Batch norm is folded and the batch size is 1.
+    The model card describes the input and the accuracy.
 
     Examples:
     [cyan]gnv2-nas export trained.safetensors --format onnx[/]

@@ -84,8 +84,8 @@ def check(
 ) -> None:
     """Train a sample of networks, and show which score ranks them correctly.
 
-    Writes search_spaces/SPACE.trust.json, which reports show. After an interruption, run the same
-    command again to run the missing trainings.
+    Writes search_spaces/SPACE.trust.json, which reports show.
+    After an interruption, run the same command again to run the missing trainings.
 
     Examples:
     [cyan]gnv2-nas quality check --data digits --space tiny[/]

@@ -80,8 +80,8 @@ def train(
 ) -> None:
     """Train a network, or the supernet of a space, on your images.
 
-    The classifier gets one output for each class. After an interruption, run the same command
-    again to continue.
+    The classifier gets one output for each class.
+    After an interruption, run the same command again to continue.
 
     Examples:
     [cyan]gnv2-nas train ghostnetv2-1.0 --data images --resolution 96[/]
