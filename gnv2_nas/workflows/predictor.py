@@ -46,7 +46,7 @@ class PredictorFitRequest(msgspec.Struct, frozen=True):
     """A folder with one folder for each class, or "digits"."""
     space: str
     quality: str
-    """The accuracy to predict: "supernet:FILE" or "train"."""
+    """The accuracy to predict: "supernet:FILE", "train" or "train:FILE"."""
     output: Path = Path("predictor.json")
     networks: int = NETWORKS
     seed: int = 0
