@@ -122,5 +122,5 @@ def test_a_damaged_model_is_refused(here):
 
 def test_help_loads_nothing_heavy(tmp_path):
     answer = run_installed("devices", "fit", "--help", cwd=tmp_path)
-    assert "Example: gnv2-nas devices fit cpu" in " ".join(answer.out.split())
+    assert "Examples: gnv2-nas devices fit cpu" in " ".join(answer.out.split())
     assert not answer.imported & {"torch", "numpy", "onnxruntime", "optuna"}
