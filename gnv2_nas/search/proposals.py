@@ -148,8 +148,7 @@ class Proposals:
             The trial with the sampler's record of it, to be stored.
         """
         asked = self._asked.pop(trial.architecture.id)
-        for metric, value in trial.excesses.items():
-            asked.set_constraint(metric, value)
+        _set_constraints(asked, trial)
         self._study.tell(asked, self._values(trial))
         self._numbers.setdefault(trial.architecture.id, []).append(asked.number)
         sampled = self._study.get_trials(deepcopy=False)[asked.number]
@@ -175,8 +174,7 @@ class Proposals:
 
     def _turn_down(self, asked: optuna.Trial, trial: Trial) -> None:
         """Prune the trial with its constraints: TPE learns by how much a budget is broken."""
-        for metric, value in trial.excesses.items():
-            asked.set_constraint(metric, value)
+        _set_constraints(asked, trial)
         self._study.tell(asked, state=TrialState.PRUNED)
 
     def _repair(self, params: Params, broken: bool) -> Params:
@@ -206,6 +204,12 @@ class Proposals:
 
     def _keeps_budgets(self, params: Params) -> bool:
         return keeps_budgets(self.budgets, count(self.space.decode(params)))
+
+
+def _set_constraints(asked: optuna.Trial, trial: Trial) -> None:
+    """Give Optuna's trial one constraint for each budget that is known to be kept or broken."""
+    for metric, excess in trial.excesses.items():
+        asked.set_constraint(metric, excess)
 
 
 def _drop_constraints(attributes: Mapping[str, Any]) -> dict[str, Any]:

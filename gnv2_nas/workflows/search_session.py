@@ -136,7 +136,7 @@ class SearchSession:
         self.store, self.resumed = open_or_create(
             request.storage, checked.study, settings, _make_provenance(checked, estimator.info)
         )
-        # Budgets in the words of the study: its trials say which of them they break.
+        # The study's own spelling of the budgets, so that one limit is shown in one way only.
         settings = msgspec.structs.replace(settings, budgets=self.store.settings.budgets)
         self.checked = msgspec.structs.replace(checked, settings=settings)
         self.workers = self._start_workers(waiting)
