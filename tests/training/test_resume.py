@@ -25,7 +25,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 from tests.training.small import train
-
+from tests.training.test_resume import RECIPE
 
 
 def look(point):
