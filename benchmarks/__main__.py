@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 
 from benchmarks.table import machine
-from gnv2_nas.devices import huge_pages
+from gnv2_nas.runner import huge_pages
 
 NAMES = (
     "counting", "agreement", "answers", "writing", "deployed", "runtimes", "openvino_files",

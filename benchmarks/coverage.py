@@ -25,11 +25,11 @@ from benchmarks.load import computing
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.arch.presets import ghostnet, mobilenetv3_large
-from gnv2_nas.devices import huge_pages
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement import measure, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.runner import huge_pages
 
 CALIBRATIONS = 3
 PROCESSES = 3

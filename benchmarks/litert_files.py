@@ -15,7 +15,7 @@ from benchmarks.networks import compared_networks, random_networks
 from benchmarks.paired import loader, paired
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
-from gnv2_nas.runtimes.base import RuntimeFiles
+from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.litert_runtime import SUFFIX, LiteRt
 from gnv2_nas.runtimes.parity import difference, expected_logits
 

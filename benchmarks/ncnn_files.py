@@ -21,7 +21,8 @@ from benchmarks.public_form import STOCK, public_model
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.nn import Network, timing_model
-from gnv2_nas.runtimes.base import Precision, RuntimeFiles
+from gnv2_nas.runner.timing import RuntimeFiles
+from gnv2_nas.runtimes.base import Precision
 from gnv2_nas.runtimes.ncnn_runtime import Ncnn
 from gnv2_nas.runtimes.parity import difference, expected_logits
 

@@ -20,8 +20,8 @@ from benchmarks.public_form import STOCK
 from benchmarks.table import median_seconds, milliseconds, table
 from gnv2_nas.arch import Architecture
 from gnv2_nas.nn import timing_model
+from gnv2_nas.runner.timing import timing_image
 from gnv2_nas.runtimes.openvino_runtime import OpenVino
-from gnv2_nas.runtimes.parity import timing_image
 from gnv2_nas.space import load_space
 
 PROFILED_RUNS = 30

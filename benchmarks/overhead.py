@@ -13,8 +13,9 @@ from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import milliseconds, table
 from gnv2_nas.measurement import measure, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
+from gnv2_nas.runner.onnx_session import OnnxSession
 from gnv2_nas.runtimes import parity
-from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime, OnnxSession
+from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 from gnv2_nas.space import load_space
 
 NETWORKS = 10

@@ -9,9 +9,19 @@ from typing import NamedTuple
 
 from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.measurement.statistics import estimate
-from gnv2_nas.runtimes.base import Runtime, RuntimeFiles, Timer, thread_timer
+from gnv2_nas.runner.rounds import RoundCallback, Run, SessionOrder, run_session
+from gnv2_nas.runner.timing import RuntimeFiles, Timer, thread_timer
+from gnv2_nas.runtimes.base import Runtime
 
-Run = Callable[[], object]
+
+class Loaders(NamedTuple):
+    """A bench of functions that load networks."""
+
+    load: Callable[[int], Run]
+    timer: Timer = thread_timer
+
+    def run_session(self, order: SessionOrder, report: RoundCallback) -> None:
+        run_session(self.load, self.timer, order, report)
 
 
 class Paired(NamedTuple):
@@ -39,14 +49,10 @@ def paired(
         timer: the runtime's own, see `Runtime.timer`; the busy clock counts.
         seconds: when to stop before all rounds are done.
     """
-    rng = random.Random(0)
-
-    def open_session(_: int) -> list[Run]:
-        loaded = {name: loaders[name]() for name in rng.sample(list(loaders), len(loaders))}
-        return [loaded[name] for name in loaders]
-
+    loads = list(loaders.values())
     plan = MeasurementPlan(sessions, rounds, sessions, seconds)
-    timings = collect(open_session, plan, timer, rng, lambda _: False)
+    bench = Loaders(lambda number: loads[number](), timer)
+    timings = collect(bench, len(loads), plan, random.Random(0), lambda _: False)
     found = estimate(timings, {0: 0.0})
     rows = {}
     for number, name in enumerate(loaders):

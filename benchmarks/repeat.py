@@ -98,7 +98,7 @@ def _measure_once(name: str) -> None:
 def _alone(arch: Architecture, device: Device) -> dict[str, float]:
     from torch.utils.benchmark import Timer
 
-    session = device.open(device.runtime.write(arch))
+    session = device.runtime.load(device.runtime.write(arch), device.profile.threads)
     session.run()
     times = _calls(session.run)
     timer = Timer("run()", globals={"run": session.run})

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 from rich.table import Table
 
+from benchmarks.paired import Loaders
 from benchmarks.table import table
 from gnv2_nas.arch import preset
 from gnv2_nas.devices.panel import REFERENCE
@@ -40,7 +41,7 @@ def _measure() -> None:
     runtime = OnnxRuntime()
     files = [runtime.write(preset(name)) for name in NETWORKS]
     runs = [runtime.load(file, 1).run for _ in range(SESSIONS) for file in files]
-    timings = collect(lambda _: runs, PLAN, runtime.timer, random.Random(0), lambda _: False)
+    timings = collect(Loaders(runs.__getitem__), len(runs), PLAN, random.Random(0), lambda _: False)
     logs = adjust_logs(timings)
     levels = np.median(logs, axis=1).reshape(SESSIONS, len(NETWORKS))
     halves = np.median(logs[:, ::2], axis=1) - np.median(logs[:, 1::2], axis=1)

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import machine, table
-from gnv2_nas.devices import huge_pages
 from gnv2_nas.measurement import protocol
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report.study_page.write import write_report
+from gnv2_nas.runner import huge_pages
 from gnv2_nas.search import evaluate, loop
 from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.evaluate import Evaluator

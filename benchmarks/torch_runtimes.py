@@ -12,7 +12,8 @@ from rich.table import Table
 from benchmarks.paired import paired
 from benchmarks.public_form import STOCK
 from benchmarks.table import milliseconds, table
-from gnv2_nas.runtimes.base import RUNTIMES, Precision, Runtime, RuntimeFiles, get_runtime
+from gnv2_nas.runner.timing import RuntimeFiles
+from gnv2_nas.runtimes.base import RUNTIMES, Precision, Runtime, get_runtime
 from gnv2_nas.runtimes.parity import check_parity
 
 CASES: tuple[tuple[str, Precision], ...] = (

@@ -12,7 +12,8 @@ from rich.table import Table
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import milliseconds, table
 from gnv2_nas.quality.proxies.zen import ZenScore
-from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime, OnnxSession
+from gnv2_nas.runner.onnx_session import OnnxSession
+from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store

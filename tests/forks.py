@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from gnv2_nas.devices import huge_pages
+from gnv2_nas.runner import huge_pages
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (

@@ -17,9 +17,9 @@ import gnv2_nas
 PACKAGE = Path(gnv2_nas.__file__).parent
 
 FLOORS = (
-    "errors", "units", "commands", "cores", "interrupts", "files", "documents", "stats", "arch",
-    "space", "graph", "data", "checkpoints", "formats", "nn", "training", "runtimes", "devices",
-    "measurement", "latency_model", "quality", "search", "report", "workflows", "cli",
+    "errors", "units", "commands", "cores", "interrupts", "runner", "files", "documents", "stats",
+    "arch", "space", "graph", "data", "checkpoints", "formats", "nn", "training", "runtimes",
+    "devices", "measurement", "latency_model", "quality", "search", "report", "workflows", "cli",
 )  # fmt: skip
 """All rooms from the ground up; `docs/architecture.md` shows the same list."""
 
@@ -28,15 +28,15 @@ SEARCH_FLOORS = ("study", "analysis", "sampler", "storage", "engine")
 
 # Package → the rooms that may import it; whatever is not named here is light.
 HOMES = {
-    "torch": {"data", "nn", "training", "runtimes", "quality"},
+    "torch": {"data", "nn", "training", "runner", "runtimes", "quality"},
     "safetensors": {"nn"},
     "fvcore": {"nn"},
     "onnx": {"formats"},
-    "onnxruntime": {"runtimes"},
-    "openvino": {"runtimes"},
-    "executorch": {"runtimes"},
-    "ncnn": {"runtimes"},
-    "ai_edge_litert": {"runtimes"},
+    "onnxruntime": {"runner", "runtimes"},
+    "openvino": {"runner", "runtimes"},
+    "executorch": {"runner", "runtimes"},
+    "ncnn": {"runner", "runtimes"},
+    "ai_edge_litert": {"runner", "runtimes"},
     "flatbuffers": {"formats"},
     "tflite": {"formats", "runtimes"},
     "optuna": {"search"},

@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.landscapes.ghostnetv2 import Ghostnetv2
 from benchmarks.landscapes.measuring import FILE, measure_networks, read_rows
 from benchmarks.table import table
-from gnv2_nas.devices import huge_pages
+from gnv2_nas.runner import huge_pages
 
 NETWORKS = 400
 

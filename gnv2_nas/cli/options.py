@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE, RAW
-from gnv2_nas.devices import huge_pages
+from gnv2_nas.runner import huge_pages
 from gnv2_nas.search.study import defaults
 
 _BEGAN = "GNV2_NAS_BEGAN"

@@ -11,20 +11,13 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.cores import shortage
 from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.devices.host import Host, LocalHost
 from gnv2_nas.devices.panel import REFERENCE, reference_networks
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
 from gnv2_nas.files.writing import find_named, list_named
-from gnv2_nas.runtimes.base import (
-    RUNTIMES,
-    Precision,
-    Processor,
-    Runtime,
-    RuntimeFiles,
-    RuntimeName,
-    Session,
-    get_runtime,
-)
+from gnv2_nas.runner.timing import RuntimeFiles
+from gnv2_nas.runtimes.base import RUNTIMES, Precision, Processor, Runtime, RuntimeName, get_runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,16 +82,6 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return shortage(self.threads) if self.processor == "cpu" else ""
 
 
-class PreparedNetwork(msgspec.Struct):
-    """A network whose files were written, loaded and checked against torch."""
-
-    files: RuntimeFiles
-    session: Session | None
-    """The session that was checked; None once it was taken over."""
-    parity: float
-    """See `parity.difference`."""
-
-
 class Device:
     """A profile with its runtime: it prepares networks and identifies the machine."""
 
@@ -108,6 +91,7 @@ class Device:
         self.runtime: Runtime = get_runtime(
             profile.runtime, profile.precision, profile.processor, profile.calibration_images
         )
+        self.host: Host = LocalHost(self.runtime, profile.threads)
         self.calibration: Calibration | None = None
         networks = reference_networks()
         quick = RUNTIMES[profile.runtime].quick
@@ -125,41 +109,26 @@ class Device:
             return "device"
         return "cpu" if self.profile.threads == 1 else "wall"
 
-    def prepare(self, arch: Architecture) -> PreparedNetwork:
-        """Write and load a network, and check its logits against the torch module's.
+    def write_reference(self, name: str) -> RuntimeFiles:
+        """Return the files of a network of the panel; they are written once."""
+        if name not in self._panel_files:
+            self._panel_files[name] = self.runtime.write(self.panel[name])
+        return self._panel_files[name]
+
+    def check(self, arch: Architecture, logits: NDArray[np.float32]) -> float:
+        """Return how far the logits of a network's file are from the torch module's.
 
         Raises:
-            MeasurementError: the runtime refused the network, or its logits differ from torch's.
+            MeasurementError: they differ by more than rounding.
         """
-        from gnv2_nas.runtimes.parity import check_parity, expected_logits
+        from gnv2_nas.runtimes.parity import check_logits, expected_logits
 
-        files = self.runtime.write(arch)
-        session = self.open(files)
         if arch.id not in self._expected:
             self._expected[arch.id] = expected_logits(arch)
-        parity = check_parity(arch, session, self.runtime, expected=self._expected[arch.id])
-        return PreparedNetwork(files, session, parity)
-
-    def open(self, files: RuntimeFiles) -> Session:
-        """Load files into a fresh session."""
-        return self.runtime.load(files, self.profile.threads)
-
-    def open_reference(self, name: str) -> Session:
-        """Open a fresh session of a network of the panel; the first time, it is checked.
-
-        Raises:
-            MeasurementError: see `prepare`.
-        """
-        if name not in self._panel_files:
-            ready = self.prepare(self.panel[name])
-            self._panel_files[name] = ready.files
-            return ready.session or self.open(ready.files)
-        return self.open(self._panel_files[name])
+        return check_logits(arch, logits, self._expected[arch.id], self.runtime)
 
     def fingerprint(self) -> Fingerprint:
-        from gnv2_nas.devices.fingerprint import fingerprint
-
-        return fingerprint(self.runtime.version())
+        return self.host.fingerprint()
 
 
 def list_devices() -> list[str]:

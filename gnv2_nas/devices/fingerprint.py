@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.cores import usable_cores
-from gnv2_nas.devices import huge_pages
+from gnv2_nas.runner import huge_pages
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

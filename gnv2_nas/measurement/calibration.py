@@ -20,13 +20,13 @@ import msgspec
 import numpy as np
 
 from gnv2_nas.devices.device import PROFILE_KIND, Calibration, Device, read_profile
-from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.devices.panel import REFERENCE, position
 from gnv2_nas.files.writing import find_named, write_atomically
-from gnv2_nas.measurement.plan import MeasurementPlan, Run, collect
+from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.measurement.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
 from gnv2_nas.measurement.statistics import session_levels
+from gnv2_nas.runner.lock import Waiting, ignore_waiting
 from gnv2_nas.runtimes.base import RUNTIMES
 
 PLAN = MeasurementPlan(sessions=8, rounds=10, max_sessions=32, max_seconds=40.0)
@@ -98,7 +98,8 @@ def calibrate(
         max_seconds: time limit; a shorter calibration has larger errors.
 
     Raises:
-        MeasurementError: the runtime refused a network of the panel.
+        MeasurementError: the runtime refused a network of the panel, or computes something else
+            than torch.
     """
     quick = RUNTIMES[device.profile.runtime].quick
     plan = PLAN if quick else BRIEF_PLAN
@@ -107,18 +108,13 @@ def calibrate(
     plan = msgspec.structs.replace(plan, max_seconds=seconds)
     # The reference is measured twice, because every ratio rests on it.
     rows = [*device.panel, *([REFERENCE] if quick else [])]
-    with DeviceLock.shared(waiting):
-        for name in device.panel:
-            device.open_reference(name)
     rng = random.Random(seed)
-
-    def open_session(_: int) -> list[Run]:
-        order = rng.sample(range(len(rows)), len(rows))
-        loaded = {row: device.open_reference(rows[row]).run for row in order}
-        return [loaded[row] for row in range(len(rows))]
-
-    with DeviceLock.exclusive(waiting):
-        timings = collect(open_session, plan, device.runtime.timer, rng, lambda _: False, progress)
+    with device.host.shared(waiting):
+        bench = device.host.open_bench([device.write_reference(name) for name in rows])
+        for row in rng.sample(range(len(rows)), len(rows)):
+            device.check(device.panel[rows[row]], bench.load(row))
+    with device.host.exclusive(waiting):
+        timings = collect(bench, len(rows), plan, rng, lambda _: False, progress)
     progress(1.0)
     positions = np.array([position(device.panel[name]) for name in rows])
     references = [row for row, name in enumerate(rows) if name == REFERENCE]

@@ -6,9 +6,9 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.graph import Graph, lower, op_macs
 from gnv2_nas.graph.op import OP_TRAITS
+from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 
 RUNS = 20
 

@@ -1,25 +1,21 @@
-"""The schedule of a measurement: sessions and rounds. It knows no runtime.
+"""The schedule of a measurement: sessions and rounds. It knows no runtime and no device.
 
-Every round visits each network once, in a fresh random order, so a disturbance of the machine hits
-all networks alike and no network always follows the same neighbour. A visit is two calls: the first
-brings the network's weights back into the caches, the second counts. Each session loads every
-network afresh, because the place of its weights in memory changes its time by about 1 %.
+Each session loads every network afresh, because the place of its weights in memory changes its time
+by about 1 %. `runner/rounds.py` describes the rounds of a session.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.runtimes.base import Timer
-
-Run = Callable[[], object]
-"""One inference; it returns when the inference is finished."""
+from gnv2_nas.devices.host import Bench
+from gnv2_nas.runner.rounds import SessionOrder, Visit
 
 
 class MeasurementOptions(msgspec.Struct, frozen=True):
@@ -76,18 +72,15 @@ class Timings(msgspec.Struct, frozen=True):
 class _TimingsBuilder:
     """Collects visits round by round."""
 
-    def __init__(self, timer: Timer) -> None:
-        self.timer = timer
+    def __init__(self) -> None:
         self.rows: list[list[tuple[float, ...]]] = []
         self.session: list[int] = []
 
-    def time_round(self, runs: Sequence[Run], session: int, rng: random.Random) -> None:
-        row: list[tuple[float, ...]] = [()] * len(runs)
-        sequence = list(range(len(runs)))
-        rng.shuffle(sequence)
-        for position, number in enumerate(sequence, start=len(runs) * len(self.rows)):
-            run = runs[number]
-            row[number] = (position, *self.timer(run), *self.timer(run))
+    def add(self, session: int, sequence: Sequence[int], visits: Sequence[Visit]) -> None:
+        row: list[tuple[float, ...]] = [()] * len(sequence)
+        start = len(sequence) * len(self.rows)
+        for position, (number, visit) in enumerate(zip(sequence, visits, strict=True), start):
+            row[number] = (position, *visit)
         self.rows.append(row)
         self.session.append(session)
 
@@ -97,10 +90,17 @@ class _TimingsBuilder:
         return Timings(order.astype(np.intp), session, wall, busy, first_wall, first_busy)
 
 
+def draw_order(networks: int, rounds: int, seconds: float, rng: random.Random) -> SessionOrder:
+    """Draw the order of loading and of each round."""
+    numbers = range(networks)
+    loading, *sequences = (rng.sample(numbers, networks) for _ in range(rounds + 1))
+    return SessionOrder(loading, sequences, seconds)
+
+
 def collect(
-    open_session: Callable[[int], Sequence[Run]],
+    bench: Bench,
+    networks: int,
     plan: MeasurementPlan,
-    timer: Timer,
     rng: random.Random,
     enough: Callable[[Timings], bool],
     progress: Callable[[float], None] = lambda _: None,
@@ -108,31 +108,36 @@ def collect(
     """Time networks session by session until `enough` holds or the plan's limits are reached.
 
     Args:
-        open_session: maps the number of a session to all networks, loaded afresh.
+        bench: where the networks are.
+        networks: number of networks.
         plan: limits of sessions, rounds and seconds.
-        timer: times one call.
-        rng: draws the order of each round.
+        rng: draws the orders.
         enough: called after each session from `plan.sessions` on.
         progress: called after every round with the share of the allowed time that has passed.
+
+    Raises:
+        MeasurementError: see `Bench.run_session`.
     """
     started = time.monotonic()
-    builder = _TimingsBuilder(timer)
+    builder = _TimingsBuilder()
     for session in range(plan.max_sessions):
         opened = time.monotonic()
-        runs = open_session(session)
-        for run in runs:
-            run()
         # Each of the required sessions gets an equal share of the time.
         share = plan.max_seconds * min(1.0, (session + 1) / plan.sessions)
-        for _ in range(plan.rounds):
-            builder.time_round(runs, session, rng)
-            spent = time.monotonic() - started
-            progress(min(spent / plan.max_seconds, 1.0))
-            if spent >= share:
-                break
-        half_a_session = (time.monotonic() - opened) / 2
+        order = draw_order(networks, plan.rounds, share - (opened - started), rng)
+        left = iter(order.rounds)
+
+        def report(
+            visits: Sequence[Visit], number: int = session, left: Iterator[Sequence[int]] = left
+        ) -> None:
+            builder.add(number, next(left), visits)
+            progress(min((time.monotonic() - started) / plan.max_seconds, 1.0))
+
+        bench.run_session(order, report)
+        now = time.monotonic()
+        half_a_session = (now - opened) / 2
         if session + 1 >= plan.sessions and (
-            spent + half_a_session >= plan.max_seconds or enough(builder.build())
+            now - started + half_a_session >= plan.max_seconds or enough(builder.build())
         ):
             break
     return builder.build()

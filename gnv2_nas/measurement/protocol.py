@@ -13,17 +13,16 @@ from datetime import UTC, datetime
 import numpy as np
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.device import Calibration, Device, PreparedNetwork
-from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
+from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.panel import REFERENCE, position, select_references
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.measurement.calibration import open_device
-from gnv2_nas.measurement.plan import MeasurementOptions, MeasurementPlan, Run, Timings, collect
+from gnv2_nas.measurement.plan import MeasurementOptions, MeasurementPlan, Timings, collect
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.measurement.references import NETWORK_SPREAD, SESSION_SPREAD, SIZE_SPREAD
 from gnv2_nas.measurement.stability import compute_percentiles, explain_instability
 from gnv2_nas.measurement.statistics import Estimates, Prior, estimate
-from gnv2_nas.runtimes.base import Session
+from gnv2_nas.runner.lock import Waiting, ignore_waiting
 from gnv2_nas.stats.intervals import Z95
 
 NETWORKS_AT_ONCE = 32
@@ -106,10 +105,10 @@ def measure_networks(
         def group_progress(share: float, start: int = start, size: int = len(group)) -> None:
             progress((start + share * size) / total)
 
-        with DeviceLock.shared(waiting):
+        with device.host.shared(waiting):
             batch = Batch(group, device, options, random.Random(seed + start))
         # The lock is held for one group only, so that two searches alternate.
-        with DeviceLock.exclusive(waiting):
+        with device.host.exclusive(waiting):
             batch.collect(deadline, group_progress)
         results += batch.measurements(reference_ms)
     progress(1.0)
@@ -137,21 +136,20 @@ class Batch:
         self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.name = secrets.token_hex(6)
         self.panel = self._select_panel()
-        self.prepared: dict[str, PreparedNetwork] = {}
-        self.checked: list[Session | None] = [None] * len(self.panel)
+        self.networks = [*(device.panel[name] for name in self.panel), *group]
+        """Networks of the panel, then those of the group."""
+        files = [device.write_reference(name) for name in self.panel]
+        self.bench = device.host.open_bench([*files, *map(device.runtime.write, group)])
         # OpenVINO favours the networks loaded first by the place of their weights in memory, so
         # references and candidates are loaded in one random order.
-        for row in rng.sample(range(self.rows), self.rows):
-            if row < len(self.panel):
-                self.checked[row] = device.open_reference(self.panel[row])
-            else:
-                arch = group[row - len(self.panel)]
-                self.prepared[arch.id] = device.prepare(arch)
+        self.parity = {
+            row: device.check(self.networks[row], self.bench.load(row))
+            for row in rng.sample(range(self.rows), self.rows)
+        }
 
     @property
     def rows(self) -> int:
-        """Number of networks: those of the panel, then those of the group."""
-        return len(self.panel) + len(self.group)
+        return len(self.networks)
 
     def collect(self, deadline: float, progress: ProgressCallback) -> None:
         """Time all networks and set `timings` and `estimates`."""
@@ -160,15 +158,8 @@ class Batch:
         # The limit must be positive, because progress is a share of it.
         left = max(deadline - time.monotonic(), 1e-3)
         plan = MeasurementPlan(sessions=self.options.sessions, max_seconds=min(wanted, left))
-        self.timings = collect(
-            self.open_session, plan, self.device.runtime.timer, self.rng, self._is_precise, progress
-        )
+        self.timings = collect(self.bench, self.rows, plan, self.rng, self._is_precise, progress)
         self.estimates = self._estimate(self.timings)
-
-    def open_session(self, _: int) -> list[Run]:
-        """Load all networks afresh, in random order."""
-        opened = {row: self._load(row) for row in self.rng.sample(range(self.rows), self.rows)}
-        return [opened[row].run for row in range(self.rows)]
 
     def measurements(self, reference_ms: float | None) -> list[Measurement]:
         """Return one measurement for each network of the group, in its order."""
@@ -192,15 +183,6 @@ class Batch:
         panel = {name: arch for name, arch in self.device.panel.items() if name in known.log_ratios}
         return select_references(self.group, panel)
 
-    def _load(self, row: int) -> Session:
-        """Return a session of this row alone: at first the one that was checked."""
-        if row < len(self.panel):
-            checked, self.checked[row] = self.checked[row], None
-            return checked or self.device.open_reference(self.panel[row])
-        prepared = self.prepared[self.group[row - len(self.panel)].id]
-        checked, prepared.session = prepared.session, None
-        return checked or self.device.open(prepared.files)
-
     def _is_precise(self, timings: Timings) -> bool:
         half = self._estimate(timings).narrowable[len(self.panel) :]
         return bool((half <= self.options.precision).all())
@@ -217,12 +199,13 @@ class Batch:
         return estimate(timings, panel, self._prior(known), busy=busy)
 
     def _prior(self, known: Calibration | None) -> Prior:
-        networks = [*(self.device.panel[name] for name in self.panel), *self.group]
-        positions = np.array([position(arch) for arch in networks])
+        positions = np.array([position(arch) for arch in self.networks])
         if known is None:
             spreads = np.full(self.rows, SESSION_SPREAD)
             return Prior(positions, spreads, SIZE_SPREAD, NETWORK_SPREAD)
-        spreads = np.array([self._session_spread(arch, known.session_spreads) for arch in networks])
+        spreads = np.array(
+            [self._session_spread(arch, known.session_spreads) for arch in self.networks]
+        )
         names = list(known.log_ratios)
         numbers = [names.index(name) for name in self.panel]
         covariance = np.array(known.covariance)[np.ix_(numbers, numbers)]
@@ -264,7 +247,7 @@ class Batch:
             raw_ms=float(np.median(wall_ms)),
             rounds=self.timings.rounds,
             sessions=self.timings.sessions,
-            parity=self.prepared[arch.id].parity,
+            parity=self.parity[row],
             percentiles_ms=compute_percentiles(wall_ms),
             errors=self.estimates.errors(row),
             batch=self.name,

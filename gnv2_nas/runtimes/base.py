@@ -8,19 +8,18 @@ it.
 from __future__ import annotations
 
 import importlib
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import InputError, MeasurementError, UnknownNameError, first_line
+from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.runner.sessions import engine_version, open_session
+from gnv2_nas.runner.timing import RuntimeFiles, Session, Timer, thread_timer
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 RuntimeName = Literal[
@@ -32,56 +31,8 @@ Processor = Literal["cpu", "cuda", "mps"]
 
 CalibrationImages: TypeAlias = "str | NDArray[Any]"
 
-RuntimeFiles = Mapping[str, bytes]
-"""The files that a runtime loads: suffix → content, for instance {".param": …, ".bin": …}."""
-
 LAYOUT_CHANGES = "(layout)"
 """Name under which `Runtime.layer_seconds` adds up what the runtime itself inserts."""
-
-
-class Session(Protocol):
-    """A loaded network with its input in place."""
-
-    @property
-    def image(self) -> NDArray[np.float32]:
-        """The input, `timing_image`: (1, 3, resolution, resolution)."""
-        ...
-
-    def run(self) -> object:
-        """Run one inference; it is finished on return."""
-        ...
-
-    def logits(self) -> NDArray[np.float32]:
-        """Run one inference and return (1, num_classes), float32 at any precision."""
-        ...
-
-
-Timer = Callable[[Callable[[], object]], tuple[float, float]]
-"""Times one inference: seconds of wall time, and seconds of the busy clock, see `Runtime.timer`."""
-
-
-def thread_timer(run: Callable[[], object]) -> tuple[float, float]:
-    """Return wall time and the CPU time of the calling thread, for runtimes that work in it."""
-    wall, cpu = time.perf_counter(), time.thread_time()
-    run()
-    cpu = time.thread_time() - cpu
-    return time.perf_counter() - wall, cpu
-
-
-def process_timer(run: Callable[[], object]) -> tuple[float, float]:
-    """Return wall time and the CPU time of the process, for runtimes with threads of their own."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    run()
-    cpu = time.process_time() - cpu
-    return time.perf_counter() - wall, cpu
-
-
-def wall_timer(run: Callable[[], object]) -> tuple[float, float]:
-    """Return wall time twice, for accelerators that no other clock observes."""
-    started = time.perf_counter()
-    run()
-    wall = time.perf_counter() - started
-    return wall, wall
 
 
 class Runtime(Protocol):
@@ -96,6 +47,14 @@ class Runtime(Protocol):
 
     def version(self) -> str:
         """Return name and version, for the fingerprint."""
+        ...
+
+    def check_here(self) -> None:
+        """Check that this machine can run the runtime as it was constructed.
+
+        Raises:
+            InputError: the processor or the precision is not available here.
+        """
         ...
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
@@ -142,29 +101,25 @@ class BaseRuntime:
     name: RuntimeName
     label: str
     """Name in messages and in `version`."""
-    release: str
-    """Version of the installed engine."""
     timer: Timer = staticmethod(thread_timer)
 
     def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
         self.precision, self.processor = precision, processor
 
     def version(self) -> str:
-        return f"{self.label} {self.release}"
+        return f"{self.label} {engine_version(self.name)}"
+
+    def check_here(self) -> None:
+        pass
 
     @abstractmethod
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles: ...
 
-    @abstractmethod
-    def load(self, files: RuntimeFiles, threads: int) -> Session: ...
+    def load(self, files: RuntimeFiles, threads: int) -> Session:
+        return open_session(self.name, files, threads, self.precision, self.processor)
 
     @abstractmethod
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]: ...
-
-
-def refuse_file(engine: str, error: Exception) -> MeasurementError:
-    """Return the error of an engine that refused a file."""
-    return MeasurementError(f"{engine} refused the file: {first_line(error)}")
 
 
 class RuntimeInfo(msgspec.Struct, frozen=True):
@@ -251,6 +206,7 @@ def get_runtime(
     if given:
         options["calibration_images"] = calibration_images
     runtime: Runtime = runtime_class(precision=precision, processor=processor, **options)
+    runtime.check_here()
     return runtime
 
 

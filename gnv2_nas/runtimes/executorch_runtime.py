@@ -5,39 +5,17 @@ Times of layers come from ExecuTorch's event tracer (ETDump, schema `etdump_sche
 
 from __future__ import annotations
 
-import contextlib
-import io
-import tempfile
-import weakref
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, ClassVar
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from gnv2_nas.formats.flatbuffers import FlatReader, root_table
-
-# isort: split
-# `executorch.runtime` loads the same bindings, after 8 s of importing the whole compiler. They need
-# torch's libraries, so they are imported after torch.
-import executorch.extension.pybindings._C as bindings  # noqa: N811
+from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.executorch.writer import build_delegate, pte_bytes, read_program_architecture
 from gnv2_nas.formats.executorch.xnnpack_graph import Node
-from gnv2_nas.runtimes.base import (
-    LAYOUT_CHANGES,
-    BaseRuntime,
-    RuntimeFiles,
-    RuntimeName,
-    refuse_file,
-)
-from gnv2_nas.runtimes.parity import timing_image
+from gnv2_nas.formats.flatbuffers import FlatReader, root_table
+from gnv2_nas.runner.timing import RuntimeFiles
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES, BaseRuntime, RuntimeName
 
 Event = tuple[str, float]
 """Name of an operation of the delegate, and its seconds."""
@@ -66,7 +44,6 @@ def _delegate_event(entry: FlatReader) -> list[Event]:
     return [(profile.string(_DELEGATE_NAME), nanoseconds * 1e-9)]
 
 
-_METHOD = "forward"
 _WARM_UP = 2
 # XNNPACK's names of operators, where they differ from the kind of the node.
 _EVENTS = {
@@ -83,81 +60,24 @@ _EVENTS = {
 }
 
 
-class ExecuTorchSession:
-    """A loaded program with its input in place."""
-
-    _alive: ClassVar[weakref.WeakSet[ExecuTorchSession]] = weakref.WeakSet()
-
-    def __init__(self, files: RuntimeFiles, threads: int, *, trace: bool = False) -> None:
-        self._set_threads(threads)
-        self._content = files[".pte"]  # the program reads it in place
-        try:
-            with _quiet():
-                self._program = bindings._load_program_from_buffer(
-                    self._content,
-                    enable_etdump=trace,
-                    program_verification=bindings.Verification.InternalConsistency,
-                )
-                self._method = self._program.load_method(_METHOD)
-        except Exception as error:
-            raise refuse_file("ExecuTorch", error) from None
-        sizes = self._method.method_meta().input_tensor_meta(0).sizes()
-        self.image = timing_image(sizes[-1])
-        self._method.set_inputs([torch.from_numpy(self.image)])
-        self._alive.add(self)
-
-    def run(self) -> Any:
-        """Run one inference; with one thread, in the calling thread."""
-        return self._method.execute()
-
-    def logits(self) -> NDArray[np.float32]:
-        self.run()
-        (logits,) = self._method.get_outputs()
-        found: NDArray[np.float32] = logits.numpy()
-        return found
-
-    def events(self) -> list[list[Event]]:
-        """Return the events of every run so far; requires `trace`."""
-        with tempfile.TemporaryDirectory() as folder:
-            dump, data = Path(folder) / "events", Path(folder) / "tensors"
-            self._program.write_etdump_result_to_file(str(dump), str(data))
-            return delegate_events(dump.read_bytes())
-
-    @classmethod
-    def _set_threads(cls, threads: int) -> None:
-        """Set the size of the thread pool. All programs of the process keep pointers into it."""
-        with _quiet():
-            now = bindings._threadpool_get_thread_count()
-            if now == threads:
-                return
-            if cls._alive:
-                raise MeasurementError(
-                    f"ExecuTorch has one number of threads for the whole process: {now} while "
-                    f"a session is loaded, so another cannot have {threads}"
-                )
-            bindings._unsafe_reset_threadpool(threads)
-
-
 class ExecuTorch(BaseRuntime):
     """ExecuTorch at float32."""
 
     name: RuntimeName = "executorch"
     label = "executorch"
-    release = version("executorch")
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return {".pte": pte_bytes(arch, model)}
 
-    def load(self, files: RuntimeFiles, threads: int) -> ExecuTorchSession:
-        return ExecuTorchSession(files, threads)
-
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
+        from gnv2_nas.runner.executorch_session import ExecuTorchSession
+
         session = ExecuTorchSession(files, threads, trace=True)
         for _ in range(_WARM_UP + runs):
             session.run()
         nodes = build_delegate(read_program_architecture(files[".pte"])).nodes
         total: defaultdict[str, float] = defaultdict(float)
-        for events in session.events()[_WARM_UP:]:
+        for events in delegate_events(session.trace())[_WARM_UP:]:
             for owner, seconds in attribute_events(events, nodes):
                 total[owner] += seconds / runs
         return dict(total)
@@ -184,8 +104,3 @@ def attribute_events(events: list[Event], nodes: list[Node]) -> Iterator[tuple[s
 
 def _matches(event: str, node: Node) -> bool:
     return event.startswith(_EVENTS.get(node.kind, (node.kind.capitalize(),)))
-
-
-def _quiet() -> contextlib.redirect_stderr[io.StringIO]:
-    """Suppress what ExecuTorch logs about its thread pool and about a refused file."""
-    return contextlib.redirect_stderr(io.StringIO())

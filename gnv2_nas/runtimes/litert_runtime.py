@@ -2,106 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
-from importlib.metadata import version
 from typing import Any
-
-import numpy as np
-from ai_edge_litert.compiled_model import CompiledModel
-from ai_edge_litert.environment import Environment
-from ai_edge_litert.interpreter import Interpreter
-from ai_edge_litert.options import CpuOptions, Options
-from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.tflite.writer import tflite_bytes
-from gnv2_nas.runtimes.base import BaseRuntime, RuntimeFiles, RuntimeName, refuse_file
-from gnv2_nas.runtimes.litert_layers import litert_layer_seconds
-from gnv2_nas.runtimes.parity import timing_image
+from gnv2_nas.runner.sessions import engine_version
+from gnv2_nas.runner.timing import RuntimeFiles
+from gnv2_nas.runtimes.base import BaseRuntime, RuntimeName
 
 SUFFIX = ".tflite"
 PROFILED_RELEASES = ("2.3.0",)
 """Versions whose profiler was tested: its C interface is not stable."""
-_FORCE_FP16 = 1 << 2
-"""`TFLITE_XNNPACK_DELEGATE_FLAG_FORCE_FP16` of xnnpack_delegate.h."""
-
-
-class LiteRtSession:
-    """A loaded model with its input in place."""
-
-    def __init__(self, files: RuntimeFiles, threads: int) -> None:
-        # The interpreter reads the weights in place, so the bytes must stay alive.
-        self._content = files[SUFFIX]
-        try:
-            with _quiet():
-                self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
-                self._interpreter.allocate_tensors()
-            (source,) = self._interpreter.get_input_details()
-            (output,) = self._interpreter.get_output_details()
-            self.image = timing_image(int(source["shape"][1]))
-            nhwc = np.ascontiguousarray(self.image.transpose(0, 2, 3, 1))
-            self._interpreter.set_tensor(source["index"], nhwc)
-        except (RuntimeError, ValueError) as error:
-            raise refuse_file("LiteRT", error) from None
-        self._output: int = output["index"]
-
-    def run(self) -> None:
-        """Run one inference; the output stays in the interpreter."""
-        self._interpreter.invoke()
-
-    def logits(self) -> NDArray[np.float32]:
-        self.run()
-        copy: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
-        return copy
-
-
-class LiteRtHalfSession:
-    """A loaded model at half precision, which the interpreter's Python interface does not offer."""
-
-    def __init__(self, files: RuntimeFiles, threads: int) -> None:
-        self._content = files[SUFFIX]
-        options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=_FORCE_FP16))
-        try:
-            with _quiet():
-                self._model = CompiledModel.from_buffer(
-                    self._content, environment=_environment(), options=options
-                )
-                self._inputs = self._model.create_input_buffers(0)
-                self._outputs = self._model.create_output_buffers(0)
-                (source,) = self._details(self._model.get_input_tensor_details)
-                (output,) = self._details(self._model.get_output_tensor_details)
-                self.image = timing_image(source["shape"][1])
-                self._inputs[0].write(np.ascontiguousarray(self.image.transpose(0, 2, 3, 1)))
-                self.run()
-        except (RuntimeError, ValueError) as error:
-            raise refuse_file("LiteRT", error) from None
-        self._classes = int(output["shape"][-1])
-
-    def run(self) -> None:
-        """Run one inference; the output stays in its buffer."""
-        self._model.run_by_index(0, self._inputs, self._outputs)
-
-    def logits(self) -> NDArray[np.float32]:
-        self.run()
-        copy: NDArray[np.float32] = self._outputs[0].read(self._classes, np.float32)
-        return copy[np.newaxis]
-
-    def _details(self, ask: Callable[[str], dict[str, Any]]) -> list[Any]:
-        return list(ask(next(iter(self._model.get_signature_list()))).values())
-
-
-@cache
-def _environment() -> Environment:
-    """Return the environment of all sessions. LiteRT writes to the terminal when it is destroyed at
-    the end of the process, so stderr is silenced then."""
-    atexit.register(_silence)
-    return Environment.create()
 
 
 class LiteRt(BaseRuntime):
@@ -109,47 +21,25 @@ class LiteRt(BaseRuntime):
 
     name: RuntimeName = "litert"
     label = "LiteRT"
-    release = version("ai-edge-litert")
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         return {SUFFIX: tflite_bytes(arch, model, half=self._half)}
 
-    def load(self, files: RuntimeFiles, threads: int) -> LiteRtSession | LiteRtHalfSession:
-        return (LiteRtHalfSession if self._half else LiteRtSession)(files, threads)
-
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
-        if self.release not in PROFILED_RELEASES:
+        release = engine_version(self.name)
+        if release not in PROFILED_RELEASES:
             raise MeasurementError(
-                f"LiteRT {self.release} cannot time single layers here: its profiler is supported "
+                f"LiteRT {release} cannot time single layers here: its profiler is supported "
                 f"in version {' or '.join(PROFILED_RELEASES)} of ai-edge-litert"
             )
+        from gnv2_nas.runner.litert_session import FORCE_FP16, quiet
+        from gnv2_nas.runtimes.litert_layers import litert_layer_seconds
+
         image = self.load(files, threads).image
-        flags = _FORCE_FP16 if self._half else 0
-        with _quiet():
+        flags = FORCE_FP16 if self._half else 0
+        with quiet():
             return litert_layer_seconds(files[SUFFIX], image, threads, runs, flags)
 
     @property
     def _half(self) -> bool:
         return self.precision == "fp16"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress LiteRT's messages on the terminal; it raises them as errors, too."""
-    if sys.stderr is None:
-        yield
-        return
-    kept = os.dup(2)
-    _silence()
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _silence() -> None:
-    sys.stderr.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)

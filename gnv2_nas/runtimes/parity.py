@@ -9,16 +9,11 @@ from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.runtimes.base import Precision, Runtime, Session
+from gnv2_nas.runner.timing import Session, timing_image
+from gnv2_nas.runtimes.base import Precision, Runtime
 
 LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 2e-1, "int8": 0.3}
 """Largest accepted `difference`: far above rounding errors, far below those of a wrong network."""
-
-
-def timing_image(resolution: int) -> NDArray[np.float32]:
-    """Return (1, 3, resolution, resolution) normal deviates, always the same."""
-    shape = (1, 3, resolution, resolution)
-    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -49,11 +44,7 @@ def expected_logits(arch: Architecture, model: Any = None) -> NDArray[np.float32
 
 
 def check_parity(
-    arch: Architecture,
-    session: Session,
-    runtime: Runtime,
-    model: Any = None,
-    expected: NDArray[np.float32] | None = None,
+    arch: Architecture, session: Session, runtime: Runtime, model: Any = None
 ) -> float:
     """Return the `difference` between the session's logits and the torch module's.
 
@@ -62,14 +53,20 @@ def check_parity(
         session: session of its file.
         runtime: runtime of the session; its precision decides the limit.
         model: module in evaluation mode with the file's weights (default: `timing_model(arch)`).
-        expected: `expected_logits(arch, model)`, if it is known.
 
     Raises:
         MeasurementError: the difference exceeds `LIMITS`.
     """
-    found = session.logits()
-    if expected is None:
-        expected = expected_logits(arch, model)
+    return check_logits(arch, session.logits(), expected_logits(arch, model), runtime)
+
+
+def check_logits(
+    arch: Architecture,
+    found: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    runtime: Runtime,
+) -> float:
+    """Return the `difference` between logits and those of torch, see `check_parity`."""
     if found.shape != expected.shape:
         raise MeasurementError(
             f"{runtime.version()} gives logits of shape {found.shape} for network {arch.id}, "

@@ -18,8 +18,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from gnv2_nas.graph import Graph
 from gnv2_nas.nn.interpreter import torch_threads
+from gnv2_nas.runner.timing import timing_image
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES
-from gnv2_nas.runtimes.parity import timing_image
 
 _KINDS = {
     "adaptive_avg_pool2d": "global_pool",

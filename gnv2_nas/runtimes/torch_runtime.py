@@ -27,16 +27,13 @@ from gnv2_nas.nn import (
     timing_model,
 )
 from gnv2_nas.nn.interpreter import torch_threads
+from gnv2_nas.runner.timing import RuntimeFiles, Session, timing_image, wall_timer
 from gnv2_nas.runtimes.base import (
     BaseRuntime,
     Precision,
     Processor,
-    RuntimeFiles,
     RuntimeName,
-    Session,
-    wall_timer,
 )
-from gnv2_nas.runtimes.parity import timing_image
 from gnv2_nas.runtimes.torch_layers import (
     CudaTimer,
     TorchCudaSession,
@@ -95,7 +92,6 @@ class Torch(BaseRuntime):
     """PyTorch: eager, with channels last, or compiled."""
 
     label = "torch"
-    release = torch.__version__
 
     def __init__(
         self,
@@ -114,18 +110,20 @@ class Torch(BaseRuntime):
             name: name in the table of runtimes.
             channels_last: whether to use the channels-last memory format.
             compiled: whether to use `torch.compile`, which takes about a minute a network.
-
-        Raises:
-            InputError: the processor is not available, or there is no C++ compiler.
         """
-        _check_processor(processor)
-        if compiled:
-            _check_compiler(name)
         super().__init__(precision, processor)
         self.name = name
         self._channels_last, self._compiled = channels_last, compiled
         if processor != "cpu":
             self.timer = CudaTimer() if processor == "cuda" else wall_timer
+
+    def version(self) -> str:
+        return f"{self.label} {torch.__version__}"
+
+    def check_here(self) -> None:
+        _check_processor(self.processor)
+        if self._compiled:
+            _check_compiler(self.name)
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         """Write our checkpoint file: the network, and float32 weights at any precision."""

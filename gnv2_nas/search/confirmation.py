@@ -7,9 +7,9 @@ from collections.abc import Sequence, Set
 
 import msgspec
 
-from gnv2_nas.devices.lock import lock_deadline
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
+from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.ablation import find_single_change
 from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
 from gnv2_nas.search.analysis.recommendation import pick_recommended

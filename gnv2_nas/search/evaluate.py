@@ -8,13 +8,13 @@ from contextlib import nullcontext
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.record import Measurement, append_measurements
 from gnv2_nas.quality.base import QualityEstimator
+from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.search.engine import OutOfTime, ScoringBackend, ScoringFailure
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.study.records import Settings

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.lock import lock_deadline
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.record import pool
+from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.analysis.pareto import pareto_front

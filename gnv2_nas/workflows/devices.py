@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 
 from gnv2_nas.devices.device import PROFILE_KIND, Device, DeviceProfile
-from gnv2_nas.devices.lock import lock_deadline
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable, find_named
 from gnv2_nas.measurement.record import PROFILES_FOLDER
+from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.workflows.events import Events, Message, report_messages, report_task
 
 _MEASURED = Kind(

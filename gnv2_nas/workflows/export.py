@@ -29,7 +29,8 @@ from gnv2_nas.workflows.references import (
 
 if TYPE_CHECKING:
     from gnv2_nas.checkpoints.metadata import TrainingRecord
-    from gnv2_nas.runtimes.base import Runtime, RuntimeFiles
+    from gnv2_nas.runner.timing import RuntimeFiles
+    from gnv2_nas.runtimes.base import Runtime
 
 RUNTIMES: Mapping[str, RuntimeName] = {
     "onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "tflite": "litert",

@@ -16,7 +16,6 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device, read_profile
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.devices.lock import Waiting
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.correction import correct_latency_model
 from gnv2_nas.latency_model.file import (
@@ -28,6 +27,7 @@ from gnv2_nas.latency_model.file import (
 from gnv2_nas.latency_model.model import LatencyModel, check_enough, fit_latency_model
 from gnv2_nas.measurement.protocol import ProgressCallback, measure
 from gnv2_nas.measurement.record import Measurement, append_measurements, read_measurements
+from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space
 from gnv2_nas.workflows.devices import check_device_files, open_calibrated

@@ -13,7 +13,6 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset, find_classes, load_dataset
-from gnv2_nas.devices.lock import Waiting, lock_deadline
 from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.calibration import open_device
@@ -21,6 +20,7 @@ from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
+from gnv2_nas.runner.lock import Waiting, lock_deadline
 from gnv2_nas.search.engine import Scorer
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.search.evaluate import Evaluator

@@ -215,7 +215,7 @@ def test_an_argument_that_is_no_text_is_refused_in_one_line(tmp_path):
 PRINTERS = {"cli/console.py", "files/streams.py", "workflows/events.py"}
 DRAWERS = {"cli/console.py", "cli/progress.py"}
 # Modules that touch a stream without printing: to flush it, or to silence a library.
-TOUCHING = {"devices/huge_pages.py", "runtimes/litert_runtime.py"}
+TOUCHING = {"runner/huge_pages.py", "runner/litert_session.py"}
 
 
 @pytest.mark.parametrize("file", sorted(ROOM.rglob("*.py")), ids=lambda file: file.name)

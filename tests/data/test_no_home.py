@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.data import load_dataset
-from gnv2_nas.devices.lock import lock_folder
 from gnv2_nas.errors import OutputError
+from gnv2_nas.runner.lock import lock_folder
 from tests.data.pictures import write_classes
 
 SIDE = 8

@@ -50,10 +50,10 @@ def test_an_open_device_runs_a_network(name):
     device = open_device(name)
     assert device.name == "board"
     assert device.profile.threads == 2
-    ready = device.prepare(tiny_ghost())
-    assert ready.parity < 1e-3
-    logits = device.open(ready.files).logits()
+    arch = tiny_ghost()
+    logits = device.host.open_bench([device.runtime.write(arch)]).load(0)
     assert logits.shape == (1, 5)
+    assert device.check(arch, logits) < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import pytest
 import torch
 
 import gnv2_nas as gn
-from gnv2_nas.devices import huge_pages
+from gnv2_nas.runner import huge_pages
 from tests.docs.pages import CONSOLE, PAGES, PYTHON, ROOT, SHELL, Block, blocks, outside_blocks
 
 SET_UP = re.compile(

@@ -20,7 +20,7 @@ from gnv2_nas.formats.ncnn.writer import ncnn_files, write_graph
 from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.nn import Network, build_model
-from gnv2_nas.runtimes.ncnn_runtime import NcnnSession
+from gnv2_nas.runner.ncnn_session import NcnnSession
 from gnv2_nas.space import load_space
 from tests.networks import difference, random_model
 from tests.strategies import architectures

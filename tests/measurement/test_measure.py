@@ -105,14 +105,14 @@ def test_at_the_deadline_there_is_a_result_but_no_certainty(cpu):
 
 def test_references_and_candidates_are_loaded_in_one_order_drawn_by_lot(monkeypatch):
     device, opened = open_device("cpu"), []
-    load = device.open
+    load = device.runtime.load
     sizes = {}
 
-    def watched(files):
+    def watched(files, threads):
         opened.append(sizes.setdefault(len(files[".onnx"]), len(sizes)))
-        return load(files)
+        return load(files, threads)
 
-    monkeypatch.setattr(device, "open", watched)
+    monkeypatch.setattr(device.runtime, "load", watched)
     candidate = tiny_ghost()
     for seed in range(6):
         measure([candidate], device, seconds_per_network=1e-6, seed=seed)

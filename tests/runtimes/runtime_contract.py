@@ -14,7 +14,8 @@ import torch
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.graph import lower
-from gnv2_nas.runtimes.base import LAYOUT_CHANGES, Runtime, RuntimeFiles, Session
+from gnv2_nas.runner.timing import RuntimeFiles, Session
+from gnv2_nas.runtimes.base import LAYOUT_CHANGES, Runtime
 from gnv2_nas.runtimes.parity import LIMITS, expected_logits
 from gnv2_nas.space import load_space
 from tests.measurement.networks import tiny_ghost, tiny_mobile

@@ -15,9 +15,10 @@ from gnv2_nas.errors import InputError, MeasurementError, UnknownNameError
 from gnv2_nas.formats.onnx.precision import convert_to_half
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.measurement.layers import profile_layers
+from gnv2_nas.runner.timing import timing_image
 from gnv2_nas.runtimes.base import get_runtime
 from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
-from gnv2_nas.runtimes.parity import check_parity, difference, expected_logits, timing_image
+from gnv2_nas.runtimes.parity import check_parity, difference, expected_logits
 from gnv2_nas.runtimes.quantization import random_images
 from tests.measurement.networks import tiny_ghost
 from tests.runtimes.runtime_contract import (
@@ -67,7 +68,7 @@ def test_int8_is_calibrated_on_the_images_of_the_profile(tmp_path, runtime):
     arch = tiny_ghost()
     plain = DeviceProfile("without images", runtime=runtime, precision="int8")
     given = msgspec.structs.replace(plain, calibration_images=str(path))
-    files = [Device("some", profile).prepare(arch).files for profile in (plain, given, given)]
+    files = [Device("some", profile).runtime.write(arch) for profile in (plain, given, given)]
     assert files[0] != files[1] == files[2]
 
 

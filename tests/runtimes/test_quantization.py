@@ -10,8 +10,8 @@ import torch
 from gnv2_nas.arch import Architecture, Preprocessing, preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.runner.timing import timing_image
 from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
-from gnv2_nas.runtimes.parity import timing_image
 from gnv2_nas.runtimes.quantization import feature_ranges, quantize, random_images, read_images
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.networks import difference, random_model

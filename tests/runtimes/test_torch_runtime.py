@@ -15,9 +15,10 @@ from gnv2_nas.errors import CheckpointError, InputError, MeasurementError
 from gnv2_nas.graph import lower
 from gnv2_nas.nn import timing_model
 from gnv2_nas.nn.interpreter import torch_threads
+from gnv2_nas.runner.timing import timing_image
 from gnv2_nas.runtimes import torch_layers as torch_accelerators
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES, get_runtime
-from gnv2_nas.runtimes.parity import LIMITS, check_parity, difference, expected_logits, timing_image
+from gnv2_nas.runtimes.parity import LIMITS, check_parity, difference, expected_logits
 from gnv2_nas.runtimes.torch_layers import intercept_functions
 from gnv2_nas.runtimes.torch_runtime import Torch
 from tests.measurement.networks import tiny_ghost

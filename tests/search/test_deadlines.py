@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from gnv2_nas.devices.lock import DeviceLock, lock_deadline
 from gnv2_nas.errors import OutOfTimeError
+from gnv2_nas.runner.lock import DeviceLock, lock_deadline
 from gnv2_nas.search.pace import Deadline, Pace
 from tests.search.simulated import Machine, SimulatedEvaluator, simulated
 from tests.search.spaces import AT_32

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Pipe, wait
 
 from gnv2_nas.cores import usable_cores
-from gnv2_nas.devices.lock import SECONDS_BETWEEN_ATTEMPTS, DeviceLock, Waiting
+from gnv2_nas.runner.lock import SECONDS_BETWEEN_ATTEMPTS, DeviceLock, Waiting
 from gnv2_nas.search.engine.worker_handle import Task, Worker
 
 MIN_TURN_SECONDS = 1.0

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.lock import Waiting, held_mode, ignore_waiting
+from gnv2_nas.runner.lock import Waiting, held_mode, ignore_waiting
 from gnv2_nas.search.engine import OutOfTime, Scorer, ScoringFailure
 from gnv2_nas.search.engine.supervisor import Supervisor
 from gnv2_nas.search.engine.worker_handle import Task

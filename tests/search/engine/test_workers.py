@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from gnv2_nas.cores import usable_cores
-from gnv2_nas.devices import lock as device_lock
-from gnv2_nas.devices.lock import DeviceLock
 from gnv2_nas.errors import InputError, OutputError, RunError
+from gnv2_nas.runner import lock as device_lock
+from gnv2_nas.runner.lock import DeviceLock
 from gnv2_nas.search.engine import OutOfTime, ScoringFailure
 from gnv2_nas.search.engine import supervisor as worker_supervisor
 from gnv2_nas.search.engine.supervisor import MIN_TURN_SECONDS

@@ -46,7 +46,7 @@ SEARCH = """
 import sys
 from functools import partial
 from pathlib import Path
-from gnv2_nas.devices.lock import DeviceLock
+from gnv2_nas.runner.lock import DeviceLock
 from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
 from tests.waiting import state, until

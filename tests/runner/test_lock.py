@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.devices import Device
-from gnv2_nas.devices import lock as device_lock
-from gnv2_nas.devices.lock import DeviceLock, lock_folder
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import OutputError
 from gnv2_nas.measurement import calibration, measure, open_device
 from gnv2_nas.measurement.calibration import calibrate
 from gnv2_nas.measurement.layers import profile_layers
 from gnv2_nas.measurement.plan import MeasurementPlan
+from gnv2_nas.runner import lock as device_lock
+from gnv2_nas.runner.lock import DeviceLock, lock_folder
 from tests.measurement.networks import tiny_ghost
 
 PATIENCE = 30.0
@@ -30,7 +30,7 @@ PATIENCE = 30.0
 
 HOLDER = """
 import sys
-from gnv2_nas.devices import lock as device_lock
+from gnv2_nas.runner import lock as device_lock
 device_lock.SECONDS_BEFORE_TELLING = 0
 with device_lock.DeviceLock.{mode}(lambda told: print(told, flush=True)):
     print("has it", flush=True)

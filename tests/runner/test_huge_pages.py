@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gnv2_nas.devices import huge_pages
+from gnv2_nas.runner import huge_pages
 
 TUNABLE = "glibc.malloc.hugetlb"
 
@@ -60,7 +60,7 @@ def test_where_the_library_does_not_know_them_nothing_is_done(machine, monkeypat
 
 def test_a_process_starts_anew_once_with_its_arguments():
     code = (
-        "import os, sys; from gnv2_nas.devices import huge_pages; "
+        "import os, sys; from gnv2_nas.runner import huge_pages; "
         "os.write(1, b'begun '); huge_pages.restart(); "
         "print(*sys.argv[1:], os.environ.get('GLIBC_TUNABLES', ''))"
     )

@@ -1,0 +1,58 @@
+"""A loaded network, the image it is timed on, and the clocks that time it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RuntimeFiles = Mapping[str, bytes]
+"""The files that a runtime loads: suffix → content, for instance {".param": …, ".bin": …}."""
+
+
+class Session(Protocol):
+    """A loaded network with its input in place."""
+
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """The input, `timing_image`: (1, 3, resolution, resolution)."""
+        ...
+
+    def run(self) -> object:
+        """Run one inference; it is finished on return."""
+        ...
+
+    def logits(self) -> NDArray[np.float32]:
+        """Run one inference and return (1, num_classes), float32 at any precision."""
+        ...
+
+
+def timing_image(resolution: int) -> NDArray[np.float32]:
+    """Return (1, 3, resolution, resolution) normal deviates, always the same."""
+    shape = (1, 3, resolution, resolution)
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+Timer = Callable[[Callable[[], object]], tuple[float, float]]
+"""Times one inference: seconds of wall time, and seconds of the busy clock, see `Runtime.timer`."""
+
+
+def thread_timer(run: Callable[[], object]) -> tuple[float, float]:
+    """Return wall time and the CPU time of the calling thread, for runtimes that work in it."""
+    wall, cpu = time.perf_counter(), time.thread_time()
+    run()
+    cpu = time.thread_time() - cpu
+    return time.perf_counter() - wall, cpu
+
+
+def wall_timer(run: Callable[[], object]) -> tuple[float, float]:
+    """Return wall time twice, for accelerators that no other clock observes."""
+    started = time.perf_counter()
+    run()
+    wall = time.perf_counter() - started
+    return wall, wall
