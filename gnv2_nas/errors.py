@@ -17,6 +17,10 @@
     └── RunError                 something failed while running         → exit code 1
         ├── TrainingError        the loss is not finite, memory ran out; the last state is kept
         ├── MeasurementError     a runtime refused a network, or a clock gave impossible times
+        │   └── DeviceError      a device cannot be reached, refused a command, or failed
+        │       ├── CommandNotFoundError  the device has no such program
+        │       ├── ConnectionLostError   the connection was cut, or the device restarted
+        │       └── DeviceFullError       the disk of the device is full
         ├── OutOfTimeError       the time limit was reached before there was any result
         └── StorageError         the disk or the database failed; what was stored is kept
 
@@ -97,6 +101,22 @@ class TrainingError(RunError):
 
 class MeasurementError(RunError):
     """A runtime refused a network, or a clock gave impossible times."""
+
+
+class DeviceError(MeasurementError):
+    """A device cannot be reached, refused a command, or failed."""
+
+
+class CommandNotFoundError(DeviceError):
+    """The device has no such program."""
+
+
+class ConnectionLostError(DeviceError):
+    """The connection was cut, or the device restarted."""
+
+
+class DeviceFullError(DeviceError):
+    """The disk of the device is full."""
 
 
 class OutOfTimeError(RunError):

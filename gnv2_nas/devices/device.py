@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Transport = Literal["local", "ssh", "adb"]
+Runner = Literal["python", "native"]
 ClockName = Literal["cpu", "device", "wall"]
 """CPU time with one thread, an accelerator's own time, or wall time."""
 
@@ -51,18 +53,32 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 PROFILE_KIND = "profiles"
+ADDRESS = ("host", "serial")
+"""Fields of a profile that do not affect a latency."""
 
 
 class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fields of a device profile file."""
 
     description: str
-    transport: Literal["local"] = "local"
+    transport: Transport = "local"
     """How the device is reached; "local" is the machine that searches."""
+    host: str = ""
+    """For ssh: [user@]name[:port], as OpenSSH and its configuration know it."""
+    serial: str = ""
+    """For adb: the serial number that `adb devices` shows."""
+    runner: Runner = "python"
+    """Program that loads and times networks on a device that is not local."""
     runtime: RuntimeName = "onnxruntime"
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     precision: Precision = "fp32"
     processor: Processor = "cpu"
+    cores: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    """Cores that the network may run on (default: any). The cores of a phone differ in speed, and a
+    network that moves between them has no one latency."""
+    pace: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Calls a second, as in an application that gets so many frames; 0 for no pauses. A processor
+    that sleeps between calls is slower."""
     calibration_images: str = ""
     """For precision int8: an .npy file of float32 images (N, 3, H, W), preprocessed as for
     inference. They give the ranges of feature maps (default: noise, enough for timing)."""
@@ -71,10 +87,12 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def content_hash(self) -> str:
         """Hash of the fields that affect a latency, 12 hexadecimal digits.
 
-        Defaults are left out: their fields may not have existed when a study began.
+        Defaults are left out: their fields may not have existed when a study began. So is the
+        device's address, which may change.
         """
         default = msgspec.structs.asdict(DeviceProfile(self.description))
         decided = set(msgspec.structs.asdict(self).items()) - set(default.items())
+        decided = {(name, value) for name, value in decided if name not in ADDRESS}
         return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
 
     def shortage(self) -> str:

@@ -43,7 +43,9 @@ def restart() -> None:
     if wanted is not os.environ:
         with contextlib.suppress(AttributeError, OSError, ValueError):
             sys.stdout.flush()  # None or broken where nobody reads it
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(wanted))  # noqa: S606
+        # `orig_argv`, with the interpreter's own options, exists since Python 3.10.
+        arguments = sys.orig_argv[1:] if hasattr(sys, "orig_argv") else sys.argv
+        os.execve(sys.executable, [sys.executable, *arguments], dict(wanted))  # noqa: S606
 
 
 def _on_request() -> bool:

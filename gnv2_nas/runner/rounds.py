@@ -34,7 +34,11 @@ class SessionOrder:
 
 
 def run_session(
-    load: Callable[[int], Run], timer: Timer, order: SessionOrder, report: RoundCallback
+    load: Callable[[int], Run],
+    timer: Timer,
+    order: SessionOrder,
+    report: RoundCallback,
+    pace: float = 0.0,
 ) -> None:
     """Load networks and time their calls.
 
@@ -43,7 +47,11 @@ def run_session(
         timer: times one call.
         order: what to load and to visit.
         report: called after each round; the time that it takes is not measured.
+        pace: seconds from the start of a call to the start of the next, as in an application that
+            gets so many frames a second; 0 calls without pauses.
     """
+    if pace:
+        timer = paced(timer, pace)
     end = time.monotonic() + order.seconds
     runs = {number: load(number) for number in order.loading}
     for run in runs.values():
@@ -52,3 +60,16 @@ def run_session(
         report([(*timer(runs[number]), *timer(runs[number])) for number in sequence])
         if time.monotonic() >= end:
             break
+
+
+def paced(timer: Timer, pace: float) -> Timer:
+    """Return a timer that waits before each call until `pace` seconds after the last one began."""
+    earliest = time.monotonic()
+
+    def wait_and_time(run: Run) -> tuple[float, float]:
+        nonlocal earliest
+        time.sleep(max(earliest - time.monotonic(), 0.0))
+        earliest = time.monotonic() + pace
+        return timer(run)
+
+    return wait_and_time

@@ -119,7 +119,7 @@ def test_cores_count_only_where_the_threads_would_use_them(monkeypatch):
     def keys(threads: int) -> set[str]:
         device, found = Device("x", DeviceProfile("x", threads=threads)), set()
         for cores in (1, 2, 64):
-            monkeypatch.setattr("gnv2_nas.devices.fingerprint.usable_cores", lambda n=cores: n)
+            monkeypatch.setattr("gnv2_nas.runner.machine.usable_cores", lambda n=cores: n)
             found.add(calibration.calibration_key(device))
         return found
 
