@@ -9,7 +9,7 @@ import typer
 
 from gnv2_nas.cli.console import print_json, print_table, read_all, say
 from gnv2_nas.cli.options import Json, NetworkSeed, normalize_device, normalize_space
-from gnv2_nas.devices.device import DeviceProfile
+from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.runtimes.base import RUNTIMES
 from gnv2_nas.search.study import defaults
 
@@ -37,7 +37,7 @@ def list_devices(json: Json = False) -> None:
     Example:
     [cyan]gnv2-nas devices list[/]
     """
-    from gnv2_nas.devices.device import list_devices, read_profile
+    from gnv2_nas.devices.profile import list_devices, read_profile
     from gnv2_nas.workflows.devices import describe_shortage
 
     profiles = dict(read_all(list_devices(), lambda name: (name, read_profile(name))))

@@ -48,12 +48,25 @@ class Host(Protocol):
         """
         ...
 
+    def store(self, networks: Sequence[RuntimeFiles]) -> object:
+        """Bring the files of networks to the machine ahead of `open_bench`; another thread may
+        measure meanwhile.
+
+        Raises:
+            MeasurementError: see `fingerprint`.
+        """
+        ...
+
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> Bench:
         """Bring the files of networks to the machine.
 
         Raises:
             MeasurementError: see `fingerprint`.
         """
+        ...
+
+    def disconnect(self) -> None:
+        """End the connection to the machine, if there is one; the next use opens another."""
         ...
 
     def shared(self, waiting: Waiting) -> AbstractContextManager[None]:
@@ -74,6 +87,12 @@ class LocalHost:
 
     def fingerprint(self) -> Fingerprint:
         return fingerprint(self._runtime.version())
+
+    def store(self, _: Sequence[RuntimeFiles]) -> None:
+        """Files are loaded from memory."""
+
+    def disconnect(self) -> None:
+        """There is no connection."""
 
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> LocalBench:
         return LocalBench(self._runtime, self._threads, networks)

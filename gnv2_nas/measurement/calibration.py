@@ -19,8 +19,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from gnv2_nas.devices.device import PROFILE_KIND, Calibration, Device, read_profile
+from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.panel import REFERENCE, position
+from gnv2_nas.devices.profile import PROFILE_KIND, read_profile
 from gnv2_nas.files.writing import find_named, write_atomically
 from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.measurement.record import PROFILES_FOLDER

@@ -58,6 +58,11 @@ def lock_deadline(deadline: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
+def waiting_deadline() -> float:
+    """Time of `time.monotonic` at which this thread stops waiting, see `lock_deadline`."""
+    return _deadline.get()
+
+
 def held_mode() -> LockMode | None:
     """Mode in which the calling thread holds the lock; None when it does not."""
     return _held_mode.get()

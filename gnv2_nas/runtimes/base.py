@@ -16,7 +16,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, UnknownNameError
-from gnv2_nas.runner.sessions import engine_version, open_session
+from gnv2_nas.runner.sessions import ENGINES, engine_version, open_session
 from gnv2_nas.runner.timing import RuntimeFiles, Session, Timer, thread_timer
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Runtime(Protocol):
     """One inference engine on the local machine, at one precision, on one processor."""
 
     name: RuntimeName
+    label: str
+    """Name in messages and in `version`."""
     precision: Precision
     processor: Processor
     timer: Timer
@@ -129,6 +131,8 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     """Module under `gnv2_nas.runtimes`, a colon, and the class."""
     needs: tuple[str, ...]
     """Modules that must be installed."""
+    writer_needs: tuple[str, ...]
+    """Modules that must be installed to write its files, for a device that runs them elsewhere."""
     extra: str
     """The extra of this package that installs them; "" if they are always installed."""
     precisions: dict[Processor, tuple[Precision, ...]]
@@ -139,9 +143,14 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     quick: bool = True
     """Whether a file is loaded within a second; if not, the panel is the reference alone."""
 
-    def missing(self) -> str:
-        """Return a required module that is not installed; "" if all are."""
-        return next((package for package in self.needs if find_spec(package) is None), "")
+    def missing(self, *, here: bool = True) -> str:
+        """Return a required module that is not installed; "" if all are.
+
+        Args:
+            here: whether this machine runs the network; otherwise it writes the files only.
+        """
+        needs = self.needs if here else self.writer_needs
+        return next((package for package in needs if find_spec(package) is None), "")
 
     def installation(self) -> str:
         """Return the command that installs the required modules."""
@@ -151,22 +160,28 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
 _TORCH_PRECISIONS: dict[Processor, tuple[Precision, ...]] = {
     "cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16", "bf16"), "mps": ("fp32", "fp16")
 }  # fmt: skip
-_TORCH = RuntimeInfo("torch_runtime:Torch", ("torch",), "", _TORCH_PRECISIONS, ("cuda", "mps"))
+_TORCH = RuntimeInfo(
+    "torch_runtime:Torch", ("torch",), ("torch",), "", _TORCH_PRECISIONS, ("cuda", "mps")
+)
 
 RUNTIMES: dict[RuntimeName, RuntimeInfo] = {
     "executorch": RuntimeInfo(
-        "executorch_runtime:ExecuTorch", ("executorch",), "executorch", {"cpu": ("fp32",)}
+        "executorch_runtime:ExecuTorch", ("executorch",), ("flatbuffers",), "executorch",
+        {"cpu": ("fp32",)},
     ),
     "litert": RuntimeInfo(
-        "litert_runtime:LiteRt", ("ai_edge_litert", "tflite"), "litert", {"cpu": ("fp32", "fp16")}
+        "litert_runtime:LiteRt", ("ai_edge_litert", "tflite"), ("tflite",), "litert",
+        {"cpu": ("fp32", "fp16")},
     ),
-    "ncnn": RuntimeInfo("ncnn_runtime:Ncnn", ("ncnn",), "ncnn", {"cpu": ("fp32", "fp16", "bf16")}),
+    "ncnn": RuntimeInfo(
+        "ncnn_runtime:Ncnn", ("ncnn",), (), "ncnn", {"cpu": ("fp32", "fp16", "bf16")}
+    ),
     "onnxruntime": RuntimeInfo(
-        "onnx_runtime:OnnxRuntime", ("onnxruntime",), "",
+        "onnx_runtime:OnnxRuntime", ("onnxruntime",), (), "",
         {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")}, ("cuda",),
     ),
     "openvino": RuntimeInfo(
-        "openvino_runtime:OpenVino", ("openvino",), "openvino",
+        "openvino_runtime:OpenVino", ("openvino",), ("openvino",), "openvino",
         {"cpu": ("fp32", "bf16", "fp16", "int8")},
     ),
     "torch": _TORCH,
@@ -184,6 +199,8 @@ def get_runtime(
     precision: Precision = "fp32",
     processor: Processor = "cpu",
     calibration_images: CalibrationImages = "",
+    *,
+    here: bool = True,
 ) -> Runtime:
     """Return the runtime of that name.
 
@@ -193,20 +210,22 @@ def get_runtime(
         processor: processor that it runs on.
         calibration_images: for int8, the images that give the ranges of feature maps, or the path
             of an .npy file of them, see `quantization.read_images` (default: random images).
+        here: whether this machine runs the networks; otherwise it only writes their files.
 
     Raises:
         UnknownNameError: there is no such runtime.
         InputError: it does not support the precision or the processor, or is not installed.
     """
     given = not isinstance(calibration_images, str) or bool(calibration_images)
-    info = check_runtime(name, precision, processor, calibrated=given)
+    info = check_runtime(name, precision, processor, calibrated=given, here=here)
     module, class_name = info.import_path.split(":")
     runtime_class = getattr(importlib.import_module(f"gnv2_nas.runtimes.{module}"), class_name)
     options = dict(info.options)
     if given:
         options["calibration_images"] = calibration_images
     runtime: Runtime = runtime_class(precision=precision, processor=processor, **options)
-    runtime.check_here()
+    if here:
+        runtime.check_here()
     return runtime
 
 
@@ -216,14 +235,16 @@ def check_runtime(
     processor: Processor = "cpu",
     *,
     calibrated: bool = False,
+    here: bool = True,
 ) -> RuntimeInfo:
-    """Return the table entry of a runtime that can run here; imports no runtime.
+    """Return the table entry of a runtime that can run; imports no runtime.
 
     Args:
         name: a key of `RUNTIMES`.
         precision: precision of weights and feature maps.
         processor: processor that it runs on.
         calibrated: whether calibration images are given.
+        here: see `get_runtime`.
 
     Raises:
         UnknownNameError, InputError: see `get_runtime`.
@@ -242,7 +263,11 @@ def check_runtime(
         )
     if calibrated and precision != "int8":
         raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
-    if missing := info.missing():
+    if not here and name not in ENGINES:
+        raise InputError(
+            f"runtime {name!r} runs on this machine only; other devices run {', '.join(ENGINES)}"
+        )
+    if missing := info.missing(here=here):
         raise InputError(
             f"runtime {name!r} needs the package {missing!r}, which is not installed: "
             f"{info.installation()}"

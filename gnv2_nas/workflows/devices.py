@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from gnv2_nas.devices.device import PROFILE_KIND, Device, DeviceProfile
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable, find_named
 from gnv2_nas.measurement.record import PROFILES_FOLDER

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.device import Device, read_profile
+from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.devices.profile import read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.correction import correct_latency_model
 from gnv2_nas.latency_model.file import (

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.arch import Architecture, list_presets
-from gnv2_nas.devices.device import Device, read_profile
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.profile import read_profile
 from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model

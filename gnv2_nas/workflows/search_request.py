@@ -10,7 +10,7 @@ from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.commands import format_command
 from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.data.folders.source import DIGITS
-from gnv2_nas.devices.device import read_profile
+from gnv2_nas.devices.profile import read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality import EstimatorInfo, check_estimator

@@ -9,7 +9,8 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.devices import Fingerprint
-from gnv2_nas.devices.device import Device, DeviceProfile
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.errors import InputError, StorageError
 from gnv2_nas.latency_model.correction import correct_latency_model
 from gnv2_nas.latency_model.file import (

@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from gnv2_nas.devices.device import Device, DeviceProfile
+from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.panel import REFERENCE, reference_networks
+from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.measurement import calibration, measure
 from gnv2_nas.measurement.calibration import (
     calibrate,

@@ -10,7 +10,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from gnv2_nas.devices.device import Device, DeviceProfile
+from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.errors import InputError, MeasurementError, UnknownNameError
 from gnv2_nas.formats.onnx.precision import convert_to_half
 from gnv2_nas.formats.onnx.writer import onnx_bytes

@@ -1,0 +1,217 @@
+"""A device that another machine is: it runs `runner.pyz`, and this process tells it what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.devices.profile import DeviceProfile
+from gnv2_nas.devices.remote_files import RemoteFiles
+from gnv2_nas.devices.runner_connection import Answer, RunnerConnection
+from gnv2_nas.devices.runner_file import runner_bytes, runner_name
+from gnv2_nas.devices.transports import open_transport
+from gnv2_nas.devices.transports.base import Transport
+from gnv2_nas.errors import CommandNotFoundError, DeviceError, OutOfTimeError
+from gnv2_nas.runner.lock import Waiting, waiting_deadline
+from gnv2_nas.runner.rounds import RoundCallback, SessionOrder
+from gnv2_nas.runner.timing import RuntimeFiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class RunnerProgram(msgspec.Struct, frozen=True):
+    """The program that loads and times networks on a device."""
+
+    name: str
+    """Its file in the transport's folder; the name changes with the content."""
+    content: bytes
+    command: tuple[str, ...]
+    """Program and arguments that start it, in that folder."""
+
+
+def open_remote_host(name: str, profile: DeviceProfile, label: str) -> RemoteHost:
+    """Return the machine of a profile whose transport is not local; nothing is sent yet.
+
+    Args:
+        name: name of the device.
+        profile: its profile.
+        label: runtime's name in fingerprints.
+    """
+    return RemoteHost(name, label, python_runner(profile), open_transport(name, profile))
+
+
+def python_runner(profile: DeviceProfile) -> RunnerProgram:
+    """Return `runner.pyz`, run by the Python of the device's virtual environment."""
+    name = runner_name()
+    python = f"{environment_folder(profile.runtime)}/bin/python"
+    return RunnerProgram(name, runner_bytes(), (python, "-I", name, *runner_arguments(profile)))
+
+
+def environment_folder(runtime: str) -> str:
+    """Return the folder of a runtime's virtual environment on a device."""
+    return f"venv-{runtime}"
+
+
+def runner_arguments(profile: DeviceProfile) -> list[str]:
+    """Return the arguments of a runner, see `runner.serve.main`."""
+    arguments = [profile.runtime, "--threads", str(profile.threads)]
+    arguments += ["--precision", profile.precision, "--processor", profile.processor]
+    if profile.cores:
+        arguments += ["--cores", ",".join(map(str, profile.cores))]
+    if profile.pace:
+        arguments += ["--pace", str(1 / profile.pace)]
+    return arguments
+
+
+class RemoteHost:
+    """The machine of a device, reached by a transport.
+
+    The connection is opened when it is first needed and kept for all batches.
+
+    Args:
+        name: name of the device.
+        label: runtime's name in fingerprints.
+        program: what runs on the device.
+        transport: how the device is reached.
+    """
+
+    def __init__(self, name: str, label: str, program: RunnerProgram, transport: Transport) -> None:
+        self.name, self.transport = name, transport
+        self._label, self._program = label, program
+        self._files = RemoteFiles(transport)
+        self._connection: RunnerConnection | None = None
+
+    @property
+    def connection(self) -> RunnerConnection:
+        """The connection to the runner, which is started if necessary."""
+        if self._connection is None:
+            self._connection = self._start()
+        return self._connection
+
+    def fingerprint(self) -> Fingerprint:
+        machine = dict(self.connection.machine)
+        runtime = f"{self._label} {machine.pop('engine', '')}"
+        try:
+            return msgspec.convert({**machine, "runtime": runtime}, Fingerprint)
+        except msgspec.ValidationError as error:
+            raise DeviceError(f"the runner on {self.name} does not describe it: {error}") from None
+
+    def store(self, networks: Sequence[RuntimeFiles]) -> list[list[str]]:
+        """Send files that are not on the device yet; return their paths there, by network."""
+        return self._files.store(networks)
+
+    def open_bench(self, networks: Sequence[RuntimeFiles]) -> RemoteBench:
+        return RemoteBench(self.name, self.connection, self.store(networks))
+
+    @contextmanager
+    def shared(self, waiting: Waiting) -> Iterator[None]:
+        """No process of this package measures on the device within the block."""
+        with self._lock("shared", waiting):
+            yield
+
+    @contextmanager
+    def exclusive(self, waiting: Waiting) -> Iterator[None]:
+        """No other process of this package uses the device within the block."""
+        with self._lock("exclusive", waiting):
+            yield
+
+    def disconnect(self) -> None:
+        """End the runner; the next use starts it afresh."""
+        connection, self._connection = self._connection, None
+        self._files.forget()
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        """End the runner and the connection to the device."""
+        self.disconnect()
+        self.transport.close()
+
+    def _start(self) -> RunnerConnection:
+        program = self._program
+        if self.transport.sizes(".").get(program.name) != len(program.content):
+            self.transport.push({program.name: program.content})
+        try:
+            return RunnerConnection(self.name, self.transport, program.command)
+        except CommandNotFoundError:
+            raise DeviceError(
+                f"{program.command[0]!r} is not on {self.name}: set the device up with "
+                f"gnv2-nas devices add {self.name} URL"
+            ) from None
+
+    @contextmanager
+    def _lock(self, mode: str, waiting: Waiting) -> Iterator[None]:
+        connection = self.connection
+        connection.send("lock", mode)
+        try:
+            connection.await_event(
+                "locked", lambda answer: _tell(answer, waiting), waiting_deadline()
+            )
+        except TimeoutError:
+            self.disconnect()
+            raise OutOfTimeError(
+                f"the time limit was reached while another gnv2-nas used {self.name}; try again, "
+                "or give more with --timeout"
+            ) from None
+        try:
+            yield
+        finally:
+            # A connection that was cut has no lock any more: it ended with the runner.
+            with suppress(DeviceError):
+                connection.send("unlock")
+                connection.await_event("unlocked")
+
+
+class RemoteBench:
+    """Networks on another machine.
+
+    Args:
+        name: name of the device.
+        connection: its runner.
+        files: paths of each network's files on the device.
+    """
+
+    def __init__(
+        self, name: str, connection: RunnerConnection, files: Sequence[Sequence[str]]
+    ) -> None:
+        self._name, self._connection = name, connection
+        self._connection.send("forget")
+        for number, paths in enumerate(files):
+            self._connection.send("network", number, *paths)
+
+    def load(self, number: int) -> NDArray[np.float32]:
+        """The first session that is run takes over what was loaded here."""
+        self._connection.send("load", number)
+        logits = self._connection.await_event("loaded").logits
+        return np.array([logits], np.float32)
+
+    def run_session(self, order: SessionOrder, report: RoundCallback) -> None:
+        loading, *rounds = (",".join(map(str, each)) for each in (order.loading, *order.rounds))
+        left = iter(order.rounds)
+
+        def handle(answer: Answer) -> None:
+            for visits in answer.rounds:
+                if len(visits) != len(next(left, ())) or not _are_times(visits):
+                    raise DeviceError(
+                        f"the runner on {self._name} sent a round that was not asked for"
+                    )
+                report(visits)
+
+        self._connection.send("session", order.seconds, loading, ";".join(rounds))
+        self._connection.await_event("done", handle)
+
+
+def _tell(answer: Answer, waiting: Waiting) -> None:
+    if answer.event == "waiting":
+        waiting(answer.message)
+
+
+def _are_times(visits: Sequence[Sequence[float]]) -> bool:
+    return all(math.isfinite(each) and each >= 0 for visit in visits for each in visit)
