@@ -50,7 +50,10 @@ def restart() -> None:
 
 def _on_request() -> bool:
     """Return whether the kernel gives huge pages on request only."""
-    return KERNEL_SETTING.exists() and "[madvise]" in KERNEL_SETTING.read_text()
+    try:
+        return "[madvise]" in KERNEL_SETTING.read_text()
+    except OSError:  # not there, or not readable, as on Android
+        return False
 
 
 def _known_to_libc() -> bool:

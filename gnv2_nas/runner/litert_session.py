@@ -11,15 +11,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ai_edge_litert.compiled_model import CompiledModel
-from ai_edge_litert.environment import Environment
 from ai_edge_litert.interpreter import Interpreter
-from ai_edge_litert.options import CpuOptions, Options
 
-from gnv2_nas.runner.sessions import refuse_file
+from gnv2_nas.errors import MeasurementError
+from gnv2_nas.runner.sessions import engine_version, refuse_file
 from gnv2_nas.runner.timing import RuntimeFiles, Session, timing_image
 
 if TYPE_CHECKING:
+    from ai_edge_litert.environment import Environment
     from numpy.typing import NDArray
 
 SUFFIX = ".tflite"
@@ -29,7 +28,15 @@ FORCE_FP16 = 1 << 2
 
 def open_session(files: RuntimeFiles, threads: int, precision: str, _: str) -> Session:
     """Load a file, see `sessions.open_session`."""
-    return (LiteRtHalfSession if precision == "fp16" else LiteRtSession)(files, threads)
+    if precision != "fp16":
+        return LiteRtSession(files, threads)
+    try:
+        return LiteRtHalfSession(files, threads)
+    except ImportError:
+        raise MeasurementError(
+            f"LiteRT {engine_version('litert')} computes at float32 only in Python; half precision "
+            f"needs 2.3"
+        ) from None
 
 
 class LiteRtSession:
@@ -65,6 +72,10 @@ class LiteRtHalfSession:
     """A loaded model at half precision, which the interpreter's Python interface does not offer."""
 
     def __init__(self, files: RuntimeFiles, threads: int) -> None:
+        # Older versions lack these modules.
+        from ai_edge_litert.compiled_model import CompiledModel
+        from ai_edge_litert.options import CpuOptions, Options
+
         self._content = files[SUFFIX]
         options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=FORCE_FP16))
         try:
@@ -100,6 +111,8 @@ class LiteRtHalfSession:
 def _environment() -> Environment:
     """Return the environment of all sessions. LiteRT writes to the terminal when it is destroyed at
     the end of the process, so stderr is silenced then."""
+    from ai_edge_litert.environment import Environment
+
     atexit.register(_silence)
     return Environment.create()
 

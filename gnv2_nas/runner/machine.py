@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from gnv2_nas.cores import usable_cores
 from gnv2_nas.runner import huge_pages
 from gnv2_nas.runner.sessions import engine_version
 
+_BOARD, _CPUINFO = Path("/proc/device-tree/model"), Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -26,35 +28,65 @@ def read_machine(engine: str) -> dict[str, Any]:
 def describe_machine() -> dict[str, Any]:
     """Return the fields of `Fingerprint`, but for `runtime`."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(_read(_BOARD), _read(_CPUINFO)) or platform.machine(),
         "cores": usable_cores(),
         "memory_gib": round(_memory_bytes() / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "governor": _read(_GOVERNOR) or "unknown",
-        "load": round(os.getloadavg()[0], 2),
+        "load": _load(),
         "huge_pages": huge_pages.in_use(),
     }
 
 
 def read_conditions() -> dict[str, Any]:
     """Return the state of the machine that affects latencies."""
-    return {"governor": _read(_GOVERNOR) or "unknown", "load": round(os.getloadavg()[0], 2)}
+    return {"governor": _read(_GOVERNOR) or "unknown", "load": _load()}
 
 
-def _cpu_model() -> str:
-    for line in _read(Path("/proc/cpuinfo")).splitlines():
-        if line.startswith(("model name", "Model")):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def cpu_model(board: str, cpuinfo: str) -> str:
+    """Return what identifies the processor.
+
+    Arm kernels do not name it. Then it is the board, or else the parts that Arm's manuals list, as
+    in "Arm 4 × 0x41:0xd05, 4 × 0x41:0xd41".
+
+    Args:
+        board: content of `/proc/device-tree/model`; "" on a machine without, such as a PC.
+        cpuinfo: content of `/proc/cpuinfo`, which may lack any line.
+
+    Returns:
+        "" if there is nothing that identifies it.
+    """
+    lines = [line.partition(":")[::2] for line in cpuinfo.splitlines()]
+    pairs = [(key.strip(), value.strip()) for key, value in lines]
+    known = {key: value for key, value in reversed(pairs) if value}
+    named = (board, known.get("model name"), known.get("Model"), known.get("Hardware"))
+    if name := next(filter(None, named), ""):
+        return name
+    makers = [value for key, value in pairs if key == "CPU implementer"]
+    parts = [value for key, value in pairs if key == "CPU part"]
+    counts = Counter(f"{maker}:{part}" for maker, part in zip(makers, parts))
+    listed = ", ".join(f"{count} × {part}" for part, count in counts.items())
+    return f"Arm {listed}" if listed else ""
+
+
+def _load() -> float:
+    """Return the load average of one minute; 0 where the system does not tell it, as on Android."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):
+        return 0.0
 
 
 def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return 0
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text().strip(" \n\0")
     except (OSError, ValueError):
         return ""

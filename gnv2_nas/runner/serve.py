@@ -219,11 +219,13 @@ def write(**answer: Any) -> None:
 def _pin(cores: Sequence[int]) -> None:
     if not cores:
         return
+    asked = ",".join(map(str, cores))
+    if not hasattr(os, "sched_setaffinity"):
+        raise MeasurementError(f"cores {asked} cannot be set: the device's Python cannot pin")
     try:
         os.sched_setaffinity(0, cores)
     except OSError:
         allowed = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-        asked = ",".join(map(str, cores))
         raise MeasurementError(f"cores {asked} cannot be used: this device has {allowed}") from None
 
 

@@ -8,6 +8,7 @@ from gnv2_nas.arch import preset
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.graph import lower
 from gnv2_nas.runtimes import litert_layers as litert_profiler
+from gnv2_nas.runtimes import litert_runtime
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES, get_runtime
 from tests.measurement.networks import tiny_ghost
 from tests.runtimes.runtime_contract import TINY, RuntimeContract
@@ -38,7 +39,7 @@ class TestLiteRt(RuntimeContract):
             runtime.layer_seconds(runtime.write(tiny_ghost()), threads=1, runs=1)
 
     def test_layers_of_an_untested_version_are_refused(self, runtime, monkeypatch):
-        monkeypatch.setattr(runtime, "release", "99.0")
+        monkeypatch.setattr(litert_runtime, "engine_version", lambda _: "99.0")
         with pytest.raises(MeasurementError, match=r"LiteRT 99\.0 cannot time single layers"):
             runtime.layer_seconds({}, threads=1, runs=1)
 
