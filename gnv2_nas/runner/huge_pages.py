@@ -38,14 +38,18 @@ def environment() -> Mapping[str, str]:
 
 
 def restart() -> None:
-    """Restart this process with huge pages, unless it has them or they are not available."""
+    """Restart this process with huge pages, unless it has them or they are not available.
+
+    A process that cannot be restarted goes on without them, such as one under an emulator.
+    """
     wanted = environment()
     if wanted is not os.environ:
         with contextlib.suppress(AttributeError, OSError, ValueError):
             sys.stdout.flush()  # None or broken where nobody reads it
         # `orig_argv`, with the interpreter's own options, exists since Python 3.10.
         arguments = sys.orig_argv[1:] if hasattr(sys, "orig_argv") else sys.argv
-        os.execve(sys.executable, [sys.executable, *arguments], dict(wanted))  # noqa: S606
+        with contextlib.suppress(OSError):
+            os.execve(sys.executable, [sys.executable, *arguments], dict(wanted))  # noqa: S606
 
 
 def _on_request() -> bool:
