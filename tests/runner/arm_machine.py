@@ -93,12 +93,9 @@ def _unpack_debian(work: Path, folder: Path) -> None:
     debian = Path("/etc/apt/sources.list.d/debian.sources")
     if debian.exists():  # and not what else the user has packages from
         settings |= {"Dir::Etc::sourcelist": debian, "Dir::Etc::sourceparts": "-"}
-    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
-    _run("apt-get", "-qq", *options, "update")
-    _run(
-        "apt-get", "-qq", *options, "install", "--download-only", "--no-install-recommends", "--yes",
-        *PACKAGES,
-    )  # fmt: skip
+    apt = ["apt-get", "-qq", *(f"-o={name}={value}" for name, value in settings.items())]
+    _run(*apt, "update")
+    _run(*apt, "install", "--download-only", "--no-install-recommends", "--yes", *PACKAGES)
     for package in sorted(state.glob("archives/*.deb")):
         _run("dpkg-deb", "--extract", str(package), str(folder))
     if not (folder / "lib").exists():

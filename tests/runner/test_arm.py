@@ -115,9 +115,7 @@ def test_rounds_visit_networks_in_the_order_of_the_plan(board):
     def words(order: Sequence[int]) -> str:
         return ",".join(str(numbers[each]) for each in order)
 
-    board.tell(
-        "session", order.seconds, words(order.loading), ";".join(map(words, order.rounds))
-    )
+    board.tell("session", order.seconds, words(order.loading), ";".join(map(words, order.rounds)))
     visits: list[Any] = []
     while len(visits) < len(order.rounds):
         visits += board.answer("rounds")["rounds"]
