@@ -94,11 +94,17 @@ class Device:
         Raises:
             MeasurementError: they differ by more than rounding.
         """
-        from gnv2_nas.runtimes.parity import check_logits, expected_logits
+        from gnv2_nas.runtimes.parity import check_logits
+
+        return check_logits(arch, logits, self.expected_logits(arch), self.runtime)
+
+    def expected_logits(self, arch: Architecture) -> NDArray[np.float32]:
+        """Return the torch module's logits, see `parity.expected_logits`."""
+        from gnv2_nas.runtimes.parity import expected_logits
 
         if arch.id not in self._expected:
             self._expected[arch.id] = expected_logits(arch)
-        return check_logits(arch, logits, self._expected[arch.id], self.runtime)
+        return self._expected[arch.id]
 
     def fingerprint(self) -> Fingerprint:
         return self.host.fingerprint()

@@ -40,6 +40,9 @@ class Bench(Protocol):
 class Host(Protocol):
     """The machine of a device."""
 
+    is_remote: bool
+    """Whether it is another machine, which this one does not disturb."""
+
     def fingerprint(self) -> Fingerprint:
         """Return the machine and software that latencies are measured on.
 
@@ -80,6 +83,8 @@ class Host(Protocol):
 
 class LocalHost:
     """This process, on this machine."""
+
+    is_remote = False
 
     def __init__(self, runtime: Runtime, threads: int) -> None:
         self._runtime, self._threads = runtime, threads

@@ -82,6 +82,8 @@ class RemoteHost:
         transport: how the device is reached.
     """
 
+    is_remote = True
+
     def __init__(self, name: str, label: str, program: RunnerProgram, transport: Transport) -> None:
         self.name, self.transport = name, transport
         self._label, self._program = label, program

@@ -23,11 +23,12 @@ from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.panel import REFERENCE, position
 from gnv2_nas.devices.profile import PROFILE_KIND, read_profile
 from gnv2_nas.files.writing import find_named, write_atomically
-from gnv2_nas.measurement.plan import MeasurementPlan, collect
+from gnv2_nas.measurement.plan import MeasurementPlan, Timings, collect
+from gnv2_nas.measurement.reconnect import with_reconnects
 from gnv2_nas.measurement.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
 from gnv2_nas.measurement.statistics import session_levels
-from gnv2_nas.runner.lock import Waiting, ignore_waiting
+from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.runtimes.base import RUNTIMES
 
 PLAN = MeasurementPlan(sessions=8, rounds=10, max_sessions=32, max_seconds=40.0)
@@ -110,12 +111,20 @@ def calibrate(
     # The reference is measured twice, because every ratio rests on it.
     rows = [*device.panel, *([REFERENCE] if quick else [])]
     rng = random.Random(seed)
-    with device.host.shared(waiting):
-        bench = device.host.open_bench([device.write_reference(name) for name in rows])
-        for row in rng.sample(range(len(rows)), len(rows)):
-            device.check(device.panel[rows[row]], bench.load(row))
-    with device.host.exclusive(waiting):
-        timings = collect(bench, len(rows), plan, rng, lambda _: False, progress)
+    with DeviceLock.shared(waiting):
+        files = [device.write_reference(name) for name in rows]
+        for arch in device.panel.values():
+            device.expected_logits(arch)
+
+    def attempt() -> Timings:
+        with device.host.shared(waiting):
+            bench = device.host.open_bench(files)
+            for row in rng.sample(range(len(rows)), len(rows)):
+                device.check(device.panel[rows[row]], bench.load(row))
+        with device.host.exclusive(waiting):
+            return collect(bench, len(rows), plan, rng, lambda _: False, progress)
+
+    timings = with_reconnects(device.host, waiting, attempt)
     progress(1.0)
     positions = np.array([position(device.panel[name]) for name in rows])
     references = [row for row, name in enumerate(rows) if name == REFERENCE]

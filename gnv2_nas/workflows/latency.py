@@ -26,7 +26,8 @@ from gnv2_nas.latency_model.file import (
     save_latency_model,
 )
 from gnv2_nas.latency_model.model import LatencyModel, check_enough, fit_latency_model
-from gnv2_nas.measurement.protocol import ProgressCallback, measure
+from gnv2_nas.measurement.batch import ProgressCallback
+from gnv2_nas.measurement.protocol import measure
 from gnv2_nas.measurement.record import Measurement, append_measurements, read_measurements
 from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.search.study import defaults

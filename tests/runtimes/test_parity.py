@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from gnv2_nas.errors import MeasurementError
+from gnv2_nas.measurement.batch import Batch
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.measurement.protocol import Batch
+from gnv2_nas.runner.lock import ignore_waiting
 from gnv2_nas.runtimes.base import get_runtime
 from gnv2_nas.runtimes.parity import check_parity
 from tests.measurement.networks import tiny_ghost
@@ -39,7 +38,9 @@ def test_a_file_is_checked_however_often_its_network_was_measured():
 
 
 def measured_parity(device, arch):
-    batch = Batch([arch], device, MeasurementOptions(), random.Random(0))
+    batch = Batch([arch], device, MeasurementOptions(), seed=0)
+    batch.write(ignore_waiting)
+    batch.load()
     return batch.parity[len(batch.panel)]
 
 
