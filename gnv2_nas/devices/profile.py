@@ -60,8 +60,10 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
 
     def shortage(self) -> str:
-        """Return "8 threads on 2 cores, …" if the process has too few cores; "" otherwise."""
-        return shortage(self.threads) if self.processor == "cpu" else ""
+        """Return "8 threads on 2 cores, …" if this process has too few cores for a device on this
+        machine; "" otherwise."""
+        here = self.transport == "local" and self.processor == "cpu"
+        return shortage(self.threads) if here else ""
 
 
 def list_devices() -> list[str]:

@@ -6,6 +6,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
+from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Graph, lower, op_macs
 from gnv2_nas.graph.op import OP_TRAITS
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
@@ -32,8 +33,13 @@ def profile_layers(
     """Time every operator of `arch`, in execution order, then what the runtime inserts.
 
     Raises:
+        InputError: the device is another machine.
         MeasurementError: the runtime cannot time single layers.
     """
+    if device.host.is_remote:
+        raise InputError(
+            f"single layers are timed on this machine only, and device {device.name!r} is another"
+        )
     files = device.runtime.write(arch)
     with DeviceLock.exclusive(waiting):
         seconds = device.runtime.layer_seconds(files, device.profile.threads, runs)

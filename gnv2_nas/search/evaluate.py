@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
@@ -141,7 +141,7 @@ class Evaluator:
         """
         if not self.settings.measures:
             return [None] * len(architectures)
-        with nullcontext() if self.workers is None else self.workers.paused():
+        with self._quiet():
             ensure_calibrated(self.device, waiting=self.waiting, deadline=deadline.at)
             began = deadline.clock()
             until_first_round: list[float] = []
@@ -162,6 +162,12 @@ class Evaluator:
         self.pace.readied(len(architectures), until_first_round[0])
         append_measurements(measurements)
         return list(measurements)
+
+    def _quiet(self) -> AbstractContextManager[None]:
+        """Pause the workers while this machine measures itself."""
+        if self.workers is None or self.device.host.is_remote:
+            return nullcontext()
+        return self.workers.paused()
 
     def evaluate_metrics(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         """Evaluate the metrics that the study asks for and that have an `evaluate`.
