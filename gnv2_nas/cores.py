@@ -1,13 +1,18 @@
-"""How many cores this process may use: its affinity (`taskset`) and its CPU quota (cgroups)."""
+"""The cores that this process may use: its affinity (`taskset`) and its CPU quota (cgroups)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+
+from gnv2_nas.errors import InputError
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
+MAX_CORE = 8191
+"""Linux knows no more cores than that."""
 
 
 def usable_cores() -> int:
@@ -33,20 +38,110 @@ def cpu_quota() -> float | None:
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def shortage(threads: int) -> str:
-    """A warning if `threads` cannot run at the same time, else ""."""
+def parse_cores(text: str) -> set[int]:
+    """Return the cores of a list as the kernel writes it, such as "0-3,6" or "0 1 2 3 6".
+
+    What the kernel would not write is left out.
+    """
+    cores: set[int] = set()
+    for part in text.replace(",", " ").split():
+        first, _, last = part.partition("-")
+        last = last or first
+        if first.isdecimal() and last.isdecimal() and int(last) <= MAX_CORE:
+            cores.update(range(int(first), int(last) + 1))
+    return cores
+
+
+def format_cores(cores: Iterable[int]) -> str:
+    """Return a list as the kernel writes it, such as "0-3,6"."""
+    runs: list[list[int]] = []
+    for core in sorted(set(cores)):
+        if runs and core == runs[-1][1] + 1:
+            runs[-1][1] = core
+        else:
+            runs.append([core, core])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def check_cores(cores: Iterable[int]) -> None:
+    """Check that this process may be pinned to cores.
+
+    Raises:
+        InputError: a core does not exist or is not allowed, or this system cannot pin.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise InputError(f"cores {format_cores(cores)} cannot be used: this system cannot pin")
+    allowed = os.sched_getaffinity(0)
+    if missing := set(cores) - allowed:
+        raise InputError(
+            f"cores {format_cores(missing)} cannot be used: this process may run on "
+            f"{format_cores(allowed)}"
+        )
+
+
+@contextmanager
+def pinned(cores: Collection[int]) -> Iterator[None]:
+    """Within the block, all threads of this process run on these cores alone; () changes nothing.
+
+    Threads that are started within the block inherit the cores. Afterwards every thread has the
+    cores that it had, or those that the calling thread had.
+
+    Raises:
+        InputError: see `check_cores`.
+    """
+    if not cores:
+        yield
+        return
+    check_cores(cores)
+    own = os.sched_getaffinity(0)
+    before = dict(_affinities())
+    _set_affinities({thread: set(cores) for thread in before})
+    try:
+        yield
+    finally:
+        _set_affinities({thread: before.get(thread, own) for thread, _ in _affinities()})
+
+
+def _affinities() -> Iterator[tuple[int, set[int]]]:
+    for thread in [int(task.name) for task in Path("/proc/self/task").iterdir()]:
+        with suppress(ProcessLookupError):
+            yield thread, os.sched_getaffinity(thread)
+
+
+def _set_affinities(affinities: Mapping[int, set[int]]) -> None:
+    for thread, cores in affinities.items():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(thread, cores)
+
+
+def shortage(threads: int, pins: Collection[int] = (), *, here: bool = True) -> str:
+    """A warning if `threads` cannot run at the same time, else "".
+
+    Args:
+        threads: number of threads.
+        pins: cores that they are pinned to; () for none.
+        here: whether they run on this machine.
+    """
+    if pins and threads > len(pins):
+        return f"{_threads(threads)} on {_cores(len(pins))}, all that its profile allows"
+    if not here:
+        return ""
     cores, quota = affinity(), cpu_quota()
     if quota is not None and quota < min(threads, cores):
         return f"{_threads(threads)} on {quota:g} cores, the CPU quota of this container"
     if threads > cores:
         whole = cores == (os.cpu_count() or cores)
         why = "all that this machine has" if whole else "the affinity of this process (taskset)"
-        return f"{_threads(threads)} on {cores} core{'s' * (cores > 1)}, {why}"
+        return f"{_threads(threads)} on {_cores(cores)}, {why}"
     return ""
 
 
 def _threads(count: int) -> str:
     return f"{count} thread{'s' * (count > 1)}"
+
+
+def _cores(count: int) -> str:
+    return f"{count} core{'s' * (count > 1)}"
 
 
 def _folders() -> Iterator[Path]:

@@ -61,7 +61,7 @@ class Device:
             here=local,
         )
         self.host: Host = (
-            LocalHost(self.runtime, profile.threads)
+            LocalHost(self.runtime, profile.threads, profile.cores, profile.pace)
             if local
             else open_remote_host(name, profile, self.runtime.label)
         )

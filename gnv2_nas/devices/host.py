@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from gnv2_nas.cores import pinned
 from gnv2_nas.devices.fingerprint import Fingerprint, fingerprint
+from gnv2_nas.runner.conditions import read_files
 from gnv2_nas.runner.lock import DeviceLock, Waiting
 from gnv2_nas.runner.rounds import RoundCallback, Run, SessionOrder, run_session
 from gnv2_nas.runner.timing import RuntimeFiles, Session
@@ -30,6 +32,16 @@ class Bench(Protocol):
 
     def run_session(self, order: SessionOrder, report: RoundCallback) -> None:
         """Load networks afresh and time their calls, see `rounds.run_session`.
+
+        Raises:
+            MeasurementError: see `load`.
+        """
+        ...
+
+    def read_files(self, *, thorough: bool) -> Mapping[str, str]:
+        """Return the files that show the state of the device, see `runner.conditions.read_files`.
+
+        A device that cannot tell returns {}.
 
         Raises:
             MeasurementError: see `load`.
@@ -82,12 +94,25 @@ class Host(Protocol):
 
 
 class LocalHost:
-    """This process, on this machine."""
+    """This process, on this machine.
+
+    Args:
+        runtime: loads and times networks.
+        threads: number of threads of the runtime.
+        cores: cores that the networks run on; () for all.
+        pace: calls a second; None for no pauses.
+    """
 
     is_remote = False
 
-    def __init__(self, runtime: Runtime, threads: int) -> None:
-        self._runtime, self._threads = runtime, threads
+    def __init__(
+        self,
+        runtime: Runtime,
+        threads: int,
+        cores: Sequence[int] = (),
+        pace: float | None = None,
+    ) -> None:
+        self._runtime, self._threads, self._cores, self._pace = runtime, threads, cores, pace
         self.shared, self.exclusive = DeviceLock.shared, DeviceLock.exclusive
 
     def fingerprint(self) -> Fingerprint:
@@ -100,23 +125,38 @@ class LocalHost:
         """There is no connection."""
 
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> LocalBench:
-        return LocalBench(self._runtime, self._threads, networks)
+        return LocalBench(self._runtime, self._threads, networks, self._cores, self._pace)
 
 
 class LocalBench:
     """Networks in this process."""
 
-    def __init__(self, runtime: Runtime, threads: int, networks: Sequence[RuntimeFiles]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        threads: int,
+        networks: Sequence[RuntimeFiles],
+        cores: Sequence[int] = (),
+        pace: float | None = None,
+    ) -> None:
         self._runtime, self._threads, self._networks = runtime, threads, networks
+        self._cores, self._seconds = cores, 1 / pace if pace else 0.0
         self._fresh: dict[int, Session] = {}
 
     def load(self, number: int) -> NDArray[np.float32]:
         """The first session that is run takes over what was loaded here."""
-        self._fresh[number] = self._open(number)
-        return self._fresh[number].logits()
+        with pinned(self._cores):
+            self._fresh[number] = self._open(number)
+            return self._fresh[number].logits()
 
     def run_session(self, order: SessionOrder, report: RoundCallback) -> None:
-        run_session(self._take, self._runtime.timer, order, report)
+        # An engine starts its threads when it loads a network, so loading is pinned, too.
+        with pinned(self._cores):
+            run_session(self._take, self._runtime.timer, order, report, self._seconds)
+
+    def read_files(self, *, thorough: bool) -> Mapping[str, str]:
+        with pinned(self._cores):
+            return read_files(thorough=thorough)
 
     def _take(self, number: int) -> Run:
         return (self._fresh.pop(number, None) or self._open(number)).run

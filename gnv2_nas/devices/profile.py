@@ -17,6 +17,8 @@ from gnv2_nas.runtimes.base import Precision, Processor, RuntimeName
 Transport = Literal["local", "ssh", "adb"]
 Runner = Literal["python", "native"]
 PROFILE_KIND = "profiles"
+MIN_PACE, MAX_PACE = 1.0, 1000.0
+"""Calls a second. With fewer, a measurement would take minutes for each network."""
 ADDRESS = ("host", "serial")
 """Fields of a profile that do not affect a latency."""
 
@@ -40,9 +42,9 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cores: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
     """Cores that the network may run on (default: any). The cores of a phone differ in speed, and a
     network that moves between them has no one latency."""
-    pace: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """Calls a second, as in an application that gets so many frames; 0 for no pauses. A processor
-    that sleeps between calls is slower."""
+    pace: Annotated[float, msgspec.Meta(ge=MIN_PACE, le=MAX_PACE)] | None = None
+    """Calls a second, as in an application that gets so many frames (default: no pauses). A
+    processor that sleeps between calls is slower."""
     calibration_images: str = ""
     """For precision int8: an .npy file of float32 images (N, 3, H, W), preprocessed as for
     inference. They give the ranges of feature maps (default: noise, enough for timing)."""
@@ -60,10 +62,10 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
 
     def shortage(self) -> str:
-        """Return "8 threads on 2 cores, …" if this process has too few cores for a device on this
-        machine; "" otherwise."""
-        here = self.transport == "local" and self.processor == "cpu"
-        return shortage(self.threads) if here else ""
+        """Return "8 threads on 2 cores, …" if there are too few cores, as far as is known here."""
+        if self.processor != "cpu":
+            return ""
+        return shortage(self.threads, self.cores, here=self.transport == "local")
 
 
 def list_devices() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -208,6 +208,10 @@ class RemoteBench:
 
         self._connection.send("session", order.seconds, loading, ";".join(rounds))
         self._connection.await_event("done", handle)
+
+    def read_files(self, *, thorough: bool) -> Mapping[str, str]:
+        self._connection.send("conditions", *(["thorough"] if thorough else []))
+        return self._connection.await_event("conditions").files
 
 
 def _tell(answer: Answer, waiting: Waiting) -> None:

@@ -30,7 +30,7 @@ class Answer(msgspec.Struct, frozen=True):
     message: str = ""
     logits: list[float] = []
     rounds: list[list[tuple[float, float, float, float]]] = []
-    conditions: dict[str, Any] = {}
+    files: dict[str, str] = {}
 
 
 class RunnerConnection:

@@ -1,4 +1,4 @@
-"""What identifies the machine that a latency was measured on, and the state that it is in."""
+"""What identifies the machine that a latency was measured on."""
 
 from __future__ import annotations
 
@@ -37,11 +37,6 @@ def describe_machine() -> dict[str, Any]:
         "load": _load(),
         "huge_pages": huge_pages.in_use(),
     }
-
-
-def read_conditions() -> dict[str, Any]:
-    """Return the state of the machine that affects latencies."""
-    return {"governor": _read(_GOVERNOR) or "unknown", "load": _load()}
 
 
 def cpu_model(board: str, cpuinfo: str) -> str:

@@ -16,7 +16,8 @@ command                             answers
 ``lock exclusive`` or ``shared``    ``{"event": "waiting", "message": …}`` if another process has
                                     the lock, then ``{"event": "locked"}``
 ``unlock``                          ``{"event": "unlocked"}``
-``conditions``                      ``{"event": "conditions", …}``
+``conditions``                      ``{"event": "conditions", "files": {path: text…}}``, see
+                                    `conditions.read_files`; ``conditions thorough`` for all
 ``forget``                          none; drops all networks
 ``alive``                           none; the host is still there
 ==================================  =============================================================
@@ -43,10 +44,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gnv2_nas.cores import check_cores
 from gnv2_nas.errors import Gnv2NasError, MeasurementError, first_line
 from gnv2_nas.runner import huge_pages
+from gnv2_nas.runner.conditions import read_files
 from gnv2_nas.runner.lock import DeviceLock
-from gnv2_nas.runner.machine import read_conditions, read_machine
+from gnv2_nas.runner.machine import read_machine
 from gnv2_nas.runner.rounds import Run, SessionOrder, Visit, run_session
 from gnv2_nas.runner.sessions import ENGINES, open_session
 from gnv2_nas.runner.timing import Session, thread_timer, wall_timer
@@ -95,7 +98,7 @@ class Runner:
             self._locks.close()
             write(event="unlocked")
         elif command == "conditions":
-            write(event="conditions", **read_conditions())
+            write(event="conditions", files=read_files(thorough="thorough" in words))
         elif command == "forget":
             self._files.clear()
             self._fresh.clear()
@@ -155,7 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     commands = listen()
     try:
-        _pin(options.cores)
+        if options.cores:
+            check_cores(options.cores)
+            os.sched_setaffinity(0, options.cores)
         write(event="ready", protocol=PROTOCOL, machine=read_machine(options.engine))
         runner = Runner(
             options.engine, options.threads, options.precision, options.processor, options.pace
@@ -214,19 +219,6 @@ def write(**answer: Any) -> None:
             left = left[os.write(_output, left) :]
     except OSError:
         os._exit(1)
-
-
-def _pin(cores: Sequence[int]) -> None:
-    if not cores:
-        return
-    asked = ",".join(map(str, cores))
-    if not hasattr(os, "sched_setaffinity"):
-        raise MeasurementError(f"cores {asked} cannot be set: the device's Python cannot pin")
-    try:
-        os.sched_setaffinity(0, cores)
-    except OSError:
-        allowed = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-        raise MeasurementError(f"cores {asked} cannot be used: this device has {allowed}") from None
 
 
 def _numbers(text: str) -> list[int]:

@@ -1,0 +1,98 @@
+"""The files of a machine that show its state: frequencies, temperatures, throttling, power.
+
+A device only collects them. `devices/conditions.py` reads them on the host, so that all runners and
+all machines have one reader. A machine without these files, such as a Mac, has no known conditions.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+CHANGING = (
+    "proc/loadavg",
+    "proc/meminfo",
+    "proc/thread-self/status",
+    "sys/class/power_supply/*/capacity",
+    "sys/class/power_supply/*/status",
+    "sys/class/thermal/cooling_device*/cur_state",
+    "sys/class/thermal/thermal_zone*/temp",
+    "sys/devices/platform/soc/soc:firmware/get_throttled",
+    "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count",
+    "sys/devices/system/cpu/cpufreq/policy*/scaling_governor",
+    "sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq",
+    "sys/devices/system/cpu/online",
+)
+"""What may change during a measurement. Under `/`."""
+SLOW = "sys/devices/system/cpu/cpufreq/policy*/scaling_cur_freq"
+"""Linux before 5.19 takes 10 ms for each of these files on x86."""
+MAX_SLOW = 8
+CONSTANT = (
+    "sys/class/power_supply/*/scope",
+    "sys/class/power_supply/*/type",
+    "sys/class/thermal/cooling_device*/type",
+    "sys/class/thermal/thermal_zone*/trip_point_*_temp",
+    "sys/class/thermal/thermal_zone*/trip_point_*_type",
+    "sys/class/thermal/thermal_zone*/type",
+    "sys/devices/system/cpu/cpufreq/policy*/cpuinfo_max_freq",
+    "sys/devices/system/cpu/cpufreq/policy*/related_cpus",
+    "var/lib/nvpmodel/status",
+)
+"""What a measurement reads before and after, and not in between."""
+PROGRAMS = {
+    "vcgencmd get_throttled": "sys/devices/platform/soc/soc:firmware/get_throttled",
+    "nvpmodel -q": "var/lib/nvpmodel/status",
+}
+"""Program → the file that makes it unnecessary."""
+FOLDERS = ("usr/bin", "usr/sbin", "opt/vc/bin")
+MAX_CHARACTERS = 4096
+
+
+def read_files(root: Path = Path("/"), *, thorough: bool = False) -> dict[str, str]:
+    """Return path under `root` → text of every file that exists and can be read.
+
+    Args:
+        root: folder of the machine's files.
+        thorough: whether to read the constant files too, and to run programs that say what no file
+            does; their command line then stands for a path.
+    """
+    found = {}
+    for pattern in (*CHANGING, *(CONSTANT if thorough else ())):
+        found.update(_read(root, pattern))
+    found.update(_read(root, SLOW, MAX_SLOW))
+    if thorough:
+        found.update(_ask_programs(root, found))
+    return found
+
+
+def _read(root: Path, pattern: str, limit: int | None = None) -> dict[str, str]:
+    texts = {}
+    for path in islice(root.glob(pattern), limit):
+        # Android hides many files, and others answer "no data".
+        with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+            texts[path.relative_to(root).as_posix()] = file.read(MAX_CHARACTERS).strip()
+    return texts
+
+
+def _ask_programs(root: Path, known: dict[str, str]) -> dict[str, str]:
+    import shutil
+    import subprocess
+
+    folders = os.pathsep.join(str(root / folder) for folder in FOLDERS)
+    answers = {}
+    for line, file in PROGRAMS.items():
+        name, *arguments = line.split()
+        program = None if file in known else shutil.which(name, path=folders)
+        if program is None:
+            continue
+        try:
+            done = subprocess.run(  # noqa: S603  a constant command line
+                [program, *arguments], capture_output=True, stdin=subprocess.DEVNULL, timeout=2
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            answers[line] = done.stdout.decode("utf-8", "replace")[:MAX_CHARACTERS].strip()
+    return answers
