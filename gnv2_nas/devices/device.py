@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -44,6 +45,11 @@ class Calibration(msgspec.Struct, frozen=True):
     rounds: int
     taken_at: str
     """ISO 8601, UTC."""
+
+    @property
+    def content_hash(self) -> str:
+        """12 hexadecimal digits; two calibrations under one `key` differ."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:12]
 
 
 class Device:

@@ -1,17 +1,14 @@
-"""Files found by name, written aside and renamed, or appended to line by line."""
+"""Files found by name, written aside and renamed."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Generic, TypeVar
-
-import msgspec
+from typing import IO
 
 from gnv2_nas.errors import InputError, OutputError, StorageError, UnknownNameError
 from gnv2_nas.files.leftovers import create_aside, remove_leftovers
@@ -178,54 +175,3 @@ def content_hash(path: Path) -> str:
     """12 hexadecimal digits of the SHA-256 hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-Record = TypeVar("Record", bound=msgspec.Struct)
-
-
-class Journal(Generic[Record]):
-    """A file with one JSON record a line.
-
-    Args:
-        path: the file; it and its folder are made when the first record is appended.
-        record: type of the records.
-    """
-
-    def __init__(self, path: Path, record: type[Record]) -> None:
-        self.path = path
-        self._record = record
-
-    def append(self, record: Record) -> None:
-        """Append a record in one write.
-
-        Raises:
-            StorageError: the disk refused the write; earlier lines are intact.
-        """
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            _append_line(self.path, msgspec.json.encode(record))
-        except OSError as error:
-            reason = error.strerror or error
-            raise StorageError(f"cannot write {str(self.path)!r}: {reason}") from None
-
-    def read(self) -> list[Record]:
-        """Return all records in order. Lines that a crash cut short are skipped."""
-        if not self.path.exists():
-            return []
-        records = []
-        for line in self.path.read_bytes().splitlines():
-            try:
-                records.append(msgspec.json.decode(line, type=self._record))
-            except msgspec.MsgspecError:
-                continue
-        return records
-
-
-def _append_line(path: Path, content: bytes) -> None:
-    """Append a line in one write; after a line that was cut short, start a new one."""
-    with path.open("ab+", buffering=0) as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = end == 0 or os.pread(file.fileno(), 1, end - 1) == b"\n"
-        line = content + b"\n" if whole else b"\n" + content + b"\n"
-        if file.write(line) < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -9,8 +9,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Calibration, Device
@@ -19,10 +21,11 @@ from gnv2_nas.devices.panel import REFERENCE, position, select_references
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.measurement.plan import MeasurementOptions, MeasurementPlan, Timings, collect
 from gnv2_nas.measurement.reconnect import with_reconnects
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.record import Measurement, PanelSamples
 from gnv2_nas.measurement.references import NETWORK_SPREAD, SESSION_SPREAD, SIZE_SPREAD
 from gnv2_nas.measurement.stability import compute_percentiles, explain_instability
 from gnv2_nas.measurement.statistics import Estimates, Prior, estimate
+from gnv2_nas.measurement.store import hash_files
 from gnv2_nas.runner.lock import DeviceLock, Waiting
 from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.stats.intervals import Z95
@@ -120,10 +123,20 @@ class Batch:
             down = max(up, math.log(known.reference_ms / own_ms))
         if reference_ms is None:
             reference_ms = known.reference_ms if known else own_ms
+        samples = self._panel_samples()
         return [
-            self._measurement(arch, row, reference_ms, (down, up))
+            self._measurement(arch, row, reference_ms, (down, up), samples)
             for row, arch in enumerate(self.group, start=len(self.panel))
         ]
+
+    def _panel_samples(self) -> PanelSamples:
+        names, timings = self.panel, self.timings
+        return PanelSamples(
+            batch=self.name,
+            session=tuple(timings.session.tolist()),
+            wall_ms={name: _samples(timings.wall[row]) for row, name in enumerate(names)},
+            cpu_ms={name: _samples(timings.busy[row]) for row, name in enumerate(names)},
+        )
 
     def _select_panel(self) -> list[str]:
         known = self.device.calibration
@@ -166,17 +179,23 @@ class Batch:
         return math.sqrt(statistics.mean(known[name] ** 2 for name in alike))
 
     def _measurement(
-        self, arch: Architecture, row: int, reference_ms: float, reference_half: tuple[float, float]
+        self,
+        arch: Architecture,
+        row: int,
+        reference_ms: float,
+        reference_half: tuple[float, float],
+        panel: PanelSamples,
     ) -> Measurement:
         """
         Args:
             reference_half: half-widths of the reference's time downwards and upwards, in logs.
+            panel: raw samples of the references.
         """
-        profile = self.device.profile
+        profile, calibration = self.device.profile, self.device.calibration
         log_ratio, half = float(self.estimates.log_ratio[row]), float(self.estimates.half[row])
         ratio, low, high = (math.exp(log_ratio + side * half) for side in (0, -1, 1))
         ms, (down, up) = ratio * reference_ms, reference_half
-        wall_ms, busy_ms = self.timings.wall[row] * 1e3, self.timings.busy[row] * 1e3
+        wall_ms = self.timings.wall[row] * 1e3
         reason = explain_instability(
             self.timings, self.estimates, row, self.options.precision, self.device
         )
@@ -202,6 +221,16 @@ class Batch:
             batch=self.name,
             taken_at=self.taken_at,
             fingerprint=self.fingerprint,
-            wall_ms=tuple(wall_ms.round(5).tolist()),
-            cpu_ms=tuple(busy_ms.round(5).tolist()),
+            wall_ms=_samples(self.timings.wall[row]),
+            cpu_ms=_samples(self.timings.busy[row]),
+            panel=panel,
+            profile_hash=profile.content_hash,
+            files_hash=hash_files(self.files[row]),
+            calibration=calibration.content_hash if calibration else "",
+            software=metadata.version("gnv2-nas"),
         )
+
+
+def _samples(seconds: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return milliseconds as they are stored."""
+    return tuple((seconds * 1e3).round(5).tolist())

@@ -1,9 +1,9 @@
-"""A measurement, its journal, and how two are compared or pooled."""
+"""A measurement, and how two are compared or pooled."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,6 @@ import msgspec
 
 from gnv2_nas.devices.device import ClockName
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.files.writing import Journal
 from gnv2_nas.stats.intervals import Z95
 
 PROFILES_FOLDER = Path("profiles")
@@ -33,6 +32,17 @@ class ErrorParts(msgspec.Struct, frozen=True):
     calibration: float = 0.0
     """From the panel's known ratios, and from effects of the machine on one network that its
     references do not show. Neither more rounds nor measuring again soon reduces it."""
+
+
+class PanelSamples(msgspec.Struct, frozen=True):
+    """Raw samples of the reference networks of a batch: milliseconds by name, one a round."""
+
+    batch: str
+    session: tuple[int, ...]
+    """Session of each round, from 0."""
+    wall_ms: dict[str, tuple[float, ...]]
+    cpu_ms: dict[str, tuple[float, ...]]
+    """On the busy clock."""
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -80,6 +90,18 @@ class Measurement(msgspec.Struct, frozen=True):
     """Raw samples of wall time, one a round."""
     cpu_ms: tuple[float, ...] = ()
     """Raw samples of the busy clock, one a round."""
+    panel: PanelSamples | None = None
+    """Raw samples of the reference networks in the same rounds."""
+    profile_hash: str = ""
+    """`DeviceProfile.content_hash`; "" in records of earlier versions, as are the next three."""
+    files_hash: str = ""
+    """Of the bytes of the files that were timed, see `hash_files`."""
+    calibration: str = ""
+    """`Calibration.content_hash` of what the ratio rests on; "" without a calibration."""
+    software: str = ""
+    """Version of this package."""
+    reused: bool = False
+    """Whether a search took it, or a part of it, from a record instead of measuring."""
 
     def own_ci95(self) -> tuple[float, float]:
         """Return `ci95` without the errors that all measurements of the device share.
@@ -93,29 +115,8 @@ class Measurement(msgspec.Struct, frozen=True):
         return self.ms * math.exp(-half), self.ms * math.exp(half)
 
     def drop_samples(self) -> Measurement:
-        """Return the summary that a study stores; the journal keeps the raw samples."""
-        return msgspec.structs.replace(self, wall_ms=(), cpu_ms=())
-
-
-def append_measurements(
-    measurements: Iterable[Measurement], folder: Path = PROFILES_FOLDER
-) -> None:
-    """Append measurements to the journals of their devices, each in one write.
-
-    Raises:
-        StorageError: the disk refused the write; earlier lines are intact.
-    """
-    for measurement in measurements:
-        _journal(measurement.device, folder).append(measurement)
-
-
-def read_measurements(device: str, folder: Path = PROFILES_FOLDER) -> list[Measurement]:
-    """Return all measurements of a device; lines that a crash cut short are skipped."""
-    return _journal(device, folder).read()
-
-
-def _journal(device: str, folder: Path) -> Journal[Measurement]:
-    return Journal(folder / f"{device}.jsonl", Measurement)
+        """Return the summary that a study stores; `store` keeps the raw samples."""
+        return msgspec.structs.replace(self, wall_ms=(), cpu_ms=(), panel=None)
 
 
 Verdict = Literal["FASTER", "SLOWER", "SAME", "CANNOT TELL"]
@@ -234,6 +235,7 @@ def pool(first: Measurement, second: Measurement) -> Measurement:
         reason="" if first.stable or second.stable else second.reason,
         errors=errors,
         batch=f"{first.batch}+{second.batch}",
+        reused=first.reused or second.reused,
     )
 
 

@@ -12,7 +12,8 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.protocol import measure_networks
-from gnv2_nas.measurement.record import Measurement, append_measurements
+from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.store import append_measurements
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.search.engine import OutOfTime, ScoringBackend, ScoringFailure

@@ -10,13 +10,11 @@ from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable, find_named
 from gnv2_nas.measurement.record import PROFILES_FOLDER
+from gnv2_nas.measurement.store import is_store, store_path
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.workflows.events import Events, Message, report_messages, report_task
 
-_MEASURED = Kind(
-    "the measurements",
-    lambda path: path.stat().st_size == 0 or holds_fields(path, "device", "ratio"),
-)
+_MEASURED = Kind("the measurements", is_store)
 _CALIBRATION = Kind(
     "the calibration", lambda path: holds_fields(path, "key", "reference_ms", "log_ratios")
 )
@@ -37,7 +35,7 @@ def check_device_files(device: str, base: Path | None = None, *, fits: bool = Fa
     folder, profile = PROFILES_FOLDER, find_named(PROFILE_KIND, "device", device)
     check_writable(folder)
     kinds = {
-        folder / f"{profile.stem}.jsonl": _MEASURED,
+        store_path(profile.stem): _MEASURED,
         folder / f"{profile.stem}.calibration.json": _CALIBRATION,
     }
     if fits:

@@ -17,7 +17,8 @@ from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.layers import LayerTime
-from gnv2_nas.measurement.record import Comparison, append_measurements, check_budget, compare
+from gnv2_nas.measurement.record import Comparison, check_budget, compare
+from gnv2_nas.measurement.store import append_measurements
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.workflows.devices import check_device_files, open_calibrated, report_shortage
@@ -93,7 +94,7 @@ class Sizes(msgspec.Struct, frozen=True):
                 "fvcore_total": total,
                 "weight_bytes": counts.weight_bytes,
                 "peak_activation_bytes": counts.peak_activation_bytes,
-                "latency": measurement,
+                "latency": msgspec.structs.replace(measurement, panel=None),
             }
             if self.limit_ms is not None:
                 row["budget"] = check_budget(measurement, self.limit_ms)

@@ -11,6 +11,7 @@ import gnv2_nas
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.measurement import Measurement, measure, open_device
+from gnv2_nas.measurement.store import hash_files
 from tests.measurement.networks import tiny_ghost
 
 
@@ -31,6 +32,25 @@ def test_all_share_the_rounds_and_every_round_is_kept(measurements):
         assert min(found.wall_ms + found.cpu_ms) > 0
         assert found.sessions >= 2
     assert len({found.batch for found in measurements}) == 1
+
+
+def test_the_samples_of_the_panel_come_along(measurements, cpu):
+    (panel,) = {id(found.panel): found.panel for found in measurements}.values()
+    assert panel.batch == measurements[0].batch
+    assert list(panel.session) == sorted(panel.session)
+    assert set(panel.session) == set(range(measurements[0].sessions))
+    assert panel.wall_ms.keys() == panel.cpu_ms.keys() <= cpu.panel.keys()
+    for samples in (*panel.wall_ms.values(), *panel.cpu_ms.values()):
+        assert len(samples) == measurements[0].rounds
+        assert min(samples) > 0
+
+
+def test_the_files_and_the_profile_are_named_by_their_content(measurements, cpu, timed):
+    assert {found.profile_hash for found in measurements} == {cpu.profile.content_hash}
+    hashes = [found.files_hash for found in measurements]
+    assert hashes == [hash_files(cpu.runtime.write(arch)) for arch in timed]
+    assert hashes[0] == hashes[2]
+    assert len(set(hashes)) == 3
 
 
 def test_every_file_was_held_against_torch(measurements):
@@ -68,6 +88,7 @@ def test_a_measurement_survives_json(measurements):
         assert msgspec.json.decode(text, type=Measurement) == found
         summary = found.drop_samples()
         assert summary.wall_ms == summary.cpu_ms == ()
+        assert summary.panel is None
         assert summary.ratio_ci95 == found.ratio_ci95
         assert msgspec.convert(msgspec.to_builtins(summary), Measurement) == summary
 

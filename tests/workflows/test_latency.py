@@ -15,7 +15,7 @@ import pytest
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.file import load_device_model
 from gnv2_nas.measurement import open_device
-from gnv2_nas.measurement.record import append_measurements, read_measurements
+from gnv2_nas.measurement.store import append_measurements, read_measurements
 from gnv2_nas.space import load_space
 from gnv2_nas.workflows.events import TaskProgress
 from gnv2_nas.workflows.latency import (
@@ -30,7 +30,7 @@ REQUEST = LatencyFitRequest("cpu", "small.yaml", networks=9, held_out=1, seconds
 KILLED = f"""
 import os, signal
 from gnv2_nas.measurement import open_device
-from gnv2_nas.measurement.record import read_measurements
+from gnv2_nas.measurement.store import read_measurements
 from gnv2_nas.workflows import latency as latency_fit
 
 latency_fit.BATCH = 3

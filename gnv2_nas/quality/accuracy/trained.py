@@ -11,8 +11,8 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import DataError
+from gnv2_nas.files.journal import Journal
 from gnv2_nas.files.outputs import Kind, holds_fields
-from gnv2_nas.files.writing import Journal
 from gnv2_nas.graph import count
 from gnv2_nas.quality.base import ESTIMATORS, EstimatorInfo, QualityContext
 from gnv2_nas.training import Recipe, TrainingPoint, default_recipe, train_network
