@@ -11,6 +11,7 @@ from benchmarks.public_form import STOCK, exported, public_model
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 from gnv2_nas.space import load_space
 
@@ -29,8 +30,8 @@ def run() -> Table:
     file_sets = {
         "public module, exported by tracing": traced,
         "the same file once more (A/A)": traced,
-        "onnx_bytes, graph as lowered": onnx_bytes(STOCK, channel_multiple=1, fuse_up_to=0),
-        "onnx_bytes, channels padded only": onnx_bytes(STOCK, fuse_up_to=0),
+        "onnx_bytes, graph as lowered": onnx_bytes(STOCK, form=FileForm(1, fuse_up_to=0)),
+        "onnx_bytes, channels padded only": onnx_bytes(STOCK, form=FileForm(fuse_up_to=0)),
         "onnx_bytes": onnx_bytes(STOCK),
         "channels in multiples of 16, onnx_bytes": onnx_bytes(_rounded(16)),
         "GhostNet 1.0, onnx_bytes": onnx_bytes(preset("ghostnet-1.0")),

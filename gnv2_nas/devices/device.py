@@ -64,6 +64,7 @@ class Device:
             profile.precision,
             profile.processor,
             profile.calibration_images,
+            profile.form,
             here=local,
         )
         self.host: Host = (

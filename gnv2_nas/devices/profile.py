@@ -12,6 +12,7 @@ from gnv2_nas.cores import shortage
 from gnv2_nas.documents import read_document
 from gnv2_nas.errors import ProfileError
 from gnv2_nas.files.writing import find_named, list_named
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runtimes.base import Precision, Processor, RuntimeName
 
 Transport = Literal["local", "ssh", "adb"]
@@ -48,6 +49,9 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calibration_images: str = ""
     """For precision int8: an .npy file of float32 images (N, 3, H, W), preprocessed as for
     inference. They give the ranges of feature maps (default: noise, enough for timing)."""
+    form: FileForm = FileForm()
+    """Form of the files of networks (default: the runtime's built-in one). `devices tune` finds the
+    fastest."""
 
     @property
     def content_hash(self) -> str:
@@ -57,8 +61,10 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         device's address, which may change.
         """
         default = msgspec.structs.asdict(DeviceProfile(self.description))
-        decided = set(msgspec.structs.asdict(self).items()) - set(default.items())
-        decided = {(name, value) for name, value in decided if name not in ADDRESS}
+        differing = set(msgspec.structs.asdict(self).items()) - set(default.items())
+        decided = [
+            (name, msgspec.to_builtins(value)) for name, value in differing if name not in ADDRESS
+        ]
         return hashlib.sha256(json.dumps(sorted(decided)).encode()).hexdigest()[:12]
 
     def shortage(self) -> str:

@@ -7,15 +7,17 @@ it.
 
 from __future__ import annotations
 
+import copy
 import importlib
 from abc import abstractmethod
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runner.sessions import ENGINES, engine_version, open_session
 from gnv2_nas.runner.timing import RuntimeFiles, Session, Timer, thread_timer
 
@@ -43,6 +45,10 @@ class Runtime(Protocol):
     """Name in messages and in `version`."""
     precision: Precision
     processor: Processor
+    form: FileForm
+    """Form of the files that `write` returns; see `with_form`."""
+    built_in_form: FileForm
+    """What the options mean that `form` leaves open; undecided too where the writer has a rule."""
     timer: Timer
     """Times one inference. The busy clock is the CPU time of the thread or process that works, or
     an accelerator's own time."""
@@ -57,6 +63,10 @@ class Runtime(Protocol):
         Raises:
             InputError: the processor or the precision is not available here.
         """
+        ...
+
+    def with_form(self, form: FileForm) -> Self:
+        """Return the same runtime, which writes files of another form."""
         ...
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
@@ -103,6 +113,7 @@ class BaseRuntime:
     name: RuntimeName
     label: str
     """Name in messages and in `version`."""
+    form = built_in_form = FileForm()
     timer: Timer = staticmethod(thread_timer)
 
     def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
@@ -113,6 +124,11 @@ class BaseRuntime:
 
     def check_here(self) -> None:
         pass
+
+    def with_form(self, form: FileForm) -> Self:
+        other = copy.copy(self)
+        other.form = form
+        return other
 
     @abstractmethod
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles: ...
@@ -140,6 +156,8 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     """Processors that no test has run on: their logic is tested with stand-ins."""
     options: dict[str, Any] = {}
     """Keyword arguments of the class, if several runtimes share it."""
+    takes_form: bool = True
+    """Whether its files can have another `FileForm`."""
     quick: bool = True
     """Whether a file is loaded within a second; if not, the panel is the reference alone."""
 
@@ -161,7 +179,13 @@ _TORCH_PRECISIONS: dict[Processor, tuple[Precision, ...]] = {
     "cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16", "bf16"), "mps": ("fp32", "fp16")
 }  # fmt: skip
 _TORCH = RuntimeInfo(
-    "torch_runtime:Torch", ("torch",), ("torch",), "", _TORCH_PRECISIONS, ("cuda", "mps")
+    "torch_runtime:Torch",
+    ("torch",),
+    ("torch",),
+    "",
+    _TORCH_PRECISIONS,
+    ("cuda", "mps"),
+    takes_form=False,
 )
 
 RUNTIMES: dict[RuntimeName, RuntimeInfo] = {
@@ -199,6 +223,7 @@ def get_runtime(
     precision: Precision = "fp32",
     processor: Processor = "cpu",
     calibration_images: CalibrationImages = "",
+    form: FileForm = FileForm(),  # noqa: B008  frozen
     *,
     here: bool = True,
 ) -> Runtime:
@@ -210,14 +235,16 @@ def get_runtime(
         processor: processor that it runs on.
         calibration_images: for int8, the images that give the ranges of feature maps, or the path
             of an .npy file of them, see `quantization.read_images` (default: random images).
+        form: of the files that it writes (default: the built-in one).
         here: whether this machine runs the networks; otherwise it only writes their files.
 
     Raises:
         UnknownNameError: there is no such runtime.
-        InputError: it does not support the precision or the processor, or is not installed.
+        InputError: it does not support the precision, the processor or the form, or is not
+            installed.
     """
     given = not isinstance(calibration_images, str) or bool(calibration_images)
-    info = check_runtime(name, precision, processor, calibrated=given, here=here)
+    info = check_runtime(name, precision, processor, calibrated=given, form=form, here=here)
     module, class_name = info.import_path.split(":")
     runtime_class = getattr(importlib.import_module(f"gnv2_nas.runtimes.{module}"), class_name)
     options = dict(info.options)
@@ -226,7 +253,7 @@ def get_runtime(
     runtime: Runtime = runtime_class(precision=precision, processor=processor, **options)
     if here:
         runtime.check_here()
-    return runtime
+    return runtime.with_form(form)
 
 
 def check_runtime(
@@ -235,6 +262,7 @@ def check_runtime(
     processor: Processor = "cpu",
     *,
     calibrated: bool = False,
+    form: FileForm = FileForm(),  # noqa: B008  frozen
     here: bool = True,
 ) -> RuntimeInfo:
     """Return the table entry of a runtime that can run; imports no runtime.
@@ -244,6 +272,7 @@ def check_runtime(
         precision: precision of weights and feature maps.
         processor: processor that it runs on.
         calibrated: whether calibration images are given.
+        form: of the files that it is to write.
         here: see `get_runtime`.
 
     Raises:
@@ -263,6 +292,8 @@ def check_runtime(
         )
     if calibrated and precision != "int8":
         raise InputError(f"calibration images are for precision 'int8', not for {precision!r}")
+    if form != FileForm() and not info.takes_form:
+        raise InputError(f"files of runtime {name!r} have one form only; leave `form` out")
     if not here and name not in ENGINES:
         raise InputError(
             f"runtime {name!r} runs on this machine only; other devices run {', '.join(ENGINES)}"

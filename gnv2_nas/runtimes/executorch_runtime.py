@@ -11,7 +11,12 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.formats.executorch.writer import build_delegate, pte_bytes, read_program_architecture
+from gnv2_nas.formats.executorch.writer import (
+    FORM,
+    build_delegate,
+    pte_bytes,
+    read_program_architecture,
+)
 from gnv2_nas.formats.executorch.xnnpack_graph import Node
 from gnv2_nas.formats.flatbuffers import FlatReader, root_table
 from gnv2_nas.runner.timing import RuntimeFiles
@@ -65,9 +70,10 @@ class ExecuTorch(BaseRuntime):
 
     name: RuntimeName = "executorch"
     label = "executorch"
+    built_in_form = FORM
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        return {".pte": pte_bytes(arch, model)}
+        return {".pte": pte_bytes(arch, model, form=self.form)}
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         from gnv2_nas.runner.executorch_session import ExecuTorchSession
@@ -75,7 +81,8 @@ class ExecuTorch(BaseRuntime):
         session = ExecuTorchSession(files, threads, trace=True)
         for _ in range(_WARM_UP + runs):
             session.run()
-        nodes = build_delegate(read_program_architecture(files[".pte"])).nodes
+        arch = read_program_architecture(files[".pte"])
+        nodes = build_delegate(arch, form=self.form).nodes
         total: defaultdict[str, float] = defaultdict(float)
         for events in delegate_events(session.trace())[_WARM_UP:]:
             for owner, seconds in attribute_events(events, nodes):

@@ -6,7 +6,7 @@ from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.formats.tflite.writer import tflite_bytes
+from gnv2_nas.formats.tflite.writer import FORM, tflite_bytes
 from gnv2_nas.runner.sessions import engine_version
 from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.base import BaseRuntime, RuntimeName
@@ -21,9 +21,10 @@ class LiteRt(BaseRuntime):
 
     name: RuntimeName = "litert"
     label = "LiteRT"
+    built_in_form = FORM
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        return {SUFFIX: tflite_bytes(arch, model, half=self._half)}
+        return {SUFFIX: tflite_bytes(arch, model, form=self.form, half=self._half)}
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         release = engine_version(self.name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.formats.ncnn.param import NcnnLayer, check_weights, read_param
-from gnv2_nas.formats.ncnn.writer import ncnn_files
+from gnv2_nas.formats.ncnn.writer import FORM, ncnn_files
 from gnv2_nas.runner.timing import RuntimeFiles, Session
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES, BaseRuntime, RuntimeName
 
@@ -26,9 +26,10 @@ class Ncnn(BaseRuntime):
 
     name: RuntimeName = "ncnn"
     label = "ncnn"
+    built_in_form = FORM
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        return ncnn_files(arch, model)
+        return ncnn_files(arch, model, form=self.form)
 
     def load(self, files: RuntimeFiles, threads: int) -> Session:
         _check_layers(files)
@@ -61,7 +62,7 @@ def _add_layer_times(
     extractor.set_blob_allocator(allocators[0])
     extractor.set_workspace_allocator(allocators[1])
     for layer in layers:
-        name = LAYOUT_CHANGES if layer.kind == "Split" else layer.name
+        name = LAYOUT_CHANGES if layer.kind == "Split" else layer.name.partition(":")[0]
         computing = _extraction_seconds(extractor, layer)
         # A second extraction computes nothing: it gives the overhead of extracting.
         total[name] += max(0.0, computing - _extraction_seconds(extractor, layer))

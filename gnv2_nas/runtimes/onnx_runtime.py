@@ -15,7 +15,7 @@ import numpy as np
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, MeasurementError
 from gnv2_nas.formats.onnx.precision import GATE, convert_to_half
-from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.formats.onnx.writer import FORM, onnx_bytes
 from gnv2_nas.runner.timing import RuntimeFiles, wall_timer
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
@@ -38,6 +38,7 @@ class OnnxRuntime(BaseRuntime):
 
     name: RuntimeName = "onnxruntime"
     label = "onnxruntime"
+    built_in_form = FORM
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class OnnxRuntime(BaseRuntime):
             )
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        content = onnx_bytes(arch, model)
+        content = onnx_bytes(arch, model, form=self.form)
         if self.precision == "int8":
             content = quantize(content, read_images(self._images, arch.resolution))
         elif self.precision == "fp16":

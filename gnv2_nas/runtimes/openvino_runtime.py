@@ -21,6 +21,7 @@ from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
@@ -31,8 +32,9 @@ from gnv2_nas.runtimes.base import (
     RuntimeName,
 )
 
-VECTOR = 16
-"""Channels in one AVX-512 register, see `fuse_ghost_modules`."""
+FORM = FileForm(channel_multiple=1, fuse_up_to=16, split_depthwise=True, sink_concats=True)
+"""The form that OpenVINO runs fastest. Padding only adds work in its layout. Fused Ghost modules
+fit one AVX-512 register."""
 _CAPABILITIES: dict[Precision, str] = {"fp16": "FP16", "bf16": "BF16"}
 _OUTPUT = "logits"
 _NUMBERED = re.compile(r"_\d+$")
@@ -44,6 +46,7 @@ class OpenVino(BaseRuntime):
 
     name: RuntimeName = "openvino"
     label = "openvino"
+    built_in_form = FORM
 
     def __init__(
         self,
@@ -65,16 +68,17 @@ class OpenVino(BaseRuntime):
             )
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        """Write IR without padded channels, which only add work in OpenVINO's layout.
+        """Write IR.
 
         Hard sigmoid is written as three nodes, which OpenVINO fuses into the convolution before it.
         """
+        form = self.form.over(FORM)
         if self.precision == "int8":
             from gnv2_nas.runtimes.quantization import quantize, read_images
 
             images = read_images(self._images, arch.resolution)
-            return _save_ir(quantize(onnx_bytes(arch, model, **_FORM), images), arch)
-        return _save_ir(onnx_bytes(arch, model, **_FORM, spell_out=("hard_sigmoid",)), arch)
+            return _save_ir(quantize(onnx_bytes(arch, model, form=form), images), arch)
+        return _save_ir(onnx_bytes(arch, model, form=form, spell_out=("hard_sigmoid",)), arch)
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         from gnv2_nas.runner.openvino_session import OpenVinoSession, session_options
@@ -93,9 +97,6 @@ class OpenVino(BaseRuntime):
             seconds = (mean * (_WARM_UP + runs) - cold * _WARM_UP) / runs
             total[LAYOUT_CHANGES if kind == "Reorder" else owner(node)] += max(seconds, 0.0)
         return dict(total)
-
-
-_FORM: dict[str, Any] = {"channel_multiple": 1, "fuse_up_to": VECTOR, "sink_concats": True}
 
 
 def _save_ir(onnx: bytes, arch: Architecture) -> RuntimeFiles:
@@ -125,7 +126,7 @@ def _owner_of_nodes(arch: Architecture) -> Callable[[str], str]:
         if node.split("/")[0] == _OUTPUT:
             return graph.output.name
         while node and node not in names:
-            node = re.sub(r"[./]?[^./]*$", "", node)
+            node = re.sub(r"[./:]?[^./:]*$", "", node)
         return node or LAYOUT_CHANGES
 
     return owner

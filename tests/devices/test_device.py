@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gnv2_nas.devices import DeviceProfile, list_devices, read_profile
 from gnv2_nas.errors import ProfileError, UnknownNameError
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement import open_device
 from tests.measurement.networks import tiny_ghost
 
@@ -44,6 +46,23 @@ def test_a_file_of_the_working_directory_wins():
     assert read_profile("cpu").threads == 2
 
 
+def test_only_the_decided_options_of_a_form_count():
+    """Studies begun before there were forms keep the hash of their device."""
+    plain = DeviceProfile("mine", threads=2)
+    assert plain.content_hash == "1c9b27763af2"
+    assert replace(plain, form=FileForm()).content_hash == plain.content_hash
+    hashes = {replace(plain, form=FileForm(n)).content_hash for n in (None, 1, 8)}
+    assert len(hashes) == 3
+
+
+def test_a_device_writes_files_of_its_form():
+    write_profile("description: mine\nform:\n  channel_multiple: 4\n")
+    board, cpu, arch = open_device("board"), open_device("cpu"), tiny_ghost()
+    files = board.runtime.write(arch)
+    assert files != cpu.runtime.write(arch)
+    assert files == cpu.runtime.with_form(FileForm(channel_multiple=4)).write(arch)
+
+
 @pytest.mark.parametrize("name", ["board", "profiles/board.yaml"])
 def test_an_open_device_runs_a_network(name):
     write_profile("description: mine\nthreads: 2\n")
@@ -72,6 +91,10 @@ def test_an_open_device_runs_a_network(name):
         ("threads: 1\n", r":1: the key 'description' is missing"),
         ("description: x\ntransport: carrier pigeon\n", r":2: key 'transport': .*local"),
         ("description: x\nprecision: fp8\n", r":2: key 'precision': .*fp32"),
+        ("description: x\nform: {channel_multiple: 0}\n",
+         r":2: key 'form.channel_multiple': .*>= 1.*but got 0"),
+        ("description: x\nform:\n  fuse: 3\n",
+         r":3: key 'form.fuse': unknown key; .*fuse_up_to"),
         ("description: x\ndescription: y\n", r":2: .*'description'"),
         ("description: [x\n", r"board.yaml:\d"),
         ("- description\n", r"board.yaml:1"),

@@ -30,8 +30,8 @@ NETWORKS = architectures().map(lambda arch: arch.replace(num_classes=arch.num_cl
 """Of several classes: a single logit may happen to be next to nothing."""
 
 
-def assert_agrees(arch: Architecture, model: Network, **options: Any) -> None:
-    files = ncnn_files(arch, model, **options)
+def assert_agrees(arch: Architecture, model: Network) -> None:
+    files = ncnn_files(arch, model)
     session = NcnnSession(files, "fp32", threads=1)
     with torch.no_grad():
         expected = model(torch.from_numpy(session.image))
@@ -42,13 +42,6 @@ def assert_agrees(arch: Architecture, model: Network, **options: Any) -> None:
 @given(NETWORKS)
 def test_random_networks(arch: Architecture) -> None:
     assert_agrees(arch, random_model(arch))
-
-
-@pytest.mark.parametrize("multiple", [1, 4, 16])
-@settings(max_examples=6, deadline=None)
-@given(arch=NETWORKS)
-def test_other_padding(arch: Architecture, multiple: int) -> None:
-    assert_agrees(arch, random_model(arch), channel_multiple=multiple)
 
 
 @pytest.mark.parametrize("resolution", [224, 225, 33])

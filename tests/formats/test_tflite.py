@@ -120,17 +120,11 @@ def test_arrays_are_aligned() -> None:
         assert (buffer.DataAsNumpy().ctypes.data - start) % 16 == 0
 
 
-FORMS: list[dict[str, Any]] = [
-    {"channel_multiple": 16}, {"fuse_up_to": 0}, {"fuse_up_to": 1000}, {"half": True},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("form", FORMS, ids=str)
-def test_every_form_computes_the_same(form: dict[str, Any]) -> None:
+def test_the_form_for_half_precision_computes_the_same() -> None:
     for space in ("ghostnetv2", "mobile"):
         arch = load_space(space).sample(random.Random(1)).replace(resolution=96)
         model, image = random_model(arch), random_image(arch.resolution)
-        found = run(loaded(tflite_bytes(arch, model, **form)), image)
+        found = run(loaded(tflite_bytes(arch, model, half=True)), image)
         with torch.no_grad():
             assert difference(found, model(image)) < TOLERANCE
 

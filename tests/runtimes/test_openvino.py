@@ -7,8 +7,8 @@ import pytest
 
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError
-from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower, op_macs
+from gnv2_nas.graph.passes.form import MAX_FUSED, FileForm
 from gnv2_nas.graph.passes.pipeline import fuse_ghost_modules, sink_concats
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.runtimes.base import RUNTIMES, get_runtime
@@ -50,8 +50,8 @@ def test_a_precision_the_cpu_does_not_have_is_refused(monkeypatch):
         "openvino.Core.get_property", lambda *_: ["FP32", "INT8", "WINOGRAD"], raising=True
     )
     with pytest.raises(InputError, match=r"runs at bf16 where the CPU does; .* FP32, INT8$"):
-        OpenVino("bf16")
-    OpenVino("fp32")
+        OpenVino("bf16").check_here()
+    OpenVino("fp32").check_here()
 
 
 @pytest.mark.parametrize("arch", [*TINY.values(), preset("ghostnetv2-1.0").replace(resolution=64)])
@@ -59,8 +59,8 @@ def test_joined_modules_compute_the_same(arch):
     """To the last bit in one runtime: it is the same sums in the same order, or passed on."""
     runtime, model = get_runtime("onnxruntime"), random_model(arch)
     plain, other = (
-        runtime.load({".onnx": onnx_bytes(arch, model, channel_multiple=1, fuse_up_to=limit)}, 1)
-        for limit in (0, 1 << 20)
+        runtime.load(runtime.with_form(form).write(arch, model), 1)
+        for form in (FileForm(1, fuse_up_to=0), FileForm(1, fuse_up_to=MAX_FUSED))
     )
     assert difference(other.logits(), plain.logits()) < 1e-5
 
@@ -86,7 +86,7 @@ def test_late_concatenations_compute_the_same(name):
     arch = preset(name).replace(resolution=64)
     runtime, model = get_runtime("onnxruntime"), random_model(arch)
     plain, other = (
-        runtime.load({".onnx": onnx_bytes(arch, model, channel_multiple=1, sink_concats=late)}, 1)
+        runtime.load(runtime.with_form(FileForm(1, sink_concats=late)).write(arch, model), 1)
         for late in (False, True)
     )
     assert difference(other.logits(), plain.logits()) < 1e-5

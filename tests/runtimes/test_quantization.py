@@ -10,6 +10,7 @@ import torch
 from gnv2_nas.arch import Architecture, Preprocessing, preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.onnx.writer import onnx_bytes
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runner.timing import timing_image
 from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 from gnv2_nas.runtimes.quantization import feature_ranges, quantize, random_images, read_images
@@ -64,7 +65,7 @@ def test_padding_channels_change_nothing():
     arch = NETWORKS["ghostnetv2-1.0"]
     model, image = random_model(arch), timing_image(arch.resolution)
     found, plain = (
-        answer(quantize(onnx_bytes(arch, model, channel_multiple=multiple)), image)
+        answer(quantize(onnx_bytes(arch, model, form=FileForm(channel_multiple=multiple))), image)
         for multiple in (16, 1)
     )
     assert difference(found, plain) < 0.1

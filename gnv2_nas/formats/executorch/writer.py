@@ -15,8 +15,11 @@ from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats.executorch.xnnpack_graph import XnnpackGraph
 from gnv2_nas.formats.executorch.xnnpack_operators import subgraph
 from gnv2_nas.formats.flatbuffers import FlatTables, Slot, reference, root_table, u32
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.graph.passes.pipeline import prepare_graph
 
+FORM = FileForm(channel_multiple=1, fuse_up_to=0, split_depthwise=True, sink_concats=False)
+"""The form that ExecuTorch runs fastest."""
 IDENTIFIER = b"ET12"
 ALIGNMENT = 128
 """Alignment of the delegate's data in bytes."""
@@ -38,19 +41,26 @@ _BASE = slice(24, 32)
 """Position of the segments' start in the file."""
 
 
-def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
+def pte_bytes(
+    arch: Architecture,
+    model: Any = None,
+    *,
+    form: FileForm = FileForm(),  # noqa: B008  frozen
+) -> bytes:
     """An ExecuTorch program of `arch`: float32, (1, 3, height, width) → (1, classes).
 
     Args:
         arch: the network.
         model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
             the file has weights made for timing.
+        form: which passes rewrite the graph (default: as ExecuTorch runs it fastest). The outputs
+            stay the same.
 
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
     side = arch.resolution
-    delegate = build_delegate(arch, model).parts()
+    delegate = build_delegate(arch, model, form).parts()
     named = arch.to_json().encode().ljust(ALIGNMENT)
     named += bytes(-len(named) % ALIGNMENT)
     sizes = [len(named), sum(memoryview(part).nbytes for part in delegate)]
@@ -58,9 +68,13 @@ def pte_bytes(arch: Architecture, model: Any = None) -> bytes:
     return b"".join([*_add_header(program, sum(sizes)), named, *delegate])
 
 
-def build_delegate(arch: Architecture, model: Any = None) -> XnnpackGraph:
+def build_delegate(
+    arch: Architecture,
+    model: Any = None,
+    form: FileForm = FileForm(),  # noqa: B008  frozen
+) -> XnnpackGraph:
     """The network as `pte_bytes` passes it to XNNPACK."""
-    return subgraph(*prepare_graph(arch, model, split=True))
+    return subgraph(*prepare_graph(arch, model, form.over(FORM)))
 
 
 def read_program_architecture(content: bytes) -> Architecture:

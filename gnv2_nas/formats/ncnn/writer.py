@@ -14,14 +14,18 @@ from gnv2_nas.formats import OUTPUT
 from gnv2_nas.formats.ncnn.param import FLOAT32_TAG, NcnnLayer, Setting, param_text
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op, OpKind
-from gnv2_nas.graph.passes.channels import pad_channels
-from gnv2_nas.graph.passes.pipeline import fuse_at
+from gnv2_nas.graph.passes.channels import split_depthwise
+from gnv2_nas.graph.passes.form import FileForm
+from gnv2_nas.graph.passes.pipeline import arrange_channels, fuse_at
 from gnv2_nas.graph.weights import Weights, weights_for
 
 BLOCKS = (16, 8, 4, 1)
 """Block sizes of channels. ncnn uses the largest that divides their number (x86; 16 needs
 AVX-512)."""
-CHANNEL_MULTIPLE = 8
+FORM = FileForm(channel_multiple=8, split_depthwise=False, sink_concats=False)
+"""The form that ncnn runs fastest. `_slow_concats` decides which Ghost modules are fused."""
+PARTS = 2
+"""Parts of a Ghost module whose cheap convolution is not split."""
 MAX_PRIMARY_INPUTS = 40
 """Most input channels of a primary convolution that is worth computing twice, see
 `_slow_concats`."""
@@ -159,19 +163,21 @@ _LAYERS: dict[OpKind, Callable[[_Writer, int, Op], None]] = {
 }
 
 
-def _slow_concats(graph: Graph) -> Iterator[int]:
+def _slow_concats(graph: Graph, fuse_up_to: int | None) -> Iterator[int]:
     """Ghost modules that are faster without their concatenation, see `fuse_ghost_modules`.
 
     If the cheap convolution has several outputs per input channel, ncnn computes it channel by
-    channel. Otherwise the concatenation is slow if it changes the block size; fusing then pays
-    if the primary convolution is small.
+    channel, and at bf16 wrongly. Otherwise the concatenation is slow if it changes the block size;
+    fusing then pays if the primary convolution is small, or up to the channels that are asked for.
     """
     for number, op in enumerate(graph.ops):
-        if op.kind == "concat":
+        if op.kind == "concat" and len(op.inputs) == PARTS:
             primary, cheap = (_convolution(graph, source) for source in op.inputs)
-            grouped = cheap.shape[0] > primary.shape[0]
-            reblocked = _block(primary.shape[0]) < _block(op.shape[0])
-            if grouped or (reblocked and primary.in_channels <= MAX_PRIMARY_INPUTS):
+            small = primary.in_channels <= MAX_PRIMARY_INPUTS
+            pays = small and _block(primary.shape[0]) < _block(op.shape[0])
+            if fuse_up_to is not None:
+                pays = op.shape[0] <= fuse_up_to
+            if pays or cheap.shape[0] > primary.shape[0]:
                 yield number
 
 
@@ -186,7 +192,10 @@ def _block(channels: int) -> int:
 
 
 def ncnn_files(
-    arch: Architecture, model: Any = None, *, channel_multiple: int = CHANNEL_MULTIPLE
+    arch: Architecture,
+    model: Any = None,
+    *,
+    form: FileForm = FileForm(),  # noqa: B008  frozen
 ) -> dict[str, bytes]:
     """{".param": …, ".bin": …} of `arch`: float32, input "input", output "logits", batch norm
     folded. Layers have the names of the graph's ops.
@@ -195,16 +204,17 @@ def ncnn_files(
         arch: the network.
         model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
             the file has weights made for timing.
-        channel_multiple: multiple for `pad_channels`; 1 skips the pass.
+        form: which passes rewrite the graph (default: as ncnn runs it fastest). The outputs stay
+            the same.
 
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
-    graph, weights = lower(arch), weights_for(arch, model)
-    graph, weights = fuse_at(graph, weights, list(_slow_concats(graph)))
-    if channel_multiple > 1:
-        graph, weights = pad_channels(graph, weights, channel_multiple)
-    return write_graph(graph, weights)
+    graph, weights, form = lower(arch), weights_for(arch, model), form.over(FORM)
+    if form.split_depthwise:
+        graph, weights = split_depthwise(graph, weights)
+    graph, weights = fuse_at(graph, weights, list(_slow_concats(graph, form.fuse_up_to)))
+    return write_graph(*arrange_channels(graph, weights, form))
 
 
 def write_graph(graph: Graph, weights: Weights) -> dict[str, bytes]:

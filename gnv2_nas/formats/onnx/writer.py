@@ -15,15 +15,15 @@ from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats import INPUT, OUTPUT, divides_like_torch, nearest_sources
 from gnv2_nas.formats.onnx.wire import Constant, serialize_onnx
 from gnv2_nas.graph.op import Graph, Op
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.graph.passes.pipeline import prepare_graph
 from gnv2_nas.graph.weights import Array, Weights
 
 OPSET = 17
 IR_VERSION = 8
-CHANNEL_MULTIPLE = 16
-"""Block size of ONNX Runtime's memory format on AVX-512; blocks of 8 (AVX2) divide it."""
-FUSE_UP_TO = 64
-"""Largest Ghost module whose concatenation costs ONNX Runtime more than fusing it does."""
+FORM = FileForm(channel_multiple=16, fuse_up_to=64, split_depthwise=True, sink_concats=False)
+"""The form that ONNX Runtime runs fastest. Its memory format has blocks of 16 channels on AVX-512;
+blocks of 8 (AVX2) divide them. Concatenating larger Ghost modules costs less than fusing them."""
 
 
 class _Writer:
@@ -198,10 +198,7 @@ def onnx_bytes(
     arch: Architecture,
     model: Any = None,
     *,
-    channel_multiple: int = CHANNEL_MULTIPLE,
-    fuse_up_to: int = FUSE_UP_TO,
-    split_depthwise: bool = True,
-    sink_concats: bool = False,
+    form: FileForm = FileForm(),  # noqa: B008  frozen
     spell_out: Collection[str] = (),
 ) -> bytes:
     """An ONNX file of `arch`: float32, batch 1, input "input", output "logits", batch norm folded.
@@ -212,18 +209,15 @@ def onnx_bytes(
         arch: the network.
         model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
             the file has weights made for timing.
-        channel_multiple, fuse_up_to, split_depthwise, sink_concats: which passes rewrite the
-            graph, see `prepare_graph`. The outputs stay the same.
+        form: which passes rewrite the graph (default: as ONNX Runtime runs it fastest). The outputs
+            stay the same.
         spell_out: op kinds to write as several simple nodes, for runtimes that fuse those with
             their neighbours; only "hard_sigmoid" has such a form.
 
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
-    graph, weights = prepare_graph(
-        arch, model, fuse_up_to=fuse_up_to, split=split_depthwise,
-        channel_multiple=channel_multiple, sink=sink_concats,
-    )  # fmt: skip
+    graph, weights = prepare_graph(arch, model, form.over(FORM))
     return write_graph(graph, weights, {ARCHITECTURE_KEY: arch.to_json()}, spell_out)
 
 

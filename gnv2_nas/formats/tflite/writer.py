@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from gnv2_nas.arch import Architecture
@@ -13,6 +14,7 @@ from gnv2_nas.formats import INPUT, OUTPUT, nearest_sources
 from gnv2_nas.formats.tflite.model import CHANNELS, PADDING_VALID, TfliteModel, convolution, nhwc
 from gnv2_nas.formats.tflite.wire import serialize_tflite
 from gnv2_nas.graph.op import Op, OpKind
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.graph.passes.pipeline import prepare_graph
 from gnv2_nas.graph.weights import Array
 
@@ -210,18 +212,17 @@ OPERATORS: dict[OpKind, Write] = {
 }
 
 
-CHANNEL_MULTIPLE = 1
-"""XNNPACK's kernels mask incomplete vectors, so padding would only add work."""
-FUSE_UP_TO = 32
-"""Largest Ghost module that is fused: two vectors of AVX-512."""
+FORM = FileForm(channel_multiple=1, fuse_up_to=32, split_depthwise=True)
+"""The form that LiteRT runs fastest. XNNPACK's kernels mask incomplete vectors, so padding would
+only add work. Two vectors of AVX-512 hold a Ghost module that is fused. Concatenations are sunk in
+any case: the parts of a map stay separate until something needs them together."""
 
 
 def tflite_bytes(
     arch: Architecture,
     model: Any = None,
     *,
-    channel_multiple: int = CHANNEL_MULTIPLE,
-    fuse_up_to: int = FUSE_UP_TO,
+    form: FileForm = FileForm(),  # noqa: B008  frozen
     half: bool = False,
 ) -> bytes:
     """A TFLite file of `arch`: float32, batch norm folded, input "input" (1, height, width, 3),
@@ -234,14 +235,15 @@ def tflite_bytes(
         arch: the network.
         model: a torch module with the weights (`build_model(arch)`, trained or not). Without it,
             the file has weights made for timing.
-        channel_multiple, fuse_up_to: see `prepare_graph`.
+        form: which passes rewrite the graph (default: as LiteRT runs it fastest). The outputs stay
+            the same.
         half: whether XNNPACK will run it in half precision. The file is float32 in any case.
 
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
     graph, weights = prepare_graph(
-        arch, model, fuse_up_to=fuse_up_to, split=True, channel_multiple=channel_multiple
+        arch, model, msgspec.structs.replace(form.over(FORM), sink_concats=None)
     )
     file = TfliteModel(graph, weights, half=half)
     last = len(graph.ops) - 1

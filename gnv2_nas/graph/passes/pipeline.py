@@ -12,6 +12,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.passes.channels import pad_channels, split_depthwise
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.graph.weights import Array, Weights, weights_for
 
 
@@ -105,7 +106,7 @@ def sink_concats(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
 
     A depthwise convolution treats each channel alone. So the two parts of a Ghost module can be
     convolved first; the results have a quarter of the size. The outputs are bit-identical. The
-    parts of convolution "name" are called "name.0", "name.1" and so on.
+    parts of convolution "name" are called "name:0", "name:1" and so on.
     """
     readers = graph.readers()
     sunk = {
@@ -143,8 +144,8 @@ def _reads_concat(graph: Graph, op: Op) -> bool:
 def _part(op: Op, index: int, channels: int, source: int) -> Op:
     return msgspec.structs.replace(
         op,
-        name=f"{op.name}.{index}",
-        weight=f"{op.weight}.{index}",
+        name=f"{op.name}:{index}",
+        weight=f"{op.weight}:{index}",
         inputs=(source,),
         shape=(channels, *op.shape[1:]),
         in_channels=channels,
@@ -174,35 +175,29 @@ class _PartWeights:
         return kernel[part.start : part.end], bias[part.start : part.end]
 
 
-def prepare_graph(
-    arch: Architecture,
-    model: Any,
-    *,
-    fuse_up_to: int = 0,
-    split: bool = False,
-    channel_multiple: int = 1,
-    sink: bool = False,
-) -> tuple[Graph, Weights]:
+def prepare_graph(arch: Architecture, model: Any, form: FileForm) -> tuple[Graph, Weights]:
     """The graph to write and its weights. No pass changes the outputs.
 
     Args:
         arch: the network.
         model: the torch module that provides the weights, or `None` for weights made for timing.
-        fuse_up_to: largest number of channels for `fuse_ghost_modules`; 0 skips the pass.
-        split: whether to run `split_depthwise`.
-        channel_multiple: multiple for `pad_channels`; 1 skips the pass.
-        sink: whether to run `sink_concats`.
+        form: which passes to run. An option that is `None` skips its pass.
 
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
     graph, weights = lower(arch), weights_for(arch, model)
-    if fuse_up_to:
-        graph, weights = fuse_ghost_modules(graph, weights, fuse_up_to)
-    if split:
+    if form.fuse_up_to:
+        graph, weights = fuse_ghost_modules(graph, weights, form.fuse_up_to)
+    if form.split_depthwise:
         graph, weights = split_depthwise(graph, weights)
-    if channel_multiple > 1:
-        graph, weights = pad_channels(graph, weights, channel_multiple)
-    if sink:
+    return arrange_channels(graph, weights, form)
+
+
+def arrange_channels(graph: Graph, weights: Weights, form: FileForm) -> tuple[Graph, Weights]:
+    """Run `pad_channels` and `sink_concats` as `form` says; they come after all other passes."""
+    if (form.channel_multiple or 1) > 1:
+        graph, weights = pad_channels(graph, weights, form.channel_multiple or 1)
+    if form.sink_concats:
         graph, weights = sink_concats(graph, weights)
     return graph, weights

@@ -12,6 +12,7 @@ from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, list_presets, p
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower
 from gnv2_nas.graph.passes.channels import MAX_PADDING, pad_channels
+from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.graph.weights import TimingWeights
 from tests.networks import random_model
 from tests.strategies import architectures
@@ -21,7 +22,7 @@ def outputs(arch: Architecture, multiple: int) -> tuple[np.ndarray, np.ndarray]:
     """Of the padded file and of the torch module."""
     model = random_model(arch)
     image = torch.randn(1, 3, arch.resolution, arch.resolution)
-    session = InferenceSession(onnx_bytes(arch, model, channel_multiple=multiple))
+    session = InferenceSession(onnx_bytes(arch, model, form=FileForm(channel_multiple=multiple)))
     with torch.inference_mode():
         return session.run(None, {"input": image.numpy()})[0], model(image).numpy()
 
@@ -91,5 +92,5 @@ def test_stock_halves_fill_whole_blocks() -> None:
 def test_multiple_of_one_changes_nothing() -> None:
     arch = preset("ghostnet-1.0").replace(resolution=32)
     model = random_model(arch)
-    plain = onnx_bytes(arch, model, channel_multiple=1)
+    plain = onnx_bytes(arch, model, form=FileForm(channel_multiple=1))
     assert len(plain) < len(onnx_bytes(arch, model))
