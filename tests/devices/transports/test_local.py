@@ -1,0 +1,36 @@
+"""The transport to this machine keeps the contract of transports."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from gnv2_nas.devices import DeviceProfile
+from gnv2_nas.devices.transports import open_transport
+from gnv2_nas.devices.transports.local import LocalTransport
+from gnv2_nas.errors import ProfileError
+from tests.devices.transports.transport_contract import TransportContract
+
+
+class TestLocalTransport(TransportContract):
+    @pytest.fixture
+    def transport(self, tmp_path):
+        return LocalTransport("box", tmp_path / "of the device")
+
+    @pytest.fixture
+    def servers(self):
+        return [os.getpid()]
+
+
+def test_a_profile_names_its_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    transport = open_transport("box-1.2", DeviceProfile("this machine"))
+    assert transport.folder == f"{tmp_path}/.cache/gnv2-nas/box-1.2"
+    assert transport.run(["pwd"], timeout=20).output.decode().strip() == transport.folder
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "-rf", "é"])
+def test_a_name_that_cannot_be_a_folder(name):
+    with pytest.raises(ProfileError, match="cannot name a folder"):
+        open_transport(name, DeviceProfile(""))
