@@ -93,7 +93,7 @@ def forks() -> Forks:
 
 def shorten_measurements(rounds: int, sessions: int) -> None:
     """Limit every measurement of this process, calibrations included."""
-    for name in ("protocol", "calibration"):
+    for name in ("batch", "calibration"):
         measuring: Any = importlib.import_module(f"gnv2_nas.measurement.{name}")
         measuring.MeasurementPlan = functools.partial(
             measuring.MeasurementPlan, rounds=rounds, max_sessions=sessions
