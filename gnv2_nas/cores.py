@@ -122,8 +122,8 @@ def shortage(threads: int, pins: Collection[int] = (), *, here: bool = True) -> 
         pins: cores that they are pinned to; () for none.
         here: whether they run on this machine.
     """
-    if pins and threads > len(pins):
-        return f"{_threads(threads)} on {_cores(len(pins))}, all that its profile allows"
+    if pins and threads > len(set(pins)):
+        return f"{_threads(threads)} on {_cores(len(set(pins)))}, all that its profile allows"
     if not here:
         return ""
     cores, quota = affinity(), cpu_quota()

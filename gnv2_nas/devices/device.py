@@ -45,6 +45,8 @@ class Calibration(msgspec.Struct, frozen=True):
     rounds: int
     taken_at: str
     """ISO 8601, UTC."""
+    changed: str = ""
+    """How the device changed meanwhile; such a calibration is not stored."""
 
     @property
     def content_hash(self) -> str:

@@ -74,6 +74,11 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return shortage(self.threads, self.cores, here=self.transport == "local")
 
 
+def calibration_name(device: str, pace: float | None) -> str:
+    """Return the file name of a device's calibration; there is one for each pace."""
+    return f"{device}{'' if pace is None else f'.{pace:g}fps'}.calibration.json"
+
+
 def list_devices() -> list[str]:
     """List the names of all devices; files in the working directory take precedence."""
     return list(list_named(PROFILE_KIND))

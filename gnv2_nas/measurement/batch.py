@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +20,14 @@ from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.panel import REFERENCE, position, select_references
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.measurement.plan import MeasurementOptions, MeasurementPlan, Timings, collect
+from gnv2_nas.measurement.conditions import ConditionsWatch
+from gnv2_nas.measurement.plan import (
+    MeasurementOptions,
+    MeasurementPlan,
+    Timings,
+    allow_pauses,
+    collect,
+)
 from gnv2_nas.measurement.reconnect import with_reconnects
 from gnv2_nas.measurement.record import Measurement, PanelSamples
 from gnv2_nas.measurement.references import NETWORK_SPREAD, SESSION_SPREAD, SIZE_SPREAD
@@ -86,7 +94,7 @@ class Batch:
                 bench = self.load()
             # The lock is held for one batch only, so that two searches alternate.
             with host.exclusive(waiting):
-                self._collect(bench, deadline, progress)
+                self._collect(bench, deadline, progress, waiting)
 
         with_reconnects(host, waiting, attempt)
 
@@ -104,13 +112,22 @@ class Batch:
         }
         return bench
 
-    def _collect(self, bench: Bench, deadline: float, progress: ProgressCallback) -> None:
+    def _collect(
+        self, bench: Bench, deadline: float, progress: ProgressCallback, waiting: Waiting
+    ) -> None:
+        options = self.options
         # One network more stands for the panel.
-        wanted = self.options.seconds_per_network * (len(self.group) + 1)
+        wanted = options.seconds_per_network * (len(self.group) + 1)
+        plan = MeasurementPlan(sessions=options.sessions, max_seconds=wanted)
+        plan = allow_pauses(plan, self.rows, self.device.profile.pace)
         # The limit must be positive, because progress is a share of it.
         left = max(deadline - time.monotonic(), 1e-3)
-        plan = MeasurementPlan(sessions=self.options.sessions, max_seconds=min(wanted, left))
-        self.timings = collect(bench, self.rows, plan, self.rng, self._is_precise, progress)
+        plan = msgspec.structs.replace(plan, max_seconds=min(plan.max_seconds, left))
+        self.watch = ConditionsWatch(bench, waiting, left - plan.max_seconds)
+        self.timings = collect(
+            bench, self.rows, plan, self.rng, self._is_precise, progress, self.watch.before_session
+        )
+        self.conditions = self.watch.finish()
         self.estimates = self._estimate(self.timings)
 
     def measurements(self, reference_ms: float | None) -> list[Measurement]:
@@ -196,9 +213,10 @@ class Batch:
         ratio, low, high = (math.exp(log_ratio + side * half) for side in (0, -1, 1))
         ms, (down, up) = ratio * reference_ms, reference_half
         wall_ms = self.timings.wall[row] * 1e3
-        reason = explain_instability(
+        unsteady = explain_instability(
             self.timings, self.estimates, row, self.options.precision, self.device
         )
+        reason = "; ".join(filter(None, (self.watch.reason, unsteady)))
         return Measurement(
             architecture=arch.id,
             device=self.device.name,
@@ -221,6 +239,8 @@ class Batch:
             batch=self.name,
             taken_at=self.taken_at,
             fingerprint=self.fingerprint,
+            pace=profile.pace,
+            conditions=self.conditions,
             wall_ms=_samples(self.timings.wall[row]),
             cpu_ms=_samples(self.timings.busy[row]),
             panel=panel,

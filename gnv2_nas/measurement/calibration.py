@@ -21,9 +21,10 @@ import numpy as np
 
 from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.panel import REFERENCE, position
-from gnv2_nas.devices.profile import PROFILE_KIND, read_profile
+from gnv2_nas.devices.profile import PROFILE_KIND, calibration_name, read_profile
 from gnv2_nas.files.writing import find_named, write_atomically
-from gnv2_nas.measurement.plan import MeasurementPlan, Timings, collect
+from gnv2_nas.measurement.conditions import ConditionsWatch
+from gnv2_nas.measurement.plan import MeasurementPlan, Timings, allow_pauses, collect
 from gnv2_nas.measurement.reconnect import with_reconnects
 from gnv2_nas.measurement.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
@@ -68,7 +69,7 @@ def ensure_calibrated(
         folder: folder of the result.
         waiting: see `calibrate`.
         deadline: time of `time.monotonic`. A calibration that is shortened for it has larger
-            errors and is used, but not stored.
+            errors and is used, but not stored. Neither is one during which the device changed.
 
     Raises:
         MeasurementError: see `calibrate`.
@@ -78,7 +79,9 @@ def ensure_calibrated(
         return
     seconds = MAX_SHARE * (deadline - time.monotonic())
     device.calibration = calibrate(device, progress=progress, waiting=waiting, max_seconds=seconds)
-    if seconds >= PLAN.max_seconds:
+    if changed := device.calibration.changed:
+        waiting(f"the calibration of device {device.name} is not kept: {changed}")
+    elif seconds >= _plan(device).max_seconds:
         write_atomically(_path(device, folder), msgspec.json.encode(device.calibration))
 
 
@@ -103,28 +106,31 @@ def calibrate(
         MeasurementError: the runtime refused a network of the panel, or computes something else
             than torch.
     """
-    quick = RUNTIMES[device.profile.runtime].quick
-    plan = PLAN if quick else BRIEF_PLAN
+    rows, plan = _rows(device), _plan(device)
     # The limit must be positive, because progress is a share of it.
     seconds = max(min(plan.max_seconds, max_seconds), 1e-3)
+    spare = max_seconds - seconds
     plan = msgspec.structs.replace(plan, max_seconds=seconds)
-    # The reference is measured twice, because every ratio rests on it.
-    rows = [*device.panel, *([REFERENCE] if quick else [])]
     rng = random.Random(seed)
     with DeviceLock.shared(waiting):
         files = [device.write_reference(name) for name in rows]
         for arch in device.panel.values():
             device.expected_logits(arch)
 
-    def attempt() -> Timings:
+    def attempt() -> tuple[Timings, str]:
         with device.host.shared(waiting):
             bench = device.host.open_bench(files)
             for row in rng.sample(range(len(rows)), len(rows)):
                 device.check(device.panel[rows[row]], bench.load(row))
         with device.host.exclusive(waiting):
-            return collect(bench, len(rows), plan, rng, lambda _: False, progress)
+            watch = ConditionsWatch(bench, waiting, spare)
+            timings = collect(
+                bench, len(rows), plan, rng, lambda _: False, progress, watch.before_session
+            )
+            watch.finish()
+        return timings, watch.reason
 
-    timings = with_reconnects(device.host, waiting, attempt)
+    timings, changed = with_reconnects(device.host, waiting, attempt)
     progress(1.0)
     positions = np.array([position(device.panel[name]) for name in rows])
     references = [row for row, name in enumerate(rows) if name == REFERENCE]
@@ -148,7 +154,21 @@ def calibrate(
         sessions=timings.sessions,
         rounds=timings.rounds,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        changed=changed,
     )
+
+
+def _rows(device: Device) -> list[str]:
+    """Return the names of what is measured.
+
+    The reference is measured twice, because every ratio rests on it.
+    """
+    return [*device.panel, *([REFERENCE] if RUNTIMES[device.profile.runtime].quick else [])]
+
+
+def _plan(device: Device) -> MeasurementPlan:
+    plan = PLAN if RUNTIMES[device.profile.runtime].quick else BRIEF_PLAN
+    return allow_pauses(plan, len(_rows(device)), device.profile.pace)
 
 
 def read_calibration(device: Device, folder: Path = PROFILES_FOLDER) -> Calibration | None:
@@ -179,4 +199,4 @@ def calibration_key(device: Device) -> str:
 
 
 def _path(device: Device, folder: Path) -> Path:
-    return folder / f"{device.name}.calibration.json"
+    return folder / calibration_name(device.name, device.profile.pace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.cores import pinned
 from gnv2_nas.devices.device import Device
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Graph, lower, op_macs
@@ -41,7 +42,7 @@ def profile_layers(
             f"single layers are timed on this machine only, and device {device.name!r} is another"
         )
     files = device.runtime.write(arch)
-    with DeviceLock.exclusive(waiting):
+    with DeviceLock.exclusive(waiting), pinned(device.profile.cores):
         seconds = device.runtime.layer_seconds(files, device.profile.threads, runs)
     graph = lower(arch)
     owners = _owners(graph)

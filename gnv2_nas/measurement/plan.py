@@ -45,6 +45,27 @@ class MeasurementPlan(msgspec.Struct, frozen=True):
     max_seconds: float = 30.0
 
 
+CALLS_PER_VISIT = 2
+MIN_PACED_ROUNDS, MAX_PACED_SECONDS = 12, 10.0
+"""A measurement with pauses has this many rounds at least, and takes no longer for each network."""
+
+
+def allow_pauses(plan: MeasurementPlan, networks: int, pace: float | None) -> MeasurementPlan:
+    """Return the plan with the time that its rounds need at a pace, within bounds.
+
+    Args:
+        plan: a plan without pauses.
+        networks: number of networks in a round.
+        pace: calls a second; None for no pauses.
+    """
+    if pace is None:
+        return plan
+    visit = CALLS_PER_VISIT / pace
+    rounds = min(plan.sessions * plan.rounds, MAX_PACED_SECONDS / visit)
+    seconds = networks * visit * max(rounds, MIN_PACED_ROUNDS)
+    return msgspec.structs.replace(plan, max_seconds=max(plan.max_seconds, seconds))
+
+
 class Timings(msgspec.Struct, frozen=True):
     """Times of all visits: arrays of (networks, rounds). A round belongs to one session."""
 
@@ -104,6 +125,7 @@ def collect(
     rng: random.Random,
     enough: Callable[[Timings], bool],
     progress: Callable[[float], None] = lambda _: None,
+    before_session: Callable[[], None] = lambda: None,
 ) -> Timings:
     """Time networks session by session until `enough` holds or the plan's limits are reached.
 
@@ -114,30 +136,37 @@ def collect(
         rng: draws the orders.
         enough: called after each session from `plan.sessions` on.
         progress: called after every round with the share of the allowed time that has passed.
+        before_session: called before each session; its time is not counted.
 
     Raises:
         MeasurementError: see `Bench.run_session`.
     """
-    started = time.monotonic()
-    builder = _TimingsBuilder()
+    started, builder, pauses = time.monotonic(), _TimingsBuilder(), [0.0]
+
+    def elapsed() -> float:
+        return time.monotonic() - started - sum(pauses)
+
     for session in range(plan.max_sessions):
-        opened = time.monotonic()
+        paused = time.monotonic()
+        before_session()
+        pauses.append(time.monotonic() - paused)
+        opened = elapsed()
         # Each of the required sessions gets an equal share of the time.
         share = plan.max_seconds * min(1.0, (session + 1) / plan.sessions)
-        order = draw_order(networks, plan.rounds, share - (opened - started), rng)
+        order = draw_order(networks, plan.rounds, share - opened, rng)
         left = iter(order.rounds)
 
         def report(
             visits: Sequence[Visit], number: int = session, left: Iterator[Sequence[int]] = left
         ) -> None:
             builder.add(number, next(left), visits)
-            progress(min((time.monotonic() - started) / plan.max_seconds, 1.0))
+            progress(min(elapsed() / plan.max_seconds, 1.0))
 
         bench.run_session(order, report)
-        now = time.monotonic()
+        now = elapsed()
         half_a_session = (now - opened) / 2
         if session + 1 >= plan.sessions and (
-            now - started + half_a_session >= plan.max_seconds or enough(builder.build())
+            now + half_a_session >= plan.max_seconds or enough(builder.build())
         ):
             break
     return builder.build()

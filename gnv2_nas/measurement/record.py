@@ -11,6 +11,7 @@ import msgspec
 
 from gnv2_nas.devices.device import ClockName
 from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.measurement.conditions import MeasuredConditions
 from gnv2_nas.stats.intervals import Z95
 
 PROFILES_FOLDER = Path("profiles")
@@ -64,7 +65,8 @@ class Measurement(msgspec.Struct, frozen=True):
     ratio_ci95: tuple[float, float]
     """95 % interval of `ratio`, from all parts of `errors`."""
     stable: bool
-    """Whether the interval, without the calibration's part, reached the requested precision."""
+    """Whether the interval, without the calibration's part, reached the requested precision, and
+    the device stayed as it was."""
     reason: str
     """Why it is not stable; "" if it is."""
     clock: ClockName
@@ -75,6 +77,10 @@ class Measurement(msgspec.Struct, frozen=True):
     taken_at: str
     """ISO 8601, UTC."""
     fingerprint: Fingerprint
+    pace: float | None = None
+    """Calls a second; None for no pauses between them."""
+    conditions: MeasuredConditions | None = None
+    """State of the device before and after; None in records of earlier versions."""
     sessions: int = 1
     """Number of times the network was loaded afresh; the rounds are divided among them."""
     parity: float | None = None
@@ -146,7 +152,7 @@ def compare(first: Measurement, second: Measurement) -> Comparison:
     Raises:
         ValueError: the measurements come from different devices or runtimes.
     """
-    for field in ("device", "runtime", "threads", "precision"):
+    for field in ("device", "runtime", "threads", "precision", "pace"):
         one, other = getattr(first, field), getattr(second, field)
         if one != other:
             raise ValueError(f"measurements of one {field} compare, but got {one!r} and {other!r}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from gnv2_nas.cores import check_cores
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile
+from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, calibration_name, read_profile
+from gnv2_nas.errors import InputError, ProfileError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable, find_named
 from gnv2_nas.measurement.record import PROFILES_FOLDER
@@ -21,22 +23,33 @@ _CALIBRATION = Kind(
 _MODEL = Kind("the latency model", lambda path: holds_fields(path, "fitted_on", "ridge"))
 
 
-def check_device_files(device: str, base: Path | None = None, *, fits: bool = False) -> None:
-    """Check that measurements of a device can be kept and overwrite nothing else.
+def check_device(
+    device: str, base: Path | None = None, *, fits: bool = False, pace: float | None = None
+) -> None:
+    """Check that a device can be measured, as far as is known without it.
 
     Args:
         device: name or path of a profile.
         base: a latency model that the workflow reads.
         fits: whether the workflow writes a latency model.
+        pace: calls a second in place of the profile's.
 
     Raises:
+        ProfileError: the profile breaks a rule.
+        InputError: it lists cores that this machine does not have.
         OutputError: `profiles/` is not writable, or another kind of file is in the way.
     """
     folder, profile = PROFILES_FOLDER, find_named(PROFILE_KIND, "device", device)
+    settings = read_profile(device)
+    if settings.transport == "local" and settings.cores:
+        try:
+            check_cores(settings.cores)
+        except InputError as error:
+            raise ProfileError(f"{profile}: {error}") from None
     check_writable(folder)
     kinds = {
         store_path(profile.stem): _MEASURED,
-        folder / f"{profile.stem}.calibration.json": _CALIBRATION,
+        folder / calibration_name(profile.stem, pace or settings.pace): _CALIBRATION,
     }
     if fits:
         from gnv2_nas.latency_model.file import latency_path

@@ -33,7 +33,7 @@ from gnv2_nas.measurement.store import append_measurements, read_measurements
 from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space
-from gnv2_nas.workflows.devices import check_device_files, open_calibrated
+from gnv2_nas.workflows.devices import check_device, open_calibrated
 from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
 
 NETWORKS = 120
@@ -96,7 +96,7 @@ class LatencyFitRequest(msgspec.Struct, frozen=True):
             raise InputError(
                 f"--seconds-per-network must be positive, but got {self.seconds_per_network:g}"
             )
-        check_device_files(self.device, self.correct, fits=True)
+        check_device(self.device, self.correct, fits=True)
         return _check_fit(self) if self.correct is None else _check_correction(self, self.correct)
 
 

@@ -21,7 +21,7 @@ from gnv2_nas.measurement.record import Comparison, check_budget, compare
 from gnv2_nas.measurement.store import append_measurements
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
-from gnv2_nas.workflows.devices import check_device_files, open_calibrated, report_shortage
+from gnv2_nas.workflows.devices import check_device, open_calibrated, report_shortage
 from gnv2_nas.workflows.events import Events, ignore, report_messages, report_task
 from gnv2_nas.workflows.latency import describe_model
 from gnv2_nas.workflows.references import find_network
@@ -57,7 +57,7 @@ class ProfileRequest(msgspec.Struct, frozen=True):
         read_profile(self.device)
         networks = find_networks(self.networks or list_presets(), self.storage)
         if not self.predict and not self.layers:
-            check_device_files(self.device)
+            check_device(self.device)
         return CheckedProfile(self, networks, limit_ms)
 
 

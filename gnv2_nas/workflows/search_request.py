@@ -26,7 +26,7 @@ from gnv2_nas.search.study.metrics import parse_objectives
 from gnv2_nas.search.study.records import Settings, check_study_name, default_study_name
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
-from gnv2_nas.workflows.devices import check_device_files
+from gnv2_nas.workflows.devices import check_device
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
             data=data,
         )
         if settings.measures:
-            check_device_files(self.device)
+            check_device(self.device)
         study = self.study or default_study_name(settings)
         check_study_name(study)
         if self.reports is not None:
