@@ -14,7 +14,8 @@ from rich.table import Table
 
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import machine, table
-from gnv2_nas.measurement import protocol
+from gnv2_nas.devices.host import LocalBench
+from gnv2_nas.measurement import batch
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.runner import huge_pages
@@ -31,9 +32,10 @@ HOURS = 4 * 3600.0
 OPENING = "loading sessions"
 PARTS: dict[str, tuple[Any, str]] = {
     "scoring": (Evaluator, "scores"),
-    "timing, with loading": (protocol.Batch, "collect"),
-    OPENING: (protocol.Batch, "open_session"),
-    "writing and checking files": (protocol.Batch, "__init__"),
+    "timing, with loading": (batch, "collect"),
+    OPENING: (LocalBench, "_take"),
+    "writing files": (batch.Batch, "write"),
+    "checking files": (batch.Batch, "load"),
     "proposing": (Proposals, "ask"),
     "telling the sampler": (Proposals, "tell"),
     "choosing networks to measure again": (loop, "select_for_remeasurement"),

@@ -84,6 +84,10 @@ class Host(Protocol):
         """End the connection to the machine, if there is one; the next use opens another."""
         ...
 
+    def close(self) -> None:
+        """End the connection for good: a thread that still measures gets a `DeviceError`."""
+        ...
+
     def shared(self, waiting: Waiting) -> AbstractContextManager[None]:
         """Within the block no process of this package measures on the machine, see `lock`."""
         ...
@@ -122,6 +126,9 @@ class LocalHost:
         """Files are loaded from memory."""
 
     def disconnect(self) -> None:
+        """There is no connection."""
+
+    def close(self) -> None:
         """There is no connection."""
 
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> LocalBench:

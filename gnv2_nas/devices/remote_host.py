@@ -89,10 +89,13 @@ class RemoteHost:
         self._label, self._program = label, program
         self._files = RemoteFiles(transport)
         self._connection: RunnerConnection | None = None
+        self._closed = False
 
     @property
     def connection(self) -> RunnerConnection:
         """The connection to the runner, which is started if necessary."""
+        if self._closed:
+            raise DeviceError(f"the connection to {self.name} was closed")
         if self._connection is None:
             self._connection = self._start()
         return self._connection
@@ -132,7 +135,7 @@ class RemoteHost:
             connection.close()
 
     def close(self) -> None:
-        """End the runner and the connection to the device."""
+        self._closed = True
         self.disconnect()
         self.transport.close()
 

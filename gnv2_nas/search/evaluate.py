@@ -26,6 +26,11 @@ SEARCHING = MeasurementOptions(precision=0.03, seconds_per_network=1.0)
 Score = float | ScoringFailure | OutOfTime | None
 
 
+def known_score(score: Score) -> float | None:
+    """Return the score as a number; None if there is none."""
+    return None if isinstance(score, ScoringFailure | OutOfTime) else score
+
+
 class Evaluator:
     """Scores and measures networks for one study.
 
@@ -50,6 +55,8 @@ class Evaluator:
         self.workers = workers
         self.waiting = waiting
         self.pace = Pace()
+        self.overlaps = settings.measures and device.host.is_remote
+        """Whether this machine can work while networks are measured on another."""
         self.scores_quality = "quality" in settings.objectives
 
     def scores(

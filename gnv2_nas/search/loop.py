@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
+from msgspec.structs import replace
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
@@ -18,8 +17,9 @@ from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.engine import OutOfTime, ScoringFailure
-from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score
+from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score, known_score
 from gnv2_nas.search.pace import Deadline
+from gnv2_nas.search.pipeline import Finished, Job, Pipeline
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.remeasurement import select_for_remeasurement
 from gnv2_nas.search.storage.store import Store
@@ -30,6 +30,7 @@ from gnv2_nas.space import SearchSpace
 BATCH = 8
 """Networks that share the rounds of a measurement. A kill loses at most one batch."""
 TIME_IS_UP = "time is up"
+NOTHING_NEW = "the space has no new network within the budgets"
 
 
 class SearchLoop:
@@ -61,6 +62,7 @@ class SearchLoop:
         self.evaluator, self.proposals = evaluator, proposals
         self.wanted, self.deadline = trials, deadline
         self.time = Timetable(deadline, evaluator.pace, measures=store.settings.measures)
+        self.pipeline = Pipeline(evaluator)
         self.stop_when_flat = stop_when_flat
         self.observer = observer
         self.trials = {trial.number: trial for trial in past}
@@ -78,7 +80,9 @@ class SearchLoop:
         """Evaluate until the trials, the time or the space run out; returns the reason in words."""
         try:
             with lock_deadline(self.deadline.at):
-                return self._run()
+                reason = self._run()
+                self._drain()
+            return reason
         except OutOfTimeError:  # another process measured until the deadline
             return TIME_IS_UP
 
@@ -93,18 +97,26 @@ class SearchLoop:
             self._adopt()
             until = self.time.searching(len(self.front))
             # Every run evaluates at least one network, whatever it costs.
-            at_least = int(not self._evaluated_now and not self.deadline.is_over)
-            wanted = min(BATCH, self.wanted - self.evaluated)
+            started = self._evaluated_now or self.pipeline.pending
+            at_least = int(not started and not self.deadline.is_over)
+            wanted = min(BATCH, self.wanted - self.evaluated - self.pipeline.pending)
             size = max(self.time.fitting(wanted, until), at_least)
             asking = self.deadline if at_least else until
             batch = self._propose(size, asking)
+            if not batch and self.pipeline.pending:
+                self._drain()  # its results may lead to others
+                continue
             if not batch:
                 in_time = size and not asking.is_over
-                return "the space has no new network within the budgets" if in_time else TIME_IS_UP
+                return NOTHING_NEW if in_time else TIME_IS_UP
             again = self._select_again() if self.time.allows_remeasuring(len(batch), until) else ()
             if not self.evaluate(batch, again, deadline=until, at_least=at_least):
                 return TIME_IS_UP
         return "all trials are done"
+
+    def _drain(self) -> None:
+        for finished in self.pipeline.drain():
+            self._take_over(finished)
 
     def _is_flat(self) -> bool:
         trials = [self.trials[number] for number in sorted(self.trials)]
@@ -147,7 +159,9 @@ class SearchLoop:
         )
         scores = dict(zip(names, found, strict=True))
         networks = {name: networks[name] for name in networks if scores[name] != OutOfTime()}
-        latencies = self.measure(list(networks.values()), deadline=deadline)
+        latencies = self.store.in_reference(
+            self.evaluator.measure(list(networks.values()), deadline=deadline)
+        )
         measured = self.evaluator.evaluate_metrics(list(networks.values()))
         for (name, arch), latency, more in zip(networks.items(), latencies, measured, strict=True):
             self.proposals.seen.add(arch.id)
@@ -159,9 +173,8 @@ class SearchLoop:
                 trial = Trial(
                     architecture=arch, counts=count(arch), budgets=budgets, origin="stock"
                 )
-            trial = msgspec.structs.replace(
-                trial, baseline=name, quality=_known(score), latency=latency, measured=more
-            )
+            known = known_score(score)
+            trial = replace(trial, baseline=name, quality=known, latency=latency, measured=more)
             self._finish(self.proposals.tell(trial) if trial.params else trial)
             self.baselines.add(name)
 
@@ -193,12 +206,17 @@ class SearchLoop:
         """
         scored = self._scored(batch, deadline, at_least)
         self.report("measuring")
-        others = [trial.architecture for trial in (*again, *beside)]
-        networks = [trial.architecture for trial, _ in scored]
-        latencies = self.measure([*networks, *others], options, deadline=deadline)
-        measured = self.evaluator.evaluate_metrics(networks)
+        job = Job(scored, again, beside)
+        for finished in self.pipeline.measure(job, options, deadline):
+            self._take_over(finished)
+        return len(scored)
+
+    def _take_over(self, finished: Finished) -> None:
+        """Store what was measured, and let the models learn from it."""
+        job, scored = finished.job, finished.job.scored
+        latencies = self.store.in_reference(finished.latencies)
         for (trial, score), latency, more in zip(
-            scored, latencies[: len(scored)], measured, strict=True
+            scored, latencies[: len(scored)], finished.metrics, strict=True
         ):
             if isinstance(score, ScoringFailure):
                 self.failed.append(score)
@@ -206,22 +224,20 @@ class SearchLoop:
                 self.proposals.tell_failed(trial)
                 continue
             self._failed_in_a_row.clear()
-            evaluated = msgspec.structs.replace(
-                trial, quality=_known(score), latency=latency, measured=more
-            )
+            evaluated = replace(trial, quality=known_score(score), latency=latency, measured=more)
             self._finish(self.proposals.tell(evaluated))
         later = latencies[len(scored) :]
-        for trial, latency in zip(again, later[: len(again)], strict=True):
-            if latency is not None and trial.latency is not None:
-                self.remeasure(trial, pool(trial.latency, latency))
-        for trial, latency in zip(beside, later[len(again) :], strict=True):
+        for trial, latency in zip(job.again, later[: len(job.again)], strict=True):
+            now = self.trials[trial.number]
+            if latency is not None and now.latency is not None:
+                self.remeasure(now, pool(now.latency, latency))
+        for trial, latency in zip(job.beside, later[len(job.again) :], strict=True):
             if latency is not None:
                 self.remeasure(trial, latency)
         if later:
             # A trial may have left the front, which returns others to it.
             self.front = pareto_front(list(self.trials.values()), self.store.settings.objectives)
         self.report("keeping")
-        return len(scored)
 
     def _scored(
         self, batch: Sequence[Trial], deadline: Deadline, at_least: int
@@ -240,25 +256,16 @@ class SearchLoop:
                 self.proposals.withdraw(trial)
         return [pair for pair in pairs if not isinstance(pair[1], OutOfTime)]
 
-    def measure(
-        self,
-        networks: Sequence[Architecture],
-        options: MeasurementOptions = SEARCHING,
-        deadline: Deadline = Deadline(),  # noqa: B008  frozen
-    ) -> list[Measurement | None]:
-        """Measure as the evaluator does, in the milliseconds of the study."""
-        return self.store.in_reference(self.evaluator.measure(networks, options, deadline=deadline))
-
     def remeasure(self, trial: Trial, latency: Measurement) -> None:
         """Give a finished trial a later latency: here, in the store, and in the models."""
         self.store.save_latency(trial, latency)
-        later = msgspec.structs.replace(trial, latency=latency)
+        later = replace(trial, latency=latency)
         self.proposals.update(later)
         self.feasible += trial.searched * (later.feasible - trial.feasible)
         self.trials[trial.number] = later
 
     def _finish(self, trial: Trial) -> None:
-        self._keep(msgspec.structs.replace(trial, number=self.store.append(trial)))
+        self._keep(replace(trial, number=self.store.append(trial)))
 
     def _keep(self, trial: Trial) -> None:
         if trial.number in self.trials:
@@ -291,8 +298,3 @@ class SearchLoop:
                 doing=doing,
             )
         )
-
-
-def _known(score: Score) -> float | None:
-    """The score as a number; None if there is none."""
-    return None if isinstance(score, ScoringFailure | OutOfTime) else score

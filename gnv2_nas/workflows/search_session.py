@@ -164,9 +164,10 @@ class SearchSession:
             return load_images(checked.settings, checked.space, read)
 
     def close(self) -> None:
-        """Stop the workers, if there are any."""
+        """Stop the workers, if there are any, and end the connection to the device."""
         if self.workers is not None:
             self.workers.close()
+        self.evaluator.device.host.close()
 
     def corners(self) -> list[Corner]:
         """Return the corner networks of the space, measured if a budget is a latency.

@@ -69,7 +69,7 @@ class SimulatedEvaluator(Evaluator):
         self.rng = random.Random(seed)
         self.batches = 0
         super().__init__(
-            settings, cast(Any, _Estimator(machine, random.Random(seed))), cast(Any, None), seed
+            settings, cast(Any, _Estimator(machine, random.Random(seed))), cast(Any, _Device), seed
         )
 
     def measure(
@@ -97,6 +97,11 @@ class SimulatedEvaluator(Evaluator):
             latency(0), architecture=arch.id, ms=ms, ci95=(low, high), ratio=ratio,
             ratio_ci95=(0.95 * ratio, 1.05 * ratio), batch=f"batch{self.batches}", sessions=2,
         )  # fmt: skip
+
+
+class _Device:
+    class host:  # noqa: N801
+        is_remote = False
 
 
 @dataclass

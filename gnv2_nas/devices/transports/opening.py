@@ -5,7 +5,6 @@ from __future__ import annotations
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.devices.transports.local import LocalTransport
-from gnv2_nas.devices.transports.ssh import SshTransport
 from gnv2_nas.errors import ProfileError
 
 
@@ -19,10 +18,6 @@ def open_transport(name: str, profile: DeviceProfile) -> Transport:
     Raises:
         ProfileError: the name or the address cannot be used.
     """
-    if profile.transport == "ssh":
-        return SshTransport(name, profile.host)
     if profile.transport != "local":
-        raise ProfileError(
-            f"transport {profile.transport!r} cannot be opened yet; known: local, ssh"
-        )
+        raise ProfileError(f"transport {profile.transport!r} cannot be opened yet; known: local")
     return LocalTransport(name)
