@@ -120,6 +120,21 @@ def parse_duration(text: str, what: str = "duration") -> float:
     return seconds
 
 
+_RATE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(?:fps|/s|hz)?\s*")
+
+
+def parse_rate(text: str, what: str = "rate") -> float:
+    """Times a second in a text such as "30fps"; a bare number means the same.
+
+    Raises:
+        InputError: cannot be read, or is not above zero.
+    """
+    match = _RATE.fullmatch(text.casefold())
+    if match is None or not float(match[1]) > 0:
+        raise InputError(f"{what} takes frames a second above 0, such as 30fps, but got {text!r}")
+    return float(match[1])
+
+
 def format_duration(seconds: float) -> str:
     """For reading: "45 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)

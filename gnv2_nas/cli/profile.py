@@ -9,6 +9,7 @@ import typer
 
 from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
+from gnv2_nas.cli.sustained import describe_pace, print_sustained
 from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.record import check_budget, format_latency
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gnv2_nas.latency_model.model import PredictedLatency
     from gnv2_nas.workflows.latency import LatencyFit
     from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+    from gnv2_nas.workflows.sustained import Sustained
 
 UNLIKE = 2.0
 """A prediction this many times less certain than a typical one belongs to an unfamiliar network."""
@@ -26,9 +28,12 @@ MAX_FACTOR = 3.0
 """A prediction whose 95 % interval reaches this factor is not shown."""
 
 
-def print_profile(result: Sizes | Comparisons | LayerTables | Predictions) -> None:
+def print_profile(
+    result: Sizes | Comparisons | LayerTables | Predictions | Sustained,
+) -> None:
     """Print the tables of a profile."""
     from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+    from gnv2_nas.workflows.sustained import Sustained
 
     match result:
         case Sizes():
@@ -39,6 +44,8 @@ def print_profile(result: Sizes | Comparisons | LayerTables | Predictions) -> No
             _print_layers(result)
         case Predictions():
             _print_predictions(result)
+        case Sustained():
+            print_sustained(result)
 
 
 def _print_sizes(result: Sizes) -> None:
@@ -70,6 +77,10 @@ def _explain_sizes(result: Sizes) -> None:
         f"threads {first.threads}, {first.precision}, batch 1, {first.rounds} rounds in "
         f"{first.sessions} sessions, {first.clock} clock"
     )
+    if first.conditions is not None and (known := first.conditions.describe()):
+        say(f"conditions: {known}")
+    for sentence in describe_pace(result):
+        say(sentence)
     worst = max(measurement.parity or 0.0 for measurement in result.measurements)
     say(
         f"every file was checked against torch: logits differ by at most {worst:.1g} of the largest"
@@ -203,6 +214,20 @@ def profile(
             "fit wrote for the device.",
         ),
     ] = False,
+    pace: Annotated[
+        str,
+        typer.Option(
+            help="Measure with pauses, as an application that gets so many frames a second does, "
+            "such as 30fps (default: as the device's profile says; without it, no pauses)."
+        ),
+    ] = "",
+    sustained: Annotated[
+        str,
+        typer.Option(
+            help="Run each network for so long, such as 5m, and compare the last minute with the "
+            "first, in place of the table of networks."
+        ),
+    ] = "",
     storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:
@@ -211,11 +236,12 @@ def profile(
     Examples:
     [cyan]gnv2-nas profile --device cpu[/]
     [cyan]gnv2-nas profile ghostnet-1.0 ghostnetv2-1.0 --compare[/]
+    [cyan]gnv2-nas profile ghostnetv2-1.0 --pace 30fps[/]
     """
     from gnv2_nas.workflows.profile import ProfileRequest, run_profile
 
     checked = ProfileRequest(
-        tuple(networks or ()), device, layers, compare, budget, predict, storage
+        tuple(networks or ()), device, layers, compare, budget, predict, pace, sustained, storage
     ).check()
     from gnv2_nas.cli.console import print_json
     from gnv2_nas.cli.options import restart_with_huge_pages

@@ -10,7 +10,7 @@ import msgspec
 
 from gnv2_nas.cores import shortage
 from gnv2_nas.documents import read_document
-from gnv2_nas.errors import ProfileError
+from gnv2_nas.errors import InputError, ProfileError
 from gnv2_nas.files.writing import find_named, list_named
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runtimes.base import Precision, Processor, RuntimeName
@@ -72,6 +72,18 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.processor != "cpu":
             return ""
         return shortage(self.threads, self.cores, here=self.transport == "local")
+
+
+def check_pace(pace: float, what: str = "pace") -> None:
+    """Check calls a second.
+
+    Raises:
+        InputError: they are out of range.
+    """
+    if not MIN_PACE <= pace <= MAX_PACE:
+        raise InputError(
+            f"{what} must be from {MIN_PACE:g}fps to {MAX_PACE:g}fps, but got {pace:g}fps"
+        )
 
 
 def calibration_name(device: str, pace: float | None) -> str:

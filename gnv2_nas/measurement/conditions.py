@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from gnv2_nas.devices.conditions import Conditions, read_conditions
+from gnv2_nas.devices.conditions import Cluster, Conditions, read_conditions
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.runner.lock import Waiting
 
@@ -24,6 +24,24 @@ class MeasuredConditions(msgspec.Struct, frozen=True, omit_defaults=True):
     after: Conditions
     cooled: float = 0.0
     """Seconds that the measurement waited for the device to cool down."""
+
+    def describe(self) -> str:
+        """Return what is known, such as "cores 0-3 schedutil to 1800 MHz; 48 to 61 °C"."""
+        before, after = self.before, self.after
+        parts = [_describe_cluster(each) for each in before.clusters]
+        heats = [max(each.temperatures.values()) for each in (before, after) if each.temperatures]
+        if heats:
+            parts.append(f"{heats[0]:.0f} to {heats[-1]:.0f} °C")
+        if self.cooled:
+            parts.append(f"{self.cooled:.0f} s of waiting for it to cool down")
+        if before.power_mode:
+            parts.append(f"power mode {before.power_mode}")
+        if before.charger is not None:
+            charge = "" if before.battery is None else f" {before.battery}%"
+            parts.append(f"battery{charge}, {'' if before.charger else 'not '}charging")
+        if before.load is not None:
+            parts.append(f"load {before.load:.2f}")
+        return "; ".join(parts)
 
 
 class ConditionsWatch:
@@ -56,14 +74,18 @@ class ConditionsWatch:
         return "; ".join(self._reasons)
 
     def before_session(self) -> None:
-        """Note what has changed since the first session, and wait while the device is hot."""
-        now = self._read(thorough=self._before is None)
-        if self._before is not None:
-            self._note(self._before, now)
-        now = self._cool(now)
+        """Look at the device, and wait while it is hot."""
+        now = self._cool(self.look())
         if self._before is None:
             self._before = now
         self._note(self._before, now)
+
+    def look(self) -> Conditions:
+        """Return the state of the device, and note what has changed since the first session."""
+        now = self._read(thorough=self._before is None)
+        if self._before is not None:
+            self._note(self._before, now)
+        return now
 
     def finish(self) -> MeasuredConditions:
         """Note what has changed, and return the state before and after."""
@@ -72,7 +94,7 @@ class ConditionsWatch:
         self._note(before, after)
         return MeasuredConditions(before, after, self._cooled)
 
-    def _read(self, *, thorough: bool) -> Conditions:
+    def _read(self, *, thorough: bool = False) -> Conditions:
         files = self._bench.read_files(thorough=thorough)
         if thorough:
             self._constant = files
@@ -94,10 +116,15 @@ class ConditionsWatch:
                 told = True
             self._sleep(COOLING_STEP)
             self._cooled += COOLING_STEP
-            earlier, now = now, self._read(thorough=False)
+            earlier, now = now, self._read()
             if _temperature(now) >= _temperature(earlier) and now.describe_heat():
                 break
         return now
+
+
+def _describe_cluster(cluster: Cluster) -> str:
+    limit = "" if cluster.limit_mhz is None else f" to {cluster.limit_mhz} MHz"
+    return f"cores {cluster.cores} {cluster.governor or 'of an unknown governor'}{limit}"
 
 
 def _temperature(conditions: Conditions) -> float:

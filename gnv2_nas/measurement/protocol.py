@@ -10,6 +10,8 @@ from contextvars import copy_context
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.host import Host
+from gnv2_nas.devices.profile import check_pace
+from gnv2_nas.errors import InputError
 from gnv2_nas.measurement.batch import Batch, ProgressCallback
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.measurement.plan import MeasurementOptions
@@ -29,6 +31,7 @@ def measure(
     sessions: int = 2,
     seed: int = 0,
     reference_ms: float | None = None,
+    pace: float | None = None,
     progress: ProgressCallback = lambda _: None,
     waiting: Waiting = ignore_waiting,
     deadline: float = math.inf,
@@ -51,6 +54,8 @@ def measure(
         seed: seed of the order within rounds.
         reference_ms: milliseconds of stock GhostNetV2 1.0 that `ms` refers to (default: as
             calibrated; without a calibration, its time in the same rounds).
+        pace: calls a second, as in an application that gets so many frames, 1 to 1000 (default: as
+            the profile says). It goes with the name of a device.
         progress: called after every round.
         waiting: receives a sentence when another process uses the machine.
         deadline: time of `time.monotonic` at which to stop whatever the precision. Every network
@@ -58,9 +63,14 @@ def measure(
 
     Raises:
         UnknownNameError: there is no such device.
+        InputError: the pace is out of range.
         MeasurementError: the runtime refused a network, or its results differ from torch's.
     """
-    opened = open_device(device) if isinstance(device, str) else device
+    if pace is not None:
+        check_pace(pace)
+        if not isinstance(device, str):
+            raise InputError("pace goes with the name of a device: an open device has its own")
+    opened = open_device(device, pace) if isinstance(device, str) else device
     return measure_networks(
         architectures,
         opened,

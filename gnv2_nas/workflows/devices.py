@@ -75,11 +75,17 @@ def report_shortage(device: Device, events: Events) -> None:
         events(Message(message))
 
 
-def open_calibrated(name: str, events: Events) -> Device:
-    """Open a device and calibrate it unless that was done before."""
+def open_calibrated(name: str, events: Events, pace: float | None = None) -> Device:
+    """Open a device and calibrate it unless that was done before.
+
+    Args:
+        name: name or path of a profile.
+        events: see `calibrate`.
+        pace: calls a second in place of the profile's.
+    """
     from gnv2_nas.measurement.calibration import open_device
 
-    device = open_device(name)
+    device = open_device(name, pace)
     calibrate(device, events)
     return device
 

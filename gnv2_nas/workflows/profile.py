@@ -10,7 +10,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture, list_presets
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import read_profile
+from gnv2_nas.devices.profile import check_pace, read_profile
 from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
@@ -21,10 +21,12 @@ from gnv2_nas.measurement.record import Comparison, check_budget, compare
 from gnv2_nas.measurement.store import append_measurements
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
+from gnv2_nas.units import parse_rate
 from gnv2_nas.workflows.devices import check_device, open_calibrated, report_shortage
 from gnv2_nas.workflows.events import Events, ignore, report_messages, report_task
 from gnv2_nas.workflows.latency import describe_model
 from gnv2_nas.workflows.references import find_network
+from gnv2_nas.workflows.sustained import Sustained, parse_sustained, run_sustained
 
 
 class ProfileRequest(msgspec.Struct, frozen=True):
@@ -37,6 +39,10 @@ class ProfileRequest(msgspec.Struct, frozen=True):
     compare: bool = False
     budget: str = ""
     predict: bool = False
+    pace: str = ""
+    """Calls a second in place of the profile's, such as "30fps"."""
+    sustained: str = ""
+    """How long each network runs, such as "5m"."""
     storage: str = defaults.STORAGE
 
     def check(self) -> CheckedProfile:
@@ -54,11 +60,19 @@ class ProfileRequest(msgspec.Struct, frozen=True):
             raise InputError(
                 "--predict does not go with --layers, --compare or --budget: leave it out"
             )
-        read_profile(self.device)
+        pace = _parse_pace(self.pace)
+        if pace and (self.predict or self.layers):
+            raise InputError("--pace does not go with --predict or --layers: leave it out")
+        if self.sustained and (self.predict or self.layers or self.compare or self.budget):
+            raise InputError(
+                "--sustained does not go with --predict, --layers, --compare or --budget: leave it "
+                "out"
+            )
+        seconds = parse_sustained(self.sustained, read_profile(self.device))
         networks = find_networks(self.networks or list_presets(), self.storage)
         if not self.predict and not self.layers:
-            check_device(self.device)
-        return CheckedProfile(self, networks, limit_ms)
+            check_device(self.device, pace=pace)
+        return CheckedProfile(self, networks, limit_ms, pace, seconds)
 
 
 class CheckedProfile(msgspec.Struct, frozen=True):
@@ -68,6 +82,9 @@ class CheckedProfile(msgspec.Struct, frozen=True):
     networks: Mapping[str, Architecture]
     """By the name that tables show."""
     limit_ms: float | None
+    pace: float | None = None
+    """Calls a second; None for the device's own."""
+    sustained_seconds: float | None = None
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -147,7 +164,7 @@ class Predictions(msgspec.Struct, frozen=True):
 
 def run_profile(
     checked: CheckedProfile, events: Events = ignore
-) -> Sizes | Comparisons | LayerTables | Predictions:
+) -> Sizes | Comparisons | LayerTables | Predictions | Sustained:
     """Measure the networks, or predict their latency. Measurements are kept in `profiles/`.
 
     Raises:
@@ -160,7 +177,9 @@ def run_profile(
         return _predict(networks, request.device)
     if request.layers:
         return _profile_layers(networks, request.device, events)
-    device = open_calibrated(request.device, events)
+    if (seconds := checked.sustained_seconds) is not None:
+        return run_sustained(networks, request.device, checked.pace, seconds, events)
+    device = open_calibrated(request.device, events, checked.pace)
     measurements = _measure(architectures, device, events, thorough=request.compare)
     append_measurements(measurements)
     if request.compare:
@@ -187,6 +206,14 @@ def find_networks(names: Sequence[str], storage: str) -> dict[str, Architecture]
         label = f"{name} ({seen[name]})" if seen[name] > 1 else name
         found[label] = find_network(name, storage)
     return found
+
+
+def _parse_pace(text: str) -> float | None:
+    if not text:
+        return None
+    pace = parse_rate(text, "--pace")
+    check_pace(pace, "--pace")
+    return pace
 
 
 def _parse_limit(budget: str) -> float | None:
