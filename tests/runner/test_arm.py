@@ -5,121 +5,91 @@ The processor is emulated, so no time is looked at, except to tell networks apar
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from gnv2_nas.arch import Architecture, preset
-from gnv2_nas.devices.runner_file import runner_bytes
-from gnv2_nas.measurement.plan import draw_order
-from gnv2_nas.runtimes.base import get_runtime
+from gnv2_nas.devices.host import Bench
+from gnv2_nas.devices.profile import DeviceProfile
+from gnv2_nas.devices.remote_host import RemoteHost, RunnerProgram, runner_arguments
+from gnv2_nas.devices.runner_file import runner_bytes, runner_name
+from gnv2_nas.devices.transports.local import LocalTransport
+from gnv2_nas.measurement.plan import MeasurementPlan, collect
+from gnv2_nas.runtimes.base import Precision, get_runtime
 from gnv2_nas.runtimes.parity import difference, expected_logits
 from tests.measurement.networks import tiny_ghost
 from tests.runner.arm_machine import arm_python
 from tests.runtimes.runtime_contract import random_networks
 
-STOCK = {name: preset(name) for name in ("ghostnet-1.0", "ghostnetv2-1.0")}
-NETWORKS = STOCK | {f"random {number}": arch for number, arch in enumerate(random_networks(3))}
 SIZES = [tiny_ghost(32), tiny_ghost(96), tiny_ghost(288)]
 """Each takes about ten times as long as the one before."""
+NETWORKS = {
+    "ghostnet-1.0": preset("ghostnet-1.0"),
+    "ghostnetv2-1.0": preset("ghostnetv2-1.0"),
+    **{f"random {number}": arch for number, arch in enumerate(random_networks(3))},
+}
 ROUNDING = 1e-5
 """Allowed difference at fp32, relative to the largest logit: 7e-7 was seen, and 3e-3 at fp16."""
 
 
-class Board:
-    """A runner on the Arm machine, which answers command by command."""
-
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
-        self._process, self._folder = process, folder
-        self._count = 0
-        self.machine = self.answer("ready")["machine"]
-
-    def tell(self, *command: object) -> None:
-        assert self._process.stdin is not None
-        print(*command, file=self._process.stdin, flush=True)
-
-    def answer(self, event: str) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        found = json.loads(self._process.stdout.readline())
-        assert found["event"] == event, found
-        return found
-
-    def add(self, arch: Architecture) -> int:
-        """Bring a network to the machine; return its number."""
-        number, self._count = self._count, self._count + 1
-        paths = []
-        for suffix, content in get_runtime("ncnn").write(arch).items():
-            paths.append(self._folder / f"{number}{suffix}")
-            paths[-1].write_bytes(content)
-        self.tell("network", number, *paths)
-        return number
-
-    def logits(self, arch: Architecture) -> np.ndarray[Any, Any]:
-        self.tell("load", self.add(arch))
-        return np.array([self.answer("loaded")["logits"]], np.float32)
-
-
 @contextmanager
-def start_board(folder: Path, *options: str) -> Iterator[Board]:
+def open_board(folder: Path, precision: Precision = "fp32") -> Iterator[RemoteHost]:
+    """An Arm machine as a device, which this one reaches without a network."""
     try:
         python = arm_python()
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
-    runner = folder / "runner.pyz"
-    runner.write_bytes(runner_bytes())
-    with subprocess.Popen(
-        [*python, str(runner), "ncnn", *options], text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        yield Board(process, folder)
-    assert process.returncode == 0
+    profile = DeviceProfile("A Raspberry Pi 5.", runtime="ncnn", precision=precision)
+    command = (*python, runner_name(), *runner_arguments(profile))
+    program = RunnerProgram(runner_name(), runner_bytes(), command)
+    with closing(RemoteHost("board", "ncnn", program, LocalTransport("board", folder))) as host:
+        yield host
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    with start_board(tmp_path_factory.mktemp("board")) as started:
-        yield started
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteHost]:
+    with open_board(tmp_path_factory.mktemp("board")) as host:
+        yield host
 
 
-def test_it_is_another_architecture(board):
-    assert board.machine["system"].endswith(" aarch64")
-    assert board.machine["engine"] == get_runtime("ncnn").version().split()[-1]
+@pytest.fixture(scope="module")
+def bench(board: RemoteHost) -> Bench:
+    """`SIZES`, and after them `NETWORKS`."""
+    return open_bench(board, *SIZES, *NETWORKS.values())
+
+
+def open_bench(board: RemoteHost, *networks: Architecture) -> Bench:
+    return board.open_bench([get_runtime("ncnn").write(arch) for arch in networks])
+
+
+def test_the_machine_says_what_it_is(board):
+    found = board.fingerprint()
+    assert found.system.endswith(" aarch64")
+    assert found.runtime == get_runtime("ncnn").version()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_fp32_computes_what_torch_computes(board, name):
-    arch = NETWORKS[name]
-    assert difference(board.logits(arch), expected_logits(arch)) < ROUNDING
+def test_fp32_computes_what_torch_computes(bench, name):
+    number = len(SIZES) + list(NETWORKS).index(name)
+    assert difference(bench.load(number), expected_logits(NETWORKS[name])) < ROUNDING
 
 
 def test_fp16_which_ncnn_uses_on_arm_unless_told_otherwise_is_told_apart(tmp_path):
     """So the test above fails where fp32 is asked for and fp16 computed."""
     arch = NETWORKS["random 0"]
-    with start_board(tmp_path, "--precision", "fp16") as half:
-        apart = difference(half.logits(arch), expected_logits(arch))
+    with open_board(tmp_path, "fp16") as board:
+        apart = difference(open_bench(board, arch).load(0), expected_logits(arch))
     assert 100 * ROUNDING < apart < 0.05
 
 
-def test_rounds_visit_networks_in_the_order_of_the_plan(board):
-    numbers = [board.add(arch) for arch in SIZES]
-    order = draw_order(len(SIZES), 4, 1e6, random.Random(0))
-    assert len({tuple(each) for each in order.rounds}) > 2
-
-    def words(order: Sequence[int]) -> str:
-        return ",".join(str(numbers[each]) for each in order)
-
-    board.tell("session", order.seconds, words(order.loading), ";".join(map(words, order.rounds)))
-    visits: list[Any] = []
-    while len(visits) < len(order.rounds):
-        visits += board.answer("rounds")["rounds"]
-    board.answer("done")
-    for sequence, visited in zip(order.rounds, visits, strict=True):
-        busy = dict(zip(sequence, [each[3] for each in visited], strict=True))
-        assert sorted(busy, key=busy.__getitem__) == [0, 1, 2]
+def test_rounds_visit_networks_in_the_order_of_the_plan(bench):
+    plan = MeasurementPlan(rounds=4, max_sessions=1, max_seconds=1e6)
+    timings = collect(bench, len(SIZES), plan, random.Random(0), enough=lambda _: True)
+    assert len({tuple(each) for each in timings.order.argsort(axis=0).T}) > 2
+    # A visit that the device made out of turn is taken for one of another network.
+    assert np.all(np.diff(timings.busy, axis=0) > 0)
