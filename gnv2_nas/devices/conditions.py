@@ -42,6 +42,11 @@ class Cluster(msgspec.Struct, frozen=True, omit_defaults=True):
     max_mhz: int | None = None
     """Highest frequency of the hardware."""
 
+    def describe(self) -> str:
+        """Return "cores 0-3 schedutil to 1800 MHz"."""
+        limit = "" if self.limit_mhz is None else f" to {self.limit_mhz} MHz"
+        return f"cores {self.cores} {self.governor or 'of an unknown governor'}{limit}"
+
 
 class Conditions(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state of a device at one moment; what it does not tell is empty or None."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from gnv2_nas.devices.conditions import Cluster, Conditions, read_conditions
+from gnv2_nas.devices.conditions import Conditions, read_conditions
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.runner.lock import Waiting
 
@@ -24,11 +24,13 @@ class MeasuredConditions(msgspec.Struct, frozen=True, omit_defaults=True):
     after: Conditions
     cooled: float = 0.0
     """Seconds that the measurement waited for the device to cool down."""
+    changes: tuple[str, ...] = ()
+    """What happened to the device meanwhile that makes its times unsteady, as clauses."""
 
     def describe(self) -> str:
         """Return what is known, such as "cores 0-3 schedutil to 1800 MHz; 48 to 61 °C"."""
         before, after = self.before, self.after
-        parts = [_describe_cluster(each) for each in before.clusters]
+        parts = [each.describe() for each in before.clusters]
         heats = [max(each.temperatures.values()) for each in (before, after) if each.temperatures]
         if heats:
             parts.append(f"{heats[0]:.0f} to {heats[-1]:.0f} °C")
@@ -92,7 +94,7 @@ class ConditionsWatch:
         after = self._read(thorough=True)
         before = self._before or after
         self._note(before, after)
-        return MeasuredConditions(before, after, self._cooled)
+        return MeasuredConditions(before, after, self._cooled, tuple(self._reasons))
 
     def _read(self, *, thorough: bool = False) -> Conditions:
         files = self._bench.read_files(thorough=thorough)
@@ -120,11 +122,6 @@ class ConditionsWatch:
             if _temperature(now) >= _temperature(earlier) and now.describe_heat():
                 break
         return now
-
-
-def _describe_cluster(cluster: Cluster) -> str:
-    limit = "" if cluster.limit_mhz is None else f" to {cluster.limit_mhz} MHz"
-    return f"cores {cluster.cores} {cluster.governor or 'of an unknown governor'}{limit}"
 
 
 def _temperature(conditions: Conditions) -> float:

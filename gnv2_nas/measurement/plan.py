@@ -46,8 +46,17 @@ class MeasurementPlan(msgspec.Struct, frozen=True):
 
 
 CALLS_PER_VISIT = 2
-MIN_PACED_ROUNDS, MAX_PACED_SECONDS = 12, 10.0
-"""A measurement with pauses has this many rounds at least, and takes no longer for each network."""
+MIN_PACED_ROUNDS, MAX_PACED_SECONDS = 12, 5.0
+"""A measurement with pauses may take so many seconds for each network, or longer if this many
+rounds do."""
+
+
+def paced_seconds(pace: float | None, rounds: float) -> float:
+    """Return how long a network's visits in some rounds take at a pace of calls a second.
+
+    Without a pace (None) they take no set time: 0.
+    """
+    return 0.0 if pace is None else rounds * CALLS_PER_VISIT / pace
 
 
 def allow_pauses(plan: MeasurementPlan, networks: int, pace: float | None) -> MeasurementPlan:
@@ -58,12 +67,9 @@ def allow_pauses(plan: MeasurementPlan, networks: int, pace: float | None) -> Me
         networks: number of networks in a round.
         pace: calls a second; None for no pauses.
     """
-    if pace is None:
-        return plan
-    visit = CALLS_PER_VISIT / pace
-    rounds = min(plan.sessions * plan.rounds, MAX_PACED_SECONDS / visit)
-    seconds = networks * visit * max(rounds, MIN_PACED_ROUNDS)
-    return msgspec.structs.replace(plan, max_seconds=max(plan.max_seconds, seconds))
+    longest = paced_seconds(pace, plan.max_sessions * plan.rounds)
+    each = max(min(longest, MAX_PACED_SECONDS), paced_seconds(pace, MIN_PACED_ROUNDS))
+    return msgspec.structs.replace(plan, max_seconds=max(plan.max_seconds, networks * each))
 
 
 class Timings(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.calibration import ensure_calibrated
-from gnv2_nas.measurement.plan import MeasurementOptions
+from gnv2_nas.measurement.plan import MIN_PACED_ROUNDS, MeasurementOptions, paced_seconds
 from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.record import Measurement
 from gnv2_nas.measurement.store import append_measurements
@@ -54,7 +54,7 @@ class Evaluator:
         self.seed = seed
         self.workers = workers
         self.waiting = waiting
-        self.pace = Pace()
+        self.pace = Pace(paced_seconds(device.profile.pace, MIN_PACED_ROUNDS))
         self.overlaps = settings.measures and device.host.is_remote
         """Whether this machine can work while networks are measured on another."""
         self.scores_quality = "quality" in settings.objectives

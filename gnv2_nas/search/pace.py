@@ -58,9 +58,14 @@ READY_SECONDS = 0.25
 
 
 class Pace:
-    """Estimates from the work so far, on this machine under its present load."""
+    """Estimates from the work so far, on this machine under its present load.
 
-    def __init__(self) -> None:
+    Args:
+        timing: shortest time, in seconds, in which the device times one network.
+    """
+
+    def __init__(self, timing: float = 0.0) -> None:
+        self._timing = timing
         self._proposing, self._scoring, self._readying = _Rate(), _Rate(), _Rate(READY_SECONDS)
 
     def proposed(self, count: int, seconds: float) -> None:
@@ -88,7 +93,7 @@ class Pace:
         if not count:
             return 0.0
         # Each is loaded twice. One more network stands for the panel.
-        timing = max(seconds_per_network, self._readying.now)
+        timing = max(seconds_per_network, self._readying.now, self._timing)
         return count * self._readying.now + (count + 1) * timing
 
 

@@ -84,9 +84,54 @@ def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
     return [
         ("Device", f"{device}: {runtime}, {threads} thread{plural}, {precision}, batch 1"),
         ("Clock", f"{_CLOCKS.get(clock, clock)}, {span}"),
+        *_pace(measured),
+        *_device_states(measured),
         *_parity(measured),
         ("Measured", f"{dates[0]} to {dates[-1]}" if dates[0] != dates[-1] else dates[0]),
     ]
+
+
+def _pace(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
+    """Pauses between calls, where there were any."""
+    paces = {latency.pace for latency in measured if latency.pace is not None}
+    return [
+        ("Pace", f"{pace:g} calls a second, with pauses between them") for pace in sorted(paces)
+    ]
+
+
+def _device_states(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
+    """Frequencies, temperatures and what changed, as far as the device tells it."""
+    by_batch = {each.batch: each.conditions for each in measured if each.conditions is not None}
+    seen = [each.conditions for each in measured if each.conditions is not None]
+    if not seen:
+        return []
+    states = [state for each in seen for state in (each.before, each.after)]
+    clusters = Counter(state.clusters for state in states).most_common(1)[0][0]
+    heats = [max(state.temperatures.values()) for state in states if state.temperatures]
+    rows = []
+    if clusters:
+        rows.append(("Cores", "; ".join(cluster.describe() for cluster in clusters)))
+    if heats:
+        waited = sum(each.cooled for each in by_batch.values())
+        cooled = f", after {waited:.0f} s of waiting for it to cool down" if waited else ""
+        rows.append(("Temperature", f"{min(heats):.0f} to {max(heats):.0f} °C{cooled}"))
+    changed = sum(bool(each.changes) for each in seen)
+    rows.append(
+        ("Changes while measuring", f"in {changed} of {len(seen)} latencies" if changed else "none")
+    )
+    return rows
+
+
+def _changed_devices(record: StudyRecord) -> Iterator[str]:
+    """Caution for latencies during which the device changed."""
+    seen = [one.latency.conditions for one in record.trials if one.latency is not None]
+    changes = Counter(change for each in seen if each is not None for change in each.changes)
+    changed = sum(bool(each.changes) for each in seen if each is not None)
+    if changed:
+        often = "; ".join(change for change, _ in changes.most_common(MAX_LISTED))
+        yield (
+            f"The device changed while {changed} of {len(seen)} latencies were measured: {often}."
+        )
 
 
 def _parity(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
@@ -170,8 +215,9 @@ def list_cautions(record: StudyRecord, unstable: int, members: Sequence[Trial]) 
         lines.append(
             f"{unstable} of {len(members)} latencies on the front "
             f"{'is' if unstable == 1 else 'are'} not stable, and marked: the interval is wider "
-            "than requested."
+            "than requested, or the device changed."
         )
+    lines += _changed_devices(record)
     lines += _near_budgets(record, members)
     kinds = len(measurement_kinds(record))
     machines = {one.latency.fingerprint.cpu for one in record.trials if one.latency}

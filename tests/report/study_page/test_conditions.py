@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gnv2_nas.report.study_page.conditions import describe_confirmation, list_cautions
+from gnv2_nas.devices.conditions import Cluster, Conditions
+from gnv2_nas.measurement.conditions import MeasuredConditions
+from gnv2_nas.report.study_page.conditions import (
+    describe_confirmation,
+    list_cautions,
+    list_conditions,
+)
 from gnv2_nas.search.analysis.pareto import study_front
 from tests.report.studies import network, study, typical
 
@@ -50,3 +56,28 @@ def test_unstable_latencies_and_mixed_conditions_are_cautions() -> None:
     unstable, mixed = list_cautions(study([first, second]), 2, [first, second])
     assert unstable.startswith("2 of 2 latencies on the front are not stable")
     assert "not all measured under the same conditions" in mixed
+
+
+def test_the_state_of_the_device_is_a_condition_and_its_change_a_caution() -> None:
+    cool = Conditions(clusters=(Cluster("4-7", "walt", limit_mhz=2419),), temperatures={"cpu": 40})
+    hot = replace(cool, temperatures={"cpu": 71})
+    throttled = MeasuredConditions(cool, hot, 15.0, ("the charger was disconnected",))
+    trials = [
+        replace(each, latency=replace(each.latency, pace=30.0, conditions=state))
+        for each, state in zip(
+            (network(n, 90 + n, 0.8) for n in range(3)),
+            (throttled, MeasuredConditions(cool, cool), None),
+            strict=True,
+        )
+    ]
+    shown = dict(list_conditions(study(trials)))
+    assert shown["Pace"].startswith("30 calls a second")
+    assert shown["Cores"] == "cores 4-7 walt to 2419 MHz"
+    assert shown["Temperature"] == "40 to 71 °C, after 15 s of waiting for it to cool down"
+    assert shown["Changes while measuring"] == "in 1 of 2 latencies"
+    (line,) = list_cautions(study(trials), 0, trials)
+    assert line == (
+        "The device changed while 1 of 3 latencies were measured: the charger was disconnected."
+    )
+    older = dict(list_conditions(study([network(0, 90, 0.8)])))
+    assert older.keys().isdisjoint({"Pace", "Cores", "Temperature", "Changes while measuring"})
