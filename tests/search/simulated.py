@@ -15,6 +15,7 @@ import msgspec
 from optuna.samplers import RandomSampler
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices import DeviceProfile
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.record import Measurement
@@ -100,6 +101,8 @@ class SimulatedEvaluator(Evaluator):
 
 
 class _Device:
+    profile = DeviceProfile("simulated")
+
     class host:  # noqa: N801
         is_remote = False
 
