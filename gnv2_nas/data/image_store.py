@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from gnv2_nas.cores import usable_cores
 from gnv2_nas.data.decoding import Decoded, decode, silence_pillow
 from gnv2_nas.data.value_range import ValueRange, describe_ranges
 from gnv2_nas.errors import StorageError
+from gnv2_nas.files.caches import cache_folder
 from gnv2_nas.files.writing import replacing, write_atomically
 
 MAX_STORED_BYTES = 2 * 2**30
@@ -143,7 +143,7 @@ class ImageCache:
     @classmethod
     def of(cls, root: Path, names: Sequence[str], side: int) -> ImageCache | None:
         """Return the cache of these files as they are now; None without a cache folder."""
-        folder = _cache_folder()
+        folder = cache_folder("data")
         if folder is None:
             return None
         digest = hashlib.sha256(f"{_VERSION} {side} ".encode())
@@ -219,27 +219,3 @@ def _file_state(path: Path) -> bytes:
     except OSError:
         return b"0 0 0"
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}".encode()
-
-
-def _cache_folder() -> Path | None:
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG base directory specification says to ignore relative paths.
-    if not base.is_absolute():
-        home = _home()
-        if home is None:
-            return None
-        base = home / ".cache"
-    return base / "gnv2-nas" / "data"
-
-
-def _home() -> Path | None:
-    """Home folder; None for a user without an entry in the password database (container)."""
-    home = Path(os.environ.get("HOME", ""))
-    if home.is_absolute():
-        return home
-    # For an empty or relative HOME, `Path.home` would return "/" or a relative path.
-    try:
-        home = Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except (KeyError, OSError):
-        return None
-    return home if home.is_absolute() else None
