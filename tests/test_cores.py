@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,10 @@ import pytest
 from gnv2_nas import cores
 from gnv2_nas.cli.devices import list_devices
 from gnv2_nas.devices import DeviceProfile
+from gnv2_nas.errors import InputError
 from gnv2_nas.measurement import stability
 from gnv2_nas.workflows.devices import describe_shortage
+from tests.waiting import until
 
 MACHINE = 16
 
@@ -141,3 +144,45 @@ def test_nobody_else_asks_the_machine_how_many_cores_it_has():
         if file.name != "cores.py":
             assert "cpu_count" not in file.read_text(), file
             assert "sched_getaffinity" not in file.read_text(), file
+
+
+def test_lists_of_cores_are_written_as_the_kernel_does():
+    for text, found in {"0-3,6": {0, 1, 2, 3, 6}, "7": {7}, "": set(), "0 1 2": {0, 1, 2}}.items():
+        assert cores.parse_cores(text) == found
+        assert cores.parse_cores(cores.format_cores(found)) == found
+    assert cores.format_cores([6, 2, 1, 0, 2]) == "0-2,6"
+    assert cores.parse_cores("0-99999999999,x,-3,4-") == {4}
+
+
+def test_all_threads_are_pinned_and_get_their_cores_back():
+    allowed = os.sched_getaffinity(0)
+    one = {max(allowed)}
+    end, inherited = threading.Event(), []
+    earlier = threading.Thread(target=end.wait)
+    later = threading.Thread(target=lambda: (inherited.append(os.sched_getaffinity(0)), end.wait()))
+    earlier.start()
+    try:
+        with cores.pinned(one):
+            later.start()
+            until(lambda: inherited)
+            assert [os.sched_getaffinity(each.native_id) for each in (earlier, later)] == [one, one]
+        assert os.sched_getaffinity(0) == allowed
+        assert os.sched_getaffinity(earlier.native_id) == allowed
+        assert os.sched_getaffinity(later.native_id) == allowed
+    finally:
+        end.set()
+    assert inherited == [one]
+
+
+def test_cores_that_are_not_there_are_refused_and_nothing_is_pinned(cgroups, monkeypatch):
+    with pytest.raises(
+        InputError, match="cores 16-17 cannot be used: this process may run on 0-15"
+    ):
+        cores.check_cores([3, 17, 16])
+    with pytest.raises(InputError, match="this process may run on"), cores.pinned([5000]):
+        pass
+    assert cores.shortage(4, [4, 5]) == "4 threads on 2 cores, all that its profile allows"
+    assert cores.shortage(2, [4, 5]) == cores.shortage(99, here=False) == ""
+    monkeypatch.delattr(os, "sched_setaffinity")
+    with pytest.raises(InputError, match="cores 1 cannot be used: this system cannot pin"):
+        cores.check_cores([1])

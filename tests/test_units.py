@@ -15,6 +15,7 @@ from gnv2_nas.units import (
     format_quantity,
     parse_duration,
     parse_quantity,
+    parse_rate,
     shortest_quantity,
 )
 
@@ -204,3 +205,14 @@ def test_enough_is_rounded_up_to_three_figures(dimension, amount, text):
 )  # fmt: skip
 def test_durations_are_printed_for_people(seconds, text):
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize("text", ["30fps", "30", " 30 FPS", "30/s", "30.0 Hz"])
+def test_rates_are_times_a_second(text):
+    assert parse_rate(text) == 30
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0", "-5", "30ms", "nan", "1e3"])
+def test_wrong_rates_are_refused(text):
+    with pytest.raises(InputError, match="--pace takes frames a second above 0, such as 30fps"):
+        parse_rate(text, "--pace")

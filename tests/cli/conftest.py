@@ -57,6 +57,7 @@ def _write_spaces(folder: Path) -> None:
     write_space(folder, "# " + "x" * 10_000_000, "huge")
     (folder / "profiles").mkdir()
     (folder / "profiles" / "fast.yaml").write_text("description: x\nthreads: 0\n")
+    (folder / "profiles" / "pinned.yaml").write_text("description: x\ncores: [8000]\n")
 
 
 @pytest.fixture(scope="session")

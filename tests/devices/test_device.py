@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.devices import DeviceProfile, list_devices, read_profile
+from gnv2_nas.devices.conditions import read_conditions
 from gnv2_nas.errors import ProfileError, UnknownNameError
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement import open_device
+from gnv2_nas.runner.rounds import SessionOrder
 from tests.measurement.networks import tiny_ghost
 
 
@@ -75,9 +78,33 @@ def test_an_open_device_runs_a_network(name):
     assert device.check(arch, logits) < 1e-3
 
 
+def test_the_threads_of_the_engine_run_on_the_cores_of_the_profile():
+    own = os.sched_getaffinity(0)
+    core = max(own)
+    write_profile(f"description: mine\nthreads: 2\ncores: [{core}]\n")
+    device = open_device("board")
+    bench = device.host.open_bench([device.runtime.write(tiny_ghost())])
+    bench.load(0)
+    seen = {}
+
+    def look(_):
+        tasks = [int(each.name) for each in Path("/proc/self/task").iterdir()]
+        seen.update({task: os.sched_getaffinity(task) for task in tasks})
+
+    before = len(list(Path("/proc/self/task").iterdir()))
+    bench.run_session(SessionOrder([0], [[0]], 10.0), look)
+    assert len(seen) >= before
+    assert set(map(frozenset, seen.values())) == {frozenset({core})}
+    assert os.sched_getaffinity(0) == own
+    assert read_conditions(bench.read_files(thorough=True)).cores == str(core)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("description: x\npace: 0\n", r":2: key 'pace': expected float >= 1.0, but got 0"),
+        ("description: x\npace: fast\n", r":2: key 'pace': expected a number.*got 'fast'"),
+        ("description: x\ncores: [-1]\n", r":2: key 'cores\[0\]': .*>= 0.*got -1"),
         ("description: x\nruntime: tflite\n",
          r":2: key 'runtime': expected one of executorch.* but got 'tflite'|"
          r":2: key 'runtime': expected one of onnxruntime, but got 'tflite'"),

@@ -9,8 +9,9 @@ import pytest
 
 import gnv2_nas
 from gnv2_nas.arch import preset
-from gnv2_nas.errors import UnknownNameError
+from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.measurement import Measurement, measure, open_device
+from gnv2_nas.measurement.record import compare
 from gnv2_nas.measurement.store import hash_files
 from tests.measurement.networks import tiny_ghost
 
@@ -104,6 +105,19 @@ def test_milliseconds_are_those_of_the_reference_that_is_asked_for(cpu):
     assert found.raw_ms < 20
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def test_a_pace_is_measured_and_recorded(cpu, measurements):
+    (found,) = measure([tiny_ghost()], "cpu", pace=500, precision=1, seconds_per_network=0.1)
+    assert found.pace == 500
+    assert found.conditions.before.cores
+    assert measurements[0].pace is None
+    with pytest.raises(ValueError, match="of one pace compare, but got 500"):
+        compare(found, measurements[0])
+    with pytest.raises(InputError, match="pace must be from 1fps to 1000fps, but got 0fps"):
+        measure([tiny_ghost()], "cpu", pace=0)
+    with pytest.raises(InputError, match="an open device has its own"):
+        measure([tiny_ghost()], cpu, pace=30)
 
 
 def test_what_cannot_be_told_in_the_time_is_not_called_stable(cpu):

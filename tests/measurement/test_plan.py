@@ -7,11 +7,12 @@ import threading
 import time
 from functools import partial
 
+import msgspec
 import numpy as np
 import pytest
 
-from gnv2_nas.measurement.plan import MeasurementPlan, collect
-from gnv2_nas.runner.rounds import run_session
+from gnv2_nas.measurement.plan import MeasurementPlan, allow_pauses, collect
+from gnv2_nas.runner.rounds import SessionOrder, run_session
 from gnv2_nas.runner.timing import thread_timer
 
 TWO_SESSIONS = MeasurementPlan(sessions=2, rounds=3, max_sessions=2)
@@ -159,3 +160,29 @@ def test_an_error_of_a_network_is_not_swallowed():
 
     with pytest.raises(RuntimeError, match="no such operator"):
         collect_runs([lambda: None, broken], TWO_SESSIONS)
+
+
+def test_with_a_pace_calls_begin_at_equal_distances():
+    starts, pace = [], 4e-3
+    order = SessionOrder([0], [[0]] * 4, 10.0)
+    run_session(lambda _: lambda: starts.append(time.monotonic()), thread_timer, order,
+                lambda _: None, pace)  # fmt: skip
+    # The first call of the network only warms it up.
+    assert min(np.diff(starts[1:])) >= pace
+    assert len(starts) == 1 + VISIT * 4
+
+
+@pytest.mark.parametrize(
+    ("pace", "networks", "seconds"),
+    [
+        (None, 4, 30.0),  # without pauses, the time allowed is the plan's
+        (1000.0, 4, 30.0),  # 120 rounds of 2 ms need less than that
+        (30.0, 9, 9 * 5.0),  # 120 rounds take 8 s for each network: too long
+        (60.0, 9, 9 * 4.0),  # 120 rounds
+        (1.0, 2, 2 * 24.0),  # 12 rounds at least
+    ],
+)
+def test_a_pace_gets_the_time_that_it_needs_within_bounds(pace, networks, seconds):
+    plan = allow_pauses(MeasurementPlan(), networks, pace)
+    assert plan.max_seconds == pytest.approx(seconds)
+    assert msgspec.structs.replace(plan, max_seconds=30.0) == MeasurementPlan()

@@ -63,7 +63,10 @@ def test_the_state_of_the_device_is_a_condition_and_its_change_a_caution() -> No
     hot = replace(cool, temperatures={"cpu": 71})
     throttled = MeasuredConditions(cool, hot, 15.0, ("the charger was disconnected",))
     trials = [
-        replace(each, latency=replace(each.latency, pace=30.0, conditions=state))
+        replace(
+            each,
+            latency=replace(each.latency, batch=str(each.number), pace=30.0, conditions=state),
+        )
         for each, state in zip(
             (network(n, 90 + n, 0.8) for n in range(3)),
             (throttled, MeasuredConditions(cool, cool), None),
