@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from gnv2_nas.devices.runner_connection import Answer, RunnerConnection
 from gnv2_nas.devices.runner_file import runner_bytes, runner_name
 from gnv2_nas.devices.transports import open_transport
 from gnv2_nas.devices.transports.base import Transport
-from gnv2_nas.errors import CommandNotFoundError, DeviceError, OutOfTimeError
+from gnv2_nas.errors import CommandNotFoundError, DeviceError, MeasurementError, OutOfTimeError
 from gnv2_nas.runner.lock import Waiting, waiting_deadline
 from gnv2_nas.runner.rounds import RoundCallback, SessionOrder
 from gnv2_nas.runner.timing import RuntimeFiles, timing_image
@@ -122,6 +123,7 @@ class RemoteHost:
         self._files = RemoteFiles(transport)
         self._connection: RunnerConnection | None = None
         self._closed = False
+        self._turn = threading.RLock()
 
     @property
     def connection(self) -> RunnerConnection:
@@ -158,6 +160,9 @@ class RemoteHost:
         if not isinstance(self._program_for, RunnerProgram):
             self._program_for = self._program_for(self.transport)
         return self._program_for
+
+    def turn(self) -> AbstractContextManager[object]:
+        return self._turn
 
     @contextmanager
     def shared(self, waiting: Waiting) -> Iterator[None]:
@@ -211,11 +216,20 @@ class RemoteHost:
             ) from None
         try:
             yield
-        finally:
+        except MeasurementError:
             # A connection that was cut has no lock any more: it ended with the runner.
             with suppress(DeviceError):
-                connection.send("unlock")
-                connection.await_event("unlocked")
+                self._unlock(connection)
+            raise
+        except BaseException:  # such as Ctrl-C: what the runner does is of no use any more
+            self.disconnect()
+            raise
+        else:
+            self._unlock(connection)
+
+    def _unlock(self, connection: RunnerConnection) -> None:
+        connection.send("unlock")
+        connection.await_event("unlocked")
 
 
 class RemoteBench:
@@ -243,11 +257,11 @@ class RemoteBench:
 
     def run_session(self, order: SessionOrder, report: RoundCallback) -> None:
         loading, *rounds = (",".join(map(str, each)) for each in (order.loading, *order.rounds))
-        left = iter(order.rounds)
+        left = list(reversed(order.rounds))
 
         def handle(answer: Answer) -> None:
             for visits in answer.rounds:
-                if len(visits) != len(next(left, ())) or not _are_times(visits):
+                if not left or len(visits) != len(left.pop()) or not _are_times(visits):
                     raise DeviceError(
                         f"the runner on {self._name} sent a round that was not asked for"
                     )
@@ -255,6 +269,8 @@ class RemoteBench:
 
         self._connection.send("session", order.seconds, loading, ";".join(rounds))
         self._connection.await_event("done", handle)
+        if len(left) == len(order.rounds):
+            raise DeviceError(f"the runner on {self._name} ended a session without a round")
 
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
         self._connection.send("conditions", *(["thorough"] if thorough else []))
