@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gnv2_nas.cores import pinned
 from gnv2_nas.devices.fingerprint import Fingerprint, fingerprint
-from gnv2_nas.runner.conditions import read_files
+from gnv2_nas.runner.conditions import list_patterns, read_files
 from gnv2_nas.runner.lock import DeviceLock, Waiting
 from gnv2_nas.runner.rounds import RoundCallback, Run, SessionOrder, run_session
 from gnv2_nas.runner.timing import RuntimeFiles, Session
@@ -171,7 +171,7 @@ class LocalBench:
 
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
         with pinned(self._cores):
-            return read_files(thorough=thorough)
+            return read_files(list_patterns(thorough=thorough))
 
     def _take(self, number: int) -> Run:
         return (self._fresh.pop(number, None) or self._open(number)).run

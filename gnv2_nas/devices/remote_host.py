@@ -22,6 +22,7 @@ from gnv2_nas.devices.runner_file import runner_bytes, runner_name
 from gnv2_nas.devices.transports import open_transport
 from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.errors import CommandNotFoundError, DeviceError, MeasurementError, OutOfTimeError
+from gnv2_nas.runner.conditions import list_patterns
 from gnv2_nas.runner.lock import Waiting, waiting_deadline
 from gnv2_nas.runner.rounds import RoundCallback, SessionOrder
 from gnv2_nas.runner.timing import RuntimeFiles, timing_image
@@ -273,7 +274,7 @@ class RemoteBench:
             raise DeviceError(f"the runner on {self._name} ended a session without a round")
 
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
-        self._connection.send("conditions", *(["thorough"] if thorough else []))
+        self._connection.send("conditions", *list_patterns(thorough=thorough))
         return self._connection.await_event("conditions").files
 
 
