@@ -7,8 +7,10 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gnv2_nas.devices import remote_files
@@ -17,7 +19,7 @@ from gnv2_nas.errors import ConnectionLostError, DeviceError, MeasurementError, 
 from gnv2_nas.measurement import measure, reconnect
 from gnv2_nas.runner.lock import DeviceLock, ignore_waiting, lock_deadline
 from gnv2_nas.runner.rounds import SessionOrder
-from tests.devices.remote import remote_device, set_up
+from tests.devices.remote import PROFILE, remote_device, set_up
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.waiting import all_gone, until
 
@@ -192,6 +194,7 @@ def test_what_no_runner_says_is_an_error(tmp_path, answers, problem):
 
 MEASURING = """
 import sys
+import time
 from pathlib import Path
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.measurement import measure
@@ -212,3 +215,24 @@ def test_nothing_runs_on_the_device_after_this_process_was_killed(folder):
         assert running
         process.kill()
     until(lambda: all_gone(running))
+
+
+def test_the_runner_keeps_to_the_cores_and_the_pace_of_the_profile(folder):
+    core = max(os.sched_getaffinity(0))
+    profile = msgspec.structs.replace(PROFILE, cores=(core,), pace=250.0)
+    device = remote_device(LocalTransport("board", folder), profile)
+    bench = device.host.open_bench([device.runtime.write(tiny_ghost())])
+    began = time.monotonic()
+    bench.run_session(order(*[[0]] * 5), lambda _: None)
+    assert time.monotonic() - began >= (2 * 5 - 1) / profile.pace
+    (found,) = measure([tiny_ghost()], device, precision=1, seconds_per_network=0.1)
+    assert found.conditions.before.cores == str(core)
+    assert found.pace == 250
+    device.host.close()
+
+
+def test_cores_that_the_device_lacks_are_named(folder):
+    profile = msgspec.structs.replace(PROFILE, cores=(8000,))
+    device = remote_device(LocalTransport("board", folder), profile)
+    with pytest.raises(DeviceError, match="board failed: cores 8000 cannot be used: this process"):
+        device.fingerprint()
