@@ -96,6 +96,14 @@ def search(
             "64 networks, after 120 networks at the earliest.",
         ),
     ] = False,
+    reuse: Annotated[
+        bool,
+        typer.Option(
+            "--reuse/--no-reuse",
+            help="Use earlier measurements of a network under the same conditions, from "
+            "profiles/DEVICE.jsonl, instead of measuring again. The front is measured in any case.",
+        ),
+    ] = True,
     ablations: Annotated[
         int,
         typer.Option(
@@ -129,7 +137,7 @@ def search(
     seconds, typed = parse_duration(timeout, "--timeout"), join_command([PROGRAM, *sys.argv[1:]])
     checked = SearchRequest(
         tuple(budget or ()), space, device, quality, data, objectives, sampler, trials, seconds,
-        seed, workers, stop_when_flat, ablations, study, storage, reports, typed,
+        seed, workers, stop_when_flat, reuse, ablations, study, storage, reports, typed,
     ).check()  # fmt: skip
     from gnv2_nas.cli.options import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay

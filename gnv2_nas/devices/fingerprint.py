@@ -23,6 +23,10 @@ class Fingerprint(msgspec.Struct, frozen=True):
     huge_pages: bool = False
     """Whether weights were in pages of 2 MiB, see `huge_pages`."""
 
+    def identity(self, threads: int) -> tuple[str, int, str, bool]:
+        """Return what a latency depends on; cores beyond the threads make no difference."""
+        return self.cpu, min(self.cores, threads), self.runtime, self.huge_pages
+
 
 def fingerprint(runtime: str) -> Fingerprint:
     """Return the fingerprint of this machine.

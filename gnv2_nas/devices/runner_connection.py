@@ -69,11 +69,8 @@ class RunnerConnection:
 
     def send(self, *words: object) -> None:
         """Send one command."""
-        try:
-            with self._sending:
-                self._process.send(" ".join(map(str, words)))
-        except ConnectionLostError:
-            raise self._explain_end() from None
+        with self._sending:
+            self._process.send(" ".join(map(str, words)))
 
     def await_event(
         self,
@@ -131,10 +128,7 @@ class RunnerConnection:
             ) from None
 
     def _explain_end(self) -> DeviceError:
-        try:
-            ended = self._process.wait(timeout=10.0)
-        except DeviceError as error:  # the connection was cut: the transport says how
-            return error
+        ended = self._process.wait(timeout=10.0)
         if ended.code in _KILLED:
             return ConnectionLostError(
                 f"the runner on {self._name} was killed, perhaps because memory ran out"

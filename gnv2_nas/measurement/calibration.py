@@ -196,11 +196,10 @@ def read_calibration(device: Device, folder: Path = PROFILES_FOLDER) -> Calibrat
 
 def calibration_key(device: Device) -> str:
     """Return a hash of machine, runtime and profile; a calibration is valid for one of them."""
-    machine = device.fingerprint()
-    # More cores than threads make no difference, so a calibration is valid under `taskset`, too.
-    cores = min(machine.cores, device.profile.threads)
-    parts = [machine.cpu, cores, machine.runtime, machine.huge_pages]
-    parts.append(device.profile.content_hash)
+    parts = [
+        *device.fingerprint().identity(device.profile.threads),
+        device.profile.content_hash,
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 

@@ -31,13 +31,11 @@ def with_reconnects(host: Host, waiting: Waiting, attempt: Callable[[], Result])
     """
     for delay in DELAYS:
         try:
-            with host.turn():
-                return attempt()
+            return attempt()
         except ConnectionLostError as error:
             host.disconnect()
             if time.monotonic() + delay >= waiting_deadline():
                 raise
             waiting(f"{error}; trying again in {delay:.0f} s")
             time.sleep(delay)
-    with host.turn():
-        return attempt()
+    return attempt()

@@ -114,6 +114,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "latency_ratio_high": ("float64", "upper end"),
     "latency_stable": ("boolean", "whether the interval is as narrow as requested"),
     "latency_note": ("str", "why it is not"),
+    "latency_reused": ("boolean", "whether it comes from a record of an earlier measurement"),
     "macs": ("int64", "multiply-adds of convolutions and linear layers: the papers' FLOPs"),
     "params": ("int64", "trainable parameters"),
     "weight_bytes": ("int64", "weights as deployed, batch norm folded"),
@@ -211,4 +212,5 @@ def _latency(trial: Trial) -> dict[str, Any]:
         "latency_ratio_high": latency.ratio_ci95[1],
         "latency_stable": latency.stable,
         "latency_note": latency.reason,
+        "latency_reused": latency.reused,
     }

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+import msgspec
+
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.errors import OutOfTimeError
@@ -13,6 +15,7 @@ from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import MIN_PACED_ROUNDS, MeasurementOptions, paced_seconds
 from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.reuse import find_reusable
 from gnv2_nas.measurement.store import append_measurements
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
@@ -37,6 +40,7 @@ class Evaluator:
     Args:
         workers: processes that score; None to score in this one.
         waiting: called while another process uses the machine.
+        reuse: whether records of earlier measurements may stand for new ones.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Evaluator:
         seed: int,
         workers: ScoringBackend | None = None,
         waiting: Waiting = ignore_waiting,
+        reuse: bool = False,
     ) -> None:
         self.settings = settings
         self.estimator = estimator
@@ -54,6 +59,7 @@ class Evaluator:
         self.seed = seed
         self.workers = workers
         self.waiting = waiting
+        self.reuse = reuse
         self.pace = Pace(paced_seconds(device.profile.pace, MIN_PACED_ROUNDS))
         self.overlaps = settings.measures and device.host.is_remote
         """Whether this machine can work while networks are measured on another."""
@@ -138,11 +144,16 @@ class Evaluator:
         options: MeasurementOptions = SEARCHING,
         *,
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
+        reusable: int = 0,
     ) -> list[Measurement | None]:
         """Measure latencies in shared rounds; all None if no objective or budget asks for them.
 
+        A record of an earlier run that is as precise stands for measuring a network again. It
+        shares no rounds with the others, and the parts of its error say so.
+
         Args:
             deadline: end of the measurement, however wide the intervals are.
+            reusable: number of networks, from the first on, that a record may stand for.
 
         Raises:
             OutOfTimeError: another process measured for longer than `lock_deadline` allows.
@@ -151,28 +162,50 @@ class Evaluator:
             return [None] * len(architectures)
         with self._quiet():
             ensure_calibrated(self.device, waiting=self.waiting, deadline=deadline.at)
-            began = deadline.clock()
-            until_first_round: list[float] = []
+            known = self._recall(architectures[:reusable], options)
+            names = [arch.id if n < reusable else "" for n, arch in enumerate(architectures)]
+            pairs = zip(architectures, names, strict=True)
+            missing = [arch for arch, name in pairs if name not in known]
+            measured = iter(self._measure(missing, options, deadline))
+        return [known[name] if name in known else next(measured) for name in names]
 
-            def progress(share: float) -> None:
-                nonlocal began
-                if not share and self.overlaps:
-                    began = deadline.clock()  # the batch before has ended only now
-                elif share and not until_first_round:
-                    until_first_round.append(deadline.clock() - began)
+    def _recall(
+        self, architectures: Sequence[Architecture], options: MeasurementOptions
+    ) -> dict[str, Measurement]:
+        """Return records that are as good as measuring, by network."""
+        if not self.reuse or not architectures:
+            return {}
+        found = find_reusable(architectures, self.device, options.precision, waiting=self.waiting)
+        # It may not be as precise as it was to be when it was taken.
+        return {
+            name: msgspec.structs.replace(each, reused=True, stable=True, reason="")
+            for name, each in found.items()
+        }
 
-            measurements = measure_networks(
-                architectures,
-                self.device,
-                options,
-                seed=self.seed,
-                waiting=self.waiting,
-                progress=progress,
-                deadline=deadline.at,
-            )
+    def _measure(
+        self, architectures: Sequence[Architecture], options: MeasurementOptions, deadline: Deadline
+    ) -> list[Measurement]:
+        if not architectures:
+            return []
+        began = deadline.clock()
+        until_first_round: list[float] = []
+
+        def progress(_: float) -> None:
+            if not until_first_round:
+                until_first_round.append(deadline.clock() - began)
+
+        measurements = measure_networks(
+            architectures,
+            self.device,
+            options,
+            seed=self.seed,
+            waiting=self.waiting,
+            progress=progress,
+            deadline=deadline.at,
+        )
         self.pace.readied(len(architectures), until_first_round[0])
         append_measurements(measurements)
-        return list(measurements)
+        return measurements
 
     def _quiet(self) -> AbstractContextManager[None]:
         """Pause the workers while this machine measures itself."""

@@ -36,8 +36,7 @@ NOTHING_NEW = "the space has no new network within the budgets"
 class SearchLoop:
     """One run of a search that continues a study.
 
-    Keeps the front and a few totals up to date, so that a progress line costs the same at the
-    ten-thousandth trial as at the first.
+    Keeps the front and a few totals up to date, so that a progress line always costs the same.
 
     Args:
         past: finished trials of the study.
@@ -63,14 +62,14 @@ class SearchLoop:
         self.wanted, self.deadline = trials, deadline
         self.time = Timetable(deadline, evaluator.pace, measures=store.settings.measures)
         self.pipeline = Pipeline(evaluator)
-        self.stop_when_flat = stop_when_flat
-        self.observer = observer
+        self.stop_when_flat, self.observer = stop_when_flat, observer
         self.trials = {trial.number: trial for trial in past}
         """Finished trials by number, with their latest latency."""
         self.baselines = {trial.baseline for trial in past if trial.baseline}
         searched = [trial for trial in past if trial.searched]
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
         self.front = pareto_front(past, store.settings.objectives)
+        self.reused = 0  # see `Status`
         self.failed: list[ScoringFailure] = []
         self._failed_in_a_row: list[ScoringFailure] = []
         self._before = store.progress
@@ -107,8 +106,7 @@ class SearchLoop:
                 self._drain()  # its results may lead to others
                 continue
             if not batch:
-                in_time = size and not asking.is_over
-                return NOTHING_NEW if in_time else TIME_IS_UP
+                return NOTHING_NEW if size and not asking.is_over else TIME_IS_UP
             again = self._select_again() if self.time.allows_remeasuring(len(batch), until) else ()
             if not self.evaluate(batch, again, deadline=until, at_least=at_least):
                 return TIME_IS_UP
@@ -159,10 +157,10 @@ class SearchLoop:
         )
         scores = dict(zip(names, found, strict=True))
         networks = {name: networks[name] for name in networks if scores[name] != OutOfTime()}
-        latencies = self.store.in_reference(
-            self.evaluator.measure(list(networks.values()), deadline=deadline)
-        )
-        measured = self.evaluator.evaluate_metrics(list(networks.values()))
+        architectures = list(networks.values())
+        new = self.evaluator.measure(architectures, deadline=deadline, reusable=len(networks))
+        latencies = self.store.in_reference(new)
+        measured = self.evaluator.evaluate_metrics(architectures)
         for (name, arch), latency, more in zip(networks.items(), latencies, measured, strict=True):
             self.proposals.seen.add(arch.id)
             score, params = scores[name], self.space.encode(arch)
@@ -265,6 +263,7 @@ class SearchLoop:
         self.trials[trial.number] = later
 
     def _finish(self, trial: Trial) -> None:
+        self.reused += trial.latency is not None and trial.latency.reused
         self._keep(replace(trial, number=self.store.append(trial)))
 
     def _keep(self, trial: Trial) -> None:
@@ -296,5 +295,6 @@ class SearchLoop:
                 seconds=self.time.elapsed,
                 seconds_left=self.time.left(self._evaluated_now, self.wanted - self.evaluated),
                 doing=doing,
+                reused=self.reused,
             )
         )

@@ -23,7 +23,8 @@ class Job(msgspec.Struct, frozen=True):
     again: Sequence[Trial] = ()
     """Finished trials whose new measurement is pooled with theirs."""
     beside: Sequence[Trial] = ()
-    """Finished trials whose new measurement replaces theirs."""
+    """Finished trials whose new measurement replaces theirs. They are compared with the new
+    networks, which no record stands for then."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -77,5 +78,11 @@ class Pipeline:
     def _run(self, job: Job, options: MeasurementOptions, deadline: Deadline) -> Finished:
         new = [trial.architecture for trial, _ in job.scored]
         others = [trial.architecture for trial in (*job.again, *job.beside)]
-        latencies = self._evaluator.measure([*new, *others], options, deadline=deadline)
+        latencies = self._evaluator.measure(
+            [*new, *others],
+            options,
+            deadline=deadline,
+            # Networks that are compared with others must share their rounds.
+            reusable=0 if job.beside else len(new),
+        )
         return Finished(job, latencies, self._evaluator.evaluate_metrics(new))

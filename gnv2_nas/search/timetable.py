@@ -36,6 +36,8 @@ class Status(msgspec.Struct, frozen=True):
     seconds_left: float | None
     """Until the trials or the time run out, whichever comes first; None while unknown."""
     doing: str
+    reused: int = 0
+    """Number of latencies that this run took from records instead of measuring."""
 
 
 Observer = Callable[[Status], None]

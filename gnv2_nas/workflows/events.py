@@ -62,6 +62,8 @@ class SearchProgress(msgspec.Struct, frozen=True):
             parts.append(f"{status.feasible / status.evaluated:.0%} feasible")
         if status.rejected:
             parts.append(f"{status.rejected} of {status.proposed} rejected by arithmetic")
+        if status.reused:
+            parts.append(f"{status.reused} latencies from records")
         parts.append(f"front {status.front}")
         if status.best is not None and status.best.quality is not None:
             at = f" at {status.best.latency.ms:.2f} ms" if status.best.latency else ""

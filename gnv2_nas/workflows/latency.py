@@ -6,7 +6,7 @@ In the drawn networks every choice of every gene occurs about equally often.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.profile import read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.correction import correct_latency_model
@@ -29,7 +28,8 @@ from gnv2_nas.latency_model.model import LatencyModel, check_enough, fit_latency
 from gnv2_nas.measurement.batch import ProgressCallback
 from gnv2_nas.measurement.protocol import measure
 from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.measurement.store import append_measurements, read_measurements
+from gnv2_nas.measurement.reuse import find_reusable
+from gnv2_nas.measurement.store import append_measurements, store_path
 from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space
@@ -153,18 +153,17 @@ def fit_on_device(
     checked: CheckedLatencyFit, device: Device, events: Events = ignore
 ) -> LatencyFit:
     """Measure what is not measured yet on an open device, fit, and write to `profiles/`."""
-    architectures = checked.architectures
-    known = find_measurements(device)
-    before = sum(arch.id in known for arch in architectures)
+    architectures, waiting = checked.architectures, report_messages(events)
+    known = find_reusable(architectures, device, waiting=waiting)
     events(
         Message(
-            f"{len(architectures)} networks of space {checked.space.name}, {before} of them "
-            f"measured before; every measurement is kept in profiles/{device.name}.jsonl"
+            f"{len(architectures)} networks of space {checked.space.name}, {len(known)} of them "
+            f"measured before; every measurement is kept in {store_path(device.name)}"
         )
     )
     try:
-        with report_task(events, f"measuring {len(architectures) - before} networks") as report:
-            measurements = measure_missing(checked, device, report, report_messages(events))
+        with report_task(events, f"measuring {len(architectures) - len(known)} networks") as report:
+            measurements = measure_missing(checked, device, known, report, waiting)
     except KeyboardInterrupt:
         events(Message("interrupted; run the same command again to measure the missing networks"))
         raise
@@ -211,10 +210,14 @@ def _check_correction(request: LatencyFitRequest, correct: Path) -> CheckedLaten
 
 
 def measure_missing(
-    checked: CheckedLatencyFit, device: Device, progress: ProgressCallback, waiting: Waiting
+    checked: CheckedLatencyFit,
+    device: Device,
+    known: Mapping[str, Measurement],
+    progress: ProgressCallback,
+    waiting: Waiting,
 ) -> list[Measurement]:
-    """Return one measurement for each network, from the journal if it is there."""
-    request, found = checked.request, find_measurements(device)
+    """Return one measurement for each network, from `known` if it is there."""
+    request, found = checked.request, dict(known)
     missing = [arch for arch in checked.architectures if arch.id not in found]
     for start in range(0, len(missing), BATCH):
         batch = missing[start : start + BATCH]
@@ -233,36 +236,3 @@ def measure_missing(
         append_measurements(taken)
         found |= {each.architecture: each for each in taken}
     return [found[arch.id] for arch in checked.architectures]
-
-
-def find_measurements(device: Device) -> dict[str, Measurement]:
-    """Return architecture id → the narrowest measurement that the journal has.
-
-    Only measurements under the present conditions count: machine, runtime, threads, precision.
-    """
-    here = device.fingerprint()
-    found: dict[str, Measurement] = {}
-    for each in read_measurements(device.name):
-        if _is_comparable(each, device, here):
-            best = found.get(each.architecture)
-            if best is None or _get_interval_width(each) < _get_interval_width(best):
-                found[each.architecture] = each
-    return found
-
-
-def _is_comparable(measurement: Measurement, device: Device, here: Fingerprint) -> bool:
-    profile, there = device.profile, measurement.fingerprint
-    taken = (measurement.runtime, measurement.threads, measurement.precision, measurement.clock)
-    # Cores beyond the threads change nothing.
-    machines = [
-        (each.cpu, min(each.cores, profile.threads), each.runtime, each.huge_pages)
-        for each in (there, here)
-    ]
-    return machines[0] == machines[1] and taken == (
-        profile.runtime, profile.threads, profile.precision, device.clock
-    )  # fmt: skip
-
-
-def _get_interval_width(measurement: Measurement) -> float:
-    low, high = measurement.own_ci95()
-    return high / low

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gnv2_nas.measurement.store import store_path
 from gnv2_nas.report.files import ReportFiles
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.confirmation import confirm_and_ablate
@@ -17,7 +18,7 @@ from gnv2_nas.workflows.devices import calibrate
 from gnv2_nas.workflows.events import Events, Message, ignore
 from gnv2_nas.workflows.references import describe_size
 from gnv2_nas.workflows.search_request import CheckedSearch
-from gnv2_nas.workflows.search_session import SearchSession
+from gnv2_nas.workflows.search_session import Corner, SearchSession
 
 
 class SearchResult(msgspec.Struct, frozen=True):
@@ -72,9 +73,8 @@ def run_search(
                 Message(f"continuing after {len(session.store.frozen_trials())} finished trials")
             )
         for corner in session.corners():
-            measured = "" if corner.latency is None else f", {corner.latency.ms:.2f} ms"
             size = describe_size(corner.architecture)
-            events(Message(f"{corner.name:>8}: {size}{measured}"))
+            events(Message(f"{corner.name:>8}: {size}{_describe_latency(corner)}"))
         try:
             ended, interrupted = _run_loop(session), False
         except KeyboardInterrupt:
@@ -110,4 +110,20 @@ def _run_loop(session: SearchSession) -> str:
         session.events(Message(sentence))
     for failure in loop.failed:
         session.events(Message(f"not scored: {failure.reason}"))
+    if loop.reused:
+        path = store_path(session.evaluator.device.name)
+        session.events(
+            Message(
+                f"{loop.reused} latencies came from earlier measurements in {path}; the front was "
+                "measured anew (--no-reuse measures everything)"
+            )
+        )
     return ended
+
+
+def _describe_latency(corner: Corner) -> str:
+    """Return ", 4.21 ms"; "" if it was not measured."""
+    if corner.latency is None:
+        return ""
+    earlier = ", measured earlier" if corner.latency.reused else ""
+    return f", {corner.latency.ms:.2f} ms{earlier}"

@@ -50,6 +50,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     """Processes that score networks; with 1 the search itself scores."""
     stop_when_flat: bool = False
     """End the search when the front has stopped growing."""
+    reuse: bool = True
+    """Whether records of earlier measurements on the device may stand for new ones."""
     ablations: int = defaults.ABLATIONS
     """Networks one change away from the recommended one that are evaluated at the end."""
     study: str = ""
@@ -107,7 +109,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     def to_command(self) -> str:
         """Return the command that asks for the same search."""
         given, usual = (msgspec.structs.asdict(each) for each in (self, SearchRequest()))
-        flag = ["--stop-when-flat"] * given.pop("stop_when_flat")
+        flags = ["--stop-when-flat"] * given.pop("stop_when_flat")
+        flags += ["--no-reuse"] * (not given.pop("reuse"))
         budgets = [("--budget", text) for text in given.pop("budgets")]
         given["timeout"] = f"{self.timeout:g}s"
         usual["timeout"] = f"{usual['timeout']:g}s"
@@ -116,7 +119,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
             for name, value in given.items()
             if name != "command" and value not in (None, usual[name])
         ]
-        return " ".join([format_command("search", options=[*budgets, *options]), *flag])
+        return " ".join([format_command("search", options=[*budgets, *options]), *flags])
 
 
 class CheckedSearch(msgspec.Struct, frozen=True):

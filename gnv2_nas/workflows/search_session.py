@@ -141,7 +141,13 @@ class SearchSession:
         self.checked = msgspec.structs.replace(checked, settings=settings)
         self.workers = self._start_workers(waiting)
         self.evaluator = Evaluator(
-            settings, estimator, open_device(settings.device), request.seed, self.workers, waiting
+            settings,
+            estimator,
+            open_device(settings.device),
+            request.seed,
+            self.workers,
+            waiting,
+            request.reuse,
         )
 
     def _start_workers(self, waiting: Waiting) -> Workers | None:
@@ -182,7 +188,9 @@ class SearchSession:
             # Another process may measure all the time: what an earlier run found is reported still.
             with suppress(OutOfTimeError), lock_deadline(self.deadline.at):
                 latencies = self.evaluator.measure(
-                    list(networks.values()), deadline=self.deadline.within(FOR_CORNERS)
+                    list(networks.values()),
+                    deadline=self.deadline.within(FOR_CORNERS),
+                    reusable=len(networks),
                 )
         corners = [
             Corner(name, arch, count(arch), latency)

@@ -79,6 +79,7 @@ class SimulatedEvaluator(Evaluator):
         options: MeasurementOptions = SEARCHING,
         *,
         deadline: Deadline = Deadline(),  # noqa: B008
+        reusable: int = 0,  # noqa: ARG002
     ) -> list[Measurement | None]:
         if not self.settings.measures:
             return [None] * len(architectures)

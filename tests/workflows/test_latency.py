@@ -15,13 +15,14 @@ import pytest
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.file import load_device_model
 from gnv2_nas.measurement import open_device
+from gnv2_nas.measurement.record import ErrorParts
+from gnv2_nas.measurement.reuse import find_reusable
 from gnv2_nas.measurement.store import append_measurements, read_measurements
 from gnv2_nas.space import load_space
 from gnv2_nas.workflows.events import TaskProgress
 from gnv2_nas.workflows.latency import (
     LatencyFitRequest,
     draw_balanced,
-    find_measurements,
     fit_on_device,
 )
 from tests.search.spaces import SIX, SMALL, space_of, write_space
@@ -103,12 +104,10 @@ def test_killed_it_goes_on_with_what_was_measured(here):
 
 def _other_conditions_do_not_count(device, measurement):
     elsewhere = msgspec.structs.replace(measurement.fingerprint, cpu="Cortex-A76")
-    for number, change in enumerate(
-        ({"threads": 2}, {"precision": "int8"}, {"fingerprint": elsewhere})
-    ):
-        changed = {"architecture": f"{number:012}", **change}
-        append_measurements([msgspec.structs.replace(measurement, **changed)])
-    known = find_measurements(device)
+    narrow = {"ci95": (measurement.ms, measurement.ms), "errors": ErrorParts(calibration=0.01)}
+    for change in ({"profile_hash": "int8"}, {"fingerprint": elsewhere}):
+        append_measurements([msgspec.structs.replace(measurement, **narrow, **change)])
+    known = find_reusable(REQUEST.check().architectures, device)
     assert len(known) == 9
     assert known[measurement.architecture] == measurement
 

@@ -87,6 +87,7 @@ def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
         *_pace(measured),
         *_device_states(measured),
         *_parity(measured),
+        *_reused(measured),
         ("Measured", f"{dates[0]} to {dates[-1]}" if dates[0] != dates[-1] else dates[0]),
     ]
 
@@ -141,6 +142,20 @@ def _parity(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
         return []
     difference = f"logits differ by at most {max(known):.1g} of the largest logit"
     return [("Parity with PyTorch", f"{len(known)} files checked before timing: {difference}")]
+
+
+def _reused(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
+    """Number of latencies that were not measured for this study."""
+    reused = sum(latency.reused for latency in measured)
+    if not reused:
+        return []
+    return [
+        (
+            "From records",
+            f"{reused} of {len(measured)} latencies: measured before under the same conditions, "
+            "not in the same rounds as the others; their intervals contain that",
+        )
+    ]
 
 
 def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, str]]:

@@ -36,6 +36,7 @@ def search(
     seed: int = defaults.SEED,
     workers: int = defaults.WORKERS,
     stop_when_flat: bool = False,
+    reuse: bool = True,
     ablations: int = defaults.ABLATIONS,
     study: str = "",
     storage: str = defaults.STORAGE,
@@ -67,6 +68,8 @@ def search(
         seed: seed of the sampler.
         workers: processes that score networks.
         stop_when_flat: whether to end when the front has stopped growing.
+        reuse: whether earlier measurements of a network under the same conditions may stand for
+            new ones; the front is measured in any case.
         ablations: networks evaluated at the end that differ from the recommended one in one
             choice; 0 evaluates none.
         study: name; a study of that name is continued. "" builds a name from the options.
@@ -100,6 +103,7 @@ def search(
         seed=seed,
         workers=workers,
         stop_when_flat=stop_when_flat,
+        reuse=reuse,
         ablations=ablations,
         study=study,
         storage=storage,

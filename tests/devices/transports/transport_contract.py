@@ -8,7 +8,6 @@ import resource
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -61,8 +60,8 @@ class TransportContract(ABC):
 
     @pytest.fixture
     @abstractmethod
-    def full_disk(self, transport: Transport) -> AbstractContextManager[object]:
-        """Within the block the device has no room for a file of 8 MB."""
+    def servers(self, transport: Transport) -> list[int]:
+        """The processes whose children run commands."""
 
     def pid(self, transport: Transport) -> int:
         """The process of `ALONE`."""
@@ -184,10 +183,10 @@ class TransportContract(ABC):
         with pytest.raises(DeviceError, match=r"'none' cannot be read: .*No such file"):
             transport.pull("none")
 
-    def test_a_full_disk(self, transport, full_disk):
+    def test_a_full_disk(self, transport, servers):
         transport.push({"old": b"old"})
         with (
-            full_disk,
+            small_files(servers),
             pytest.raises(DeviceFullError, match="the disk is full; free some space there"),
         ):
             transport.push({"old": b"n", "large": bytes(8 << 20)})

@@ -84,3 +84,12 @@ def test_the_state_of_the_device_is_a_condition_and_its_change_a_caution() -> No
     )
     older = dict(list_conditions(study([network(0, 90, 0.8)])))
     assert older.keys().isdisjoint({"Pace", "Cores", "Temperature", "Changes while measuring"})
+
+
+def test_latencies_from_records_are_counted() -> None:
+    first, second = (network(n, 90 + n, 0.8) for n in range(2))
+    assert first.latency is not None
+    assert "From records" not in dict(list_conditions(study([first, second])))
+    first = replace(first, latency=replace(first.latency, reused=True))
+    said = dict(list_conditions(study([first, second])))["From records"]
+    assert said.startswith("1 of 2 latencies: measured before")

@@ -1,1 +1,0 @@
-"""Setting a device up: what it is, which engines it can have, and how they get there."""

@@ -1,1 +1,0 @@
-"""Setting devices up, checking them, and removing them."""

@@ -1,0 +1,68 @@
+"""Latencies that a search takes from records: on the real runtime, as briefly as possible."""
+
+from __future__ import annotations
+
+from gnv2_nas.measurement.plan import MeasurementOptions
+from gnv2_nas.measurement.store import read_measurements
+from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.loop import SearchLoop
+from tests.measurement.networks import tiny_ghost, tiny_mobile
+from tests.search.search_helpers import calibrated, session
+
+BRIEFLY = MeasurementOptions(precision=5.0, seconds_per_network=0.2, sessions=1)
+"""Anything is precise enough."""
+
+
+def evaluator_of(folder, *, reuse):
+    return calibrated(session(folder, objectives="quality,latency", reuse=reuse)).evaluator
+
+
+def test_records_stand_for_networks_where_they_may(folder):
+    fresh, willing = evaluator_of(folder, reuse=False), evaluator_of(folder, reuse=True)
+    ghost, mobile = tiny_ghost(), tiny_mobile()
+    first = fresh.measure([ghost], BRIEFLY, reusable=1)
+    (again,) = fresh.measure([ghost], BRIEFLY, reusable=1)
+    assert again.batch != first[0].batch
+    found = willing.measure([mobile, ghost, ghost], BRIEFLY, reusable=2)
+    assert [each.architecture for each in found] == [mobile.id, ghost.id, ghost.id]
+    assert [each.reused for each in found] == [False, True, False]
+    assert found[1].batch in (first[0].batch, again.batch)
+    assert found[0].batch == found[2].batch not in (first[0].batch, again.batch)
+
+
+def test_a_search_measures_only_what_no_earlier_one_measured(folder, monkeypatch):
+    measure = Evaluator.measure
+
+    def measure_briefly(self, networks, *_, reusable=0, **__):
+        return measure(self, networks, BRIEFLY, reusable=reusable)
+
+    monkeypatch.setattr(Evaluator, "measure", measure_briefly)
+    monkeypatch.setattr(SearchLoop, "_select_again", lambda _: ())  # it would pool latencies
+    first, second = (
+        calibrated(session(folder, study=name, trials=trials, objectives="quality,latency")).loop()
+        for name, trials in (("first", 2), ("second", 1))
+    )
+    first.run()
+    records = read_measurements("cpu")
+    known = {each.architecture for each in records}
+    assert first.reused == 0
+    second.run()
+    assert second.reused == len(second.trials) == len(known) - 1
+    for trial in second.store.trials():
+        assert trial.latency.reused
+        assert facts(trial.latency) in list(map(facts, records))
+    assert len(read_measurements("cpu")) == len(records)
+
+    # What is compared with others shares their rounds, whatever records there are.
+    (base,) = (each for each in second.trials.values() if each.searched)
+    other = max((each for each in first.trials.values() if each.searched), key=lambda x: x.number)
+    change = second.proposals.ask_for(dict(other.params), "change")
+    second.evaluate([change], beside=[base])
+    (measured,) = (each for each in second.trials.values() if each.origin == "change")
+    assert measured.architecture.id in known
+    assert not measured.latency.reused
+    assert measured.latency.batch == second.trials[base.number].latency.batch
+
+
+def facts(latency):
+    return latency.architecture, latency.batch, latency.ratio, latency.errors, latency.taken_at
