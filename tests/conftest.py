@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.devices.adb_daemon", "tests.devices.ssh_server"]
+
 IN_CI = bool(os.environ.get("CI"))
 
 # Before torch is imported: one thread. On a busy machine the threads of one small convolution

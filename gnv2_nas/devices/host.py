@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from gnv2_nas.cores import pinned
 from gnv2_nas.devices.fingerprint import Fingerprint, fingerprint
-from gnv2_nas.runner.conditions import read_files
+from gnv2_nas.runner.conditions import list_patterns, read_files
 from gnv2_nas.runner.lock import DeviceLock, Waiting
 from gnv2_nas.runner.rounds import RoundCallback, Run, SessionOrder, run_session
 from gnv2_nas.runner.timing import RuntimeFiles, Session
@@ -88,6 +88,10 @@ class Host(Protocol):
         """End the connection for good: a thread that still measures gets a `DeviceError`."""
         ...
 
+    def turn(self) -> AbstractContextManager[object]:
+        """Within the block no other thread of this process uses a bench of the machine."""
+        ...
+
     def shared(self, waiting: Waiting) -> AbstractContextManager[None]:
         """Within the block no process of this package measures on the machine, see `lock`."""
         ...
@@ -118,6 +122,10 @@ class LocalHost:
     ) -> None:
         self._runtime, self._threads, self._cores, self._pace = runtime, threads, cores, pace
         self.shared, self.exclusive = DeviceLock.shared, DeviceLock.exclusive
+
+    def turn(self) -> AbstractContextManager[object]:
+        """The lock of the machine excludes other threads, too."""
+        return nullcontext()
 
     def fingerprint(self) -> Fingerprint:
         return fingerprint(self._runtime.version())
@@ -163,7 +171,7 @@ class LocalBench:
 
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
         with pinned(self._cores):
-            return read_files(thorough=thorough)
+            return read_files(list_patterns(thorough=thorough))
 
     def _take(self, number: int) -> Run:
         return (self._fresh.pop(number, None) or self._open(number)).run

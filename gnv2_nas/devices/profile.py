@@ -104,4 +104,7 @@ def read_profile(name: str) -> DeviceProfile:
         ProfileError: the file breaks a rule; the message names file, line and key.
     """
     path = find_named(PROFILE_KIND, "device", name)
-    return read_document(path, DeviceProfile, error=ProfileError, what="device profile").data
+    document = read_document(path, DeviceProfile, error=ProfileError, what="device profile")
+    if document.data.transport == "ssh" and not document.data.host:
+        raise document.error(("transport",), "ssh needs the key 'host', such as pi@raspberrypi")
+    return document.data

@@ -1,26 +1,31 @@
-"""A device that another machine is: it runs `runner.pyz`, and this process tells it what to do."""
+"""A device that another machine is: it runs a runner, and this process tells it what to do."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.devices.native.build import find_built, target_of
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.remote_files import RemoteFiles
 from gnv2_nas.devices.runner_connection import Answer, RunnerConnection
 from gnv2_nas.devices.runner_file import runner_bytes, runner_name
 from gnv2_nas.devices.transports import open_transport
 from gnv2_nas.devices.transports.base import Transport
-from gnv2_nas.errors import CommandNotFoundError, DeviceError, OutOfTimeError
+from gnv2_nas.errors import CommandNotFoundError, DeviceError, MeasurementError, OutOfTimeError
+from gnv2_nas.runner.conditions import list_patterns
 from gnv2_nas.runner.lock import Waiting, waiting_deadline
 from gnv2_nas.runner.rounds import RoundCallback, SessionOrder
-from gnv2_nas.runner.timing import RuntimeFiles
+from gnv2_nas.runner.timing import RuntimeFiles, timing_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +39,12 @@ class RunnerProgram(msgspec.Struct, frozen=True):
     content: bytes
     command: tuple[str, ...]
     """Program and arguments that start it, in that folder."""
+    reads_image: bool = False
+    """It cannot compute `timing_image` and gets it as a file."""
+
+
+ProgramFor = Callable[[Transport], RunnerProgram]
+"""Returns the program for the device that a transport reaches."""
 
 
 def open_remote_host(name: str, profile: DeviceProfile, label: str) -> RemoteHost:
@@ -44,7 +55,10 @@ def open_remote_host(name: str, profile: DeviceProfile, label: str) -> RemoteHos
         profile: its profile.
         label: runtime's name in fingerprints.
     """
-    return RemoteHost(name, label, python_runner(profile), open_transport(name, profile))
+    program: RunnerProgram | ProgramFor = (
+        partial(native_runner, profile) if profile.runner == "native" else python_runner(profile)
+    )
+    return RemoteHost(name, label, program, open_transport(name, profile))
 
 
 def python_runner(profile: DeviceProfile) -> RunnerProgram:
@@ -52,6 +66,24 @@ def python_runner(profile: DeviceProfile) -> RunnerProgram:
     name = runner_name()
     python = f"{environment_folder(profile.runtime)}/bin/python"
     return RunnerProgram(name, runner_bytes(), (python, "-I", name, *runner_arguments(profile)))
+
+
+def native_runner(profile: DeviceProfile, transport: Transport) -> RunnerProgram:
+    """Return the native runner for the processor of a device.
+
+    Raises:
+        DeviceError: there is none for it, or it is not built yet, or the device fails.
+    """
+    machine = transport.run(["uname", "-m"], timeout=60.0).output.decode(errors="replace").strip()
+    target = target_of(machine)
+    built = find_built(target)
+    if built is None:
+        raise DeviceError(
+            f"the native runner for {target} is not built on this machine: "
+            "gnv2-nas devices check builds it"
+        )
+    command = (f"./{built.name}", *runner_arguments(profile))
+    return RunnerProgram(built.name, built.read_bytes(), command, reads_image=True)
 
 
 def environment_folder(runtime: str) -> str:
@@ -78,18 +110,21 @@ class RemoteHost:
     Args:
         name: name of the device.
         label: runtime's name in fingerprints.
-        program: what runs on the device.
+        program: what runs on the device, or what returns it when it is first needed.
         transport: how the device is reached.
     """
 
     is_remote = True
 
-    def __init__(self, name: str, label: str, program: RunnerProgram, transport: Transport) -> None:
+    def __init__(
+        self, name: str, label: str, program: RunnerProgram | ProgramFor, transport: Transport
+    ) -> None:
         self.name, self.transport = name, transport
-        self._label, self._program = label, program
+        self._label, self._program_for = label, program
         self._files = RemoteFiles(transport)
         self._connection: RunnerConnection | None = None
         self._closed = False
+        self._turn = threading.RLock()
 
     @property
     def connection(self) -> RunnerConnection:
@@ -113,7 +148,22 @@ class RemoteHost:
         return self._files.store(networks)
 
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> RemoteBench:
-        return RemoteBench(self.name, self.connection, self.store(networks))
+        bench = RemoteBench(self.name, self.connection, self.store(networks))
+        if self._program.reads_image:
+            sides = sorted({_input_side(files) for files in networks} - {0})
+            images = self.store([{".image": timing_image(side).tobytes()} for side in sides])
+            for side, (path,) in zip(sides, images, strict=True):
+                self.connection.send("image", side, path)
+        return bench
+
+    @property
+    def _program(self) -> RunnerProgram:
+        if not isinstance(self._program_for, RunnerProgram):
+            self._program_for = self._program_for(self.transport)
+        return self._program_for
+
+    def turn(self) -> AbstractContextManager[object]:
+        return self._turn
 
     @contextmanager
     def shared(self, waiting: Waiting) -> Iterator[None]:
@@ -167,11 +217,20 @@ class RemoteHost:
             ) from None
         try:
             yield
-        finally:
+        except MeasurementError:
             # A connection that was cut has no lock any more: it ended with the runner.
             with suppress(DeviceError):
-                connection.send("unlock")
-                connection.await_event("unlocked")
+                self._unlock(connection)
+            raise
+        except BaseException:  # such as Ctrl-C: what the runner does is of no use any more
+            self.disconnect()
+            raise
+        else:
+            self._unlock(connection)
+
+    def _unlock(self, connection: RunnerConnection) -> None:
+        connection.send("unlock")
+        connection.await_event("unlocked")
 
 
 class RemoteBench:
@@ -199,11 +258,11 @@ class RemoteBench:
 
     def run_session(self, order: SessionOrder, report: RoundCallback) -> None:
         loading, *rounds = (",".join(map(str, each)) for each in (order.loading, *order.rounds))
-        left = iter(order.rounds)
+        left = list(reversed(order.rounds))
 
         def handle(answer: Answer) -> None:
             for visits in answer.rounds:
-                if len(visits) != len(next(left, ())) or not _are_times(visits):
+                if not left or len(visits) != len(left.pop()) or not _are_times(visits):
                     raise DeviceError(
                         f"the runner on {self._name} sent a round that was not asked for"
                     )
@@ -211,9 +270,11 @@ class RemoteBench:
 
         self._connection.send("session", order.seconds, loading, ";".join(rounds))
         self._connection.await_event("done", handle)
+        if len(left) == len(order.rounds):
+            raise DeviceError(f"the runner on {self._name} ended a session without a round")
 
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
-        self._connection.send("conditions", *(["thorough"] if thorough else []))
+        self._connection.send("conditions", *list_patterns(thorough=thorough))
         return self._connection.await_event("conditions").files
 
 
@@ -224,3 +285,9 @@ def _tell(answer: Answer, waiting: Waiting) -> None:
 
 def _are_times(visits: Sequence[Sequence[float]]) -> bool:
     return all(math.isfinite(each) and each >= 0 for visit in visits for each in visit)
+
+
+def _input_side(files: RuntimeFiles) -> int:
+    """Return the side of the input of an ncnn network; 0 for a damaged file, which is refused."""
+    found = re.search(rb"^Input .*? 0=(\d{1,4})\b", files.get(".param", b""), re.MULTILINE)
+    return int(found[1]) if found else 0

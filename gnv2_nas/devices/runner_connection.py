@@ -69,8 +69,11 @@ class RunnerConnection:
 
     def send(self, *words: object) -> None:
         """Send one command."""
-        with self._sending:
-            self._process.send(" ".join(map(str, words)))
+        try:
+            with self._sending:
+                self._process.send(" ".join(map(str, words)))
+        except ConnectionLostError:
+            raise self._explain_end() from None
 
     def await_event(
         self,
@@ -128,7 +131,10 @@ class RunnerConnection:
             ) from None
 
     def _explain_end(self) -> DeviceError:
-        ended = self._process.wait(timeout=10.0)
+        try:
+            ended = self._process.wait(timeout=10.0)
+        except DeviceError as error:  # the connection was cut: the transport says how
+            return error
         if ended.code in _KILLED:
             return ConnectionLostError(
                 f"the runner on {self._name} was killed, perhaps because memory ran out"

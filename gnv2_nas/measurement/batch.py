@@ -90,6 +90,7 @@ class Batch:
         host = self.device.host
 
         def attempt() -> None:
+            progress(0.0)
             with host.shared(waiting):
                 bench = self.load()
             # The lock is held for one batch only, so that two searches alternate.

@@ -31,11 +31,13 @@ def with_reconnects(host: Host, waiting: Waiting, attempt: Callable[[], Result])
     """
     for delay in DELAYS:
         try:
-            return attempt()
+            with host.turn():
+                return attempt()
         except ConnectionLostError as error:
             host.disconnect()
             if time.monotonic() + delay >= waiting_deadline():
                 raise
             waiting(f"{error}; trying again in {delay:.0f} s")
             time.sleep(delay)
-    return attempt()
+    with host.turn():
+        return attempt()

@@ -1,12 +1,14 @@
 """The files of a machine that show its state: frequencies, temperatures, throttling, power.
 
-A device only collects them. `devices/conditions.py` reads them on the host, so that all runners and
-all machines have one reader. A machine without these files, such as a Mac, has no known conditions.
+A device only collects them, by the patterns that the host sends. `devices/conditions.py` reads them
+on the host, so that all runners and all machines have one reader. A machine without these files,
+such as a Mac, has no known conditions.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -50,24 +52,35 @@ FOLDERS = ("usr/bin", "usr/sbin", "opt/vc/bin")
 MAX_CHARACTERS = 4096
 
 
-def read_files(root: Path = Path("/"), *, thorough: bool = False) -> dict[str, str]:
-    """Return path under `root` → text of every file that exists and can be read.
+def list_patterns(*, thorough: bool) -> tuple[str, ...]:
+    """Return the patterns of the files to read.
 
     Args:
-        root: folder of the machine's files.
-        thorough: whether to read the constant files too, and to run programs that say what no file
-            does; their command line then stands for a path.
+        thorough: whether to read the constant files too, before and after a measurement.
     """
+    return (*CHANGING, SLOW, *(CONSTANT if thorough else ()))
+
+
+def read_files(patterns: Iterable[str], root: Path = Path("/")) -> dict[str, str]:
+    """Return path → text of every file that matches, as far as they can be read.
+
+    A program whose answer replaces a missing file is run if constant files are asked for; its
+    command line then stands for a path.
+
+    Args:
+        patterns: of paths under `root`, see `list_patterns`.
+        root: folder of the machine's files.
+    """
+    wanted = list(patterns)
     found = {}
-    for pattern in (*CHANGING, *(CONSTANT if thorough else ())):
-        found.update(_read(root, pattern))
-    found.update(_read(root, SLOW, MAX_SLOW))
-    if thorough:
+    for pattern in wanted:
+        found.update(_read(root, pattern, MAX_SLOW if pattern == SLOW else None))
+    if not set(CONSTANT).isdisjoint(wanted):
         found.update(_ask_programs(root, found))
     return found
 
 
-def _read(root: Path, pattern: str, limit: int | None = None) -> dict[str, str]:
+def _read(root: Path, pattern: str, limit: int | None) -> dict[str, str]:
     texts = {}
     for path in islice(root.glob(pattern), limit):
         # Android hides many files, and others answer "no data".

@@ -16,8 +16,8 @@ command                             answers
 ``lock exclusive`` or ``shared``    ``{"event": "waiting", "message": …}`` if another process has
                                     the lock, then ``{"event": "locked"}``
 ``unlock``                          ``{"event": "unlocked"}``
-``conditions``                      ``{"event": "conditions", "files": {path: text…}}``, see
-                                    `conditions.read_files`; ``conditions thorough`` for all
+``conditions PATTERN…``             ``{"event": "conditions", "files": {path: text…}}``, see
+                                    `conditions.read_files`
 ``forget``                          none; drops all networks
 ``alive``                           none; the host is still there
 ==================================  =============================================================
@@ -98,7 +98,7 @@ class Runner:
             self._locks.close()
             write(event="unlocked")
         elif command == "conditions":
-            write(event="conditions", files=read_files(thorough="thorough" in words))
+            write(event="conditions", files=read_files(words))
         elif command == "forget":
             self._files.clear()
             self._fresh.clear()

@@ -190,8 +190,11 @@ class Evaluator:
         began = deadline.clock()
         until_first_round: list[float] = []
 
-        def progress(_: float) -> None:
-            if not until_first_round:
+        def progress(share: float) -> None:
+            nonlocal began
+            if not share and self.overlaps:
+                began = deadline.clock()  # the batch before has ended only now
+            elif share and not until_first_round:
                 until_first_round.append(deadline.clock() - began)
 
         measurements = measure_networks(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.devices.conditions import Cluster, Conditions, read_conditions
-from gnv2_nas.runner.conditions import read_files
+from gnv2_nas.runner.conditions import list_patterns, read_files
 from tests.devices.machines import (
     CPU,
     JETSON_ORIN,
@@ -19,13 +19,15 @@ from tests.devices.machines import (
     write,
 )
 
+BRIEF, THOROUGH = (list_patterns(thorough=each) for each in (False, True))
+
 
 @pytest.mark.parametrize("machine", [RASPBERRY_PI_4, JETSON_ORIN, PHONE, LAPTOP])
 def test_a_device_collects_every_file_that_its_conditions_are_read_from(machine, tmp_path):
-    found = read_files(write(tmp_path, machine), thorough=True)
+    found = read_files(THOROUGH, write(tmp_path, machine))
     assert read_conditions(found) == read_conditions(machine) != Conditions()
     # Between sessions the constant files are not read again.
-    brief = read_files(tmp_path)
+    brief = read_files(BRIEF, tmp_path)
     assert brief.items() < found.items()
     assert read_conditions({**found, **brief}) == read_conditions(machine)
 
@@ -45,8 +47,8 @@ def test_a_raspberry_pi(tmp_path):
     program.parent.mkdir(parents=True)
     program.write_text('#!/bin/sh\ntest "$1" = get_throttled && echo throttled=0x50005\n')
     program.chmod(0o755)
-    assert read_conditions(read_files(tmp_path, thorough=True)) == slowed
-    assert "vcgencmd get_throttled" not in read_files(tmp_path)
+    assert read_conditions(read_files(THOROUGH, tmp_path)) == slowed
+    assert "vcgencmd get_throttled" not in read_files(BRIEF, tmp_path)
 
 
 def test_a_jetson():
@@ -125,7 +127,7 @@ def test_a_slowdown_of_long_ago_is_no_change():
 
 
 def test_a_machine_that_tells_nothing_has_no_conditions(tmp_path):
-    assert read_files(tmp_path, thorough=True) == {}
+    assert read_files(THOROUGH, tmp_path) == {}
     assert read_conditions({}) == Conditions()
     assert Conditions().changes_since(Conditions()) == []
     assert msgspec.json.encode(Conditions()) == b"{}"
@@ -140,7 +142,7 @@ def test_a_machine_that_tells_nothing_has_no_conditions(tmp_path):
 
 
 def test_the_conditions_of_this_machine_are_its_own():
-    found = read_conditions(read_files(thorough=True))
+    found = read_conditions(read_files(THOROUGH))
     assert found.cores
     assert found.load is not None
     assert found.free_mib > 0

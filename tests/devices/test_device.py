@@ -49,6 +49,12 @@ def test_a_file_of_the_working_directory_wins():
     assert read_profile("cpu").threads == 2
 
 
+def test_ssh_needs_a_host():
+    write_profile("description: mine\ntransport: ssh\n")
+    with pytest.raises(ProfileError, match=r"board\.yaml:2: key 'transport': ssh needs the key"):
+        read_profile("board")
+
+
 def test_only_the_decided_options_of_a_form_count():
     """Studies begun before there were forms keep the hash of their device."""
     plain = DeviceProfile("mine", threads=2)

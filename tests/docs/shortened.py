@@ -1,8 +1,9 @@
 """`gnv2-nas` and Python blocks as the documentation tests run them: the same work, less of it.
 
-A measurement ends after three rounds, two stock networks stand for all of them, a search ends
-after five trials, a training after a few steps, AZ-NAS ranks among eight networks, and there are
-fewer digits. The options are appended: of an option given twice the last one counts.
+A measurement ends after three rounds, a network runs on for less than a second, two stock networks
+stand for all of them, a search ends after five trials, a training after a few steps, AZ-NAS ranks
+among eight networks, and there are fewer digits. The options are appended: of an option given twice
+the last one counts.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ SHORTER = {
 
 def shorten() -> None:
     shorten_measurements(rounds=3, sessions=1)
+    sustained = importlib.import_module("gnv2_nas.workflows.sustained")
+    sustained.parse_duration, sustained.MIN_SECONDS = lambda *_: 0.8, 0.0
+    importlib.import_module("gnv2_nas.measurement.sustained").SESSION_SECONDS = 0.1
     importlib.import_module("gnv2_nas.workflows.references")  # goes on knowing every preset
     for name in ("gnv2_nas.search.analysis.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK

@@ -45,7 +45,10 @@ def answers(folder: Path, count: int, commands: str, *options: str) -> list[dict
 def test_the_runner_measures_where_the_system_tells_nothing(tmp_path):
     (content,) = get_runtime("onnxruntime").write(tiny_ghost()).values()
     (tmp_path / "network.onnx").write_bytes(content)
-    commands = "network 0 network.onnx\nload 0\nlock exclusive\nsession 9 0 0;0\nconditions\nend\n"
+    commands = (
+        "network 0 network.onnx\nload 0\nlock exclusive\nsession 9 0 0;0\n"
+        "conditions proc/sel?/comm sys/none*\nend\n"
+    )
     ready, loaded, locked, timed, _, conditions, refused = answers(tmp_path, 7, commands)
     assert ready["machine"]["load"] == 0
     assert ready["machine"]["cores"] >= 1
@@ -53,7 +56,7 @@ def test_the_runner_measures_where_the_system_tells_nothing(tmp_path):
     assert len(loaded["logits"]) == 5
     assert locked["event"] == "locked"
     assert len(timed["rounds"]) == 2
-    assert isinstance(conditions["files"], dict)
+    assert list(conditions["files"]) == ["proc/self/comm"]
     assert refused["event"] == "refused"
     # The lock is in the folder that TMPDIR names, as there may be no /tmp.
     assert list(tmp_path.glob("gnv2-nas-*/machine"))

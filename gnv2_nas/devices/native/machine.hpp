@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <glob.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -80,15 +81,29 @@ inline size_t usable_cores() {
   return std::clamp<size_t>(static_cast<size_t>(to_double(quota[0]) / to_double(quota[1])), 1, cores);
 }
 
-inline string conditions() {
-  double load = 0.0;
-  const string governor = read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-  if (getloadavg(&load, 1) != 1) load = 0.0;
-  return ", \"governor\": " + quote(governor.empty() ? "unknown" : governor) +
-         ", \"load\": " + format("%.2f", load);
+constexpr size_t MAX_CHARACTERS = 4096;
+
+// The files that match patterns of paths under /, see `runner.conditions.read_files`.
+inline string read_files(const Words& patterns) {
+  string files;
+  for (const string& pattern : patterns) {
+    glob_t found{};
+    if (glob(("/" + pattern).c_str(), 0, nullptr, &found) == 0)
+      for (size_t each = 0; each < found.gl_pathc; each++) {
+        const string text = read_text(found.gl_pathv[each]).substr(0, MAX_CHARACTERS);
+        if (text.empty()) continue;
+        files += (files.empty() ? "" : ", ") + quote(found.gl_pathv[each] + 1) + ": " +
+                 quote_lines(text);
+      }
+    globfree(&found);
+  }
+  return ", \"files\": {" + files + "}";
 }
 
 inline string machine() {
+  double load = 0.0;
+  const string governor = read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  if (getloadavg(&load, 1) != 1) load = 0.0;
   utsname system{};
   uname(&system);
   const string cpu = cpu_model();
@@ -99,7 +114,8 @@ inline string machine() {
          ", \"cores\": " + std::to_string(usable_cores()) +
          ", \"memory_gib\": " + format("%.1f", bytes / (1 << 30)) + ", \"system\": " +
          quote(string(system.sysname) + " " + system.release + " " + system.machine) +
-         ", \"python\": \"\"" + conditions() + ", \"huge_pages\": false}";
+         ", \"python\": \"\", \"governor\": " + quote(governor.empty() ? "unknown" : governor) +
+         ", \"load\": " + format("%.2f", load) + ", \"huge_pages\": false}";
 }
 
 inline void pin(const Numbers& cores) {

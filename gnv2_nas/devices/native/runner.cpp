@@ -95,7 +95,7 @@ class Runner {
       lock_.release();
       answer("unlocked");
     } else if (command == "conditions") {
-      answer("conditions", conditions());
+      answer("conditions", read_files(Words(words.begin() + 1, words.end())));
     } else if (command == "forget") {
       files_.clear();
       fresh_.clear();

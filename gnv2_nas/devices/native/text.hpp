@@ -72,6 +72,18 @@ inline string quote(const string& text) {
   return quoted + '"';
 }
 
+// The same with its lines kept apart; what is not ASCII becomes a question mark.
+inline string quote_lines(const string& text) {
+  string quoted;
+  for (string line : split(text, '\n')) {
+    for (char& each : line)
+      if (static_cast<unsigned char>(each) > '~') each = '?';
+    line = quote(line);
+    quoted += (quoted.empty() ? "" : "\\n") + line.substr(1, line.size() - 2);
+  }
+  return '"' + quoted + '"';
+}
+
 // The content of a file; "" if it cannot be read.
 inline string read_bytes(const string& path) {
   std::ifstream file(path, std::ios::binary);

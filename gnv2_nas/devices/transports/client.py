@@ -159,7 +159,7 @@ class RunningProcess:
                     raise DeviceError(f"{self._what} did not start: the device does not answer")
             try:
                 received = os.read(self._output.fileno(), 1 << 16)
-            except ValueError:  # `kill` has closed it
+            except (ValueError, OSError):  # another thread has killed the command
                 return None
             if not received:
                 rest, self._unread = self._unread, b""
@@ -187,7 +187,11 @@ class RunningProcess:
         return None
 
     def _read_errors(self) -> bytes:
-        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size, 0)
+        try:
+            descriptor = self._errors.fileno()
+        except ValueError:  # another thread has killed the command
+            return b""
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
 def run_client(

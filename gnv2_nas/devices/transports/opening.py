@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gnv2_nas.devices.profile import DeviceProfile
+from gnv2_nas.devices.transports.adb import AdbTransport
 from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.devices.transports.local import LocalTransport
-from gnv2_nas.errors import ProfileError
+from gnv2_nas.devices.transports.ssh import SshTransport
 
 
 def open_transport(name: str, profile: DeviceProfile) -> Transport:
@@ -18,6 +19,8 @@ def open_transport(name: str, profile: DeviceProfile) -> Transport:
     Raises:
         ProfileError: the name or the address cannot be used.
     """
-    if profile.transport != "local":
-        raise ProfileError(f"transport {profile.transport!r} cannot be opened yet; known: local")
+    if profile.transport == "ssh":
+        return SshTransport(name, profile.host)
+    if profile.transport == "adb":
+        return AdbTransport(name, profile.serial)
     return LocalTransport(name)

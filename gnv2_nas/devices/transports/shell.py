@@ -39,7 +39,7 @@ SECONDS_FOR_SMALL = 60.0
 BYTES_PER_SECOND = 50_000
 """The slowest connection over which files are sent; a slower one times out."""
 
-_FULL = re.compile(r"no space left|disk quota exceeded|file too large|file size limit", re.I)
+FULL = re.compile(r"no space left|disk quota exceeded|file too large|file size limit", re.I)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MACHINES = {3: "x86", 40: "armv7", 62: "x86-64", 183: "aarch64", 243: "riscv64"}
 """Numbers of processors in the header of ELF files."""
@@ -153,7 +153,7 @@ class ShellCommands(ABC):
 
     def _file_error(self, failure: str, code: int, errors: bytes) -> DeviceError:
         text = errors.decode(errors="replace")
-        if code == _CODE_OF_SIZE_LIMIT or _FULL.search(text):
+        if code == _CODE_OF_SIZE_LIMIT or FULL.search(text):
             return DeviceFullError(
                 f"{self.describe()}: {failure}: the disk is full; free some space there"
             )

@@ -10,7 +10,7 @@ from gnv2_nas.devices import DeviceProfile
 from gnv2_nas.devices.transports import open_transport
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import ProfileError
-from tests.devices.transports.transport_contract import TransportContract
+from tests.devices.transports.transport_contract import TransportContract, small_files
 
 
 class TestLocalTransport(TransportContract):
@@ -19,8 +19,8 @@ class TestLocalTransport(TransportContract):
         return LocalTransport("box", tmp_path / "of the device")
 
     @pytest.fixture
-    def servers(self):
-        return [os.getpid()]
+    def full_disk(self):
+        return small_files([os.getpid()])
 
 
 def test_a_profile_names_its_folder(monkeypatch, tmp_path):

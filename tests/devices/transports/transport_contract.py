@@ -8,6 +8,7 @@ import resource
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,8 @@ class TransportContract(ABC):
 
     @pytest.fixture
     @abstractmethod
-    def servers(self, transport: Transport) -> list[int]:
-        """The processes whose children run commands."""
+    def full_disk(self, transport: Transport) -> AbstractContextManager[object]:
+        """Within the block the device has no room for a file of 8 MB."""
 
     def pid(self, transport: Transport) -> int:
         """The process of `ALONE`."""
@@ -183,10 +184,10 @@ class TransportContract(ABC):
         with pytest.raises(DeviceError, match=r"'none' cannot be read: .*No such file"):
             transport.pull("none")
 
-    def test_a_full_disk(self, transport, servers):
+    def test_a_full_disk(self, transport, full_disk):
         transport.push({"old": b"old"})
         with (
-            small_files(servers),
+            full_disk,
             pytest.raises(DeviceFullError, match="the disk is full; free some space there"),
         ):
             transport.push({"old": b"n", "large": bytes(8 << 20)})

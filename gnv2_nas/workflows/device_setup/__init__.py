@@ -1,0 +1,1 @@
+"""Setting devices up, checking them, and removing them."""
