@@ -14,11 +14,16 @@ from tests.devices.adb_daemon import AdbDaemon
 from tests.devices.transports.transport_contract import TransportContract
 
 
+@pytest.fixture(scope="session")
+def transport_to_phone(running_phone) -> AdbTransport:
+    return AdbTransport("box", running_phone.serial)
+
+
 @pytest.fixture
-def connected(phone) -> Iterator[AdbTransport]:
-    transport = AdbTransport("box", phone.serial)
-    yield transport
-    transport.remove(["."])
+def connected(phone, transport_to_phone) -> Iterator[AdbTransport]:
+    """The same transport for all tests; each finds an empty folder."""
+    yield transport_to_phone
+    transport_to_phone.remove(["."])
 
 
 class TestAdbTransport(TransportContract):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -30,6 +32,13 @@ def board(ssh_client, open_once) -> Iterator[SshTransport]:
     open_once.remove(["."])
 
 
+def read_pid(server: SshServer) -> int:
+    """Return the process that wrote its number into the file `pid`, once it has."""
+    file = server.home / ".cache/gnv2-nas/box/pid"
+    until(lambda: file.exists() and file.read_text())
+    return int(file.read_text())
+
+
 class TestSshTransport(TransportContract):
     @pytest.fixture
     def transport(self, board):
@@ -56,7 +65,7 @@ def test_one_connection_carries_all_commands(board, ssh_client):
 @pytest.mark.parametrize("reads", ["run", "start"])
 def test_a_cut_connection(board, ssh_client, reads):
     def cut() -> None:
-        until(lambda: (ssh_client.home / ".cache/gnv2-nas/box/pid").exists())
+        read_pid(ssh_client)
         ssh_client.cut()
 
     def run() -> None:
@@ -71,9 +80,23 @@ def test_a_cut_connection(board, ssh_client, reads):
     with pytest.raises(ConnectionLostError, match="connection to ssh board was cut while 'sh' ran"):
         run()
     cutting.join()
-    pid = int((ssh_client.home / ".cache/gnv2-nas/box/pid").read_text())
-    until(lambda: all_gone([pid]))
+    until(lambda: all_gone([read_pid(ssh_client)]))
     assert board.run(["echo", "again"], timeout=20).output == b"again\n"
+
+
+HOST = f"""
+from gnv2_nas.devices.transports.ssh import SshTransport
+SshTransport("box", "board").run(["sh", "-c", {ALONE!r}], timeout=60)
+"""
+
+
+def test_a_killed_host_leaves_nothing_running(board, ssh_client):
+    board.close()
+    with subprocess.Popen([sys.executable, "-c", HOST]) as host:
+        pid = read_pid(ssh_client)
+        host.kill()
+    until(lambda: all_gone([pid]))
+    until(lambda: not ssh_client.connections())
 
 
 def test_a_connection_that_is_cut_while_files_are_sent(board, ssh_client):
@@ -87,7 +110,7 @@ def test_a_connection_that_is_cut_while_files_are_sent(board, ssh_client):
     cutting = threading.Thread(target=cut)
     cutting.start()
     with pytest.raises(ConnectionLostError):
-        board.push({"large": bytes(256 << 20)})
+        board.push({"large": bytes(96 << 20)})
     cutting.join()
     assert not board.sizes(".")
     until(lambda: not list(folder.glob(".*")))

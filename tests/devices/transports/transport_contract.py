@@ -109,8 +109,8 @@ class TransportContract(ABC):
 
     @pytest.mark.parametrize("stdin", [b"", b"some"])
     def test_a_command_that_takes_too_long_is_killed(self, transport, stdin):
-        with pytest.raises(DeviceError, match=r"'sh' on .* did not end within 0\.5 s"):
-            transport.run(["sh", "-c", ALONE], stdin=stdin, timeout=0.5)
+        with pytest.raises(DeviceError, match=r"'sh' on .* did not end within 0\.2 s"):
+            transport.run(["sh", "-c", ALONE], stdin=stdin, timeout=0.2)
         if self.path(transport, "pid").exists():  # otherwise it was killed before it began
             until(lambda: all_gone([self.pid(transport)]))
 
@@ -170,15 +170,13 @@ class TransportContract(ABC):
         transport.remove(["."])
         assert not self.path(transport, ".").exists()
 
-    @pytest.mark.parametrize("path", ["../x", "/etc/x", "files/../../x", ".hidden", "."])
-    def test_only_files_of_ours_are_written(self, transport, path):
-        with pytest.raises(DeviceError):
-            transport.push({path: b""})
-
-    @pytest.mark.parametrize("path", ["..", "/", "/etc", "a/../../b"])
-    def test_only_files_of_ours_are_removed(self, transport, path):
-        with pytest.raises(DeviceError, match="does not lie in"):
-            transport.remove([path])
+    def test_only_files_of_ours_are_written_and_removed(self, transport):
+        for path in ("../x", "/etc/x", "files/../../x", ".hidden", "."):
+            with pytest.raises(DeviceError, match=r"does not lie in|hidden"):
+                transport.push({path: b""})
+        for path in ("..", "/", "/etc", "a/../../b"):
+            with pytest.raises(DeviceError, match="does not lie in"):
+                transport.remove([path])
 
     def test_a_file_that_is_not_there(self, transport):
         with pytest.raises(DeviceError, match=r"'none' cannot be read: .*No such file"):
