@@ -24,9 +24,7 @@ def add(
     ],
     runtime: Annotated[
         str,
-        typer.Option(
-            help="Engine that runs networks there (default: ONNX Runtime, or ncnn without Python)."
-        ),
+        typer.Option(help="Engine that runs networks there (default: that of the runner)."),
     ] = "",
     runner: Annotated[
         str,
