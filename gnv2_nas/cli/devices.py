@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, read_all, say
@@ -42,6 +43,7 @@ def list_devices(json: Json = False) -> None:
     [cyan]gnv2-nas devices list[/]
     """
     from gnv2_nas.devices.profile import list_devices, read_profile
+    from gnv2_nas.workflows.device_setup.state import last_measured
     from gnv2_nas.workflows.devices import describe_shortage
 
     profiles = dict(read_all(list_devices(), lambda name: (name, read_profile(name))))
@@ -49,13 +51,29 @@ def list_devices(json: Json = False) -> None:
         if message := describe_shortage(name, profile):
             say(message)
     if json:
-        return print_json(profiles)
+        facts = {name: msgspec.structs.asdict(each) for name, each in profiles.items()}
+        return print_json(
+            {name: each | {"measured": last_measured(name)} for name, each in facts.items()}
+        )
     rows = [
-        (name, p.description, p.runtime, p.processor, str(p.threads), p.precision, _state(p))
+        (
+            name,
+            p.description,
+            p.reached_by,
+            p.runtime,
+            p.processor,
+            str(p.threads),
+            p.precision,
+            last_measured(name) or "never",
+            _state(p),
+        )
         for name, p in profiles.items()
     ]
-    columns = ("device", "description", "runtime", "processor", "threads", "precision", "")
-    return print_table(columns, rows, left=4)
+    columns = (
+        "device", "description", "reached by", "runtime", "processor", "threads", "precision",
+        "measured", "",
+    )  # fmt: skip
+    return print_table(columns, rows, left=5)
 
 
 @app.command()
@@ -120,6 +138,8 @@ def fit(
 
 def _state(profile: DeviceProfile) -> str:
     runtime = RUNTIMES[profile.runtime]
-    if runtime.missing():
+    if runtime.missing(here=profile.transport == "local"):
         return runtime.installation()
-    return "experimental" if profile.processor in runtime.experimental else "installed"
+    if profile.processor in runtime.experimental:
+        return "experimental"
+    return "installed" if profile.transport == "local" else ""

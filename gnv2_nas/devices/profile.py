@@ -54,6 +54,11 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fastest."""
 
     @property
+    def reached_by(self) -> str:
+        """Transport and address, such as "ssh pi@raspberrypi"."""
+        return f"{self.transport} {self.host or self.serial}".strip()
+
+    @property
     def content_hash(self) -> str:
         """Hash of the fields that affect a latency, 12 hexadecimal digits.
 

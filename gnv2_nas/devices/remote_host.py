@@ -15,6 +15,7 @@ import numpy as np
 
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.native.build import find_built, target_of
+from gnv2_nas.devices.native.compiling import Target
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.remote_files import RemoteFiles
 from gnv2_nas.devices.runner_connection import Answer, RunnerConnection
@@ -74,8 +75,7 @@ def native_runner(profile: DeviceProfile, transport: Transport) -> RunnerProgram
     Raises:
         DeviceError: there is none for it, or it is not built yet, or the device fails.
     """
-    machine = transport.run(["uname", "-m"], timeout=60.0).output.decode(errors="replace").strip()
-    target = target_of(machine)
+    target = native_target(transport)
     built = find_built(target)
     if built is None:
         raise DeviceError(
@@ -84,6 +84,18 @@ def native_runner(profile: DeviceProfile, transport: Transport) -> RunnerProgram
         )
     command = (f"./{built.name}", *runner_arguments(profile))
     return RunnerProgram(built.name, built.read_bytes(), command, reads_image=True)
+
+
+def native_target(transport: Transport) -> Target:
+    """Return the processor that the native runner must be built for.
+
+    It is linked statically, so the kernel decides, not the device's other programs.
+
+    Raises:
+        DeviceError: there is no native runner for it, or the device fails.
+    """
+    machine = transport.run(["uname", "-m"], timeout=60.0).output.decode(errors="replace").strip()
+    return target_of(machine)
 
 
 def environment_folder(runtime: str) -> str:

@@ -156,6 +156,7 @@ REFUSED = {
     "devices add a/b ssh://pi": "'a/b' cannot be the name of a device: use up to 64 letters",
     "devices add cpu ssh://pi": "there is a device 'cpu' already: choose another name, or remove",
     "devices add pi ssh://pi --runtime torch": "'torch' runs on this machine only; other devices",
+    "devices add pi ssh://pi --runtime executorch": "cannot be installed on a device, because its",
     "devices add pi ssh://pi --runtime tensorrt": "unknown runtime 'tensorrt'; ",
     "devices add pi ssh://pi --runner perl": "--runner is python or native, but got 'perl'",
     "devices add pi adb:// --runtime openvino": "adb devices run the native runner, which has the",

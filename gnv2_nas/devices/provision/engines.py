@@ -68,8 +68,6 @@ def choose_python(probe: Probe) -> Python | None:
 
 def refusal(runtime: str, probe: Probe) -> str:
     """Return why a device cannot have a runtime with Python; "" if nothing is known against it."""
-    if runtime not in WHEELS:
-        return f"{runtime} cannot be installed on a device: its bindings need torch"
     return _refuse_python(probe) or _refuse_wheel(WHEELS[runtime], runtime, probe)
 
 

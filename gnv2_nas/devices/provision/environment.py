@@ -179,7 +179,11 @@ def download_wheels(runtime: str, probe: Probe, python: Python, folder: Path) ->
 def _read_version(runtime: str, transport: Transport) -> str:
     """Return the version of the engine on a device, after importing it there."""
     module, engine = WHEELS[runtime].module, ENGINES[runtime][1]
-    code = f"import numpy, {module}, importlib.metadata as m; print(m.version('{engine}'))"
+    # Some engines keep an identity of the machine in its home folder unless they are told not to.
+    code = (
+        "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import numpy, "
+        f"{module}, importlib.metadata as m; print(m.version('{engine}'))"
+    )
     python = f"{environment_folder(runtime)}/bin/python"
     done = transport.run([python, "-I", "-c", code], timeout=COMMAND_TIMEOUT)
     if done.code:

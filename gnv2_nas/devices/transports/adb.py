@@ -53,6 +53,11 @@ class AdbTransport(ShellTransport):
             self._connect()
         return self._folder
 
+    @property
+    def serial(self) -> str:
+        """Serial number; "" if none was given and the device was not reached yet."""
+        return self._serial
+
     def describe(self) -> str:
         return f"adb {self._serial}".strip()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from gnv2_nas.devices.address import Address, parse_url
 from gnv2_nas.devices.device import Device
@@ -16,6 +17,7 @@ from gnv2_nas.devices.provision.engines import (
     NATIVE_MACHINES,
     NATIVE_RUNTIME,
     PYTHON_RUNTIME,
+    WHEELS,
     describe_alternatives,
     refusal,
 )
@@ -23,7 +25,8 @@ from gnv2_nas.devices.provision.probe import Probe, probe
 from gnv2_nas.devices.provision.processor import choose_cores, find_clusters
 from gnv2_nas.devices.provision.profile_file import check_new_name, write_profile
 from gnv2_nas.devices.transports import open_transport
-from gnv2_nas.errors import InputError, RunError
+from gnv2_nas.devices.transports.adb import AdbTransport
+from gnv2_nas.errors import DeviceError, InputError, RunError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement.record import PROFILES_FOLDER
@@ -39,6 +42,8 @@ from gnv2_nas.workflows.device_setup.state import (
 from gnv2_nas.workflows.events import Events, Message, ignore, report_task
 
 MAX_THREADS = 256
+_REMOVE_IF_EMPTY = 'cd / && rmdir "$1" && rmdir "${1%/*}"'
+"""Removes the folder that the first command on a device has made."""
 
 
 class AddDeviceRequest(msgspec.Struct, frozen=True):
@@ -70,6 +75,11 @@ class AddDeviceRequest(msgspec.Struct, frozen=True):
             cast(Precision, self.precision),
             here=False,
         )
+        if self.runtime and self.runtime not in WHEELS:
+            raise InputError(
+                f"--runtime {self.runtime} cannot be installed on a device, because its bindings "
+                f"need torch; use {' or '.join(WHEELS)}"
+            )
         if not 1 <= self.threads <= MAX_THREADS:
             raise InputError(f"--threads must be from 1 to {MAX_THREADS}, but got {self.threads}")
         check_writable(PROFILES_FOLDER)
@@ -121,11 +131,18 @@ def run_add_device(checked: CheckedAddDevice, events: Events = ignore) -> Device
         with report_task(events, f"asking {transport.describe()} what it is"):
             found = probe(transport)
         events(Message(f"{name}: {found.describe()}"))
+        if isinstance(transport, AdbTransport):
+            # Another phone may be connected tomorrow.
+            checked = replace(checked, address=Address("adb", serial=transport.serial))
         profile = _make_profile(checked, found, events)
         with _explain_interruption(transport.folder, events):
             install(profile, found, transport, events)
             transport.close()
             state = check_networks(Device(name, profile), found, events)
+    except BaseException:
+        with suppress(DeviceError):
+            transport.run(["sh", "-c", _REMOVE_IF_EMPTY, "sh", transport.folder], timeout=60.0)
+        raise
     finally:
         transport.close()
     path = write_profile(name, profile, found)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gnv2_nas.devices.native.build import build
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.provision.environment import ensure_environment
 from gnv2_nas.devices.provision.probe import Probe
+from gnv2_nas.devices.remote_host import native_target
 from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.workflows.events import Events, report_messages, report_task
 
@@ -12,10 +14,16 @@ from gnv2_nas.workflows.events import Events, report_messages, report_task
 def install(profile: DeviceProfile, found: Probe, transport: Transport, events: Events) -> None:
     """Make the engine of a profile available on its device, unless it is there.
 
+    The native runner is built here, if it is not; it is sent when it is first used.
+
     Raises:
         InputError: the device cannot have this engine.
         DeviceError: installing failed.
+        RunError: building failed.
     """
-    if profile.runner == "python":
+    tell = report_messages(events)
+    if profile.runner == "native":
+        build(native_target(transport), tell)
+    else:
         with report_task(events, f"installing {profile.runtime}"):
-            ensure_environment(profile.runtime, found, transport, report_messages(events))
+            ensure_environment(profile.runtime, found, transport, tell)

@@ -8,6 +8,7 @@ truth, shows the noise of the device.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from gnv2_nas.devices.provision.probe import Probe, differences
 from gnv2_nas.files.outputs import Kind, holds_fields
 from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.measurement.record import PROFILES_FOLDER, Comparison, compare
+from gnv2_nas.measurement.store import store_path
 from gnv2_nas.workflows.events import Events, report_messages, report_task
 
 NETWORKS = ("ghostnet-1.0", "ghostnetv2-1.0", "mobilenetv3-large-1.0")
 """Stock networks whose logits are compared; together they have every operator of the family."""
 TWICE = "ghostnetv2-1.0"
 """The network that is measured twice."""
+MIN_CHANGE = 0.05
+"""The speed of one machine differs by a few per cent from day to day."""
 STATE = Kind("the state of a device", lambda path: holds_fields(path, "probe", "networks"))
 
 
@@ -87,6 +91,13 @@ def write_state(device: str, state: DeviceState) -> None:
     write_atomically(state_path(device), msgspec.json.encode(state))
 
 
+def last_measured(device: str) -> str:
+    """Return the day on which a device was last measured or checked, "2026-11-26"; "" if never."""
+    paths = (store_path(device), state_path(device))
+    times = [path.stat().st_mtime for path in paths if path.exists()]
+    return datetime.fromtimestamp(max(times)).date().isoformat() if times else ""
+
+
 def check_networks(device: Device, probe: Probe, events: Events) -> DeviceState:
     """Compare logits on the device with torch's, and measure one network twice.
 
@@ -119,13 +130,15 @@ def check_networks(device: Device, probe: Probe, events: Events) -> DeviceState:
 def list_changes(before: DeviceState, after: DeviceState) -> dict[str, tuple[str, str]]:
     """Return what changed between two checks: name → before and after.
 
-    A latency changed if the two intervals do not overlap.
+    A latency changed if the two intervals do not overlap, and by more than `MIN_CHANGE`.
     """
     changes = dict(differences(before.probe, after.probe))
     if before.engine != after.engine:
         changes["engine"] = (before.engine, after.engine)
     for name, now in after.networks.items():
         old = before.networks.get(name)
-        if old and not (old.ci95[0] <= now.ci95[1] and now.ci95[0] <= old.ci95[1]):
+        if old is None or (old.ci95[0] <= now.ci95[1] and now.ci95[0] <= old.ci95[1]):
+            continue
+        if abs(now.ms / old.ms - 1) > MIN_CHANGE:
             changes[name] = (f"{old.ms:.2f} ms", f"{now.ms:.2f} ms")
     return changes

@@ -31,7 +31,6 @@ from tests.devices.provision.answers import ALPINE, JETSON_NANO, PHONE, python, 
         ("onnxruntime", JETSON_NANO, "its Python 3.6.9 is too old; 3.9 or later works"),
         ("onnxruntime", PHONE, "it has no Python"),
         ("onnxruntime", {"python": python("3.11.2", venv=False)}, "no module 'venv': install it"),
-        ("executorch", {}, "its bindings need torch"),
     ],
 )
 def test_what_a_device_lacks_is_said(runtime, facts, why):
