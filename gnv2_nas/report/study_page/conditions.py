@@ -118,7 +118,10 @@ def _device_states(measured: Sequence[Measurement]) -> list[tuple[str, str]]:
         rows.append(("Temperature", f"{min(heats):.0f} to {max(heats):.0f} °C{cooled}"))
     changed = sum(bool(each.changes) for each in seen)
     rows.append(
-        ("Changes while measuring", f"in {changed} of {len(seen)} latencies" if changed else "none")
+        (
+            "Changes while measuring",
+            f"in {changed} of {len(seen)} latencies" if changed else "none seen",
+        )
     )
     return rows
 
