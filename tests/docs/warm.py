@@ -7,18 +7,14 @@ environment and streams over a Unix socket, and ends with the exit code of the f
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import socket
 import sys
 
 from tests.docs.shortened import run, shorten
+from tests.forks import import_heavy
 
-HEAVY = (
-    "torch", "torch._dynamo", "onnx", "optuna", "pandas", "plotly.graph_objects"
-)  # fmt: skip
-"""Not onnxruntime: it starts a thread when it is imported, and a fork has one thread alone."""
 READY = "ready"
 
 
@@ -61,7 +57,6 @@ def _become(asked: dict, streams: list[int]) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `gnv2-nas` does before torch is loaded
-    for name in HEAVY:
-        importlib.import_module(name)
+    import_heavy()
     shorten()
     run(serve(sys.argv[1]))
