@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.native.build import find_built, target_of
@@ -29,6 +28,7 @@ from gnv2_nas.runner.rounds import RoundCallback, SessionOrder
 from gnv2_nas.runner.timing import RuntimeFiles, timing_image
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -264,6 +264,8 @@ class RemoteBench:
 
     def load(self, number: int) -> NDArray[np.float32]:
         """The first session that is run takes over what was loaded here."""
+        import numpy as np
+
         self._connection.send("load", number)
         logits = self._connection.await_event("loaded").logits
         return np.array([logits], np.float32)

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 RuntimeFiles = Mapping[str, bytes]
@@ -34,6 +33,8 @@ class Session(Protocol):
 
 def timing_image(resolution: int) -> NDArray[np.float32]:
     """Return (1, 3, resolution, resolution) normal deviates, always the same."""
+    import numpy as np
+
     shape = (1, 3, resolution, resolution)
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
