@@ -12,11 +12,13 @@ from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_
 from gnv2_nas.cli.sustained import describe_pace, print_sustained
 from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
-from gnv2_nas.measurement.record import check_budget, format_latency
+from gnv2_nas.measurement.record import Measurement, check_budget, format_latency
 from gnv2_nas.search.study import defaults
 from gnv2_nas.stats.intervals import Z95
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from gnv2_nas.latency_model.model import PredictedLatency
     from gnv2_nas.workflows.latency import LatencyFit
     from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
@@ -81,10 +83,8 @@ def _explain_sizes(result: Sizes) -> None:
         say(f"conditions: {known}")
     for sentence in describe_pace(result):
         say(sentence)
-    worst = max(measurement.parity or 0.0 for measurement in result.measurements)
-    say(
-        f"every file was checked against torch: logits differ by at most {worst:.1g} of the largest"
-    )
+    for sentence in _describe_checks(result.measurements):
+        say(sentence)
     say("ms: ratio times the calibrated time of stock GhostNetV2 1.0; raw ms: median wall time.")
     say("MFLOPs: multiply-adds of convolutions and linear layers, as in the papers;")
     say("fvcore total: fvcore's default, which adds batch norm, resize and adaptive pooling.")
@@ -94,6 +94,23 @@ def _explain_sizes(result: Sizes) -> None:
             say(f"{name}: wall time {tails}")
         if not measurement.stable:
             say(f"? {name}: {measurement.reason}")
+
+
+def _describe_checks(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """Yield what is known of how files were checked and timed."""
+    differences = [each.parity for each in measurements if each.parity is not None]
+    if differences:
+        yield (
+            f"every file was checked against torch: logits differ by at most "
+            f"{max(differences):.1g} of the largest"
+        )
+    if measurements[0].clock == "program":
+        wide = max(high / low for low, high in (each.ratio_ci95 for each in measurements))
+        yield (
+            f"{measurements[0].runtime} printed the times; it loads the network anew for each "
+            f"visit, and so the ratios are known within ±{wide**0.5 - 1:.1%} only"
+        )
+        yield "files were not checked against torch on the device: the program prints no logits"
 
 
 def _print_comparisons(result: Comparisons) -> None:

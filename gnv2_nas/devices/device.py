@@ -12,7 +12,10 @@ from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.host import Host, LocalHost
 from gnv2_nas.devices.panel import REFERENCE, reference_networks
 from gnv2_nas.devices.profile import DeviceProfile
+from gnv2_nas.devices.programs.host import ProgramHost
+from gnv2_nas.devices.programs.kinds import KINDS
 from gnv2_nas.devices.remote_host import open_remote_host
+from gnv2_nas.devices.transports import open_transport
 from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.base import RUNTIMES, Runtime, get_runtime
 
@@ -20,8 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ClockName = Literal["cpu", "device", "wall"]
-"""CPU time with one thread, an accelerator's own time, or wall time."""
+ClockName = Literal["cpu", "device", "program", "wall"]
+"""CPU time with one thread, an accelerator's own time, what a benchmark program prints, or wall
+time."""
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -60,24 +64,18 @@ class Device:
     def __init__(self, name: str, profile: DeviceProfile) -> None:
         self.name = name
         self.profile = profile
-        local = profile.transport == "local"
         self.runtime: Runtime = get_runtime(
             profile.runtime,
             profile.precision,
             profile.processor,
             profile.calibration_images,
             profile.form,
-            here=local,
+            here=_runs_here(profile),
         )
-        self.host: Host = (
-            LocalHost(self.runtime, profile.threads, profile.cores, profile.pace)
-            if local
-            else open_remote_host(name, profile, self.runtime.label)
-        )
+        self.host = _open_host(name, profile, self.runtime)
         self.calibration: Calibration | None = None
         networks = reference_networks()
-        quick = RUNTIMES[profile.runtime].quick
-        self.panel = networks if quick else {REFERENCE: networks[REFERENCE]}
+        self.panel = networks if self.is_quick else {REFERENCE: networks[REFERENCE]}
         """Reference networks by name; the reference alone if the runtime is not quick."""
         # Kept for all networks, a few kB each: a search measures the best ones several times, and
         # torch takes longer to compute the logits than it takes to write the file.
@@ -85,8 +83,22 @@ class Device:
         self._panel_files: dict[str, RuntimeFiles] = {}
 
     @property
+    def is_quick(self) -> bool:
+        """Whether a network is loaded within a second; if not, the panel is the reference alone."""
+        if program := self.profile.benchmark:
+            return KINDS[program.kind].build is None
+        return RUNTIMES[self.profile.runtime].quick
+
+    @property
+    def runs(self) -> str:
+        """What runs the networks: the benchmark program, or else the runtime."""
+        return self.profile.benchmark.kind if self.profile.benchmark else self.runtime.name
+
+    @property
     def clock(self) -> ClockName:
         """Clock that latencies come from."""
+        if self.profile.benchmark:
+            return "program"
         if self.profile.processor != "cpu":
             return "device"
         return "cpu" if self.profile.threads == 1 else "wall"
@@ -97,12 +109,17 @@ class Device:
             self._panel_files[name] = self.runtime.write(self.panel[name])
         return self._panel_files[name]
 
-    def check(self, arch: Architecture, logits: NDArray[np.float32]) -> float:
+    def check(self, arch: Architecture, logits: NDArray[np.float32] | None) -> float | None:
         """Return how far the logits of a network's file are from the torch module's.
+
+        Returns:
+            None if the device does not tell the logits.
 
         Raises:
             MeasurementError: they differ by more than rounding.
         """
+        if logits is None:
+            return None
         from gnv2_nas.runtimes.parity import check_logits
 
         return check_logits(arch, logits, self.expected_logits(arch), self.runtime)
@@ -117,3 +134,16 @@ class Device:
 
     def fingerprint(self) -> Fingerprint:
         return self.host.fingerprint()
+
+
+def _open_host(name: str, profile: DeviceProfile, runtime: Runtime) -> Host:
+    if _runs_here(profile):
+        return LocalHost(runtime, profile.threads, profile.cores, profile.pace)
+    if profile.benchmark is not None:
+        return ProgramHost(name, profile, profile.benchmark, open_transport(name, profile))
+    return open_remote_host(name, profile, runtime.label)
+
+
+def _runs_here(profile: DeviceProfile) -> bool:
+    """Return whether this process runs the networks."""
+    return profile.transport == "local" and profile.benchmark is None

@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 class Bench(Protocol):
     """Networks on a device, ready to be loaded and timed. They are numbered from 0."""
 
-    def load(self, number: int) -> NDArray[np.float32]:
+    @property
+    def seconds_per_round(self) -> float:
+        """Seconds that a round of all loaded networks takes at least, besides their calls; 0 if
+        they stay loaded."""
+        ...
+
+    def load(self, number: int) -> NDArray[np.float32] | None:
         """Load a network and return its logits (1, num_classes) for `timing_image`.
+
+        Returns:
+            None if the device does not tell the logits.
 
         Raises:
             MeasurementError: the runtime refused the network, or the device failed.
@@ -145,6 +154,8 @@ class LocalHost:
 
 class LocalBench:
     """Networks in this process."""
+
+    seconds_per_round = 0.0
 
     def __init__(
         self,

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from gnv2_nas.cores import shortage
-from gnv2_nas.documents import read_document
+from gnv2_nas.devices.programs.kinds import KINDS, KindName
+from gnv2_nas.documents import Document, read_document
 from gnv2_nas.errors import InputError, ProfileError
 from gnv2_nas.files.writing import find_named, list_named
 from gnv2_nas.graph.passes.form import FileForm
@@ -24,6 +25,17 @@ ADDRESS = ("host", "serial")
 """Fields of a profile that do not affect a latency."""
 
 
+class BenchmarkProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A program on the device that loads and times networks instead of our runner."""
+
+    program: Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f]+$")]
+    """Its path on the device, or its name if the device's shell finds it."""
+    kind: KindName
+    """Which program it is, as that decides how it is called and what it prints."""
+    arguments: tuple[Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f]+$")], ...] = ()
+    """Further arguments, such as --use_gpu=true."""
+
+
 class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fields of a device profile file."""
 
@@ -36,6 +48,8 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For adb: the serial number that `adb devices` shows."""
     runner: Runner = "python"
     """Program that loads and times networks on a device that is not local."""
+    benchmark: BenchmarkProgram | None = None
+    """A benchmark program that loads and times networks instead (default: none)."""
     runtime: RuntimeName = "onnxruntime"
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     precision: Precision = "fp32"
@@ -112,4 +126,27 @@ def read_profile(name: str) -> DeviceProfile:
     document = read_document(path, DeviceProfile, error=ProfileError, what="device profile")
     if document.data.transport == "ssh" and not document.data.host:
         raise document.error(("transport",), "ssh needs the key 'host', such as pi@raspberrypi")
+    if document.data.benchmark is not None:
+        _check_benchmark(document, document.data.benchmark)
     return document.data
+
+
+def _check_benchmark(document: Document[DeviceProfile], benchmark: BenchmarkProgram) -> None:
+    """Raise `ProfileError` if a benchmark program cannot do what the profile says."""
+    profile, kind = document.data, KINDS[benchmark.kind]
+    if profile.runtime != kind.runtime:
+        raise document.error(
+            ("benchmark", "kind"),
+            f"{benchmark.kind} runs the files of {kind.runtime}, but the profile's runtime is "
+            f"{profile.runtime}; set runtime: {kind.runtime}",
+        )
+    if profile.precision not in kind.precisions:
+        raise document.error(
+            ("precision",),
+            f"{benchmark.kind} runs at {' or '.join(kind.precisions)} here, but got "
+            f"{profile.precision}",
+        )
+    if profile.pace is not None:
+        raise document.error(
+            ("pace",), f"{benchmark.kind} calls without pauses; leave the pace out"
+        )

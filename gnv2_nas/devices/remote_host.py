@@ -254,6 +254,8 @@ class RemoteBench:
         files: paths of each network's files on the device.
     """
 
+    seconds_per_round = 0.0
+
     def __init__(
         self, name: str, connection: RunnerConnection, files: Sequence[Sequence[str]]
     ) -> None:

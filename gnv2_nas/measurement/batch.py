@@ -25,6 +25,7 @@ from gnv2_nas.measurement.plan import (
     MeasurementOptions,
     MeasurementPlan,
     Timings,
+    allow_loading,
     allow_pauses,
     collect,
 )
@@ -121,6 +122,7 @@ class Batch:
         wanted = options.seconds_per_network * (len(self.group) + 1)
         plan = MeasurementPlan(sessions=options.sessions, max_seconds=wanted)
         plan = allow_pauses(plan, self.rows, self.device.profile.pace)
+        plan = allow_loading(plan, bench.seconds_per_round)
         # The limit must be positive, because progress is a share of it.
         left = max(deadline - time.monotonic(), 1e-3)
         plan = msgspec.structs.replace(plan, max_seconds=min(plan.max_seconds, left))
@@ -221,7 +223,7 @@ class Batch:
         return Measurement(
             architecture=arch.id,
             device=self.device.name,
-            runtime=self.device.runtime.name,
+            runtime=self.device.runs,
             threads=profile.threads,
             precision=profile.precision,
             ms=ms,
@@ -235,7 +237,8 @@ class Batch:
             rounds=self.timings.rounds,
             sessions=self.timings.sessions,
             parity=self.parity[row],
-            percentiles_ms=compute_percentiles(wall_ms),
+            # A benchmark program prints no single calls.
+            percentiles_ms={} if profile.benchmark else compute_percentiles(wall_ms),
             errors=self.estimates.errors(row),
             batch=self.name,
             taken_at=self.taken_at,

@@ -24,13 +24,18 @@ from gnv2_nas.devices.panel import REFERENCE, position
 from gnv2_nas.devices.profile import PROFILE_KIND, calibration_name, read_profile
 from gnv2_nas.files.writing import find_named, write_atomically
 from gnv2_nas.measurement.conditions import ConditionsWatch
-from gnv2_nas.measurement.plan import MeasurementPlan, Timings, allow_pauses, collect
+from gnv2_nas.measurement.plan import (
+    MeasurementPlan,
+    Timings,
+    allow_loading,
+    allow_pauses,
+    collect,
+)
 from gnv2_nas.measurement.reconnect import with_reconnects
 from gnv2_nas.measurement.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
 from gnv2_nas.measurement.statistics import session_levels
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
-from gnv2_nas.runtimes.base import RUNTIMES
 
 PLAN = MeasurementPlan(sessions=8, rounds=10, max_sessions=32, max_seconds=40.0)
 """Many short sessions, because disturbances of a machine last for seconds."""
@@ -112,11 +117,7 @@ def calibrate(
         MeasurementError: the runtime refused a network of the panel, or computes something else
             than torch.
     """
-    rows, plan = _rows(device), _plan(device)
-    # The limit must be positive, because progress is a share of it.
-    seconds = max(min(plan.max_seconds, max_seconds), 1e-3)
-    spare = max_seconds - seconds
-    plan = msgspec.structs.replace(plan, max_seconds=seconds)
+    rows = _rows(device)
     rng = random.Random(seed)
     with DeviceLock.shared(waiting):
         files = [device.write_reference(name) for name in rows]
@@ -128,8 +129,12 @@ def calibrate(
             bench = device.host.open_bench(files)
             for row in rng.sample(range(len(rows)), len(rows)):
                 device.check(device.panel[rows[row]], bench.load(row))
+        plan = allow_loading(_plan(device), bench.seconds_per_round)
+        # The limit must be positive, because progress is a share of it.
+        seconds = max(min(plan.max_seconds, max_seconds), 1e-3)
+        plan = msgspec.structs.replace(plan, max_seconds=seconds)
         with device.host.exclusive(waiting):
-            watch = ConditionsWatch(bench, waiting, spare)
+            watch = ConditionsWatch(bench, waiting, max_seconds - seconds)
             timings = collect(
                 bench, len(rows), plan, rng, lambda _: False, progress, watch.before_session
             )
@@ -169,11 +174,11 @@ def _rows(device: Device) -> list[str]:
 
     The reference is measured twice, because every ratio rests on it.
     """
-    return [*device.panel, *([REFERENCE] if RUNTIMES[device.profile.runtime].quick else [])]
+    return [*device.panel, *([REFERENCE] if device.is_quick else [])]
 
 
 def _plan(device: Device) -> MeasurementPlan:
-    plan = PLAN if RUNTIMES[device.profile.runtime].quick else BRIEF_PLAN
+    plan = PLAN if device.is_quick else BRIEF_PLAN
     return allow_pauses(plan, len(_rows(device)), device.profile.pace)
 
 

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.runner.rounds import SessionOrder, Visit
 
+ROUNDS_OF_SLOW = 12
+"""Rounds that a device gets time for which loads networks anew for each visit. An interval needs
+`record.MIN_ROUNDS`."""
+
 
 class MeasurementOptions(msgspec.Struct, frozen=True):
     """How exactly to measure networks that share rounds."""
@@ -70,6 +74,17 @@ def allow_pauses(plan: MeasurementPlan, networks: int, pace: float | None) -> Me
     longest = paced_seconds(pace, plan.max_sessions * plan.rounds)
     each = max(min(longest, MAX_PACED_SECONDS), paced_seconds(pace, MIN_PACED_ROUNDS))
     return msgspec.structs.replace(plan, max_seconds=max(plan.max_seconds, networks * each))
+
+
+def allow_loading(plan: MeasurementPlan, seconds_per_round: float) -> MeasurementPlan:
+    """Return the plan with the time for `ROUNDS_OF_SLOW` rounds at least.
+
+    Args:
+        plan: a plan for networks that stay loaded.
+        seconds_per_round: see `Bench.seconds_per_round`.
+    """
+    seconds = ROUNDS_OF_SLOW * seconds_per_round
+    return msgspec.structs.replace(plan, max_seconds=max(plan.max_seconds, seconds))
 
 
 class Timings(msgspec.Struct, frozen=True):

@@ -71,7 +71,7 @@ class SustainedMeasurement(msgspec.Struct, frozen=True):
     clock: ClockName
     pace: float | None
     """Calls a second; None for no pauses."""
-    parity: float
+    parity: float | None
     """See `Measurement`."""
     taken_at: str
     """ISO 8601, UTC."""

@@ -68,7 +68,13 @@ class ProfileRequest(msgspec.Struct, frozen=True):
                 "--sustained does not go with --predict, --layers, --compare or --budget: leave it "
                 "out"
             )
-        seconds = parse_sustained(self.sustained, read_profile(self.device))
+        profile = read_profile(self.device)
+        if profile.benchmark and (pace or self.sustained or self.layers):
+            raise InputError(
+                f"--pace, --sustained and --layers need our own runner, but device {self.device} "
+                f"runs {profile.benchmark.kind}"
+            )
+        seconds = parse_sustained(self.sustained, profile)
         networks = find_networks(self.networks or list_presets(), self.storage)
         if not self.predict and not self.layers:
             check_device(self.device, pace=pace)

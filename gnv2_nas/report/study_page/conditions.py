@@ -50,7 +50,12 @@ def _trials(numbers: Sequence[int]) -> str:
     return f"Trials {', '.join(first)} and {last} were"
 
 
-_CLOCKS = {"cpu": "CPU time", "wall": "wall time", "device": "the accelerator's own time"}
+_CLOCKS = {
+    "cpu": "CPU time",
+    "wall": "wall time",
+    "device": "the accelerator's own time",
+    "program": "time that a benchmark program printed, which loads the network for each visit",
+}
 
 
 def list_conditions(record: StudyRecord) -> list[tuple[str, str]]:
