@@ -90,9 +90,11 @@ def ensure_calibrated(
         return
     seconds = MAX_SHARE * (deadline - time.monotonic())
     device.calibration = calibrate(device, progress=progress, waiting=waiting, max_seconds=seconds)
+    if seconds < _plan(device).max_seconds:
+        return
     if changed := device.calibration.changed:
         waiting(f"the calibration of device {device.name} is not kept: {changed}")
-    elif seconds >= _plan(device).max_seconds:
+    else:
         write_atomically(_path(device, folder), msgspec.json.encode(device.calibration))
 
 
