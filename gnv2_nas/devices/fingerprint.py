@@ -22,6 +22,9 @@ class Fingerprint(msgspec.Struct, frozen=True):
     """One-minute load average when the measurement began."""
     huge_pages: bool = False
     """Whether weights were in pages of 2 MiB, see `huge_pages`."""
+    vectors: str = ""
+    """Widest vector instructions of the processor, such as "avx512f" or "asimd"; "" in older
+    records and where the system does not tell."""
 
     def identity(self, threads: int) -> tuple[str, int, str, bool]:
         """Return what a latency depends on; cores beyond the threads make no difference."""

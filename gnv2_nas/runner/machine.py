@@ -13,6 +13,8 @@ from gnv2_nas.runner import huge_pages
 from gnv2_nas.runner.sessions import engine_version
 
 _BOARD, _CPUINFO = Path("/proc/device-tree/model"), Path("/proc/cpuinfo")
+_VECTORS = ("avx512f", "avx2", "avx", "sse2", "sve2", "sve", "asimd", "neon")
+"""Names of vector instructions on x86 and Arm, the widest of each first."""
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -36,6 +38,7 @@ def describe_machine() -> dict[str, Any]:
         "governor": _read(_GOVERNOR) or "unknown",
         "load": _load(),
         "huge_pages": huge_pages.in_use(),
+        "vectors": widest_vectors(_read(_CPUINFO)),
     }
 
 
@@ -63,6 +66,17 @@ def cpu_model(board: str, cpuinfo: str) -> str:
     counts = Counter(f"{maker}:{part}" for maker, part in zip(makers, parts))
     listed = ", ".join(f"{count} × {part}" for part, count in counts.items())
     return f"Arm {listed}" if listed else ""
+
+
+def widest_vectors(cpuinfo: str) -> str:
+    """Return the widest vector instructions in `/proc/cpuinfo`; "" if it lists none of `_VECTORS`.
+
+    The cores of a processor may differ, so only what all of them have counts.
+    """
+    lines = [line.partition(":")[::2] for line in cpuinfo.splitlines()]
+    flags = [set(value.split()) for key, value in lines if key.strip() in ("flags", "Features")]
+    common = set.intersection(*flags) if flags else set()
+    return next((name for name in _VECTORS if name in common), "")
 
 
 def _load() -> float:
