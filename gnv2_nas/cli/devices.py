@@ -11,18 +11,19 @@ import typer
 from gnv2_nas.cli.console import print_json, print_table, read_all, say
 from gnv2_nas.cli.device_setup import add, check, remove
 from gnv2_nas.cli.options import Json, NetworkSeed, normalize_device, normalize_space
+from gnv2_nas.cli.tune import tune
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.runtimes.base import RUNTIMES
 from gnv2_nas.search.study import defaults
 
 app = typer.Typer(rich_markup_mode="rich")
-for command in (add, check, remove):
+for command in (add, check, remove, tune):
     app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
 def devices(context: typer.Context, json: Json = False) -> None:
-    """List the devices that latency can be measured on, add one, or fit a latency model of one.
+    """List the devices that latency can be measured on, add, tune or remove one, or fit a model.
 
     A device marked "experimental" uses a processor on which our tests have not run.
 

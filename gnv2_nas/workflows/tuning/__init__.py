@@ -1,0 +1,1 @@
+"""Tuning the form of files to a device."""
