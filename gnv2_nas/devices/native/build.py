@@ -19,6 +19,7 @@ from gnv2_nas.devices.native.compiling import (
     COMPILER,
     LAYERS,
     OPTIONS,
+    PROTOCOL,
     RUNNER_OPTIONS,
     SOURCES,
     TARGETS,
@@ -59,7 +60,7 @@ def target_of(machine: str) -> Target:
 
 def native_name(target: Target) -> str:
     """Return the file's name, which changes with everything that the program is made from."""
-    options = (TARGETS[target], sorted(LAYERS), OPTIONS, COMPILER, RUNNER_OPTIONS)
+    options = (TARGETS[target], sorted(LAYERS), OPTIONS, COMPILER, RUNNER_OPTIONS, PROTOCOL)
     digest = hashlib.sha256(repr((options, NCNN_HASH, TOOLS)).encode())
     for source in SOURCES:
         digest.update(source.read_bytes())

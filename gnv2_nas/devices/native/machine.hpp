@@ -13,12 +13,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <thread>
 #include <utility>
 
 #include "platform.h"
+#include "protocol.hpp"
 #include "text.hpp"
 
 inline double seconds_of(clockid_t clock) {
@@ -81,7 +83,10 @@ inline size_t usable_cores() {
   return std::clamp<size_t>(static_cast<size_t>(to_double(quota[0]) / to_double(quota[1])), 1, cores);
 }
 
-constexpr size_t MAX_CHARACTERS = 4096;
+inline string governor() {
+  const string text = read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  return text.empty() ? "unknown" : text;
+}
 
 // The files that match patterns of paths under /, see `runner.conditions.read_files`.
 inline string read_files(const Words& patterns) {
@@ -90,23 +95,30 @@ inline string read_files(const Words& patterns) {
     glob_t found{};
     if (glob(("/" + pattern).c_str(), 0, nullptr, &found) == 0)
       for (size_t each = 0; each < found.gl_pathc; each++) {
-        const string text = read_text(found.gl_pathv[each]).substr(0, MAX_CHARACTERS);
-        if (text.empty()) continue;
+        string text = read_text(found.gl_pathv[each]).substr(0, kMaxCharacters);
+        if (text.empty()) continue;  // Android hides many files, and others answer "no data"
+        for (char& character : text)
+          if (static_cast<unsigned char>(character) > '~') character = '?';
         files += (files.empty() ? "" : ", ") + quote(found.gl_pathv[each] + 1) + ": " +
-                 quote_lines(text);
+                 quote(text);
       }
     globfree(&found);
   }
   return ", \"files\": {" + files + "}";
 }
 
+// Whether the kernel has pages of 2 MiB for `memory.hpp`.
+inline bool has_huge_pages() {
+  const string modes = read_text("/sys/kernel/mm/transparent_hugepage/enabled");
+  return modes.find("[madvise]") != string::npos || modes.find("[always]") != string::npos;
+}
+
 inline string machine() {
-  double load = 0.0;
-  const string governor = read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-  if (getloadavg(&load, 1) != 1) load = 0.0;
   utsname system{};
   uname(&system);
   const string cpu = cpu_model();
+  double load = 0.0;
+  if (getloadavg(&load, 1) != 1) load = 0.0;  // as on Android
   const double bytes = static_cast<double>(sysconf(_SC_PAGESIZE)) *
                        static_cast<double>(sysconf(_SC_PHYS_PAGES));
   return "{\"engine\": " + quote(NCNN_VERSION_STRING) +
@@ -114,8 +126,8 @@ inline string machine() {
          ", \"cores\": " + std::to_string(usable_cores()) +
          ", \"memory_gib\": " + format("%.1f", bytes / (1 << 30)) + ", \"system\": " +
          quote(string(system.sysname) + " " + system.release + " " + system.machine) +
-         ", \"python\": \"\", \"governor\": " + quote(governor.empty() ? "unknown" : governor) +
-         ", \"load\": " + format("%.2f", load) + ", \"huge_pages\": false}";
+         ", \"python\": \"\", \"governor\": " + quote(governor()) + ", \"load\": " + format("%.2f", load) +
+         ", \"huge_pages\": " + (has_huge_pages() ? "true" : "false") + "}";
 }
 
 inline void pin(const Numbers& cores) {

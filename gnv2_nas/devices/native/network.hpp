@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -27,8 +28,11 @@ inline int check_files(const string& param, const string& weights) {
   for (size_t number = 2; number < lines.size(); number++) {
     const Words words = words_of(lines[number]);
     const string line = "line " + std::to_string(number + 1);
-    const size_t inputs = words.size() > 4 ? static_cast<size_t>(atoi(words[2].c_str())) : 0;
-    const size_t outputs = words.size() > 4 ? static_cast<size_t>(atoi(words[3].c_str())) : 0;
+    const int counts[] = {words.size() > 4 ? atoi(words[2].c_str()) : -1,
+                          words.size() > 4 ? atoi(words[3].c_str()) : -1};
+    if (std::min(counts[0], counts[1]) < 0 || std::max(counts[0], counts[1]) > 1000)
+      refuse(line + " is not a layer");
+    const size_t inputs = static_cast<size_t>(counts[0]), outputs = static_cast<size_t>(counts[1]);
     if (words.size() < 4 + inputs + outputs || outputs == 0) refuse(line + " is not a layer");
     const string& kind = words[0];
     std::map<string, double> settings;
@@ -42,7 +46,10 @@ inline int check_files(const string& param, const string& weights) {
     for (size_t each = 4 + inputs; each < 4 + inputs + outputs; each++)
       if (!known.insert(words[each]).second) refuse(line + " writes a blob that exists");
     blobs += outputs;
-    if (kind == "Input") side = static_cast<int>(settings["0"]);
+    if (kind == "Input") {
+      side = static_cast<int>(settings["0"]);
+      if (settings["1"] != side || settings["2"] != 3) refuse("its input is not a square image");
+    }
     if (const auto found = weighted.find(kind); found != weighted.end()) {
       const double values = settings[found->second], biases = settings["0"];
       if (values < 1 || biases < 1) refuse(line + " does not say how many weights it has");

@@ -14,14 +14,13 @@
 #include <thread>
 
 #include "machine.hpp"
+#include "memory.hpp"
 #include "network.hpp"
+#include "protocol.hpp"
 #include "text.hpp"
 
 namespace {
 
-constexpr int kProtocol = 1;
-constexpr int kSilenceMs = 120'000;
-constexpr double kSecondsBetweenReports = 1.0;
 constexpr size_t kThreadStack = 8 << 20;  // the default of musl, 128 KiB, is too small for ncnn
 
 struct Options {

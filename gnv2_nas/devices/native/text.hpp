@@ -66,22 +66,12 @@ inline string format(const char* how, double value) {
 inline string quote(const string& text) {
   string quoted = "\"";
   for (const char each : text) {
+    const bool control = static_cast<unsigned char>(each) < ' ';
     if (each == '"' || each == '\\') quoted += '\\';
-    quoted += static_cast<unsigned char>(each) < ' ' ? ' ' : each;
+    if (each == '\n') quoted += "\\n";
+    else quoted += control ? ' ' : each;
   }
   return quoted + '"';
-}
-
-// The same with its lines kept apart; what is not ASCII becomes a question mark.
-inline string quote_lines(const string& text) {
-  string quoted;
-  for (string line : split(text, '\n')) {
-    for (char& each : line)
-      if (static_cast<unsigned char>(each) > '~') each = '?';
-    line = quote(line);
-    quoted += (quoted.empty() ? "" : "\\n") + line.substr(1, line.size() - 2);
-  }
-  return '"' + quoted + '"';
 }
 
 // The content of a file; "" if it cannot be read.

@@ -44,9 +44,7 @@ def test_machines_have_targets(machine, target):
 
 
 def test_a_machine_without_a_native_runner():
-    with pytest.raises(
-        DeviceError, match=r"no native runner for .riscv64.; .* aarch64, armv7, x86"
-    ):
+    with pytest.raises(DeviceError, match=r"no native runner for .riscv64.; .* armv7, x86"):
         target_of("riscv64")
 
 
