@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from gnv2_nas.devices.transports.base import RunningCommand, Transport
-from gnv2_nas.errors import ConnectionLostError, OutOfTimeError
+from gnv2_nas.errors import ConnectionLostError, DeviceError, OutOfTimeError
 from gnv2_nas.runner.lock import SECONDS_BEFORE_TELLING, LockMode, Waiting, waiting_deadline
 
 _SCRIPT = (
@@ -18,6 +18,9 @@ _SCRIPT = (
     "exec cat"
 )
 """Takes the lock, says so, and holds it until the input ends. $1 is -x or -s."""
+
+
+SECONDS_TO_RELEASE = 5.0
 
 
 @contextmanager
@@ -42,7 +45,12 @@ def lock_device(
     with transport.start(["sh", "-c", _SCRIPT, "sh", flag]) as holder:
         if _await(holder, name, waiting) == "none":
             waiting(f"{name} has no flock: make sure that nothing else measures there")
-        yield
+        try:
+            yield
+        finally:
+            # A connection that was cut has no lock any more: its shell ended with it.
+            with suppress(DeviceError):
+                holder.wait(SECONDS_TO_RELEASE)
 
 
 def _await(holder: RunningCommand, name: str, waiting: Waiting) -> str:
