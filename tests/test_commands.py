@@ -15,7 +15,7 @@ from gnv2_nas.cli import app
 from gnv2_nas.commands import format_command, join_command, quote
 from gnv2_nas.errors import InputError
 from gnv2_nas.report.wording import next_command
-from gnv2_nas.workflows import profile
+from gnv2_nas.workflows import references
 from gnv2_nas.workflows.search_request import SearchRequest, check_study_name
 from tests.report.studies import candidate, found_architecture, study
 
@@ -74,8 +74,8 @@ def test_a_name_that_no_terminal_shows_is_refused_before_anything_is_made(
 
 
 def test_a_network_named_twice_is_two_whatever_the_study_is_called(monkeypatch):
-    monkeypatch.setattr(profile, "find_network", lambda name, _: name)
-    found = profile.find_networks(["a b:1", "demo:1", "a b:1", "a b:1", "a:1"], "")
+    monkeypatch.setattr(references, "find_network", lambda name, _: name)
+    found = references.find_networks(["a b:1", "demo:1", "a b:1", "a b:1", "a:1"], "")
     assert list(found) == ["a b:1", "demo:1", "a b:1 (2)", "a b:1 (3)", "a:1"]
     assert list(found.values()) == ["a b:1", "demo:1", "a b:1", "a b:1", "a:1"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -12,9 +12,13 @@ from gnv2_nas.cli.console import print_json, print_table, read_all, say
 from gnv2_nas.cli.device_setup import add, check, remove
 from gnv2_nas.cli.options import Json, NetworkSeed, normalize_device, normalize_space
 from gnv2_nas.cli.tune import tune
+from gnv2_nas.commands import format_command
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.runtimes.base import RUNTIMES
 from gnv2_nas.search.study import defaults
+
+if TYPE_CHECKING:
+    from gnv2_nas.workflows.latency import LatencyFit
 
 app = typer.Typer(rich_markup_mode="rich")
 for command in (add, check, remove, tune):
@@ -128,7 +132,6 @@ def fit(
         name, space, networks, held_out, seconds_per_network, seed, correct
     ).check()
     from gnv2_nas.cli.options import restart_with_huge_pages
-    from gnv2_nas.cli.profile import print_fit
     from gnv2_nas.cli.progress import ProgressDisplay
 
     restart_with_huge_pages(context.obj)
@@ -144,3 +147,26 @@ def _state(profile: DeviceProfile) -> str:
     if profile.processor in runtime.experimental:
         return "experimental"
     return "installed" if profile.transport == "local" else ""
+
+
+def print_fit(device: str, fit: LatencyFit) -> None:
+    """Print the errors of a fitted latency model.
+
+    Args:
+        device: the device as the user named it.
+        fit: the model.
+    """
+    model, fitted_on = fit.model, fit.fitted_on
+    rows = [
+        (each.name, f"{each.error:.1%}", "–" if each.tau is None else f"{each.tau:.2f}")
+        for each in model.errors
+    ]
+    rows.append(("noise floor", f"{model.noise_floor:.1%}", "–"))
+    print_table(("predicted by", "mean error", "Kendall τ"), rows)
+    source = fitted_on.corrected_from
+    kind = f"the model of {source!r} corrected with" if source else "fitted to"
+    say(f"{kind} {model.networks} networks of space {fitted_on.space}, device {fitted_on.device}")
+    say(f"errors: of {model.held_out} networks, each predicted by a model that had not seen it;")
+    say("noise floor: the error a perfect model would show because of measurement noise.")
+    following = format_command("profile --predict", options=[("--device", device)])
+    say(f"kept in {fit.path}; next: {following}")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_table, say
+from gnv2_nas.cli.history import print_history
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
 from gnv2_nas.cli.sustained import describe_pace, print_sustained
-from gnv2_nas.commands import format_command
 from gnv2_nas.graph import count
+from gnv2_nas.measurement.history import History
 from gnv2_nas.measurement.record import Measurement, check_budget, format_latency
 from gnv2_nas.search.study import defaults
 from gnv2_nas.stats.intervals import Z95
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gnv2_nas.latency_model.model import PredictedLatency
-    from gnv2_nas.workflows.latency import LatencyFit
     from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
     from gnv2_nas.workflows.sustained import Sustained
 
@@ -31,7 +31,7 @@ MAX_FACTOR = 3.0
 
 
 def print_profile(
-    result: Sizes | Comparisons | LayerTables | Predictions | Sustained,
+    result: Sizes | Comparisons | LayerTables | Predictions | Sustained | History,
 ) -> None:
     """Print the tables of a profile."""
     from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
@@ -48,6 +48,8 @@ def print_profile(
             _print_predictions(result)
         case Sustained():
             print_sustained(result)
+        case History():
+            print_history(result)
 
 
 def _print_sizes(result: Sizes) -> None:
@@ -136,29 +138,6 @@ def _print_layers(result: LayerTables) -> None:
     say("(layout): copies that the runtime adds to rearrange feature maps")
 
 
-def print_fit(device: str, fit: LatencyFit) -> None:
-    """Print the errors of a fitted latency model.
-
-    Args:
-        device: the device as the user named it.
-        fit: the model.
-    """
-    model, fitted_on = fit.model, fit.fitted_on
-    rows = [
-        (each.name, f"{each.error:.1%}", "–" if each.tau is None else f"{each.tau:.2f}")
-        for each in model.errors
-    ]
-    rows.append(("noise floor", f"{model.noise_floor:.1%}", "–"))
-    print_table(("predicted by", "mean error", "Kendall τ"), rows)
-    source = fitted_on.corrected_from
-    kind = f"the model of {source!r} corrected with" if source else "fitted to"
-    say(f"{kind} {model.networks} networks of space {fitted_on.space}, device {fitted_on.device}")
-    say(f"errors: of {model.held_out} networks, each predicted by a model that had not seen it;")
-    say("noise floor: the error a perfect model would show because of measurement noise.")
-    following = format_command("profile --predict", options=[("--device", device)])
-    say(f"kept in {fit.path}; next: {following}")
-
-
 def _print_predictions(result: Predictions) -> None:
     model, fitted_on = result.model, result.fitted_on
     typical = model.error.error * math.sqrt(math.pi / 2)  # standard deviation of normal errors
@@ -245,6 +224,30 @@ def profile(
             "first, in place of the table of networks."
         ),
     ] = "",
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history",
+            help="Show all earlier measurements of the networks on the device, and how their "
+            "latency moved, instead of measuring.",
+        ),
+    ] = False,
+    export: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="FORMAT FILE",
+            help="Also write the raw samples: google-benchmark FILE writes the JSON that "
+            "google-benchmark's compare.py reads.",
+        ),
+    ] = None,
+    reuse: Annotated[
+        bool,
+        typer.Option(
+            "--reuse",
+            help="Use earlier measurements under the same conditions that are as precise, instead "
+            "of measuring again.",
+        ),
+    ] = False,
     storage: Storage = defaults.STORAGE,
     json: Json = False,
 ) -> None:
@@ -254,11 +257,23 @@ def profile(
     [cyan]gnv2-nas profile --device cpu[/]
     [cyan]gnv2-nas profile ghostnet-1.0 ghostnetv2-1.0 --compare[/]
     [cyan]gnv2-nas profile ghostnetv2-1.0 --pace 30fps[/]
+    [cyan]gnv2-nas profile ghostnetv2-1.0 --history[/]
     """
     from gnv2_nas.workflows.profile import ProfileRequest, run_profile
 
     checked = ProfileRequest(
-        tuple(networks or ()), device, layers, compare, budget, predict, pace, sustained, storage
+        tuple(networks or ()),
+        device,
+        layers,
+        compare,
+        budget,
+        predict,
+        pace,
+        sustained,
+        history,
+        export,
+        reuse,
+        storage,
     ).check()
     from gnv2_nas.cli.console import print_json
     from gnv2_nas.cli.options import restart_with_huge_pages

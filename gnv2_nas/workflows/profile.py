@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,22 +9,25 @@ import msgspec
 
 from gnv2_nas.arch import Architecture, list_presets
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import check_pace, read_profile
+from gnv2_nas.devices.profile import PROFILE_KIND, check_pace, read_profile
 from gnv2_nas.errors import BudgetError, InputError
+from gnv2_nas.files.writing import find_named
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.google_benchmark import check_export, export_samples
+from gnv2_nas.measurement.history import History, read_history
 from gnv2_nas.measurement.layers import LayerTime
 from gnv2_nas.measurement.record import Comparison, check_budget, compare
-from gnv2_nas.measurement.store import append_measurements
+from gnv2_nas.measurement.store import append_measurements, store_path
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.units import parse_rate
 from gnv2_nas.workflows.devices import check_device, open_calibrated, report_shortage
-from gnv2_nas.workflows.events import Events, ignore, report_messages, report_task
+from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
 from gnv2_nas.workflows.latency import describe_model
-from gnv2_nas.workflows.references import find_network
+from gnv2_nas.workflows.references import find_networks
 from gnv2_nas.workflows.sustained import Sustained, parse_sustained, run_sustained
 
 
@@ -43,6 +45,12 @@ class ProfileRequest(msgspec.Struct, frozen=True):
     """Calls a second in place of the profile's, such as "30fps"."""
     sustained: str = ""
     """How long each network runs, such as "5m"."""
+    history: bool = False
+    """Show earlier measurements instead of measuring."""
+    export: tuple[str, str] | None = None
+    """Format and file to write raw samples to."""
+    reuse: bool = False
+    """Use earlier measurements that are as good as new ones."""
     storage: str = defaults.STORAGE
 
     def check(self) -> CheckedProfile:
@@ -56,18 +64,8 @@ class ProfileRequest(msgspec.Struct, frozen=True):
             raise InputError(
                 f"--compare needs at least two networks, but got {len(self.networks) or 'none'}"
             )
-        if self.predict and (self.layers or self.compare or self.budget):
-            raise InputError(
-                "--predict does not go with --layers, --compare or --budget: leave it out"
-            )
+        _refuse_clashes(self)
         pace = _parse_pace(self.pace)
-        if pace and (self.predict or self.layers):
-            raise InputError("--pace does not go with --predict or --layers: leave it out")
-        if self.sustained and (self.predict or self.layers or self.compare or self.budget):
-            raise InputError(
-                "--sustained does not go with --predict, --layers, --compare or --budget: leave it "
-                "out"
-            )
         profile = read_profile(self.device)
         if profile.benchmark and (pace or self.sustained or self.layers):
             raise InputError(
@@ -76,9 +74,24 @@ class ProfileRequest(msgspec.Struct, frozen=True):
             )
         seconds = parse_sustained(self.sustained, profile)
         networks = find_networks(self.networks or list_presets(), self.storage)
-        if not self.predict and not self.layers:
+        if not (self.predict or self.layers or self.history):
             check_device(self.device, pace=pace)
+        if self.export is not None:
+            check_export(*self.export, self.networks)
         return CheckedProfile(self, networks, limit_ms, pace, seconds)
+
+
+CLASHES = {
+    "predict": ("layers", "compare", "budget"),
+    "pace": ("predict", "layers"),
+    "sustained": ("predict", "layers", "compare", "budget"),
+    "reuse": ("predict", "layers", "compare", "sustained"),
+    "export": ("predict", "layers", "sustained"),
+    "history": (
+        "predict", "layers", "compare", "budget", "pace", "sustained", "reuse", "export",
+    ),
+}  # fmt: skip
+"""Option of `profile` → options that it does not go with."""
 
 
 class CheckedProfile(msgspec.Struct, frozen=True):
@@ -170,7 +183,7 @@ class Predictions(msgspec.Struct, frozen=True):
 
 def run_profile(
     checked: CheckedProfile, events: Events = ignore
-) -> Sizes | Comparisons | LayerTables | Predictions | Sustained:
+) -> Sizes | Comparisons | LayerTables | Predictions | Sustained | History:
     """Measure the networks, or predict their latency. Measurements are kept in `profiles/`.
 
     Raises:
@@ -179,6 +192,8 @@ def run_profile(
     """
     request, networks = checked.request, checked.networks
     architectures = list(networks.values())
+    if request.history:
+        return read_history(networks, find_named(PROFILE_KIND, "device", request.device).stem)
     if request.predict:
         return _predict(networks, request.device)
     if request.layers:
@@ -186,8 +201,14 @@ def run_profile(
     if (seconds := checked.sustained_seconds) is not None:
         return run_sustained(networks, request.device, checked.pace, seconds, events)
     device = open_calibrated(request.device, events, checked.pace)
-    measurements = _measure(architectures, device, events, thorough=request.compare)
-    append_measurements(measurements)
+    known = _recall(architectures, device, events) if request.reuse else {}
+    missing = [arch for arch in architectures if arch.id not in known]
+    measured = _measure(missing, device, events, thorough=request.compare) if missing else []
+    append_measurements(measured)
+    new = iter(measured)
+    measurements = [known[arch.id] if arch.id in known else next(new) for arch in architectures]
+    if request.export is not None:
+        export_samples(dict(zip(networks, measurements, strict=True)), request.export[1])
     if request.compare:
         first, *others = networks
         found = [compare(each, measurements[0]) for each in measurements[1:]]
@@ -199,19 +220,13 @@ def run_profile(
     return Sizes(networks, measurements, totals, checked.limit_ms)
 
 
-def find_networks(names: Sequence[str], storage: str) -> dict[str, Architecture]:
-    """Return the networks by label.
-
-    A network named twice gets two labels and is measured twice: the difference between the two
-    measurements shows the noise.
-    """
-    found: dict[str, Architecture] = {}
-    seen: Counter[str] = Counter()
-    for name in names:
-        seen[name] += 1
-        label = f"{name} ({seen[name]})" if seen[name] > 1 else name
-        found[label] = find_network(name, storage)
-    return found
+def _refuse_clashes(request: ProfileRequest) -> None:
+    for option, others in CLASHES.items():
+        if getattr(request, option) and any(getattr(request, other) for other in others):
+            *first, last = (f"--{other}" for other in others)
+            raise InputError(
+                f"--{option} does not go with {', '.join(first)} or {last}: leave it out"
+            )
 
 
 def _parse_pace(text: str) -> float | None:
@@ -245,6 +260,20 @@ def _measure(
         return measure_networks(
             architectures, device, options, progress=report, waiting=report_messages(events)
         )
+
+
+def _recall(
+    architectures: Sequence[Architecture], device: Device, events: Events
+) -> dict[str, Measurement]:
+    """Return earlier measurements that are as good as new ones, by network."""
+    from gnv2_nas.measurement.plan import MeasurementOptions
+    from gnv2_nas.measurement.reuse import find_reusable
+
+    precision, waiting = MeasurementOptions().precision, report_messages(events)
+    known = find_reusable(architectures, device, precision, waiting=waiting)
+    path = store_path(device.name)
+    events(Message(f"{len(known)} of {len(architectures)} networks were measured before ({path})"))
+    return known
 
 
 def _profile_layers(networks: Mapping[str, Architecture], name: str, events: Events) -> LayerTables:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -154,3 +155,18 @@ def extract_from_supernet(
     events(Message(f"accuracy with the supernet's weights: {accuracy:.1f}% of held-out images"))
     state: dict[str, Any] = supernet.extract(arch).state_dict()
     return state
+
+
+def find_networks(names: Sequence[str], storage: str) -> dict[str, Architecture]:
+    """Return the networks by label.
+
+    A network named twice gets two labels and is measured twice: the difference between the two
+    measurements shows the noise.
+    """
+    found: dict[str, Architecture] = {}
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        label = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        found[label] = find_network(name, storage)
+    return found
