@@ -13,7 +13,7 @@ from gnv2_nas.runner import huge_pages
 NAMES = (
     "counting", "agreement", "answers", "writing", "deployed", "runtimes", "openvino_files",
     "ncnn_files", "litert_files", "executorch_files", "torch_runtimes", "supernet", "scores",
-    "overhead", "sessions", "native_runner", "repeat", "coverage", "verdicts", "trial",
+    "overhead", "sessions", "native_runner", "repeat", "over_ssh", "coverage", "verdicts", "trial",
     "predictor", "trust", "search", "proposing", "storing", "front", "killing", "after_kills",
     "timeouts", "time_breakdown",
 )  # fmt: skip

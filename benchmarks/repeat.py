@@ -22,9 +22,10 @@ from rich.table import Table
 from benchmarks.load import computing
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices import Device, huge_pages
+from gnv2_nas.devices import Device
 from gnv2_nas.measurement import measure, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
+from gnv2_nas.runner import huge_pages
 from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
@@ -81,7 +82,7 @@ def _measure_once(name: str) -> None:
     space, rng = load_space("ghostnetv2"), random.Random(0)
     networks = [space.sample(rng) for _ in range(NETWORKS)]
     device = open_device(name)
-    device.ready(networks[0])  # imports torch
+    device.expected_logits(networks[0])  # imports torch
     start = time.perf_counter()
     found = measure(networks, device, precision=PRECISION, seconds_per_network=SECONDS)
     result: Run = {

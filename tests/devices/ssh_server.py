@@ -4,7 +4,8 @@
 `board` is the device: `SshTransport("box", "board")`, `devices add box ssh://board`, `ssh board`;
 nothing of the user's own is read or changed. `tests/conftest.py` makes both fixtures known.
 
-`SshServer.home` is the home folder on the device, so its cache is `home / ".cache"`.
+`SshServer.home` is the home folder on the device, so its cache is `home / ".cache"`. Its temporary
+folder and with it its device lock are its own, too, as on another machine.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin yes
 MaxStartups 100
 PidFile none
-SetEnv HOME={folder}/home
+SetEnv HOME={folder}/home TMPDIR={folder}/tmp
 """
 
 _CLIENT = """\
@@ -73,6 +74,7 @@ class SshServer:
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
         self.home.mkdir()
+        (folder / "tmp").mkdir()
         with socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", 0))
             other.bind(("127.0.0.1", 0))

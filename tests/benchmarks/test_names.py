@@ -1,0 +1,14 @@
+"""Every benchmark can be imported, so none was forgotten when something moved."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from benchmarks.__main__ import NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_imported_and_run(name):
+    assert callable(importlib.import_module(f"benchmarks.{name}").run)
