@@ -20,7 +20,10 @@ PYTHON = "python"
 FILES = ("yaml", "json")
 """Written to the path that the first line names in a comment, when it names one."""
 
-FENCED = re.compile(r"^( *)```([\w-]*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+DEVICE = "device"
+"""Word after the language of a block whose commands need a device that the tests do not have."""
+
+FENCED = re.compile(r"^( *)```([\w-]*)([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Block:
     language: str
     text: str
     line: int
+    needs_device: bool = False
 
     def commands(self) -> str:
         """The shell script of the block; "" when it holds no commands."""
@@ -52,9 +56,10 @@ def blocks(page: str) -> list[Block]:
     text = (ROOT / page).read_text(encoding="utf-8")
     found = []
     for match in FENCED.finditer(text):
-        indent, language, body = match.groups()
+        indent, language, words, body = match.groups()
         body = re.sub(rf"^{indent}", "", body, flags=re.MULTILINE)
-        found.append(Block(language, body, text[: match.start()].count("\n") + 1))
+        line = text[: match.start()].count("\n") + 1
+        found.append(Block(language, body, line, DEVICE in words.split()))
     return found
 
 

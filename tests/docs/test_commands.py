@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import torch
+import typer
 
 import gnv2_nas as gn
+from gnv2_nas.cli import app
 from gnv2_nas.runner import huge_pages
 from tests.docs.pages import CONSOLE, PAGES, PYTHON, ROOT, SHELL, Block, blocks, outside_blocks
 
@@ -79,6 +83,8 @@ def test_every_command_of_the_page_runs(
 ) -> None:
     imports: list[str] = []
     for block in blocks(page):
+        if block.needs_device:
+            continue
         for name in CHECKPOINT.findall(block.text):
             torch.save(gn.build_model(gn.preset(name)).state_dict(), tmp_path / f"{name}.pth")
         if block.file():
@@ -116,6 +122,27 @@ def _run(
     assert failed == block.shows_an_error(), (
         f"{page}:{block.line}: exit code {done.returncode}\n{block.text}\nprinted\n{done.stdout}"
     )
+
+
+DEVICE_COMMANDS = [
+    pytest.param(line.partition("#")[0], id=f"{page}: {line[:60]}")
+    for page in PAGES
+    for block in blocks(page)
+    if block.needs_device
+    for line in block.commands().splitlines()
+    if line.startswith("gnv2-nas ")
+]
+
+
+@pytest.mark.parametrize("line", DEVICE_COMMANDS)
+def test_commands_for_devices_are_read(line: str) -> None:
+    """They are not run, but their subcommand and all of their options exist."""
+    command: click.Command = typer.main.get_command(app)
+    words = shlex.split(line)[1:]
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    with command.make_context(command.name, words):
+        pass
 
 
 @pytest.mark.parametrize("page", PAGES)
