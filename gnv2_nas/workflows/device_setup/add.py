@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -158,10 +159,10 @@ def parse_cores(text: str) -> tuple[int, ...]:
     """
     numbers: set[int] = set()
     for part in filter(None, text.replace(" ", "").split(",")):
-        first, _, last = part.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and len(part) < 10):
+        found = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part)
+        if not found:
             raise InputError(f"--cores takes core numbers such as 4,5 or 4-7, but got {text!r}")
-        numbers.update(range(int(first), int(last or first) + 1))
+        numbers.update(range(int(found[1]), int(found[2] or found[1]) + 1))
     return tuple(sorted(numbers))
 
 
