@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
-from gnv2_nas.cli.options import Storage, WeightsFrom, fold_case, load_choices, normalize_network
+from gnv2_nas.cli.options import (
+    Storage,
+    WeightsFrom,
+    fold_case,
+    load_choices,
+    normalize_device,
+    normalize_network,
+)
 from gnv2_nas.search.study import defaults
 
 
@@ -25,10 +32,19 @@ def export(
         str,
         typer.Option(
             help="onnx, openvino (.xml and .bin), ncnn (.param and .bin), tflite, "
-            "pte (ExecuTorch), or json for the architecture.",
+            "pte (ExecuTorch), or json for the architecture (default: what --device reads, or "
+            "onnx).",
             callback=fold_case(load_choices("workflows.export", "FORMATS")),
         ),
-    ] = "onnx",
+    ] = "",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Device profile that decides the form of the file, see [cyan]gnv2-nas devices "
+            "tune[/] (default: the device of the study, or the built-in form).",
+            callback=normalize_device,
+        ),
+    ] = "",
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -68,12 +84,14 @@ def export(
     Examples:
     [cyan]gnv2-nas export trained.safetensors --format onnx[/]
     [cyan]gnv2-nas export ghostnetv2-1.0 --format tflite --output stock.tflite[/]
+    [cyan]gnv2-nas export ghostnetv2-1.0 --device cpu-ncnn --output stock[/]
     """
     from gnv2_nas.workflows.export import ExportRequest, run_export
 
     checked = ExportRequest(
-        network, format, weights, weights_from, output, precision, calibration_images, storage
-    ).check()
+        network, format, weights, weights_from, output, precision, calibration_images, storage,
+        device,
+    ).check()  # fmt: skip
     from gnv2_nas.cli.progress import ProgressDisplay
 
     with ProgressDisplay() as display:

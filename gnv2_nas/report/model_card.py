@@ -135,6 +135,8 @@ class DeployedFiles(msgspec.Struct, frozen=True):
     """Whether the input is (1, H, W, 3)."""
     exported: ExportRecord = ExportRecord("", {})
     """What the next export needs to know about the files."""
+    form: str = "built-in"
+    """Form of the files, and the device that it is for."""
 
 
 def render_card(
@@ -186,6 +188,7 @@ def _table(arch: Architecture, deployed: DeployedFiles, weights: str) -> Iterato
     yield f"| files | {', '.join(format_code(file.name) for file in deployed.files)} |"
     yield f"| network | `{arch.id}`, {arch.family}, {arch.resolution} px |"
     yield f"| size | {', '.join(sizes)} |"
+    yield f"| form of the files | {escape_text(deployed.form)} |"
     yield f"| precision | {deployed.precision} |"
     yield f"| weights | {format_code(weights) if weights else 'random'} |"
     yield f"| checked in | {escape_text(deployed.runtime)} |"

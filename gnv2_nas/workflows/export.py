@@ -26,6 +26,7 @@ from gnv2_nas.workflows.references import (
     load_network,
     match_classes,
 )
+from gnv2_nas.workflows.tuning.export_form import ExportForm, choose_format, find_form
 
 if TYPE_CHECKING:
     from gnv2_nas.checkpoints.metadata import TrainingRecord
@@ -53,7 +54,8 @@ class ExportRequest(msgspec.Struct, frozen=True):
     """The options of `gnv2-nas export`."""
 
     network: NetworkReference
-    format: str = "onnx"
+    format: str = ""
+    """A key of `SUFFIXES`; "" takes that of the device's runtime, or ONNX without a device."""
     weights: Path | None = None
     weights_from: str = AVERAGE
     output: Path | None = None
@@ -61,6 +63,9 @@ class ExportRequest(msgspec.Struct, frozen=True):
     precision: str = "fp32"
     calibration_images: Path | None = None
     storage: str = defaults.STORAGE
+    device: str = ""
+    """Device profile that decides the form of the file; "" takes the device of the study that the
+    network is a trial of."""
 
     def check(self) -> CheckedExport:
         """Check every option without importing torch or a runtime.
@@ -68,6 +73,9 @@ class ExportRequest(msgspec.Struct, frozen=True):
         Raises:
             InputError: an option is wrong or contradicts another.
         """
+        if not self.format:
+            format = choose_format("", self.device, RUNTIMES)  # noqa: A001
+            return msgspec.structs.replace(self, format=format).check()
         if self.format not in FORMATS:
             raise UnknownNameError("format", self.format, FORMATS)
         if self.precision not in PRECISIONS:
@@ -79,6 +87,7 @@ class ExportRequest(msgspec.Struct, frozen=True):
             )
         if self.format == "json" and self.weights is not None:
             raise InputError("--weights has no place in the JSON of an architecture; leave it out")
+        choose_format(self.format, self.device, RUNTIMES)
         arch = find_network(self.network, self.storage)
         named = None if isinstance(self.network, Architecture) else self.network
         inputs = (named, self.weights, self.calibration_images)
@@ -94,8 +103,10 @@ class ExportRequest(msgspec.Struct, frozen=True):
             arch = match_classes(arch, weights, self.weights_from, messages.append)
         files, card = _choose_files(self, arch, inputs)
         calibrated = self.calibration_images is not None
-        check_runtime(RUNTIMES[self.format], _get_precision(self), calibrated=calibrated)
-        return CheckedExport(self, arch, weights, files, card, tuple(messages))
+        runtime = RUNTIMES[self.format]
+        check_runtime(runtime, _get_precision(self), calibrated=calibrated)
+        form = find_form(self.device, self.network, self.storage, runtime)
+        return CheckedExport(self, arch, weights, files, card, tuple(messages), form)
 
 
 class CheckedExport(msgspec.Struct, frozen=True):
@@ -111,6 +122,7 @@ class CheckedExport(msgspec.Struct, frozen=True):
     """The model card; None for the JSON of an architecture."""
     messages: tuple[Event, ...] = ()
     """What there is to report about the weights."""
+    form: ExportForm = ExportForm()
 
 
 class ExportResult(msgspec.Struct, frozen=True):
@@ -145,7 +157,7 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
     weights = checked.weights
     preprocessing = None if weights is None else read_preprocessing(weights)
     training = None if weights is None else read_training(weights)
-    runtime = _make_runtime(request, arch, preprocessing, events)
+    runtime = _make_runtime(request, arch, preprocessing, events).with_form(checked.form.form)
     model = None if weights is None else load_network(arch, weights, request.weights_from)
     with report_task(events, f"writing for {runtime.name}"):
         files = _add_metadata(runtime.write(arch, model), arch, preprocessing, training)
@@ -157,6 +169,8 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
             "largest"
         )
     )
+    form = checked.form
+    events(Message(f"form of the file: {form.describe()}{form.note and f'; {form.note}'}"))
     deployed = DeployedFiles(
         tuple(contents),
         runtime.precision,
@@ -164,6 +178,7 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
         parity,
         channels_last=runtime.name == "litert",
         exported=ExportRecord.of(request.format, contents),
+        form=form.describe(),
     )
     source = "" if weights is None else weights.name
     text = render_card(arch, deployed, source, preprocessing, training)

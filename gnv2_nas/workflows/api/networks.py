@@ -140,7 +140,8 @@ def train(
 def export(
     network: NetworkReference,
     *,
-    format: str = "onnx",  # noqa: A002
+    format: str = "",  # noqa: A002
+    device: str = "",
     weights: str | Path | None = None,
     weights_from: str = AVERAGE,
     output: str | Path | None = None,
@@ -154,7 +155,10 @@ def export(
 
     Args:
         network: an architecture, a preset, a file, or "STUDY:TRIAL".
-        format: "onnx", "openvino", "ncnn", "tflite", "pte", or "json" for the architecture.
+        format: "onnx", "openvino", "ncnn", "tflite", "pte", or "json" for the architecture
+            (default: what the device reads, or "onnx").
+        device: device profile that decides the form of the file (default: the device of the study
+            that the network is a trial of, or the built-in form).
         weights: checkpoint; None is the network's own file, or random weights without one.
         weights_from: which weights of a checkpoint that holds several: "average", "raw", or the
             name of a state dict.
@@ -176,6 +180,7 @@ def export(
         ExportRequest,
         network=network,
         format=format,
+        device=device,
         weights=weights,
         weights_from=weights_from,
         output=output,
