@@ -49,6 +49,8 @@ def add(
     Asks what the device is, and installs one engine in its folder ~/.cache/gnv2-nas/NAME
     (Android: /data/local/tmp/gnv2-nas/NAME). Compares the outputs of stock networks with torch's,
     and measures how large its noise is. Then writes profiles/NAME.yaml.
+    On a processor family that was never measured, finds the fastest form of files, too (see
+    gnv2-nas devices tune).
     After an interruption, run the same command again to go on.
 
     Examples:

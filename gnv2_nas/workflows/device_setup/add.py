@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gnv2_nas.devices.address import Address, parse_url
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import DeviceProfile, Runner
+from gnv2_nas.devices.profile import DeviceProfile, Runner, read_profile
 from gnv2_nas.devices.provision.engines import (
     NATIVE_MACHINES,
     NATIVE_RUNTIME,
@@ -41,6 +41,8 @@ from gnv2_nas.workflows.device_setup.state import (
     write_state,
 )
 from gnv2_nas.workflows.events import Events, Message, ignore, report_task
+from gnv2_nas.workflows.tuning.result import Tuning
+from gnv2_nas.workflows.tuning.tune import tune_unknown_family
 
 MAX_THREADS = 256
 _REMOVE_IF_EMPTY = 'cd / && rmdir "$1" && rmdir "${1%/*}"'
@@ -105,16 +107,19 @@ class DeviceSetup(msgspec.Struct, frozen=True):
     profile: DeviceProfile
     path: Path
     state: DeviceState
+    tuning: Tuning | None = None
+    """None on a processor family whose fastest form of files is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts for scripts."""
         return {"name": self.name, "file": str(self.path), "profile": self.profile} | (
-            self.state.to_json()
+            self.state.to_json() | {"tuning": self.tuning and self.tuning.to_json()}
         )
 
 
 def run_add_device(checked: CheckedAddDevice, events: Events = ignore) -> DeviceSetup:
-    """Ask a device what it is, install an engine on it, check it, and write its profile.
+    """Ask a device what it is, install an engine on it, check it, write its profile, and tune it if
+    its processor is of a family that nobody has measured.
 
     An interrupted call leaves what was installed on the device, and no profile; the same call goes
     on from there.
@@ -148,7 +153,8 @@ def run_add_device(checked: CheckedAddDevice, events: Events = ignore) -> Device
         transport.close()
     path = write_profile(name, profile, found)
     write_state(name, state)
-    return DeviceSetup(name, profile, path, state)
+    tuning = tune_unknown_family(name, events)
+    return DeviceSetup(name, read_profile(name), path, state, tuning)
 
 
 def parse_cores(text: str) -> tuple[int, ...]:

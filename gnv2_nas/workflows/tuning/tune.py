@@ -15,9 +15,10 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.devices.device import Device
+from gnv2_nas.devices.families import needs_tuning, processor_family
 from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, read_profile
 from gnv2_nas.devices.profile_form import check_target, find_target, write_form
-from gnv2_nas.errors import InputError
+from gnv2_nas.errors import InputError, MeasurementError, OutOfTimeError, OutputError
 from gnv2_nas.files.writing import find_named
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement.calibration import open_device
@@ -94,7 +95,8 @@ def tune_device(
     forms = list(dict.fromkeys([*neighbours(built_in), *([own] if own != FileForm() else [])]))
 
     def measure(forms: Sequence[FileForm], share: float, task: str, seed: int) -> FormComparison:
-        deadline = began + share * timeout
+        started, deadline = time.monotonic(), began + share * timeout
+        left = max(deadline - started, 1e-3)
         with lock_deadline(began + timeout), report_task(events, task) as report:
             return compare_forms(
                 device,
@@ -103,7 +105,7 @@ def tune_device(
                 seed=seed,
                 deadline=deadline,
                 waiting=report_messages(events),
-                progress=report,
+                progress=lambda _: report(min((time.monotonic() - started) / left, 1.0)),
             )
 
     task = f"measuring {len(forms)} forms on device {device.name}"
@@ -124,6 +126,27 @@ def tune_device(
         seconds=time.monotonic() - began,
         taken_at=now,
     )
+
+
+def tune_unknown_family(name: str, events: Events = ignore) -> Tuning | None:
+    """Tune a device that was just set up, unless its processor family was measured before.
+
+    A device that cannot be tuned keeps the built-in form, and the user is told why.
+
+    Raises:
+        DeviceError: it cannot be reached.
+    """
+    profile = read_profile(name)
+    machine = open_device(name).fingerprint()
+    if not needs_tuning(machine, profile.runtime):
+        return None
+    family = processor_family(machine)
+    events(Message(f"{name}: the fastest form of files is not known for {family}; measuring it"))
+    try:
+        return run_tune(TuneRequest(name).check(), events)
+    except (MeasurementError, OutOfTimeError, OutputError) as error:
+        events(Message(f"{name} was set up, but not tuned: {error}"))
+        return None
 
 
 def run_tune(checked: CheckedTune, events: Events = ignore) -> Tuning:

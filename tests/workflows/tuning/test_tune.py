@@ -196,3 +196,29 @@ def test_a_device_whose_files_have_one_form_is_not_tuned():
 def test_a_profile_with_a_form_for_such_files_is_refused():
     with pytest.raises(InputError, match="leave `form` out"):
         simulated_device([], factors({}), profile=DeviceProfile("x", runtime="torch", form=FOUR))
+
+
+def test_a_new_device_is_tuned_if_its_processor_family_was_never_measured(board, monkeypatch):
+    board({})
+    tuned = []
+    monkeypatch.setattr(tune, "run_tune", lambda checked, _: tuned.append(checked.request.device))
+    device = tune.open_device("board")
+    here = device.fingerprint()
+    for vectors in ("avx512f", "asimd"):
+        machine = replace(here, system="Linux 6.1 x86_64", vectors=vectors)
+        monkeypatch.setattr(device.host, "fingerprint", lambda machine=machine: machine)
+        tune.tune_unknown_family("board")
+        assert tuned == ([] if vectors == "avx512f" else ["board"])
+
+
+def test_a_device_that_cannot_be_tuned_is_set_up_all_the_same(board, monkeypatch):
+    board({})
+    monkeypatch.setattr(tune, "needs_tuning", lambda *_: True)
+    monkeypatch.setattr(tune, "run_tune", fail)
+    messages = []
+    assert tune.tune_unknown_family("board", messages.append) is None
+    assert messages[-1].text == "board was set up, but not tuned: too hot"
+
+
+def fail(*_):
+    raise MeasurementError("too hot")
