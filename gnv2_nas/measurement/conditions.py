@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from gnv2_nas.devices.conditions import Conditions, read_conditions
+from gnv2_nas.devices.condition_files import read_conditions
+from gnv2_nas.devices.conditions import Conditions
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.runner.lock import Waiting
 

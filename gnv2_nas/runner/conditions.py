@@ -1,8 +1,8 @@
 """The files of a machine that show its state: frequencies, temperatures, throttling, power.
 
-A device only collects them, by the patterns that the host sends. `devices/conditions.py` reads them
-on the host, so that all runners and all machines have one reader. A machine without these files,
-such as a Mac, has no known conditions.
+A device only collects them, by the patterns that the host sends. On the host,
+`devices/condition_files.py` reads them, so that all runners and all machines have one reader. A
+machine without these files, such as a Mac, has no known conditions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from glob import escape, iglob
 from itertools import islice
 from pathlib import Path
 
@@ -82,10 +83,15 @@ def read_files(patterns: Iterable[str], root: Path = Path("/")) -> dict[str, str
 
 def _read(root: Path, pattern: str, limit: int | None) -> dict[str, str]:
     texts = {}
-    for path in islice(root.glob(pattern), limit):
-        # Android hides many files, and others answer "no data".
-        with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
-            texts[path.relative_to(root).as_posix()] = file.read(MAX_CHARACTERS).strip()
+    # A large server has hundreds of these files, and pathlib takes three times as long.
+    for path in islice(iglob(f"{escape(str(root))}/{pattern}"), limit):  # noqa: PTH207
+        with suppress(OSError):  # Android hides many files, and others answer "no data"
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                text = os.read(file, MAX_CHARACTERS).decode("utf-8", "replace").strip()
+            finally:
+                os.close(file)
+            texts[path[len(str(root)) :].lstrip("/")] = text
     return texts
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gnv2_nas.devices.conditions import Cluster, Conditions, read_conditions
+from gnv2_nas.devices.condition_files import read_conditions
+from gnv2_nas.devices.conditions import Cluster, Conditions
 from gnv2_nas.runner.conditions import list_patterns, read_files
 from tests.devices.machines import (
     CPU,

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.devices import DeviceProfile, list_devices, read_profile
-from gnv2_nas.devices.conditions import read_conditions
+from gnv2_nas.devices.condition_files import read_conditions
 from gnv2_nas.errors import ProfileError, UnknownNameError
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement import open_device

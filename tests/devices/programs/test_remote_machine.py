@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gnv2_nas.devices.conditions import read_conditions
+from gnv2_nas.devices.condition_files import read_conditions
 from gnv2_nas.devices.fingerprint import fingerprint
 from gnv2_nas.devices.programs import lock as remote_lock
 from gnv2_nas.devices.programs.lock import lock_device
