@@ -10,6 +10,8 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.errors import InputError
+from gnv2_nas.files.journal import Journal
+from gnv2_nas.measurement.record import PROFILES_FOLDER
 from gnv2_nas.runtimes.base import RUNTIMES
 from gnv2_nas.units import format_duration, parse_duration
 from gnv2_nas.workflows.devices import report_shortage
@@ -67,13 +69,17 @@ def run_sustained(
 ) -> Sustained:
     """Run one network after the other for some seconds each.
 
+    Each result is appended to `profiles/<device>.sustained.jsonl`.
+
     Raises:
         MeasurementError: the runtime refused a network, or computes something else than torch.
+        StorageError: the disk refused the write; earlier results are kept.
     """
     from gnv2_nas.measurement.calibration import open_device
-    from gnv2_nas.measurement.sustained import measure_sustained
+    from gnv2_nas.measurement.sustained import SustainedMeasurement, measure_sustained
 
     opened = open_device(device, pace)
+    journal = Journal(PROFILES_FOLDER / f"{opened.name}.sustained.jsonl", SustainedMeasurement)
     report_shortage(opened, events)
     found: list[SustainedMeasurement] = []
     task = f"running each network for {format_duration(seconds)}"
@@ -85,4 +91,6 @@ def run_sustained(
 
             waiting = report_messages(events)
             found.append(measure_sustained(arch, opened, seconds, progress, waiting))
+            # An interrupted command loses the network that runs, and no other.
+            journal.append(found[-1])
     return Sustained(networks, found)

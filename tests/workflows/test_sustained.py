@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from gnv2_nas.cli.profile import print_profile
+from gnv2_nas.files.journal import Journal
 from gnv2_nas.measurement import sustained
 from gnv2_nas.workflows.events import TaskProgress
 from gnv2_nas.workflows.profile import ProfileRequest, run_profile
@@ -36,6 +39,8 @@ def test_each_network_runs_for_its_time_one_after_the_other(capsys):
     assert shares == sorted(shares)
     assert any(0 < share < 0.5 for share in shares)
     assert any(0.5 < share < 1 for share in shares)
+    kept = Journal(Path("profiles/cpu.sustained.jsonl"), sustained.SustainedMeasurement).read()
+    assert kept == list(result.measurements)
     print_profile(result)
     table, said = capsys.readouterr()
     assert f"{ghost['sustained']['ratio']:.3f}" in table
