@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help setup search lint types test test-all bench litert-torch lock clean
+.PHONY: help setup search lint types pytest test test-all bench litert-torch lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -25,7 +25,11 @@ lint: setup  ## ruff: rules and format
 types: setup  ## mypy, strict on the package
 	$(BIN)/mypy
 
-test: lint types  ## lint, types and tests; ARGS="tests/space -k axis" for some of them
+test: lint  ## lint, types and tests; ARGS="tests/space -k axis" for some of them
+	@# Side by side: tests wait for processes that end, for timers and for disks.
+	@$(MAKE) --no-print-directory --jobs 2 pytest types
+
+pytest: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 $(ARGS)
 
 test-all:  ## the same with the slow tests: every command of the documentation
@@ -63,8 +67,9 @@ $(VENV)/.locked: requirements.lock
 	@echo "Installing the locked dependencies into $(VENV) (1.6 GB with PyTorch; this takes minutes)."
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(PIP) install --no-compile --requirement requirements.lock
-	@# On every core, where pip has one. Some packages ship templates that are no Python.
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+	@# On every core, where pip has one. Some packages ship templates that are no Python. A third is
+	@# never imported: tests of packages, and the compilers that ExecuTorch brings.
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/|/(executorch|coremltools)/' $(VENV)/lib || true
 	@touch $@
 
 # Its packages do not go together with ours: see docs/runtimes.md.
