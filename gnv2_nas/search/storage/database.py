@@ -59,9 +59,8 @@ def open_database(url: str) -> optuna.storages.RDBStorage:
     """
     file = sqlite_file(url)
     with explain_failures(url):
-        if file is not None and not file.is_for_reading:
-            make_tables(file)
-        storage = _storage(url)
+        made = file is not None and not file.is_for_reading and make_tables(file)
+        storage = _storage(url, check_version=not made)
     weakref.finalize(storage, storage.engine.dispose)
     replace_failures(storage.engine, url)
     if file is not None:
@@ -69,22 +68,24 @@ def open_database(url: str) -> optuna.storages.RDBStorage:
     return storage
 
 
-def _storage(url: str) -> optuna.storages.RDBStorage:
+def _storage(url: str, *, check_version: bool) -> optuna.storages.RDBStorage:
     """Connect, again if another process makes the tables at the same moment."""
     for _ in range(MAX_ATTEMPTS - 1):
         try:
-            return _connected(url)
+            return _connected(url, check_version)
         except IntegrityError:
             continue
         except (OperationalError, ProgrammingError) as error:
             if "already exists" not in str(error):
                 raise
-    return _connected(url)
+    return _connected(url, check_version)
 
 
-def _connected(url: str) -> optuna.storages.RDBStorage:
+def _connected(url: str, check_version: bool) -> optuna.storages.RDBStorage:
     try:
-        return optuna.storages.RDBStorage(for_optuna(url), engine_kwargs=_engine_arguments(url))
+        return optuna.storages.RDBStorage(
+            for_optuna(url), _engine_arguments(url), skip_compatibility_check=not check_version
+        )
     except RuntimeError:
         # This is how Optuna answers tables of another version.
         raise StudyError(
@@ -152,8 +153,8 @@ class _OneTransaction(sqlite3.Connection):
         """Do nothing: SQLAlchemy rolls back when it is done with a connection."""
 
 
-def make_tables(file: SqliteFile) -> None:
-    """Let Optuna make its tables, all at once or not at all.
+def make_tables(file: SqliteFile) -> bool:
+    """Let Optuna make its tables, all at once or not at all; return whether it made them.
 
     Optuna alone makes them one by one. If it is killed, it leaves a file with some tables, without
     an index or that nobody can read. Such a file is made anew here. A file that has all tables, or
@@ -165,13 +166,15 @@ def make_tables(file: SqliteFile) -> None:
     # An unfinished transaction is rolled back when the connection is closed.
     with closing(opened) as connection:
         if not is_half_made(connection):
-            return
+            return False
         connection.execute("BEGIN IMMEDIATE")
         # Another process may have made the tables since.
         if not is_half_made(connection):
-            return
+            return False
         for table in sorted(tables_in(connection)):
             connection.execute(f"DROP TABLE {table}")
         arguments = {"creator": lambda: connection, "poolclass": StaticPool}
-        optuna.storages.RDBStorage("sqlite://", engine_kwargs=arguments)
+        # To check the version of tables reads Optuna's history of them, which takes 25 ms.
+        optuna.storages.RDBStorage("sqlite://", arguments, skip_compatibility_check=True)
         connection.execute("COMMIT")
+    return True
