@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from gnv2_nas.arch import Architecture
+from gnv2_nas.arch import Architecture, list_presets
 from gnv2_nas.nn import Network, build_model
+
+
+def presets_at(smallest: int, *others: int) -> list[Any]:
+    """Parameters (name, resolution); at other resolutions, presets but stock V2 are slow."""
+    return [
+        pytest.param(name, side, marks=[pytest.mark.slow] if slow else [])
+        for name in list_presets()
+        for side in (smallest, *others)
+        for slow in [side != smallest and name != "ghostnetv2-1.0"]
+    ]
 
 
 def randomize(module: nn.Module) -> nn.Module:

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from torch.nn import functional as F
 
-from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, list_presets, preset
+from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, preset
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.formats.ncnn.param import check_weights, param_text, read_param
 from gnv2_nas.formats.ncnn.writer import ncnn_files, write_graph
@@ -22,7 +22,7 @@ from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.nn import Network, build_model
 from gnv2_nas.runner.ncnn_session import NcnnSession
 from gnv2_nas.space import load_space
-from tests.networks import difference, random_model
+from tests.networks import difference, presets_at, random_model
 from tests.strategies import architectures
 
 TOLERANCE = 1e-4
@@ -44,14 +44,16 @@ def test_random_networks(arch: Architecture) -> None:
     assert_agrees(arch, random_model(arch))
 
 
-@pytest.mark.parametrize("resolution", [224, 225, 33])
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize(("name", "resolution"), presets_at(33, 224, 225))
 def test_presets(name: str, resolution: int) -> None:
     arch = preset(name).replace(resolution=resolution)
     assert_agrees(arch, random_model(arch))
 
 
-@pytest.mark.parametrize("resolution", [64, 160, 192, 225])
+@pytest.mark.parametrize(
+    "resolution",
+    [64, *(pytest.param(side, marks=pytest.mark.slow) for side in (160, 192, 225))],
+)
 @pytest.mark.parametrize("space", ["ghostnetv2", "mobile", "placement", "tiny"])
 def test_spaces(space: str, resolution: int) -> None:
     arch = load_space(space).sample(random.Random(resolution)).replace(resolution=resolution)

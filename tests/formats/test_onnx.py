@@ -20,7 +20,7 @@ from gnv2_nas.formats.onnx.writer import onnx_bytes, write_graph
 from gnv2_nas.graph import Graph, Op
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.nn import Network, build_model
-from tests.networks import difference, random_image, random_model
+from tests.networks import difference, presets_at, random_image, random_model
 from tests.strategies import architectures
 
 TOLERANCE = 1e-4
@@ -51,8 +51,7 @@ def stock(name: str) -> Network:
     return random_model(preset(name))
 
 
-@pytest.mark.parametrize("resolution", [224, 225, 96, 32])
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize(("name", "resolution"), presets_at(32, 96, 224, 225))
 def test_presets(name: str, resolution: int) -> None:
     """One set of weights at every resolution: kernels are cropped where the map is small."""
     assert_agrees(preset(name).replace(resolution=resolution), stock(name))

@@ -12,12 +12,12 @@ import tflite
 import torch
 from hypothesis import given, settings
 
-from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, list_presets, preset
+from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, preset
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.formats.tflite.writer import tflite_bytes
 from gnv2_nas.nn import Network, build_model
 from gnv2_nas.space import list_spaces, load_space
-from tests.networks import difference, random_image, random_model
+from tests.networks import difference, presets_at, random_image, random_model
 from tests.strategies import architectures
 
 Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
@@ -54,8 +54,7 @@ def test_random_networks(arch: Architecture) -> None:
     assert_agrees(arch, random_model(arch))
 
 
-@pytest.mark.parametrize("resolution", [225, 64])
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize(("name", "resolution"), presets_at(64, 225))
 def test_presets(name: str, resolution: int) -> None:
     arch = preset(name).replace(resolution=resolution)
     assert_agrees(arch, random_model(arch))

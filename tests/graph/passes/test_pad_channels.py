@@ -27,7 +27,7 @@ def outputs(arch: Architecture, multiple: int) -> tuple[np.ndarray, np.ndarray]:
         return session.run(None, {"input": image.numpy()})[0], model(image).numpy()
 
 
-@pytest.mark.parametrize("multiple", [8, 16])
+@pytest.mark.parametrize("multiple", [pytest.param(8, marks=pytest.mark.slow), 16])
 @pytest.mark.parametrize("name", list_presets())
 def test_presets_give_the_same_outputs(name: str, multiple: int) -> None:
     got, expected = outputs(preset(name).replace(resolution=64), multiple)

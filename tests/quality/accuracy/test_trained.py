@@ -93,15 +93,16 @@ def test_it_is_a_quarter_of_a_whole_training():
 
 def test_other_seeds_are_other_trainings():
     arch = small_networks(1)[0]
-    recipe = short_recipe(digits()).replace(steps=8)
+    recipe = short_recipe(digits()).replace(steps=4)
     context = small_context(val=400)
-    scores = {
-        TrainedAccuracy(None, QualityContext(context.space, context.dataset, seed), recipe).score(
-            arch
-        )
-        for seed in range(3)
-    }
-    assert len(scores) > 1
+
+    def score(seed: int) -> float:
+        context_of_seed = QualityContext(context.space, context.dataset, seed)
+        return TrainedAccuracy(None, context_of_seed, recipe).score(arch)
+
+    # Two trainings may end with the same number of right answers.
+    first = score(0)
+    assert any(score(seed) != first for seed in range(1, 4))
 
 
 def test_the_label_tells_how_long_and_on_what():

@@ -135,7 +135,14 @@ def test_nothing_that_is_said_while_a_database_is_opened_repeats_a_secret(
     assert SECRET not in f"{message}{caplog.text}{said.out}{said.err}"
 
 
-@pytest.mark.parametrize("url", [*KNOWN, "sqlite:///né.db?hexkey=s3cr3t"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *KNOWN[::5],
+        "sqlite:///né.db?hexkey=s3cr3t",
+        *(pytest.param(url, marks=pytest.mark.slow) for url in KNOWN if url not in KNOWN[::5]),
+    ],
+)
 def test_no_secret_reaches_a_study_or_its_reports(folder, url):
     """Also those that an older version kept in the command of a study."""
     command = join_command(["gnv2-nas", "search", "--storage", url])
