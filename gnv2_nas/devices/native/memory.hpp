@@ -15,7 +15,8 @@
 #include <mutex>
 
 // Blocks of memory, each of a size class with eight steps an octave. A freed block serves the next
-// request of its class.
+// request of its class. When all are free, the arena starts afresh: the next networks have blocks of
+// other sizes.
 class Arena {
  public:
   static constexpr size_t kAlignment = 64;
@@ -30,6 +31,7 @@ class Arena {
     else block = carve(size_of(number));
     if (!block) return nullptr;
     block->number = number;
+    live_++;
     return reinterpret_cast<char*>(block) + kAlignment;
   }
 
@@ -40,6 +42,11 @@ class Arena {
     Block* block = reinterpret_cast<Block*>(static_cast<char*>(memory) - kAlignment);
     block->next = free_[block->number];
     free_[block->number] = block;
+    if (--live_ == 0) {
+      free_.fill(nullptr);
+      chunk_ = 0;
+      next_ = chunks_[0].start;
+    }
     return true;
   }
 
@@ -72,10 +79,12 @@ class Arena {
   }
 
   Block* carve(size_t size) {
-    if (static_cast<size_t>(end_ - next_) < size && !grow(size)) return nullptr;
-    char* block = next_;
+    while (chunk_ < count_ && static_cast<size_t>(chunks_[chunk_].end - next_) < size)
+      if (++chunk_ < count_) next_ = chunks_[chunk_].start;
+    if (chunk_ == count_ && !grow(size)) return nullptr;
+    Block* block = reinterpret_cast<Block*>(next_);
     next_ += size;
-    return reinterpret_cast<Block*>(block);
+    return block;
   }
 
   bool grow(size_t size) {
@@ -84,19 +93,18 @@ class Arena {
     void* found = mmap(nullptr, whole + kHugePage, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (found == MAP_FAILED) return false;
-    const uintptr_t aligned = (reinterpret_cast<uintptr_t>(found) + kHugePage - 1) & ~(kHugePage - 1);
-    next_ = reinterpret_cast<char*>(aligned);
-    end_ = next_ + whole;
+    const uintptr_t past = reinterpret_cast<uintptr_t>(found) + kHugePage - 1;
+    next_ = reinterpret_cast<char*>(past / kHugePage * kHugePage);
     madvise(next_, whole, MADV_HUGEPAGE);
-    chunks_[count_++] = {next_, end_};
+    chunks_[count_++] = {next_, next_ + whole};
     return true;
   }
 
   std::mutex mutex_;
   std::array<Block*, kSteps * 40> free_{};
   std::array<Chunk, 1024> chunks_{};
-  size_t count_ = 0;
-  char *next_ = nullptr, *end_ = nullptr;
+  size_t count_ = 0, chunk_ = 0, live_ = 0;  // chunks, the one in use, blocks in use
+  char* next_ = nullptr;                     // in the chunk in use
 };
 
 inline Arena arena;

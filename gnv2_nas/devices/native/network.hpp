@@ -76,6 +76,8 @@ class Session {
   template <typename Image>
   Session(const Words& files, int threads, const string& precision, const Image& image) {
     const string param = find(files, ".param"), weights = find(files, ".bin");
+    for (const string& path : {param, weights})
+      if (access(path.c_str(), R_OK) != 0) throw std::runtime_error("cannot read '" + path + "'");
     const int side = check_files(read_bytes(param), read_bytes(weights));
     const bool half = precision == "fp16";
     net_.opt.num_threads = threads;

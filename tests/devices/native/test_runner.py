@@ -210,6 +210,7 @@ def test_it_shares_the_lock_of_the_machine(tmp_path, monkeypatch):
         ("load 7", "failed", "there is no network 7"),
         ("load seven", "failed", "'seven' is not a number"),
         ("session 9 0 1", "failed", "network 1 is not loaded"),
+        ("network 1 a.param b.bin\nload 1", "failed", "cannot read 'a.param'"),
         ("image 64 IMAGE", "failed", "'IMAGE' is no image of side 64"),
     ],
 )
