@@ -137,7 +137,11 @@ def tune_unknown_family(name: str, events: Events = ignore) -> Tuning | None:
         DeviceError: it cannot be reached.
     """
     profile = read_profile(name)
-    machine = open_device(name).fingerprint()
+    device = open_device(name)
+    try:
+        machine = device.fingerprint()
+    finally:
+        device.host.close()
     if not needs_tuning(machine, profile.runtime):
         return None
     family = processor_family(machine)
@@ -159,7 +163,10 @@ def run_tune(checked: CheckedTune, events: Events = ignore) -> Tuning:
     request = checked.request
     device = open_device(request.device)
     report_shortage(device, events)
-    tuning = tune_device(device, timeout=request.timeout, seed=request.seed, events=events)
+    try:
+        tuning = tune_device(device, timeout=request.timeout, seed=request.seed, events=events)
+    finally:
+        device.host.close()
     before = checked.profile.form.without(tuning.built_in)
     if tuning.doubts or tuning.form == before:
         events(Message(f"{checked.source}: unchanged, its form is {before}"))

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.devices import DeviceProfile, read_profile
+from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import InputError, MeasurementError
 from gnv2_nas.formats.ncnn.writer import FORM as NCNN_FORM
 from gnv2_nas.formats.onnx.writer import FORM as ONNX_FORM
@@ -19,6 +20,7 @@ from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.forms import FormComparison, FormRatio, compare_forms
 from gnv2_nas.workflows.tuning import tune
 from gnv2_nas.workflows.tuning.choice import choose_finalists, decide, draw_networks, neighbours
+from tests.devices.remote import remote_device, set_up
 from tests.workflows.tuning.simulated_device import NETWORKS, simulated_device
 
 FOUR, UNFUSED = FileForm(channel_multiple=4), FileForm(fuse_up_to=0)
@@ -81,8 +83,15 @@ def test_a_form_that_the_device_refuses_is_left_out():
         compare(device, [FOUR])
 
 
-def test_this_machine_gives_ratios_with_intervals():
-    found = compare(open_device("cpu"), [FOUR], deadline=time.monotonic() + 0.5)
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_device_gives_ratios_with_intervals(remote, tmp_path):
+    """This process, and another one behind a transport."""
+    set_up(tmp_path)
+    device = remote_device(LocalTransport("board", tmp_path)) if remote else open_device("cpu")
+    try:
+        found = compare(device, [FOUR], deadline=time.monotonic() + 0.5)
+    finally:
+        device.host.close()
     for each in (*found.ratios, found.again):
         low, high = each.ci95()
         assert 0 < low < each.ratio < high
