@@ -1,0 +1,147 @@
+"""Searches whose networks are measured over ssh and over adb, from the request to the report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gnv2_nas.devices.panel import REFERENCE
+from gnv2_nas.measurement import batch, calibration, reconnect
+from gnv2_nas.measurement.plan import MeasurementPlan
+from gnv2_nas.measurement.store import read_measurements
+from gnv2_nas.search import loop
+from gnv2_nas.search.storage.studies import open_study
+from gnv2_nas.workflows.events import Message
+from gnv2_nas.workflows.search import run_search
+from gnv2_nas.workflows.search_request import SearchRequest
+from tests.devices.remote import set_up
+from tests.measurement.networks import tiny_ghost, tiny_mobile
+from tests.search.spaces import SMALL, write_space
+from tests.waiting import all_gone, until
+
+ROOT = Path(__file__).parents[2]
+
+
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    """Few rounds, beside references that are small."""
+    brief = partial(MeasurementPlan, rounds=4, max_sessions=2)
+    patch.setattr(batch, "MeasurementPlan", brief)
+    patch.setattr(calibration, "PLAN", brief(sessions=2))
+    panel = {REFERENCE: tiny_ghost(), "a small one": tiny_mobile()}
+    patch.setattr("gnv2_nas.devices.device.reference_networks", lambda: panel)
+    patch.setattr(loop, "list_stock_networks", lambda _: {})
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    shorten(monkeypatch)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The working directory of the user, with a space."""
+    monkeypatch.chdir(tmp_path)
+    write_space(tmp_path, SMALL)
+    (tmp_path / "profiles").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def board(here, ssh_client):
+    """The name of a device over ssh that was set up, and its server."""
+    folder = ssh_client.home / ".cache/gnv2-nas/board"
+    if not folder.exists():
+        set_up(folder)
+    (here / "profiles/board.yaml").write_text("description: x\ntransport: ssh\nhost: board\n")
+    return ssh_client
+
+
+def request(device, trials):
+    return SearchRequest(
+        space="small.yaml", quality="params", study="demo", trials=trials, device=device,
+        ablations=0, storage="sqlite:///studies.db",
+    )  # fmt: skip
+
+
+def trials_of(folder):
+    return open_study(f"sqlite:///{folder}/studies.db", "demo").trials()
+
+
+def test_over_ssh_it_goes_on_when_the_connection_was_cut(board, here, monkeypatch):
+    monkeypatch.setattr(reconnect, "DELAYS", (0.0, 0.0))
+    said, cut = [], []
+
+    def observe(event):
+        said.append(event.line() if not isinstance(event, Message) else event.text)
+        if "scoring" in said[-1] and trials_of(here) and not cut:
+            cut.append(board.connections())
+            board.cut()
+
+    result = run_search(request("board", trials=10).check(), observe)
+    assert result.ended == "all trials are done"
+    assert cut
+    assert any("trying again" in line for line in said)
+    searched = [trial for trial in trials_of(here) if trial.searched]
+    assert len(searched) == 10
+    assert all(trial.latency.device == "board" for trial in searched)
+    kept = {each.architecture for each in read_measurements("board")}
+    assert {trial.architecture.id for trial in searched} <= kept
+    assert "board" in result.report.html.read_text()
+    assert not board.connections()
+
+
+SEARCH = """
+from tests.devices import test_searching_remotely as this
+this.shorten(this.pytest.MonkeyPatch())
+this.run_search(this.request("board", trials=100).check())
+"""
+
+
+@pytest.mark.parametrize(
+    "signum", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_whatever_ends_the_search_nothing_runs_on_the_device(board, here, signum):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", SEARCH], env=environment) as search:
+        until(lambda: read_measurements("board"))
+        remote = board.connections()
+        assert remote
+        search.send_signal(signum)
+        search.wait()
+    until(lambda: all_gone(remote))
+    until(lambda: not runners_in(board.home))
+    kept = {each.architecture for each in read_measurements("board")}
+    assert all(trial.architecture.id in kept for trial in trials_of(here) if trial.latency)
+
+
+def runners_in(folder: Path) -> list[Path]:
+    """Processes that work in a folder of the device."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink().is_relative_to(folder):
+                found.append(entry)
+        except OSError:
+            continue
+    return found
+
+
+def test_over_adb(phone, here):
+    set_up(phone.folder / "gnv2-nas/phone")
+    (here / "profiles/phone.yaml").write_text(
+        f"description: x\ntransport: adb\nserial: {phone.serial}\n"
+    )
+    result = run_search(request("phone", trials=10).check())
+    assert result.ended == "all trials are done"
+    searched = [trial for trial in trials_of(here) if trial.searched]
+    assert len(searched) == 10
+    for trial in searched:
+        assert trial.latency.device == "phone"
+        assert trial.latency.parity < 1e-3
+    assert not runners_in(phone.folder)
