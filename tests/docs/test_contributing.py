@@ -32,7 +32,7 @@ SOURCES = (
 KNOWN_BY = {
     "An operator kind": r'"(hard_sigmoid|max_pool)"',
     "An axis of search spaces": "cheap_kernel",
-    "A runtime": "ncnn",
+    "A runtime": "openvino",
     "A quality estimator": "naswot",
     "A sampler": "nsga2",
 }
