@@ -11,9 +11,7 @@ from gnv2_nas.runtimes.base import RUNTIMES, RuntimeName
 MEASURED: Mapping[str, frozenset[RuntimeName]] = MappingProxyType(
     {
         # A Xeon server; ONNX Runtime also on Zen 5. See docs/runtimes.md.
-        "x86_64 with avx512f": frozenset(
-            {"executorch", "litert", "ncnn", "onnxruntime", "openvino"}
-        ),
+        "x86_64 with avx512f": frozenset({"litert", "ncnn", "onnxruntime", "openvino"}),
     }
 )
 """Family → runtimes whose built-in form was compared with others on it."""
