@@ -8,6 +8,7 @@ process that forks: it reads one command a line, as JSON, and ends when its inpu
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import json
 import os
@@ -118,6 +119,7 @@ def shorten_measurements(rounds: int, sessions: int) -> None:
 
 
 def _serve() -> None:
+    gc.freeze()  # what was imported stays; otherwise each fork would look at it, and copy it
     for line in sys.stdin:
         asked = json.loads(line)
         if "wait" in asked:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gnv2_nas.devices.device import Calibration
 from gnv2_nas.devices.panel import REFERENCE
+from gnv2_nas.measurement.plan import MeasurementOptions
+from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.workflows.search_request import SearchRequest
 from gnv2_nas.workflows.search_session import SearchSession
 from tests.search.spaces import SMALL, write_space
 
 STORAGE = "sqlite:///studies.db"
+BRIEFLY = MeasurementOptions(precision=0.5, seconds_per_network=0.02)
 
 
 def session(folder: Path, text: str = SMALL, **asked: Any) -> SearchSession:
@@ -21,6 +26,14 @@ def session(folder: Path, text: str = SMALL, **asked: Any) -> SearchSession:
         "objectives": "quality,macs", "storage": STORAGE, "reports": folder / "reports",
     }  # fmt: skip
     return SearchSession(SearchRequest(**options | asked).check())
+
+
+def measure_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are measured by the real runtime as briefly as possible."""
+    measure = Evaluator.measure
+    monkeypatch.setattr(
+        Evaluator, "measure", lambda self, networks, *_, **__: measure(self, networks, BRIEFLY)
+    )
 
 
 def calibrated(opened: SearchSession) -> SearchSession:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search import confirmation
 from gnv2_nas.search.confirmation import confirm_front, evaluate_ablations
-from gnv2_nas.search.evaluate import Evaluator
-from tests.search.search_helpers import calibrated, session
-
-BRIEFLY = MeasurementOptions(precision=0.5, seconds_per_network=0.02)
+from tests.search.search_helpers import BRIEFLY, calibrated, measure_briefly, session
 
 
 @pytest.fixture
 def loop(folder, monkeypatch):
     """A search of three measured networks that has ended."""
     monkeypatch.setattr(confirmation, "CONFIRMING", BRIEFLY)
-    measure = Evaluator.measure
-    monkeypatch.setattr(
-        Evaluator, "measure", lambda self, networks, *_, **__: measure(self, networks, BRIEFLY)
-    )
+    measure_briefly(monkeypatch)
     opened = calibrated(session(folder, trials=3, objectives="quality,latency"))
     ended = opened.loop()
     ended.run()

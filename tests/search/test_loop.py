@@ -15,7 +15,7 @@ from gnv2_nas.search.engine import ScoringFailure
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import BATCH
 from tests.search.sampler.proposal_helpers import QUICK_SAMPLERS
-from tests.search.search_helpers import calibrated, searched, session
+from tests.search.search_helpers import calibrated, measure_briefly, searched, session
 from tests.search.spaces import AT_32, SIX, WITH_STOCK, genotypes
 
 with warnings.catch_warnings():
@@ -126,7 +126,8 @@ def test_a_search_that_can_no_longer_score_ends(folder):
     assert not found(opened.store.record())
 
 
-def test_an_impossible_latency_ends_before_the_first_trial_and_locks_no_name(folder):
+def test_an_impossible_latency_ends_before_the_first_trial_and_locks_no_name(folder, monkeypatch):
+    measure_briefly(monkeypatch)
     opened = calibrated(session(folder, budgets=("1us",), objectives="quality,latency"))
     with pytest.raises(InfeasibleBudgetError) as caught:
         opened.corners()

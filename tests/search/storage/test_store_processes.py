@@ -17,7 +17,7 @@ from gnv2_nas.search.storage.studies import open_study
 from tests.search.study_helpers import append, networks, opened
 
 WRITERS = 3
-EACH = 40
+EACH = 20
 """Networks each writer offers; every other one is another's, too."""
 KILLS = 6
 PATIENCE = 60
