@@ -30,7 +30,7 @@ from gnv2_nas.space import load_space
 STOCK = ("ghostnetv2-1.0", "ghostnet-1.0", "ghostnetv2-1.3", "mobilenetv3-large-1.0")
 RANDOM = 3
 REPEATS = 2
-SECONDS = 6.0
+SECONDS = 4.0
 """For each network and repetition."""
 
 

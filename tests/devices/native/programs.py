@@ -17,9 +17,10 @@ from gnv2_nas.devices.transports.local import LocalTransport
 MACHINES: dict[Target, Sequence[str]] = {
     "x86_64": (),
     "aarch64": ("qemu-aarch64-static", "-cpu", "cortex-a76"),
+    "armv7": ("qemu-arm-static", "-cpu", "cortex-a7"),
 }
 """Target → the command that emulates the machine. A Cortex-A76, that of a Raspberry Pi 5, has fp16
-arithmetic."""
+arithmetic; a Cortex-A7 is that of a Raspberry Pi 2."""
 
 
 @contextmanager
