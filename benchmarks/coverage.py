@@ -28,7 +28,7 @@ from gnv2_nas.arch.presets import ghostnet, mobilenetv3_large
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement import measure, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.runner import huge_pages
 
 CALIBRATIONS = 3

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.table import machine, table
 from gnv2_nas.measurement import Measurement, measure
-from gnv2_nas.measurement.record import compare
+from gnv2_nas.measurement.records.record import compare
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study import defaults

@@ -16,15 +16,11 @@ from benchmarks.table import table
 from gnv2_nas.arch import preset
 from gnv2_nas.devices import Device, DeviceProfile
 from gnv2_nas.devices.native.build import build, target_of
-from gnv2_nas.devices.remote_host import (
-    RemoteHost,
-    environment_folder,
-    native_runner,
-    python_runner,
-)
+from gnv2_nas.devices.remote_host import RemoteHost
+from gnv2_nas.devices.runner_program import environment_folder, native_runner, python_runner
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.measurement import measure
-from gnv2_nas.measurement.record import Measurement, compare, pool
+from gnv2_nas.measurement.records.record import Measurement, compare, pool
 from gnv2_nas.space import load_space
 
 STOCK = ("ghostnetv2-1.0", "ghostnet-1.0", "ghostnetv2-1.3", "mobilenetv3-large-1.0")

@@ -27,7 +27,7 @@ from gnv2_nas.measurement import Measurement, batch, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import COMPARING, MeasurementOptions, Timings
 from gnv2_nas.measurement.protocol import measure_networks
-from gnv2_nas.measurement.record import compare
+from gnv2_nas.measurement.records.record import compare
 from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import kendall_tau
 from gnv2_nas.workflows.device_setup.add import AddDeviceRequest, run_add_device

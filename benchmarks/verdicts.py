@@ -23,7 +23,7 @@ from gnv2_nas.measurement import Measurement, open_device
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import COMPARING, MeasurementOptions
 from gnv2_nas.measurement.protocol import measure_networks
-from gnv2_nas.measurement.record import compare
+from gnv2_nas.measurement.records.record import compare
 from gnv2_nas.space import load_space
 
 POOL = 20

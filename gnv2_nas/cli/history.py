@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gnv2_nas.cli.console import print_table, say
-from gnv2_nas.measurement.history import History, NetworkHistory
-from gnv2_nas.measurement.record import Measurement, format_latency
+from gnv2_nas.measurement.records.history import History, NetworkHistory
+from gnv2_nas.measurement.records.record import Measurement, format_latency
 
 MAX_ROWS = 30
 """Maximum number of rows of one network; the last ones are shown."""

@@ -12,8 +12,8 @@ from gnv2_nas.cli.history import print_history
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
 from gnv2_nas.cli.sustained import describe_pace, print_sustained
 from gnv2_nas.graph import count
-from gnv2_nas.measurement.history import History
-from gnv2_nas.measurement.record import Measurement, check_budget, format_latency
+from gnv2_nas.measurement.records.history import History
+from gnv2_nas.measurement.records.record import Measurement, check_budget, format_latency
 from gnv2_nas.search.study import defaults
 from gnv2_nas.stats.intervals import Z95
 

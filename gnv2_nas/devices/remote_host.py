@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.devices.native.build import find_built, target_of
-from gnv2_nas.devices.native.compiling import Target
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.remote_files import RemoteFiles
 from gnv2_nas.devices.runner_connection import Answer, RunnerConnection
-from gnv2_nas.devices.runner_file import runner_bytes, runner_name
+from gnv2_nas.devices.runner_program import (
+    ProgramFor,
+    RunnerProgram,
+    native_runner,
+    python_runner,
+)
 from gnv2_nas.devices.transports import open_transport
 from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.errors import CommandNotFoundError, DeviceError, MeasurementError, OutOfTimeError
@@ -30,22 +33,6 @@ from gnv2_nas.runner.timing import RuntimeFiles, timing_image
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-class RunnerProgram(msgspec.Struct, frozen=True):
-    """The program that loads and times networks on a device."""
-
-    name: str
-    """Its file in the transport's folder; the name changes with the content."""
-    content: bytes
-    command: tuple[str, ...]
-    """Program and arguments that start it, in that folder."""
-    reads_image: bool = False
-    """It cannot compute `timing_image` and gets it as a file."""
-
-
-ProgramFor = Callable[[Transport], RunnerProgram]
-"""Returns the program for the device that a transport reaches."""
 
 
 def open_remote_host(name: str, profile: DeviceProfile, label: str) -> RemoteHost:
@@ -60,58 +47,6 @@ def open_remote_host(name: str, profile: DeviceProfile, label: str) -> RemoteHos
         partial(native_runner, profile) if profile.runner == "native" else python_runner(profile)
     )
     return RemoteHost(name, label, program, open_transport(name, profile))
-
-
-def python_runner(profile: DeviceProfile) -> RunnerProgram:
-    """Return `runner.pyz`, run by the Python of the device's virtual environment."""
-    name = runner_name()
-    python = f"{environment_folder(profile.runtime)}/bin/python"
-    return RunnerProgram(name, runner_bytes(), (python, "-I", name, *runner_arguments(profile)))
-
-
-def native_runner(profile: DeviceProfile, transport: Transport) -> RunnerProgram:
-    """Return the native runner for the processor of a device.
-
-    Raises:
-        DeviceError: there is none for it, or it is not built yet, or the device fails.
-    """
-    target = native_target(transport)
-    built = find_built(target)
-    if built is None:
-        raise DeviceError(
-            f"the native runner for {target} is not built on this machine: "
-            "gnv2-nas devices check builds it"
-        )
-    command = (f"./{built.name}", *runner_arguments(profile))
-    return RunnerProgram(built.name, built.read_bytes(), command, reads_image=True)
-
-
-def native_target(transport: Transport) -> Target:
-    """Return the processor that the native runner must be built for.
-
-    It is linked statically, so the kernel decides, not the device's other programs.
-
-    Raises:
-        DeviceError: there is no native runner for it, or the device fails.
-    """
-    machine = transport.run(["uname", "-m"], timeout=60.0).output.decode(errors="replace").strip()
-    return target_of(machine)
-
-
-def environment_folder(runtime: str) -> str:
-    """Return the folder of a runtime's virtual environment on a device."""
-    return f"venv-{runtime}"
-
-
-def runner_arguments(profile: DeviceProfile) -> list[str]:
-    """Return the arguments of a runner, see `runner.serve.main`."""
-    arguments = [profile.runtime, "--threads", str(profile.threads)]
-    arguments += ["--precision", profile.precision, "--processor", profile.processor]
-    if profile.cores:
-        arguments += ["--cores", ",".join(map(str, profile.cores))]
-    if profile.pace:
-        arguments += ["--pace", str(1 / profile.pace)]
-    return arguments
 
 
 class RemoteHost:

@@ -29,7 +29,7 @@ from gnv2_nas.latency_model.model import (
     noise_floor,
     widen_noise,
 )
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.stats.ridge import Matrix, Numbers, Ridge, Vector, fit_ridge, folds, predict_held_out
 
 

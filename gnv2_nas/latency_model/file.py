@@ -14,7 +14,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.latency_model.features import GROUPS, feature_names
 from gnv2_nas.latency_model.model import LatencyError, LatencyModel
-from gnv2_nas.measurement.record import PROFILES_FOLDER
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.stats.ridge import (
     Ridge,
     RidgeRecord,

@@ -19,7 +19,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Graph, count_graph, lower
 from gnv2_nas.latency_model.features import correction_features, latency_features
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.stats.rank_agreement import kendall_tau
 from gnv2_nas.stats.ridge import (

@@ -1,6 +1,6 @@
 """Latency measurement: protocol, statistics, calibration and records."""
 
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 
 __all__ = ["Measurement", "measure", "open_device"]
 

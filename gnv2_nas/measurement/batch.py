@@ -30,11 +30,11 @@ from gnv2_nas.measurement.plan import (
     collect,
 )
 from gnv2_nas.measurement.reconnect import with_reconnects
-from gnv2_nas.measurement.record import Measurement, PanelSamples
+from gnv2_nas.measurement.records.record import Measurement, PanelSamples
+from gnv2_nas.measurement.records.store import hash_files
 from gnv2_nas.measurement.references import NETWORK_SPREAD, SESSION_SPREAD, SIZE_SPREAD
 from gnv2_nas.measurement.stability import compute_percentiles, explain_instability
 from gnv2_nas.measurement.statistics import Estimates, Prior, estimate
-from gnv2_nas.measurement.store import hash_files
 from gnv2_nas.runner.lock import DeviceLock, Waiting
 from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.stats.intervals import Z95

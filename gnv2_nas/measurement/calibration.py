@@ -32,7 +32,7 @@ from gnv2_nas.measurement.plan import (
     collect,
 )
 from gnv2_nas.measurement.reconnect import with_reconnects
-from gnv2_nas.measurement.record import PROFILES_FOLDER
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
 from gnv2_nas.measurement.statistics import session_levels
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting

@@ -25,7 +25,7 @@ from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.plan import MeasurementPlan, Timings, collect
 from gnv2_nas.measurement.reconnect import with_reconnects
-from gnv2_nas.measurement.record import MIN_ROUNDS
+from gnv2_nas.measurement.records.record import MIN_ROUNDS
 from gnv2_nas.measurement.references import SESSION_SPREAD
 from gnv2_nas.measurement.statistics import Estimates, Prior, estimate
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting

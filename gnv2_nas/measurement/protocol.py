@@ -15,7 +15,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.measurement.batch import Batch, ProgressCallback
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.runner.lock import Waiting, ignore_waiting
 
 NETWORKS_AT_ONCE = 32

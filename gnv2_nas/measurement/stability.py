@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.devices.device import Device
 from gnv2_nas.measurement.plan import Timings
-from gnv2_nas.measurement.record import MIN_ROUNDS
+from gnv2_nas.measurement.records.record import MIN_ROUNDS
 from gnv2_nas.measurement.statistics import Estimates, preempted_share
 
 PERCENTILES = {"p90": (90, 64), "p95": (95, 130), "p99": (99, 662)}

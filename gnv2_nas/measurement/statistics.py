@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.measurement.plan import Timings
-from gnv2_nas.measurement.record import ErrorParts
+from gnv2_nas.measurement.records.record import ErrorParts
 from gnv2_nas.measurement.references import (
     SESSION_SPREAD,
     SIZE_SPREAD,

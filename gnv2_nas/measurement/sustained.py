@@ -21,7 +21,7 @@ from gnv2_nas.measurement.batch import ProgressCallback
 from gnv2_nas.measurement.conditions import ConditionsWatch, MeasuredConditions
 from gnv2_nas.measurement.plan import CALLS_PER_VISIT
 from gnv2_nas.measurement.reconnect import with_reconnects
-from gnv2_nas.measurement.record import Verdict
+from gnv2_nas.measurement.records.record import Verdict
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.runner.rounds import SessionOrder, Visit
 from gnv2_nas.stats.intervals import student_95

@@ -1,8 +1,7 @@
 """The protocol of a runtime, the base class of all runtimes, and their table.
 
 A runtime converts an architecture into the files that it loads (`write`), and loads them into a
-session that runs (`load`). It does not measure. The table describes each runtime without importing
-it.
+session that runs (`load`). It does not measure. The table describes runtimes without importing any.
 """
 
 from __future__ import annotations
@@ -50,8 +49,7 @@ class Runtime(Protocol):
     built_in_form: FileForm
     """What the options mean that `form` leaves open; undecided too where the writer has a rule."""
     timer: Timer
-    """Times one inference. The busy clock is the CPU time of the thread or process that works, or
-    an accelerator's own time."""
+    """Times one inference. The busy clock is the thread's CPU time, or an accelerator's own."""
 
     def version(self) -> str:
         """Return name and version, for the fingerprint."""
@@ -93,8 +91,7 @@ class Runtime(Protocol):
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         """Return operator name → mean seconds a call; the sum is the time of a call.
 
-        A fused operator has the name of one of its parts. What the runtime inserts, such as layout
-        changes, is added up under `LAYOUT_CHANGES`.
+        A fused operator has the name of one of its parts; see `LAYOUT_CHANGES` for the rest.
 
         Raises:
             MeasurementError: the runtime cannot time single layers.
@@ -103,12 +100,7 @@ class Runtime(Protocol):
 
 
 class BaseRuntime:
-    """Constructor, version and errors of every runtime.
-
-    Args:
-        precision: precision of weights and feature maps.
-        processor: processor that it runs on.
-    """
+    """What all runtimes share; for the arguments see `get_runtime`."""
 
     name: RuntimeName
     label: str

@@ -14,9 +14,9 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import MIN_PACED_ROUNDS, MeasurementOptions, paced_seconds
 from gnv2_nas.measurement.protocol import measure_networks
-from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.measurement.reuse import find_reusable
-from gnv2_nas.measurement.store import append_measurements
+from gnv2_nas.measurement.records.record import Measurement
+from gnv2_nas.measurement.records.reuse import find_reusable
+from gnv2_nas.measurement.records.store import append_measurements
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.search.engine import OutOfTime, ScoringBackend, ScoringFailure

@@ -11,7 +11,7 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.measurement.record import pool
+from gnv2_nas.measurement.records.record import pool
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat

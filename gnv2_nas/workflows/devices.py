@@ -11,8 +11,8 @@ from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, calibration_na
 from gnv2_nas.errors import InputError, ProfileError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable, find_named
-from gnv2_nas.measurement.record import PROFILES_FOLDER
-from gnv2_nas.measurement.store import is_store, store_path
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER
+from gnv2_nas.measurement.records.store import is_store, store_path
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.workflows.events import Events, Message, report_messages, report_task
 

@@ -27,9 +27,9 @@ from gnv2_nas.latency_model.file import (
 from gnv2_nas.latency_model.model import LatencyModel, check_enough, fit_latency_model
 from gnv2_nas.measurement.batch import ProgressCallback
 from gnv2_nas.measurement.protocol import measure
-from gnv2_nas.measurement.record import Measurement
-from gnv2_nas.measurement.reuse import find_reusable
-from gnv2_nas.measurement.store import append_measurements, store_path
+from gnv2_nas.measurement.records.record import Measurement
+from gnv2_nas.measurement.records.reuse import find_reusable
+from gnv2_nas.measurement.records.store import append_measurements, store_path
 from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space

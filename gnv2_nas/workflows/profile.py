@@ -16,11 +16,11 @@ from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.google_benchmark import check_export, export_samples
-from gnv2_nas.measurement.history import History, read_history
 from gnv2_nas.measurement.layers import LayerTime
-from gnv2_nas.measurement.record import Comparison, check_budget, compare
-from gnv2_nas.measurement.store import append_measurements, store_path
+from gnv2_nas.measurement.records.google_benchmark import check_export, export_samples
+from gnv2_nas.measurement.records.history import History, read_history
+from gnv2_nas.measurement.records.record import Comparison, check_budget, compare
+from gnv2_nas.measurement.records.store import append_measurements, store_path
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.units import parse_rate
@@ -267,7 +267,7 @@ def _recall(
 ) -> dict[str, Measurement]:
     """Return earlier measurements that are as good as new ones, by network."""
     from gnv2_nas.measurement.plan import MeasurementOptions
-    from gnv2_nas.measurement.reuse import find_reusable
+    from gnv2_nas.measurement.records.reuse import find_reusable
 
     precision, waiting = MeasurementOptions().precision, report_messages(events)
     known = find_reusable(architectures, device, precision, waiting=waiting)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gnv2_nas.measurement.store import store_path
+from gnv2_nas.measurement.records.store import store_path
 from gnv2_nas.report.files import ReportFiles
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.confirmation import confirm_and_ablate

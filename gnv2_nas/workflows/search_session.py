@@ -16,7 +16,7 @@ from gnv2_nas.data import Dataset, find_classes, load_dataset
 from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.calibration import open_device
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator

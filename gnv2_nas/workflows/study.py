@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnv2_nas.files.writing import check_writable
-from gnv2_nas.measurement.record import format_latency
+from gnv2_nas.measurement.records.record import format_latency
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import recommend

@@ -11,7 +11,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.journal import Journal
-from gnv2_nas.measurement.record import PROFILES_FOLDER
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.runtimes.base import RUNTIMES
 from gnv2_nas.units import format_duration, parse_duration
 from gnv2_nas.workflows.devices import report_shortage

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.measurement.store import read_measurements
+from gnv2_nas.measurement.records.store import read_measurements
 from tests.cli.flow import SEARCH
 from tests.search.spaces import AT_32
 

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from gnv2_nas.devices import Device, DeviceProfile
-from gnv2_nas.devices.remote_host import RemoteHost, environment_folder, python_runner
+from gnv2_nas.devices.remote_host import RemoteHost
+from gnv2_nas.devices.runner_program import environment_folder, python_runner
 from gnv2_nas.devices.transports import Transport
 
 PROFILE = DeviceProfile("a process of its own", runtime="onnxruntime")

@@ -14,7 +14,7 @@ import pytest
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement import batch, calibration, reconnect
 from gnv2_nas.measurement.plan import MeasurementPlan
-from gnv2_nas.measurement.store import read_measurements
+from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search import loop
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.workflows.events import Message

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.measurement.record import ErrorParts, Measurement, check_budget, compare
+from gnv2_nas.measurement.records.record import ErrorParts, Measurement, check_budget, compare
 from gnv2_nas.measurement.stability import compute_percentiles
 
 

@@ -8,7 +8,7 @@ import statistics
 import pytest
 
 from gnv2_nas.errors import OutputError, UnknownNameError
-from gnv2_nas.measurement.google_benchmark import check_export, export_samples
+from gnv2_nas.measurement.records.google_benchmark import check_export, export_samples
 from tests.measurement.test_store import made_up
 
 SLOW = made_up(0, wall_ms=(2.0, 2.2, 2.1), cpu_ms=(1.9, 2.0, 2.05))

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.measurement.history import read_history
-from gnv2_nas.measurement.record import ErrorParts
-from gnv2_nas.measurement.store import append_measurements
+from gnv2_nas.measurement.records.history import read_history
+from gnv2_nas.measurement.records.record import ErrorParts
+from gnv2_nas.measurement.records.store import append_measurements
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.measurement.test_store import made_up
 

@@ -11,8 +11,8 @@ import gnv2_nas
 from gnv2_nas.arch import preset
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.measurement import Measurement, measure, open_device
-from gnv2_nas.measurement.record import compare
-from gnv2_nas.measurement.store import hash_files
+from gnv2_nas.measurement.records.record import compare
+from gnv2_nas.measurement.records.store import hash_files
 from tests.measurement.networks import tiny_ghost
 
 

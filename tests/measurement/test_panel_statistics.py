@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gnv2_nas.measurement.plan import Timings
-from gnv2_nas.measurement.record import ErrorParts, pool
+from gnv2_nas.measurement.records.record import ErrorParts, pool
 from gnv2_nas.measurement.references import LASTING, size_correlation, summarize_panel
 from gnv2_nas.measurement.statistics import Prior, estimate
 from tests.measurement.test_pooling import measured

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.measurement.record import ErrorParts, Measurement, pool
+from gnv2_nas.measurement.records.record import ErrorParts, Measurement, pool
 from gnv2_nas.stats.intervals import Z95
 
 REFERENCE_MS = 10.0

@@ -11,9 +11,9 @@ from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement import Measurement, measure, open_device
 from gnv2_nas.measurement.calibration import calibration_key
 from gnv2_nas.measurement.conditions import MeasuredConditions
-from gnv2_nas.measurement.record import ErrorParts
-from gnv2_nas.measurement.reuse import find_reusable
-from gnv2_nas.measurement.store import append_measurements
+from gnv2_nas.measurement.records.record import ErrorParts
+from gnv2_nas.measurement.records.reuse import find_reusable
+from gnv2_nas.measurement.records.store import append_measurements
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 
 PRECISION = 0.03

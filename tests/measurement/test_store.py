@@ -12,8 +12,8 @@ from gnv2_nas.devices import Fingerprint
 from gnv2_nas.errors import StorageError
 from gnv2_nas.files.journal import read_lines
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.record import PanelSamples
-from gnv2_nas.measurement.store import (
+from gnv2_nas.measurement.records.record import PanelSamples
+from gnv2_nas.measurement.records.store import (
     SCHEMA,
     append_measurements,
     hash_files,
@@ -29,7 +29,7 @@ from pathlib import Path
 import msgspec
 from gnv2_nas.errors import StorageError
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.store import append_measurements, read_measurements
+from gnv2_nas.measurement.records.store import append_measurements, read_measurements
 one = msgspec.json.decode(sys.argv[2], type=Measurement)
 try:
     for _ in range(20):
@@ -43,7 +43,7 @@ import fcntl, itertools, os, random, signal, sys
 from pathlib import Path
 import msgspec
 from gnv2_nas.measurement import Measurement
-from gnv2_nas.measurement.store import append_measurements, store_path
+from gnv2_nas.measurement.records.store import append_measurements, store_path
 folder = Path(sys.argv[1])
 one = msgspec.json.decode(sys.argv[2], type=Measurement)
 rng = random.Random(0)

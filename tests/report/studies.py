@@ -13,7 +13,7 @@ from gnv2_nas.arch import DFC, Architecture, GhostModule, list_presets, preset
 from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
-from gnv2_nas.measurement.record import ErrorParts, Measurement
+from gnv2_nas.measurement.records.record import ErrorParts, Measurement
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.search.study.records import (

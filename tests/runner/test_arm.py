@@ -16,8 +16,13 @@ import pytest
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.profile import DeviceProfile
-from gnv2_nas.devices.remote_host import RemoteHost, RunnerProgram, runner_arguments
-from gnv2_nas.devices.runner_file import runner_bytes, runner_name
+from gnv2_nas.devices.remote_host import RemoteHost
+from gnv2_nas.devices.runner_program import (
+    RunnerProgram,
+    runner_arguments,
+    runner_bytes,
+    runner_name,
+)
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.runtimes.base import Precision, get_runtime

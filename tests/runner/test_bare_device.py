@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gnv2_nas.devices.runner_file import runner_bytes
+from gnv2_nas.devices.runner_program import runner_bytes
 from gnv2_nas.runner.machine import cpu_model
 from gnv2_nas.runtimes.base import get_runtime
 from tests.measurement.networks import tiny_ghost

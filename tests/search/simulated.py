@@ -18,7 +18,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.devices import DeviceProfile
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.confirmation import confirm_and_ablate

@@ -13,7 +13,7 @@ from sqlalchemy import NullPool
 from gnv2_nas.arch import preset
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import count
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.storage.retries import Patience
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.studies import open_or_create

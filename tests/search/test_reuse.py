@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.measurement.store import read_measurements
+from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import SearchLoop
 from tests.measurement.networks import tiny_ghost, tiny_mobile

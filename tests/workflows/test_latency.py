@@ -15,9 +15,9 @@ import pytest
 from gnv2_nas.errors import InputError
 from gnv2_nas.latency_model.file import load_device_model
 from gnv2_nas.measurement import open_device
-from gnv2_nas.measurement.record import ErrorParts
-from gnv2_nas.measurement.reuse import find_reusable
-from gnv2_nas.measurement.store import append_measurements, read_measurements
+from gnv2_nas.measurement.records.record import ErrorParts
+from gnv2_nas.measurement.records.reuse import find_reusable
+from gnv2_nas.measurement.records.store import append_measurements, read_measurements
 from gnv2_nas.space import load_space
 from gnv2_nas.workflows.events import TaskProgress
 from gnv2_nas.workflows.latency import (
@@ -31,7 +31,7 @@ REQUEST = LatencyFitRequest("cpu", "small.yaml", networks=9, held_out=1, seconds
 KILLED = f"""
 import os, signal
 from gnv2_nas.measurement import open_device
-from gnv2_nas.measurement.store import read_measurements
+from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.workflows import latency as latency_fit
 
 latency_fit.BATCH = 3

@@ -18,7 +18,7 @@ from gnv2_nas.devices.provision.engines import (
     wheel_platforms,
 )
 from gnv2_nas.devices.provision.probe import Probe, Python, format_version
-from gnv2_nas.devices.remote_host import environment_folder
+from gnv2_nas.devices.runner_program import environment_folder
 from gnv2_nas.devices.transports.base import Completed, Transport
 from gnv2_nas.errors import DeviceError, DeviceFullError, InputError
 from gnv2_nas.runner.sessions import ENGINES, engine_version

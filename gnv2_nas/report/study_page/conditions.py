@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from importlib import metadata
 
-from gnv2_nas.measurement.record import Measurement, check_budget
+from gnv2_nas.measurement.records.record import Measurement, check_budget
 from gnv2_nas.search.analysis.baselines import select_confirmed
 from gnv2_nas.search.study.records import StudyRecord, Trial
 

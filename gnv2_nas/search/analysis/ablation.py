@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gnv2_nas.measurement.record import ErrorParts, Measurement, compare
+from gnv2_nas.measurement.records.record import ErrorParts, Measurement, compare
 from gnv2_nas.search.analysis.variants import Changes
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.space import describe_change, is_removal

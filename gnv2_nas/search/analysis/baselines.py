@@ -7,7 +7,7 @@ from collections.abc import Iterable, Set
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.measurement.record import ErrorParts, compare
+from gnv2_nas.measurement.records.record import ErrorParts, compare
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace
 

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.study.budgets import Budget
 from gnv2_nas.search.study.records import (
     Origin,

@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from gnv2_nas.errors import StorageError, StudyError
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.storage.format import (
     CONFIRMED,
     FORMAT,

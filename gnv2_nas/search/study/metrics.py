@@ -16,7 +16,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.graph import Counts
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.units import Dimension, format_quantity
 

@@ -13,7 +13,7 @@ from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import SUFFIXES
 from gnv2_nas.graph import Counts
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, QualitySpec
 from gnv2_nas.search.study.budgets import Budget, excesses, violations
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric

@@ -30,7 +30,7 @@ from gnv2_nas.devices.transports.adb import AdbTransport
 from gnv2_nas.errors import DeviceError, InputError, RunError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable
-from gnv2_nas.measurement.record import PROFILES_FOLDER
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
 from gnv2_nas.workflows.device_setup.install import install
 from gnv2_nas.workflows.device_setup.state import (

@@ -17,7 +17,7 @@ from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import DeviceError, InputError, StorageError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable, find_named
-from gnv2_nas.measurement.record import PROFILES_FOLDER
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.workflows.device_setup.install import install
 from gnv2_nas.workflows.device_setup.state import (
     STATE,

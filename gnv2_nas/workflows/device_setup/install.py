@@ -6,7 +6,7 @@ from gnv2_nas.devices.native.build import build
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.provision.environment import ensure_environment
 from gnv2_nas.devices.provision.probe import Probe
-from gnv2_nas.devices.remote_host import native_target
+from gnv2_nas.devices.runner_program import native_target
 from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.workflows.events import Events, report_messages, report_task
 

@@ -19,8 +19,8 @@ from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.provision.probe import Probe, differences
 from gnv2_nas.files.outputs import Kind, holds_fields
 from gnv2_nas.files.writing import write_atomically
-from gnv2_nas.measurement.record import PROFILES_FOLDER, Comparison, compare
-from gnv2_nas.measurement.store import store_path
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER, Comparison, compare
+from gnv2_nas.measurement.records.store import store_path
 from gnv2_nas.workflows.events import Events, report_messages, report_task
 
 NETWORKS = ("ghostnet-1.0", "ghostnetv2-1.0", "mobilenetv3-large-1.0")

@@ -11,7 +11,8 @@ from typing import Any
 from gnv2_nas.devices.native.build import build
 from gnv2_nas.devices.native.compiling import Target
 from gnv2_nas.devices.profile import DeviceProfile
-from gnv2_nas.devices.remote_host import RemoteHost, RunnerProgram, runner_arguments
+from gnv2_nas.devices.remote_host import RemoteHost
+from gnv2_nas.devices.runner_program import RunnerProgram, runner_arguments
 from gnv2_nas.devices.transports.local import LocalTransport
 
 MACHINES: dict[Target, Sequence[str]] = {

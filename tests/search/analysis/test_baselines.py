@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gnv2_nas.measurement.record import pool
+from gnv2_nas.measurement.records.record import pool
 from gnv2_nas.report.study_page.conditions import describe_confirmation
 from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
 from tests.search.simulated import simulated

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gnv2_nas.arch import preset
-from gnv2_nas.measurement.record import ErrorParts
+from gnv2_nas.measurement.records.record import ErrorParts
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
 from gnv2_nas.search.analysis.recommendation import (

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.graph import count
-from gnv2_nas.measurement.record import ErrorParts
+from gnv2_nas.measurement.records.record import ErrorParts
 from gnv2_nas.search.analysis.ablation import (
     find_ablations,
     find_single_change,

@@ -12,7 +12,7 @@ from gnv2_nas.devices.profile import read_profile
 from gnv2_nas.errors import DeviceError, InputError
 from gnv2_nas.measurement import plan
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.measurement.record import Comparison
+from gnv2_nas.measurement.records.record import Comparison
 from gnv2_nas.workflows.device_setup import add
 from gnv2_nas.workflows.device_setup.add import AddDeviceRequest, parse_cores, run_add_device
 from gnv2_nas.workflows.device_setup.check import run_check_device, run_remove_device

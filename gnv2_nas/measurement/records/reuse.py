@@ -16,8 +16,8 @@ from pathlib import Path
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.measurement.record import MIN_ROUNDS, PROFILES_FOLDER, Measurement
-from gnv2_nas.measurement.store import hash_files, read_measurements
+from gnv2_nas.measurement.records.record import MIN_ROUNDS, PROFILES_FOLDER, Measurement
+from gnv2_nas.measurement.records.store import hash_files, read_measurements
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 
 

@@ -19,7 +19,7 @@ import msgspec
 from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import write_atomically
-from gnv2_nas.measurement.record import Measurement
+from gnv2_nas.measurement.records.record import Measurement
 
 AGGREGATES: Mapping[str, tuple[str, Callable[[Sequence[float]], float]]] = {
     "mean": ("time", statistics.fmean),

@@ -10,8 +10,8 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
-from gnv2_nas.measurement.record import PROFILES_FOLDER, Comparison, Measurement, compare
-from gnv2_nas.measurement.store import read_measurements, store_path
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER, Comparison, Measurement, compare
+from gnv2_nas.measurement.records.store import read_measurements, store_path
 
 
 class NetworkHistory(msgspec.Struct, frozen=True):

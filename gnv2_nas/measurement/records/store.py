@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.files.journal import append_lines, decode_line, read_lines
-from gnv2_nas.measurement.record import PROFILES_FOLDER, Measurement, PanelSamples
+from gnv2_nas.measurement.records.record import PROFILES_FOLDER, Measurement, PanelSamples
 from gnv2_nas.runner.timing import RuntimeFiles
 
 SCHEMA = 2
