@@ -118,7 +118,12 @@ def remove(
 def print_state(state: DeviceState) -> None:
     """Print what a check found."""
     rows = [
-        (name, f"{each.ms:.2f}", f"{each.ci95[0]:.2f}–{each.ci95[1]:.2f}", f"{each.parity:.1g}")
+        (
+            name,
+            f"{each.ms:.2f}",
+            f"{each.ci95[0]:.2f}–{each.ci95[1]:.2f}",
+            "not known" if each.parity is None else f"{each.parity:.1g}",
+        )
         for name, each in state.networks.items()
     ]
     print_table(("network", "ms", "95 % interval", "difference from torch"), rows)

@@ -21,6 +21,8 @@ def install(profile: DeviceProfile, found: Probe, transport: Transport, events: 
         DeviceError: installing failed.
         RunError: building failed.
     """
+    if profile.benchmark is not None:
+        return  # it is the user's
     tell = report_messages(events)
     if profile.runner == "native":
         build(native_target(transport), tell)

@@ -37,8 +37,9 @@ class NetworkState(msgspec.Struct, frozen=True):
 
     ms: float
     ci95: tuple[float, float]
-    parity: float
-    """Largest difference of its logits from torch's, relative to the largest logit."""
+    parity: float | None
+    """Largest difference of its logits from torch's, relative to the largest logit; None where a
+    benchmark program does not tell them."""
 
 
 class DeviceState(msgspec.Struct, frozen=True):
@@ -114,7 +115,7 @@ def check_networks(device: Device, probe: Probe, events: Events) -> DeviceState:
             architectures, device, COMPARING, progress=report, waiting=report_messages(events)
         )
     networks = {
-        name: NetworkState(each.ms, each.ci95, each.parity or 0.0)
+        name: NetworkState(each.ms, each.ci95, each.parity)
         for name, each in zip(NETWORKS, measured, strict=False)
     }
     return DeviceState(

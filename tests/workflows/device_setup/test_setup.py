@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gnv2_nas.devices.profile import read_profile
+from gnv2_nas.devices.profile import BenchmarkProgram, DeviceProfile, read_profile
+from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import DeviceError, InputError
 from gnv2_nas.measurement import plan
 from gnv2_nas.measurement.plan import MeasurementOptions
@@ -16,6 +17,7 @@ from gnv2_nas.measurement.records.record import Comparison
 from gnv2_nas.workflows.device_setup import add
 from gnv2_nas.workflows.device_setup.add import AddDeviceRequest, parse_cores, run_add_device
 from gnv2_nas.workflows.device_setup.check import run_check_device, run_remove_device
+from gnv2_nas.workflows.device_setup.install import install
 from gnv2_nas.workflows.device_setup.state import (
     DeviceState,
     NetworkState,
@@ -93,6 +95,12 @@ def test_a_device_that_cannot_be_reached_is_not_removed():
     assert path.exists()
     run_remove_device("board")
     assert not path.exists()
+
+
+def test_nothing_is_installed_beside_a_benchmark_program(tmp_path):
+    profile = DeviceProfile("x", "ssh", "pi", benchmark=BenchmarkProgram("trtexec", "trtexec"))
+    install(profile, read(python=""), LocalTransport("board", tmp_path / "device"), print)
+    assert not (tmp_path / "device").exists()
 
 
 def choose(found, **options: object):
