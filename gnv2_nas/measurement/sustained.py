@@ -201,7 +201,7 @@ class _Run:
         """Return about how many seconds a visit takes."""
         if self._pace is not None:
             return CALLS_PER_VISIT / self._pace
-        self._started = self._reported = time.monotonic()
+        self._reported = math.inf  # probing is no progress
         rounds = self._run_session(PROBING_SECONDS, 100)
         return CALLS_PER_VISIT * float(np.median(rounds))
 

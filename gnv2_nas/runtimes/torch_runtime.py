@@ -110,7 +110,11 @@ class Torch(BaseRuntime):
             name: name in the table of runtimes.
             channels_last: whether to use the channels-last memory format.
             compiled: whether to use `torch.compile`, which takes about a minute a network.
+
+        Raises:
+            InputError: the processor is not available.
         """
+        _check_processor(processor)
         super().__init__(precision, processor)
         self.name = name
         self._channels_last, self._compiled = channels_last, compiled
@@ -121,7 +125,6 @@ class Torch(BaseRuntime):
         return f"{self.label} {torch.__version__}"
 
     def check_here(self) -> None:
-        _check_processor(self.processor)
         if self._compiled:
             _check_compiler(self.name)
 

