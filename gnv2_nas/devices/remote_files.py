@@ -26,9 +26,15 @@ class RemoteFiles:
         self._transport = transport
         self._sizes: dict[str, int] | None = None
         self._lock = threading.Lock()
+        self._in_use: Set[str] = frozenset()
 
-    def store(self, networks: Sequence[RuntimeFiles]) -> list[list[str]]:
+    def store(self, networks: Sequence[RuntimeFiles], *, in_use: bool = False) -> list[list[str]]:
         """Send files that are not on the device yet; return their paths there, by network.
+
+        Args:
+            networks: files of each network.
+            in_use: whether they are loaded from now on, and again in each session. They stay until
+                others are in use, while another thread stores the files of networks to come.
 
         Raises:
             DeviceError: the device cannot be reached, or its disk is full.
@@ -38,7 +44,10 @@ class RemoteFiles:
             for files in networks
         ]
         with self._lock:
-            self._send({path: content for files in named for path, content in files.items()})
+            wanted = {path: content for files in named for path, content in files.items()}
+            if in_use:
+                self._in_use = frozenset(wanted)
+            self._send(wanted)
         return [list(files) for files in named]
 
     def forget(self) -> None:
@@ -54,11 +63,11 @@ class RemoteFiles:
         if not missing:
             return
         if sum(sizes.values()) + sum(map(len, missing.values())) > MAX_BYTES:
-            self._remove(sizes, sizes.keys() - wanted.keys())
+            self._remove(sizes, sizes.keys() - wanted.keys() - self._in_use)
         try:
             self._transport.push(missing)
         except DeviceFullError:
-            others = sizes.keys() - wanted.keys()
+            others = sizes.keys() - wanted.keys() - self._in_use
             if not others:
                 raise
             self._remove(sizes, others)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ import msgspec
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.remote_files import RemoteFiles
-from gnv2_nas.devices.runner_connection import Answer, RunnerConnection
+from gnv2_nas.devices.runner_connection import PATIENCE, Answer, RunnerConnection
 from gnv2_nas.devices.runner_program import (
     ProgramFor,
     RunnerProgram,
@@ -71,16 +70,20 @@ class RemoteHost:
         self._files = RemoteFiles(transport)
         self._connection: RunnerConnection | None = None
         self._closed = False
-        self._turn = threading.RLock()
+        self._turn, self._starting = threading.RLock(), threading.Lock()
 
     @property
     def connection(self) -> RunnerConnection:
         """The connection to the runner, which is started if necessary."""
-        if self._closed:
-            raise DeviceError(f"the connection to {self.name} was closed")
-        if self._connection is None:
-            self._connection = self._start()
-        return self._connection
+        with self._starting:  # two threads must not start two runners
+            self._check_open()
+            if self._connection is None:
+                connection = self._start()
+                if self._closed:  # meanwhile
+                    connection.close()
+                    self._check_open()
+                self._connection = connection
+            return self._connection
 
     def fingerprint(self) -> Fingerprint:
         machine = dict(self.connection.machine)
@@ -92,15 +95,18 @@ class RemoteHost:
 
     def store(self, networks: Sequence[RuntimeFiles]) -> list[list[str]]:
         """Send files that are not on the device yet; return their paths there, by network."""
+        self._check_open()  # the transport would connect again
         return self._files.store(networks)
 
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> RemoteBench:
-        bench = RemoteBench(self.name, self.connection, self.store(networks))
+        connection, sides = self.connection, list[int]()
         if self._program.reads_image:
             sides = sorted({_input_side(files) for files in networks} - {0})
-            images = self.store([{".image": timing_image(side).tobytes()} for side in sides])
-            for side, (path,) in zip(sides, images, strict=True):
-                self.connection.send("image", side, path)
+        images = [{".image": timing_image(side).tobytes()} for side in sides]
+        paths = self._files.store([*networks, *images], in_use=True)
+        bench = RemoteBench(self.name, connection, paths[: len(networks)])
+        for side, (path,) in zip(sides, paths[len(networks) :], strict=True):
+            connection.send("image", side, path)
         return bench
 
     @property
@@ -135,6 +141,10 @@ class RemoteHost:
         self._closed = True
         self.disconnect()
         self.transport.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceError(f"the connection to {self.name} was closed")
 
     def _start(self) -> RunnerConnection:
         program = self._program
@@ -235,7 +245,8 @@ def _tell(answer: Answer, waiting: Waiting) -> None:
 
 
 def _are_times(visits: Sequence[Sequence[float]]) -> bool:
-    return all(math.isfinite(each) and each >= 0 for visit in visits for each in visit)
+    # A device that calls for longer than `PATIENCE` is given up.
+    return all(0 <= each <= PATIENCE for visit in visits for each in visit)
 
 
 def _input_side(files: RuntimeFiles) -> int:

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -106,6 +107,31 @@ def test_files_are_sent_once_and_earlier_ones_make_room(device, folder, monkeypa
     assert not (folder / second).exists()
 
 
+def test_files_that_sessions_load_stay_while_others_are_sent(device, monkeypatch):
+    monkeypatch.setattr(remote_files, "MAX_BYTES", 1)
+    first, second = (device.runtime.write(tiny_ghost().replace(head_channels=n)) for n in (8, 16))
+    bench, found = device.host.open_bench([first]), []
+    device.host.store([second])
+    for _ in range(2):  # each session loads the file anew
+        bench.run_session(order([0]), found.append)
+    assert len(found) == 2
+
+
+def test_threads_that_ask_at_the_same_time_share_a_runner(device, folder):
+    with ThreadPoolExecutor(2) as threads:
+        tasks = [threads.submit(device.fingerprint) for _ in range(2)]
+        assert tasks[0].result().cpu == tasks[1].result().cpu
+    assert len(runners(folder)) == 1
+
+
+def test_a_closed_device_gets_nothing_more(device):
+    files = device.runtime.write(tiny_ghost())
+    device.host.close()
+    for use in (device.host.store, device.host.open_bench):
+        with pytest.raises(DeviceError, match="the connection to board was closed"):
+            use([files])
+
+
 def test_killed_in_the_middle_it_measures_again_from_the_start(device, folder, monkeypatch):
     monkeypatch.setattr(reconnect, "DELAYS", (0.0,))
     said, killed = [], []
@@ -171,25 +197,6 @@ def test_without_a_runner_it_says_how_to_set_the_device_up(tmp_path):
     device = remote_device(LocalTransport("board", tmp_path / "empty"))
     with pytest.raises(DeviceError, match=r"not on board: set the device up with gnv2-nas devices"):
         device.fingerprint()
-
-
-@pytest.mark.parametrize(
-    ("answers", "problem"),
-    [
-        ("hello", r"said 'hello', which is no answer"),
-        ('{"event": "ready", "protocol": 99}', "speaks protocol 99"),
-        ('{"event": "failed", "message": "no such library"}', "no such library"),
-        ("", r"ended with exit code 0"),
-    ],
-)  # fmt: skip
-def test_what_no_runner_says_is_an_error(tmp_path, answers, problem):
-    set_up(tmp_path)
-    python = tmp_path / "venv-onnxruntime" / "bin" / "python"
-    python.write_text(f"#!/bin/sh\necho '{answers}'\n" if answers else "#!/bin/sh\n")
-    device = remote_device(LocalTransport("board", tmp_path))
-    with pytest.raises(DeviceError, match=problem) as caught:
-        device.fingerprint()
-    assert "\n" not in str(caught.value)
 
 
 MEASURING = """

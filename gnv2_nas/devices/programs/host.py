@@ -97,7 +97,8 @@ class ProgramHost:
 
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> ProgramBench:
         self.identify()
-        return ProgramBench(self, [path for (path,) in self.store(networks)])
+        paths = self._files.store(networks, in_use=True)
+        return ProgramBench(self, [path for (path,) in paths])
 
     def disconnect(self) -> None:
         """End the connection to the machine; the next use opens another."""
