@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import msgspec
@@ -16,6 +16,10 @@ from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.errors import ConnectionLostError, DeviceError, MeasurementError
 from gnv2_nas.runner.serve import PROTOCOL, SILENCE
 
+MAX_UNREAD = 16
+"""Lines that are read ahead. A device that sends more waits; no device can fill the memory."""
+MAX_MESSAGE = 300
+"""Characters of what a device says in a message."""
 PATIENCE = 300.0
 """Longest silence of a device, in seconds: loading a large network on a small board."""
 _KILLED = {137, -9}
@@ -49,7 +53,7 @@ class RunnerConnection:
         self._name, self._transport = name, transport
         self._block = ExitStack()
         self._process = self._block.enter_context(transport.start(command))
-        self._lines: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
+        self._lines: queue.Queue[str | Exception | None] = queue.Queue(MAX_UNREAD)
         self._sending = threading.Lock()
         self._closed = threading.Event()
         for task in (self._listen, self._keep_alive):
@@ -98,9 +102,10 @@ class RunnerConnection:
             if answer.event == event:
                 return answer
             if answer.event == "refused":
-                raise MeasurementError(f"{answer.message} (on device {self._name})")
+                raise MeasurementError(f"{_one_line(answer.message)} (on device {self._name})")
             if answer.event == "failed":
-                raise DeviceError(f"the runner on {self._name} failed: {answer.message}")
+                said = _one_line(answer.message)
+                raise DeviceError(f"the runner on {self._name} failed: {said}")
             handle(answer)
 
     def close(self) -> None:
@@ -125,7 +130,7 @@ class RunnerConnection:
             raise self._explain_end()
         try:
             return msgspec.json.decode(line, type=Answer)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise DeviceError(
                 f"the runner on {self._name} said {line[:80]!r}, which is no answer of it"
             ) from None
@@ -148,14 +153,25 @@ class RunnerConnection:
     def _listen(self) -> None:
         try:
             for line in self._process.lines():
-                self._lines.put(line)
+                self._put(line)
         except Exception as error:
-            self._lines.put(error)
-        self._lines.put(None)
+            self._put(error)
+        self._put(None)
+
+    def _put(self, line: str | Exception | None) -> None:
+        while True:
+            try:
+                return self._lines.put(line, timeout=1.0)
+            except queue.Full:
+                if self._closed.is_set():
+                    return None
 
     def _keep_alive(self) -> None:
         while not self._closed.wait(SILENCE / 4):
-            try:
-                self.send("alive")
-            except DeviceError:
-                return
+            # Why it ended is for the thread that waits for answers.
+            with suppress(ConnectionLostError), self._sending:
+                self._process.send("alive")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:MAX_MESSAGE]

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import queue
 import select
@@ -107,8 +108,11 @@ class Runner:
 
     def _load(self, number: int) -> None:
         session = self._read(number)
+        logits = [float(each) for each in session.logits().ravel()]
+        if not all(map(math.isfinite, logits)):  # JSON has no such numbers
+            raise MeasurementError("the network computes logits that are not finite")
         self._fresh[number] = session
-        write(event="loaded", logits=[float(each) for each in session.logits().ravel()])
+        write(event="loaded", logits=logits)
 
     def _read(self, number: int) -> Session:
         paths = map(Path, self._files[number])

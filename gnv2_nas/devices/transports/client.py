@@ -15,6 +15,8 @@ from gnv2_nas.devices.transports.base import Completed
 from gnv2_nas.devices.transports.script import Ended, output_mark, read_ending, read_pid
 from gnv2_nas.errors import ConnectionLostError, DeviceError
 
+MAX_LINE = 1 << 24
+"""Bytes of a line of a command's output; a longer one ends the command."""
 SECONDS_TO_END = 5.0
 """A client whose output has ended is expected to end within this time."""
 
@@ -153,6 +155,11 @@ class RunningProcess:
     def _read_line(self, late: float | None) -> bytes | None:
         """Return the next line without its end; None when the output has ended."""
         while b"\n" not in self._unread:
+            if len(self._unread) > MAX_LINE:
+                self.kill()
+                raise DeviceError(
+                    f"{self._what} sent a line of more than {MAX_LINE >> 20} MiB and was stopped"
+                )
             if late is not None:
                 left = late - time.monotonic()
                 if left <= 0 or not select.select([self._output], [], [], left)[0]:

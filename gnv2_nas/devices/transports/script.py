@@ -106,7 +106,7 @@ def read_pid(errors: bytes, token: str) -> int:
 def read_ending(errors: bytes, token: str) -> Ended | None:
     """Return what the script reported at its end; None if the end was not reached."""
     mark = token.encode()
-    found = re.search(rb"\n%s end (\S+)\n" % mark, errors)
+    found = re.search(rb"\n%s end (\d{1,3}|no-[a-z]+)\n" % mark, errors)
     if found is None:
         return None
     written = errors[: found.start()]
