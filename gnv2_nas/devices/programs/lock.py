@@ -14,8 +14,8 @@ from gnv2_nas.runner.lock import SECONDS_BEFORE_TELLING, LockMode, Waiting, wait
 _SCRIPT = (
     "command -v flock >/dev/null || { echo none; exec cat; }; "
     'd=${TMPDIR:-/tmp}; test -w "$d" || d=.; d=$d/gnv2-nas-$(id -u); mkdir -m 700 -p "$d"; '
-    'exec 8>>"$d/gate" 9>>"$d/machine" && flock -x 8 && flock "$1" 9 && flock -u 8 && echo locked; '
-    "exec cat"
+    'test -O "$d" && test -w "$d" || { echo none; exec cat; }; exec 8>>"$d/gate" 9>>"$d/machine"; '
+    'flock -x 8 && flock "$1" 9 && flock -u 8 && echo locked || echo none; exec cat'
 )
 """Takes the lock, says so, and holds it until the input ends. $1 is -x or -s."""
 
@@ -29,7 +29,7 @@ def lock_device(
 ) -> Iterator[None]:
     """Hold the lock of a device within the block.
 
-    A device whose shell has no `flock` is used without the lock.
+    A device whose shell has no `flock` that works, or no folder for it, is used without the lock.
 
     Args:
         transport: how the device is reached.
@@ -44,7 +44,7 @@ def lock_device(
     flag = "-x" if mode == "exclusive" else "-s"
     with transport.start(["sh", "-c", _SCRIPT, "sh", flag]) as holder:
         if _await(holder, name, waiting) == "none":
-            waiting(f"{name} has no flock: make sure that nothing else measures there")
+            waiting(f"{name} cannot be locked: make sure that nothing else measures there")
         try:
             yield
         finally:

@@ -11,6 +11,8 @@ import msgspec
 
 from gnv2_nas.errors import MeasurementError
 
+MIN_SECONDS, MAX_SECONDS = 1e-9, 1e4
+"""Of a call; what lies outside is no time."""
 _NUMBER = r"([-+.\w]+)"
 """Whatever stands where a number belongs, such as "nan"; `_seconds` checks it."""
 
@@ -82,6 +84,6 @@ def _seconds(text: str, unit: float) -> float:
         seconds = float(text) * unit
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds < math.inf:
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise MeasurementError(f"the time of a call is {text!r}, but must be a positive number")
     return seconds

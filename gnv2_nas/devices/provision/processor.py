@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gnv2_nas.cores import parse_cores
+
 CLUSTER_STEP = 0.9
 """Cores of one model whose maximum frequencies are at least this close, as a ratio, are one
 cluster: many processors let one or two of their equal cores run a few per cent faster."""
@@ -70,7 +72,7 @@ def read_cores(cpuinfo: Sequence[str], cores: Sequence[str], allowed: str) -> tu
         allowed: the line Cpus_allowed_list of /proc/self/status.
     """
     models = _read_models(cpuinfo)
-    usable = _read_ranges(allowed.partition(":")[2])
+    usable = parse_cores(allowed.partition(":")[2])
     rest = next(iter(models.values()), "core")
     found = {}
     for line in cores:
@@ -139,7 +141,7 @@ def _read_models(cpuinfo: Sequence[str]) -> Mapping[int, str]:
     models: dict[int, dict[str, str]] = {}
     number = -1
     for name, value in pairs:
-        if name == "processor" and value.isdigit():
+        if name == "processor" and value.isdecimal():
             number = int(value)
         models.setdefault(number, {})[name] = value
     board = next((value for name, value in pairs if name == "Hardware"), "core")
@@ -156,11 +158,3 @@ def _name_model(facts: Mapping[str, str], board: str) -> str:
         return _PARTS.get(part, f"Arm core {part}")
     name = re.sub(r"\(R\)|\(TM\)| CPU|@.*", "", facts.get("model name", board))
     return " ".join(name.split())
-
-
-def _read_ranges(text: str) -> set[int]:
-    """Read "0-3,6" as {0, 1, 2, 3, 6}."""
-    found: set[int] = set()
-    for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
-        found.update(range(int(first), int(last or first) + 1))
-    return found

@@ -12,9 +12,10 @@ from gnv2_nas.devices.transports.ssh_connection import OPTIONS, SshConnection
 from gnv2_nas.devices.transports.ssh_failures import explain_failure
 from gnv2_nas.errors import DeviceError, ProfileError
 
+_WORD = r"(?!-)[^@\s:/\[\];&|<>()$`'\"\\]+"
+"""Without what a shell acts on: ssh puts user and host into the user's own ProxyCommand."""
 _HOST = re.compile(
-    r"(?:(?P<user>[^@\s:/-][^@\s:/]*)@)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^@\s:/\[\]-][^@\s:/\[\]]*)"
-    r"(?::(?P<port>\d{1,5}))?"
+    rf"(?:(?P<user>{_WORD})@)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|{_WORD})(?::(?P<port>\d{{1,5}}))?"
 )
 _MAX_PORT = 65535
 

@@ -50,7 +50,7 @@ def test_output_without_times_has_no_reading(kind, text):
     assert KINDS[kind].read(text) is None
 
 
-@pytest.mark.parametrize("time", ["nan", "inf", "-1.5", "0", "0.00", "1e999", "7.1.4", "seven"])
+@pytest.mark.parametrize("time", ["nan", "inf", "-1.5", "0", "0.00", "1e-320", "1e999", "7.1.4"])
 def test_a_time_must_be_a_positive_number(time):
     text = recorded("trtexec").replace("7.14139", time)
     with pytest.raises(MeasurementError, match="must be a positive number"):

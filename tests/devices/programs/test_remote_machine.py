@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -72,6 +73,19 @@ def test_waiting_ends_at_the_deadline(device):
         lock_device(device, "board", "shared", lambda _: None),
     ):
         pass
+
+
+def test_a_device_whose_lock_fails_is_used_without(device, tmp_path, monkeypatch):
+    program = tmp_path / "flock"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    told = []
+    with (
+        lock_deadline(time.monotonic() + 10),
+        lock_device(device, "board", "exclusive", told.append),
+    ):
+        assert told[-1].startswith("board cannot be locked: make sure that nothing else")
 
 
 def test_the_shell_sees_what_python_sees(device):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.devices.provision.probe import SCRIPT, Libc, differences, parse_probe, probe
-from gnv2_nas.devices.provision.processor import choose_cores, find_clusters
+from gnv2_nas.devices.provision.processor import choose_cores, find_clusters, read_cores
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import DeviceError
 from tests.devices.provision.answers import (
@@ -124,6 +124,12 @@ def test_a_core_that_is_not_allowed_is_not_chosen():
 def test_an_incomplete_answer_is_refused(output, message):
     with pytest.raises(DeviceError, match=message):
         parse_probe(output, "ssh pi@board")
+
+
+def test_a_list_of_cores_without_end_takes_no_memory():
+    allowed = "Cpus_allowed_list: 0,2-99999999999"
+    cores = read_cores([], ["0 - - -", "1 - - -"], allowed)
+    assert [core.allowed for core in cores] == [True, False]
 
 
 def test_terminal_escapes_of_a_device_are_harmless():

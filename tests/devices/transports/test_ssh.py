@@ -138,7 +138,7 @@ def test_a_name_that_does_not_resolve():
 
 
 @pytest.mark.parametrize(
-    "host", ["", "-oProxyCommand=x", "a b", "user@", "a:0", "a:99999", "a;b c"]
+    "host", ["", "-oProxyCommand=x", "a b", "user@", "a:0", "a:99999", "a;b c", "$(id)@a"]
 )
 def test_a_host_that_is_none(host):
     with pytest.raises(ProfileError, match="is not of the form"):
