@@ -41,8 +41,6 @@ def test_a_network_runs_on_for_all_its_minutes(cpu, monkeypatch):
     found = measure_sustained(tiny_ghost(), cpu, 0.75, shares.append)
     first, second, rest = found.minutes
     assert first.start == 0 < second.start < rest.start
-    # The last sessions do not fill a minute.
-    assert rest.calls < first.calls
     for minute in found.minutes:
         assert 0 < minute.ms <= minute.p90_ms < 100
         assert minute.calls % 2 == 0
