@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.graph import count
@@ -96,13 +97,13 @@ class SearchLoop:
             self._adopt()
             until = self.time.searching(len(self.front))
             # Every run evaluates at least one network, whatever it costs.
-            started = self._evaluated_now or self.pipeline.pending
+            started = self._evaluated_now or self.pipeline.searched
             at_least = int(not started and not self.deadline.is_over)
-            wanted = min(BATCH, self.wanted - self.evaluated - self.pipeline.pending)
+            wanted = min(BATCH, self.wanted - self.evaluated - self.pipeline.searched)
             size = max(self.time.fitting(wanted, until), at_least)
             asking = self.deadline if at_least else until
             batch = self._propose(size, asking)
-            if not batch and self.pipeline.pending:
+            if not batch and self.pipeline.is_busy:
                 self._drain()  # its results may lead to others
                 continue
             if not batch:
@@ -152,29 +153,26 @@ class SearchLoop:
         deadline = self.time.for_stock
         # The network that all others are compared with is evaluated in any case.
         names = sorted(networks, key=lambda name: preset_name(name) != REFERENCE)
-        found = self.evaluator.scores(
-            [networks[name] for name in names], deadline=deadline, at_least=1
-        )
+        wanted = [networks[name] for name in names]
+        found = self.evaluator.scores(wanted, deadline=deadline, at_least=1)
         scores = dict(zip(names, found, strict=True))
-        networks = {name: networks[name] for name in networks if scores[name] != OutOfTime()}
-        architectures = list(networks.values())
-        new = self.evaluator.measure(architectures, deadline=deadline, reusable=len(networks))
-        latencies = self.store.in_reference(new)
-        measured = self.evaluator.evaluate_metrics(architectures)
-        for (name, arch), latency, more in zip(networks.items(), latencies, measured, strict=True):
-            self.proposals.seen.add(arch.id)
-            score, params = scores[name], self.space.encode(arch)
-            if params and not isinstance(score, ScoringFailure):
-                trial = self.proposals.ask_for(params, "stock")
-            else:
-                budgets = self.store.settings.budgets
-                trial = Trial(
-                    architecture=arch, counts=count(arch), budgets=budgets, origin="stock"
-                )
-            known = known_score(score)
-            trial = replace(trial, baseline=name, quality=known, latency=latency, measured=more)
-            self._finish(self.proposals.tell(trial) if trial.params else trial)
-            self.baselines.add(name)
+        scored = [
+            (self._make_stock(name, arch, scores[name]), scores[name])
+            for name, arch in networks.items()
+            if scores[name] != OutOfTime()
+        ]
+        for finished in self.pipeline.measure(Job(scored), SEARCHING, deadline):
+            self._take_over(finished)
+
+    def _make_stock(self, name: str, arch: Architecture, score: Score) -> Trial:
+        self.proposals.seen.add(arch.id)
+        params = self.space.encode(arch)
+        if params and not isinstance(score, ScoringFailure):
+            return replace(self.proposals.ask_for(params, "stock"), baseline=name)
+        budgets = self.store.settings.budgets
+        return Trial(
+            architecture=arch, counts=count(arch), budgets=budgets, origin="stock", baseline=name
+        )
 
     def evaluate(
         self,
@@ -216,14 +214,14 @@ class SearchLoop:
         for (trial, score), latency, more in zip(
             scored, latencies[: len(scored)], finished.metrics, strict=True
         ):
-            if isinstance(score, ScoringFailure):
+            if isinstance(score, ScoringFailure) and not trial.baseline:
                 self.failed.append(score)
                 self._failed_in_a_row.append(score)
                 self.proposals.tell_failed(trial)
                 continue
             self._failed_in_a_row.clear()
             evaluated = replace(trial, quality=known_score(score), latency=latency, measured=more)
-            self._finish(self.proposals.tell(evaluated))
+            self._finish(self.proposals.tell(evaluated) if trial.params else evaluated)
         later = latencies[len(scored) :]
         for trial, latency in zip(job.again, later[: len(job.again)], strict=True):
             now = self.trials[trial.number]
@@ -269,6 +267,8 @@ class SearchLoop:
     def _keep(self, trial: Trial) -> None:
         if trial.number in self.trials:
             return
+        if trial.baseline:
+            self.baselines.add(trial.baseline)
         self.trials[trial.number] = trial
         # Dominated trials stay dominated: only the front and the new trial matter.
         self.front = pareto_front([*self.front, trial], self.store.settings.objectives)

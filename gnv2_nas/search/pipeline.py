@@ -49,8 +49,13 @@ class Pipeline:
         self._evaluator = evaluator
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="measuring")
         self._task: Future[Finished] | None = None
-        self.pending = 0
-        """Number of new networks that are being measured."""
+        self.searched = 0
+        """Number of searched networks that are being measured."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job is being measured."""
+        return self._task is not None
 
     def measure(
         self, job: Job, options: MeasurementOptions, deadline: Deadline
@@ -67,11 +72,11 @@ class Pipeline:
             return
         task = self._threads.submit(copy_context().run, self._run, job, options, deadline)
         yield from self.drain()
-        self._task, self.pending = task, len(job.scored)
+        self._task, self.searched = task, sum(not trial.baseline for trial, _ in job.scored)
 
     def drain(self) -> Iterator[Finished]:
         """Yield the job that is being measured, if there is one, when it is finished."""
-        task, self._task, self.pending = self._task, None, 0
+        task, self._task, self.searched = self._task, None, 0
         if task is not None:
             yield task.result()
 
