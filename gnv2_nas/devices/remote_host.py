@@ -174,8 +174,12 @@ class RemoteHost:
             ) from None
         try:
             yield
+        except DeviceError:
+            # Whatever the runner still says is not wanted any more; the lock ends with it.
+            self.disconnect()
+            self._check_open()  # another thread has closed the device, which needs no retry
+            raise
         except MeasurementError:
-            # A connection that was cut has no lock any more: it ended with the runner.
             with suppress(DeviceError):
                 self._unlock(connection)
             raise

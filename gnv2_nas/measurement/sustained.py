@@ -17,6 +17,7 @@ from gnv2_nas.devices.conditions import Conditions
 from gnv2_nas.devices.device import ClockName, Device
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.host import Bench
+from gnv2_nas.errors import MeasurementError
 from gnv2_nas.measurement.batch import ProgressCallback
 from gnv2_nas.measurement.conditions import ConditionsWatch, MeasuredConditions
 from gnv2_nas.measurement.plan import CALLS_PER_VISIT
@@ -218,6 +219,8 @@ class _Run:
 
         rounds = min(max(rounds, 1), MAX_ROUNDS)
         self._bench.run_session(SessionOrder((0,), [(0,)] * rounds, seconds), report)
+        if not min(times) > 0:
+            raise MeasurementError("the clock is too coarse here: a call took 0 seconds")
         return times
 
 

@@ -12,7 +12,8 @@ command                             answers
 ``load NUMBER``                     ``{"event": "loaded", "logits": […]}``
 ``session SECONDS LOADING ROUNDS``  ``{"event": "rounds", "rounds": [[visit…]…]}`` …, then
                                     ``{"event": "done"}``; see `rounds.SessionOrder`. LOADING is
-                                    ``2,0,1``, ROUNDS ``0,1,2;2,1,0``
+                                    ``2,0,1``, ROUNDS ``0,1,2;2,1,0``. Before them,
+                                    ``{"event": "read"}`` may tell that a network was loaded
 ``lock exclusive`` or ``shared``    ``{"event": "waiting", "message": …}`` if another process has
                                     the lock, then ``{"event": "locked"}``
 ``unlock``                          ``{"event": "unlocked"}``
@@ -119,7 +120,11 @@ class Runner:
         return self._open({path.suffix: path.read_bytes() for path in paths})
 
     def _take(self, number: int) -> Run:
-        return (self._fresh.pop(number, None) or self._read(number)).run
+        session = self._fresh.pop(number, None)
+        if session is None:
+            session = self._read(number)
+            write(event="read")  # the host waits only so long for an answer
+        return session.run
 
     def _run_session(self, seconds: str, loading: str, rounds: str) -> None:
         order = SessionOrder(

@@ -149,6 +149,27 @@ def test_killed_in_the_middle_it_measures_again_from_the_start(device, folder, m
     assert all(each.rounds == len(each.wall_ms) for each in found)
 
 
+def test_closed_in_the_middle_it_does_not_try_again(device):
+    said = []
+
+    def close(share: float) -> None:
+        if share:
+            device.host.close()
+
+    with pytest.raises(DeviceError, match="the connection to board was closed"):
+        measured(device, progress=close, waiting=said.append)
+    assert said == []
+
+
+def test_every_network_that_is_loaded_in_a_session_is_told(device):
+    """Else a slow board would seem to hang while it loads many."""
+    host, events = device.host, []
+    host.open_bench([device.runtime.write(tiny_ghost()), device.runtime.write(tiny_mobile())])
+    host.connection.send("session", 9, "0,1", "0,1")
+    host.connection.await_event("done", lambda answer: events.append(answer.event))
+    assert events == ["read", "read", "rounds"]
+
+
 def test_killed_again_and_again_it_is_an_error_in_one_line(device, folder, monkeypatch):
     monkeypatch.setattr(reconnect, "DELAYS", (0.0, 0.0))
 

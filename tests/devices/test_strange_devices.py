@@ -10,6 +10,7 @@ import pytest
 from gnv2_nas.devices.transports import client
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import DeviceError, MeasurementError
+from gnv2_nas.runner.lock import ignore_waiting
 from gnv2_nas.runner.rounds import SessionOrder
 from tests.devices.remote import remote_device, set_up
 from tests.measurement.networks import tiny_ghost
@@ -55,6 +56,16 @@ def test_times_that_cannot_be_are_an_error(tmp_path, seconds):
     bench = device.host.open_bench([device.runtime.write(tiny_ghost())])
     order = SessionOrder(loading=[0], rounds=[[0]], seconds=60)
     with pytest.raises(DeviceError, match="board sent a round that was not asked for"):
+        bench.run_session(order, lambda _: None)
+    device.host.close()
+
+
+def test_what_it_says_after_an_error_is_not_waited_for(tmp_path):
+    answers = [READY, '{"event": "locked"}', '{"event": "rounds", "rounds": [[]]}', ""]
+    device = board_that_says(tmp_path, "\n".join(answers), 'yes \'{"event": "on and on"}\'')
+    bench = device.host.open_bench([device.runtime.write(tiny_ghost())])
+    order = SessionOrder(loading=[0], rounds=[[0]], seconds=60)
+    with pytest.raises(DeviceError, match="not asked for"), device.host.shared(ignore_waiting):
         bench.run_session(order, lambda _: None)
     device.host.close()
 

@@ -7,6 +7,7 @@ import math
 import msgspec
 import pytest
 
+from gnv2_nas.errors import MeasurementError
 from gnv2_nas.measurement import sustained
 from gnv2_nas.measurement.sustained import compare_minutes, measure_sustained
 from tests.measurement.networks import tiny_ghost
@@ -50,6 +51,12 @@ def test_a_network_runs_on_for_all_its_minutes(cpu, monkeypatch):
     assert found.parity < 1e-3
     assert found.conditions.before.cores
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
+
+
+def test_a_clock_that_is_too_coarse_is_an_error(cpu, monkeypatch):
+    monkeypatch.setattr(cpu.runtime, "timer", lambda run: (run(), 0.0)[1:] * 2)
+    with pytest.raises(MeasurementError, match="clock is too coarse"):
+        measure_sustained(tiny_ghost(), cpu, 0.75)
 
 
 def test_with_a_pace_the_calls_are_counted_by_it(monkeypatch):

@@ -123,6 +123,10 @@ class RunningProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise DeviceError(f"{self._what} did not end within {timeout:g} s") from None
+        except (OSError, ValueError):  # another thread has closed the pipes
+            self.kill()
+        if self._killed:
+            raise ConnectionLostError(f"{self._what} was killed")
         errors = self._read_errors()
         ended = read_ending(errors, self._token)
         if ended is None:

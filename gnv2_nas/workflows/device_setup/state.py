@@ -8,6 +8,7 @@ truth, shows the noise of the device.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def last_measured(device: str) -> str:
 
 
 def check_networks(device: Device, probe: Probe, events: Events) -> DeviceState:
-    """Compare logits on the device with torch's, and measure one network twice.
+    """Compare logits on the device with torch's, measure one network twice, and close the device.
 
     Raises:
         MeasurementError: the runtime refused a network, or computes something else than torch.
@@ -110,7 +111,8 @@ def check_networks(device: Device, probe: Probe, events: Events) -> DeviceState:
 
     names = (*NETWORKS, TWICE)
     architectures = [preset(name) for name in names]
-    with report_task(events, f"checking logits and noise of {device.name}") as report:
+    task = f"checking logits and noise of {device.name}"
+    with closing(device.host), report_task(events, task) as report:
         measured = measure_networks(
             architectures, device, COMPARING, progress=report, waiting=report_messages(events)
         )

@@ -78,9 +78,9 @@ def test_a_device_over_ssh_from_nothing_to_nothing(ssh_client, tmp_path, monkeyp
 
 
 def test_a_device_that_cannot_be_set_up_keeps_nothing(ssh_client):
-    with pytest.raises(InputError, match="board has no core 4096; it has "):
-        run_add_device(ask("board", "ssh://board", cores="4096"))
-    assert not (ssh_client.home / ".cache/gnv2-nas").exists()
+    with pytest.raises(InputError, match="bare has no core 4096; it has "):
+        run_add_device(ask("bare", "ssh://board", cores="4096"))
+    assert not (ssh_client.home / ".cache/gnv2-nas/bare").exists()
     assert not files(Path("profiles"))
     with pytest.raises(DeviceError, match="ssh unknown: its host key is unknown"):
         run_add_device(ask("board", "ssh://unknown"))
