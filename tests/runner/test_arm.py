@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.devices.remote_host import RemoteHost
@@ -27,19 +26,8 @@ from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.runtimes.base import Precision, get_runtime
 from gnv2_nas.runtimes.parity import difference, expected_logits
-from tests.measurement.networks import tiny_ghost
 from tests.runner.arm_machine import arm_python
-from tests.runtimes.runtime_contract import random_networks
-
-SIZES = [tiny_ghost(32), tiny_ghost(96), tiny_ghost(288)]
-"""Each takes about ten times as long as the one before."""
-NETWORKS = {
-    "ghostnet-1.0": preset("ghostnet-1.0"),
-    "ghostnetv2-1.0": preset("ghostnetv2-1.0"),
-    **{f"random {number}": arch for number, arch in enumerate(random_networks(3))},
-}
-ROUNDING = 1e-5
-"""Allowed difference at fp32, relative to the largest logit: 7e-7 was seen, and 3e-3 at fp16."""
+from tests.runner.ncnn_networks import NETWORKS, ROUNDING, SIZES, open_bench
 
 
 @contextmanager
@@ -66,10 +54,6 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteHost]:
 def bench(board: RemoteHost) -> Bench:
     """`SIZES`, and after them `NETWORKS`."""
     return open_bench(board, *SIZES, *NETWORKS.values())
-
-
-def open_bench(board: RemoteHost, *networks: Architecture) -> Bench:
-    return board.open_bench([get_runtime("ncnn").write(arch) for arch in networks])
 
 
 def test_the_machine_says_what_it_is(board):

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.native.build import target_of
 from gnv2_nas.devices.remote_host import RemoteHost
@@ -29,20 +28,11 @@ from gnv2_nas.runtimes.base import get_runtime
 from gnv2_nas.runtimes.parity import difference, expected_logits
 from tests.devices.native.programs import MACHINES, open_device, start
 from tests.measurement.networks import tiny_ghost
-from tests.runtimes.runtime_contract import random_networks
+from tests.runner.ncnn_networks import NETWORKS, ROUNDING, SIZES, open_bench
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-SIZES = [tiny_ghost(32), tiny_ghost(96), tiny_ghost(288)]
-"""Each takes about ten times as long as the one before."""
-NETWORKS = {
-    "ghostnet-1.0": preset("ghostnet-1.0"),
-    "ghostnetv2-1.0": preset("ghostnetv2-1.0"),
-    **{f"random {number}": arch for number, arch in enumerate(random_networks(3))},
-}
-ROUNDING = 1e-5
-"""Allowed difference at fp32, relative to the largest logit: 6e-7 was seen, and 7e-3 at fp16."""
 FILES = get_runtime("ncnn").write(tiny_ghost())
 
 
@@ -58,10 +48,6 @@ def device(
 def bench(device: RemoteHost) -> Bench:
     """`SIZES`, and after them `NETWORKS`."""
     return open_bench(device, *SIZES, *NETWORKS.values())
-
-
-def open_bench(device: RemoteHost, *networks: Architecture) -> Bench:
-    return device.open_bench([get_runtime("ncnn").write(arch) for arch in networks])
 
 
 def test_the_machine_says_what_it_is(device, request):
