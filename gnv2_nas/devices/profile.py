@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from gnv2_nas.cores import shortage
 from gnv2_nas.devices.programs.kinds import KINDS, KindName
 from gnv2_nas.documents import Document, read_document
 from gnv2_nas.errors import InputError, ProfileError
-from gnv2_nas.files.writing import find_named, list_named
+from gnv2_nas.files.writing import built_in_folder, find_named, list_named
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runtimes.base import Precision, Processor, RuntimeName
 
@@ -113,6 +114,11 @@ def calibration_name(device: str, pace: float | None) -> str:
 def list_devices() -> list[str]:
     """List the names of all devices; files in the working directory take precedence."""
     return list(list_named(PROFILE_KIND))
+
+
+def is_built_in(path: Path) -> bool:
+    """Return whether a profile lies in the package's folder of profiles."""
+    return path.resolve().parent == built_in_folder(PROFILE_KIND).resolve()
 
 
 def read_profile(name: str) -> DeviceProfile:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, read_profile
+from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, is_built_in, read_profile
 from gnv2_nas.documents.plain_yaml import parse
 from gnv2_nas.errors import InputError, OutputError
-from gnv2_nas.files.writing import built_in_folder, check_writable, write_atomically
+from gnv2_nas.files.writing import check_writable, write_atomically
 from gnv2_nas.graph.passes.form import FileForm
 
 MARK = "Form of files found by `gnv2-nas devices tune"
@@ -21,8 +21,7 @@ _KEY = "form"
 
 def find_target(source: Path) -> Path:
     """Return where the changed profile goes: a built-in profile is copied to `profiles/`."""
-    built_in = source.resolve().parent == built_in_folder(PROFILE_KIND).resolve()
-    return Path(PROFILE_KIND) / source.name if built_in else source
+    return Path(PROFILE_KIND) / source.name if is_built_in(source) else source
 
 
 def check_target(source: Path, target: Path) -> None:

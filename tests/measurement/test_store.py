@@ -19,7 +19,6 @@ from gnv2_nas.measurement.records.store import (
     hash_files,
     is_store,
     read_measurements,
-    read_panel,
 )
 from tests.confined import run_python
 
@@ -162,10 +161,10 @@ def test_the_panel_is_kept_once_for_its_batch(tmp_path):
     append_measurements(batch, tmp_path)
     alone = [msgspec.structs.replace(each, panel=None) for each in batch]
     assert read_measurements("cpu", tmp_path) == alone
-    assert read_panel("cpu", "b", tmp_path) == panel
-    assert read_panel("cpu", "c", tmp_path) is None
     lines = [json.loads(line) for line in (tmp_path / "cpu.jsonl").read_text().splitlines()]
     assert [line["schema"] for line in lines] == [SCHEMA] * 4
+    (stored,) = (line["panel"] for line in lines if "architecture" not in line)
+    assert msgspec.convert(stored, PanelSamples) == panel
 
 
 def test_networks_are_found_among_others(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from gnv2_nas.devices.provision.engines import (
 )
 from gnv2_nas.devices.provision.probe import Probe, Python, format_version
 from gnv2_nas.devices.runner_program import environment_folder
-from gnv2_nas.devices.transports.base import Completed, Transport
+from gnv2_nas.devices.transports.base import Completed, Transport, last_line
 from gnv2_nas.errors import DeviceError, DeviceFullError, InputError
 from gnv2_nas.runner.sessions import ENGINES, engine_version
 
@@ -196,12 +197,8 @@ def _read_version(runtime: str, transport: Transport) -> str:
 
 
 def _last_line(done: Completed) -> str:
-    """Return the line that says what went wrong: the last error, or the last line of all."""
+    """Return the line that says what went wrong: the first error, or the last line of all."""
     text = (done.errors or done.output).decode("utf-8", "replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    if errors:
-        return errors[0][:300]
-    if done.code > 128:
-        return f"killed by signal {done.code - 128}"
-    return lines[-1][:300] if lines else f"exit code {done.code}"
+    if found := re.search(r"^\s*ERROR: (.*)", text, re.MULTILINE):
+        return found[1].strip()[:300]
+    return (done.code <= 128 and last_line(text)) or done.explain()

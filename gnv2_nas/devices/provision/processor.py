@@ -137,7 +137,8 @@ def _alike(one: Core, other: Core) -> bool:
 
 
 def _read_models(cpuinfo: Sequence[str]) -> Mapping[int, str]:
-    pairs = [(name.strip(), value.strip()) for name, _, value in _partition(cpuinfo)]
+    partitioned = (line.partition(":") for line in cpuinfo)
+    pairs = [(name.strip(), value.strip()) for name, _, value in partitioned]
     models: dict[int, dict[str, str]] = {}
     number = -1
     for name, value in pairs:
@@ -146,10 +147,6 @@ def _read_models(cpuinfo: Sequence[str]) -> Mapping[int, str]:
         models.setdefault(number, {})[name] = value
     board = next((value for name, value in pairs if name == "Hardware"), "core")
     return {number: _name_model(facts, board) for number, facts in models.items() if number >= 0}
-
-
-def _partition(lines: Sequence[str]) -> list[tuple[str, str, str]]:
-    return [line.partition(":") for line in lines]
 
 
 def _name_model(facts: Mapping[str, str], board: str) -> str:

@@ -6,11 +6,12 @@ import json
 import re
 from pathlib import Path
 
-from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, list_devices
+from gnv2_nas.cores import format_cores
+from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, is_built_in, list_devices
 from gnv2_nas.devices.provision.probe import Probe
 from gnv2_nas.devices.provision.processor import find_clusters
 from gnv2_nas.errors import InputError
-from gnv2_nas.files.writing import SUFFIXES, built_in_folder, write_atomically
+from gnv2_nas.files.writing import SUFFIXES, write_atomically
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -43,8 +44,7 @@ def is_own(path: Path, profile: DeviceProfile) -> bool:
 
     In a checkout, the package's profiles are in the folder that the user's are written to.
     """
-    built_in = path.resolve().parent == built_in_folder(PROFILE_KIND).resolve()
-    return not built_in or profile.transport != "local"
+    return not is_built_in(path) or profile.transport != "local"
 
 
 def write_profile(name: str, profile: DeviceProfile, probe: Probe) -> Path:
@@ -87,7 +87,7 @@ def format_profile(name: str, profile: DeviceProfile, probe: Probe) -> str:
 
 def _explain_cores(profile: DeviceProfile, probe: Probe) -> list[str]:
     clusters = find_clusters(probe.cores)
-    table = [f"#   {_ranges(each.numbers)}: {each.describe()}" for each in clusters]
+    table = [f"#   {format_cores(each.numbers)}: {each.describe()}" for each in clusters]
     if len(clusters) > 1:
         text = [
             "# Cores that the network runs on. The cores of this processor differ in speed, and a",
@@ -100,17 +100,6 @@ def _explain_cores(profile: DeviceProfile, probe: Probe) -> list[str]:
     if profile.cores:
         return [*text, f"cores: [{', '.join(map(str, profile.cores))}]"]
     return [*text, f"# cores: [{probe.cores[-1].number}]"]
-
-
-def _ranges(numbers: tuple[int, ...]) -> str:
-    """Return "0-3, 6"."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{part[0]}-{part[-1]}" if part[1:] else f"{part[0]}" for part in parts)
 
 
 def _text(text: str) -> str:

@@ -92,13 +92,6 @@ def read_measurements(
     return [each for each in found if each is not None]
 
 
-def read_panel(device: str, batch: str, folder: Path = PROFILES_FOLDER) -> PanelSamples | None:
-    """Return the raw samples of the reference networks of a batch, if they were stored."""
-    decoder = msgspec.json.Decoder(_PanelLine)
-    lines = (decode_line(line, decoder) for line in read_lines(store_path(device, folder)))
-    return next((each.panel for each in lines if each and each.panel.batch == batch), None)
-
-
 def store_path(device: str, folder: Path = PROFILES_FOLDER) -> Path:
     """Return the file of a device's measurements."""
     return folder / f"{device}.jsonl"

@@ -81,9 +81,9 @@ def axis_titles(x: Metric, y: Metric) -> tuple[str, str]:
     return html.escape(x.axis_title, quote=False), html.escape(y.axis_title, quote=False)
 
 
-def to_axis_units(frame: pd.DataFrame, axis: Metric, suffix: str = "") -> pd.Series:
+def to_axis_units(frame: pd.DataFrame, axis: Metric) -> pd.Series:
     """A column in the unit of its axis."""
-    series: pd.Series = frame[suffix or axis.column] / axis.scale
+    series: pd.Series = frame[axis.column] / axis.scale
     return series
 
 
