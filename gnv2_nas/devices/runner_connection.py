@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ MAX_MESSAGE = 300
 PATIENCE = 300.0
 """Longest silence of a device, in seconds: loading a large network on a small board."""
 _KILLED = {137, -9}
+_GONE = re.compile(r"FileNotFoundError:.*files/|cannot read 'files/")
+"""What the Python and the native runner say of a file that is gone: another host made room for its
+own. Measuring again with a fresh connection sends it again."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -105,6 +109,8 @@ class RunnerConnection:
                 raise MeasurementError(f"{_one_line(answer.message)} (on device {self._name})")
             if answer.event == "failed":
                 said = _one_line(answer.message)
+                if _GONE.match(said):
+                    raise ConnectionLostError(f"files of networks vanished from {self._name}")
                 raise DeviceError(f"the runner on {self._name} failed: {said}")
             handle(answer)
 
@@ -169,8 +175,11 @@ class RunnerConnection:
     def _keep_alive(self) -> None:
         while not self._closed.wait(SILENCE / 4):
             # Why it ended is for the thread that waits for answers.
-            with suppress(ConnectionLostError), self._sending:
-                self._process.send("alive")
+            try:
+                with self._sending:
+                    self._process.send("alive")
+            except ConnectionLostError:
+                return
 
 
 def _one_line(text: str) -> str:

@@ -149,6 +149,21 @@ def test_killed_in_the_middle_it_measures_again_from_the_start(device, folder, m
     assert all(each.rounds == len(each.wall_ms) for each in found)
 
 
+def test_files_that_another_host_has_removed_are_sent_again(device, folder, monkeypatch):
+    monkeypatch.setattr(reconnect, "DELAYS", (0.0,))
+    said, removed = [], []
+
+    def remove_once(share: float) -> None:
+        if share and not removed:
+            removed.extend((folder / "files").iterdir())
+            for path in removed:
+                path.unlink()
+
+    found = measured(device, progress=remove_once, waiting=said.append)
+    assert len(found) == 2
+    assert said == ["files of networks vanished from board; trying again in 0 s"]
+
+
 def test_closed_in_the_middle_it_does_not_try_again(device):
     said = []
 
