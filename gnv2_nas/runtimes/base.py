@@ -108,8 +108,15 @@ class BaseRuntime:
     form = built_in_form = FileForm()
     timer: Timer = staticmethod(thread_timer)
 
-    def __init__(self, precision: Precision = "fp32", processor: Processor = "cpu") -> None:
+    def __init__(
+        self,
+        precision: Precision = "fp32",
+        processor: Processor = "cpu",
+        *,
+        calibration_images: CalibrationImages = "",
+    ) -> None:
         self.precision, self.processor = precision, processor
+        self.calibration_images = calibration_images
 
     def version(self) -> str:
         return f"{self.label} {engine_version(self.name)}"

@@ -53,8 +53,7 @@ class OnnxRuntime(BaseRuntime):
             processor: cpu or cuda.
             calibration_images: images for int8 or their path, see `read_images`.
         """
-        super().__init__(precision, processor)
-        self._images = calibration_images
+        super().__init__(precision, processor, calibration_images=calibration_images)
         if processor == "cuda":
             self.timer = wall_timer
 
@@ -75,7 +74,7 @@ class OnnxRuntime(BaseRuntime):
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
         content = onnx_bytes(arch, model, form=self.form)
         if self.precision == "int8":
-            content = quantize(content, read_images(self._images, arch.resolution))
+            content = quantize(content, read_images(self.calibration_images, arch.resolution))
         elif self.precision == "fp16":
             content = convert_to_half(content)
         return {".onnx": content}

@@ -26,9 +26,7 @@ from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
     BaseRuntime,
-    CalibrationImages,
     Precision,
-    Processor,
     RuntimeName,
 )
 
@@ -48,16 +46,6 @@ class OpenVino(BaseRuntime):
     label = "openvino"
     built_in_form = FORM
 
-    def __init__(
-        self,
-        precision: Precision = "fp32",
-        processor: Processor = "cpu",
-        *,
-        calibration_images: CalibrationImages = "",
-    ) -> None:
-        super().__init__(precision, processor)
-        self._images = calibration_images
-
     def check_here(self) -> None:
         known = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         needed = _CAPABILITIES.get(self.precision)
@@ -76,7 +64,7 @@ class OpenVino(BaseRuntime):
         if self.precision == "int8":
             from gnv2_nas.runtimes.quantization import quantize, read_images
 
-            images = read_images(self._images, arch.resolution)
+            images = read_images(self.calibration_images, arch.resolution)
             return _save_ir(quantize(onnx_bytes(arch, model, form=form), images), arch)
         return _save_ir(onnx_bytes(arch, model, form=form, spell_out=("hard_sigmoid",)), arch)
 
