@@ -116,6 +116,15 @@ def list_devices() -> list[str]:
     return list(list_named(PROFILE_KIND))
 
 
+def find_profile(name: str) -> Path:
+    """Return the file of a device profile by name or path.
+
+    Raises:
+        UnknownNameError: there is no such device.
+    """
+    return find_named(PROFILE_KIND, "device", name)
+
+
 def is_built_in(path: Path) -> bool:
     """Return whether a profile lies in the package's folder of profiles."""
     return path.resolve().parent == built_in_folder(PROFILE_KIND).resolve()
@@ -128,8 +137,9 @@ def read_profile(name: str) -> DeviceProfile:
         UnknownNameError: there is no such device.
         ProfileError: the file breaks a rule; the message names file, line and key.
     """
-    path = find_named(PROFILE_KIND, "device", name)
-    document = read_document(path, DeviceProfile, error=ProfileError, what="device profile")
+    document = read_document(
+        find_profile(name), DeviceProfile, error=ProfileError, what="device profile"
+    )
     if document.data.transport == "ssh" and not document.data.host:
         raise document.error(("transport",), "ssh needs the key 'host', such as pi@raspberrypi")
     if document.data.benchmark is not None:

@@ -21,8 +21,8 @@ import numpy as np
 
 from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.panel import REFERENCE, position
-from gnv2_nas.devices.profile import PROFILE_KIND, calibration_name, read_profile
-from gnv2_nas.files.writing import find_named, write_atomically
+from gnv2_nas.devices.profile import calibration_name, find_profile, read_profile
+from gnv2_nas.files.writing import write_atomically
 from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.plan import (
     MeasurementPlan,
@@ -60,7 +60,7 @@ def open_device(name: str, pace: float | None = None) -> Device:
     profile = read_profile(name)
     if pace is not None:
         profile = msgspec.structs.replace(profile, pace=pace)
-    device = Device(find_named(PROFILE_KIND, "device", name).stem, profile)
+    device = Device(find_profile(name).stem, profile)
     device.calibration = read_calibration(device)
     return device
 

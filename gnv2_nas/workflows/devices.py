@@ -7,10 +7,10 @@ from pathlib import Path
 
 from gnv2_nas.cores import check_cores
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, calibration_name, read_profile
+from gnv2_nas.devices.profile import DeviceProfile, calibration_name, find_profile, read_profile
 from gnv2_nas.errors import InputError, ProfileError
 from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
-from gnv2_nas.files.writing import check_writable, find_named
+from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.measurement.records.store import is_store, store_path
 from gnv2_nas.runner.lock import lock_deadline
@@ -39,7 +39,7 @@ def check_device(
         InputError: it lists cores that this machine does not have.
         OutputError: `profiles/` is not writable, or another kind of file is in the way.
     """
-    folder, profile = PROFILES_FOLDER, find_named(PROFILE_KIND, "device", device)
+    folder, profile = PROFILES_FOLDER, find_profile(device)
     settings = read_profile(device)
     if settings.transport == "local" and settings.cores:
         try:

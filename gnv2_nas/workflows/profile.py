@@ -9,9 +9,8 @@ import msgspec
 
 from gnv2_nas.arch import Architecture, list_presets
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import PROFILE_KIND, check_pace, read_profile
+from gnv2_nas.devices.profile import check_pace, find_profile, read_profile
 from gnv2_nas.errors import BudgetError, InputError
-from gnv2_nas.files.writing import find_named
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn, differences, load_device_model
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
@@ -193,7 +192,7 @@ def run_profile(
     request, networks = checked.request, checked.networks
     architectures = list(networks.values())
     if request.history:
-        return read_history(networks, find_named(PROFILE_KIND, "device", request.device).stem)
+        return read_history(networks, find_profile(request.device).stem)
     if request.predict:
         return _predict(networks, request.device)
     if request.layers:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, read_profile
+from gnv2_nas.devices.profile import DeviceProfile, find_profile, read_profile
 from gnv2_nas.devices.provision.probe import probe
 from gnv2_nas.devices.provision.profile_file import is_own
 from gnv2_nas.devices.transports import open_transport
@@ -16,7 +16,7 @@ from gnv2_nas.devices.transports.base import Transport
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import DeviceError, InputError, StorageError
 from gnv2_nas.files.outputs import check_outputs
-from gnv2_nas.files.writing import check_writable, find_named
+from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.workflows.device_setup.install import install
 from gnv2_nas.workflows.device_setup.state import (
@@ -75,7 +75,7 @@ def check_device(name: str) -> DeviceProfile:
     """
     profile = read_profile(name)
     check_writable(PROFILES_FOLDER)
-    check_outputs({state_path(_stem(name)): STATE}, option="NAME")
+    check_outputs({state_path(find_profile(name).stem): STATE}, option="NAME")
     return profile
 
 
@@ -86,7 +86,7 @@ def run_check_device(name: str, events: Events = ignore) -> DeviceCheck:
         DeviceError: it cannot be reached, or failed.
         MeasurementError: the engine computes something else than torch.
     """
-    profile, stem = check_device(name), _stem(name)
+    profile, stem = check_device(name), find_profile(name).stem
     local = profile.transport == "local"
     transport = LocalTransport(stem, Path.cwd()) if local else open_transport(stem, profile)
     try:
@@ -108,9 +108,8 @@ def check_remove_device(name: str) -> DeviceProfile:
     Raises:
         InputError: there is no such device, or it ships with the package.
     """
-    path = find_named(PROFILE_KIND, "device", name)
     profile = read_profile(name)
-    if not is_own(path, profile):
+    if not is_own(find_profile(name), profile):
         raise InputError(f"{name} ships with gnv2-nas and cannot be removed")
     return profile
 
@@ -128,13 +127,13 @@ def run_remove_device(name: str, *, clean: bool = False) -> list[Path]:
     """
     profile = check_remove_device(name)
     if clean and profile.transport != "local":
-        transport = open_transport(_stem(name), profile)
+        transport = open_transport(find_profile(name).stem, profile)
         try:
             _clean(transport)
         finally:
             transport.close()
     removed = []
-    for path in (find_named(PROFILE_KIND, "device", name), state_path(_stem(name))):
+    for path in (find_profile(name), state_path(find_profile(name).stem)):
         try:
             path.unlink()
             removed.append(path)
@@ -149,7 +148,3 @@ def _clean(transport: Transport) -> None:
     done = transport.run(["sh", "-c", _CLEAN, "sh", transport.folder], timeout=CLEAN_TIMEOUT)
     if done.code:
         raise DeviceError(f"{transport.describe()}: {transport.folder} cannot be removed")
-
-
-def _stem(name: str) -> str:
-    return find_named(PROFILE_KIND, "device", name).stem

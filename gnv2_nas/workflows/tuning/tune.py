@@ -16,10 +16,9 @@ import msgspec
 
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.families import needs_tuning, processor_family
-from gnv2_nas.devices.profile import PROFILE_KIND, DeviceProfile, read_profile
+from gnv2_nas.devices.profile import DeviceProfile, find_profile, read_profile
 from gnv2_nas.devices.profile_form import check_target, find_target, write_form
 from gnv2_nas.errors import InputError, MeasurementError, OutOfTimeError, OutputError
-from gnv2_nas.files.writing import find_named
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.measurement.forms import FormComparison, compare_forms
@@ -58,7 +57,7 @@ class TuneRequest(msgspec.Struct, frozen=True):
             )
         if not self.timeout > 0:
             raise InputError(f"--timeout: `timeout > 0` must hold, but got {self.timeout:g} s")
-        source = find_named(PROFILE_KIND, "device", self.device)
+        source = find_profile(self.device)
         target = find_target(source)
         check_target(source, target)
         return CheckedTune(self, profile, source, target)
