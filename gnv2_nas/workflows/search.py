@@ -12,6 +12,7 @@ from gnv2_nas.measurement.records.store import store_path
 from gnv2_nas.report.files import ReportFiles
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.confirmation import confirm_and_ablate
+from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.workflows.devices import calibrate
@@ -111,14 +112,20 @@ def _run_loop(session: SearchSession) -> str:
     for failure in loop.failed:
         session.events(Message(f"not scored: {failure.reason}"))
     if loop.reused:
-        path = store_path(session.evaluator.device.name)
-        session.events(
-            Message(
-                f"{loop.reused} latencies came from earlier measurements in {path}; the front was "
-                "measured anew (--no-reuse measures everything)"
-            )
-        )
+        session.events(Message(describe_reuse(loop)))
     return ended
+
+
+def describe_reuse(loop: SearchLoop) -> str:
+    """Say how many latencies a search took from records, and whether its front rests on them."""
+    path = store_path(loop.evaluator.device.name)
+    # Confirming replaces them, unless its time was over.
+    left = sum(each.latency is not None and each.latency.reused for each in loop.front)
+    front = f"{left} of the front rest on them" if left else "the front was measured anew"
+    return (
+        f"{loop.reused} latencies came from earlier measurements in {path}; {front} "
+        "(--no-reuse measures everything)"
+    )
 
 
 def _describe_latency(corner: Corner) -> str:

@@ -6,6 +6,7 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import SearchLoop
+from gnv2_nas.workflows.search import describe_reuse
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.search.search_helpers import calibrated, session
 
@@ -52,6 +53,7 @@ def test_a_search_measures_only_what_no_earlier_one_measured(folder, monkeypatch
         assert trial.latency.reused
         assert facts(trial.latency) in list(map(facts, records))
     assert len(read_measurements("cpu")) == len(records)
+    assert f"{len(second.front)} of the front rest on them" in describe_reuse(second)
 
     # What is compared with others shares their rounds, whatever records there are.
     (base,) = (each for each in second.trials.values() if each.searched)
@@ -62,6 +64,8 @@ def test_a_search_measures_only_what_no_earlier_one_measured(folder, monkeypatch
     assert measured.architecture.id in known
     assert not measured.latency.reused
     assert measured.latency.batch == second.trials[base.number].latency.batch
+    second.evaluate([], beside=list(second.front))
+    assert "the front was measured anew" in describe_reuse(second)
 
 
 def facts(latency):
