@@ -13,6 +13,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 MAX_CORE = 8191
 """Linux knows no more cores than that."""
+_LONGEST = len(f"{MAX_CORE}-{MAX_CORE}")
 
 
 def usable_cores() -> int:
@@ -47,7 +48,8 @@ def parse_cores(text: str) -> set[int]:
     for part in text.replace(",", " ").split():
         first, _, last = part.partition("-")
         last = last or first
-        if first.isdecimal() and last.isdecimal() and int(last) <= MAX_CORE:
+        numbers = first.isdecimal() and last.isdecimal() and len(part) <= _LONGEST
+        if numbers and int(last) <= MAX_CORE:
             cores.update(range(int(first), int(last) + 1))
     return cores
 

@@ -23,6 +23,7 @@ FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature lim
 """Bits 0 to 3 of the Raspberry Pi's firmware; bits 16 to 19: it occurred since the start."""
 _THROTTLERS = re.compile(r"cpufreq|^Processor$|powerclamp|throttle-alert")
 """Cooling devices that slow the processor, by the names of Linux, ACPI and NVIDIA."""
+_COUNT = re.compile(r"\d{1,18}")
 _CPU, _THERMAL, _POWER = "sys/devices/system/cpu", "sys/class/thermal", "sys/class/power_supply"
 _FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
@@ -125,7 +126,8 @@ def _counters(files: Files, allowed: set[int], flags: int) -> dict[str, int]:
         counts = [
             int(text)
             for core, text in _texts(files, f"{_CPU}/cpu", ending)
-            if text.isdecimal() and core.isdecimal() and (not allowed or int(core) in allowed)
+            if _COUNT.fullmatch(text) and _COUNT.fullmatch(core)
+            if not allowed or int(core) in allowed
         ]
         if counts:
             counters[f"{kind} throttling"] = max(counts)

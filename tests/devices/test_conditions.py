@@ -142,11 +142,13 @@ def test_a_machine_that_tells_nothing_has_no_conditions(tmp_path):
     assert read_conditions(hostile) == Conditions()
 
 
-@pytest.mark.parametrize("text", ["inf", "nan", "1e999"])
+@pytest.mark.parametrize("text", ["inf", "nan", "1e999", "9" * 5000])
 def test_what_is_no_number_tells_nothing(text):
     policy = "sys/devices/system/cpu/cpufreq/policy0"
     files = {f"{policy}/related_cpus": "0", f"{policy}/scaling_cur_freq": text}
+    files["sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count"] = text
     found = read_conditions({**files, "proc/loadavg": text})
+    assert found.throttled == {}
     assert found.load is None
     assert found.clusters[0].mhz is None
 

@@ -55,7 +55,7 @@ class ShellTransport(ShellCommands):
         sizes = {}
         for line in output.decode(errors="surrogateescape").splitlines():
             size, _, name = line.strip().partition(" ./")
-            if name:
+            if name and size.isdecimal():
                 sizes[name] = int(size)
         return sizes
 
