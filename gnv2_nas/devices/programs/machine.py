@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 
 from gnv2_nas.cores import parse_cores
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.transports.base import Transport
+from gnv2_nas.devices.transports.script import new_token
 from gnv2_nas.runner.conditions import list_patterns
 from gnv2_nas.runner.machine import cpu_model
 
@@ -70,7 +70,7 @@ def read_fingerprint(files: Mapping[str, str], system: str, runtime: str) -> Fin
 
 
 def _read(transport: Transport, pinning: Sequence[str], patterns: Sequence[str]) -> dict[str, str]:
-    mark = f"gnv2-nas-{secrets.token_hex(8)}:"
+    mark = f"{new_token()}:"
     command = [*pinning, "sh", "-c", _READ, "sh", mark, *patterns]
     output = transport.run(command, timeout=TIMEOUT).output.decode(errors="replace")
     parts = [part.partition("\n") for part in output.split(mark)[1:]]

@@ -12,6 +12,7 @@ print, and reports on the errors how it ended, because the exit code of ssh or a
 from __future__ import annotations
 
 import re
+import secrets
 import shlex
 from collections.abc import Sequence
 
@@ -85,6 +86,11 @@ def quote(word: str) -> str:
     if "\0" in word:
         raise DeviceError(f"{word!r} cannot be a word of a command: it has a zero character")
     return shlex.quote(word).replace("\n", "'\"$n\"'")
+
+
+def new_token() -> str:
+    """Return a random word that marks our own output in that of a command."""
+    return f"gnv2-nas-{secrets.token_hex(8)}"
 
 
 def output_mark(token: str) -> bytes:

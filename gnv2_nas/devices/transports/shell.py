@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import secrets
 import subprocess
 import weakref
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from gnv2_nas.devices.transports.script import (
     NO_COMMAND,
     NO_FOLDER,
     Ended,
+    new_token,
     read_ending,
     read_output,
     read_pid,
@@ -211,7 +211,3 @@ def _read_machine(header: bytes) -> str:
         return ""
     number = int.from_bytes(header[18:20], "little" if header[5] == 1 else "big")
     return _MACHINES.get(number, f"processor {number}")
-
-
-def new_token() -> str:
-    return f"gnv2-nas-{secrets.token_hex(8)}"

@@ -8,7 +8,8 @@ import posixpath
 import tarfile
 from collections.abc import Mapping, Sequence
 
-from gnv2_nas.devices.transports.shell import SECONDS_FOR_SMALL, ShellCommands, new_token
+from gnv2_nas.devices.transports.script import new_token
+from gnv2_nas.devices.transports.shell import SECONDS_FOR_SMALL, ShellCommands
 from gnv2_nas.errors import DeviceError
 
 _PLACE = (

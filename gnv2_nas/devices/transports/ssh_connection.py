@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import select
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from gnv2_nas.devices.transports.client import end_client, open_client
+from gnv2_nas.devices.transports.script import new_token
 from gnv2_nas.devices.transports.ssh_failures import explain_failure, may_pass
 from gnv2_nas.errors import DeviceError
 
@@ -104,7 +104,7 @@ class SshConnection:
     def _start(self, destination: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         # The command on the device ends with its input, that is, with this process. So does the
         # connection then.
-        self._token = f"gnv2-nas-{secrets.token_hex(8)}"
+        self._token = new_token()
         greeting = f"exec sh -c 'echo {self._token} $HOME; exec cat'"
         arguments = ["ssh", *OPTIONS, "-M", "-S", self.socket, *destination, greeting]
         return open_client(arguments, subprocess.PIPE, errors)
