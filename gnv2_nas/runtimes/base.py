@@ -178,14 +178,9 @@ _TORCH_PRECISIONS: dict[Processor, tuple[Precision, ...]] = {
     "cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16", "bf16"), "mps": ("fp32", "fp16")
 }  # fmt: skip
 _TORCH = RuntimeInfo(
-    "torch_runtime:Torch",
-    ("torch",),
-    ("torch",),
-    "",
-    _TORCH_PRECISIONS,
-    ("cuda", "mps"),
+    "torch_runtime:Torch", ("torch",), ("torch",), "", _TORCH_PRECISIONS, ("cuda", "mps"),
     takes_form=False,
-)
+)  # fmt: skip
 
 RUNTIMES: dict[RuntimeName, RuntimeInfo] = {
     "executorch": RuntimeInfo(
