@@ -7,7 +7,6 @@ one measures does not wait for what the others do.
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import signal
@@ -43,12 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
     config.add_cleanup(restore)
-
-
-def pytest_collection_finish() -> None:
-    """What was imported stays: the garbage collector need not look at it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 def _set_temporary_folder(folder: str | None) -> None:

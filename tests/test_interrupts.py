@@ -57,20 +57,26 @@ def test_other_threads_are_left_alone():
     assert ran
 
 
+SECOND = """
+import signal
+from gnv2_nas.interrupts import DelayedInterrupt
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    with DelayedInterrupt(second_stops=True) as ctrl_c:
+        signal.raise_signal(signal.SIGINT)
+        print(ctrl_c.received)
+        signal.raise_signal(signal.SIGINT)
+        print("never")
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
 def test_a_second_one_stops_at_once_where_asked_to():
-    done = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with DelayedInterrupt(second_stops=True) as ctrl_c:
-            signal.raise_signal(signal.SIGINT)
-            done.append(ctrl_c.received)
-            signal.raise_signal(signal.SIGINT)
-            done.append("never")
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert done == [True]
+    command = [sys.executable, "-c", SECOND]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["True", "stopped"]
 
 
 def test_where_it_is_ignored_it_stays_so():
