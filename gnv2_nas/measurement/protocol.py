@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 
 from gnv2_nas.arch import Architecture
@@ -96,10 +96,10 @@ def measure_networks(
 ) -> list[Measurement]:
     """Measure networks on an open device, see `measure`."""
     total = len(architectures)
-    batches = [
+    batches = (
         Batch(architectures[start : start + NETWORKS_AT_ONCE], device, options, seed + start)
         for start in range(0, total, NETWORKS_AT_ONCE)
-    ]
+    )
     results: list[Measurement] = []
     for batch in _write_ahead(batches, device.host, waiting):
 
@@ -112,21 +112,26 @@ def measure_networks(
     return results
 
 
-def _write_ahead(batches: Sequence[Batch], host: Host, waiting: Waiting) -> Iterator[Batch]:
+def _write_ahead(batches: Iterable[Batch], host: Host, waiting: Waiting) -> Iterator[Batch]:
     """Yield batches whose files are written and on the device.
 
-    While one batch is measured on another machine, this one prepares the next.
+    While one batch is measured on another machine, this one prepares the next. No other is held in
+    memory, because the files of a batch take up to 1 GB.
     """
+
+    def write(batch: Batch) -> Batch:
+        batch.write(waiting)
+        return batch
+
     if not host.is_remote:
-        for batch in batches:
-            batch.write(waiting)
-            yield batch
+        yield from map(write, batches)
         return
     with ThreadPoolExecutor(1) as thread:
-        tasks = [thread.submit(copy_context().run, batch.write, waiting) for batch in batches]
-        try:
-            for batch, task in zip(batches, tasks, strict=True):
-                task.result()
-                yield batch
-        finally:
-            thread.shutdown(cancel_futures=True)
+        ahead: Future[Batch] | None = None
+        for batch in batches:
+            following = thread.submit(copy_context().run, write, batch)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()

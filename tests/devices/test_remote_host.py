@@ -18,7 +18,8 @@ import pytest
 from gnv2_nas.devices import remote_files
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import ConnectionLostError, DeviceError, MeasurementError, OutOfTimeError
-from gnv2_nas.measurement import measure, reconnect
+from gnv2_nas.measurement import measure, protocol, reconnect
+from gnv2_nas.measurement.batch import Batch
 from gnv2_nas.runner.lock import DeviceLock, ignore_waiting, lock_deadline
 from gnv2_nas.runner.rounds import SessionOrder
 from tests.devices.remote import PROFILE, remote_device, set_up
@@ -281,3 +282,22 @@ def test_cores_that_the_device_lacks_are_named(folder):
     device = remote_device(LocalTransport("board", folder), profile)
     with pytest.raises(DeviceError, match="board failed: cores 8000 cannot be used: this process"):
         device.fingerprint()
+
+
+def test_one_batch_is_written_ahead_and_no_more(device, monkeypatch):
+    monkeypatch.setattr(protocol, "NETWORKS_AT_ONCE", 1)
+    written, most = [], []
+    write = Batch.write
+
+    def counted(batch, waiting):
+        written.append(batch)
+        write(batch, waiting)
+
+    monkeypatch.setattr(Batch, "write", counted)
+    networks = [tiny_ghost().replace(head_channels=8 + number) for number in range(5)]
+    found = measure(
+        networks, device, precision=1, seconds_per_network=0.01,
+        progress=lambda share: most.append(len(written) - int(5 * share + 1e-9)),
+    )  # fmt: skip
+    assert [each.architecture for each in found] == [arch.id for arch in networks]
+    assert max(most) <= 2
