@@ -54,7 +54,7 @@ from gnv2_nas.runner.lock import DeviceLock
 from gnv2_nas.runner.machine import read_machine
 from gnv2_nas.runner.rounds import Run, SessionOrder, Visit, run_session
 from gnv2_nas.runner.sessions import ENGINES, open_session
-from gnv2_nas.runner.timing import Session, thread_timer, wall_timer
+from gnv2_nas.runner.timing import Session, timer_of
 
 PROTOCOL = 1
 SILENCE = 120.0
@@ -80,7 +80,7 @@ class Runner:
         self._open = partial(
             open_session, engine, threads=threads, precision=precision, processor=processor
         )
-        self._timer = thread_timer if processor == "cpu" else wall_timer
+        self._timer = timer_of(processor)
         self._pace = pace
         self._files: dict[int, Sequence[str]] = {}
         self._fresh: dict[int, Session] = {}

@@ -57,3 +57,8 @@ def wall_timer(run: Callable[[], object]) -> tuple[float, float]:
     run()
     wall = time.perf_counter() - started
     return wall, wall
+
+
+def timer_of(processor: str) -> Timer:
+    """Return the timer of a processor, for runtimes that have none of their own."""
+    return thread_timer if processor == "cpu" else wall_timer

@@ -18,7 +18,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runner.sessions import ENGINES, engine_version, open_session
-from gnv2_nas.runner.timing import RuntimeFiles, Session, Timer, thread_timer
+from gnv2_nas.runner.timing import RuntimeFiles, Session, Timer, timer_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,7 +106,7 @@ class BaseRuntime:
     label: str
     """Name in messages and in `version`."""
     form = built_in_form = FileForm()
-    timer: Timer = staticmethod(thread_timer)
+    timer: Timer
 
     def __init__(
         self,
@@ -116,6 +116,7 @@ class BaseRuntime:
         calibration_images: CalibrationImages = "",
     ) -> None:
         self.precision, self.processor = precision, processor
+        self.timer = timer_of(processor)
         self.calibration_images = calibration_images
 
     def version(self) -> str:

@@ -16,13 +16,10 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, MeasurementError
 from gnv2_nas.formats.onnx.precision import GATE, convert_to_half
 from gnv2_nas.formats.onnx.writer import FORM, onnx_bytes
-from gnv2_nas.runner.timing import RuntimeFiles, wall_timer
+from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.base import (
     LAYOUT_CHANGES,
     BaseRuntime,
-    CalibrationImages,
-    Precision,
-    Processor,
     RuntimeName,
 )
 from gnv2_nas.runtimes.quantization import quantize, read_images
@@ -39,23 +36,6 @@ class OnnxRuntime(BaseRuntime):
     name: RuntimeName = "onnxruntime"
     label = "onnxruntime"
     built_in_form = FORM
-
-    def __init__(
-        self,
-        precision: Precision = "fp32",
-        processor: Processor = "cpu",
-        *,
-        calibration_images: CalibrationImages = "",
-    ) -> None:
-        """
-        Args:
-            precision: fp32; int8 on cpu; fp16 on cuda.
-            processor: cpu or cuda.
-            calibration_images: images for int8 or their path, see `read_images`.
-        """
-        super().__init__(precision, processor, calibration_images=calibration_images)
-        if processor == "cuda":
-            self.timer = wall_timer
 
     def check_here(self) -> None:
         import onnxruntime as ort

@@ -27,7 +27,7 @@ from gnv2_nas.nn import (
     timing_model,
 )
 from gnv2_nas.nn.interpreter import torch_threads
-from gnv2_nas.runner.timing import RuntimeFiles, Session, timing_image, wall_timer
+from gnv2_nas.runner.timing import RuntimeFiles, Session, timing_image
 from gnv2_nas.runtimes.base import (
     BaseRuntime,
     Precision,
@@ -118,8 +118,8 @@ class Torch(BaseRuntime):
         super().__init__(precision, processor)
         self.name = name
         self._channels_last, self._compiled = channels_last, compiled
-        if processor != "cpu":
-            self.timer = CudaTimer() if processor == "cuda" else wall_timer
+        if processor == "cuda":
+            self.timer = CudaTimer()
 
     def version(self) -> str:
         return f"{self.label} {torch.__version__}"
