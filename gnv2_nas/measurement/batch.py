@@ -29,7 +29,7 @@ from gnv2_nas.measurement.plan import (
     allow_pauses,
     collect,
 )
-from gnv2_nas.measurement.reconnect import with_reconnects
+from gnv2_nas.measurement.reconnect import use_device
 from gnv2_nas.measurement.records.record import Measurement, PanelSamples
 from gnv2_nas.measurement.records.store import hash_files
 from gnv2_nas.measurement.references import NETWORK_SPREAD, SESSION_SPREAD, SIZE_SPREAD
@@ -88,17 +88,15 @@ class Batch:
         Raises:
             MeasurementError: the runtime refused a network, or its results differ from torch's.
         """
-        host = self.device.host
 
-        def attempt() -> None:
+        def load() -> Bench:
             progress(0.0)
-            with host.shared(waiting):
-                bench = self.load()
-            # The lock is held for one batch only, so that two searches alternate.
-            with host.exclusive(waiting):
-                self._collect(bench, deadline, progress, waiting)
+            return self.load()
 
-        with_reconnects(host, waiting, attempt)
+        def time_all(bench: Bench) -> None:
+            self._collect(bench, deadline, progress, waiting)
+
+        use_device(self.device.host, waiting, load, time_all)
 
     def load(self) -> Bench:
         """Load and check all networks."""

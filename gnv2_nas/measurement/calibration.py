@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from gnv2_nas.devices.device import Calibration, Device
+from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.panel import REFERENCE, position
 from gnv2_nas.devices.profile import calibration_name, find_profile, read_profile
 from gnv2_nas.files.writing import write_atomically
@@ -31,7 +32,7 @@ from gnv2_nas.measurement.plan import (
     allow_pauses,
     collect,
 )
-from gnv2_nas.measurement.reconnect import with_reconnects
+from gnv2_nas.measurement.reconnect import use_device
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
 from gnv2_nas.measurement.statistics import session_levels
@@ -126,24 +127,25 @@ def calibrate(
         for arch in device.panel.values():
             device.expected_logits(arch)
 
-    def attempt() -> tuple[Timings, str]:
-        with device.host.shared(waiting):
-            bench = device.host.open_bench(files)
-            for row in rng.sample(range(len(rows)), len(rows)):
-                device.check(device.panel[rows[row]], bench.load(row))
+    def load() -> Bench:
+        bench = device.host.open_bench(files)
+        for row in rng.sample(range(len(rows)), len(rows)):
+            device.check(device.panel[rows[row]], bench.load(row))
+        return bench
+
+    def time_all(bench: Bench) -> tuple[Timings, str]:
         plan = allow_loading(_plan(device), bench.seconds_per_round)
         # The limit must be positive, because progress is a share of it.
         seconds = max(min(plan.max_seconds, max_seconds), 1e-3)
         plan = msgspec.structs.replace(plan, max_seconds=seconds)
-        with device.host.exclusive(waiting):
-            watch = ConditionsWatch(bench, waiting, max_seconds - seconds)
-            timings = collect(
-                bench, len(rows), plan, rng, lambda _: False, progress, watch.before_session
-            )
-            watch.finish()
+        watch = ConditionsWatch(bench, waiting, max_seconds - seconds)
+        timings = collect(
+            bench, len(rows), plan, rng, lambda _: False, progress, watch.before_session
+        )
+        watch.finish()
         return timings, watch.reason
 
-    timings, changed = with_reconnects(device.host, waiting, attempt)
+    timings, changed = use_device(device.host, waiting, load, time_all)
     progress(1.0)
     positions = np.array([position(device.panel[name]) for name in rows])
     references = [row for row, name in enumerate(rows) if name == REFERENCE]

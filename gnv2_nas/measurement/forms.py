@@ -11,6 +11,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import NormalDist
 
 import msgspec
@@ -24,7 +25,7 @@ from gnv2_nas.errors import DeviceError, MeasurementError
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.plan import MeasurementPlan, Timings, collect
-from gnv2_nas.measurement.reconnect import with_reconnects
+from gnv2_nas.measurement.reconnect import use_device
 from gnv2_nas.measurement.records.record import MIN_ROUNDS
 from gnv2_nas.measurement.references import SESSION_SPREAD
 from gnv2_nas.measurement.statistics import Estimates, Prior, estimate
@@ -129,23 +130,20 @@ def compare_forms(
     rng = random.Random(seed)
     busy = device.clock != "wall"
 
-    def attempt() -> FormComparison:
-        with device.host.shared(waiting):
-            bench = rows.load(rng)
-        with device.host.exclusive(waiting):
-            watch = ConditionsWatch(bench, waiting)
-            plan = msgspec.structs.replace(PLAN, max_seconds=max(deadline - time.monotonic(), 1e-3))
-            timings = collect(
-                bench, len(rows.files), plan, rng, is_precise, progress, watch.before_session
-            )
-            return rows.compare(timings, busy=busy, changes=watch.finish().changes)
+    def time_all(bench: Bench) -> FormComparison:
+        watch = ConditionsWatch(bench, waiting)
+        plan = msgspec.structs.replace(PLAN, max_seconds=max(deadline - time.monotonic(), 1e-3))
+        timings = collect(
+            bench, len(rows.files), plan, rng, is_precise, progress, watch.before_session
+        )
+        return rows.compare(timings, busy=busy, changes=watch.finish().changes)
 
     def is_precise(timings: Timings) -> bool:
         intervals = [each.ci95() for each in rows.compare(timings, busy=busy).ran]
         halves = [math.log(high / low) / 2 for low, high in intervals]
         return max(halves, default=0.0) <= PRECISION
 
-    return with_reconnects(device.host, waiting, attempt)
+    return use_device(device.host, waiting, partial(rows.load, rng), time_all)
 
 
 class _Rows:

@@ -21,7 +21,7 @@ from gnv2_nas.errors import MeasurementError
 from gnv2_nas.measurement.batch import ProgressCallback
 from gnv2_nas.measurement.conditions import ConditionsWatch, MeasuredConditions
 from gnv2_nas.measurement.plan import CALLS_PER_VISIT
-from gnv2_nas.measurement.reconnect import with_reconnects
+from gnv2_nas.measurement.reconnect import use_device
 from gnv2_nas.measurement.records.record import Verdict
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.runner.rounds import SessionOrder, Visit
@@ -104,34 +104,38 @@ def measure_sustained(
         files = [device.runtime.write(arch)]
         device.expected_logits(arch)
 
-    def attempt() -> SustainedMeasurement:
-        with host.shared(waiting):
-            bench = host.open_bench(files)
-            parity = device.check(arch, bench.load(0))
-        with host.exclusive(waiting):
-            watch = ConditionsWatch(bench, waiting)
-            watch.before_session()
-            run = _Run(bench, device, watch, seconds, progress)
-            run.measure()
-            conditions = watch.finish()
-        ratio, ci95, verdict = compare_minutes(run.levels)
-        return SustainedMeasurement(
-            architecture=arch.id,
-            device=device.name,
-            minutes=tuple(run.minutes),
-            ratio=ratio,
-            ci95=ci95,
-            verdict=verdict,
-            reason=watch.reason,
-            clock=device.clock,
-            pace=device.profile.pace,
-            parity=parity,
-            taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            fingerprint=device.fingerprint(),
-            conditions=conditions,
-        )
+    parity: float | None = None
 
-    return with_reconnects(host, waiting, attempt)
+    def load() -> Bench:
+        nonlocal parity
+        bench = host.open_bench(files)
+        parity = device.check(arch, bench.load(0))
+        return bench
+
+    def run_on(bench: Bench) -> tuple[_Run, ConditionsWatch, MeasuredConditions]:
+        watch = ConditionsWatch(bench, waiting)
+        watch.before_session()
+        run = _Run(bench, device, watch, seconds, progress)
+        run.measure()
+        return run, watch, watch.finish()
+
+    run, watch, conditions = use_device(host, waiting, load, run_on)
+    ratio, ci95, verdict = compare_minutes(run.levels)
+    return SustainedMeasurement(
+        architecture=arch.id,
+        device=device.name,
+        minutes=tuple(run.minutes),
+        ratio=ratio,
+        ci95=ci95,
+        verdict=verdict,
+        reason=watch.reason,
+        clock=device.clock,
+        pace=device.profile.pace,
+        parity=parity,
+        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        fingerprint=device.fingerprint(),
+        conditions=conditions,
+    )
 
 
 def compare_minutes(
