@@ -19,6 +19,7 @@ from gnv2_nas.runtimes.base import Precision, Processor, RuntimeName
 
 Transport = Literal["local", "ssh", "adb"]
 Runner = Literal["python", "native"]
+MAX_THREADS = 256
 PROFILE_KIND = "profiles"
 MIN_PACE, MAX_PACE = 1.0, 1000.0
 """Calls a second. With fewer, a measurement would take minutes for each network."""
@@ -52,7 +53,7 @@ class DeviceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     benchmark: BenchmarkProgram | None = None
     """A benchmark program that loads and times networks instead (default: none)."""
     runtime: RuntimeName = "onnxruntime"
-    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    threads: Annotated[int, msgspec.Meta(ge=1, le=MAX_THREADS)] = 1
     precision: Precision = "fp32"
     processor: Processor = "cpu"
     cores: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.runner.rounds import SessionOrder, Visit
 
-ROUNDS_OF_SLOW = 12
-"""Rounds that a device gets time for which loads networks anew for each visit. An interval needs
-`record.MIN_ROUNDS`."""
+MIN_SLOW_ROUNDS = 12
+"""Rounds that there is time for where visits are slow, because of pauses or because each loads its
+network anew. An interval needs `record.MIN_ROUNDS`."""
 
 
 class MeasurementOptions(msgspec.Struct, frozen=True):
@@ -50,9 +50,9 @@ class MeasurementPlan(msgspec.Struct, frozen=True):
 
 
 CALLS_PER_VISIT = 2
-MIN_PACED_ROUNDS, MAX_PACED_SECONDS = 12, 5.0
-"""A measurement with pauses may take so many seconds for each network, or longer if this many
-rounds do."""
+MAX_PACED_SECONDS = 5.0
+"""A measurement with pauses may take so many seconds for each network, or longer if
+`MIN_SLOW_ROUNDS` do."""
 
 
 def paced_seconds(pace: float | None, rounds: float) -> float:
@@ -72,18 +72,18 @@ def allow_pauses(plan: MeasurementPlan, networks: int, pace: float | None) -> Me
         pace: calls a second; None for no pauses.
     """
     longest = paced_seconds(pace, plan.max_sessions * plan.rounds)
-    each = max(min(longest, MAX_PACED_SECONDS), paced_seconds(pace, MIN_PACED_ROUNDS))
+    each = max(min(longest, MAX_PACED_SECONDS), paced_seconds(pace, MIN_SLOW_ROUNDS))
     return msgspec.structs.replace(plan, max_seconds=max(plan.max_seconds, networks * each))
 
 
 def allow_loading(plan: MeasurementPlan, seconds_per_round: float) -> MeasurementPlan:
-    """Return the plan with the time for `ROUNDS_OF_SLOW` rounds at least.
+    """Return the plan with the time for `MIN_SLOW_ROUNDS` rounds at least.
 
     Args:
         plan: a plan for networks that stay loaded.
         seconds_per_round: see `Bench.seconds_per_round`.
     """
-    seconds = ROUNDS_OF_SLOW * seconds_per_round
+    seconds = MIN_SLOW_ROUNDS * seconds_per_round
     return msgspec.structs.replace(plan, max_seconds=max(plan.max_seconds, seconds))
 
 

@@ -12,7 +12,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.calibration import ensure_calibrated
-from gnv2_nas.measurement.plan import MIN_PACED_ROUNDS, MeasurementOptions, paced_seconds
+from gnv2_nas.measurement.plan import MIN_SLOW_ROUNDS, MeasurementOptions, paced_seconds
 from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.measurement.records.reuse import find_reusable
@@ -60,7 +60,7 @@ class Evaluator:
         self.workers = workers
         self.waiting = waiting
         self.reuse = reuse
-        self.pace = Pace(paced_seconds(device.profile.pace, MIN_PACED_ROUNDS))
+        self.pace = Pace(paced_seconds(device.profile.pace, MIN_SLOW_ROUNDS))
         self.overlaps = settings.measures and device.host.is_remote
         """Whether this machine can work while networks are measured on another."""
         self.scores_quality = "quality" in settings.objectives

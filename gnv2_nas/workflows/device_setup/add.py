@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gnv2_nas.devices.address import Address, parse_url
 from gnv2_nas.devices.device import Device
-from gnv2_nas.devices.profile import DeviceProfile, Runner, read_profile
+from gnv2_nas.devices.profile import MAX_THREADS, DeviceProfile, Runner, read_profile
 from gnv2_nas.devices.provision.engines import (
     NATIVE_MACHINES,
     NATIVE_RUNTIME,
@@ -44,7 +44,6 @@ from gnv2_nas.workflows.events import Events, Message, ignore, report_task
 from gnv2_nas.workflows.tuning.result import Tuning
 from gnv2_nas.workflows.tuning.tune import tune_unknown_family
 
-MAX_THREADS = 256
 _REMOVE_IF_EMPTY = 'cd / && rmdir "$1" && rmdir "${1%/*}"'
 """Removes the folder that the first command on a device has made."""
 
