@@ -9,6 +9,7 @@ import pytest
 from benchmarks.__main__ import NAMES
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # fvcore imports it
 @pytest.mark.parametrize("name", NAMES)
 def test_it_can_be_imported_and_run(name):
     assert callable(importlib.import_module(f"benchmarks.{name}").run)
