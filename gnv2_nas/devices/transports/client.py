@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import subprocess
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, cast
@@ -17,11 +17,14 @@ from gnv2_nas.errors import ConnectionLostError, DeviceError
 
 MAX_LINE = 1 << 24
 """Bytes of a line of a command's output; a longer one ends the command."""
+MAX_ERRORS = 1 << 16
+"""Bytes that are kept of the beginning and of the end of what a running command writes to its
+errors."""
 SECONDS_TO_END = 5.0
 """A client whose output has ended is expected to end within this time."""
 
 
-def open_client(arguments: Sequence[str], stdout: int, stderr: int | IO[bytes]) -> Process:
+def open_client(arguments: Sequence[str], stderr: int | IO[bytes]) -> Process:
     """Start a client program. The terminal's Ctrl-C does not reach it, and it sees no terminal.
 
     Raises:
@@ -31,7 +34,7 @@ def open_client(arguments: Sequence[str], stdout: int, stderr: int | IO[bytes]) 
         return subprocess.Popen(  # noqa: S603  # words, no shell
             arguments,
             stdin=subprocess.PIPE,
-            stdout=stdout,
+            stdout=subprocess.PIPE,
             stderr=stderr,
             bufsize=0,
             start_new_session=True,
@@ -59,6 +62,31 @@ def end_client(process: Process) -> None:
     process.wait()
 
 
+class _Errors:
+    """What a process writes to its errors: the first and the last `MAX_ERRORS` bytes.
+
+    A thread reads them, so that the process never waits for a reader.
+    """
+
+    def __init__(self) -> None:
+        reading, self.writing = os.pipe()
+        self._kept = bytearray()
+        self._thread = threading.Thread(target=self._listen, args=(reading,), daemon=True)
+        self._thread.start()
+
+    def read(self, timeout: float = 0.0) -> bytes:
+        """Return what was written, after waiting for its end for at most `timeout` seconds."""
+        self._thread.join(timeout)
+        return bytes(self._kept)
+
+    def _listen(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+            while received := pipe.read(MAX_ERRORS):
+                kept = self._kept + received
+                del kept[MAX_ERRORS:-MAX_ERRORS]
+                self._kept = kept
+
+
 class RunningProcess:
     """A command that a client runs on a device, see `base.RunningCommand`.
 
@@ -84,8 +112,11 @@ class RunningProcess:
     ) -> None:
         self._token, self._what = token, what
         self._explain, self._ending, self._kill_remotely = explain, ending, kill_remotely
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `kill`
-        self._process = open_client(arguments, subprocess.PIPE, self._errors)
+        self._errors = _Errors()
+        try:
+            self._process = open_client(arguments, self._errors.writing)
+        finally:
+            os.close(self._errors.writing)  # the client has its own
         self._input = cast(IO[bytes], self._process.stdin)
         self._output = cast(IO[bytes], self._process.stdout)
         self._unread = b""
@@ -127,7 +158,7 @@ class RunningProcess:
             self.kill()
         if self._killed:
             raise ConnectionLostError(f"{self._what} was killed")
-        errors = self._read_errors()
+        errors = self._errors.read(SECONDS_TO_END)
         ended = read_ending(errors, self._token)
         if ended is None:
             raise self._explain(self._process.returncode, errors)
@@ -138,13 +169,12 @@ class RunningProcess:
             return
         self._killed = True
         try:
-            errors = self._read_errors()
+            errors = self._errors.read()
             pid = read_pid(errors, self._token)
             if pid and self._process.poll() is None and read_ending(errors, self._token) is None:
                 self._kill_remotely(pid)
         finally:
             end_client(self._process)
-            self._errors.close()
 
     def _write(self, content: bytes) -> bool:
         """Write to the command; return False if it does not read."""
@@ -187,7 +217,7 @@ class RunningProcess:
             code = self._process.wait(SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             return None  # it has closed its output and runs on
-        errors = self._read_errors()
+        errors = self._errors.read(SECONDS_TO_END)
         ended = read_ending(errors, self._token)
         if ended is None:
             return self._explain(code, errors)
@@ -196,13 +226,6 @@ class RunningProcess:
         except DeviceError as error:
             return error
         return None
-
-    def _read_errors(self) -> bytes:
-        try:
-            descriptor = self._errors.fileno()
-        except ValueError:  # another thread has killed the command
-            return b""
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
 def run_client(
@@ -219,7 +242,7 @@ def run_client(
     Raises:
         subprocess.TimeoutExpired: it was killed; the exception has its output and errors so far.
     """
-    process = open_client(arguments, subprocess.PIPE, subprocess.PIPE)
+    process = open_client(arguments, subprocess.PIPE)
     with contextlib.ExitStack() as stack:
         stack.callback(end_client, process)
         if hold_input:

@@ -107,7 +107,7 @@ class SshConnection:
         self._token = new_token()
         greeting = f"exec sh -c 'echo {self._token} $HOME; exec cat'"
         arguments = ["ssh", *OPTIONS, "-M", "-S", self.socket, *destination, greeting]
-        return open_client(arguments, subprocess.PIPE, errors)
+        return open_client(arguments, errors)
 
 
 def _read_home(process: subprocess.Popen[bytes], token: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gnv2_nas.devices.transports import Transport
+from gnv2_nas.devices.transports.client import MAX_ERRORS
 from gnv2_nas.errors import (
     CommandNotFoundError,
     ConnectionLostError,
@@ -123,6 +124,16 @@ class TransportContract(ABC):
                 assert next(answers) == f"got {word}"
             done = running.wait(20)
         assert (done.code, done.output, done.errors.strip()) == (4, b"", b"why")
+
+    def test_of_many_errors_the_first_and_the_last_are_kept(self, transport):
+        program = "echo why >&2; head -c 2000000 /dev/zero >&2; echo; echo that >&2; exit 6"
+        with transport.start(["sh", "-c", program]) as running:
+            assert list(running.lines()) == [""]
+            done = running.wait(20)
+        assert done.code == 6
+        assert done.errors.startswith(b"why\n")
+        assert done.errors.endswith(b"that\n")
+        assert len(done.errors) <= 2 * MAX_ERRORS
 
     def test_lines_end_with_the_output_and_no_error(self, transport):
         with transport.start(["sh", "-c", "echo one; printf two; exit 5"]) as running:
