@@ -1,5 +1,5 @@
-"""Measuring over ssh on loopback: the same latencies as in this process, repeated as well, and the
-share of a search's wall time that is inference on the device.
+"""Measuring over ssh on loopback: the same latencies as in this process, repeated as well, and what
+the device and this machine do during a search.
 
 The server is the one of the tests. The device has a temporary folder of its own, and so a lock of
 its own: like two machines, this process and the device do not wait for each other.
@@ -8,6 +8,7 @@ its own: like two machines, this process and the device do not wait for each oth
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import statistics
@@ -15,20 +16,27 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 from rich.console import Group
 from rich.table import Table
 
+from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.devices import Device
-from gnv2_nas.measurement import Measurement, batch, open_device
+from gnv2_nas.measurement import Measurement, batch, open_device, plan
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import MeasurementOptions, Timings
 from gnv2_nas.measurement.protocol import measure_networks
-from gnv2_nas.measurement.records.record import compare
+from gnv2_nas.measurement.records.record import compare, decide
+from gnv2_nas.search import evaluate
+from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.proposals import Proposals
+from gnv2_nas.search.storage.store import Store
 from gnv2_nas.space import load_space
+from gnv2_nas.stats.intervals import student_95
 from gnv2_nas.stats.rank_agreement import kendall_tau
 from gnv2_nas.workflows.device_setup.add import AddDeviceRequest, run_add_device
 from gnv2_nas.workflows.search_request import SearchRequest
@@ -37,12 +45,28 @@ from tests.devices.ssh_server import SshServer
 
 NAME = "board"
 PRESETS = ("ghostnet-1.0", "ghostnetv2-1.0", "mobilenetv3-large-1.0")
+PAIRS = 8
+"""Batches in this process, and as many over ssh, in turn: two batches share no rounds, so one pair
+tells little."""
+PAIRED = MeasurementOptions(precision=0.001, seconds_per_network=2.0)
 NETWORKS = 20
-LONG = MeasurementOptions(precision=0.001, seconds_per_network=15.0, sessions=4)
-"""Long enough that the noise of two batches is smaller than the margin of SAME."""
 ONCE = MeasurementOptions(precision=0.001, seconds_per_network=1.25)
-"""Never precise enough: the whole time is used."""
+"""Never precise enough, as `PAIRED`: the whole time is used."""
 TRIALS = 100
+DECIDING = "statistics that decide whether to go on"
+ON_DEVICE = {
+    "loading the first session, checking logits": (batch.Batch, "load"),
+    DECIDING: (batch.Batch, "_is_precise"),
+    "sessions": (batch, "time_networks"),
+}
+HERE = {
+    "proposing": (Proposals, "ask"),
+    "scoring": (Evaluator, "scores"),
+    "writing and sending files": (batch.Batch, "write"),
+    "telling the sampler": (Proposals, "tell"),
+    "storing": (Store, "append"),
+    "keeping raw samples": (evaluate, "append_measurements"),
+}
 
 
 def run() -> Group:
@@ -75,26 +99,36 @@ def _on_path(server: SshServer) -> Iterator[None]:
 
 
 def _compared(local: Device, remote: Device) -> Table:
-    networks = [preset(name) for name in PRESETS]
+    networks, rng = [preset(name) for name in PRESETS], random.Random(0)
     # One machine has one calibration: its error is the same in both.
     remote.calibration, own = local.calibration, remote.calibration
-    here, there = (measure_networks(networks, each, LONG) for each in (local, remote))
+    pairs = []
+    for seed in range(PAIRS):
+        found = {
+            device.name: measure_networks(networks, device, PAIRED, seed=seed)
+            for device in rng.sample((local, remote), 2)
+        }
+        pairs.append((found[local.name], found[remote.name]))
     remote.calibration = own
-    rows = []
-    for name, one, other in zip(PRESETS, here, there, strict=True):
-        # The devices are one machine: only their names differ.
-        found = compare(_renamed(other, one.device), one)
-        low, high = found.ci95
-        rows.append(
-            (name, f"{one.ms:.2f}", f"{other.ms:.2f}", f"{found.ratio:.3f}",
-             f"{low:.3f}–{high:.3f}", found.verdict)
-        )  # fmt: skip
-    columns = ("", "this process, ms", "over ssh, ms", "ssh ÷ here", "95 %", "verdict")
-    return table("The same networks in this process and over ssh", columns, rows)
+    rows = [_row(name, [(h[n], t[n]) for h, t in pairs]) for n, name in enumerate(PRESETS)]
+    title = f"The same networks in this process and over ssh, {PAIRS} pairs of batches"
+    columns = ("", "this process, ms", "over ssh, ms", "ssh ÷ here", "95 %", "margin", "verdict")
+    return table(title, columns, rows)
 
 
-def _renamed(measurement: Measurement, device: str) -> Measurement:
-    return replace(measurement, device=device)
+def _row(name: str, pairs: Sequence[tuple[Measurement, Measurement]]) -> tuple[str, ...]:
+    """The mean ratio of pairs with its t-interval, by the rule of `compare`."""
+    # The devices are one machine: only their names differ.
+    found = [compare(replace(there, device=here.device), here) for here, there in pairs]
+    logs = [math.log(each.ratio) for each in found]
+    apart, margin = statistics.mean(logs), statistics.mean(each.margin for each in found)
+    noise = student_95(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    ms = [f"{statistics.mean(pair[side].ms for pair in pairs):.2f}" for side in (0, 1)]
+    low, high = math.exp(apart - noise), math.exp(apart + noise)
+    return (
+        name, *ms, f"{math.exp(apart):.4f}", f"{low:.4f}–{high:.4f}", f"±{margin:.1%}",
+        decide(apart, noise, margin),
+    )  # fmt: skip
 
 
 def _repeated(devices: Sequence[Device]) -> Table:
@@ -116,41 +150,44 @@ def _ratios(networks: Sequence[Architecture], device: Device, seed: int) -> list
     return [each.ratio for each in measure_networks(networks, device, ONCE, seed=seed)]
 
 
-def _searched(adding: float) -> Table:
-    spent = _Inference()
+def _searched(adding: float, trials: int = TRIALS) -> Table:
     request = SearchRequest(
-        device=NAME, trials=TRIALS, budgets=("300MFLOPs", "20ms"), reuse=False
+        device=NAME, trials=trials, budgets=("300MFLOPs", "20ms"), reuse=False
     ).check()
     session = SearchSession(request)
     with contextlib.closing(session):
         ensure_calibrated(session.evaluator.device)
         started = time.perf_counter()
-        with spent:
+        with _inference() as calls, Stopwatch(ON_DEVICE | HERE) as spent:
             session.loop().run()
         wall = time.perf_counter() - started
-    rows = [
-        ("devices add, the wheel in pip's cache (promised: at most 2 min)", f"{adding:.0f} s", ""),
-        (f"search of {TRIALS} trials", f"{wall:.0f} s", ""),
-        ("inference on the device (promised: 70 % and more)",
-         f"{spent.seconds:.0f} s", f"{spent.seconds / wall:.0%}"),
-    ]  # fmt: skip
-    return table("Over ssh", ("", "wall time", "share"), rows)
+    inference, sessions = sum(calls), spent.pop("sessions")
+    lanes = {f"meanwhile here: {name}": spent.pop(name) for name in HERE}
+    spent = {"inference (promised: 70 % and more)": inference, **spent}
+    spent["loading later sessions, conditions"] = sessions - inference - spent[DECIDING]
+    spent["waiting for work"] = wall - sum(spent.values())
+    lanes = {f"the device: {name}": seconds for name, seconds in spent.items()} | lanes
+    rows = [(name, f"{seconds:.1f} s", f"{seconds / wall:.1%}") for name, seconds in lanes.items()]
+    title = (
+        f"A search of {trials} trials over ssh, {wall:.0f} s. Before, devices add took "
+        f"{adding:.0f} s with the wheel in pip's cache (promised: at most 2 min)"
+    )
+    return table(title, ("", "wall time", "share"), rows)
 
 
-class _Inference:
-    """Adds up the timed calls of all sessions: what the device was there for."""
+@contextlib.contextmanager
+def _inference() -> Iterator[list[float]]:
+    """Collect the seconds of the timed calls of each batch: what the device was there for."""
+    seconds: list[float] = []
+    collect = plan.collect
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._collect = batch.collect
-
-    def __enter__(self) -> None:
-        batch.collect = self._counted  # type: ignore[assignment]
-
-    def __exit__(self, *_: object) -> None:
-        batch.collect = self._collect
-
-    def _counted(self, *args: object, **options: object) -> Timings:
-        timings: Timings = self._collect(*args, **options)  # type: ignore[arg-type]
-        self.seconds += float(timings.wall.sum() + timings.first_wall.sum())
+    def counted(*args: Any, **options: Any) -> Timings:
+        timings = collect(*args, **options)
+        seconds.append(float(timings.wall.sum() + timings.first_wall.sum()))
         return timings
+
+    plan.collect = counted
+    try:
+        yield seconds
+    finally:
+        plan.collect = collect

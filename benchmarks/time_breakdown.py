@@ -15,7 +15,7 @@ from rich.table import Table
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.table import machine, table
 from gnv2_nas.devices.host import LocalBench
-from gnv2_nas.measurement import batch
+from gnv2_nas.measurement import batch, plan
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.runner import huge_pages
@@ -32,7 +32,7 @@ HOURS = 4 * 3600.0
 OPENING = "loading sessions"
 PARTS: dict[str, tuple[Any, str]] = {
     "scoring": (Evaluator, "scores"),
-    "timing, with loading": (batch, "collect"),
+    "timing, with loading": (plan, "collect"),
     OPENING: (LocalBench, "_take"),
     "writing files": (batch.Batch, "write"),
     "checking files": (batch.Batch, "load"),

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,14 +19,12 @@ from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.panel import REFERENCE, position, select_references
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.plan import (
     MeasurementOptions,
     MeasurementPlan,
     Timings,
-    allow_loading,
     allow_pauses,
-    collect,
+    time_networks,
 )
 from gnv2_nas.measurement.reconnect import use_device
 from gnv2_nas.measurement.records.record import Measurement, PanelSamples
@@ -120,15 +117,10 @@ class Batch:
         wanted = options.seconds_per_network * (len(self.group) + 1)
         plan = MeasurementPlan(sessions=options.sessions, max_seconds=wanted)
         plan = allow_pauses(plan, self.rows, self.device.profile.pace)
-        plan = allow_loading(plan, bench.seconds_per_round)
-        # The limit must be positive, because progress is a share of it.
-        left = max(deadline - time.monotonic(), 1e-3)
-        plan = msgspec.structs.replace(plan, max_seconds=min(plan.max_seconds, left))
-        self.watch = ConditionsWatch(bench, waiting, left - plan.max_seconds)
-        self.timings = collect(
-            bench, self.rows, plan, self.rng, self._is_precise, progress, self.watch.before_session
+        left = deadline - time.monotonic()
+        self.timings, self.conditions = time_networks(
+            bench, self.rows, plan, self.rng, self._is_precise, left, progress, waiting
         )
-        self.conditions = self.watch.finish()
         self.estimates = self._estimate(self.timings)
 
     def measurements(self, reference_ms: float | None) -> list[Measurement]:
@@ -217,7 +209,7 @@ class Batch:
         unsteady = explain_instability(
             self.timings, self.estimates, row, self.options.precision, self.device
         )
-        reason = "; ".join(filter(None, (self.watch.reason, unsteady)))
+        reason = "; ".join(filter(None, (self.conditions.reason, unsteady)))
         return Measurement(
             architecture=arch.id,
             device=self.device.name,

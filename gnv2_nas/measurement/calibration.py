@@ -24,14 +24,8 @@ from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.panel import REFERENCE, position
 from gnv2_nas.devices.profile import calibration_name, find_profile, read_profile
 from gnv2_nas.files.writing import write_atomically
-from gnv2_nas.measurement.conditions import ConditionsWatch
-from gnv2_nas.measurement.plan import (
-    MeasurementPlan,
-    Timings,
-    allow_loading,
-    allow_pauses,
-    collect,
-)
+from gnv2_nas.measurement.conditions import MeasuredConditions
+from gnv2_nas.measurement.plan import MeasurementPlan, Timings, allow_pauses, time_networks
 from gnv2_nas.measurement.reconnect import use_device
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
@@ -133,19 +127,12 @@ def calibrate(
             device.check(device.panel[rows[row]], bench.load(row))
         return bench
 
-    def time_all(bench: Bench) -> tuple[Timings, str]:
-        plan = allow_loading(_plan(device), bench.seconds_per_round)
-        # The limit must be positive, because progress is a share of it.
-        seconds = max(min(plan.max_seconds, max_seconds), 1e-3)
-        plan = msgspec.structs.replace(plan, max_seconds=seconds)
-        watch = ConditionsWatch(bench, waiting, max_seconds - seconds)
-        timings = collect(
-            bench, len(rows), plan, rng, lambda _: False, progress, watch.before_session
+    def time_all(bench: Bench) -> tuple[Timings, MeasuredConditions]:
+        return time_networks(
+            bench, len(rows), _plan(device), rng, lambda _: False, max_seconds, progress, waiting
         )
-        watch.finish()
-        return timings, watch.reason
 
-    timings, changed = use_device(device.host, waiting, load, time_all)
+    timings, conditions = use_device(device.host, waiting, load, time_all)
     progress(1.0)
     positions = np.array([position(device.panel[name]) for name in rows])
     references = [row for row, name in enumerate(rows) if name == REFERENCE]
@@ -169,7 +156,7 @@ def calibrate(
         sessions=timings.sessions,
         rounds=timings.rounds,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        changed=changed,
+        changed=conditions.reason,
     )
 
 

@@ -28,6 +28,11 @@ class MeasuredConditions(msgspec.Struct, frozen=True, omit_defaults=True):
     changes: tuple[str, ...] = ()
     """What happened to the device meanwhile that makes its times unsteady, as clauses."""
 
+    @property
+    def reason(self) -> str:
+        """Why the times are not those of one steady device; "" if nothing happened."""
+        return "; ".join(self.changes)
+
     def describe(self) -> str:
         """Return what is known, such as "cores 0-3 schedutil to 1800 MHz; 48 to 61 °C"."""
         before, after = self.before, self.after
@@ -70,11 +75,6 @@ class ConditionsWatch:
         self._before: Conditions | None = None
         self._reasons: dict[str, None] = {}
         self._cooled = 0.0
-
-    @property
-    def reason(self) -> str:
-        """Why the times are not those of one steady device; "" if nothing happened."""
-        return "; ".join(self._reasons)
 
     def before_session(self) -> None:
         """Look at the device, and wait while it is hot."""

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.devices.host import Bench
+from gnv2_nas.measurement.conditions import ConditionsWatch, MeasuredConditions
+from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.runner.rounds import SessionOrder, Visit
 
 MIN_SLOW_ROUNDS = 12
@@ -191,3 +193,38 @@ def collect(
         ):
             break
     return builder.build()
+
+
+def time_networks(
+    bench: Bench,
+    networks: int,
+    plan: MeasurementPlan,
+    rng: random.Random,
+    enough: Callable[[Timings], bool],
+    seconds: float,
+    progress: Callable[[float], None],
+    waiting: Waiting,
+) -> tuple[Timings, MeasuredConditions]:
+    """Time networks by a plan and watch the device meanwhile.
+
+    Args:
+        bench: where the networks are loaded.
+        networks: number of networks.
+        plan: a plan for networks that stay loaded; it gets the time that others need.
+        rng: draws the orders.
+        enough: see `collect`.
+        seconds: limit for everything. What the plan leaves of it may be waited while the device is
+            hot.
+        progress: see `collect`.
+        waiting: receives a sentence when the device is waited for.
+
+    Raises:
+        MeasurementError: see `Bench.run_session`.
+    """
+    plan = allow_loading(plan, bench.seconds_per_round)
+    # The limit must be positive, because progress is a share of it.
+    wanted = max(min(plan.max_seconds, seconds), 1e-3)
+    plan = msgspec.structs.replace(plan, max_seconds=wanted)
+    watch = ConditionsWatch(bench, waiting, seconds - wanted)
+    timings = collect(bench, networks, plan, rng, enough, progress, watch.before_session)
+    return timings, watch.finish()

@@ -112,14 +112,14 @@ def measure_sustained(
         parity = device.check(arch, bench.load(0))
         return bench
 
-    def run_on(bench: Bench) -> tuple[_Run, ConditionsWatch, MeasuredConditions]:
+    def run_on(bench: Bench) -> tuple[_Run, MeasuredConditions]:
         watch = ConditionsWatch(bench, waiting)
         watch.before_session()
         run = _Run(bench, device, watch, seconds, progress)
         run.measure()
-        return run, watch, watch.finish()
+        return run, watch.finish()
 
-    run, watch, conditions = use_device(host, waiting, load, run_on)
+    run, conditions = use_device(host, waiting, load, run_on)
     ratio, ci95, verdict = compare_minutes(run.levels)
     return SustainedMeasurement(
         architecture=arch.id,
@@ -128,7 +128,7 @@ def measure_sustained(
         ratio=ratio,
         ci95=ci95,
         verdict=verdict,
-        reason=watch.reason,
+        reason=conditions.reason,
         clock=device.clock,
         pace=device.profile.pace,
         parity=parity,

@@ -41,7 +41,8 @@ def watch(machine, sessions=3, **how):
     collect(
         machine, 1, plan, random.Random(0), lambda _: False, before_session=found.before_session
     )
-    return found.finish(), found.reason, told, slept
+    conditions = found.finish()
+    return conditions, conditions.reason, told, slept
 
 
 def cool(machine):

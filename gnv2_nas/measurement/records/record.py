@@ -170,11 +170,18 @@ def compare(first: Measurement, second: Measurement) -> Comparison:
         ratio=ratio,
         ci95=(ratio * math.exp(-half), ratio * math.exp(half)),
         margin=margin,
-        verdict="CANNOT TELL" if few else _verdict(math.log(ratio), noise, margin),
+        verdict="CANNOT TELL" if few else decide(math.log(ratio), noise, margin),
     )
 
 
-def _verdict(apart: float, noise: float, margin: float) -> Verdict:
+def decide(apart: float, noise: float, margin: float) -> Verdict:
+    """Return the verdict on the first of two networks.
+
+    Args:
+        apart: log of its time over the other's.
+        noise: 95 % half-width of `apart` from the noise of the rounds.
+        margin: see `Comparison`.
+    """
     if abs(apart) - noise > margin:
         return "FASTER" if apart < 0 else "SLOWER"
     if abs(apart) <= margin and noise <= margin:
