@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gnv2_nas.latency_model.model import PredictedLatency
-    from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+    from gnv2_nas.workflows.profile_results import (
+        Comparisons,
+        LayerTables,
+        Predictions,
+        Sizes,
+    )
     from gnv2_nas.workflows.sustained import Sustained
 
 UNLIKE = 2.0
@@ -34,7 +39,12 @@ def print_profile(
     result: Sizes | Comparisons | LayerTables | Predictions | Sustained | History,
 ) -> None:
     """Print the tables of a profile."""
-    from gnv2_nas.workflows.profile import Comparisons, LayerTables, Predictions, Sizes
+    from gnv2_nas.workflows.profile_results import (
+        Comparisons,
+        LayerTables,
+        Predictions,
+        Sizes,
+    )
     from gnv2_nas.workflows.sustained import Sustained
 
     match result:

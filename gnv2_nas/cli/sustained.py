@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gnv2_nas.cli.console import print_table, say
 
 if TYPE_CHECKING:
-    from gnv2_nas.workflows.profile import Sizes
+    from gnv2_nas.workflows.profile_results import Sizes
     from gnv2_nas.workflows.sustained import Sustained
 
 

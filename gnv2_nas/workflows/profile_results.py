@@ -1,0 +1,92 @@
+"""What `gnv2-nas profile` finds out, one class for each table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.graph import count
+from gnv2_nas.latency_model.file import FittedOn
+from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
+from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.layers import LayerTime
+from gnv2_nas.measurement.records.record import Comparison, check_budget
+from gnv2_nas.workflows.latency import describe_model
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """Sizes and latencies of networks."""
+
+    networks: Mapping[str, Architecture]
+    measurements: Sequence[Measurement]
+    """In the order of `networks`."""
+    fvcore_totals: Sequence[int]
+    limit_ms: float | None
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return one row for each network, for scripts."""
+        rows = []
+        for (name, arch), measurement, total in zip(
+            self.networks.items(), self.measurements, self.fvcore_totals, strict=True
+        ):
+            counts = count(arch)
+            row = {
+                "network": name,
+                "id": arch.id,
+                "params": counts.params,
+                "macs": counts.macs,
+                "fvcore_total": total,
+                "weight_bytes": counts.weight_bytes,
+                "peak_activation_bytes": counts.peak_activation_bytes,
+                "latency": msgspec.structs.replace(measurement, panel=None),
+            }
+            if self.limit_ms is not None:
+                row["budget"] = check_budget(measurement, self.limit_ms)
+            rows.append(row)
+        return rows
+
+
+class Comparisons(msgspec.Struct, frozen=True):
+    """Every other network compared with the first."""
+
+    first: str
+    comparisons: Mapping[str, Comparison]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparisons for scripts."""
+        return {"first": self.first, "comparisons": self.comparisons}
+
+
+class LayerTables(msgspec.Struct, frozen=True):
+    """The time of every layer of each network."""
+
+    tables: Mapping[str, Sequence[LayerTime]]
+
+    def to_json(self) -> Mapping[str, Sequence[LayerTime]]:
+        """Return the tables for scripts."""
+        return self.tables
+
+
+class Predictions(msgspec.Struct, frozen=True):
+    """Latencies that the device's model predicts."""
+
+    networks: Mapping[str, Architecture]
+    predictions: Sequence[PredictedLatency]
+    """In the order of `networks`."""
+    model: LatencyModel
+    fitted_on: FittedOn
+    differences: Sequence[str]
+    """How this machine differs from the one that the model was fitted on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the predictions and the errors of the model, for scripts."""
+        rows = []
+        for (name, arch), predicted in zip(self.networks.items(), self.predictions, strict=True):
+            counts = count(arch)
+            row = {"network": name, "id": arch.id, "params": counts.params, "macs": counts.macs}
+            rows.append(row | {"predicted_latency": predicted})
+        model = describe_model(self.model, self.fitted_on)
+        return {"predictions": rows, "model": model, "differences": self.differences}
