@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +26,7 @@ from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import METRICS
 
 if TYPE_CHECKING:
-    from gnv2_nas.search.study.records import StudyRecord, Trial
+    from gnv2_nas.search.study.records import StudyRecord
 
 
 def search(
@@ -36,7 +35,8 @@ def search(
         list[str] | None,
         typer.Option(
             help="Limit, such as 300MFLOPs, 12ms, 6Mparams, 20MB or 20MB:artifact (size of the "
-            "files to deploy). May be given several times (default: no limit)."
+            "files to deploy). May be given several times (default: no limit). A list, such as "
+            "100MFLOPs,200MFLOPs, gives a network for each limit."
         ),
     ] = None,
     space: SpaceName = defaults.SPACE,
@@ -143,38 +143,65 @@ def search(
     from gnv2_nas.cli.progress import ProgressDisplay
 
     restart_with_huge_pages(context.obj)
-    from gnv2_nas.report.wording import UNTRAINED, next_command
-    from gnv2_nas.search.analysis.recommendation import recommend
     from gnv2_nas.workflows.search import run_search
 
     with ProgressDisplay() as display:
         result = run_search(checked, display, began=context.obj)
-    found = recommend(result.record)
     if json:
-        print_json(result.to_json(found.front))
+        print_json(result.to_json())
     else:
         say(f"ended: {result.ended}")
-        print_front(result.record, found.front)
+        print_findings(result.record)
         if result.report is not None:
             say(f"report: {result.report.html}")
-        if found.recommended is not None:
-            if not result.record.settings.data:
-                say(f"note: {UNTRAINED}")
-            say(f"next: {next_command(result.record, found.recommended)}")
+        print_next(result.record)
     if result.interrupted:
         raise KeyboardInterrupt
 
 
-def print_front(record: StudyRecord, members: Sequence[Trial]) -> None:
-    """Print the table of the front; if it is empty, the network nearest to the budgets."""
-    from gnv2_nas.workflows.study import describe_nearest, format_columns, format_rows
+def print_findings(record: StudyRecord) -> None:
+    """Print the table of the front and, for a list of budgets, that of the recommended networks.
 
-    if not members:
-        return say(describe_nearest(record))
-    print_table(format_columns(record), format_rows(record, members), title="front", left=2)
+    A view without a front names the network nearest to its budgets.
+    """
+    from gnv2_nas.search.analysis.pareto import joint_front
+    from gnv2_nas.search.analysis.views import list_views
+    from gnv2_nas.workflows.study import (
+        describe_nearest,
+        format_columns,
+        format_picks,
+        format_rows,
+    )
+
+    views, columns = list_views(record), format_columns(record)
+    if members := joint_front(record.trials, record.settings):
+        print_table(columns, format_rows(record, members), title="front", left=2)
+        if len(views) > 1:
+            picks = format_picks(views)
+            print_table(("budget", *columns), picks, title="recommended", left=3)
+    for view in views:
+        if not view.found.front:
+            within = f"within {view.label}: " if view.label else ""
+            say(f"{within}{describe_nearest(view.record)}")
     if any(member.latency and not member.latency.stable for member in members):
         say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
-    return None
+
+
+def print_next(record: StudyRecord) -> None:
+    """Print the next command for each recommended network."""
+    from gnv2_nas.report.wording import UNTRAINED, next_command
+    from gnv2_nas.search.analysis.views import list_views
+
+    labels: dict[str, list[str]] = {}
+    for view in list_views(record):
+        if view.found.recommended is not None:
+            command = next_command(view.record, view.found.recommended)
+            labels.setdefault(command, []).append(view.label)
+    if labels and not record.settings.data:
+        say(f"note: {UNTRAINED}")
+    for command, within in labels.items():
+        where = f" within {' and '.join(within)}" if any(within) else ""
+        say(f"next{where}: {command}")
 
 
 def report(

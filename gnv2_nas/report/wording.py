@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gnv2_nas.commands import format_command
+from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.study.defaults import STORAGE
 from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
@@ -30,6 +33,17 @@ def next_command(record: StudyRecord, trial: Trial) -> str:
     if spec.name == "supernet" and spec.file and not trial.baseline:
         options.append(("--from-supernet", spec.file))
     return format_command("train", name, options=[*options, *storage])
+
+
+def summarize_view(view: View) -> dict[str, Any]:
+    """A view for scripts: its budgets, front, recommended network, and the next command for it."""
+    pick = view.found.recommended
+    return {
+        "budgets": [budget.text for budget in view.record.settings.budgets],
+        "front": [member.number for member in view.found.front],
+        "recommended": pick and pick.number,
+        "next": pick and next_command(view.record, pick),
+    }
 
 
 def list_objectives(record: StudyRecord) -> list[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence, Set
+from itertools import pairwise
 
 import msgspec
 
@@ -12,7 +13,8 @@ from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.ablation import find_single_change
 from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
-from gnv2_nas.search.analysis.recommendation import pick_recommended
+from gnv2_nas.search.analysis.pareto import pareto_front
+from gnv2_nas.search.analysis.recommendation import pick_in_every_view, pick_recommended
 from gnv2_nas.search.analysis.variants import choose_variants, list_variants
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study.budgets import Params
@@ -64,7 +66,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
 
     Among many networks, the one with the luckiest measurement looks best. The new measurement
     therefore replaces the earlier one; the two are not averaged. A network that joins the front
-    later is measured as well. The recommended network and stock GhostNetV2 1.0 share the last
+    later is measured as well. The recommended networks and stock GhostNetV2 1.0 share the last
     of these measurements, so that errors which differ between measurements cancel.
 
     Args:
@@ -77,13 +79,13 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
         confirmed = set(loop.store.confirmed())
         again = {each.number for each in select_confirmed(loop.front, confirmed)}
         new = [each for each in loop.front if each.number not in again]
-        pair = _pair_to_compare(loop)
-        if not new and (len(pair) < 2 or share_rounds(*pair)):
+        compared = _list_compared(loop)
+        if not new and all(share_rounds(one, other) for one, other in pairwise(compared)):
             return
         # The confirmed networks are measured again too: all are compared with each other.
         old = [each for each in loop.front if each.number in again]
         others = [loop.trials[number] for number in sorted(beside)]
-        members = list({each.number: each for each in (*pair, *new, *old, *others)}.values())
+        members = list({each.number: each for each in (*compared, *new, *old, *others)}.values())
         fitting = _count_fitting(loop, min(len(members), NETWORKS_AT_ONCE))
         if fitting < min(2, len(members)):
             return
@@ -93,10 +95,11 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
         loop.store.save_confirmed(sorted(confirmed | {each.number for each in members}))
 
 
-def _pair_to_compare(loop: SearchLoop) -> list[Trial]:
-    """The recommended network and stock GhostNetV2 1.0, as far as they were measured."""
-    pair = _recommend(loop, loop.front), find_measured_stock(loop.trials.values())
-    return [each for each in pair if each is not None and each.latency is not None]
+def _list_compared(loop: SearchLoop) -> list[Trial]:
+    """The recommended networks and stock GhostNetV2 1.0, as far as they were measured."""
+    picks = pick_in_every_view(loop.front, loop.store.settings)
+    compared = (*picks, find_measured_stock(loop.trials.values()))
+    return [each for each in compared if each is not None and each.latency is not None]
 
 
 def _count_fitting(loop: SearchLoop, wanted: int) -> int:
@@ -142,7 +145,9 @@ def find_base(loop: SearchLoop) -> Trial | None:
 
 
 def _recommend(loop: SearchLoop, members: Sequence[Trial]) -> Trial | None:
-    return pick_recommended(members, loop.store.settings.objectives)
+    """The recommended network within the loosest limits."""
+    objectives = loop.store.settings.objectives
+    return pick_recommended(pareto_front(members, objectives), objectives)
 
 
 def _genotype(loop: SearchLoop, trial: Trial) -> Params | None:

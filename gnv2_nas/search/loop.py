@@ -15,8 +15,8 @@ from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.records.record import pool
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
-from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, hypervolume_history, is_flat
-from gnv2_nas.search.analysis.pareto import pareto_front
+from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, is_flat_in_every_view
+from gnv2_nas.search.analysis.pareto import joint_front
 from gnv2_nas.search.engine import OutOfTime, ScoringFailure
 from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score, known_score
 from gnv2_nas.search.pace import Deadline
@@ -69,7 +69,7 @@ class SearchLoop:
         self.baselines = {trial.baseline for trial in past if trial.baseline}
         searched = [trial for trial in past if trial.searched]
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
-        self.front = pareto_front(past, store.settings.objectives)
+        self.front = joint_front(past, store.settings)
         self.reused = 0  # see `Status`
         self.failed: list[ScoringFailure] = []
         self._failed_in_a_row: list[ScoringFailure] = []
@@ -119,7 +119,7 @@ class SearchLoop:
 
     def _is_flat(self) -> bool:
         trials = [self.trials[number] for number in sorted(self.trials)]
-        return is_flat(hypervolume_history(trials, self.store.settings.objectives))
+        return is_flat_in_every_view(trials, self.store.settings)
 
     def _adopt(self) -> None:
         """Take over the trials that other processes have finished on the same study."""
@@ -140,8 +140,8 @@ class SearchLoop:
         return batch
 
     def _select_again(self) -> list[Trial]:
-        settings, trials = self.store.settings, list(self.trials.values())
-        return select_for_remeasurement(trials, self.front, settings.objectives, settings.budgets)
+        trials = list(self.trials.values())
+        return select_for_remeasurement(trials, self.front, self.store.settings)
 
     def _evaluate_baselines(self) -> None:
         """Evaluate stock networks. Those inside the space also inform the sampler."""
@@ -232,7 +232,7 @@ class SearchLoop:
                 self.remeasure(trial, latency)
         if later:
             # A trial may have left the front, which returns others to it.
-            self.front = pareto_front(list(self.trials.values()), self.store.settings.objectives)
+            self.front = joint_front(list(self.trials.values()), self.store.settings)
         self.report("keeping")
 
     def _scored(
@@ -271,7 +271,7 @@ class SearchLoop:
             self.baselines.add(trial.baseline)
         self.trials[trial.number] = trial
         # Dominated trials stay dominated: only the front and the new trial matter.
-        self.front = pareto_front([*self.front, trial], self.store.settings.objectives)
+        self.front = joint_front([*self.front, trial], self.store.settings)
         if trial.searched:
             self.evaluated += 1
             self.feasible += trial.feasible

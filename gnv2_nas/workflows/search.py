@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -11,10 +10,13 @@ import msgspec
 from gnv2_nas.measurement.records.store import store_path
 from gnv2_nas.report.files import ReportFiles
 from gnv2_nas.report.study_page.write import write_report
+from gnv2_nas.report.wording import summarize_view
+from gnv2_nas.search.analysis.pareto import joint_front
+from gnv2_nas.search.analysis.views import list_views
 from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.workflows.devices import calibrate
 from gnv2_nas.workflows.events import Events, Message, ignore
 from gnv2_nas.workflows.references import describe_size
@@ -32,16 +34,20 @@ class SearchResult(msgspec.Struct, frozen=True):
     """Whether Ctrl-C ended it. Everything that was finished is kept."""
     report: ReportFiles | None
 
-    def to_json(self, front: Sequence[Trial]) -> dict[str, Any]:
-        """Return the result for scripts."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the result for scripts: the front, and the recommended network of each view."""
         page = "" if self.report is None else str(self.report.html)
         names = ("number", "architecture", "params", "baseline", "counts", "quality", "latency",
                  "measured", "origin", "predicted")  # fmt: skip
         rows = [
             {name: getattr(trial, name) for name in names} | {"violations": trial.broken_budgets}
-            for trial in front
+            for trial in joint_front(self.record.trials, self.record.settings)
         ]
-        return {"study": self.record.name, "ended": self.ended, "report": page, "front": rows}
+        picks = [summarize_view(view) for view in list_views(self.record)]
+        return {
+            "study": self.record.name, "ended": self.ended, "report": page, "front": rows,
+            "picks": picks,
+        }  # fmt: skip
 
 
 def run_search(

@@ -21,7 +21,7 @@ from gnv2_nas.search.analysis.recommendation import choose_quality
 from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.budgets import find_feasible, parse_budgets
+from gnv2_nas.search.study.budgets import find_feasible, parse_budgets, parse_limits
 from gnv2_nas.search.study.metrics import parse_objectives
 from gnv2_nas.search.study.records import Settings, check_study_name, default_study_name
 from gnv2_nas.space import SearchSpace, load_space
@@ -83,7 +83,6 @@ class SearchRequest(msgspec.Struct, frozen=True):
         if spec.name == "supernet" and (file := spec.path):
             check_space_matches(file, "supernet", read_supernet_record(file), space)
         profile = read_profile(self.device)
-        find_feasible(space, budgets)
         check_database(self.storage, write=True)
         if self.reports is not None:
             check_writable(self.reports)
@@ -97,7 +96,10 @@ class SearchRequest(msgspec.Struct, frozen=True):
             device_hash=profile.content_hash,
             quality_hash=spec.hash_file(),
             data=data,
+            limits=parse_limits(self.budgets),
         )
+        for view in settings.views:
+            find_feasible(space, view.budgets)
         if settings.measures:
             check_device(self.device)
         study = self.study or default_study_name(settings)

@@ -137,7 +137,8 @@ class SearchSession:
             request.storage, checked.study, settings, _make_provenance(checked, estimator.info)
         )
         # The study's own spelling of the budgets, so that one limit is shown in one way only.
-        settings = msgspec.structs.replace(settings, budgets=self.store.settings.budgets)
+        there = self.store.settings
+        settings = msgspec.structs.replace(settings, budgets=there.budgets, limits=there.limits)
         self.checked = msgspec.structs.replace(checked, settings=settings)
         self.workers = self._start_workers(waiting)
         self.evaluator = Evaluator(
@@ -182,7 +183,7 @@ class SearchSession:
             InfeasibleBudgetError: the smallest network is far too slow.
         """
         networks = corner_networks(self.checked.space)
-        latency_budgets = [b for b in self.checked.settings.budgets if b.metric == "latency"]
+        latency_budgets = self.checked.settings.limits_of("latency")
         latencies: list[Measurement | None] = [None] * len(networks)
         if latency_budgets:
             # Another process may measure all the time: what an earlier run found is reported still.

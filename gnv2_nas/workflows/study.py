@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gnv2_nas.errors import BudgetError
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement.records.record import format_latency
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import recommend
+from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.storage.sqlite import require_study
 from gnv2_nas.search.study import defaults
+from gnv2_nas.search.study.budgets import parse_budget
+from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 if TYPE_CHECKING:
@@ -56,6 +60,28 @@ class Study:
     def recommended(self) -> Trial | None:
         """The knee of the front; None if no trial keeps every budget."""
         return self._found.recommended
+
+    def within(self, budget: str) -> Study:
+        """Return the study as if `budget` had been the only one of its metric.
+
+        Args:
+            budget: one of the study's list, or any other that is not looser than the study's own.
+                A search aims only at those of its list.
+
+        Raises:
+            BudgetError: the budget cannot be read, is looser than the study's, or limits a metric
+                that the study has no values of.
+        """
+        limit, settings = parse_budget(budget), self._record.settings
+        for loosest in settings.limits_of(limit.metric)[-1:]:
+            if limit.limit > loosest.limit * (1 + 1e-9):
+                raise BudgetError(
+                    f"study {self.name!r} has networks within {loosest.text} only; "
+                    f"{budget!r} is looser"
+                )
+        if get_metric(limit.metric).count is None and limit.metric not in settings.asked:
+            raise BudgetError(f"study {self.name!r} has no {limit.metric}, so {budget!r} needs one")
+        return Study(self._record.within(limit))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each trial; `docs/reports.md` lists columns and units."""
@@ -137,6 +163,17 @@ def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str
             *(f"{metric.value(member) / metric.scale:.2f}" for metric in record.settings.evaluated),
         )
         for member in members
+    ]
+
+
+def format_picks(views: Sequence[View]) -> list[tuple[str, ...]]:
+    """Return the cells of a table of recommended networks: `format_rows` after the view's label."""
+    return [
+        (view.label, *cells)
+        for view in views
+        for pick in [view.found.recommended]
+        if pick is not None
+        for cells in format_rows(view.record, [pick])
     ]
 
 

@@ -27,7 +27,7 @@ from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.search.study.budgets import parse_budgets
+from gnv2_nas.search.study.budgets import parse_budgets, parse_limits
 from gnv2_nas.search.study.records import Progress, Settings, Trial
 from gnv2_nas.space import SearchSpace
 from tests.search.study_helpers import latency
@@ -206,7 +206,9 @@ def simulated(
     began = machine.now
     deadline = Deadline(began + seconds, machine.clock)
     before(machine)
-    settings = Settings("", "", "cpu", "params", objectives, parse_budgets(budgets))
+    settings = Settings(
+        "", "", "cpu", "params", objectives, parse_budgets(budgets), limits=parse_limits(budgets)
+    )
     memory = Memory(settings)
     proposals = _Slow(space, settings.budgets, objectives, RandomSampler(seed=seed), seed)
     proposals.machine = machine

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnv2_nas.search.analysis.pareto import hypervolume_gain, is_non_dominated
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Trial
+from gnv2_nas.search.study.records import Settings, Trial
 
 Array = NDArray[np.float64]
 
@@ -103,6 +103,18 @@ def is_flat(
     if len(history) < max(minimum, patience + 1) or history[-1] <= 0:
         return False
     return bool(history[-1] - history[-1 - patience] < tolerance * history[-1])
+
+
+def is_flat_in_every_view(trials: Sequence[Trial], settings: Settings) -> bool:
+    """Whether a search is flat (`is_flat`) for each of its recommended networks.
+
+    Args:
+        trials: all of the study, in the order of evaluation.
+    """
+    return all(
+        is_flat(hypervolume_history([trial.seen(view) for trial in trials], view.objectives))
+        for view in settings.views
+    )
 
 
 def estimate_gain(history: Array, evaluations: int, seed: int = 0) -> ExpectedGain | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.records import Settings, StudyRecord, Trial
 
 
 def study_front(record: StudyRecord) -> list[Trial]:
@@ -27,6 +27,17 @@ def pareto_front(trials: Sequence[Trial], objectives: Sequence[str]) -> list[Tri
     losses = np.array([[loss(trial, name) for name in objectives] for trial in feasible])
     kept = [n for n in np.flatnonzero(is_non_dominated(losses)) if np.isfinite(losses[n]).all()]
     return [feasible[n] for n in sorted(kept, key=lambda n: losses[n].tolist())]
+
+
+def joint_front(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
+    """Members of the front of any view of a study, best in the first objective first."""
+    numbers = {
+        member.number
+        for view in settings.views
+        for member in pareto_front([each.seen(view) for each in trials], view.objectives)
+    }
+    members = [trial for trial in trials if trial.number in numbers]
+    return sorted(members, key=lambda each: [loss(each, name) for name in settings.objectives])
 
 
 def find_nearest_to_budgets(trials: Sequence[Trial]) -> Trial:

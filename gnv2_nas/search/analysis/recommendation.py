@@ -17,10 +17,10 @@ from gnv2_nas.search.analysis.baselines import (
     latency_ratio_interval,
     preset_name,
 )
-from gnv2_nas.search.analysis.pareto import study_front
+from gnv2_nas.search.analysis.pareto import pareto_front, study_front
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.records import Settings, StudyRecord, Trial
 from gnv2_nas.space import SearchSpace, load_space
 
 
@@ -107,6 +107,22 @@ def pick_recommended(members: Sequence[Trial], objectives: Sequence[str]) -> Tri
     stable = [member.latency is None or member.latency.stable for member in members]
     sums = scaled.sum(axis=1)
     return members[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
+
+
+def pick_in_every_view(members: Sequence[Trial], settings: Settings) -> list[Trial]:
+    """The recommended network of each view of a study, each once.
+
+    Args:
+        members: the joint front of the views.
+    """
+    picks = (
+        pick_recommended(
+            pareto_front([each.seen(view) for each in members], view.objectives), view.objectives
+        )
+        for view in settings.views
+    )
+    numbers = {pick.number for pick in picks if pick is not None}
+    return [each for each in members if each.number in numbers]
 
 
 def find_stock(record: StudyRecord) -> Trial | None:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.study.budgets import Budget
+from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Trial
+from gnv2_nas.search.study.records import Settings, Trial
 from gnv2_nas.stats.ridge import Matrix
 
 MAX_PER_BATCH = 2
@@ -24,13 +24,16 @@ MAX_SESSIONS = 4
 def select_for_remeasurement(
     candidates: Sequence[Trial],
     front: Sequence[Trial],
-    objectives: Sequence[str],
-    budgets: Sequence[Budget],
+    settings: Settings,
     limit: int = MAX_PER_BATCH,
 ) -> list[Trial]:
     """Select the trials whose latency interval leaves a decision open, widest interval first.
 
-    The decision is whether the network keeps a latency budget, or whether it is on the front.
+    The decision is whether the network keeps a latency budget, or whether it is on the front, in
+    any view of the study.
+
+    Args:
+        front: the joint front of all views.
     """
     measured = [
         each
@@ -41,11 +44,12 @@ def select_for_remeasurement(
         return []
     intervals = np.array([each.latency.own_ci95() for each in measured if each.latency])
     is_open = np.zeros(len(measured), dtype=np.bool_)
-    for budget in budgets:
-        if budget.metric == "latency":
-            is_open |= (intervals[:, 0] <= budget.limit) & (budget.limit < intervals[:, 1])
-    if "latency" in objectives and front:
-        is_open |= _is_undecided(measured, intervals, front, objectives)
+    for budget in settings.limits_of("latency"):
+        is_open |= (intervals[:, 0] <= budget.limit) & (budget.limit < intervals[:, 1])
+    for view in settings.views if "latency" in settings.objectives else ():
+        if members := pareto_front([each.seen(view) for each in front], view.objectives):
+            shown = [each.seen(view) for each in measured]
+            is_open |= _is_undecided(shown, intervals, members, view.objectives)
     widths = np.log(intervals[:, 1] / intervals[:, 0])
     widest = np.argsort(-widths, kind="stable")
     return [measured[number] for number in widest if is_open[number]][:limit]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from gnv2_nas.search.storage.retries import PATIENCE, Patience
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.url import mask_url
+from gnv2_nas.search.study.budgets import same_limits
 from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import Provenance, Settings, device_label
 
@@ -148,14 +148,6 @@ def check_same_settings(study: str, there: Beginning, now: Beginning) -> None:
         raise _other_settings(study, field, old, new)
 
 
-def _same_budgets(old: Settings, new: Settings) -> bool:
-    """Whether the limits are equal, however they were written."""
-    return len(old.budgets) == len(new.budgets) and all(
-        one.metric == other.metric and math.isclose(one.limit, other.limit, rel_tol=1e-9)
-        for one, other in zip(old.budgets, new.budgets, strict=True)
-    )
-
-
 def _same_device(old: Settings, new: Settings) -> bool:
     """Whether both name the same profile. `device_hash` compares the contents."""
     return device_label(old.device) == device_label(new.device)
@@ -180,7 +172,8 @@ def _same_data(old: Settings, new: Settings) -> bool:
 
 
 _SAME: dict[str, Callable[[Settings, Settings], bool]] = {
-    "budgets": _same_budgets,
+    "budgets": lambda old, new: same_limits(old.budgets, new.budgets),
+    "limits": lambda old, new: same_limits(old.limits, new.limits),
     "device": _same_device,
     "quality": _same_quality,
     "data": _same_data,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -24,6 +25,9 @@ from gnv2_nas.units import (
 )
 
 Params = dict[str, str | int | float]
+
+MAX_LIMITS = 8
+"""Limits in one list: each gets a share of every batch of a search."""
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -69,18 +73,76 @@ def _metrics_of(dimension: Dimension) -> list[str]:
 def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:
     """Several budgets, at most one for each metric, in one order however they were given.
 
+    Of a list such as "100MFLOPs,200MFLOPs", the loosest limit is the budget.
+
     Raises:
         BudgetError: one cannot be read, or two limit the same metric.
     """
-    budgets = tuple(parse_budget(text) for text in texts)
+    budgets = tuple(_parse_list(text)[-1] for text in texts)
     by_metric: dict[str, Budget] = {}
     for budget in budgets:
         other = by_metric.setdefault(budget.metric, budget)
         if other is not budget:
             raise BudgetError(
-                f"budgets {other.text!r} and {budget.text!r} limit the same thing; give one"
+                f"budgets {other.text!r} and {budget.text!r} limit the same thing; give one, or "
+                f"a list for a pick within each: {other.text},{budget.text}"
             )
-    return tuple(sorted(budgets, key=_order))
+    return sort_budgets(budgets)
+
+
+def parse_limits(texts: Iterable[str]) -> tuple[Budget, ...]:
+    """The limits of all lists of budgets, tightest first; none of budgets that stand alone.
+
+    Raises:
+        BudgetError: a list cannot be read, names a limit twice, limits several metrics, or has
+            more than `MAX_LIMITS` limits.
+    """
+    lists = [limits for text in texts if len(limits := _parse_list(text)) > 1]
+    return sort_budgets(limit for limits in lists for limit in limits)
+
+
+def _parse_list(text: str) -> list[Budget]:
+    """The budgets of one text, tightest first."""
+    limits = list(map(parse_budget, text.split(",")))
+    metrics = dict.fromkeys(limit.metric for limit in limits)
+    if len(metrics) > 1:
+        raise BudgetError(
+            f"budget list {text!r} limits {' and '.join(metrics)}; a list has limits of one "
+            "metric: give each metric its own --budget"
+        )
+    limits.sort(key=lambda each: each.limit)
+    for one, other in pairwise(limits):
+        if one.limit == other.limit:
+            raise BudgetError(f"budget list {text!r} has {one.text!r} twice; name each limit once")
+    if len(limits) > MAX_LIMITS:
+        raise BudgetError(
+            f"budget list {text!r} has {len(limits)} limits; at most {MAX_LIMITS} are possible"
+        )
+    return limits
+
+
+def sort_budgets(budgets: Iterable[Budget]) -> tuple[Budget, ...]:
+    """Budgets in the order of units and metrics, those of one metric tightest first."""
+    return tuple(sorted(budgets, key=lambda each: (*_order(each), each.limit)))
+
+
+def label_limits(limits: Sequence[Budget]) -> str:
+    """The labels of budgets on one metric, tightest first: "100-200-300MFLOPs", "0.8-1.2GFLOPs"."""
+    labels = [limit.label for limit in limits]
+    units = pairwise(label.lstrip("0123456789.e+-") for label in labels)
+    amounts = [
+        label.removesuffix(unit) if unit == after else label
+        for label, (unit, after) in zip(labels[:-1], units, strict=True)
+    ]
+    return "-".join([*amounts, labels[-1]])
+
+
+def same_limits(ones: Sequence[Budget], others: Sequence[Budget]) -> bool:
+    """Whether two sorted sequences have equal limits, however they were written."""
+    return len(ones) == len(others) and all(
+        one.metric == other.metric and math.isclose(one.limit, other.limit, rel_tol=1e-9)
+        for one, other in zip(ones, others, strict=True)
+    )
 
 
 def _order(budget: Budget) -> tuple[int, int]:

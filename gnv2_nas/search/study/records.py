@@ -15,7 +15,13 @@ from gnv2_nas.files.writing import SUFFIXES
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, QualitySpec
-from gnv2_nas.search.study.budgets import Budget, excesses, violations
+from gnv2_nas.search.study.budgets import (
+    Budget,
+    excesses,
+    label_limits,
+    sort_budgets,
+    violations,
+)
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
 
 if TYPE_CHECKING:
@@ -57,7 +63,7 @@ def default_study_name(settings: Settings) -> str:
     parts: Sequence[str] = (
         settings.space,
         *asked,
-        *(budget.label for budget in settings.budgets),
+        *(label_limits(settings.limits_of(budget.metric)) for budget in settings.budgets),
         device_label(settings.device),
     )
     return "-".join(parts)
@@ -81,6 +87,24 @@ class Settings(msgspec.Struct, frozen=True):
     """The images that quality is measured on, or that the number of classes is of."""
     data_hash: str = ""
     """Of images, labels and split, where they were read."""
+    limits: tuple[Budget, ...] = ()
+    """Those of lists such as "100MFLOPs,200MFLOPs", tightest first. The loosest of each metric is
+    also among `budgets`, which every network must keep."""
+
+    def limits_of(self, metric: str) -> tuple[Budget, ...]:
+        """All limits of a metric, tightest first."""
+        listed = tuple(limit for limit in self.limits if limit.metric == metric)
+        return listed or tuple(each for each in self.budgets if each.metric == metric)
+
+    def within(self, limit: Budget) -> Settings:
+        """The settings as if `limit` had been the only one of its metric."""
+        others = (each for each in self.budgets if each.metric != limit.metric)
+        return msgspec.structs.replace(self, budgets=sort_budgets((limit, *others)), limits=())
+
+    @property
+    def views(self) -> tuple[Settings, ...]:
+        """The settings for each recommended network: one for each limit, or the study's own."""
+        return tuple(map(self.within, self.limits)) or (self,)
 
     @property
     def quality_spec(self) -> QualitySpec:
@@ -144,6 +168,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     sampled: FrozenTrial | None = None
     """The sampler's record of it: distributions of the parameters, and attributes that samplers
     need to continue. None before the values are told, and for a baseline outside the space."""
+
+    def seen(self, view: Settings) -> Trial:
+        """The trial as one of `Settings.views` shows it."""
+        return msgspec.structs.replace(self, budgets=view.budgets)
 
     @property
     def searched(self) -> bool:
@@ -216,6 +244,15 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of the trials that were measured side by side at the end, as the front."""
     storage: str = ""
     """URL of the database, passwords masked; "" where that is not known."""
+
+    def seen(self, view: Settings) -> StudyRecord:
+        """The study as one of `Settings.views` shows it: what it would be with these settings."""
+        trials = tuple(trial.seen(view) for trial in self.trials)
+        return msgspec.structs.replace(self, settings=view, trials=trials)
+
+    def within(self, limit: Budget) -> StudyRecord:
+        """The study as if `limit` had been the only one of its metric."""
+        return self.seen(self.settings.within(limit))
 
     @property
     def quality_info(self) -> EstimatorInfo:

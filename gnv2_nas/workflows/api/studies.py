@@ -51,7 +51,8 @@ def search(
 
     Args:
         budgets: limits, such as "300MFLOPs", "12ms", "6Mparams", "20MB" (memory) or
-            "20MB:artifact" (size of the files to deploy); () sets none.
+            "20MB:artifact" (size of the files to deploy); () sets none. A text with a list, such
+            as "100MFLOPs,200MFLOPs", gives a recommended network for each limit (`Study.within`).
         space: name or YAML file of the search space.
         device: name or YAML file of the device profile.
         quality: what to maximise: an accuracy ("supernet:FILE", "predictor:FILE", "train", or

@@ -12,10 +12,10 @@ from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.sampler.remeasurement import MAX_SESSIONS, select_for_remeasurement
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import Trial
-from tests.search.study_helpers import COUNTS, STOCK, latency
+from tests.search.study_helpers import COUNTS, SETTINGS, STOCK, latency
 
 OBJECTIVES = ("quality", "latency")
-BUDGETS = parse_budgets(["2ms", "300MFLOPs"])
+BUDGETS = SETTINGS.budgets
 MEASURED = latency(0)
 
 
@@ -34,10 +34,8 @@ def network(number, quality, ms, share=0.05, sessions=1, measured=True, budgets=
 
 def looks(candidates, budgets=BUDGETS, objectives=OBJECTIVES, limit=99):
     front = pareto_front(candidates, objectives)
-    return [
-        each.number
-        for each in select_for_remeasurement(candidates, front, objectives, budgets, limit)
-    ]
+    settings = msgspec.structs.replace(SETTINGS, objectives=objectives, budgets=budgets)
+    return [each.number for each in select_for_remeasurement(candidates, front, settings, limit)]
 
 
 def test_nothing_to_measure_again_where_nothing_was_measured():
@@ -102,6 +100,6 @@ def test_ten_thousand_candidates_are_quick():
     candidates = [network(number, rng.random(), rng.uniform(0.5, 3.0)) for number in range(10_000)]
     front = pareto_front(candidates, OBJECTIVES)
     start = time.process_time()
-    found = select_for_remeasurement(candidates, front, OBJECTIVES, BUDGETS)
+    found = select_for_remeasurement(candidates, front, SETTINGS)
     assert time.process_time() - start < 0.5
     assert len(found) == 2
