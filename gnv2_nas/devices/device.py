@@ -122,7 +122,7 @@ class Device:
             return None
         from gnv2_nas.runtimes.parity import check_logits
 
-        return check_logits(arch, logits, self.expected_logits(arch), self.runtime)
+        return check_logits(arch.id, logits, self.expected_logits(arch), self.runtime)
 
     def expected_logits(self, arch: Architecture) -> NDArray[np.float32]:
         """Return the torch module's logits, see `parity.expected_logits`."""

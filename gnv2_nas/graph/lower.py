@@ -21,7 +21,7 @@ from gnv2_nas.arch import (
 from gnv2_nas.graph.op import Graph, Op, OpKind, Role
 
 
-class _Builder:
+class GraphBuilder:
     """Appends operators of the current role. Each method returns the number of the new op."""
 
     def __init__(self, channels: int, side: int) -> None:
@@ -96,7 +96,7 @@ class _Builder:
 
 def lower(arch: Architecture) -> Graph:
     """The operators of `arch` in order, with names, shapes and keys of weights."""
-    build = _Builder(3, arch.resolution)
+    build = GraphBuilder(3, arch.resolution)
     x = build.conv(0, "conv_stem", arch.stem_channels, (3, 3), 2, weight="conv_stem", norm="bn1")
     x = build.elementwise(arch.activation, "act1", x)
     *keys, last = block_keys(arch)
@@ -113,9 +113,9 @@ def lower(arch: Architecture) -> Graph:
     return Graph(tuple(build.ops))
 
 
-def _ghost_block(build: _Builder, source: int, key: str, block: GhostBlock) -> int:
+def add_ghost_block(build: GraphBuilder, source: int, key: str, block: GhostBlock) -> int:
     in_channels = build.ops[source].shape[0]
-    x = _ghost_module(
+    x = add_ghost_module(
         build, source, f"{key}.ghost1", block.hidden_channels, block.ghost1, relu=True
     )
     kernel = (block.kernel, block.kernel)
@@ -125,7 +125,7 @@ def _ghost_block(build: _Builder, source: int, key: str, block: GhostBlock) -> i
         x = build.conv(x, name, hidden, kernel, block.stride, hidden, name, norm)
     if block.se_channels:
         x = _squeeze_excite(build, x, f"{key}.se", block.se_channels)
-    x = _ghost_module(build, x, f"{key}.ghost2", block.out_channels, block.ghost2, relu=False)
+    x = add_ghost_module(build, x, f"{key}.ghost2", block.out_channels, block.ghost2, relu=False)
     shortcut = source
     if not is_identity_shortcut(block, in_channels):
         name = f"{key}.shortcut"
@@ -140,8 +140,14 @@ def _ghost_block(build: _Builder, source: int, key: str, block: GhostBlock) -> i
     return build.elementwise("add", f"{key}.add", x, shortcut)
 
 
-def _ghost_module(
-    build: _Builder, source: int, key: str, out_channels: int, module: GhostModule, *, relu: bool
+def add_ghost_module(
+    build: GraphBuilder,
+    source: int,
+    key: str,
+    out_channels: int,
+    module: GhostModule,
+    *,
+    relu: bool,
 ) -> int:
     primary_channels = -(-out_channels // module.ratio)
     name = f"{key}.primary_conv"
@@ -162,7 +168,7 @@ def _ghost_module(
     return x if module.dfc is None else _attention(build, source, x, key, module.dfc)
 
 
-def _attention(build: _Builder, source: int, features: int, key: str, dfc: DFC) -> int:
+def _attention(build: GraphBuilder, source: int, features: int, key: str, dfc: DFC) -> int:
     build.role, channels = "dfc", build.ops[features].shape[0]
     name = f"{key}.short_conv"
     x = source
@@ -183,7 +189,7 @@ def _attention(build: _Builder, source: int, features: int, key: str, dfc: DFC) 
     return x
 
 
-def _squeeze_excite(build: _Builder, source: int, key: str, se_channels: int) -> int:
+def _squeeze_excite(build: GraphBuilder, source: int, key: str, se_channels: int) -> int:
     build.role, channels = "se", build.ops[source].shape[0]
     reduce, expand = f"{key}.conv_reduce", f"{key}.conv_expand"
     x = build.global_pool(source, f"{key}.pool")
@@ -196,7 +202,7 @@ def _squeeze_excite(build: _Builder, source: int, key: str, se_channels: int) ->
     return x
 
 
-def _mobile_block(build: _Builder, source: int, key: str, block: MobileBlock) -> int:
+def _mobile_block(build: GraphBuilder, source: int, key: str, block: MobileBlock) -> int:
     in_channels = build.ops[source].shape[0]
     hidden, x, norm = block.hidden_channels, source, 1
     if hidden != in_channels:
@@ -216,7 +222,7 @@ def _mobile_block(build: _Builder, source: int, key: str, block: MobileBlock) ->
     return x
 
 
-_BLOCKS: dict[type[Block], Callable[[_Builder, int, str, Any], int]] = {
-    GhostBlock: _ghost_block,
+_BLOCKS: dict[type[Block], Callable[[GraphBuilder, int, str, Any], int]] = {
+    GhostBlock: add_ghost_block,
     MobileBlock: _mobile_block,
 }

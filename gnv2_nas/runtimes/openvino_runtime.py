@@ -33,6 +33,8 @@ from gnv2_nas.runtimes.base import (
 FORM = FileForm(channel_multiple=1, fuse_up_to=16, split_depthwise=True, sink_concats=True)
 """The form that OpenVINO runs fastest. Padding only adds work in its layout. Fused Ghost modules
 fit one AVX-512 register."""
+SPELL_OUT = ("hard_sigmoid",)
+"""Op kinds that OpenVINO fuses into the convolution before them if they are several nodes."""
 _CAPABILITIES: dict[Precision, str] = {"fp16": "FP16", "bf16": "BF16"}
 _OUTPUT = "logits"
 _NUMBERED = re.compile(r"_\d+$")
@@ -56,17 +58,14 @@ class OpenVino(BaseRuntime):
             )
 
     def write(self, arch: Architecture, model: Any = None) -> RuntimeFiles:
-        """Write IR.
-
-        Hard sigmoid is written as three nodes, which OpenVINO fuses into the convolution before it.
-        """
         form = self.form.over(FORM)
         if self.precision == "int8":
             from gnv2_nas.runtimes.quantization import quantize, read_images
 
             images = read_images(self.calibration_images, arch.resolution)
-            return _save_ir(quantize(onnx_bytes(arch, model, form=form), images), arch)
-        return _save_ir(onnx_bytes(arch, model, form=form, spell_out=("hard_sigmoid",)), arch)
+            return save_ir(quantize(onnx_bytes(arch, model, form=form), images), arch.to_json())
+        content = onnx_bytes(arch, model, form=form, spell_out=SPELL_OUT)
+        return save_ir(content, arch.to_json())
 
     def layer_seconds(self, files: RuntimeFiles, threads: int, runs: int) -> dict[str, float]:
         from gnv2_nas.runner.openvino_session import OpenVinoSession, session_options
@@ -87,10 +86,11 @@ class OpenVino(BaseRuntime):
         return dict(total)
 
 
-def _save_ir(onnx: bytes, arch: Architecture) -> RuntimeFiles:
-    """Convert an ONNX file to reproducible IR with the architecture in its `rt_info`."""
+def save_ir(onnx: bytes, architecture: str = "") -> RuntimeFiles:
+    """Convert an ONNX file to reproducible IR; `architecture` is put into its `rt_info`."""
     model = ov.Core().read_model(onnx)
-    model.set_rt_info(arch.to_json(), [ARCHITECTURE_KEY])
+    if architecture:
+        model.set_rt_info(architecture, [ARCHITECTURE_KEY])
     for number, op in enumerate(model.get_ordered_ops()):
         if _NUMBERED.search(op.get_friendly_name()):
             # The number depends on how many nodes this process has created.

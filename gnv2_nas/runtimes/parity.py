@@ -57,26 +57,33 @@ def check_parity(
     Raises:
         MeasurementError: the difference exceeds `LIMITS`.
     """
-    return check_logits(arch, session.logits(), expected_logits(arch, model), runtime)
+    return check_logits(arch.id, session.logits(), expected_logits(arch, model), runtime)
 
 
 def check_logits(
-    arch: Architecture,
+    network: str,
     found: NDArray[np.float32],
     expected: NDArray[np.float32],
     runtime: Runtime,
 ) -> float:
-    """Return the `difference` between logits and those of torch, see `check_parity`."""
+    """Return the `difference` between logits and those of torch, see `check_parity`.
+
+    Args:
+        network: its id, for messages.
+        found: what the runtime computed.
+        expected: what torch computed.
+        runtime: its precision decides the limit.
+    """
     if found.shape != expected.shape:
         raise MeasurementError(
-            f"{runtime.version()} gives logits of shape {found.shape} for network {arch.id}, "
+            f"{runtime.version()} gives logits of shape {found.shape} for network {network}, "
             f"torch {expected.shape}"
         )
     apart = difference(found, expected)
     limit = LIMITS[runtime.precision]
     if not apart <= limit:
         raise MeasurementError(
-            f"{runtime.version()} at {runtime.precision} does not compute network {arch.id}: its "
+            f"{runtime.version()} at {runtime.precision} does not compute network {network}: its "
             f"logits differ from torch's by {apart:.2g} of the largest; {limit:g} is allowed"
         )
     return apart

@@ -15,8 +15,11 @@ from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats.executorch.xnnpack_graph import XnnpackGraph
 from gnv2_nas.formats.executorch.xnnpack_operators import subgraph
 from gnv2_nas.formats.flatbuffers import FlatTables, Slot, reference, root_table, u32
+from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.op import Graph
 from gnv2_nas.graph.passes.form import FileForm
-from gnv2_nas.graph.passes.pipeline import prepare_graph
+from gnv2_nas.graph.passes.pipeline import prepare_graph, rewrite_graph
+from gnv2_nas.graph.weights import Weights, weights_for
 
 FORM = FileForm(channel_multiple=1, fuse_up_to=0, split_depthwise=True, sink_concats=False)
 """The form that ExecuTorch runs fastest."""
@@ -59,12 +62,16 @@ def pte_bytes(
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
-    side = arch.resolution
-    delegate = build_delegate(arch, model, form).parts()
-    named = arch.to_json().encode().ljust(ALIGNMENT)
+    return graph_bytes(lower(arch), weights_for(arch, model), form, arch.to_json())
+
+
+def graph_bytes(graph: Graph, weights: Weights, form: FileForm, metadata: str = "") -> bytes:
+    """An ExecuTorch program of a graph that ends with a linear layer, see `pte_bytes`."""
+    delegate = subgraph(*rewrite_graph(graph, weights, form.over(FORM))).parts()
+    named = metadata.encode().ljust(ALIGNMENT)
     named += bytes(-len(named) % ALIGNMENT)
     sizes = [len(named), sum(memoryview(part).nbytes for part in delegate)]
-    program = _program((1, 3, side, side), (1, arch.num_classes), sizes)
+    program = _program((1, *graph.ops[0].shape), (1, graph.output.shape[0]), sizes)
     return b"".join([*_add_header(program, sum(sizes)), named, *delegate])
 
 

@@ -210,7 +210,12 @@ def ncnn_files(
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
-    graph, weights, form = lower(arch), weights_for(arch, model), form.over(FORM)
+    return graph_files(lower(arch), weights_for(arch, model), form)
+
+
+def graph_files(graph: Graph, weights: Weights, form: FileForm) -> dict[str, bytes]:
+    """The ncnn files of a graph; its ops are rewritten as `ncnn_files` says."""
+    form = form.over(FORM)
     if form.split_depthwise:
         graph, weights = split_depthwise(graph, weights)
     graph, weights = fuse_at(graph, weights, list(_slow_concats(graph, form.fuse_up_to)))

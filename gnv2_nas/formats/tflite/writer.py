@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,10 +14,11 @@ from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats import INPUT, OUTPUT, nearest_sources
 from gnv2_nas.formats.tflite.model import CHANNELS, PADDING_VALID, TfliteModel, convolution, nhwc
 from gnv2_nas.formats.tflite.wire import serialize_tflite
-from gnv2_nas.graph.op import Op, OpKind
+from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.op import Graph, Op, OpKind
 from gnv2_nas.graph.passes.form import FileForm
-from gnv2_nas.graph.passes.pipeline import prepare_graph
-from gnv2_nas.graph.weights import Array
+from gnv2_nas.graph.passes.pipeline import rewrite_graph
+from gnv2_nas.graph.weights import Array, Weights, weights_for
 
 Write = Callable[[TfliteModel, int, Op, str], tuple[int, ...]]
 """(model, number, op, name of its output) → the tensors with its output."""
@@ -242,9 +244,21 @@ def tflite_bytes(
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
-    graph, weights = prepare_graph(
-        arch, model, msgspec.structs.replace(form.over(FORM), sink_concats=None)
-    )
+    metadata = {ARCHITECTURE_KEY: arch.to_json().encode()}
+    return graph_bytes(lower(arch), weights_for(arch, model), form, metadata, half=half)
+
+
+def graph_bytes(
+    graph: Graph,
+    weights: Weights,
+    form: FileForm,
+    metadata: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    half: bool = False,
+) -> bytes:
+    """A TFLite file of a graph, see `tflite_bytes`."""
+    form = msgspec.structs.replace(form.over(FORM), sink_concats=None)
+    graph, weights = rewrite_graph(graph, weights, form)
     file = TfliteModel(graph, weights, half=half)
     last = len(graph.ops) - 1
     file.parts[0] = (file.tensor(INPUT, nhwc(graph.ops[0])),)
@@ -256,5 +270,5 @@ def tflite_bytes(
         file.operators,
         {INPUT: file.whole(0)},
         {OUTPUT: file.whole(last)},
-        {ARCHITECTURE_KEY: arch.to_json().encode()},
+        metadata,
     )

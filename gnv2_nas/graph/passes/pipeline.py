@@ -186,7 +186,11 @@ def prepare_graph(arch: Architecture, model: Any, form: FileForm) -> tuple[Graph
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
-    graph, weights = lower(arch), weights_for(arch, model)
+    return rewrite_graph(lower(arch), weights_for(arch, model), form)
+
+
+def rewrite_graph(graph: Graph, weights: Weights, form: FileForm) -> tuple[Graph, Weights]:
+    """Run the passes that `form` asks for, see `prepare_graph`."""
     if form.fuse_up_to:
         graph, weights = fuse_ghost_modules(graph, weights, form.fuse_up_to)
     if form.split_depthwise:
