@@ -87,6 +87,8 @@ def open_file(
         session = ort.InferenceSession(files[".onnx"], options, providers=[(provider, settings)])
     except Exception as error:
         raise refuse_file("ONNX Runtime", error) from None
+    # ONNX Runtime's Python class keeps the file for a second attempt with other providers.
+    session._model_bytes = None
     if session.get_providers()[0] != provider:
         # ONNX Runtime falls back to the processor without an error.
         raise MeasurementError(
