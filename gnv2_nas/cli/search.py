@@ -34,9 +34,10 @@ def search(
     budget: Annotated[
         list[str] | None,
         typer.Option(
-            help="Limit, such as 300MFLOPs, 12ms, 6Mparams, 20MB or 20MB:artifact (size of the "
-            "files to deploy). May be given several times (default: no limit). A list, such as "
-            "100MFLOPs,200MFLOPs, gives a network for each limit."
+            help="Limit, such as 300MFLOPs, 12ms, 6Mparams, 20MB, 20MB:artifact (size of the "
+            "files to deploy) or 40MB:peak-memory (resident while it runs). May be given several "
+            "times (default: no limit). A list, such as 100MFLOPs,200MFLOPs, gives a network for "
+            "each limit."
         ),
     ] = None,
     space: SpaceName = defaults.SPACE,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gnv2_nas.cores import pinned
 from gnv2_nas.devices.fingerprint import Fingerprint, fingerprint
 from gnv2_nas.runner.conditions import list_patterns, read_files
 from gnv2_nas.runner.lock import DeviceLock, Waiting
+from gnv2_nas.runner.peak_memory import measure_peak_memory
 from gnv2_nas.runner.rounds import RoundCallback, Run, SessionOrder, run_session
 from gnv2_nas.runner.timing import RuntimeFiles, Session
 from gnv2_nas.runtimes.base import Runtime
@@ -44,6 +47,18 @@ class Bench(Protocol):
 
         Raises:
             MeasurementError: see `load`.
+        """
+        ...
+
+    def peak_memory(self, number: int, minimal: int) -> int:
+        """Return bytes, see `runner.peak_memory`.
+
+        Args:
+            number: the network.
+            minimal: a network with the same kinds of operators and next to no weights.
+
+        Raises:
+            MeasurementError: see `load`; or the machine does not tell it.
         """
         ...
 
@@ -180,6 +195,15 @@ class LocalBench:
         with pinned(self._cores):
             run_session(self._take, self._runtime.timer, order, report, self._seconds)
 
+    def peak_memory(self, number: int, minimal: int) -> int:
+        runtime = self._runtime
+        with tempfile.TemporaryDirectory() as folder, pinned(self._cores):
+            return measure_peak_memory(
+                _write(self._networks[number], f"{folder}/network"),
+                _write(self._networks[minimal], f"{folder}/minimal"),
+                runtime.name, self._threads, runtime.precision, runtime.processor,
+            )  # fmt: skip
+
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
         with pinned(self._cores):
             return read_files(list_patterns(thorough=thorough))
@@ -189,3 +213,10 @@ class LocalBench:
 
     def _open(self, number: int) -> Session:
         return self._runtime.load(self._networks[number], self._threads)
+
+
+def _write(files: RuntimeFiles, stem: str) -> list[str]:
+    """Write the files of a network and return their paths."""
+    for suffix, content in files.items():
+        Path(stem + suffix).write_bytes(content)
+    return [stem + suffix for suffix in files]

@@ -238,6 +238,13 @@ class RemoteBench:
         if len(left) == len(order.rounds):
             raise DeviceError(f"the runner on {self._name} ended a session without a round")
 
+    def peak_memory(self, number: int, minimal: int) -> int:
+        self._connection.send("memory", number, minimal)
+        peak = self._connection.await_event("memory").bytes
+        if peak <= 0:
+            raise DeviceError(f"the runner on {self._name} sent {peak} bytes of memory")
+        return peak
+
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
         self._connection.send("conditions", *list_patterns(thorough=thorough))
         return self._connection.await_event("conditions").files

@@ -39,6 +39,7 @@ class Answer(msgspec.Struct, frozen=True):
     logits: list[float] = []
     rounds: list[list[tuple[float, float, float, float]]] = []
     files: dict[str, str] = {}
+    bytes: int = 0
 
 
 class RunnerConnection:

@@ -37,6 +37,13 @@ def environment() -> Mapping[str, str]:
     return os.environ | {_VARIABLE: ":".join(filter(None, (told, f"{_TUNABLE}=1")))}
 
 
+def plain_environment() -> Mapping[str, str]:
+    """Return the environment that starts a process whose C library asks for no huge pages."""
+    told = os.environ.get(_VARIABLE, "").split(":")
+    kept = [each for each in told if not each.startswith(_TUNABLE)]
+    return os.environ | {_VARIABLE: ":".join(kept)}
+
+
 def restart() -> None:
     """Restart this process with huge pages, unless it has them or they are not available.
 

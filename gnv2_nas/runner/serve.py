@@ -14,6 +14,7 @@ command                             answers
                                     ``{"event": "done"}``; see `rounds.SessionOrder`. LOADING is
                                     ``2,0,1``, ROUNDS ``0,1,2;2,1,0``. Before them,
                                     ``{"event": "read"}`` may tell that a network was loaded
+``memory NUMBER MINIMAL``           ``{"event": "memory", "bytes": …}``, see `peak_memory`
 ``lock exclusive`` or ``shared``    ``{"event": "waiting", "message": …}`` if another process has
                                     the lock, then ``{"event": "locked"}``
 ``unlock``                          ``{"event": "unlocked"}``
@@ -52,6 +53,7 @@ from gnv2_nas.runner import huge_pages
 from gnv2_nas.runner.conditions import read_files
 from gnv2_nas.runner.lock import DeviceLock
 from gnv2_nas.runner.machine import read_machine
+from gnv2_nas.runner.peak_memory import measure_peak_memory
 from gnv2_nas.runner.rounds import Run, SessionOrder, Visit, run_session
 from gnv2_nas.runner.sessions import ENGINES, open_session
 from gnv2_nas.runner.timing import Session, timer_of
@@ -80,6 +82,10 @@ class Runner:
         self._open = partial(
             open_session, engine, threads=threads, precision=precision, processor=processor
         )
+        self._peak_memory = partial(
+            measure_peak_memory,
+            engine=engine, threads=threads, precision=precision, processor=processor,
+        )  # fmt: skip
         self._timer = timer_of(processor)
         self._pace = pace
         self._files: dict[int, Sequence[str]] = {}
@@ -94,6 +100,9 @@ class Runner:
             self._load(int(words[0]))
         elif command == "session":
             self._run_session(*words)
+        elif command == "memory":
+            network, minimal = (self._files[int(word)] for word in words)
+            write(event="memory", bytes=self._peak_memory(network, minimal))
         elif command == "lock":
             self._lock(words[0])
         elif command == "unlock":

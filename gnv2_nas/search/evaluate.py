@@ -226,11 +226,10 @@ class Evaluator:
             MeasurementError: the device's runtime cannot run a network.
             OutOfTimeError: another process measured for longer than `lock_deadline` allows.
         """
-        functions = [(each.name, each.evaluate) for each in self.settings.evaluated]
-        if not functions:
-            return [{} for _ in architectures]
-        with DeviceLock.shared(self.waiting):
-            return [
-                {name: function(arch, self.device) for name, function in functions if function}
-                for arch in architectures
-            ]
+        found: list[dict[str, float]] = [{} for _ in architectures]
+        for metric in self.settings.evaluated:
+            if metric.evaluate is not None and architectures:
+                values = metric.evaluate(architectures, self.device, self.waiting)
+                for own, value in zip(found, values, strict=True):
+                    own[metric.name] = value
+        return found

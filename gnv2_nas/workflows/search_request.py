@@ -102,6 +102,9 @@ class SearchRequest(msgspec.Struct, frozen=True):
             find_feasible(space, view.budgets)
         if settings.measures:
             check_device(self.device)
+        for metric in settings.evaluated:
+            if metric.check is not None:
+                metric.check(self.device, profile)
         study = self.study or default_study_name(settings)
         check_study_name(study)
         if self.reports is not None:

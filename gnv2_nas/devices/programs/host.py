@@ -220,6 +220,9 @@ class ProgramBench:
             if time.monotonic() >= end:
                 break
 
+    def peak_memory(self, _number: int, _minimal: int) -> int:
+        raise MeasurementError(f"{self._host.program.kind} does not tell the memory of a network")
+
     def read_files(self, *, thorough: bool) -> Mapping[str, str]:
         host = self._host
         if host.is_remote:

@@ -7,7 +7,7 @@ all read `METRICS`. A new metric is one entry in it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -16,12 +16,15 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError, UnknownNameError
 from gnv2_nas.graph import Counts
+from gnv2_nas.measurement.peak_memory import check_tells_memory, measure_peak_memory
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import EstimatorInfo
+from gnv2_nas.runner.lock import DeviceLock, Waiting
 from gnv2_nas.units import Dimension, format_quantity
 
 if TYPE_CHECKING:
     from gnv2_nas.devices.device import Device
+    from gnv2_nas.devices.profile import DeviceProfile
 
 
 class Known(Protocol):
@@ -73,8 +76,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     direction: Literal["minimize", "maximize"] = "minimize"
     count: Callable[[Counts], float] | None = None
     """The exact value by arithmetic; None where the network must be evaluated."""
-    evaluate: Callable[[Architecture, Device], float] | None = None
-    """Measures the value on a device. It is kept in the trial's `measured`."""
+    evaluate: Callable[[Sequence[Architecture], Device, Waiting], Sequence[float]] | None = None
+    """Measures the values of networks on a device. They are kept in the trials' `measured`."""
+    check: Callable[[str, DeviceProfile], None] | None = None
+    """Raises `InputError` if a device, given by name and profile, cannot evaluate it."""
     note: str = ""
     noise: float = 0.0
     """Differences up to this say nothing; 0 where arithmetic or an interval decides."""
@@ -120,8 +125,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.noise:.2g}{' percentage points' if self.is_accuracy else ''}"
 
 
-def _artifact_bytes(arch: Architecture, device: Device) -> float:
-    return float(sum(map(len, device.runtime.write(arch).values())))
+def _artifact_bytes(
+    architectures: Sequence[Architecture], device: Device, waiting: Waiting
+) -> list[float]:
+    with DeviceLock.shared(waiting):
+        files = map(device.runtime.write, architectures)
+        return [float(sum(map(len, each.values()))) for each in files]
 
 
 _ALL = (
@@ -156,6 +165,12 @@ _ALL = (
         name="artifact", dimension="bytes", title="File size", in_text="file size",
         column="artifact_bytes", unit="MB", scale=1e6, less="smaller files",
         no_worse="no larger files", question="Smallest files", evaluate=_artifact_bytes,
+    ),
+    Metric(
+        name="peak-memory", dimension="bytes", title="Peak memory", in_text="peak memory",
+        column="peak_memory_bytes", unit="MB", scale=1e6, less="less memory while it runs",
+        no_worse="no more memory while it runs", question="Least memory while it runs",
+        evaluate=measure_peak_memory, check=check_tells_memory,
     ),
 )  # fmt: skip
 

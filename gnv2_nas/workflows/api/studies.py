@@ -50,9 +50,10 @@ def search(
     `docs/profiling.md`); their fingerprint says so.
 
     Args:
-        budgets: limits, such as "300MFLOPs", "12ms", "6Mparams", "20MB" (memory) or
-            "20MB:artifact" (size of the files to deploy); () sets none. A text with a list, such
-            as "100MFLOPs,200MFLOPs", gives a recommended network for each limit (`Study.within`).
+        budgets: limits, such as "300MFLOPs", "12ms", "6Mparams", "20MB" (memory),
+            "20MB:artifact" (size of the files to deploy) or "40MB:peak-memory" (resident while it
+            runs); () sets none. A text with a list, such as "100MFLOPs,200MFLOPs", gives a
+            recommended network for each limit (`Study.within`).
         space: name or YAML file of the search space.
         device: name or YAML file of the device profile.
         quality: what to maximise: an accuracy ("supernet:FILE", "predictor:FILE", "train", or
@@ -61,7 +62,7 @@ def search(
             found best on the space, or "zen".
         data: a folder with one folder of images for each class, or "digits".
         objectives: comma-separated text or list of "quality", "latency", "macs", "params",
-            "memory" and "artifact".
+            "memory", "artifact" and "peak-memory".
         sampler: "predictor", "nsga2", "tpe", "gp" or "random".
         trials: number of networks to evaluate, earlier runs included. Stock networks and
             ablations are extra.

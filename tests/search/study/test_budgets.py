@@ -71,7 +71,8 @@ def test_what_a_network_uses_of_each_budget():
     ("text", "metric"),
     [
         ("20MB", "memory"), ("20MB:memory", "memory"), ("20 MB : artifact", "artifact"),
-        ("5ms:latency", "latency"), ("6Mparams:params", "params"),
+        ("20MB:peak-memory", "peak-memory"), ("5ms:latency", "latency"),
+        ("6Mparams:params", "params"),
     ],
 )  # fmt: skip
 def test_a_suffix_names_the_metric_where_several_have_the_unit(text, metric):
