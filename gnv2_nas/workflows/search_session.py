@@ -221,6 +221,7 @@ class SearchSession:
                 request.sampler,
                 request.seed + len(past),
                 partial(GraphEncoder, space, settings.budgets, settings.objectives, seen),
+                [_bound_constraints(settings, each) for each in settings.by_limit],
             ),
             request.seed,
             seen,
@@ -237,6 +238,12 @@ class SearchSession:
             stop_when_flat=request.stop_when_flat,
             observer=lambda status: self.events(SearchProgress(status)),
         )
+
+
+def _bound_constraints(settings: Settings, limited: Settings) -> dict[str, float]:
+    """Return the largest excess over each budget of a study that its budgets in `limited` allow."""
+    budgets = zip(settings.budgets, limited.budgets, strict=True)
+    return {loosest.metric: limit.limit / loosest.limit - 1 for loosest, limit in budgets}
 
 
 def _make_provenance(checked: CheckedSearch, estimator: EstimatorInfo) -> Provenance:

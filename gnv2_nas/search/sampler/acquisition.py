@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from gnv2_nas.search.sampler.encoders import CachedEncoder, GenotypeEncoder, One
 from gnv2_nas.search.sampler.evolution import Evolution, draw_initial_design, find_untried
 from gnv2_nas.search.sampler.grid import Grid, Levels
 from gnv2_nas.search.sampler.history import History
-from gnv2_nas.search.sampler.surrogate import Surrogate, draw_directions, scalarize
+from gnv2_nas.search.sampler.surrogate import Aim, Bounds, Surrogate, draw_directions, scalarize
 from gnv2_nas.stats.ridge import Matrix
 
 DIRECTIONS = 128
@@ -30,28 +30,64 @@ def select_batch(
     Expected improvement by Monte Carlo (Daulton, Balandat & Bakshy, "Differentiable Expected
     Hypervolume Improvement", NeurIPS 2020, sec. 3), greedy, with hypervolume as an average over
     directions (`scalarize`): after each selection, the gain of the others is what they add to the
-    selected ones in each draw. Running trials count as selected.
+    selected ones in each draw. Running trials count as selected. If there are several fronts, each
+    selection is for the gain of another one.
 
     Returns:
         Rows of the (m, p) candidates, at most `count`. Candidates without an expected gain come
         last, ordered by their probability to be feasible.
     """
-    running = surrogate.history.running
-    losses, feasible = surrogate.draws(np.vstack([candidates, running]), DRAWS, rng)
-    box, directions = surrogate.box, draw_directions(DIRECTIONS, losses.shape[2], rng)
-    volumes = _volumes(box.improvements(losses), directions) * feasible[:, :, None]
-    known = _volumes(box.improvements(surrogate.front), directions).max(axis=0, initial=0.0)
-    volumes, taken = np.split(volumes, [len(candidates)], axis=1)
-    best = np.maximum(taken.max(axis=1, initial=0.0), known)
-    own = TIE_BREAK * (volumes.mean(axis=(0, 2)) + feasible[:, : len(candidates)].mean(axis=0))
+    history, aims = surrogate.history, surrogate.aims
+    losses, constraints = surrogate.draws(np.vstack([candidates, history.running]), DRAWS, rng)
+    directions = draw_directions(DIRECTIONS, losses.shape[2], rng)
+    gains = [
+        _Gains(aim, losses, aim.keeps(constraints), directions[place :: len(aims)], len(candidates))
+        for place, aim in enumerate(aims)
+    ]
     chosen: list[int] = []
-    for _ in range(min(count, len(candidates))):
-        gains = np.maximum(volumes - best[:, None, :], 0).mean(axis=(0, 2)) + own
-        gains[chosen] = -1
-        number = int(gains.argmax())
+    for place in range(min(count, len(candidates))):
+        # The loosest bounds come last. Batches begin with different fronts.
+        number = gains[-1 - (len(history.levels) + place) % len(aims)].best(chosen)
         chosen.append(number)
-        np.maximum(best, volumes[:, number], out=best)
+        for each in gains:
+            each.select(number)
     return chosen
+
+
+class _Gains:
+    """Expected gains of (m, p) candidates on one front, while a batch is being selected.
+
+    Args:
+        losses: (s, m + r, k) draws of candidates and running trials.
+        feasible: (s, m + r)
+        directions: (d, k)
+        candidates: m
+    """
+
+    def __init__(
+        self,
+        aim: Aim,
+        losses: NDArray[np.float64],
+        feasible: NDArray[np.bool_],
+        directions: Matrix,
+        candidates: int,
+    ) -> None:
+        box = aim.box
+        volumes = _volumes(box.improvements(losses), directions) * feasible[:, :, None]
+        known = _volumes(box.improvements(aim.front), directions).max(axis=0, initial=0.0)
+        self._volumes, taken = np.split(volumes, [candidates], axis=1)
+        self._best = np.maximum(taken.max(axis=1, initial=0.0), known)
+        own = self._volumes.mean(axis=(0, 2)) + feasible[:, :candidates].mean(axis=0)
+        self._own = TIE_BREAK * own
+
+    def best(self, chosen: Sequence[int]) -> int:
+        """The candidate with the largest gain that is not among `chosen`."""
+        gains = np.maximum(self._volumes - self._best[:, None, :], 0).mean(axis=(0, 2)) + self._own
+        gains[list(chosen)] = -1
+        return int(gains.argmax())
+
+    def select(self, number: int) -> None:
+        np.maximum(self._best, self._volumes[:, number], out=self._best)
 
 
 def _volumes(improvements: NDArray[np.float64], directions: Matrix) -> NDArray[np.float32]:
@@ -97,13 +133,17 @@ class BatchPlanner:
         if self._cached:
             self._surrogates.append(Surrogate(grid, self._cached, GRAPH_EVOLUTION))
 
-    def plan(self, history: History, count: int) -> PlannedBatch:
-        """Plan at most `count` genotypes that were never proposed."""
+    def plan(self, history: History, count: int, fronts: Sequence[Bounds] = ({},)) -> PlannedBatch:
+        """Plan at most `count` genotypes that were never proposed.
+
+        Args:
+            fronts: see `PredictorSampler`.
+        """
         random_candidates = draw_initial_design(self.grid, RANDOM_CANDIDATES, self.rng)
         candidates = np.vstack([history.levels, random_candidates])
         subset = history.training_subset(MAX_TRAINING_TRIALS)
         for surrogate in self._surrogates:
-            surrogate.fit(subset)
+            surrogate.fit(subset, fronts)
             candidates = surrogate.optimize_candidates(candidates, self.rng)
         candidates = self._new(candidates, history.seen)
         if not len(candidates):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gnv2_nas.errors import UnknownNameError
@@ -25,19 +25,25 @@ def check_sampler(name: str) -> str:
 
 
 def make_sampler(
-    name: str, seed: int, encoder: Callable[[], GenotypeEncoder] | None = None
+    name: str,
+    seed: int,
+    encoder: Callable[[], GenotypeEncoder] | None = None,
+    fronts: Sequence[Mapping[str, float]] = ({},),
 ) -> BaseSampler:
     """Make a sampler.
 
     Args:
         encoder: makes the encoder of `predictor`; Optuna's samplers use none.
+        fronts: see `PredictorSampler`; Optuna's samplers extend that of the loosest limits.
     """
     from optuna import samplers
 
     if check_sampler(name) == "predictor":
         from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
 
-        return PredictorSampler(seed=seed, batch_size=BATCH_SIZE, encoder=encoder and encoder())
+        return PredictorSampler(
+            seed=seed, batch_size=BATCH_SIZE, encoder=encoder and encoder(), fronts=fronts
+        )
     if name == "nsga2":
         return samplers.NSGAIISampler(seed=seed, population_size=24)
     if name == "tpe":

@@ -11,7 +11,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.search.sampler.grid import Grid, GridPoint, Levels
-from gnv2_nas.stats.ridge import Matrix
+from gnv2_nas.stats.ridge import Matrix, Vector
 
 MAX_OUTCOME = 1e100
 """Larger outcomes count as infinite, because their squares would be."""
@@ -47,7 +47,11 @@ class History:
     @property
     def feasible(self) -> NDArray[np.bool_]:
         """(n,) whether a trial has values and satisfies every constraint it set."""
-        kept = np.all(np.nan_to_num(self.constraints) <= 0, axis=1)
+        return self.feasible_within(0.0)
+
+    def feasible_within(self, bounds: float | Vector) -> NDArray[np.bool_]:
+        """(n,) the same for (c,) largest values of the constraints."""
+        kept = np.all(np.nan_to_num(self.constraints, nan=-np.inf) <= bounds, axis=1)
         result: NDArray[np.bool_] = kept & np.all(np.isfinite(self.losses), axis=1)
         return result
 

@@ -26,6 +26,7 @@ from gnv2_nas.search.sampler.encoders import GenotypeEncoder
 from gnv2_nas.search.sampler.evolution import draw_initial_design, find_untried
 from gnv2_nas.search.sampler.grid import Grid, GridPoint, Parameter
 from gnv2_nas.search.sampler.history import Corrections, HistoryReader
+from gnv2_nas.search.sampler.surrogate import Bounds
 
 STARTUP_TRIALS = 20
 BATCH_SIZE = 4
@@ -64,6 +65,9 @@ class PredictorSampler(BaseSampler):
         batch_size: number of proposals that are planned together. The models are fitted once a
             batch, so a larger one is faster and slightly less exact.
         encoder: encodes genotypes for the models; None for their parameters alone.
+        fronts: for each front that the batches extend in turn, the largest value of each
+            constraint, by its key: 0 where it is not named, and less for a tighter limit. By
+            default there is one front, that of the feasible trials.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class PredictorSampler(BaseSampler):
         startup_trials: int = STARTUP_TRIALS,
         batch_size: int = BATCH_SIZE,
         encoder: GenotypeEncoder | None = None,
+        fronts: Sequence[Bounds] = ({},),
     ) -> None:
         for name, value in (("startup_trials", startup_trials), ("batch_size", batch_size)):
             if value < 1:
@@ -80,6 +85,7 @@ class PredictorSampler(BaseSampler):
         self.startup_trials = startup_trials
         self.batch_size = batch_size
         self.encoder = encoder
+        self.fronts = fronts
         self._rng = np.random.default_rng(seed)
         self._planner: BatchPlanner | None = None
         self._queue: list[_Planned] = []
@@ -209,7 +215,7 @@ class PredictorSampler(BaseSampler):
                 return planned
         history = self._reader.read(study, others, self._corrections, self._asked)
         if np.all(np.isfinite(history.losses), axis=1).sum() >= MIN_TRIALS_FOR_MODEL:
-            self._queue = _plan(planner.plan(history, self.batch_size), history.signs)
+            self._queue = _plan(planner.plan(history, self.batch_size, self.fronts), history.signs)
             if self._queue:
                 return self._queue.pop(0)
         left = find_untried(planner.grid, seen, 1, self._rng)

@@ -5,6 +5,7 @@ Objectives are combined by hypervolume scalarization (Zhang & Golovin 2020).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from gnv2_nas.search.sampler.grid import Grid, Levels
 from gnv2_nas.search.sampler.history import History
 from gnv2_nas.search.sampler.models import OutcomeModels
 from gnv2_nas.stats.ridge import Matrix, Vector
+
+Bounds = Mapping[str, float]
+"""Key of a constraint → its largest allowed value; 0 for those that are not named."""
 
 _MIN_COMPONENT = 1e-6
 
@@ -65,6 +69,27 @@ class ReferenceBox:
         return result
 
 
+@dataclass(frozen=True)
+class Aim:
+    """A front that a batch is to extend: that of the trials within bounds on their constraints."""
+
+    bounds: Vector
+    """(c,) largest value of each constraint that is allowed."""
+    known: Matrix
+    """(n, k) losses of the feasible trials without noise; of all trials if none is feasible."""
+    front: Matrix
+    """(f, k) non-dominated losses of feasible trials."""
+
+    @property
+    def box(self) -> ReferenceBox:
+        return ReferenceBox.of(self.known)
+
+    def keeps(self, constraints: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(...,) whether (..., c) constraints are within the bounds."""
+        result: NDArray[np.bool_] = np.all(constraints <= self.bounds, axis=-1)
+        return result
+
+
 DIRECTIONS = 48
 
 
@@ -75,32 +100,16 @@ class Surrogate:
         self.grid, self.encoder, self.evolution = grid, encoder, evolution
         self._models = OutcomeModels(encoder.groups, encoder.feature_sets)
 
-    def fit(self, history: History) -> None:
+    def fit(self, history: History, fronts: Sequence[Bounds]) -> None:
         self.history = history
         self._models.fit(self.encoder.encode(history.levels).features, history.outcomes)
-        self.known = self._known()
+        fitted = self._models.fitted(history.outcomes)[:, : history.losses.shape[1]]
+        self.aims = [_aim(history, fitted, bounds) for bounds in fronts]
 
     def forget(self) -> None:
         """Drop everything that grows with the history."""
         self._models.forget()
-        del self.known
-
-    def _known(self) -> Matrix:
-        """(n, k) losses of the feasible trials without noise; of all trials if none is feasible."""
-        objectives = self.history.losses.shape[1]
-        fitted = self._models.fitted(self.history.outcomes)[:, :objectives]
-        feasible = self.history.feasible
-        return fitted[feasible if feasible.any() else np.all(np.isfinite(fitted), axis=1)]
-
-    @property
-    def box(self) -> ReferenceBox:
-        return ReferenceBox.of(self.known)
-
-    @property
-    def front(self) -> Matrix:
-        """(f, k) non-dominated losses of feasible trials."""
-        known = self.known
-        return known[is_non_dominated(known)] if self.history.feasible.any() else known[:0]
+        del self.aims
 
     def losses(self, levels: Levels) -> tuple[Matrix, Matrix]:
         """(m, k) predicted losses and their standard deviations."""
@@ -114,35 +123,42 @@ class Surrogate:
 
     def draws(
         self, levels: Levels, count: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """(count, m, k) draws of the losses, and (count, m) whether they are feasible."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(count, m, k) draws of the losses, and (count, m, c) of the constraints."""
         encoded = self.encoder.encode(levels)
         drawn = self._models.draws(encoded.features, count, rng)
         exact = self._exact(encoded)
         drawn = np.where(np.isnan(exact), drawn, exact)
         objectives = self.history.losses.shape[1]
-        feasible: NDArray[np.bool_] = np.all(drawn[:, :, objectives:] <= 0, axis=2)
-        return drawn[:, :, :objectives], feasible
+        return drawn[:, :, :objectives], drawn[:, :, objectives:]
 
     def optimize_candidates(self, first: Levels, rng: np.random.Generator) -> Levels:
-        """Optimise candidates by their posterior mean, in many directions of the objectives.
+        """Optimise candidates by their posterior mean, in many directions of each front.
 
         Draws would double the time: uncertainty enters in `select_batch`.
         """
-        objectives, box = self.history.losses.shape[1], self.box
+        objectives = self.history.losses.shape[1]
         # With one objective there is only one direction.
         drawn = draw_directions(DIRECTIONS if objectives > 1 else 0, objectives, rng)
-        # And one direction towards each end of the front.
-        directions = np.vstack([drawn, np.eye(objectives) + 1e-3])
+        ends = np.eye(objectives) + 1e-3
+        # The fronts share the directions, and each has one towards each of its ends.
+        aims = [
+            (aim, aim.box, np.vstack([drawn[place :: len(self.aims)], ends]))
+            for place, aim in enumerate(self.aims)
+        ]
 
         def fitness(levels: Levels) -> NDArray[np.float64]:
             encoded = self.encoder.encode(levels)
             exact = self._exact(encoded)
             means = np.where(np.isnan(exact), self._models.mean(encoded.features), exact)
-            excess = np.maximum(means[:, objectives:], 0).sum(axis=1)[:, None]
-            scalarized = scalarize(box.improvements(means[:, :objectives]), directions)
-            # Infeasible candidates rank below all feasible ones, by their excess.
-            return np.where(excess > 0, -1e6 * (1 + excess), scalarized)
+            losses, constraints = np.split(means, [objectives], axis=1)
+            columns = []
+            for aim, box, directions in aims:
+                excess = np.maximum(constraints - aim.bounds, 0).sum(axis=1)[:, None]
+                scalarized = scalarize(box.improvements(losses), directions)
+                # Infeasible candidates rank below all feasible ones, by their excess.
+                columns.append(np.where(excess > 0, -1e6 * (1 + excess), scalarized))
+            return np.hstack(columns)
 
         return self.evolution.run(self.grid, first, fitness, rng)
 
@@ -156,3 +172,11 @@ class Surrogate:
             if key in encoded.constraints:
                 exact[:, column] = encoded.constraints[key]
         return exact
+
+
+def _aim(history: History, fitted: Matrix, bounds: Bounds) -> Aim:
+    """The front within `bounds` of trials with (n, k) fitted losses."""
+    largest = np.array([bounds.get(key, 0.0) for key in history.constraint_keys])
+    feasible = history.feasible_within(largest)
+    known = fitted[feasible if feasible.any() else np.all(np.isfinite(fitted), axis=1)]
+    return Aim(largest, known, known[is_non_dominated(known)] if feasible.any() else known[:0])

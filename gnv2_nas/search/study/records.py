@@ -102,9 +102,14 @@ class Settings(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, budgets=sort_budgets((limit, *others)), limits=())
 
     @property
-    def views(self) -> tuple[Settings, ...]:
-        """The settings for each recommended network: one for each limit, or the study's own."""
+    def by_limit(self) -> tuple[Settings, ...]:
+        """The settings `within` each limit of a list, or the study's own without a list."""
         return tuple(map(self.within, self.limits)) or (self,)
+
+    @property
+    def views(self) -> tuple[Settings, ...]:
+        """The settings for each recommended network."""
+        return self.by_limit
 
     @property
     def quality_spec(self) -> QualitySpec:

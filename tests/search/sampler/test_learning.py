@@ -98,6 +98,18 @@ def test_constraints_are_kept_and_made_use_of(prune):
     assert best >= 30
 
 
+def test_the_front_within_each_of_several_limits_is_extended_in_turn():
+    """A weight of at most 8 is the constraint; half of the trials aim at a weight of at most 2."""
+    sampler = gn.PredictorSampler(seed=0, fronts=[{"weight": -6.0}, {}])
+    study = with_budget(sampler, prune=False)
+    light = [each.constraints["weight"] <= -6 for each in study.trials[20:]]
+    assert 15 <= sum(light) <= 25
+    best = max(each.value for each in study.trials if each.constraints["weight"] <= -6)
+    assert best >= 25  # of 26
+    best = max(each.value for each in study.trials if keeps(each))
+    assert best >= 30  # of 32
+
+
 def test_a_constraint_that_is_set_only_where_it_is_broken():
     study = study_of(gn.PredictorSampler(seed=0, startup_trials=10), ("maximize",))
     space = {f"x{n}": IntDistribution(0, 3) for n in range(5)}
