@@ -1,14 +1,18 @@
-"""A metric that needs evaluating, from the command line's words to every table: file size."""
+"""Metrics that need evaluating, from the command line's words to every table."""
 
 from __future__ import annotations
 
 import csv
 import json
 
-from gnv2_nas.cli.search import print_front
+import pytest
+
+from gnv2_nas.cli.search import print_findings
+from gnv2_nas.errors import InputError
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.runtimes.base import get_runtime
 from gnv2_nas.search.analysis.recommendation import recommend
+from tests.measurement.networks import tiny_ghost
 from tests.search.search_helpers import searched, session
 
 
@@ -25,7 +29,7 @@ def test_the_file_size_is_objective_budget_and_column(folder, capfd):
 
     found = recommend(record)
     assert found.front
-    print_front(record, found.front)
+    print_findings(record)
     assert "File size, MB" in capfd.readouterr().out
     files = write_report(record, folder / "reports")
     rows = list(csv.DictReader(files.csv.read_text().splitlines()))
@@ -44,3 +48,17 @@ def test_the_file_size_is_objective_budget_and_column(folder, capfd):
 def test_a_search_that_does_not_ask_for_it_writes_no_file(folder):
     opened = searched(folder, trials=1)
     assert all(not each.measured for each in opened.store.record().trials)
+
+
+def test_peak_memory_is_measured_if_a_budget_asks_for_it(folder):
+    opened = session(folder, objectives="quality,artifact", budgets=("9MB:peak-memory",))
+    (found,) = opened.evaluator.evaluate_metrics([tiny_ghost()])
+    assert list(found) == ["artifact", "peak-memory"]
+    assert found["artifact"] < 1e5 < found["peak-memory"] < 3e6
+
+
+def test_a_device_that_does_not_tell_peak_memory_is_refused_at_once(folder):
+    (folder / "eager.yaml").write_text("description: PyTorch\nruntime: torch\n")
+    for asked in ({"budgets": ("9MB:peak-memory",)}, {"objectives": "quality,peak-memory"}):
+        with pytest.raises(InputError, match=r"^device 'eager\.yaml' does not tell peak memory"):
+            session(folder, device="eager.yaml", **asked)
