@@ -13,3 +13,7 @@ from benchmarks.__main__ import NAMES
 @pytest.mark.parametrize("name", NAMES)
 def test_it_can_be_imported_and_run(name):
     assert callable(importlib.import_module(f"benchmarks.{name}").run)
+
+
+def test_the_one_that_takes_studies_can_be_imported():
+    assert callable(importlib.import_module("benchmarks.prediction").main)

@@ -36,13 +36,27 @@ class Encoded:
     """Key of a constraint → (m,) exact values."""
 
 
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features that a model of an outcome may use."""
+
+    columns: Columns
+    groups: Groups
+    """Group of each of the columns, from 0. The model estimates a variance for each group."""
+    offset: int | None = None
+    """Column with the logarithm of the outcome in theory, up to a constant: the model learns how
+    the outcome deviates from it. Such a set is for positive outcomes."""
+
+    def offsets(self, features: Matrix) -> Vector:
+        """(m,) what is added to the modelled values at (m, d) features."""
+        return np.zeros(len(features)) if self.offset is None else features[:, self.offset]
+
+
 class GenotypeEncoder(Protocol):
     """Encodes genotypes by more than their parameters, such as the graph of their network."""
 
-    groups: Groups
-    """(d,) group of each feature, from 0."""
-    feature_sets: Sequence[Columns]
-    """Sets of columns. Each outcome is modelled on the set that predicts it best."""
+    feature_sets: Sequence[FeatureSet]
+    """Each outcome is modelled on the set that predicts it best. At least one has no offset."""
 
     def encode(self, params: Sequence[Mapping[str, Any]]) -> Encoded:
         """Encode genotypes."""
@@ -54,8 +68,7 @@ class GenotypeEncoder(Protocol):
 class LevelEncoder(Protocol):
     """A `GenotypeEncoder` of the levels of a grid."""
 
-    groups: Groups
-    feature_sets: Sequence[Columns]
+    feature_sets: Sequence[FeatureSet]
 
     def encode(self, levels: Levels) -> Encoded: ...
 
@@ -67,8 +80,8 @@ class OneHotEncoder:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self.groups = grid.groups
-        self.feature_sets: Sequence[Columns] = [np.arange(len(grid.groups))]
+        columns = np.arange(len(grid.groups))
+        self.feature_sets: Sequence[FeatureSet] = [FeatureSet(columns, grid.groups)]
 
     def encode(self, levels: Levels) -> Encoded:
         return Encoded(self._grid.features(levels))
@@ -85,7 +98,8 @@ class CachedEncoder:
 
     def __init__(self, grid: Grid, encoder: GenotypeEncoder) -> None:
         self._grid, self._encoder = grid, encoder
-        self.groups, self.feature_sets = encoder.groups, encoder.feature_sets
+        self.feature_sets = encoder.feature_sets
+        self._width = 0
         self._rows: dict[bytes, Vector] = {}
         self._values: list[int] = []
         self._constraints: list[str] = []
@@ -94,9 +108,9 @@ class CachedEncoder:
         unknown = {row.tobytes(): row for row in levels if row.tobytes() not in self._rows}
         if unknown:
             self._add(unknown)
-        width = len(self.groups) + len(self._values) + len(self._constraints)
+        width = self._width + len(self._values) + len(self._constraints)
         table = np.array([self._rows[row.tobytes()] for row in levels]).reshape(-1, width)
-        features, exact = np.split(table, [len(self.groups)], axis=1)
+        features, exact = np.split(table, [self._width], axis=1)
         values, constraints = np.split(exact, [len(self._values)], axis=1)
         return Encoded(
             features,
@@ -115,11 +129,13 @@ class CachedEncoder:
 
     def _add(self, unknown: Mapping[bytes, Levels]) -> None:
         told = self._encoder.encode([self._grid.params(row) for row in unknown.values()])
+        self._width = told.features.shape[1]
         self._values, self._constraints = list(told.values), list(told.constraints)
         columns = [told.features, *told.values.values(), *told.constraints.values()]
         self._rows |= dict(zip(unknown, np.column_stack(columns), strict=True))
 
 
+_LOG_COST = feature_names().index("log_cost")
 STANDARDIZATION_NETWORKS = 64
 """Random networks that features are standardised by."""
 
@@ -148,10 +164,17 @@ class GraphEncoder:
         usual = [space.sample(rng) for _ in range(STANDARDIZATION_NETWORKS)]
         raw = self._raw(usual, [lower(network) for network in usual])
         self._mean, self._spread = _mean_and_spread(raw)
+        self._spread[_LOG_COST] = 1.0
         costs = _group_costs()
+        shares = np.delete(np.arange(len(costs)), _LOG_COST)
         blocks = np.full(raw.shape[1] - len(costs), costs.max() + 1)
-        self.groups = np.concatenate([costs, blocks])
-        self.feature_sets: Sequence[Columns] = [np.arange(len(costs)), np.arange(len(self.groups))]
+        both = np.concatenate([costs, blocks])
+        self.feature_sets: Sequence[FeatureSet] = [
+            FeatureSet(np.arange(len(costs)), costs),
+            FeatureSet(np.arange(len(both)), both),
+            # The latency model: one variance for all shares of a theoretical cost.
+            FeatureSet(shares, np.zeros_like(shares), offset=_LOG_COST),
+        ]
 
     def encode(self, params: Sequence[Mapping[str, Any]]) -> Encoded:
         """Encode the network of each genotype, with the outcomes that arithmetic knows."""

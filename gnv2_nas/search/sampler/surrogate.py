@@ -98,11 +98,13 @@ class Surrogate:
 
     def __init__(self, grid: Grid, encoder: LevelEncoder, evolution: Evolution) -> None:
         self.grid, self.encoder, self.evolution = grid, encoder, evolution
-        self._models = OutcomeModels(encoder.groups, encoder.feature_sets)
+        self._models = OutcomeModels(encoder.feature_sets)
 
     def fit(self, history: History, fronts: Sequence[Bounds]) -> None:
         self.history = history
-        self._models.fit(self.encoder.encode(history.levels).features, history.outcomes)
+        # Constraints are often relative excesses over a limit: -1 for an outcome of 0.
+        shifts = np.repeat([0.0, 1.0], [history.losses.shape[1], history.constraints.shape[1]])
+        self._models.fit(self.encoder.encode(history.levels).features, history.outcomes, shifts)
         fitted = self._models.fitted(history.outcomes)[:, : history.losses.shape[1]]
         self.aims = [_aim(history, fitted, bounds) for bounds in fronts]
 

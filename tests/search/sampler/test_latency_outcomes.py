@@ -1,0 +1,51 @@
+"""What the models of a search know of latencies after a few networks."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from gnv2_nas.graph import lower
+from gnv2_nas.search.sampler.encoders import GraphEncoder
+from gnv2_nas.search.sampler.models import OutcomeModels
+from gnv2_nas.space import load_space
+from tests.latency_model.made_up_latencies import PaperDevice
+
+KNOWN, NOISE = 24, 0.01
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Encoder, networks drawn at random, and their features."""
+    space, rng = load_space("ghostnetv2"), random.Random(3)
+    params = [{gene.name: rng.choice(gene.choices) for gene in space.genes} for _ in range(72)]
+    encoder = GraphEncoder(space, (), ("latency",), set())
+    return encoder, [space.decode(each) for each in params], encoder.encode(params).features
+
+
+def error(networks, latencies):
+    """Of the latencies, and of their excess over a budget, as the models predict them."""
+    encoder, _, features = networks
+    rng = np.random.default_rng(0)
+    measured = latencies * np.exp(NOISE * rng.standard_normal(len(latencies)))
+    outcomes = np.column_stack([measured, measured / np.median(measured) - 1])
+    models = OutcomeModels(encoder.feature_sets)
+    models.fit(features[:KNOWN], outcomes[:KNOWN], np.array([0.0, 1.0]))
+    predicted = models.mean(features[KNOWN:])
+    predicted[:, 1] = (1 + predicted[:, 1]) * np.median(measured)
+    return abs(predicted / latencies[KNOWN:, None] - 1).mean(axis=0)
+
+
+def test_a_sum_over_operators_is_known_after_two_dozen_networks(networks):
+    device = PaperDevice(macs_per_ns=60, depthwise_macs_per_ns=3, bytes_per_ns=9)
+    latencies = np.array([device.ratio(each) for each in networks[1]])
+    # With a variance for each kind of work, but no theoretical cost: 4.2 %.
+    assert error(networks, latencies).max() < 0.03
+
+
+def test_a_device_that_theory_is_wrong_about_is_learned_from_its_outcomes(networks):
+    # Only the number of operators counts. As a deviation from the theoretical cost: 7 %.
+    latencies = np.array([float(len(lower(each).ops)) for each in networks[1]])
+    assert error(networks, latencies).max() < 0.03
