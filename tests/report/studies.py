@@ -15,7 +15,7 @@ from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.records.record import ErrorParts, Measurement
 from gnv2_nas.search.analysis.recommendation import recommend
-from gnv2_nas.search.study.budgets import parse_budget
+from gnv2_nas.search.study.budgets import Budget, parse_budgets, parse_limits
 from gnv2_nas.search.study.records import (
     Origin,
     Prediction,
@@ -71,6 +71,11 @@ def measurement(
     )  # fmt: skip
 
 
+def loosest(budgets: Sequence[str]) -> tuple[Budget, ...]:
+    """Budgets in the order given, even two of one metric."""
+    return tuple(budget for text in budgets for budget in parse_budgets([text]))
+
+
 def candidate(
     number: int,
     arch: Architecture,
@@ -90,7 +95,7 @@ def candidate(
     return Trial(
         number=number, architecture=arch, params={} if baseline else {"width": number % 5},
         baseline=baseline, counts=counts, quality=quality, latency=latency,
-        budgets=tuple(map(parse_budget, budgets)),
+        budgets=loosest(budgets),
     )  # fmt: skip
 
 
@@ -114,10 +119,13 @@ def study(
     budgets: Sequence[str] = ("300MFLOPs",),
     quality: str = "zen",
 ) -> StudyRecord:
-    limits = tuple(map(parse_budget, budgets))
+    settings = Settings(
+        "ghostnetv2", "0f3a9c1d2b", "cpu", quality, objectives, loosest(budgets),
+        limits=parse_limits(budgets),
+    )  # fmt: skip
     return StudyRecord(
         name=name,
-        settings=Settings("ghostnetv2", "0f3a9c1d2b", "cpu", quality, objectives, limits),
+        settings=settings,
         trials=tuple(candidates),
         provenance=Provenance(
             sampler="nsga2",

@@ -80,6 +80,22 @@ def test_opens_where_there_is_no_front(open_page: Open, tmp_path: Path) -> None:
     assert opened.complaints == []
 
 
+def test_each_budget_of_a_list_has_a_figure_and_its_table(open_page: Open, tmp_path: Path) -> None:
+    record = searched(30, budgets=("120MFLOPs,200MFLOPs",))
+    opened = open_page(write_report(record, tmp_path).html)
+    wait_until_drawn(opened)
+    for number, limit in enumerate(record.settings.limits, start=1):
+        member = next(one for one in study_front(record.within(limit)) if not one.baseline)
+        opened.page.click(f"a[href='#view-{number}']")
+        opened.page.evaluate(
+            """([view, trial]) => document.getElementById(`front-${view}-plot`)
+                .emit("plotly_click", { points: [{ customdata: trial }] })""",
+            [number, member.number],
+        )
+        opened.page.wait_for_selector(f"#networks-{number} #trial-{number}-{member.number}.found")
+    assert opened.complaints == []
+
+
 def test_every_candidate_is_a_point(opened: Opened) -> None:
     drawn = opened.page.evaluate(
         """document.getElementById("front-plot").data

@@ -48,8 +48,8 @@ function draw(plot) {
   return Plotly.react(plot, figure.data, themed(figure), config);
 }
 
-function showInTable(event) {
-  const row = document.getElementById(`trial-${event.points[0].customdata}`);
+function showInTable(event, view) {
+  const row = document.getElementById(`trial${view}-${event.points[0].customdata}`);
   if (!row) return;
   document.querySelectorAll("tr.found").forEach((other) => other.classList.remove("found"));
   row.classList.add("found");
@@ -84,7 +84,7 @@ async function copy(button) {
 
 const plots = [...document.querySelectorAll(".plot")];
 for (const plot of plots) {
-  draw(plot).then(() => plot.on("plotly_click", showInTable));
+  draw(plot).then(() => plot.on("plotly_click", (event) => showInTable(event, plot.dataset.view ?? "")));
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.forEach(draw));
 document.querySelectorAll("thead button").forEach((button) => {

@@ -177,7 +177,6 @@ def measurement_kinds(record: StudyRecord) -> Counter[tuple[str, str, str, str, 
 
 def _search(record: StudyRecord) -> list[tuple[str, str]]:
     settings = record.settings
-    budgets = ", ".join(budget.text for budget in settings.budgets)
     return [
         ("Study", f"{record.name}, started {record.provenance.created_at}"),
         ("Space", f"{settings.space} (hash {settings.space_hash})"),
@@ -185,7 +184,7 @@ def _search(record: StudyRecord) -> list[tuple[str, str]]:
         ("Objectives", ", ".join(settings.objectives)),
         ("Quality estimator", f"{settings.quality}: {record.quality_info.note}"),
         *_data(record),
-        ("Budgets", budgets or "none"),
+        ("Budgets", "; ".join(settings.budget_texts) or "none"),
     ]
 
 

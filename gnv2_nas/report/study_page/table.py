@@ -31,8 +31,8 @@ class NetworkRow(msgspec.Struct, frozen=True):
     """One network."""
 
     trial: int
-    anchor: str
-    """Target of a click in the figure; "" for a second row of the same network."""
+    anchored: bool
+    """Whether a click in the figure leads here; not to a second row of the same network."""
     reference: str
     name: str
     is_best: bool
@@ -97,7 +97,7 @@ def _row(
     content = base64.b64encode(arch.to_json().encode()).decode()
     return NetworkRow(
         trial=trial.number,
-        anchor=f"trial-{trial.number}" if anchored else "",
+        anchored=anchored,
         reference=format_reference(record, trial),
         name=trial.baseline,
         is_best=is_best,

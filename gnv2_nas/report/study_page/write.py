@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,23 @@ from gnv2_nas.report.figures.convergence_figure import (
     convergence_info,
     describe_convergence,
 )
-from gnv2_nas.report.figures.front_figure import front_figure, front_info
 from gnv2_nas.report.figures.size_figure import describe_size, size_figure, size_info
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.report.frames import make_frame, trial_rows
 from gnv2_nas.report.rendering import figure_json, render
 from gnv2_nas.report.study_page.ablation_table import make_ablation_table
-from gnv2_nas.report.study_page.answer import Answer, write_answer
-from gnv2_nas.report.study_page.conditions import (
-    describe_confirmation,
-    list_cautions,
-    list_conditions,
-)
+from gnv2_nas.report.study_page.answer import write_answer
+from gnv2_nas.report.study_page.conditions import list_conditions
 from gnv2_nas.report.study_page.predictions import describe_check, prediction_checks
-from gnv2_nas.report.study_page.table import column_titles, list_front_rows, list_stock_rows
+from gnv2_nas.report.study_page.section import Section, join_headlines, make_section
 from gnv2_nas.report.trust_table import TrustBox, describe_trust, make_trust_box
-from gnv2_nas.report.wording import UNTRAINED, format_reference, next_command, recommended_title
+from gnv2_nas.report.wording import UNTRAINED, summarize_view
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
 from gnv2_nas.search.analysis.recommendation import Recommendation, find_study_trust, recommend
+from gnv2_nas.search.analysis.views import View, list_views
 from gnv2_nas.search.study.metrics import format_share, get_metric
-from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.records import StudyRecord
 
 
 def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
@@ -48,14 +43,18 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     """
     files = check_report_files(record.name, folder)
     found = recommend(record)
-    answer = write_answer(record, found)
     rows = trial_rows(record)
     frame = make_frame(rows)
     panel = find_study_trust(record)
     changes = find_ablations(record)
+    views = list_views(record)
+    sections = [
+        make_section(view, f"-{number}" if len(views) > 1 else "")
+        for number, view in enumerate(views, start=1)
+    ]
     trust = make_trust_box(record, panel)
-    html = _render_page(record, frame, found, answer, trust, changes)
-    json = _json(record, rows, found, answer.headline, describe_trust(record, panel), changes)
+    html = _render_page(record, frame, found, sections, trust, changes)
+    json = _json(record, rows, found, views, sections, describe_trust(record, panel), changes)
     csv = frame.to_csv(index=False)
     write_set({files.html: html, files.json: json, files.csv: csv})
     return files
@@ -65,17 +64,22 @@ def _json(
     record: StudyRecord,
     rows: list[dict[str, Any]],
     found: Recommendation,
-    headline: str,
+    views: Sequence[View],
+    sections: Sequence[Section],
     trust: str,
     changes: Sequence[Ablation],
 ) -> bytes:
-    """The rows of the CSV with genotypes and architectures, and the answer of the page."""
+    """The rows of the CSV with genotypes and architectures, and the answers of the page."""
     document: dict[str, Any] = {
         "study": record.name,
-        "headline": headline,
+        "headline": write_answer(record, found).headline,
         "trust": trust,
         "recommended": found.recommended and found.recommended.number,
         "front": [member.number for member in found.front],
+        "picks": [
+            summarize_view(view) | {"headline": section.answer.headline}
+            for view, section in zip(views, sections, strict=True)
+        ],
         "changes": [
             {"change": one.text, "of": one.base.number, "trial": one.changed.number,
              "latency_ms": one.latency, "quality": one.quality}
@@ -103,43 +107,29 @@ def _render_page(
     record: StudyRecord,
     frame: pd.DataFrame,
     found: Recommendation,
-    answer: Answer,
+    sections: Sequence[Section],
     trust: TrustBox | None,
     changes: Sequence[Ablation],
 ) -> str:
     """The HTML of the report."""
-    members, recommended = found.front, found.recommended
-    info = front_info(record, frame, None if recommended is None else recommended.number)
     sizes = size_info(record, frame)
     convergence = convergence_info(record)
     values: dict[str, Any] = {
         "record": record,
         "quality": get_metric("quality", record.quality_info),
-        "answer": answer,
-        "reference": lambda trial: format_reference(record, trial),
-        "best_word": recommended_title(record),
+        "sections": sections,
+        "headlines": join_headlines(sections),
         "untrained": UNTRAINED,
-        "next_command": "" if recommended is None else next_command(record, recommended),
-        "numbers": _numbers(record, len(members)),
-        "cautions": list_cautions(record, sum(info.unstable), members),
-        "info": info,
+        "numbers": _numbers(record, len(found.front)),
         "trust": trust,
-        "neighbours": _neighbours(members),
-        "close_scores": _close_scores(record, members),
-        "front_figure": figure_json(front_figure(info)) if info.groups.drawn else None,
         "size_figure": figure_json(size_figure(sizes)) if sizes.groups.drawn else None,
-        "confirmation": describe_confirmation(members, record.confirmed),
-        "parts": make_ablation_table(record, changes, members, recommended),
+        "parts": make_ablation_table(record, changes, found.front, found.recommended),
         "beyond": format_share(REFERENCE_MARGIN),
         "has_design": convergence is not None and convergence.random is not None,
         "convergence": convergence and figure_json(convergence_figure(convergence)),
         "convergence_sentences": describe_convergence(convergence) if convergence else [],
         "predictions": [(one, describe_check(one)) for one in prediction_checks(record)],
         "size_sentences": describe_size(sizes),
-        "columns": column_titles(record),
-        "front_rows": list_front_rows(record, members, recommended),
-        "front_size": len(members),
-        "stock_rows": list_stock_rows(record, members),
         "conditions": list_conditions(record),
     }
     return render("study.html", values)
@@ -161,18 +151,3 @@ def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:
 
 def _share(part: int, whole: int) -> str:
     return format_share(part / whole) if whole else "–"
-
-
-def _close_scores(record: StudyRecord, members: Sequence[Trial]) -> tuple[int, int]:
-    """Number of neighbouring pairs in quality, and of those within the noise."""
-    scores = sorted(one.quality for one in members if one.quality is not None)
-    noise = record.quality_info.noise
-    close = sum(right - left <= noise for left, right in pairwise(scores)) if noise else 0
-    return max(len(scores) - 1, 0), close
-
-
-def _neighbours(members: Sequence[Trial]) -> tuple[int, int]:
-    """Number of neighbouring pairs in latency, and of those whose intervals overlap."""
-    measured = sorted((one.latency for one in members if one.latency), key=lambda one: one.ms)
-    overlaps = sum(left.own_ci95()[1] >= right.own_ci95()[0] for left, right in pairwise(measured))
-    return max(len(measured) - 1, 0), overlaps

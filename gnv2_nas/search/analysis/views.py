@@ -16,12 +16,17 @@ class View(msgspec.Struct, frozen=True):
     record: StudyRecord
     found: Recommendation
 
+    @property
+    def title(self) -> str:
+        """The label as a heading: "Within 200MFLOPs"; "" for the whole study."""
+        return f"Within {self.label}" if self.label else ""
+
 
 def list_views(record: StudyRecord) -> list[View]:
     """All views of a study, tightest limit first."""
     views = []
     for settings in record.settings.views:
-        seen = record.seen(settings)
+        seen = record if settings is record.settings else record.seen(settings)
         views.append(View(_label(record.settings, settings), seen, recommend(seen)))
     return views
 

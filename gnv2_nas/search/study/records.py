@@ -96,6 +96,12 @@ class Settings(msgspec.Struct, frozen=True):
         listed = tuple(limit for limit in self.limits if limit.metric == metric)
         return listed or tuple(each for each in self.budgets if each.metric == metric)
 
+    @property
+    def budget_texts(self) -> tuple[str, ...]:
+        """The budgets as the user wrote them, a list as one text: "100MFLOPs,200MFLOPs"."""
+        limits = (self.limits_of(budget.metric) for budget in self.budgets)
+        return tuple(",".join(limit.text for limit in each) for each in limits)
+
     def within(self, limit: Budget) -> Settings:
         """The settings as if `limit` had been the only one of its metric."""
         others = (each for each in self.budgets if each.metric != limit.metric)

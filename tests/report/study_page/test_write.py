@@ -16,6 +16,8 @@ from gnv2_nas.files.outputs import PAGE_MARK
 from gnv2_nas.report.files import ReportFiles, report_files
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.analysis.pareto import study_front
+from gnv2_nas.search.analysis.recommendation import recommend
+from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.search.study.records import StudyRecord
 from tests.confined import run_python
 from tests.report.studies import (
@@ -58,6 +60,25 @@ def test_any_study_has_a_report(record: StudyRecord, tmp_path: Path) -> None:
     assert len(pd.read_csv(files.csv)) == len(record.trials)
     written = json.loads(files.json.read_text())
     assert written["front"] == [member.number for member in study_front(record)]
+
+
+def test_a_list_of_budgets_has_an_answer_for_each(tmp_path: Path) -> None:
+    limits = ("1MFLOPs", "120MFLOPs", "200MFLOPs")
+    record = searched(30, budgets=(",".join(limits),))
+    files = write_report(record, tmp_path)
+    text, written = body(files), json.loads(files.json.read_text())
+    assert [pick["budgets"] for pick in written["picks"]] == [[each] for each in limits]
+    for pick in written["picks"]:
+        alone = recommend(record.within(parse_budget(pick["budgets"][0])))
+        assert pick["front"] == [member.number for member in alone.front]
+        assert f"Within {pick['budgets'][0]}" in text
+        assert html.escape(pick["headline"]) in text
+        if alone.recommended is None:
+            assert (pick["recommended"], pick["next"]) == (None, None)
+        else:
+            assert pick["recommended"] == alone.recommended.number
+            assert html.escape(pick["next"]) in text
+    assert [bool(pick["front"]) for pick in written["picks"]] == [False, True, True]
 
 
 def test_json_carries_architectures_that_read_back(tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""What a page shows of one view of a study: answer, cautions, front and table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+from markupsafe import Markup
+
+from gnv2_nas.report.figures.front_figure import FrontInfo, front_figure, front_info
+from gnv2_nas.report.frames import make_frame, trial_rows
+from gnv2_nas.report.rendering import figure_json
+from gnv2_nas.report.study_page.answer import Answer, write_answer
+from gnv2_nas.report.study_page.conditions import describe_confirmation, list_cautions
+from gnv2_nas.report.study_page.table import (
+    NetworkRow,
+    column_titles,
+    list_front_rows,
+    list_stock_rows,
+)
+from gnv2_nas.report.wording import format_reference, next_command, recommended_title
+from gnv2_nas.search.analysis.views import View
+from gnv2_nas.search.study.records import StudyRecord, Trial
+
+
+class Section(msgspec.Struct, frozen=True):
+    """One view as the template shows it."""
+
+    label: str
+    title: str
+    key: str
+    """Part of every `id` in the section; "" on a page of one view."""
+    record: StudyRecord
+    answer: Answer
+    next_command: str
+    best_word: str
+    cautions: list[str]
+    confirmation: str
+    info: FrontInfo
+    front_figure: Markup | None
+    neighbours: tuple[int, int]
+    close_scores: tuple[int, int]
+    columns: tuple[str, ...]
+    front_rows: list[NetworkRow]
+    front_size: int
+    stock_rows: list[NetworkRow]
+
+    def reference(self, trial: Trial) -> str:
+        """The name of a network on the command line."""
+        return format_reference(self.record, trial)
+
+    @property
+    def pick(self) -> NetworkRow | None:
+        """The row of the recommended network."""
+        return next((row for row in self.front_rows if row.is_best), None)
+
+
+def make_section(view: View, key: str) -> Section:
+    """Collect what the page shows of a view."""
+    record, members, best = view.record, view.found.front, view.found.recommended
+    knee = None if best is None else best.number
+    info = front_info(record, make_frame(trial_rows(record)), knee)
+    return Section(
+        label=view.label,
+        title=view.title,
+        key=key,
+        record=record,
+        answer=write_answer(record, view.found),
+        next_command="" if best is None else next_command(record, best),
+        best_word=recommended_title(record),
+        cautions=list_cautions(record, sum(info.unstable), members),
+        confirmation=describe_confirmation(members, record.confirmed),
+        info=info,
+        front_figure=figure_json(front_figure(info)) if info.groups.drawn else None,
+        neighbours=_neighbours(members),
+        close_scores=_close_scores(record, members),
+        columns=column_titles(record),
+        front_rows=list_front_rows(record, members, best),
+        front_size=len(members),
+        stock_rows=list_stock_rows(record, members),
+    )
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """An answer, and the views that it is the answer of."""
+
+    labels: tuple[str, ...]
+    answer: Answer
+
+
+def join_headlines(sections: Sequence[Section]) -> list[Headline]:
+    """The headline of each view; views with the same one share it."""
+    labels: dict[str, tuple[str, ...]] = {}
+    answers = {each.answer.headline: each.answer for each in sections}
+    for each in sections:
+        labels[each.answer.headline] = (*labels.get(each.answer.headline, ()), each.label)
+    return [Headline(labels[text], answer) for text, answer in answers.items()]
+
+
+def _close_scores(record: StudyRecord, members: Sequence[Trial]) -> tuple[int, int]:
+    """Number of neighbouring pairs in quality, and of those within the noise."""
+    scores = sorted(one.quality for one in members if one.quality is not None)
+    noise = record.quality_info.noise
+    close = sum(right - left <= noise for left, right in pairwise(scores)) if noise else 0
+    return max(len(scores) - 1, 0), close
+
+
+def _neighbours(members: Sequence[Trial]) -> tuple[int, int]:
+    """Number of neighbouring pairs in latency, and of those whose intervals overlap."""
+    measured = sorted((one.latency for one in members if one.latency), key=lambda one: one.ms)
+    overlaps = sum(left.own_ci95()[1] >= right.own_ci95()[0] for left, right in pairwise(measured))
+    return max(len(measured) - 1, 0), overlaps
