@@ -26,6 +26,7 @@ from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import METRICS
 
 if TYPE_CHECKING:
+    from gnv2_nas.report.files import ReportFiles
     from gnv2_nas.search.study.records import StudyRecord
 
 
@@ -152,12 +153,17 @@ def search(
         print_json(result.to_json())
     else:
         say(f"ended: {result.ended}")
-        print_findings(result.record)
-        if result.report is not None:
-            say(f"report: {result.report.html}")
-        print_next(result.record)
+        print_outcome(result.record, result.report)
     if result.interrupted:
         raise KeyboardInterrupt
+
+
+def print_outcome(record: StudyRecord, files: ReportFiles | None) -> None:
+    """Print what a study has found, where its report is, and the next commands."""
+    print_findings(record)
+    if files is not None:
+        say(f"report: {files.html}")
+    print_next(record)
 
 
 def print_findings(record: StudyRecord) -> None:
@@ -211,14 +217,14 @@ def report(
     reports: ReportFolder = REPORTS,
     json: Json = False,
 ) -> None:
-    """Rewrite the report of a study as HTML, CSV and JSON.
+    """Rewrite the report of a study as HTML, CSV and JSON, and print what the study has found.
 
     Example:
     [cyan]gnv2-nas report ghostnetv2-300MFLOPs-cpu[/]
     """
     from gnv2_nas.workflows.study import ReportRequest, run_report
 
-    files = run_report(ReportRequest(study, storage, reports).check())
+    record, files = run_report(ReportRequest(study, storage, reports).check())
     if json:
         return print_json({"html": str(files.html), "csv": str(files.csv), "json": str(files.json)})
-    return say(f"report: {files.html}")
+    return print_outcome(record, files)

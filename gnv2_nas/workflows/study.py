@@ -214,8 +214,11 @@ class CheckedReport(msgspec.Struct, frozen=True):
     request: ReportRequest
 
 
-def run_report(checked: CheckedReport) -> ReportFiles:
+def run_report(checked: CheckedReport) -> tuple[StudyRecord, ReportFiles]:
     """Write the page, and beside it the table as CSV and JSON.
+
+    Returns:
+        The study and the files.
 
     Raises:
         StorageError: the disk is full, or the database failed.
@@ -223,4 +226,5 @@ def run_report(checked: CheckedReport) -> ReportFiles:
     from gnv2_nas.report.study_page.write import write_report
 
     request = checked.request
-    return write_report(load_record(request.study, request.storage), request.reports)
+    record = load_record(request.study, request.storage)
+    return record, write_report(record, request.reports)

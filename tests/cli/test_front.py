@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from gnv2_nas.cli.search import print_findings
+from gnv2_nas.cli.search import print_findings, print_outcome
+from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import candidate, found_architecture, study
 
@@ -20,9 +22,29 @@ def test_the_nearest_network_and_what_it_breaks(capfd: pytest.CaptureFixture[str
     far, near = (candidate(number, found_architecture(number)) for number in (1, 2))
     limit = f"{near.counts.memory_bytes / 1.031:.0f}B"
     assert far.counts.memory_bytes > near.counts.memory_bytes
-    assert told(capfd, study([far, near], budgets=[limit])) == (
+    over = [replace(each, budgets=parse_budgets([limit])) for each in (far, near)]
+    assert told(capfd, study(over, budgets=[limit])) == (
         f"no network keeps every budget yet; nearest is demo:2, which breaks {limit} by 3.1%"
     )
+
+
+def test_a_list_of_budgets_has_a_network_and_a_command_for_each(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    networks = [candidate(number, found_architecture(number)) for number in range(6)]
+    small, large = min(networks, key=lambda each: each.counts.macs), networks[0]
+    limits = [f"{small.counts.macs}FLOPs", "1GFLOPs", "2GFLOPs"]
+    best = replace(large, quality=95.0)
+    print_outcome(study([best, small], budgets=[",".join(limits)]), None)
+    printed = capfd.readouterr()
+    table = printed.out.split("recommended", 1)[1]
+    rows = [line.split()[:2] for line in table.splitlines() if "demo:" in line]
+    picks = [small.number, best.number, best.number]
+    assert rows == [[limit, f"demo:{pick}"] for limit, pick in zip(limits, picks, strict=True)]
+    assert [line for line in printed.err.splitlines() if line.startswith("next")] == [
+        f"next within {limits[0]}: gnv2-nas export demo:{small.number} --format onnx",
+        f"next within 1GFLOPs and 2GFLOPs: gnv2-nas export demo:{best.number} --format onnx",
+    ]
 
 
 def test_a_study_without_trials(capfd: pytest.CaptureFixture[str]) -> None:
