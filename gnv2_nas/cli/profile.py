@@ -9,6 +9,7 @@ import typer
 
 from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.history import print_history
+from gnv2_nas.cli.memories import print_memories
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
 from gnv2_nas.cli.sustained import describe_pace, print_sustained
 from gnv2_nas.graph import count
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gnv2_nas.workflows.profile_results import (
         Comparisons,
         LayerTables,
+        Memories,
         Predictions,
         Sizes,
     )
@@ -36,12 +38,13 @@ MAX_FACTOR = 3.0
 
 
 def print_profile(
-    result: Sizes | Comparisons | LayerTables | Predictions | Sustained | History,
+    result: Sizes | Comparisons | LayerTables | Memories | Predictions | Sustained | History,
 ) -> None:
     """Print the tables of a profile."""
     from gnv2_nas.workflows.profile_results import (
         Comparisons,
         LayerTables,
+        Memories,
         Predictions,
         Sizes,
     )
@@ -54,6 +57,8 @@ def print_profile(
             _print_comparisons(result)
         case LayerTables():
             _print_layers(result)
+        case Memories():
+            print_memories(result)
         case Predictions():
             _print_predictions(result)
         case Sustained():
@@ -203,6 +208,14 @@ def profile(
             help="Show time, FLOPs and share of every layer in place of the table of networks.",
         ),
     ] = False,
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory",
+            help="Show computed memory, file size and measured peak memory in place of the table "
+            "of networks.",
+        ),
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare every other network with the first.")
     ] = False,
@@ -267,24 +280,15 @@ def profile(
     [cyan]gnv2-nas profile --device cpu[/]
     [cyan]gnv2-nas profile ghostnet-1.0 ghostnetv2-1.0 --compare[/]
     [cyan]gnv2-nas profile ghostnetv2-1.0 --pace 30fps[/]
+    [cyan]gnv2-nas profile ghostnetv2-1.0 --memory[/]
     [cyan]gnv2-nas profile ghostnetv2-1.0 --history[/]
     """
     from gnv2_nas.workflows.profile import ProfileRequest, run_profile
 
     checked = ProfileRequest(
-        tuple(networks or ()),
-        device,
-        layers,
-        compare,
-        budget,
-        predict,
-        pace,
-        sustained,
-        history,
-        export,
-        reuse,
-        storage,
-    ).check()
+        tuple(networks or ()), device, layers, memory, compare, budget, predict, pace, sustained,
+        history, export, reuse, storage,
+    ).check()  # fmt: skip
     from gnv2_nas.cli.console import print_json
     from gnv2_nas.cli.options import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay

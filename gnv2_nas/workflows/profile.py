@@ -12,16 +12,24 @@ from gnv2_nas.devices.profile import check_pace, find_profile, read_profile
 from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.latency_model.file import differences, load_device_model
 from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.peak_memory import check_tells_memory, measure_peak_memory
 from gnv2_nas.measurement.records.google_benchmark import check_export, export_samples
 from gnv2_nas.measurement.records.history import History, read_history
 from gnv2_nas.measurement.records.record import compare
 from gnv2_nas.measurement.records.store import append_measurements, store_path
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
+from gnv2_nas.search.study.metrics import artifact_bytes
 from gnv2_nas.units import parse_rate
 from gnv2_nas.workflows.devices import check_device, open_calibrated, report_shortage
 from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
-from gnv2_nas.workflows.profile_results import Comparisons, LayerTables, Predictions, Sizes
+from gnv2_nas.workflows.profile_results import (
+    Comparisons,
+    LayerTables,
+    Memories,
+    Predictions,
+    Sizes,
+)
 from gnv2_nas.workflows.references import find_networks
 from gnv2_nas.workflows.sustained import Sustained, parse_sustained, run_sustained
 
@@ -33,6 +41,8 @@ class ProfileRequest(msgspec.Struct, frozen=True):
     """Presets, files or STUDY:TRIAL; () stands for all presets."""
     device: str = defaults.DEVICE
     layers: bool = False
+    memory: bool = False
+    """Measure peak memory instead of latency."""
     compare: bool = False
     budget: str = ""
     predict: bool = False
@@ -69,7 +79,9 @@ class ProfileRequest(msgspec.Struct, frozen=True):
             )
         seconds = parse_sustained(self.sustained, profile)
         networks = find_networks(self.networks or list_presets(), self.storage)
-        if not (self.predict or self.layers or self.history):
+        if self.memory:
+            check_tells_memory(self.device, profile)
+        if not (self.predict or self.layers or self.memory or self.history):
             check_device(self.device, pace=pace)
         if self.export is not None:
             check_export(*self.export, self.networks)
@@ -78,12 +90,15 @@ class ProfileRequest(msgspec.Struct, frozen=True):
 
 CLASHES = {
     "predict": ("layers", "compare", "budget"),
+    "memory": (
+        "predict", "layers", "compare", "budget", "pace", "sustained", "reuse", "export",
+    ),
     "pace": ("predict", "layers"),
     "sustained": ("predict", "layers", "compare", "budget"),
     "reuse": ("predict", "layers", "compare", "sustained"),
     "export": ("predict", "layers", "sustained"),
     "history": (
-        "predict", "layers", "compare", "budget", "pace", "sustained", "reuse", "export",
+        "predict", "layers", "memory", "compare", "budget", "pace", "sustained", "reuse", "export",
     ),
 }  # fmt: skip
 """Option of `profile` → options that it does not go with."""
@@ -103,7 +118,7 @@ class CheckedProfile(msgspec.Struct, frozen=True):
 
 def run_profile(
     checked: CheckedProfile, events: Events = ignore
-) -> Sizes | Comparisons | LayerTables | Predictions | Sustained | History:
+) -> Sizes | Comparisons | LayerTables | Memories | Predictions | Sustained | History:
     """Measure the networks, or predict their latency. Measurements are kept in `profiles/`.
 
     Raises:
@@ -118,6 +133,8 @@ def run_profile(
         return _predict(networks, request.device)
     if request.layers:
         return _profile_layers(networks, request.device, events)
+    if request.memory:
+        return _profile_memory(networks, request.device, events)
     if (seconds := checked.sustained_seconds) is not None:
         return run_sustained(networks, request.device, checked.pace, seconds, events)
     device = open_calibrated(request.device, events, checked.pace)
@@ -205,6 +222,22 @@ def _profile_layers(networks: Mapping[str, Architecture], name: str, events: Eve
     waiting = report_messages(events)
     return LayerTables(
         {label: profile_layers(arch, device, waiting=waiting) for label, arch in networks.items()}
+    )
+
+
+def _profile_memory(networks: Mapping[str, Architecture], name: str, events: Events) -> Memories:
+    from gnv2_nas.measurement.calibration import open_device
+
+    device, waiting = open_device(name), report_messages(events)
+    artifacts, peaks = list[float](), list[float]()
+    with report_task(events, "running each network in a process of its own") as report:
+        for arch in networks.values():  # their files together may take gigabytes
+            artifacts += artifact_bytes([arch], device, waiting)
+            peaks += measure_peak_memory([arch], device, waiting)
+            report(len(peaks) / len(networks))
+    profile, machine = device.profile, device.fingerprint()
+    return Memories(
+        device.name, machine, profile.threads, profile.precision, networks, artifacts, peaks
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
@@ -68,6 +69,40 @@ class LayerTables(msgspec.Struct, frozen=True):
     def to_json(self) -> Mapping[str, Sequence[LayerTime]]:
         """Return the tables for scripts."""
         return self.tables
+
+
+class Memories(msgspec.Struct, frozen=True):
+    """The memory of networks: by arithmetic, of their files, and as it is."""
+
+    device: str
+    fingerprint: Fingerprint
+    threads: int
+    precision: str
+    networks: Mapping[str, Architecture]
+    artifact_bytes: Sequence[float]
+    """Size of the files that the runtime loads, in the order of `networks`."""
+    peak_bytes: Sequence[float]
+    """Peak resident memory, see `runner.peak_memory`."""
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return one row for each network, for scripts."""
+        rows = []
+        for (name, arch), artifact, peak in zip(
+            self.networks.items(), self.artifact_bytes, self.peak_bytes, strict=True
+        ):
+            counts = count(arch)
+            rows.append(
+                {
+                    "network": name,
+                    "id": arch.id,
+                    "weight_bytes": counts.weight_bytes,
+                    "peak_activation_bytes": counts.peak_activation_bytes,
+                    "memory_bytes": counts.memory_bytes,
+                    "artifact_bytes": artifact,
+                    "peak_memory_bytes": peak,
+                }
+            )
+        return rows
 
 
 class Predictions(msgspec.Struct, frozen=True):

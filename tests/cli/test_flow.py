@@ -153,6 +153,14 @@ def test_an_int8_file(flow, tmp_path):
     assert logits.shape == (1, 10)
 
 
+def test_the_memory_of_a_trial_as_computed_and_as_it_is(flow):
+    trial = flow.record().trials[0]
+    answer = flow.run("profile", f"demo:{trial.number}", "--memory", "--json")
+    (row,) = json.loads(answer.out)
+    assert row["memory_bytes"] == trial.counts.memory_bytes
+    assert row["artifact_bytes"] < row["peak_memory_bytes"] < 3 * row["memory_bytes"] + 3e6
+
+
 def test_layers_of_a_trial(flow, tmp_path):
     best = next(each for each in flow.record().trials if not each.baseline)
     name = f"demo:{best.number}"

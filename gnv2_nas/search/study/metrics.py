@@ -125,9 +125,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.noise:.2g}{' percentage points' if self.is_accuracy else ''}"
 
 
-def _artifact_bytes(
+def artifact_bytes(
     architectures: Sequence[Architecture], device: Device, waiting: Waiting
 ) -> list[float]:
+    """Return the size of the files that the device's runtime loads, of each network."""
     with DeviceLock.shared(waiting):
         files = map(device.runtime.write, architectures)
         return [float(sum(map(len, each.values()))) for each in files]
@@ -164,7 +165,7 @@ _ALL = (
     Metric(
         name="artifact", dimension="bytes", title="File size", in_text="file size",
         column="artifact_bytes", unit="MB", scale=1e6, less="smaller files",
-        no_worse="no larger files", question="Smallest files", evaluate=_artifact_bytes,
+        no_worse="no larger files", question="Smallest files", evaluate=artifact_bytes,
     ),
     Metric(
         name="peak-memory", dimension="bytes", title="Peak memory", in_text="peak memory",
