@@ -30,7 +30,8 @@ test: lint  ## lint, types and tests; ARGS="tests/space -k axis" for some of the
 	@$(MAKE) --no-print-directory --jobs 2 pytest types
 
 pytest: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 $(ARGS)
+	@# A crashed test process ends the run: xdist may wait for ever for one that takes its place.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 --durations 15 $(ARGS)
 
 test-all:  ## the same with the slow tests: every command of the documentation
 	@$(MAKE) test ARGS="-m 'slow or not slow' $(ARGS)"
