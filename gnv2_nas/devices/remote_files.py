@@ -15,6 +15,10 @@ MAX_BYTES = 1 << 30
 """Files of earlier networks are removed when those on the device would take more than this."""
 
 
+class StoredFiles(dict[str, bytes]):
+    """The files of a network as a device has them: path there → content."""
+
+
 class RemoteFiles:
     """The files of networks in a device's folder. Several threads may use it.
 
@@ -28,27 +32,24 @@ class RemoteFiles:
         self._lock = threading.Lock()
         self._in_use: Set[str] = frozenset()
 
-    def store(self, networks: Sequence[RuntimeFiles], *, in_use: bool = False) -> list[list[str]]:
-        """Send files that are not on the device yet; return their paths there, by network.
+    def store(self, networks: Sequence[RuntimeFiles], *, in_use: bool = False) -> list[StoredFiles]:
+        """Send files that are not on the device yet.
 
         Args:
-            networks: files of each network.
+            networks: files of each network. Those that this has returned are not hashed again.
             in_use: whether they are loaded from now on, and again in each session. They stay until
                 others are in use, while another thread stores the files of networks to come.
 
         Raises:
             DeviceError: the device cannot be reached, or its disk is full.
         """
-        named = [
-            {_path(suffix, content): content for suffix, content in files.items()}
-            for files in networks
-        ]
+        named = list(map(_name, networks))
         with self._lock:
             wanted = {path: content for files in named for path, content in files.items()}
             if in_use:
                 self._in_use = frozenset(wanted)
             self._send(wanted)
-        return [list(files) for files in named]
+        return named
 
     def forget(self) -> None:
         """Ask the device again which files it has."""
@@ -78,6 +79,12 @@ class RemoteFiles:
         self._transport.remove(sorted(paths))
         for path in paths:
             del sizes[path]
+
+
+def _name(files: RuntimeFiles) -> StoredFiles:
+    if isinstance(files, StoredFiles):
+        return files
+    return StoredFiles({_path(suffix, content): content for suffix, content in files.items()})
 
 
 def _path(suffix: str, content: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import msgspec
 
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.profile import DeviceProfile
-from gnv2_nas.devices.remote_files import RemoteFiles
+from gnv2_nas.devices.remote_files import RemoteFiles, StoredFiles
 from gnv2_nas.devices.runner_connection import PATIENCE, Answer, RunnerConnection
 from gnv2_nas.devices.runner_program import (
     ProgramFor,
@@ -93,8 +93,8 @@ class RemoteHost:
         except msgspec.ValidationError as error:
             raise DeviceError(f"the runner on {self.name} does not describe it: {error}") from None
 
-    def store(self, networks: Sequence[RuntimeFiles]) -> list[list[str]]:
-        """Send files that are not on the device yet; return their paths there, by network."""
+    def store(self, networks: Sequence[RuntimeFiles]) -> list[StoredFiles]:
+        """Send files that are not on the device yet."""
         self._check_open()  # the transport would connect again
         return self._files.store(networks)
 
@@ -103,9 +103,9 @@ class RemoteHost:
         if self._program.reads_image:
             sides = sorted({_input_side(files) for files in networks} - {0})
         images = [{".image": timing_image(side).tobytes()} for side in sides]
-        paths = self._files.store([*networks, *images], in_use=True)
-        bench = RemoteBench(self.name, connection, paths[: len(networks)])
-        for side, (path,) in zip(sides, paths[len(networks) :], strict=True):
+        stored = self._files.store([*networks, *images], in_use=True)
+        bench = RemoteBench(self.name, connection, stored[: len(networks)])
+        for side, (path,) in zip(sides, stored[len(networks) :], strict=True):
             connection.send("image", side, path)
         return bench
 
@@ -206,7 +206,7 @@ class RemoteBench:
     seconds_per_round = 0.0
 
     def __init__(
-        self, name: str, connection: RunnerConnection, files: Sequence[Sequence[str]]
+        self, name: str, connection: RunnerConnection, files: Sequence[Iterable[str]]
     ) -> None:
         self._name, self._connection = name, connection
         self._connection.send("forget")
@@ -262,5 +262,6 @@ def _are_times(visits: Sequence[Sequence[float]]) -> bool:
 
 def _input_side(files: RuntimeFiles) -> int:
     """Return the side of the input of an ncnn network; 0 for a damaged file, which is refused."""
-    found = re.search(rb"^Input .*? 0=(\d{1,4})\b", files.get(".param", b""), re.MULTILINE)
+    param = next((each for name, each in files.items() if name.endswith(".param")), b"")
+    found = re.search(rb"^Input .*? 0=(\d{1,4})\b", param, re.MULTILINE)
     return int(found[1]) if found else 0

@@ -77,7 +77,7 @@ class Batch:
             self.files = [*panel, *map(device.runtime.write, self.group)]
             for arch in self.networks:
                 device.expected_logits(arch)
-        device.host.store(self.files)
+        self.stored = device.host.store(self.files)
 
     def measure(self, deadline: float, progress: ProgressCallback, waiting: Waiting) -> None:
         """Load, check and time all networks, and set `timings` and `estimates`.
@@ -100,7 +100,7 @@ class Batch:
         self.fingerprint = self.device.fingerprint()
         self.taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.name = secrets.token_hex(6)
-        bench = self.device.host.open_bench(self.files)
+        bench = self.device.host.open_bench(self.stored)
         # OpenVINO favours the networks loaded first by the place of their weights in memory, so
         # references and candidates are loaded in one random order.
         self.parity = {

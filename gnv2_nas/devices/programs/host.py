@@ -18,7 +18,7 @@ from gnv2_nas.devices.programs.kinds import KINDS, Build, Task
 from gnv2_nas.devices.programs.lock import lock_device
 from gnv2_nas.devices.programs.machine import describe_device, read_remote_files
 from gnv2_nas.devices.programs.readings import Reading
-from gnv2_nas.devices.remote_files import RemoteFiles
+from gnv2_nas.devices.remote_files import RemoteFiles, StoredFiles
 from gnv2_nas.devices.transports.base import Completed, Transport
 from gnv2_nas.errors import DeviceError, MeasurementError
 from gnv2_nas.runner.conditions import list_patterns, read_files
@@ -91,8 +91,8 @@ class ProgramHost:
             return fingerprint(" ".join(words))
         return describe_device(self.transport, " ".join(words))
 
-    def store(self, networks: Sequence[RuntimeFiles]) -> list[list[str]]:
-        """Send files that are not on the device yet; return their paths there, by network."""
+    def store(self, networks: Sequence[RuntimeFiles]) -> list[StoredFiles]:
+        """Send files that are not on the device yet."""
         return self._files.store(networks)
 
     def open_bench(self, networks: Sequence[RuntimeFiles]) -> ProgramBench:

@@ -245,7 +245,17 @@ def run_client(
     process = open_client(arguments, subprocess.PIPE)
     with contextlib.ExitStack() as stack:
         stack.callback(end_client, process)
+        pipe, process.stdin = cast(IO[bytes], process.stdin), None
         if hold_input:
-            stack.callback(os.close, os.dup(cast(IO[bytes], process.stdin).fileno()))
-        output, errors = process.communicate(content, timeout)
+            stack.callback(os.close, os.dup(pipe.fileno()))
+        # `communicate` writes 4 KiB at a time, and waits for other threads before each.
+        threading.Thread(target=_feed, args=(pipe, content), daemon=True).start()
+        output, errors = process.communicate(timeout=timeout)
     return process.returncode, output, errors
+
+
+def _feed(pipe: IO[bytes], content: bytes) -> None:
+    with contextlib.suppress(OSError), pipe:  # the command may end before it has read all
+        left = memoryview(content)
+        while left:
+            left = left[pipe.write(left) :]

@@ -61,7 +61,7 @@ def test_a_device_of_a_program_measures_networks(write_program, tmp_path, monkey
     assert found.ratio == pytest.approx(sizes[0] / sizes[1], rel=0.01)
     assert (found.clock, found.runtime, found.parity) == ("program", "benchmark_model", None)
     assert found.fingerprint.runtime.startswith("benchmark_model (")
-    assert found.rounds >= 10
+    assert found.rounds > 4  # a visit of a program takes long, and gets the time for it
     assert found.percentiles_ms == {}
 
 
