@@ -13,7 +13,7 @@ from gnv2_nas.runner import huge_pages
 from gnv2_nas.runner.sessions import engine_version
 
 _BOARD, _CPUINFO = Path("/proc/device-tree/model"), Path("/proc/cpuinfo")
-_VECTORS = ("avx512f", "avx2", "avx", "sse2", "sve2", "sve", "asimd", "neon")
+VECTORS = ("avx512f", "avx2", "avx", "sse2", "sve2", "sve", "asimd", "neon")
 """Names of vector instructions on x86 and Arm, the widest of each first."""
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -69,14 +69,14 @@ def cpu_model(board: str, cpuinfo: str) -> str:
 
 
 def widest_vectors(cpuinfo: str) -> str:
-    """Return the widest vector instructions in `/proc/cpuinfo`; "" if it lists none of `_VECTORS`.
+    """Return the widest vector instructions in `/proc/cpuinfo`; "" if it lists none of `VECTORS`.
 
     The cores of a processor may differ, so only what all of them have counts.
     """
     lines = [line.partition(":")[::2] for line in cpuinfo.splitlines()]
     flags = [set(value.split()) for key, value in lines if key.strip() in ("flags", "Features")]
     common = set.intersection(*flags) if flags else set()
-    return next((name for name in _VECTORS if name in common), "")
+    return next((name for name in VECTORS if name in common), "")
 
 
 def _load() -> float:

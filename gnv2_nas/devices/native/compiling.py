@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from gnv2_nas.devices.native.sources import NCNN_VERSION, explain_failure
-from gnv2_nas.runner import conditions, serve
+from gnv2_nas.runner import conditions, machine, serve
 
 Target = Literal["aarch64", "armv7", "x86_64"]
 Progress = Callable[[str], None]
@@ -89,7 +90,8 @@ PROTOCOL = "\n".join(
         f"constexpr int kProtocol = {serve.PROTOCOL};",
         f"constexpr int kSilenceMs = {1000 * serve.SILENCE:.0f};",
         f"constexpr double kSecondsBetweenReports = {serve.SECONDS_BETWEEN_REPORTS};",
-        f"constexpr std::size_t kMaxCharacters = {conditions.MAX_CHARACTERS};\n",
+        f"constexpr std::size_t kMaxCharacters = {conditions.MAX_CHARACTERS};",
+        f"constexpr const char* kVectors[] = {{{', '.join(map(json.dumps, machine.VECTORS))}}};\n",
     ]
 )
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.?pp")))

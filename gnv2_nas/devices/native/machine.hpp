@@ -35,16 +35,24 @@ inline void sleep_for(double seconds) {
   if (seconds > 0) std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
+// The lines of /proc/cpuinfo: name and value.
+inline std::vector<std::pair<string, string>> cpu_facts() {
+  std::vector<std::pair<string, string>> facts;
+  for (const string& line : split(read_text("/proc/cpuinfo"), '\n')) {
+    const size_t colon = line.find(':');
+    if (colon == string::npos) continue;
+    const size_t start = line.find_first_not_of(" \t", colon + 1);
+    facts.emplace_back(line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1),
+                       start == string::npos ? "" : line.substr(start));
+  }
+  return facts;
+}
+
 // What identifies the processor, see `runner.machine.cpu_model`.
 inline string cpu_model() {
   std::map<string, string> known;
   Words makers, parts;
-  for (const string& line : split(read_text("/proc/cpuinfo"), '\n')) {
-    const size_t colon = line.find(':');
-    if (colon == string::npos) continue;
-    const string key = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
-    const size_t start = line.find_first_not_of(" \t", colon + 1);
-    const string value = start == string::npos ? "" : line.substr(start);
+  for (const auto& [key, value] : cpu_facts()) {
     if (!value.empty()) known.emplace(key, value);
     if (key == "CPU implementer") makers.push_back(value);
     if (key == "CPU part") parts.push_back(value);
@@ -64,6 +72,19 @@ inline string cpu_model() {
   for (const auto& [part, count] : counts)
     listed += (listed.empty() ? "Arm " : ", ") + std::to_string(count) + " × " + part;
   return listed;
+}
+
+// The widest vector instructions of all cores, see `runner.machine.widest_vectors`.
+inline string widest_vectors() {
+  std::vector<Words> cores;
+  for (const auto& [key, value] : cpu_facts())
+    if (key == "flags" || key == "Features") cores.push_back(words_of(value));
+  for (const char* name : kVectors)
+    if (!cores.empty() && std::all_of(cores.begin(), cores.end(), [name](const Words& core) {
+          return std::find(core.begin(), core.end(), name) != core.end();
+        }))
+      return name;
+  return "";
 }
 
 inline Numbers allowed_cores() {
@@ -127,7 +148,8 @@ inline string machine() {
          ", \"memory_gib\": " + format("%.1f", bytes / (1 << 30)) + ", \"system\": " +
          quote(string(system.sysname) + " " + system.release + " " + system.machine) +
          ", \"python\": \"\", \"governor\": " + quote(governor()) + ", \"load\": " + format("%.2f", load) +
-         ", \"huge_pages\": " + (has_huge_pages() ? "true" : "false") + "}";
+         ", \"huge_pages\": " + (has_huge_pages() ? "true" : "false") +
+         ", \"vectors\": " + quote(widest_vectors()) + "}";
 }
 
 inline void pin(const Numbers& cores) {

@@ -22,6 +22,7 @@ from gnv2_nas.devices.remote_host import RemoteHost
 from gnv2_nas.errors import ConnectionLostError, DeviceError, MeasurementError
 from gnv2_nas.measurement.plan import MeasurementPlan, collect
 from gnv2_nas.runner.lock import DeviceLock
+from gnv2_nas.runner.machine import describe_machine
 from gnv2_nas.runner.rounds import SessionOrder
 from gnv2_nas.runner.timing import RuntimeFiles, timing_image
 from gnv2_nas.runtimes.base import get_runtime
@@ -57,6 +58,19 @@ def test_the_machine_says_what_it_is(device, request):
     assert target_of(found.system.split()[-1]) == machine
     assert found.runtime == get_runtime("ncnn").version()
     assert found.cores == len(os.sched_getaffinity(0))
+    # The emulators show /proc/cpuinfo as it is.
+    assert found.vectors == describe_machine()["vectors"]
+
+
+def test_every_network_that_a_session_reads_is_told(tmp_path):
+    with start("x86_64") as process:
+        talk = Conversation(process, tmp_path)
+        talk.tell("network", 1, *(tmp_path / f"network{suffix}" for suffix in FILES))
+        talk.tell("load", 1)
+        talk.tell("session", 9, "1,0", "0,1")
+        # What was loaded before is taken over.
+        events = [talk.answer()["event"] for _ in range(4)]
+    assert events == ["loaded", "read", "rounds", "done"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -167,7 +181,7 @@ def test_it_ends_with_its_input_in_the_middle_of_a_session(tmp_path):
     with start("x86_64") as process:
         talk = Conversation(process, tmp_path)
         talk.tell("session", 1000, "0", ";".join("0" * 10**5))
-        assert talk.answer()["event"] == "rounds"
+        assert [talk.answer()["event"] for _ in range(2)] == ["read", "rounds"]
         process.stdin.close()
         assert process.wait(10) == 0
 
@@ -206,7 +220,9 @@ def test_wrong_commands_are_answered(tmp_path, command, event, message):
     with start("x86_64", cwd=tmp_path) as process:
         talk = Conversation(process, tmp_path)
         talk.tell(command)
-        assert talk.answer() == {"event": event, "message": message}
+        answers = (talk.answer() for _ in range(2))
+        answer = next(each for each in answers if each["event"] != "read")
+        assert answer == {"event": event, "message": message}
         if event == "failed":
             assert process.wait(10) == 1
 
