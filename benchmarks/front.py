@@ -50,7 +50,7 @@ def front_table(record: StudyRecord) -> Table:
     members = study_front(record)
     again = measure(
         [each.architecture for each in members],
-        record.settings.device,
+        record.settings.devices[0].name,
         seconds_per_network=SECONDS_PER_NETWORK,
         seed=1,
     )

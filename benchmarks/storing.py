@@ -22,7 +22,8 @@ from gnv2_nas.arch import preset
 from gnv2_nas.graph import count
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.studies import open_or_create, open_study
-from gnv2_nas.search.study.records import Progress, Provenance, Settings, Trial
+from gnv2_nas.search.study.records import Progress, Provenance, Trial
+from gnv2_nas.search.study.settings import Settings
 
 GENES: dict[str, BaseDistribution] = {
     f"stage.{number // 8}.gene.{number % 8}": (
@@ -60,7 +61,7 @@ def run() -> Table:
 
 def opened(file: Path) -> Store:
     settings = Settings(
-        space="", space_hash="", device="", quality="", objectives=("quality", "macs"), budgets=()
+        space="", space_hash="", devices=(), quality="", objectives=("quality", "macs"), budgets=()
     )
     provenance = Provenance(sampler="", seed=0, command="", created_at="")
     return open_or_create(f"sqlite:///{file}", STUDY, settings, provenance)[0]

@@ -172,7 +172,7 @@ def print_findings(record: StudyRecord) -> None:
     A view without a front names the network nearest to its budgets.
     """
     from gnv2_nas.search.analysis.pareto import joint_front
-    from gnv2_nas.search.analysis.views import list_views
+    from gnv2_nas.search.analysis.views import describe_views, list_views
     from gnv2_nas.workflows.study import (
         describe_nearest,
         format_columns,
@@ -185,11 +185,11 @@ def print_findings(record: StudyRecord) -> None:
         print_table(columns, format_rows(record, members), title="front", left=2)
         if len(views) > 1:
             picks = format_picks(views)
-            print_table(("budget", *columns), picks, title="recommended", left=3)
+            print_table(("", *columns), picks, title="recommended", left=3)
     for view in views:
         if not view.found.front:
-            within = f"within {view.label}: " if view.label else ""
-            say(f"{within}{describe_nearest(view.record)}")
+            where = f"{describe_views([view.label])}: " if view.label else ""
+            say(f"{where}{describe_nearest(view.record)}")
     if any(member.latency and not member.latency.stable for member in members):
         say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
 
@@ -197,7 +197,7 @@ def print_findings(record: StudyRecord) -> None:
 def print_next(record: StudyRecord) -> None:
     """Print the next command for each recommended network."""
     from gnv2_nas.report.wording import UNTRAINED, next_command
-    from gnv2_nas.search.analysis.views import list_views
+    from gnv2_nas.search.analysis.views import describe_views, list_views
 
     labels: dict[str, list[str]] = {}
     for view in list_views(record):
@@ -206,9 +206,8 @@ def print_next(record: StudyRecord) -> None:
             labels.setdefault(command, []).append(view.label)
     if labels and not record.settings.data:
         say(f"note: {UNTRAINED}")
-    for command, within in labels.items():
-        where = f" within {' and '.join(within)}" if any(within) else ""
-        say(f"next{where}: {command}")
+    for command, where in labels.items():
+        say(f"{f'next {describe_views(where)}'.strip()}: {command}")
 
 
 def report(

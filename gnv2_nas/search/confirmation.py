@@ -54,7 +54,7 @@ def _skipped() -> str:
 
 def _describe_unconfirmed(loop: SearchLoop) -> list[str]:
     members = [each for each in loop.front if each.latency is not None]
-    confirmed = len(select_confirmed(members, loop.store.confirmed()))
+    confirmed = len(select_confirmed(members, loop.store.confirmed(loop.evaluator.device.name)))
     if confirmed == len(members) or not loop.store.settings.measures:
         return []
     why = TIME_LIMIT if _count_fitting(loop, len(members)) < 2 else "its members kept changing"
@@ -76,7 +76,8 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
     if not loop.store.settings.measures:
         return
     for _ in range(MAX_ROUNDS):
-        confirmed = set(loop.store.confirmed())
+        device = loop.evaluator.device.name
+        confirmed = set(loop.store.confirmed(device))
         again = {each.number for each in select_confirmed(loop.front, confirmed)}
         new = [each for each in loop.front if each.number not in again]
         compared = _list_compared(loop)
@@ -92,7 +93,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
         members = members[:fitting]
         loop.report(f"measuring {len(members)} networks of the front and stock side by side")
         loop.evaluate([], beside=members, deadline=loop.deadline, options=CONFIRMING)
-        loop.store.save_confirmed(sorted(confirmed | {each.number for each in members}))
+        loop.store.save_confirmed(device, sorted(confirmed | {each.number for each in members}))
 
 
 def _list_compared(loop: SearchLoop) -> list[Trial]:

@@ -21,7 +21,7 @@ from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.search.engine import OutOfTime, ScoringBackend, ScoringFailure
 from gnv2_nas.search.pace import Deadline, Pace
-from gnv2_nas.search.study.records import Settings
+from gnv2_nas.search.study.settings import Settings
 
 SEARCHING = MeasurementOptions(precision=0.03, seconds_per_network=1.0)
 """Precise enough to rank networks during a search."""

@@ -210,7 +210,8 @@ class SearchLoop:
     def _take_over(self, finished: Finished) -> None:
         """Store what was measured, and let the models learn from it."""
         job, scored = finished.job, finished.job.scored
-        latencies = self.store.in_reference(finished.latencies)
+        measured = [each for each in finished.latencies if each is not None]
+        latencies = self.store.in_reference(measured) or finished.latencies
         for (trial, score), latency, more in zip(
             scored, latencies[: len(scored)], finished.metrics, strict=True
         ):
@@ -220,7 +221,8 @@ class SearchLoop:
                 self.proposals.tell_failed(trial)
                 continue
             self._failed_in_a_row.clear()
-            evaluated = replace(trial, quality=known_score(score), latency=latency, measured=more)
+            found = {} if latency is None else {latency.device: latency}
+            evaluated = replace(trial, quality=known_score(score), latencies=found, measured=more)
             self._finish(self.proposals.tell(evaluated) if trial.params else evaluated)
         later = latencies[len(scored) :]
         for trial, latency in zip(job.again, later[: len(job.again)], strict=True):
@@ -255,7 +257,7 @@ class SearchLoop:
     def remeasure(self, trial: Trial, latency: Measurement) -> None:
         """Give a finished trial a later latency: here, in the store, and in the models."""
         self.store.save_latency(trial, latency)
-        later = replace(trial, latency=latency)
+        later = trial.with_latency(latency)
         self.proposals.update(later)
         self.feasible += trial.searched * (later.feasible - trial.feasible)
         self.trials[trial.number] = later

@@ -37,7 +37,7 @@ class SearchResult(msgspec.Struct, frozen=True):
     def to_json(self) -> dict[str, Any]:
         """Return the result for scripts: the front, and the recommended network of each view."""
         page = "" if self.report is None else str(self.report.html)
-        names = ("number", "architecture", "params", "baseline", "counts", "quality", "latency",
+        names = ("number", "architecture", "params", "baseline", "counts", "quality", "latencies",
                  "measured", "origin", "predicted")  # fmt: skip
         rows = [
             {name: getattr(trial, name) for name in names} | {"violations": trial.broken_budgets}

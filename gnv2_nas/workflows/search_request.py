@@ -22,8 +22,13 @@ from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import find_feasible, parse_budgets, parse_limits
-from gnv2_nas.search.study.metrics import parse_objectives
-from gnv2_nas.search.study.records import Settings, check_study_name, default_study_name
+from gnv2_nas.search.study.metric_names import parse_objectives
+from gnv2_nas.search.study.settings import (
+    Settings,
+    StudyDevice,
+    check_study_name,
+    default_study_name,
+)
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
 from gnv2_nas.workflows.devices import check_device
@@ -70,8 +75,11 @@ class SearchRequest(msgspec.Struct, frozen=True):
         """
         _check_numbers(self)
         check_study_name(self.study)
-        budgets = parse_budgets(self.budgets)
-        objectives = parse_objectives(self.objectives)
+        profile = read_profile(self.device)
+        devices = (StudyDevice(self.device, profile.content_hash),)
+        labels = [device.label for device in devices]
+        budgets = parse_budgets(self.budgets, labels)
+        objectives = parse_objectives(self.objectives, labels)
         space = load_space(self.space)
         quality = self.quality or choose_quality(space)
         estimator = check_estimator(quality)
@@ -82,21 +90,19 @@ class SearchRequest(msgspec.Struct, frozen=True):
         spec = QualitySpec.parse(quality)
         if spec.name == "supernet" and (file := spec.path):
             check_space_matches(file, "supernet", read_supernet_record(file), space)
-        profile = read_profile(self.device)
         check_database(self.storage, write=True)
         if self.reports is not None:
             check_writable(self.reports)
         settings = Settings(
             space=space.name,
             space_hash=space.content_hash,
-            device=self.device,
+            devices=devices,
             quality=quality,
             objectives=objectives,
             budgets=budgets,
-            device_hash=profile.content_hash,
             quality_hash=spec.hash_file(),
             data=data,
-            limits=parse_limits(self.budgets),
+            limits=parse_limits(self.budgets, labels),
         )
         for view in settings.views:
             find_feasible(space, view.budgets)

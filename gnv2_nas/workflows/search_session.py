@@ -33,7 +33,8 @@ from gnv2_nas.search.storage.database import hand_over_messages
 from gnv2_nas.search.storage.studies import open_or_create
 from gnv2_nas.search.storage.url import mask_command
 from gnv2_nas.search.study.budgets import corner_networks
-from gnv2_nas.search.study.records import Provenance, Settings
+from gnv2_nas.search.study.records import Provenance
+from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.workflows.events import (
     Events,
@@ -144,7 +145,7 @@ class SearchSession:
         self.evaluator = Evaluator(
             settings,
             estimator,
-            open_device(settings.device),
+            open_device(settings.devices[0].name),
             request.seed,
             self.workers,
             waiting,
@@ -203,7 +204,7 @@ class SearchSession:
                 raise InfeasibleBudgetError(
                     f"no network of space {self.checked.space.name!r} can meet {budget.text}; "
                     f"nearest is {smallest.ms:.2f} ms, its smallest network on "
-                    f"{self.checked.settings.device!r}: raise the budget or choose a smaller space"
+                    f"{self.evaluator.device.name!r}: raise the budget or choose a smaller space"
                 )
         return corners
 

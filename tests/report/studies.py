@@ -21,10 +21,10 @@ from gnv2_nas.search.study.records import (
     Prediction,
     Progress,
     Provenance,
-    Settings,
     StudyRecord,
     Trial,
 )
+from gnv2_nas.search.study.settings import Settings, StudyDevice
 from gnv2_nas.space import Value
 
 STOCK_MS = 7.3
@@ -89,12 +89,12 @@ def candidate(
 ) -> Trial:
     """A network with these values; broken ones of `budgets` make it infeasible."""
     counts = counted(arch)
-    latency = None
+    latencies = {}
     if ratio is not None:
-        latency = measurement(arch, ratio, half_width=half_width, reason=reason)
+        latencies["cpu"] = measurement(arch, ratio, half_width=half_width, reason=reason)
     return Trial(
         number=number, architecture=arch, params={} if baseline else {"width": number % 5},
-        baseline=baseline, counts=counts, quality=quality, latency=latency,
+        baseline=baseline, counts=counts, quality=quality, latencies=latencies,
         budgets=loosest(budgets),
     )  # fmt: skip
 
@@ -120,7 +120,7 @@ def study(
     quality: str = "zen",
 ) -> StudyRecord:
     settings = Settings(
-        "ghostnetv2", "0f3a9c1d2b", "cpu", quality, objectives, loosest(budgets),
+        "ghostnetv2", "0f3a9c1d2b", (StudyDevice("cpu"),), quality, objectives, loosest(budgets),
         limits=parse_limits(budgets),
     )  # fmt: skip
     return StudyRecord(
@@ -134,7 +134,7 @@ def study(
             created_at="2026-01-31T11:52:00+00:00",
         ),
         progress=Progress(len(candidates) * 2, len(candidates) // 2, len(candidates) // 10),
-        fingerprint=MACHINE,
+        fingerprints={"cpu": MACHINE},
     )
 
 
@@ -189,7 +189,7 @@ def searched(found: int = 120, *, design: int = 24, **changes: object) -> StudyR
             "latency": Prediction(latency.ms * math.exp(rng.gauss(0, 0.04)), 0.04 * latency.ms),
             "quality": Prediction(one.quality + rng.gauss(0, 1.5), 1.5),
         }
-        changed = replace(one, latency=latency, origin=origin)
+        changed = replace(one.with_latency(latency), origin=origin)
         candidates.append(replace(changed, predicted=predicted) if origin == "model" else changed)
     record = replace(
         record, trials=tuple(candidates), provenance=replace(record.provenance, sampler="predictor")
@@ -219,7 +219,7 @@ def with_changes(record: StudyRecord) -> StudyRecord:
 
     def shared(one: Trial) -> Trial:
         assert one.latency is not None
-        return replace(one, latency=replace(one.latency, errors=errors, batch="last"))
+        return one.with_latency(replace(one.latency, errors=errors, batch="last"))
 
     number, candidates = len(record.trials), []
     for n, (values, share, brings) in enumerate(_CHANGES):

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser
 from gnv2_nas.arch import Architecture
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.analysis.pareto import study_front
+from gnv2_nas.search.study.settings import StudyDevice
 from tests.report.conftest import Opened, open_file
 from tests.report.studies import searched, typical
 
@@ -179,7 +180,7 @@ def test_nothing_on_the_page_sends_the_chart_away(opened: Opened) -> None:
 def test_nasty_names_do_nothing(open_page: Open, tmp_path: Path) -> None:
     nasty = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\"'ü"
     record = typical(10, name=nasty)
-    settings = replace(record.settings, space=nasty, device=nasty, quality=nasty)
+    settings = replace(record.settings, space=nasty, devices=(StudyDevice(nasty),), quality=nasty)
     changed = [
         replace(one, params={"width": 1.0, nasty: n}, origin="change")
         for n, one in enumerate(record.trials)

@@ -28,7 +28,8 @@ from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets, parse_limits
-from gnv2_nas.search.study.records import Progress, Settings, Trial
+from gnv2_nas.search.study.records import Progress, Trial
+from gnv2_nas.search.study.settings import Settings, StudyDevice
 from gnv2_nas.space import SearchSpace
 from tests.search.study_helpers import latency
 
@@ -102,6 +103,7 @@ class SimulatedEvaluator(Evaluator):
 
 
 class _Device:
+    name = "cpu"
     profile = DeviceProfile("simulated")
 
     class host:  # noqa: N801
@@ -125,7 +127,7 @@ class Memory:
 
     settings: Settings
     kept: list[Trial] = field(default_factory=list)
-    again: set[int] = field(default_factory=set)
+    again: dict[str, set[int]] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     measured: dict[int, list[Measurement]] = field(default_factory=dict)
     """Every latency that a trial had, in order."""
@@ -136,7 +138,7 @@ class Memory:
     def save_progress(self, progress: Progress) -> None:
         self.progress = progress
 
-    def in_reference(self, latencies: Sequence[Measurement | None]) -> Sequence[Measurement | None]:
+    def in_reference(self, latencies: Sequence[Measurement]) -> Sequence[Measurement]:
         return latencies
 
     def append(self, trial: Trial) -> int:
@@ -149,11 +151,11 @@ class Memory:
     def save_latency(self, trial: Trial, latency: Measurement) -> None:
         self.measured[trial.number].append(latency)
 
-    def save_confirmed(self, numbers: Sequence[int]) -> None:
-        self.again = set(numbers)
+    def save_confirmed(self, device: str, numbers: Sequence[int]) -> None:
+        self.again[device] = set(numbers)
 
-    def confirmed(self) -> frozenset[int]:
-        return frozenset(self.again)
+    def confirmed(self, device: str) -> frozenset[int]:
+        return frozenset(self.again.get(device, ()))
 
 
 class _Slow(Proposals):
@@ -207,8 +209,9 @@ def simulated(
     deadline = Deadline(began + seconds, machine.clock)
     before(machine)
     settings = Settings(
-        "", "", "cpu", "params", objectives, parse_budgets(budgets), limits=parse_limits(budgets)
-    )
+        "", "", (StudyDevice("cpu"),), "params", objectives, parse_budgets(budgets),
+        limits=parse_limits(budgets),
+    )  # fmt: skip
     memory = Memory(settings)
     proposals = _Slow(space, settings.budgets, objectives, RandomSampler(seed=seed), seed)
     proposals.machine = machine

@@ -18,13 +18,14 @@ from gnv2_nas.search.storage.retries import Patience
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.studies import open_or_create
 from gnv2_nas.search.study.budgets import parse_budgets
-from gnv2_nas.search.study.records import Prediction, Provenance, Settings, Trial
+from gnv2_nas.search.study.records import Prediction, Provenance, Trial
+from gnv2_nas.search.study.settings import Settings, StudyDevice
 
 REFERENCE_MS = 7.5
 STOCK = preset("ghostnetv2-1.0")
 COUNTS = count(STOCK)
 SETTINGS = Settings(
-    space="mobile", space_hash="0" * 12, device="cpu", quality="params",
+    space="mobile", space_hash="0" * 12, devices=(StudyDevice("cpu"),), quality="params",
     objectives=("quality", "latency"), budgets=parse_budgets(["2ms", "300MFLOPs"]),
 )  # fmt: skip
 PROVENANCE = Provenance(sampler="random", seed=0, command="gnv2-nas search", created_at="")
@@ -35,6 +36,11 @@ GENES: dict[str, BaseDistribution] = {
 }
 IMPATIENT = Patience(passing=0.3, lasting=0.3, first=0.02)
 PATIENT = Patience(passing=30, lasting=30, first=0.02)
+
+
+def on_board(settings: Settings) -> Settings:
+    """The same search on another device."""
+    return msgspec.structs.replace(settings, devices=(StudyDevice("board"),))
 
 
 def opened(storage: str, name: str = "demo", **asked: Any) -> Store:
@@ -61,11 +67,13 @@ def latency(number: int, ms: float = 1.5) -> Measurement:
 
 def candidate(number: int, *, quality: float | None = 0.5, ms: float = 1.5, **more: Any) -> Trial:
     """Network `number`, which breaks the budget of 2 ms when it takes longer."""
-    known = {"latency": latency(number, ms), "origin": "model", "budgets": SETTINGS.budgets}
-    return Trial(
-        architecture=network(number), counts=COUNTS, quality=quality,
-        predicted={"latency": Prediction(1.25, 0.5)}, **known | more,
-    )  # fmt: skip
+    known = {
+        "latencies": {"cpu": latency(number, ms)},
+        "origin": "model",
+        "budgets": SETTINGS.budgets,
+        "predicted": {"latency": Prediction(1.25, 0.5)},
+    }
+    return Trial(architecture=network(number), counts=COUNTS, quality=quality, **known | more)
 
 
 def finished(number: int) -> FrozenTrial:

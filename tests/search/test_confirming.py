@@ -23,7 +23,7 @@ def loop(folder, monkeypatch):
 def test_the_front_and_changes_are_measured_side_by_side(loop):
     before = dict(loop.trials)
     confirm_front(loop)
-    done = loop.store.confirmed()
+    done = loop.store.confirmed("cpu")
     assert {each.number for each in loop.front} <= done
     for number in done:
         old, new = before[number].latency, loop.trials[number].latency
@@ -57,5 +57,5 @@ def test_what_is_not_measured_needs_no_confirming(folder):
     before = list(ended.trials.values())
     assert ended.front
     confirm_front(ended)
-    assert not ended.store.confirmed()
+    assert not ended.store.confirmed("cpu")
     assert list(ended.trials.values()) == before

@@ -78,7 +78,7 @@ def _machine(record: StudyRecord) -> list[tuple[str, str]]:
 def _measurement(record: StudyRecord) -> list[tuple[str, str]]:
     kinds = measurement_kinds(record)
     if not kinds:
-        return [("Device", record.settings.device)]
+        return [("Device", ", ".join(record.settings.device_labels))]
     device, runtime, threads, precision, clock = kinds.most_common(1)[0][0]
     measured = [one.latency for one in record.trials if one.latency is not None]
     rounds = [latency.rounds for latency in measured]

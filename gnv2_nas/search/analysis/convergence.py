@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gnv2_nas.search.analysis.pareto import hypervolume_gain, is_non_dominated
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Settings, Trial
+from gnv2_nas.search.study.records import Trial
+from gnv2_nas.search.study.settings import Settings
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Settings, StudyRecord, Trial
+from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.settings import Settings
 
 
 def study_front(record: StudyRecord) -> list[Trial]:
@@ -37,7 +38,13 @@ def joint_front(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
         for member in pareto_front([each.seen(view) for each in trials], view.objectives)
     }
     members = [trial for trial in trials if trial.number in numbers]
-    return sorted(members, key=lambda each: [loss(each, name) for name in settings.objectives])
+    # A member of the front of one device may have no latency on another.
+    return sorted(
+        members,
+        key=lambda each: np.nan_to_num(
+            [loss(each, name) for name in settings.objectives], nan=np.inf
+        ).tolist(),
+    )
 
 
 def find_nearest_to_budgets(trials: Sequence[Trial]) -> Trial:

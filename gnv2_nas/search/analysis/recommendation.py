@@ -20,7 +20,8 @@ from gnv2_nas.search.analysis.baselines import (
 from gnv2_nas.search.analysis.pareto import pareto_front, study_front
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Settings, StudyRecord, Trial
+from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
 
 

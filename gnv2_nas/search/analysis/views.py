@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gnv2_nas.search.analysis.recommendation import Recommendation, recommend
-from gnv2_nas.search.study.records import Settings, StudyRecord
+from gnv2_nas.search.study.records import StudyRecord
+from gnv2_nas.search.study.settings import Settings
 
 
 class View(msgspec.Struct, frozen=True):
-    """A study under one limit of a list of budgets, or the whole study if there is no list."""
+    """A study on one device, under one limit of a list of budgets, or the whole study."""
 
     label: str
-    """What sets it apart: "200MFLOPs"; "" for the whole study."""
+    """What sets it apart: "200MFLOPs", "on cpu", "12ms on all devices"; "" of the only view."""
     record: StudyRecord
     found: Recommendation
 
     @property
     def title(self) -> str:
-        """The label as a heading: "Within 200MFLOPs"; "" for the whole study."""
-        return f"Within {self.label}" if self.label else ""
+        """The label as a heading: "Within 200MFLOPs", "On cpu"; "" for the only view."""
+        phrase = describe_views([self.label])
+        return phrase[:1].upper() + phrase[1:]
+
+
+def describe_views(labels: Sequence[str]) -> str:
+    """Labels of views in a sentence: "within 100MFLOPs and 200MFLOPs", "on cpu"."""
+    text = " and ".join(filter(None, labels))
+    return f"within {text}" if text and not text.startswith("on ") else text
 
 
 def list_views(record: StudyRecord) -> list[View]:
-    """All views of a study, tightest limit first."""
+    """All views of a study: the whole before each device, the tightest limit first."""
     views = []
     for settings in record.settings.views:
         seen = record if settings is record.settings else record.seen(settings)
@@ -32,5 +42,8 @@ def list_views(record: StudyRecord) -> list[View]:
 
 
 def _label(study: Settings, view: Settings) -> str:
-    listed = {limit.metric for limit in study.limits}
-    return ", ".join(budget.text for budget in view.budgets if budget.metric in listed)
+    listed = {limit.alone().metric for limit in study.limits}
+    limits = (budget.text for budget in view.budgets if budget.alone().metric in listed)
+    name = "all devices" if len(view.devices) > 1 else view.device_labels[0]
+    device = f"on {name}" if len(study.devices) > 1 else ""
+    return " ".join(filter(None, (", ".join(limits), device)))

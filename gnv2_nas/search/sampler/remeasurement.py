@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.study.metrics import loss
-from gnv2_nas.search.study.records import Settings, Trial
+from gnv2_nas.search.study.records import Trial
+from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.stats.ridge import Matrix
 
 MAX_PER_BATCH = 2

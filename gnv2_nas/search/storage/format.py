@@ -17,14 +17,8 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.study.budgets import Budget
-from gnv2_nas.search.study.records import (
-    Origin,
-    Prediction,
-    Progress,
-    Provenance,
-    Settings,
-    Trial,
-)
+from gnv2_nas.search.study.records import Origin, Prediction, Progress, Provenance, Trial
+from gnv2_nas.search.study.settings import Settings
 
 # Keys of a trial.
 ARCHITECTURE = "architecture"
@@ -32,7 +26,7 @@ ARCHITECTURE = "architecture"
 BASELINE = "baseline"
 """Name of the stock network that the trial is; absent otherwise."""
 RESULT = "result"
-"""Counts, quality, latency, other measured metrics, origin and predictions."""
+"""Counts, quality, latencies, other measured metrics, origin and predictions."""
 
 # Keys of a study.
 PREFIX = "gnv2_nas:"
@@ -41,16 +35,18 @@ STUDY = "gnv2_nas:study"
 PROGRESS = "gnv2_nas:progress"
 """Totals of the process whose name follows ":"; of all processes in format 1."""
 LATENCY = "gnv2_nas:latency:"
-"""A later, better latency of the trial whose number follows."""
+"""A later, better latency of the trial whose number follows, and after ":" the device. Up to
+format 2 there was one device, and the key does not name it."""
 CONFIRMED = "gnv2_nas:confirmed"
-"""Numbers of the trials that were measured side by side at the end."""
+"""Numbers of the trials that were measured side by side at the end, on the device whose name
+follows ":"; on the only device up to format 2."""
 
 # Keys that a study of format 1 has in place of `STUDY`.
 FORMAT = "gnv2_nas:format"
 SETTINGS = "gnv2_nas:settings"
 PROVENANCE = "gnv2_nas:provenance"
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class Beginning(msgspec.Struct, frozen=True):
@@ -64,7 +60,9 @@ class Beginning(msgspec.Struct, frozen=True):
 class _Result(msgspec.Struct, frozen=True):
     counts: Counts
     quality: float | None
-    latency: Measurement | None
+    latency: Measurement | None = None
+    """On the only device, up to format 2."""
+    latencies: dict[str, Measurement | None] = {}
     measured: dict[str, float] = {}
     origin: Origin = ""
     predicted: dict[str, Prediction] = {}
@@ -77,14 +75,23 @@ def format_of(attributes: Mapping[str, Any]) -> int | None:
 
 
 def read_beginning(attributes: Mapping[str, Any]) -> Beginning | None:
-    """The beginning of a study of format 1 or 2; None for other formats, or if it is incomplete."""
+    """The beginning of a study of format 1 to 3; None for other formats, or if it is incomplete."""
     version = format_of(attributes)
-    if version == FORMAT_VERSION and STUDY in attributes:
-        return msgspec.convert(attributes[STUDY], Beginning)
+    if version in (2, FORMAT_VERSION) and STUDY in attributes:
+        there = attributes[STUDY]
+        return msgspec.convert(there | {"settings": _modern(there["settings"])}, Beginning)
     if version != 1 or not attributes.keys() >= {SETTINGS, PROVENANCE}:
         return None
-    settings = msgspec.convert(attributes[SETTINGS], Settings)
+    settings = msgspec.convert(_modern(attributes[SETTINGS]), Settings)
     return Beginning(settings, msgspec.convert(attributes[PROVENANCE], Provenance), format=1)
+
+
+def _modern(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they are stored now. Up to format 2 a study had one device."""
+    if "devices" in settings:
+        return dict(settings)
+    only = {"name": settings["device"], "content_hash": settings.get("device_hash", "")}
+    return dict(settings) | {"devices": [only]}
 
 
 def total_progress(attributes: Mapping[str, Any]) -> Progress:
@@ -123,7 +130,7 @@ def _user_attributes(trial: Trial) -> dict[str, Any]:
     result = _Result(
         counts=trial.counts,
         quality=trial.quality,
-        latency=trial.latency.drop_samples() if trial.latency else None,
+        latencies={name: each and each.drop_samples() for name, each in trial.latencies.items()},
         measured=dict(trial.measured),
         origin=trial.origin,
         predicted=dict(trial.predicted),
@@ -157,9 +164,15 @@ def label_of(trial: FrozenTrial) -> str:
     return label
 
 
-def latency_of(trial: FrozenTrial) -> Measurement | None:
-    """The latency that a trial was stored with."""
-    return msgspec.convert(trial.user_attrs[RESULT]["latency"], Measurement | None)
+def latencies_of(trial: FrozenTrial) -> dict[str, Measurement | None]:
+    """Device → the latency that a trial was stored with."""
+    return _by_device(msgspec.convert(trial.user_attrs[RESULT], _Result))
+
+
+def _by_device(result: _Result) -> dict[str, Measurement | None]:
+    if result.latency is not None:
+        return {result.latency.device: result.latency}
+    return result.latencies
 
 
 def read_trial(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
@@ -172,7 +185,7 @@ def read_trial(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
         baseline=label_of(trial),
         counts=result.counts,
         quality=result.quality,
-        latency=result.latency,
+        latencies=_by_device(result),
         budgets=tuple(budgets),
         measured=result.measured,
         origin=result.origin,
@@ -181,17 +194,35 @@ def read_trial(trial: FrozenTrial, budgets: Sequence[Budget] = ()) -> Trial:
     )
 
 
-def latency_key(number: int) -> str:
-    """Key of the later latency of a trial."""
-    return f"{LATENCY}{number}"
+def latency_key(number: int, device: str) -> str:
+    """Key of the later latency of a trial on a device."""
+    return f"{LATENCY}{number}:{device}"
 
 
-def later_latencies(attributes: Mapping[str, Any]) -> dict[int, Measurement]:
-    """Number of a trial → its later latency, from the user attributes of the study."""
+def later_latencies(attributes: Mapping[str, Any]) -> dict[int, dict[str, Measurement]]:
+    """Number of a trial → device → the later latency, from the user attributes of the study."""
+    found: dict[int, dict[str, Measurement]] = {}
+    # A key without a device is the older one of a trial.
+    for key in sorted(key for key in attributes if key.startswith(LATENCY)):
+        number, _, _ = key.removeprefix(LATENCY).partition(":")
+        latency = msgspec.convert(attributes[key], Measurement)
+        found.setdefault(int(number), {})[latency.device] = latency
+    return found
+
+
+def confirmed_key(device: str) -> str:
+    """Key of the trials that were confirmed on a device."""
+    return f"{CONFIRMED}:{device}"
+
+
+def confirmed_trials(
+    attributes: Mapping[str, Any], settings: Settings
+) -> dict[str, frozenset[int]]:
+    """Device → numbers of the trials that were confirmed there."""
+    before = attributes.get(CONFIRMED, ())
     return {
-        int(key.removeprefix(LATENCY)): msgspec.convert(value, Measurement)
-        for key, value in attributes.items()
-        if key.startswith(LATENCY)
+        label: frozenset(attributes.get(confirmed_key(label), before))
+        for label in settings.device_labels
     }
 
 

@@ -14,7 +14,6 @@ from optuna.trial import FrozenTrial
 from gnv2_nas.errors import StorageError, StudyError
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.storage.format import (
-    CONFIRMED,
     FORMAT,
     FORMAT_VERSION,
     PREFIX,
@@ -22,6 +21,8 @@ from gnv2_nas.search.storage.format import (
     SETTINGS,
     STUDY,
     Beginning,
+    confirmed_key,
+    confirmed_trials,
     freeze_trial,
     latency_key,
     later_latencies,
@@ -33,7 +34,8 @@ from gnv2_nas.search.storage.format import (
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.trial_reading import TrialCache, TrialReader, trial_reader
 from gnv2_nas.search.storage.url import mask_command, mask_url
-from gnv2_nas.search.study.records import Progress, Provenance, Settings, StudyRecord, Trial
+from gnv2_nas.search.study.records import Progress, Provenance, StudyRecord, Trial
+from gnv2_nas.search.study.settings import Settings
 
 Answer = TypeVar("Answer")
 
@@ -125,28 +127,21 @@ class Store:
         """Keep the totals of this process. Each has its own attribute, so none is overwritten."""
         self._set(self._progress_key, progress)
 
-    @property
-    def reference_ms(self) -> float | None:
-        """Milliseconds of the reference network that the study's latencies are expressed in.
+    def in_reference(self, latencies: Sequence[Measurement]) -> list[Measurement]:
+        """Latencies that were just measured on one device, in the milliseconds of the study.
 
-        They are those of the first trial with a latency; None if no trial has one.
+        They are those of the first trial with a latency on the device. Otherwise a slow minute, or
+        another process, would move every latency budget.
         """
+        if not latencies:
+            return []
         self._call(self._catch_up)
-        return self._cache.reference_ms
-
-    def in_reference(self, latencies: Sequence[Measurement | None]) -> list[Measurement | None]:
-        """Latencies that were just measured, in the milliseconds of the study.
-
-        Otherwise a slow minute, or another process, would move every latency budget.
-        """
-        measured = [each.ms / each.ratio for each in latencies if each is not None]
-        if not measured:
-            return list(latencies)
-        reference_ms = self.reference_ms or measured[0]
-        return [each and rescale_latency(each, reference_ms) for each in latencies]
+        first = latencies[0]
+        reference_ms = self._cache.reference_ms.get(first.device, first.ms / first.ratio)
+        return [rescale_latency(each, reference_ms) for each in latencies]
 
     def save_latency(self, trial: Trial, latency: Measurement) -> None:
-        """Keep a later, better latency of a finished trial.
+        """Keep a later, better latency of a finished trial on the device it was measured on.
 
         Raises:
             StudyError: there is no such trial, or it is of another network.
@@ -162,15 +157,15 @@ class Store:
                 f"trial {trial.number} of study {self.name!r} is network {network}, but the "
                 f"latency is that of {latency.architecture}"
             )
-        self._set(latency_key(trial.number), latency.drop_samples())
+        self._set(latency_key(trial.number, latency.device), latency.drop_samples())
 
-    def save_confirmed(self, numbers: Sequence[int]) -> None:
-        """Keep which trials were measured side by side at the end."""
-        self._set(CONFIRMED, list(numbers))
+    def save_confirmed(self, device: str, numbers: Sequence[int]) -> None:
+        """Keep which trials were measured side by side on a device at the end."""
+        self._set(confirmed_key(device), list(numbers))
 
-    def confirmed(self) -> frozenset[int]:
-        """Numbers of the trials that were measured side by side at the end."""
-        return frozenset(self.attributes().get(CONFIRMED, ()))
+    def confirmed(self, device: str) -> frozenset[int]:
+        """Numbers of the trials that were measured side by side on a device at the end."""
+        return confirmed_trials(self.attributes(), self.settings)[device]
 
     def append(self, trial: Trial) -> int:
         """Store a finished trial.
@@ -233,14 +228,16 @@ class Store:
     def _read_trials(
         self, frozen: Sequence[FrozenTrial], attributes: dict[str, Any]
     ) -> list[Trial]:
-        later, trials = later_latencies(attributes), []
+        later, references, trials = later_latencies(attributes), self._cache.reference_ms, []
         for each in frozen:
             trial = read_trial(each, self.settings.budgets)
-            latency = later.get(trial.number, trial.latency)
             # Two processes may both have measured before either stored the first trial.
-            if latency is not None and self._cache.reference_ms is not None:
-                latency = rescale_latency(latency, self._cache.reference_ms)
-            trials.append(msgspec.structs.replace(trial, latency=latency))
+            latencies = {
+                name: latency
+                and rescale_latency(latency, references.get(name, latency.ms / latency.ratio))
+                for name, latency in {**trial.latencies, **later.get(trial.number, {})}.items()
+            }
+            trials.append(msgspec.structs.replace(trial, latencies=latencies))
         return trials
 
     def record(self) -> StudyRecord:
@@ -248,7 +245,6 @@ class Store:
         attributes = self.attributes()
         provenance = self.provenance
         trials = self._read_trials(self.frozen_trials(), attributes)
-        first = self._cache.first_latency
         return StudyRecord(
             name=self.name,
             settings=self.settings,
@@ -257,8 +253,10 @@ class Store:
                 provenance, command=mask_command(provenance.command)
             ),
             progress=total_progress(attributes),
-            fingerprint=first.fingerprint if first else None,
-            confirmed=frozenset(attributes.get(CONFIRMED, ())),
+            fingerprints={
+                name: each.fingerprint for name, each in self._cache.first_latencies.items()
+            },
+            confirmed_on=confirmed_trials(attributes, self.settings),
             storage=mask_url(self._url),
         )
 

@@ -25,7 +25,8 @@ from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.url import mask_url
 from gnv2_nas.search.study.budgets import same_limits
 from gnv2_nas.search.study.metrics import get_metric
-from gnv2_nas.search.study.records import Provenance, Settings, device_label
+from gnv2_nas.search.study.records import Provenance
+from gnv2_nas.search.study.settings import Settings
 
 
 def open_or_create(
@@ -136,21 +137,24 @@ def check_same_settings(study: str, there: Beginning, now: Beginning) -> None:
             raise _other_settings(study, field, old, new)
     for field in Settings.__struct_fields__:
         old, new = (getattr(each.settings, field) for each in (there, now))
+        if field == "devices":
+            _check_devices(study, there.settings, now.settings)
+            continue
         if old == new or (field in _SAME and _SAME[field](there.settings, now.settings)):
             continue
         if field.endswith("_hash"):
             what = field.removesuffix("_hash")
-            raise StudyError(
-                f"study {study!r} was made with another content of {what} "
-                f"{getattr(there.settings, what)!r} ({old or 'unknown'}, now {new}); "
-                "bring its file back or choose another --study"
-            )
+            raise _other_content(study, what, getattr(there.settings, what), old, new)
         raise _other_settings(study, field, old, new)
 
 
-def _same_device(old: Settings, new: Settings) -> bool:
-    """Whether both name the same profile. `device_hash` compares the contents."""
-    return device_label(old.device) == device_label(new.device)
+def _check_devices(study: str, old: Settings, new: Settings) -> None:
+    """Refuse other devices, or other contents of their profiles."""
+    if old.device_labels != new.device_labels:
+        raise _other_settings(study, "device", old.device_labels, new.device_labels)
+    for one, other in zip(old.devices, new.devices, strict=True):
+        if one.content_hash != other.content_hash:
+            raise _other_content(study, "device", one.label, one.content_hash, other.content_hash)
 
 
 def _same_quality(old: Settings, new: Settings) -> bool:
@@ -174,11 +178,17 @@ def _same_data(old: Settings, new: Settings) -> bool:
 _SAME: dict[str, Callable[[Settings, Settings], bool]] = {
     "budgets": lambda old, new: same_limits(old.budgets, new.budgets),
     "limits": lambda old, new: same_limits(old.limits, new.limits),
-    "device": _same_device,
     "quality": _same_quality,
     "data": _same_data,
 }
 """Settings that can be written in several ways."""
+
+
+def _other_content(study: str, what: str, name: str, old: str, new: str) -> StudyError:
+    return StudyError(
+        f"study {study!r} was made with another content of {what} {name!r} "
+        f"({old or 'unknown'}, now {new}); bring its file back or choose another --study"
+    )
 
 
 def _other_settings(study: str, field: str, old: object, new: object) -> StudyError:

@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
 from gnv2_nas.measurement.records.record import Measurement
-from gnv2_nas.search.storage.format import RESULT, is_ours, label_of, latency_of, network_of
+from gnv2_nas.search.storage.format import RESULT, is_ours, label_of, latencies_of, network_of
 
 REVISION = "v3.2.0.a"
 """Alembic's name for the revision of the tables below."""
@@ -184,17 +184,16 @@ class TrialCache:
 
     def __init__(self) -> None:
         self.trials: list[FrozenTrial] = []
-        self.first_latency: Measurement | None = None
-        """Of the first trial that has one, as it was stored."""
+        self.first_latencies: dict[str, Measurement] = {}
+        """Device → the latency of the first trial that has one there, as it was stored."""
         self._by_network: dict[str, list[FrozenTrial]] = {}
         self._news: list[FrozenTrial] = []
         self._has_read = False
 
     @property
-    def reference_ms(self) -> float | None:
-        """Milliseconds of the reference network that `first_latency` is expressed in."""
-        first = self.first_latency
-        return first.ms / first.ratio if first else None
+    def reference_ms(self) -> dict[str, float]:
+        """Device → milliseconds of the reference network that latencies are expressed in."""
+        return {name: each.ms / each.ratio for name, each in self.first_latencies.items()}
 
     def add(self, trials: Iterable[FrozenTrial]) -> None:
         """Add trials that were read; those of the first call are no news."""
@@ -203,8 +202,8 @@ class TrialCache:
                 continue
             self.trials.append(trial)
             self._by_network.setdefault(network_of(trial), []).append(trial)
-            if self.first_latency is None:
-                self.first_latency = latency_of(trial)
+            known = {name: each for name, each in latencies_of(trial).items() if each is not None}
+            self.first_latencies = known | self.first_latencies
             if self._has_read:
                 self._news.append(trial)
         self._has_read = True

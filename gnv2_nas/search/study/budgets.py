@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import BudgetError, InfeasibleBudgetError
 from gnv2_nas.graph import Counts, count
+from gnv2_nas.search.study.metric_names import find_device, order_of
 from gnv2_nas.search.study.metrics import METRICS, Counted, Known, get_metric
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.units import (
@@ -42,18 +43,39 @@ class Budget(msgspec.Struct, frozen=True):
     @property
     def label(self) -> str:
         """The same text for the same limit, however it was written; fit for the name of a study."""
-        dimension = METRICS[self.metric].dimension or "bytes"
+        metric = get_metric(self.metric)
+        dimension = metric.dimension or "bytes"
         amount = shortest_quantity(dimension, self.limit)
-        return amount if _metrics_of(dimension)[0] == self.metric else f"{amount}-{self.metric}"
+        if _metrics_of(dimension)[0] != metric.base:
+            amount = f"{amount}-{metric.base}"
+        return f"{amount}@{metric.device}" if metric.device else amount
+
+    def on(self, device: str) -> Budget:
+        """The same limit on the metric of a device: "12ms" is "12ms@pi5"."""
+        return Budget(f"{self.metric}@{device}", self.limit, f"{self.text}@{device}")
+
+    def alone(self) -> Budget:
+        """The same limit where there is one device only: "12ms@pi5" is "12ms"."""
+        metric, _, _ = self.metric.partition("@")
+        return Budget(metric, self.limit, self.text.partition("@")[0])
 
 
 def parse_budget(text: str) -> Budget:
-    """A budget such as "300MFLOPs", "12ms", "6Mparams", "20MB" or "20MB:artifact".
+    """A budget such as "300MFLOPs", "12ms", "12ms@pi5", "6Mparams", "20MB" or "20MB:artifact".
 
     Raises:
         BudgetError: no number, no or an unknown unit, not a positive finite amount, or a metric
             that has another unit.
     """
+    amount, at, device = text.partition("@")
+    if at:
+        budget = parse_budget(amount)
+        if not METRICS[budget.metric].differs or not device.strip():
+            raise BudgetError(
+                f"budget {text!r}: a device belongs to a limit that differs between devices, "
+                f"such as 12ms@cpu; write {budget.text}"
+            )
+        return budget.on(device.strip())
     quantity, colon, name = text.partition(":")
     dimension, limit = parse_quantity(quantity)
     fitting = _metrics_of(dimension)
@@ -70,15 +92,19 @@ def _metrics_of(dimension: Dimension) -> list[str]:
     return [metric.name for metric in METRICS.values() if metric.dimension == dimension]
 
 
-def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:
+def parse_budgets(texts: Iterable[str], devices: Sequence[str] = ()) -> tuple[Budget, ...]:
     """Several budgets, at most one for each metric, in one order however they were given.
 
     Of a list such as "100MFLOPs,200MFLOPs", the loosest limit is the budget.
 
+    Args:
+        devices: labels of the study's devices, see `place_on_devices`.
+
     Raises:
         BudgetError: one cannot be read, or two limit the same metric.
+        InputError: see `place_on_devices`.
     """
-    budgets = tuple(_parse_list(text)[-1] for text in texts)
+    budgets = place_on_devices((_parse_list(text)[-1] for text in texts), devices)
     by_metric: dict[str, Budget] = {}
     for budget in budgets:
         other = by_metric.setdefault(budget.metric, budget)
@@ -90,15 +116,19 @@ def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:
     return sort_budgets(budgets)
 
 
-def parse_limits(texts: Iterable[str]) -> tuple[Budget, ...]:
+def parse_limits(texts: Iterable[str], devices: Sequence[str] = ()) -> tuple[Budget, ...]:
     """The limits of all lists of budgets, tightest first; none of budgets that stand alone.
+
+    Args:
+        devices: labels of the study's devices, see `place_on_devices`.
 
     Raises:
         BudgetError: a list cannot be read, names a limit twice, limits several metrics, or has
             more than `MAX_LIMITS` limits.
+        InputError: see `place_on_devices`.
     """
     lists = [limits for text in texts if len(limits := _parse_list(text)) > 1]
-    return sort_budgets(limit for limits in lists for limit in limits)
+    return sort_budgets(place_on_devices(chain.from_iterable(lists), devices))
 
 
 def _parse_list(text: str) -> list[Budget]:
@@ -145,10 +175,25 @@ def same_limits(ones: Sequence[Budget], others: Sequence[Budget]) -> bool:
     )
 
 
-def _order(budget: Budget) -> tuple[int, int]:
-    dimension = METRICS[budget.metric].dimension
+def place_on_devices(budgets: Iterable[Budget], devices: Sequence[str]) -> tuple[Budget, ...]:
+    """Budgets as a study of these devices has them: a latency without a device holds on each.
+
+    Raises:
+        InputError: a budget is for a device that is not in the search.
+    """
+    placed: list[Budget] = []
+    for budget in budgets:
+        metric, plain = get_metric(budget.metric), budget.alone()
+        named = [find_device(metric.device, devices, budget.text)] if metric.device else devices
+        several = metric.differs and len(devices) > 1
+        placed += [plain.on(device) for device in named] if several else [plain]
+    return tuple(placed)
+
+
+def _order(budget: Budget) -> tuple[int, tuple[int, str]]:
+    dimension = get_metric(budget.metric).dimension
     place = DIMENSIONS.index(dimension) if dimension else len(DIMENSIONS)
-    return place, list(METRICS).index(budget.metric)
+    return place, order_of(budget.metric)
 
 
 def excesses(budgets: Sequence[Budget], known: Known) -> dict[str, float]:
@@ -212,7 +257,7 @@ def _nearest(space: SearchSpace, params: Params, budgets: Sequence[Budget]) -> s
     broken = [budget for budget in budgets if excesses([budget], known).get(budget.metric, 0) > 0]
     nearest = []
     for budget in broken:
-        metric = METRICS[budget.metric]
+        metric = get_metric(budget.metric)
         if metric.dimension is not None:
             nearest.append(format_at_least(metric.dimension, metric.value(known)))
     return (

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import InputError, UnknownNameError
+from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.peak_memory import check_tells_memory, measure_peak_memory
 from gnv2_nas.measurement.records.record import Measurement
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from gnv2_nas.devices.profile import DeviceProfile
 
 
+Value = TypeVar("Value")
+
+
 class Known(Protocol):
     """What is known of a network; a trial is one."""
 
@@ -35,7 +38,7 @@ class Known(Protocol):
     @property
     def quality(self) -> float | None: ...
     @property
-    def latency(self) -> Measurement | None: ...
+    def latencies(self) -> Mapping[str, Measurement | None]: ...
     @property
     def measured(self) -> Mapping[str, float]: ...
 
@@ -45,7 +48,7 @@ class Counted(msgspec.Struct, frozen=True):
 
     counts: Counts
     quality: None = None
-    latency: None = None
+    latencies: Mapping[str, Measurement | None] = {}
     measured: Mapping[str, float] = {}
 
 
@@ -58,6 +61,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    """"latency@pi5" is the latency on device pi5 in a study of several devices."""
     title: str
     in_text: str
     """The title within a sentence."""
@@ -84,6 +88,23 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     noise: float = 0.0
     """Differences up to this say nothing; 0 where arithmetic or an interval decides."""
     is_accuracy: bool = False
+    device: str = ""
+    """The device it is of; "" in a study of one device."""
+
+    @property
+    def base(self) -> str:
+        """The name without that of the device."""
+        return self.name.partition("@")[0]
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether it needs latencies."""
+        return self.base in ("latency", LATENCY_RATIO)
+
+    @property
+    def differs(self) -> bool:
+        """Whether each device has a value of its own."""
+        return self.evaluate is not None or self.base == "latency"
 
     def value(self, known: Known) -> float:
         """The value of a network in base units; NaN where it is not known."""
@@ -91,8 +112,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
             return self.count(known.counts)
         if self.evaluate is not None:
             return known.measured.get(self.name, math.nan)
-        if self.name == "latency":
-            return math.nan if known.latency is None else known.latency.ms
+        if self.base == "latency":
+            latencies = known.latencies
+            latency = latencies.get(self.device) if self.device else get_only(latencies)
+            return math.nan if latency is None else latency.ms
+        if self.name == LATENCY_RATIO:
+            return worst_ratio(known.latencies)
         return math.nan if known.quality is None else known.quality
 
     def loss(self, known: Known) -> float:
@@ -117,12 +142,17 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         if math.isnan(value):
             return "not known"
         if self.dimension is None:
-            return format_accuracy(value) + self.unit if self.is_accuracy else format_score(value)
+            text = format_accuracy(value) if self.is_accuracy else format_score(value)
+            return text + self.unit
         return format_quantity(self.dimension, value)
 
     def format_noise(self) -> str:
         """`noise`, for reading: "0.3", "1.9 percentage points"."""
         return f"{self.noise:.2g}{' percentage points' if self.is_accuracy else ''}"
+
+
+LATENCY_RATIO = "latency-ratio"
+"""The worst latency over all devices of a study, each in units of stock GhostNetV2 1.0 there."""
 
 
 def artifact_bytes(
@@ -144,6 +174,11 @@ _ALL = (
         name="latency", dimension="time", title="Latency", in_text="latency",
         column="latency_ms", unit="ms", less="lower latency", no_worse="no higher latency",
         question="Fastest",
+    ),
+    Metric(
+        name=LATENCY_RATIO, title="Worst latency", in_text="worst latency",
+        column="worst_latency_ratio", unit="× stock V2 1.0", less="lower latency on every device",
+        no_worse="no higher latency on any device", question="Fastest on its worst device",
     ),
     Metric(
         name="macs", dimension="macs", title="FLOPs", in_text="FLOPs", column="macs",
@@ -179,18 +214,39 @@ METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric
 """Metrics by name. Objectives stand in this order; of a dimension, the first is the default."""
 
 
+def get_only(values: Mapping[str, Value]) -> Value | None:
+    """The value of a mapping of one device; None if there are several, or none."""
+    return next(iter(values.values())) if len(values) == 1 else None
+
+
+def worst_ratio(latencies: Mapping[str, Measurement | None]) -> float:
+    """The largest latency in units of stock GhostNetV2 1.0; NaN unless all are known."""
+    known = [each.ratio for each in latencies.values() if each is not None]
+    return max(known) if known and len(known) == len(latencies) else math.nan
+
+
 def get_metric(name: str, quality: EstimatorInfo | None = None) -> Metric:
     """The metric of that name.
 
     Args:
+        name: a name in `METRICS`; that of a metric which differs between devices may name one
+            after "@".
         quality: label of the estimator that the metric "quality" stands for.
 
     Raises:
         UnknownNameError: no such metric.
     """
-    if name not in METRICS:
+    base, at, device = name.partition("@")
+    if base not in METRICS or (at and not METRICS[base].differs):
         raise UnknownNameError("metric", name, METRICS)
-    metric = METRICS[name]
+    metric = METRICS[base]
+    if at:
+        on = f" on {device}"
+        return msgspec.structs.replace(
+            metric, name=name, device=device, title=metric.title + on,
+            in_text=metric.in_text + on, column=f"{metric.column}@{device}",
+            less=metric.less + on, no_worse=metric.no_worse + on, question=metric.question + on,
+        )  # fmt: skip
     if name != "quality" or quality is None:
         return metric
     in_text = quality.in_text
@@ -199,23 +255,6 @@ def get_metric(name: str, quality: EstimatorInfo | None = None) -> Metric:
         less=f"a better {in_text}", no_worse=f"no lower {in_text}", question=f"Best {in_text}",
         noise=quality.noise, is_accuracy=quality.is_accuracy,
     )  # fmt: skip
-
-
-def parse_objectives(text: str) -> tuple[str, ...]:
-    """Names in a comma-separated list, such as "quality,latency", in the order of `METRICS`.
-
-    Raises:
-        InputError: unknown, repeated or no names.
-    """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise InputError(f"--objectives is empty; give one or more of {','.join(METRICS)}")
-    for name in names:
-        if name not in METRICS:
-            raise UnknownNameError("objective", name, METRICS)
-    if len(set(names)) < len(names):
-        raise InputError(f"--objectives {text!r} names an objective twice")
-    return tuple(name for name in METRICS if name in names)
 
 
 def loss(known: Known, name: str) -> float:

@@ -1,144 +1,25 @@
-"""A study as plain data: settings, trials, name."""
+"""A study as plain data: its trials, how it came about, and the whole record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.errors import InputError
-from gnv2_nas.files.writing import SUFFIXES
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.records.record import Measurement
-from gnv2_nas.quality import ESTIMATORS, EstimatorInfo, QualitySpec
-from gnv2_nas.search.study.budgets import (
-    Budget,
-    excesses,
-    label_limits,
-    sort_budgets,
-    violations,
-)
-from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
+from gnv2_nas.quality import ESTIMATORS, EstimatorInfo
+from gnv2_nas.search.study.budgets import Budget, excesses, violations
+from gnv2_nas.search.study.metrics import get_metric, get_only
+from gnv2_nas.search.study.settings import Settings, name_alone
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-MAX_LENGTH = 512
-"""Length of the column of names in Optuna's table."""
-
-
-def check_study_name(name: str) -> None:
-    """Refuse a name that no command could refer to later.
-
-    Raises:
-        InputError: it has characters that a terminal does not show, or more than there is room for.
-    """
-    if not name.isprintable():
-        raise InputError(
-            f"study {name!r}: a name takes printable characters only, because commands refer to "
-            "the study by it; choose another with --study"
-        )
-    if len(name) > MAX_LENGTH:
-        raise InputError(
-            f"study {name[:20]!r}…: a name takes up to {MAX_LENGTH} characters, but this one has "
-            f"{len(name)}; choose another with --study"
-        )
-
-
-def device_label(device: str) -> str:
-    """The name of a device, however its profile was given: "cpu" for "profiles/cpu.yaml"."""
-    path = Path(device.strip())
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
-
-
-def default_study_name(settings: Settings) -> str:
-    """Space, data, budgets and device: the same search continues the same study."""
-    asked = [Path(settings.data).resolve().name] if settings.data else []
-    if settings.data or settings.quality_hash:
-        asked.append(settings.quality_spec.label)
-    parts: Sequence[str] = (
-        settings.space,
-        *asked,
-        *(label_limits(settings.limits_of(budget.metric)) for budget in settings.budgets),
-        device_label(settings.device),
-    )
-    return "-".join(parts)
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What makes two runs the same study; going on with other settings is refused."""
-
-    space: str
-    space_hash: str
-    device: str
-    quality: str
-    """The quality estimator, for instance "zen" or "supernet:supernet.safetensors"."""
-    objectives: tuple[str, ...]
-    budgets: tuple[Budget, ...]
-    device_hash: str = ""
-    """Of the device profile: one name may mean something else tomorrow."""
-    quality_hash: str = ""
-    """Of the file that the estimator reads, if it reads one."""
-    data: str = ""
-    """The images that quality is measured on, or that the number of classes is of."""
-    data_hash: str = ""
-    """Of images, labels and split, where they were read."""
-    limits: tuple[Budget, ...] = ()
-    """Those of lists such as "100MFLOPs,200MFLOPs", tightest first. The loosest of each metric is
-    also among `budgets`, which every network must keep."""
-
-    def limits_of(self, metric: str) -> tuple[Budget, ...]:
-        """All limits of a metric, tightest first."""
-        listed = tuple(limit for limit in self.limits if limit.metric == metric)
-        return listed or tuple(each for each in self.budgets if each.metric == metric)
-
-    @property
-    def budget_texts(self) -> tuple[str, ...]:
-        """The budgets as the user wrote them, a list as one text: "100MFLOPs,200MFLOPs"."""
-        limits = (self.limits_of(budget.metric) for budget in self.budgets)
-        return tuple(",".join(limit.text for limit in each) for each in limits)
-
-    def within(self, limit: Budget) -> Settings:
-        """The settings as if `limit` had been the only one of its metric."""
-        others = (each for each in self.budgets if each.metric != limit.metric)
-        return msgspec.structs.replace(self, budgets=sort_budgets((limit, *others)), limits=())
-
-    @property
-    def by_limit(self) -> tuple[Settings, ...]:
-        """The settings `within` each limit of a list, or the study's own without a list."""
-        return tuple(map(self.within, self.limits)) or (self,)
-
-    @property
-    def views(self) -> tuple[Settings, ...]:
-        """The settings for each recommended network."""
-        return self.by_limit
-
-    @property
-    def quality_spec(self) -> QualitySpec:
-        """The estimator and its file."""
-        return QualitySpec.parse(self.quality)
-
-    @property
-    def measures(self) -> bool:
-        """Whether an objective or a budget asks for latency."""
-        return "latency" in self.asked
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """Names of the metrics that an objective or a budget asks for."""
-        limited = [budget.metric for budget in self.budgets]
-        return tuple(name for name in METRICS if name in (*self.objectives, *limited))
-
-    @property
-    def evaluated(self) -> tuple[Metric, ...]:
-        """Those of them that have an `evaluate` of their own."""
-        metrics = [get_metric(name) for name in self.asked]
-        return tuple(metric for metric in metrics if metric.evaluate is not None)
-
+Value = TypeVar("Value")
 
 Origin = Literal["", "stock", "random", "model", "sampler", "change"]
 """Where a network came from: a published one, the initial design, a proposal on models or of
@@ -168,7 +49,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     quality: float | None = None
     """By the study's estimator; None when no objective asks for it, or when scores of this
     network's family do not compare with the others."""
-    latency: Measurement | None = None
+    latencies: Mapping[str, Measurement | None] = {}
+    """Label of each device of the study → its latency there; None where it is missing because the
+    device failed. Empty if nothing was measured."""
     budgets: tuple[Budget, ...] = ()
     """Of the study."""
     measured: Mapping[str, float] = {}
@@ -180,9 +63,38 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The sampler's record of it: distributions of the parameters, and attributes that samplers
     need to continue. None before the values are told, and for a baseline outside the space."""
 
+    @property
+    def latency(self) -> Measurement | None:
+        """That on the only device; None if it is not known, or if there are several devices."""
+        return get_only(self.latencies)
+
+    def with_latency(self, latency: Measurement) -> Trial:
+        """The trial with this latency on the device that it was measured on."""
+        latencies = {**self.latencies, latency.device: latency}
+        return msgspec.structs.replace(self, latencies=latencies)
+
+    @property
+    def measured_on(self) -> dict[str, Measurement]:
+        """Label of a device → the latency, where it is known."""
+        return {name: each for name, each in self.latencies.items() if each is not None}
+
     def seen(self, view: Settings) -> Trial:
         """The trial as one of `Settings.views` shows it."""
-        return msgspec.structs.replace(self, budgets=view.budgets)
+        if len(view.devices) > 1:
+            return msgspec.structs.replace(self, budgets=view.budgets)
+        (device,) = view.device_labels
+
+        def alone(values: Mapping[str, Value]) -> dict[str, Value]:
+            named = {name_alone(name, device): value for name, value in values.items()}
+            return {name: value for name, value in named.items() if name}
+
+        return msgspec.structs.replace(
+            self,
+            latencies={device: self.latencies[device]} if device in self.latencies else {},
+            measured=alone(self.measured),
+            predicted=alone(self.predicted),
+            budgets=view.budgets,
+        )
 
     @property
     def searched(self) -> bool:
@@ -249,21 +161,50 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress = Progress()
     """Totals of all processes: networks proposed, and those of them that arithmetic rejected or
     that were evaluated before."""
-    fingerprint: Fingerprint | None = None
-    """Of the machine the latencies were taken on."""
-    confirmed: frozenset[int] = frozenset()
-    """Numbers of the trials that were measured side by side at the end, as the front."""
+    fingerprints: Mapping[str, Fingerprint] = {}
+    """Label of a device → the machine the latencies were taken on."""
+    confirmed_on: Mapping[str, frozenset[int]] = {}
+    """Label of a device → numbers of the trials that were measured side by side there at the end,
+    as the front."""
     storage: str = ""
     """URL of the database, passwords masked; "" where that is not known."""
-
-    def seen(self, view: Settings) -> StudyRecord:
-        """The study as one of `Settings.views` shows it: what it would be with these settings."""
-        trials = tuple(trial.seen(view) for trial in self.trials)
-        return msgspec.structs.replace(self, settings=view, trials=trials)
 
     def within(self, limit: Budget) -> StudyRecord:
         """The study as if `limit` had been the only one of its metric."""
         return self.seen(self.settings.within(limit))
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """Of the only device; None if nothing was measured, or on several devices."""
+        return get_only(self.fingerprints)
+
+    @property
+    def confirmed(self) -> frozenset[int]:
+        """Numbers of the trials that were confirmed on every device."""
+        return frozenset.intersection(*self.confirmed_on.values() or [frozenset()])
+
+    def seen(self, view: Settings) -> StudyRecord:
+        """The study as one of `Settings.views` shows it: what it would be with these settings."""
+        labels = view.device_labels
+        return msgspec.structs.replace(
+            self,
+            settings=view,
+            trials=tuple(trial.seen(view) for trial in self.trials),
+            fingerprints={
+                each: self.fingerprints[each] for each in labels if each in self.fingerprints
+            },
+            confirmed_on={
+                each: self.confirmed_on[each] for each in labels if each in self.confirmed_on
+            },
+        )
+
+    def on(self, device: str) -> StudyRecord:
+        """The study as if a device had been the only one.
+
+        Raises:
+            UnknownNameError: the study has no such device.
+        """
+        return self.seen(self.settings.on(device))
 
     @property
     def quality_info(self) -> EstimatorInfo:

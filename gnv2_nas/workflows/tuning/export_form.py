@@ -11,7 +11,7 @@ from gnv2_nas.devices.profile import DeviceProfile, read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.runtimes.base import RuntimeName
-from gnv2_nas.search.study.records import Settings, device_label
+from gnv2_nas.search.study.settings import Settings, device_label
 from gnv2_nas.workflows.references import NetworkReference
 
 DEFAULT_FORMAT = "onnx"
@@ -64,8 +64,8 @@ def find_form(
     """Return the form of a file for a runtime.
 
     Args:
-        device: name or path of a profile that runs `runtime`; "" takes the device of the study
-            that `network` is a trial of, if that runs it and measured latencies.
+        device: name or path of a profile that runs `runtime`; "" takes the first device of the
+            study that `network` is a trial of which runs it, if latencies were measured.
         network: what is exported.
         storage: URL of the database that holds the studies.
         runtime: reads the file.
@@ -78,15 +78,20 @@ def find_form(
     settings = _read_settings(network, storage)
     if settings is None or not settings.measures:
         return ExportForm()
-    name = device_label(settings.device)
-    profile = _find_profile(settings.device)
-    if profile is None:
-        return ExportForm(note=f"there is no profile of device {name}, which the study measured on")
-    if profile.runtime != runtime:
+    missing = []
+    for measured_on in settings.devices:
+        profile, name = _find_profile(measured_on.name), measured_on.label
+        if profile is None:
+            missing.append(name)
+        elif profile.runtime == runtime:
+            same = profile.content_hash == measured_on.content_hash
+            note = "" if same else f"the profile of device {name} was changed since the study began"
+            return ExportForm(profile.form, name, note)
+    if not missing:
         return ExportForm()
-    same = profile.content_hash == settings.device_hash
-    note = "" if same else f"the profile of device {name} was changed since the study began"
-    return ExportForm(profile.form, name, note)
+    return ExportForm(
+        note=f"there is no profile of device {missing[0]}, which the study measured on"
+    )
 
 
 def _read_settings(network: NetworkReference, storage: str) -> Settings | None:

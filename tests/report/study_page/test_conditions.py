@@ -52,7 +52,7 @@ def test_an_interval_that_reaches_beyond_a_latency_budget_is_a_caution() -> None
 def test_unstable_latencies_and_mixed_conditions_are_cautions() -> None:
     first, second = (network(n, 90 + n, 0.8 + n / 10, reason="noisy") for n in range(2))
     assert second.latency is not None
-    second = replace(second, latency=replace(second.latency, threads=4, clock="wall"))
+    second = second.with_latency(replace(second.latency, threads=4, clock="wall"))
     unstable, mixed = list_cautions(study([first, second]), 2, [first, second])
     assert unstable.startswith("2 of 2 latencies on the front are not stable")
     assert "not all measured under the same conditions" in mixed
@@ -63,9 +63,8 @@ def test_the_state_of_the_device_is_a_condition_and_its_change_a_caution() -> No
     hot = replace(cool, temperatures={"cpu": 71})
     throttled = MeasuredConditions(cool, hot, 15.0, ("the charger was disconnected",))
     trials = [
-        replace(
-            each,
-            latency=replace(each.latency, batch=str(each.number), pace=30.0, conditions=state),
+        each.with_latency(
+            replace(each.latency, batch=str(each.number), pace=30.0, conditions=state)
         )
         for each, state in zip(
             (network(n, 90 + n, 0.8) for n in range(3)),
@@ -90,6 +89,6 @@ def test_latencies_from_records_are_counted() -> None:
     first, second = (network(n, 90 + n, 0.8) for n in range(2))
     assert first.latency is not None
     assert "From records" not in dict(list_conditions(study([first, second])))
-    first = replace(first, latency=replace(first.latency, reused=True))
+    first = first.with_latency(replace(first.latency, reused=True))
     said = dict(list_conditions(study([first, second])))["From records"]
     assert said.startswith("1 of 2 latencies: measured before")

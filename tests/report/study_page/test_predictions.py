@@ -35,7 +35,7 @@ def test_errors_beside_a_constant_and_a_line_that_knew_no_more() -> None:
 def test_networks_of_one_batch_do_not_tell_about_each_other() -> None:
     def together(one: Trial) -> Trial:
         assert one.latency is not None
-        return replace(one, latency=replace(one.latency, batch="b"))
+        return one.with_latency(replace(one.latency, batch="b"))
 
     known = [network(0, 1.0), network(1, 2.0)]
     batch = [together(network(0, 1.0, STOCK_MS)), together(network(1, 2.0, 2 * STOCK_MS))]

@@ -51,7 +51,7 @@ def body(files: ReportFiles) -> str:
         typical(40, budgets=()),
         UNSCORED,
         study([candidate(0, found_architecture(0), ratio=None)], objectives=("quality", "macs")),
-        replace(typical(5), fingerprint=None),
+        replace(typical(5), fingerprints={}),
     ],
 )
 def test_any_study_has_a_report(record: StudyRecord, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ PARTS = ("What each part costs", "Hypervolume:", "The models of the search", "ra
 def test_a_search_on_models_shows_how_it_went(tmp_path: Path) -> None:
     record = searched()
     members = frozenset(one.number for one in study_front(record))
-    text = body(write_report(replace(record, confirmed=members), tmp_path))
+    text = body(write_report(replace(record, confirmed_on={"cpu": members}), tmp_path))
     for part in (*PARTS, "The front is confirmed", "removing it saves", "unclear"):
         assert part in text
 

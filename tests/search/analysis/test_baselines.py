@@ -15,7 +15,7 @@ from tests.search.study_helpers import candidate, latency
 def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small):
     for seed in range(8):
         ended = simulated(small, seed)
-        said = describe_confirmation(ended.members, ended.memory.confirmed())
+        said = describe_confirmation(ended.members, ended.memory.confirmed("cpu"))
         assert said.startswith("The front is confirmed"), said
         assert ended.left_out == []
         for each in ended.members:
@@ -41,8 +41,8 @@ def test_where_time_is_short_the_sentence_says_what_was_measured(small, seconds)
     for seed in range(2):
         ended = simulated(small, seed, seconds=seconds, trials=1000)
         again = [each for each in ended.members if len(ended.memory.measured[each.number]) > 1]
-        said = describe_confirmation(ended.members, ended.memory.confirmed())
-        confirmed = select_confirmed(ended.members, ended.memory.confirmed())
+        said = describe_confirmation(ended.members, ended.memory.confirmed("cpu"))
+        confirmed = select_confirmed(ended.members, ended.memory.confirmed("cpu"))
         assert {each.number for each in confirmed} <= {each.number for each in again}
         if len(confirmed) == len(ended.members):
             assert said.startswith("The front is confirmed")
@@ -58,5 +58,5 @@ def test_what_was_averaged_with_a_later_measurement_is_not_confirmed_any_more():
     measured = msgspec.structs.replace(candidate(3), number=3)
     assert select_confirmed([measured], {3}) == [measured]
     again = pool(latency(3), latency(3, 1.6))
-    later = msgspec.structs.replace(measured, latency=again)
+    later = measured.with_latency(again)
     assert select_confirmed([later], {3}) == []

@@ -19,7 +19,8 @@ from gnv2_nas.search.analysis.pareto import (
     pareto_front,
 )
 from gnv2_nas.search.study.budgets import Budget
-from gnv2_nas.search.study.metrics import METRICS, parse_objectives
+from gnv2_nas.search.study.metric_names import parse_objectives
+from gnv2_nas.search.study.metrics import METRICS
 from gnv2_nas.search.study.records import Trial
 
 STOCK = preset("ghostnetv2-1.0")
@@ -47,7 +48,7 @@ BROKEN = (Budget("params", 1, "1params"),)
 
 def candidate(number, quality, macs, broken=False):
     return Trial(
-        number=number, architecture=STOCK, params={}, baseline="", quality=quality, latency=None,
+        number=number, architecture=STOCK, params={}, baseline="", quality=quality,
         counts=replace(COUNTS, macs=macs), budgets=BROKEN if broken else (),
     )  # fmt: skip
 
@@ -98,6 +99,8 @@ def test_each_objective_reads_its_own_value():
     one = replace(one, measured={"artifact": 9.0})
     values = {name: one.value(name) for name in METRICS}
     assert math.isnan(values.pop("latency"))
+    assert math.isnan(values.pop("latency-ratio"))
+    assert math.isnan(values.pop("peak-memory"))
     assert values == {"quality": 0.5, "macs": 1, "params": 2, "memory": 7, "artifact": 9}
     assert [name for name, each in METRICS.items() if each.direction == "maximize"] == ["quality"]
 
@@ -112,10 +115,10 @@ def test_objectives_are_read_in_one_order():
     [
         (
             "",
-            "--objectives is empty; give one or more of quality,latency,macs,",
+            "--objectives is empty; give one or more of quality,latency,latency-ratio,",
         ),
         (" , ", "--objectives is empty"),
-        ("quality,speed", "unknown objective 'speed'; .*known: artifact, latency, macs"),
+        ("quality,speed", "unknown objective 'speed'; .*known: artifact, latency, latency-ratio"),
         ("Quality", "did you mean 'quality'"),
         ("macs,macs", "names an objective twice"),
     ],

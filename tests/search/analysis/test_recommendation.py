@@ -97,11 +97,8 @@ def test_in_the_same_rounds_what_both_share_is_no_error() -> None:
         assert one.latency is not None
         errors = ErrorParts(own=0.002, own_sessions=0.003, panel=0.02, calibration=calibration)
         low, high = (one.latency.ratio * math.exp(side * 0.2) for side in (-1, 1))
-        return msgspec.structs.replace(
-            one,
-            latency=msgspec.structs.replace(
-                one.latency, errors=errors, ratio_ci95=(low, high), batch=batch
-            ),
+        return one.with_latency(
+            msgspec.structs.replace(one.latency, errors=errors, ratio_ci95=(low, high), batch=batch)
         )
 
     other = measured(network(1, 90, 0.9), "last", 0.05)

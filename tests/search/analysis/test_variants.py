@@ -122,7 +122,7 @@ def test_what_differs_in_one_thing_is_found() -> None:
 
 def with_errors(one: Trial, errors: ErrorParts, batch: str = "b") -> Trial:
     assert one.latency is not None
-    return replace(one, latency=replace(one.latency, errors=errors, batch=batch))
+    return one.with_latency(replace(one.latency, errors=errors, batch=batch))
 
 
 def test_a_latency_effect_has_the_interval_of_shared_rounds() -> None:
@@ -151,9 +151,9 @@ def test_without_its_parts_the_whole_interval_counts() -> None:
 def test_latencies_of_two_devices_have_no_difference() -> None:
     base, other = measured(0, "both", 1.0), measured(1, "none", 0.9)
     assert other.latency is not None
-    elsewhere = replace(other, latency=replace(other.latency, threads=4))
+    elsewhere = other.with_latency(replace(other.latency, threads=4))
     assert latency_difference(base, elsewhere) is None
-    assert latency_difference(base, replace(other, latency=None)) is None
+    assert latency_difference(base, replace(other, latencies={})) is None
 
 
 def test_differences_in_quality_up_to_the_noise_are_luck() -> None:

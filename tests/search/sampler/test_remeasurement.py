@@ -28,7 +28,7 @@ def network(number, quality, ms, share=0.05, sessions=1, measured=True, budgets=
         )
     return Trial(
         number=number, architecture=STOCK, params={}, baseline="", counts=COUNTS, quality=quality,
-        latency=found, budgets=tuple(budgets),
+        latencies={} if found is None else {"cpu": found}, budgets=tuple(budgets),
     )  # fmt: skip
 
 

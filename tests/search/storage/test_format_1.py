@@ -7,7 +7,6 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from gnv2_nas.errors import StudyError
@@ -17,7 +16,7 @@ from gnv2_nas.search.storage.studies import open_or_create, open_study
 from gnv2_nas.search.study.records import Progress
 from gnv2_nas.workflows.references import find_network
 from tests.search.search_helpers import STORAGE
-from tests.search.study_helpers import append, as_optuna, latency
+from tests.search.study_helpers import append, as_optuna, latency, on_board
 
 DUMP = Path(__file__).with_name("study_format_1.sql.gz")
 TRIALS = 25
@@ -42,7 +41,8 @@ def test_it_is_read_and_reported(store, folder):
     assert record.progress.proposed > 0
     assert record.fingerprint.cpu == "AMD EPYC"
     assert len(record.confirmed) > 1
-    assert store.reference_ms == pytest.approx(6.50131327)
+    assert (first := record.trials[0].latency)
+    assert first.ms / first.ratio == pytest.approx(6.50131327)
     assert find_network("before:3", STORAGE) == record.trials[3].architecture
     assert "before" in write_report(record, folder / "reports").html.read_text()
 
@@ -65,6 +65,6 @@ def test_it_is_continued_under_its_own_keys(store):
 
 
 def test_other_settings_are_refused(store):
-    other = msgspec.structs.replace(store.settings, device="board")
+    other = on_board(store.settings)
     with pytest.raises(StudyError, match="was made with device cpu, not board"):
         open_or_create(STORAGE, "before", other, store.provenance)

@@ -17,7 +17,6 @@ from gnv2_nas.search.storage.trial_reading import REVISION, OptunaReader, TrialR
 from gnv2_nas.search.study.records import Progress, Trial
 from gnv2_nas.workflows.references import find_network
 from tests.search.study_helpers import (
-    REFERENCE_MS,
     SETTINGS,
     append,
     as_optuna,
@@ -26,6 +25,7 @@ from tests.search.study_helpers import (
     latency,
     network,
     networks,
+    on_board,
     opened,
 )  # fmt: skip
 
@@ -65,9 +65,9 @@ class TestStore:
         stored = [candidate(0), candidate(1), candidate(2, baseline="stock")]
         for number, (kept, given) in enumerate(zip(fresh.trials(), stored, strict=True)):
             params = {} if given.baseline else finished(number).params
-            summary = given.latency.drop_samples()
+            summary = {"cpu": given.latency.drop_samples()}
             assert kept == msgspec.structs.replace(
-                given, number=number, params=params, latency=summary, sampled=kept.sampled
+                given, number=number, params=params, latencies=summary, sampled=kept.sampled
             )
 
     def test_both_readers_read_the_same(self, store, storage, name):
@@ -160,15 +160,14 @@ class TestStore:
 
     def test_milliseconds_are_those_of_the_first_measured_trial(self, store, other, storage, name):
         slow = msgspec.structs.replace(latency(1), ms=3.0, ci95=(2.7, 3.6))
-        assert store.in_reference([None, slow]) == [None, slow]
-        store.append(candidate(0, latency=None, sampled=finished(0)))
-        assert other.reference_ms is None
+        assert store.in_reference([]) == []
+        store.append(candidate(0, latencies={}, sampled=finished(0)))
+        assert other.in_reference([slow]) == [slow]
         append(store, 1)
         (expressed,) = other.in_reference([slow])
-        assert other.reference_ms == pytest.approx(REFERENCE_MS)
         assert (expressed.ms, *expressed.ci95) == pytest.approx((1.5, 1.35, 1.8))
         # Another process may have measured before the first trial was there.
-        other.append(candidate(2, latency=slow, sampled=finished(2)))
+        other.append(candidate(2, latencies={"cpu": slow}, sampled=finished(2)))
         for each in (store, open_study(storage, name)):
             assert each.trials()[2].latency.ms == pytest.approx(1.5)
             assert each.record().fingerprint == slow.fingerprint
@@ -177,7 +176,7 @@ class TestStore:
         self, storage, store, name
     ):
         assert store.settings == SETTINGS
-        another = opened(storage, name, settings=msgspec.structs.replace(SETTINGS, device="board"))
+        another = opened(storage, name, settings=on_board(SETTINGS))
         with pytest.raises(StudyError, match="was made anew with other settings"):
             append(store, 0)
         assert append(another, 1) == [0]

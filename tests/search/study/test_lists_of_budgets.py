@@ -14,7 +14,7 @@ from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.storage.format import Beginning
 from gnv2_nas.search.storage.studies import check_same_settings
 from gnv2_nas.search.study.budgets import parse_budget, parse_budgets, parse_limits
-from gnv2_nas.search.study.records import default_study_name
+from gnv2_nas.search.study.settings import default_study_name
 from tests.report.studies import typical
 from tests.search.analysis.test_pareto import candidate
 from tests.search.simulated import simulated
@@ -118,7 +118,7 @@ def test_the_front_of_every_view_is_confirmed_and_no_network_is_evaluated_twice(
     picks = []
     for view in ended.memory.settings.views:
         members = pareto_front([each.seen(view) for each in trials], view.objectives)
-        assert {each.number for each in members} <= ended.memory.confirmed()
+        assert {each.number for each in members} <= ended.memory.confirmed("cpu")
         picks.append(pick_recommended(members, view.objectives))
     assert len({pick.latency.batch for pick in picks}) == 1
     assert len({pick.number for pick in picks}) > 1
