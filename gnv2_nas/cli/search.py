@@ -167,7 +167,7 @@ def print_outcome(record: StudyRecord, files: ReportFiles | None) -> None:
 
 
 def print_findings(record: StudyRecord) -> None:
-    """Print the table of the front and, for a list of budgets, that of the recommended networks.
+    """Print the table of the front and, for a list of budgets, that of the picks within each.
 
     A view without a front names the network nearest to its budgets.
     """
@@ -185,7 +185,7 @@ def print_findings(record: StudyRecord) -> None:
         print_table(columns, format_rows(record, members), title="front", left=2)
         if len(views) > 1:
             picks = format_picks(views)
-            print_table(("", *columns), picks, title="recommended", left=3)
+            print_table(("", "", *columns), picks, title="picks", left=4)
     for view in views:
         if not view.found.front:
             where = f"{describe_views([view.label])}: " if view.label else ""

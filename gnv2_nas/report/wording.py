@@ -46,6 +46,22 @@ def summarize_view(view: View) -> dict[str, Any]:
     }
 
 
+def list_picks(view: View) -> list[tuple[str, Trial]]:
+    """The recommended network of a view, and the best of its front in the first objective.
+
+    Returns:
+        What each is ("best compromise", "best Zen-score"), and the network.
+    """
+    best = view.found.recommended
+    if best is None:
+        return []
+    picks = [(recommended_title(view.record), best)]
+    first = list_objectives(view.record)[0].question
+    if view.found.front[0] is not best:
+        picks.append((f"{first[:1].lower()}{first[1:]}", view.found.front[0]))
+    return picks
+
+
 def list_objectives(record: StudyRecord) -> list[Metric]:
     """The metrics of a study's objectives, in order."""
     return [get_metric(name, record.quality_info) for name in record.settings.objectives]

@@ -13,6 +13,7 @@ from gnv2_nas.errors import BudgetError
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement.records.record import format_latency
 from gnv2_nas.report.files import ReportFiles, check_report_files
+from gnv2_nas.report.wording import list_picks
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.analysis.views import View
@@ -167,13 +168,11 @@ def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str
 
 
 def format_picks(views: Sequence[View]) -> list[tuple[str, ...]]:
-    """Return the cells of a table of recommended networks: `format_rows` after the view's label."""
+    """Return the rows of a table of `list_picks`: the view, what it is, cells of `format_rows`."""
     return [
-        (view.label, *cells)
+        (view.label, what, *format_rows(view.record, [trial])[0])
         for view in views
-        for pick in [view.found.recommended]
-        if pick is not None
-        for cells in format_rows(view.record, [pick])
+        for what, trial in list_picks(view)
     ]
 
 

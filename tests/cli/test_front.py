@@ -31,19 +31,24 @@ def test_the_nearest_network_and_what_it_breaks(capfd: pytest.CaptureFixture[str
 def test_a_list_of_budgets_has_a_network_and_a_command_for_each(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    networks = [candidate(number, found_architecture(number)) for number in range(6)]
-    small, large = min(networks, key=lambda each: each.counts.macs), networks[0]
-    limits = [f"{small.counts.macs}FLOPs", "1GFLOPs", "2GFLOPs"]
-    best = replace(large, quality=95.0)
-    print_outcome(study([best, small], budgets=[",".join(limits)]), None)
+    small = candidate(1, found_architecture(3), ratio=0.5)
+    knee = candidate(2, found_architecture(0), quality=94.0, ratio=0.8)
+    best = candidate(3, found_architecture(1), quality=95.0, ratio=1.5)
+    assert small.counts.macs < min(knee.counts.macs, best.counts.macs)
+    tight = f"{small.counts.macs}FLOPs"
+    print_outcome(study([small, knee, best], budgets=[f"{tight},1GFLOPs,2GFLOPs"]), None)
     printed = capfd.readouterr()
-    table = printed.out.split("recommended", 1)[1]
-    rows = [line.split()[:2] for line in table.splitlines() if "demo:" in line]
-    picks = [small.number, best.number, best.number]
-    assert rows == [[limit, f"demo:{pick}"] for limit, pick in zip(limits, picks, strict=True)]
+    table = printed.out.split("picks", 1)[1]
+    rows = [line.split()[:4] for line in table.splitlines() if "demo:" in line]
+    wide = [["best", "compromise", "demo:2"], ["best", "Zen-score", "demo:3"]]
+    assert rows == [
+        [tight, "best", "compromise", "demo:1"],
+        *(["1GFLOPs", *each] for each in wide),
+        *(["2GFLOPs", *each] for each in wide),
+    ]
     assert [line for line in printed.err.splitlines() if line.startswith("next")] == [
-        f"next within {limits[0]}: gnv2-nas export demo:{small.number} --format onnx",
-        f"next within 1GFLOPs and 2GFLOPs: gnv2-nas export demo:{best.number} --format onnx",
+        f"next within {tight}: gnv2-nas export demo:1 --format onnx",
+        "next within 1GFLOPs and 2GFLOPs: gnv2-nas export demo:2 --format onnx",
     ]
 
 

@@ -18,8 +18,9 @@ from gnv2_nas.report.study_page.table import (
     column_titles,
     list_front_rows,
     list_stock_rows,
+    make_row,
 )
-from gnv2_nas.report.wording import format_reference, next_command, recommended_title
+from gnv2_nas.report.wording import format_reference, list_picks, next_command, recommended_title
 from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
@@ -45,15 +46,12 @@ class Section(msgspec.Struct, frozen=True):
     front_rows: list[NetworkRow]
     front_size: int
     stock_rows: list[NetworkRow]
+    picks: list[tuple[str, NetworkRow]]
+    """What each is, and its row."""
 
     def reference(self, trial: Trial) -> str:
         """The name of a network on the command line."""
         return format_reference(self.record, trial)
-
-    @property
-    def pick(self) -> NetworkRow | None:
-        """The row of the recommended network."""
-        return next((row for row in self.front_rows if row.is_best), None)
 
 
 def make_section(view: View, key: str) -> Section:
@@ -79,6 +77,7 @@ def make_section(view: View, key: str) -> Section:
         front_rows=list_front_rows(record, members, best),
         front_size=len(members),
         stock_rows=list_stock_rows(record, members),
+        picks=[(what, make_row(record, trial)) for what, trial in list_picks(view)],
     )
 
 

@@ -63,7 +63,7 @@ def list_front_rows(
         chosen = [one for n, one in enumerate(chosen) if n in places or one is best]
     badges = (recommended_title(record),)
     return [
-        _row(record, one, badges, is_best=True) if one is best else _row(record, one)
+        make_row(record, one, badges, is_best=True) if one is best else make_row(record, one)
         for one in chosen
     ]
 
@@ -72,15 +72,15 @@ def list_stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[Netwo
     """Rows of all stock networks of the study, feasible or not."""
     on_front = {one.number for one in members}
     return [
-        _row(record, one, ("on the front",), anchored=False)
+        make_row(record, one, ("on the front",), anchored=False)
         if one.number in on_front
-        else _row(record, one)
+        else make_row(record, one)
         for one in record.trials
         if one.baseline
     ]
 
 
-def _row(
+def make_row(
     record: StudyRecord,
     trial: Trial,
     badges: tuple[str, ...] = (),
@@ -88,6 +88,7 @@ def _row(
     is_best: bool = False,
     anchored: bool = True,
 ) -> NetworkRow:
+    """One row of a table of networks."""
     latency = trial.latency
     if latency is not None and not latency.stable:
         badges += ("latency not stable",)
