@@ -11,6 +11,7 @@ import typer
 from gnv2_nas.cli.console import print_line, say_error, take_over_messages
 from gnv2_nas.cli.devices import app as devices
 from gnv2_nas.cli.export import export
+from gnv2_nas.cli.modules import modules
 from gnv2_nas.cli.options import read_start_time
 from gnv2_nas.cli.profile import profile
 from gnv2_nas.cli.quality import app as quality
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, train, profile, report, export, spaces):
+for command in (search, train, profile, modules, report, export, spaces):
     app.command()(command)
 app.add_typer(devices, name="devices")
 app.add_typer(quality, name="quality")

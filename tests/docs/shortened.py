@@ -13,6 +13,7 @@ import runpy
 import sys
 
 from tests.forks import shorten_measurements
+from tests.modules import shorten_modules
 
 REFERENCES = 8
 DIGITS = 400
@@ -37,6 +38,7 @@ def shorten() -> None:
     for name in ("gnv2_nas.search.analysis.baselines", "gnv2_nas.arch"):
         importlib.import_module(name).list_presets = lambda: STOCK
     importlib.import_module("gnv2_nas.quality.proxies.az_nas").REFERENCE_NETWORKS = REFERENCES
+    shorten_modules()
     _fewer_digits()
 
 

@@ -46,7 +46,7 @@ class Case(msgspec.Struct, frozen=True):
     variant: str
     """Name of the module within its comparison."""
     place: tuple[str, str]
-    """Map and channels, such as ("28×28", "64")."""
+    """Map and channels, such as ("28×28", "64 channels")."""
     graph: Graph
     """The module `times` times, in its frame."""
     frame: Graph
@@ -96,10 +96,14 @@ def _case(
 ) -> Case:
     """A case whose work is counted from its operators, unless it is given."""
     graph = stack(side, channels, [module] * times)
-    place = place or (f"{side}×{side}", f"{channels}")
+    place = place or _place(side, channels)
     counted = module_macs(graph) / times
     frame = stack(side, channels)
     return Case(variant, place, graph, frame, times, counted if work is None else work)
+
+
+def _place(side: int, channels: int) -> tuple[str, str]:
+    return f"{side}×{side}", f"{channels} channels"
 
 
 def _ghost() -> Comparison:
@@ -152,7 +156,7 @@ MATRIX = "full, matrix product"
 
 def _attention_cases(side: int) -> Iterator[Case]:
     channels, positions, taps = ATTENTION_CHANNELS, side * side, 2 * side - 1
-    place = (f"{side}×{side}", f"{channels}")
+    place = _place(side, channels)
 
     def depthwise(name: str, times: int, cost: int, *kernels: tuple[int, int]) -> Case:
         module = _depthwise(kernels)
