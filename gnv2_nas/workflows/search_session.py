@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -30,10 +30,11 @@ from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.encoders import GraphEncoder
 from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.search.storage.database import hand_over_messages
+from gnv2_nas.search.storage.earlier import in_milliseconds_of, read_earlier
 from gnv2_nas.search.storage.studies import open_or_create
 from gnv2_nas.search.storage.url import mask_command
 from gnv2_nas.search.study.budgets import corner_networks
-from gnv2_nas.search.study.records import Provenance
+from gnv2_nas.search.study.records import Provenance, Trial
 from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.workflows.events import (
@@ -208,6 +209,15 @@ class SearchSession:
                 )
         return corners
 
+    def make_encoder(self, seen: Collection[str]) -> GraphEncoder:
+        """Return what tells the sampler of networks, and of latencies of other studies."""
+        request, settings, store = self.checked.request, self.checked.settings, self.store
+        earlier: list[Trial] = []
+        if request.reuse and settings.measures:
+            earlier = read_earlier(request.storage, store.name, [self.evaluator.device])
+        known = partial(in_milliseconds_of, store, earlier)
+        return GraphEncoder(self.checked.space, settings.budgets, settings.objectives, seen, known)
+
     def loop(self) -> SearchLoop:
         """Return the search itself, ready to run."""
         request, settings = self.checked.request, self.checked.settings
@@ -221,7 +231,7 @@ class SearchSession:
             make_sampler(
                 request.sampler,
                 request.seed + len(past),
-                partial(GraphEncoder, space, settings.budgets, settings.objectives, seen),
+                partial(self.make_encoder, seen),
                 [_bound_constraints(settings, each) for each in settings.by_limit],
             ),
             request.seed,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.loop import SearchLoop
+from gnv2_nas.search.storage.earlier import read_earlier
 from gnv2_nas.workflows.search import describe_reuse
 from tests.measurement.networks import tiny_ghost, tiny_mobile
-from tests.search.search_helpers import calibrated, session
+from tests.search.search_helpers import STORAGE, calibrated, session
 
 BRIEFLY = MeasurementOptions(precision=5.0, seconds_per_network=0.2, sessions=1)
 """Anything is precise enough."""
@@ -66,6 +71,33 @@ def test_a_search_measures_only_what_no_earlier_one_measured(folder, monkeypatch
     assert measured.latency.batch == second.trials[base.number].latency.batch
     second.evaluate([], beside=list(second.front))
     assert "the front was measured anew" in describe_reuse(second)
+    check_what_the_models_learn_of(folder, [*first.trials.values(), *second.trials.values()])
+
+
+def check_what_the_models_learn_of(folder, trials):
+    networks = {each.architecture.id for each in trials}
+    willing, unwilling = (
+        calibrated(session(folder, study="second", objectives="quality,latency", reuse=reuse))
+        for reuse in (True, False)
+    )
+    everything = read_earlier(STORAGE, "third", [device(willing)])
+    assert sorted(each.architecture.id for each in everything) == sorted(networks)
+    found = read_earlier(STORAGE, "second", [device(willing)])
+    known = willing.make_encoder(set()).elsewhere()
+    scores, latencies = known.values.values()
+    own = trials[-1]
+    assert latencies.tolist() == [
+        pytest.approx(each.latency.ratio * own.latency.ms / own.latency.ratio) for each in found
+    ]
+    assert np.isnan(scores).all()
+    assert len(known.features) == len(found)
+    assert not len(unwilling.make_encoder(set()).elsewhere().features)
+    device(willing).calibration = replace(device(willing).calibration, reference_ms=21.0)
+    assert not read_earlier(STORAGE, "third", [device(willing)])
+
+
+def device(opened):
+    return opened.evaluator.device
 
 
 def facts(latency):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from gnv2_nas.quality.predictor.features import features as block_features
 from gnv2_nas.search.sampler.grid import Grid, Levels
 from gnv2_nas.search.study.budgets import Budget, excesses
 from gnv2_nas.search.study.metrics import Counted, get_metric
+from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.ridge import Matrix, Vector, standardize
 from gnv2_nas.stats.variance_components import Groups
@@ -64,6 +65,9 @@ class GenotypeEncoder(Protocol):
     def is_new(self, params: Mapping[str, Any]) -> bool:
         """Whether the genotype stands for something that was not tried yet."""
 
+    def elsewhere(self) -> Encoded:
+        """Encode what was evaluated outside the study; what is not known of it is NaN."""
+
 
 class LevelEncoder(Protocol):
     """A `GenotypeEncoder` of the levels of a grid."""
@@ -73,6 +77,8 @@ class LevelEncoder(Protocol):
     def encode(self, levels: Levels) -> Encoded: ...
 
     def is_new(self, levels: Levels) -> NDArray[np.bool_]: ...
+
+    def elsewhere(self) -> Encoded: ...
 
 
 class OneHotEncoder:
@@ -88,6 +94,9 @@ class OneHotEncoder:
 
     def is_new(self, levels: Levels) -> NDArray[np.bool_]:
         return np.ones(len(levels), dtype=np.bool_)
+
+    def elsewhere(self) -> Encoded:
+        return Encoded(np.empty((0, len(self._grid.groups))))
 
 
 class CachedEncoder:
@@ -122,6 +131,9 @@ class CachedEncoder:
         known = self._encoder
         return np.array([known.is_new(self._grid.params(row)) for row in levels], dtype=np.bool_)
 
+    def elsewhere(self) -> Encoded:
+        return self._encoder.elsewhere()
+
     def keep_only(self, levels: Levels) -> None:
         """Forget all other genotypes: they are many and are seldom encoded again."""
         kept = {row.tobytes() for row in levels}
@@ -147,6 +159,8 @@ class GraphEncoder:
         budgets: those that arithmetic can check become exact constraints.
         objectives: names of the study's objectives; those that arithmetic knows are exact.
         seen: ids of the networks that were evaluated; read at each call of `is_new`.
+        earlier: returns networks that other studies evaluated, with what is known of them here;
+            the same networks at each call, or none.
     """
 
     def __init__(
@@ -155,15 +169,17 @@ class GraphEncoder:
         budgets: Sequence[Budget],
         objectives: Sequence[str],
         seen: Collection[str],
+        earlier: Callable[[], Sequence[Trial]] = list,
     ) -> None:
         self._space, self._budgets = space, budgets
         self._objectives = [get_metric(name) for name in objectives]
-        self._seen = seen
+        self._seen, self._earlier = seen, earlier
         self._has_blocks = space.template.base.family != "mobilenetv3"
         rng = random.Random(0)
         usual = [space.sample(rng) for _ in range(STANDARDIZATION_NETWORKS)]
         raw = self._raw(usual, [lower(network) for network in usual])
         self._mean, self._spread = _mean_and_spread(raw)
+        self._earlier_features: Matrix | None = None
         self._spread[_LOG_COST] = 1.0
         costs = _group_costs()
         shares = np.delete(np.arange(len(costs)), _LOG_COST)
@@ -189,15 +205,38 @@ class GraphEncoder:
         over = [excesses(self._budgets, each) for each in known]
         keys = list(over[0]) if over else []
         constraints = {key: np.array([each[key] for each in over]) for key in keys}
-        return Encoded(self._standardised(networks, graphs), exact, constraints)
+        return Encoded(self._standardised(self._raw(networks, graphs)), exact, constraints)
+
+    def elsewhere(self) -> Encoded:
+        """Encode the networks of other studies, with what must be evaluated to be known."""
+        trials = self._earlier()
+        if not trials:
+            return Encoded(np.empty((0, len(self._mean))))
+        if self._earlier_features is None:
+            costs = latency_features([lower(trial.architecture) for trial in trials])
+            # They may be of other spaces, whose blocks have no features here.
+            raw = np.full((len(trials), len(self._mean)), np.nan)
+            raw[:, : costs.shape[1]] = costs
+            self._earlier_features = self._standardised(raw)
+        values = {
+            number: np.array([metric.value(trial) for trial in trials])
+            for number, metric in enumerate(self._objectives)
+            if metric.count is None
+        }
+        over = [excesses(self._budgets, trial) for trial in trials]
+        constraints = {
+            budget.metric: np.array([each.get(budget.metric, np.nan) for each in over])
+            for budget in self._budgets
+        }
+        return Encoded(self._earlier_features, values, constraints)
 
     def is_new(self, params: Mapping[str, Any]) -> bool:
         """Whether the network was not evaluated yet, under any genotype."""
         return self._space.decode(params).id not in self._seen
 
-    def _standardised(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
+    def _standardised(self, raw: Matrix) -> Matrix:
         # A missing feature takes the mean, as in the accuracy predictor.
-        return standardize(self._raw(networks, graphs), self._mean, self._spread)
+        return standardize(raw, self._mean, self._spread)
 
     def _raw(self, networks: Sequence[Architecture], graphs: Sequence[Graph]) -> Matrix:
         costs = latency_features(graphs)

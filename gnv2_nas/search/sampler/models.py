@@ -50,7 +50,7 @@ class OutcomeModel:
     log_density: float
     """Sum of the leave-one-out log densities of the outcomes, and the model's log odds before."""
     fitted: Vector
-    """(n,) posterior medians at the training points."""
+    """(n,) posterior medians at the training points, those of others left out."""
 
     def mean(self, features: Matrix) -> Vector:
         """(m,) medians of the outcome."""
@@ -86,6 +86,7 @@ def fit_outcome_model(
     using: FeatureSet,
     shift: float = 0.0,
     before: WarmStart | None = None,
+    others: int = 0,
 ) -> OutcomeModel | None:
     """Fit a model to (n,) finite outcomes, on the scale that predicts them better.
 
@@ -95,6 +96,7 @@ def fit_outcome_model(
         using: those of the features that the model sees.
         shift: of a logarithmic scale.
         before: from a model of fewer of these outcomes.
+        others: number of outcomes, the first ones, that the model need not predict.
 
     Returns:
         None if the features have an offset and the outcomes no common sign.
@@ -103,7 +105,7 @@ def fit_outcome_model(
     scales = _scales(outcomes + shift, shift, using)
     if before is not None and len(outcomes) > REFIT_SCALE_UNTIL and before.scale in scales:
         scales = [before.scale]
-    fits = [_fit_on_scale(features, outcomes, using, scale, before) for scale in scales]
+    fits = [_fit_on_scale(features, outcomes, using, scale, before, others) for scale in scales]
     return max(fits, key=lambda model: model.log_density, default=None)
 
 
@@ -113,18 +115,19 @@ def _fit_on_scale(
     using: FeatureSet,
     scale: Scale,
     before: WarmStart | None,
+    others: int,
 ) -> OutcomeModel:
     values, offsets = scale.modelled(outcomes), using.offsets(features)
     start = before.components if before is not None and before.scale == scale else None
     rows = features[:, using.columns]
     process = fit_gaussian_process(rows, using.groups, values - offsets, start)
-    residuals, deviations = process.leave_one_out()
+    residuals, deviations = (each[others:] for each in process.leave_one_out())
     density = -0.5 * float(((residuals / deviations) ** 2 + 2 * np.log(deviations)).sum())
     # The change of variables adds the log of its derivative to the log density.
-    density -= float(values.sum()) if scale.sign else 0.0
+    density -= float(values[others:].sum()) if scale.sign else 0.0
     density += THEORY_ODDS if using.offset is not None else 0.0
     fitted = scale.outcomes(process.fitted + offsets)
-    return OutcomeModel(process, using, scale, density, fitted)
+    return OutcomeModel(process, using, scale, density, fitted[others:])
 
 
 def _scales(shifted: Vector, shift: float, using: FeatureSet) -> list[Scale]:
@@ -135,6 +138,10 @@ def _scales(shifted: Vector, shift: float, using: FeatureSet) -> list[Scale]:
     varies = sizes.max() > LOG_SCALE_RATIO * sizes.min()
     one_sign = np.all(shifted > 0) or np.all(shifted < 0)
     return [Scale(), Scale(float(np.sign(shifted[0])), shift)] if varies and one_sign else [Scale()]
+
+
+def _warm_start(model: OutcomeModel | None) -> WarmStart | None:
+    return None if model is None else WarmStart(model.process.components, model.scale)
 
 
 def _clip_outliers(outcomes: Vector) -> Vector:
@@ -159,30 +166,44 @@ class OutcomeModels:
         self._before: list[list[WarmStart | None]] = []
         self._chosen: list[OutcomeModel] = []
 
-    def fit(self, features: Matrix, outcomes: Matrix, shifts: Vector) -> None:
+    def fit(
+        self,
+        features: Matrix,
+        outcomes: Matrix,
+        shifts: Vector,
+        other_features: Matrix,
+        other_outcomes: Matrix,
+    ) -> None:
         """Fit to (n, o) outcomes at (n, d) features; each column has at least two known values.
 
         Args:
             features: of all feature sets.
             outcomes: NaN where unknown.
             shifts: (o,) `Scale.shift` of each outcome.
+            other_features: (p, d) of networks that were evaluated elsewhere.
+            other_outcomes: (p, o). They are used where they help to predict `outcomes`.
         """
         if len(self._before) != outcomes.shape[1]:
-            self._before = [[None] * len(self._feature_sets) for _ in outcomes.T]
+            self._before = [[None] * (len(self._feature_sets) + 1) for _ in outcomes.T]
         self._chosen = []
-        for column, shift, before in zip(outcomes.T, shifts, self._before, strict=True):
-            known = np.isfinite(column)
+        for column, other, shift, before in zip(
+            outcomes.T, other_outcomes.T, shifts.tolist(), self._before, strict=True
+        ):
+            known, more = np.isfinite(column), np.isfinite(other)
             fits = [
-                fit_outcome_model(features[known], column[known], using, float(shift), earlier)
-                for using, earlier in zip(self._feature_sets, before, strict=True)
+                fit_outcome_model(features[known], column[known], using, shift, earlier)
+                for using, earlier in zip(self._feature_sets, before, strict=False)
             ]
-            before[:] = [
-                None if each is None else WarmStart(each.process.components, each.scale)
-                for each in fits
-            ]
-            self._chosen.append(
-                max((each for each in fits if each), key=lambda model: model.log_density)
-            )
+            best = max((each for each in fits if each), key=lambda model: model.log_density)
+            wider = more.any() and fit_outcome_model(
+                np.vstack([other_features[more], features[known]]),
+                np.concatenate([other[more], column[known]]),
+                best.features, shift, before[-1], others=int(more.sum()),
+            )  # fmt: skip
+            before[:] = map(_warm_start, [*fits, wider or None])
+            if wider and wider.log_density > best.log_density:
+                best = wider
+            self._chosen.append(best)
 
     def forget(self) -> None:
         """Drop everything that grows with the outcomes; keep what the next fit starts from."""

@@ -104,7 +104,10 @@ class Surrogate:
         self.history = history
         # Constraints are often relative excesses over a limit: -1 for an outcome of 0.
         shifts = np.repeat([0.0, 1.0], [history.losses.shape[1], history.constraints.shape[1]])
-        self._models.fit(self.encoder.encode(history.levels).features, history.outcomes, shifts)
+        own, others = self.encoder.encode(history.levels), self.encoder.elsewhere()
+        self._models.fit(
+            own.features, history.outcomes, shifts, others.features, self._exact(others)
+        )
         fitted = self._models.fitted(history.outcomes)[:, : history.losses.shape[1]]
         self.aims = [_aim(history, fitted, bounds) for bounds in fronts]
 
