@@ -95,7 +95,7 @@ def measure_modules(
 
     Args:
         device: the device.
-        timeout: seconds for everything; a device that needs longer gets wide intervals.
+        timeout: seconds for everything; with too few rounds in that time, nothing follows.
         seed: see `ModulesRequest`.
         events: told about waiting and progress.
 
@@ -197,6 +197,7 @@ def _search_command(checked: CheckedModules) -> str:
     request, target = checked.request, checked.request.write_space
     device = ("--device", request.device)
     if target is None:
-        written = [device, ("--write-space", f"{request.device}.yaml")]
+        name = f"{find_profile(request.device).stem}-pays.yaml"
+        written = [device, ("--write-space", name)]
         return format_command("modules", options=written)
     return format_command("search", options=[device, ("--space", str(target))])

@@ -18,13 +18,7 @@ from gnv2_nas.errors import DeviceError, MeasurementError
 from gnv2_nas.graph.op import Graph
 from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.modules.cases import Case
-from gnv2_nas.measurement.plan import (
-    MeasurementPlan,
-    Timings,
-    allow_loading,
-    allow_pauses,
-    collect,
-)
+from gnv2_nas.measurement.plan import MeasurementPlan, Timings, collect
 from gnv2_nas.measurement.reconnect import use_device
 from gnv2_nas.measurement.records.record import MIN_ROUNDS
 from gnv2_nas.measurement.statistics import Estimates, estimate
@@ -144,8 +138,6 @@ def time_graphs(
     def time_all(bench: Bench) -> GraphTimes:
         left = max(deadline - time.monotonic(), 1e-3)
         plan = msgspec.structs.replace(PLAN, max_seconds=left)
-        plan = allow_pauses(plan, len(rows.files), device.profile.pace)
-        plan = allow_loading(plan, bench.seconds_per_round)
         watch = ConditionsWatch(bench, waiting)
         timings = collect(
             bench, len(rows.files), plan, rng, is_precise, progress, watch.before_session

@@ -8,6 +8,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
+from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import DeviceError, MeasurementError
 from gnv2_nas.measurement import open_device
 from gnv2_nas.measurement.modules import cases
@@ -15,6 +16,7 @@ from gnv2_nas.measurement.modules.cases import list_comparisons
 from gnv2_nas.measurement.modules.findings import SMALLER, judge_axes, summarize
 from gnv2_nas.measurement.modules.times import GraphTimes, Interval, time_graphs
 from gnv2_nas.space import AXES
+from tests.devices.remote import remote_device, set_up
 from tests.modules import shorten_modules
 
 COMPARISONS = {comparison.name: comparison for comparison in list_comparisons()}
@@ -154,6 +156,19 @@ def test_a_device_leaves_out_what_it_refuses(few, monkeypatch, refusal):
     assert len(found.refused) == 2
     assert set(found.seconds) | set(found.refused) == set(graphs)
     assert found.again.low < found.again.value < found.again.high
+
+
+def test_another_machine_gives_ratios(few, tmp_path):
+    """Another process behind a transport."""
+    set_up(tmp_path)
+    device, comparison = remote_device(LocalTransport("board", tmp_path)), few["bottlenecks"]
+    try:
+        times = measure(device, comparison.graphs())
+    finally:
+        device.host.close()
+    found = summarize(comparison, times)
+    assert (found.rounds, found.sessions) == (12, 1)
+    assert all(pooled.ratio.low < pooled.ratio.high for pooled in found.pooled)
 
 
 def test_a_device_that_runs_nothing_is_one_line(few, monkeypatch):
