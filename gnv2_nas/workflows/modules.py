@@ -100,7 +100,7 @@ def measure_modules(
         events: told about waiting and progress.
 
     Raises:
-        MeasurementError: the device failed, or ran no module of a comparison.
+        MeasurementError: the device failed, or ran no module.
         OutOfTimeError: another process used the machine until the end.
     """
     from gnv2_nas.measurement.modules.times import time_graphs
@@ -129,6 +129,9 @@ def measure_modules(
         axes += judge_axes(comparison, times)
     order = list(AXES)
     axes.sort(key=lambda finding: order.index(finding.axis))
+    if all(one.again is None for one in found):
+        reason = found[0].rows[0].refused
+        raise MeasurementError(f"device {device.name} ran no module: {reason}")
     machine, profile = device.fingerprint(), device.profile
     return ModuleFindings(
         device=device.name,

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from gnv2_nas.measurement.modules.findings import (
     AxisFinding,
@@ -90,6 +91,15 @@ def test_the_last_paragraph_says_which_axes_pay():
     assert "dfc_pool (max → avg takes 5.0% longer for a block, 4.0% to 6.0%)" in others
     assert "dfc_kernel_h (11 → 3 taps saves 1.0% of a block, -1.0% to 3.0%)" in others
     assert "dfc_resize (bilinear → nearest: no such layer)" in others
+
+
+def test_a_comparison_of_which_nothing_ran_is_shown():
+    rows = tuple(replace(row, ms=None, ratio=None, refused="no layer") for row in COMPARISON.rows)
+    pooled = tuple(replace(each, ratio=None) for each in COMPARISON.pooled)
+    nothing = replace(COMPARISON, rows=rows, pooled=pooled, again=None)
+    page = render_modules_page(findings(comparisons=(nothing,)), "gnv2-nas modules")
+    assert "Left out: convolution at 7×7 16 channels: no layer" in page
+    assert "nothing ran" in page
 
 
 def test_no_text_ends_its_place(open_page, tmp_path):

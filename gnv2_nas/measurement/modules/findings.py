@@ -65,8 +65,8 @@ class MeasuredComparison(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     """Those of the reference have a time and a ratio of 1."""
     pooled: tuple[Pooled, ...]
-    again: Interval
-    """Two rows of the same file (A/A)."""
+    again: Interval | None
+    """Two rows of the same file (A/A); None if nothing ran."""
     sessions: int
     rounds: int
     doubts: tuple[str, ...]

@@ -57,10 +57,10 @@ class GraphTimes(msgspec.Struct, frozen=True):
     """Standard errors of their logs; independent of each other."""
     refused: Mapping[Graph, str]
     """Why the device did not run a graph."""
-    again: Interval
-    """The first graph over itself: two rows of the same file (A/A)."""
-    sessions: int
-    rounds: int
+    again: Interval | None = None
+    """The first graph over itself: two rows of the same file (A/A); None if nothing ran."""
+    sessions: int = 0
+    rounds: int = 0
     changes: tuple[str, ...] = ()
     """What happened to the device meanwhile that makes its times unsteady, as clauses."""
 
@@ -68,7 +68,7 @@ class GraphTimes(msgspec.Struct, frozen=True):
     def doubts(self) -> tuple[str, ...]:
         """Why nothing follows from the times, as clauses; () if something does."""
         few = f"only {self.rounds} rounds in the time allowed; {MIN_ROUNDS} are needed"
-        return (*self.changes, *([few] if self.rounds < MIN_ROUNDS else []))
+        return (*self.changes, *([few] if self.seconds and self.rounds < MIN_ROUNDS else []))
 
     def problem(self, case: Case) -> str:
         """Return why the time of a module is not known; "" if it is."""
@@ -129,7 +129,7 @@ def time_graphs(
         progress: receives the share of that time that has passed.
 
     Raises:
-        MeasurementError: the device failed, or refused every graph.
+        MeasurementError: the device failed, or its clock gave impossible times.
     """
     rows = _Rows(device, graphs, waiting)
     rng = random.Random(seed)
@@ -148,7 +148,14 @@ def time_graphs(
         found = _estimate(timings, busy=busy)
         return bool((np.hypot(found.own, found.own_sessions) <= PRECISION).all())
 
-    return use_device(device.host, waiting, partial(rows.load, rng), time_all)
+    try:
+        return use_device(device.host, waiting, partial(rows.load, rng), time_all)
+    except _NothingRanError:
+        return GraphTimes({}, {}, rows.refused)
+
+
+class _NothingRanError(MeasurementError):
+    """The device refused every graph."""
 
 
 def _estimate(timings: Timings, *, busy: bool) -> Estimates:
@@ -162,30 +169,29 @@ class _Rows:
 
     def __init__(self, device: Device, graphs: Sequence[Graph], waiting: Waiting) -> None:
         self._device = device
-        self._refused: dict[Graph, str] = {}
+        self.refused: dict[Graph, str] = {}
         self._written: dict[Graph, RuntimeFiles] = {}
         with DeviceLock.shared(waiting):
             for graph in graphs:
                 try:
                     self._written[graph] = write_graph(device.runtime, graph)
                 except MeasurementError as error:
-                    self._refused[graph] = str(error)
+                    self.refused[graph] = str(error)
             self._logits = {graph: graph_logits(graph) for graph in self._written}
-        self._arrange()
-        device.host.store(self.files)
+        device.host.store(list(self._written.values()))
 
     def _arrange(self) -> None:
-        self._graphs = [graph for graph in self._written if graph not in self._refused]
+        self._graphs = [graph for graph in self._written if graph not in self.refused]
         if not self._graphs:
-            reason = next(iter(self._refused.values()))
-            raise MeasurementError(f"device {self._device.name} ran no module: {reason}")
+            raise _NothingRanError
         self._graphs.append(self._graphs[0])
         self.files = [self._written[graph] for graph in self._graphs]
 
     def load(self, rng: random.Random) -> Bench:
         """Load and check all files, without those that the device refuses."""
         while True:
-            bench, known = self._device.host.open_bench(self.files), len(self._refused)
+            self._arrange()
+            bench, known = self._device.host.open_bench(self.files), len(self.refused)
             for row in rng.sample(range(len(self.files)), len(self.files)):
                 graph = self._graphs[row]
                 try:
@@ -193,10 +199,9 @@ class _Rows:
                 except DeviceError:
                     raise
                 except MeasurementError as error:
-                    self._refused[graph] = str(error)
-            if len(self._refused) == known:
+                    self.refused[graph] = str(error)
+            if len(self.refused) == known:
                 return bench
-            self._arrange()
 
     def _check(self, graph: Graph, bench: Bench, row: int) -> None:
         if (found := bench.load(row)) is not None:
@@ -210,7 +215,7 @@ class _Rows:
         return GraphTimes(
             seconds=dict(zip(graphs, seconds.tolist(), strict=False)),
             errors=dict(zip(graphs, errors.tolist(), strict=False)),
-            refused=self._refused,
+            refused=self.refused,
             again=Interval.of_log(twice, math.hypot(errors[0], errors[-1])),
             sessions=timings.sessions,
             rounds=timings.rounds,

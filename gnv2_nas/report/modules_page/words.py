@@ -65,6 +65,8 @@ def list_refusals(comparison: MeasuredComparison) -> list[str]:
 
 def describe_check(comparison: MeasuredComparison) -> str:
     """Return how the rounds were, and what the same file gave twice."""
+    if comparison.again is None:
+        return "nothing ran"
     return (
         f"{comparison.rounds} rounds in {comparison.sessions} sessions; the same file twice (A/A): "
         f"{format_ratio(comparison.again.value)} ({format_interval(comparison.again)})"

@@ -16,6 +16,7 @@ from gnv2_nas.measurement.modules.cases import list_comparisons
 from gnv2_nas.measurement.modules.findings import SMALLER, judge_axes, summarize
 from gnv2_nas.measurement.modules.times import GraphTimes, Interval, time_graphs
 from gnv2_nas.space import AXES
+from gnv2_nas.workflows.modules import measure_modules
 from tests.devices.remote import remote_device, set_up
 from tests.modules import shorten_modules
 
@@ -171,15 +172,18 @@ def test_another_machine_gives_ratios(few, tmp_path):
     assert all(pooled.ratio.low < pooled.ratio.high for pooled in found.pooled)
 
 
-def test_a_device_that_runs_nothing_is_one_line(few, monkeypatch):
-    device = open_device("cpu")
+def test_a_device_that_runs_nothing_says_why(few, monkeypatch):
+    device, comparison = open_device("cpu"), few["dfc"]
 
     def refuse(*_):
         raise MeasurementError("no such layer")
 
     monkeypatch.setattr(device.runtime, "load", refuse)
+    found = summarize(comparison, measure(device, comparison.graphs()))
+    assert {row.refused for row in found.rows} == {"no such layer"}
+    assert (found.again, found.doubts) == (None, ())
     with pytest.raises(MeasurementError, match="device cpu ran no module: no such layer"):
-        measure(device, few["dfc"].graphs()[:3])
+        measure_modules(device)
 
 
 def test_too_few_rounds_are_told():
