@@ -11,16 +11,14 @@ from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.history import print_history
 from gnv2_nas.cli.memories import print_memories
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
-from gnv2_nas.cli.sustained import describe_pace, print_sustained
+from gnv2_nas.cli.sizes import print_sizes
+from gnv2_nas.cli.sustained import print_sustained
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.records.history import History
-from gnv2_nas.measurement.records.record import Measurement, check_budget, format_latency
 from gnv2_nas.search.study import defaults
 from gnv2_nas.stats.intervals import Z95
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from gnv2_nas.latency_model.model import PredictedLatency
     from gnv2_nas.workflows.profile_results import (
         Comparisons,
@@ -52,7 +50,7 @@ def print_profile(
 
     match result:
         case Sizes():
-            _print_sizes(result)
+            print_sizes(result)
         case Comparisons():
             _print_comparisons(result)
         case LayerTables():
@@ -65,69 +63,6 @@ def print_profile(
             print_sustained(result)
         case History():
             print_history(result)
-
-
-def _print_sizes(result: Sizes) -> None:
-    rows = []
-    for (name, arch), measurement, total in zip(
-        result.networks.items(), result.measurements, result.fvcore_totals, strict=True
-    ):
-        counts = count(arch)
-        figures = (counts.params, counts.macs, total, counts.peak_activation_bytes)
-        row = [name, *(f"{figure / 1e6:.2f}" for figure in figures), *format_latency(measurement)]
-        row.append(f"{measurement.raw_ms:.2f}")
-        if result.limit_ms is not None:
-            row.append(check_budget(measurement, result.limit_ms))
-        rows.append(row)
-    columns = [
-        "network", "Mparams", "MFLOPs", "fvcore total", "peak act. MB", "ms", "95 %", "÷ V2 1.0",
-        "raw ms",
-    ]  # fmt: skip
-    if result.limit_ms is not None:
-        columns.append(f"{result.limit_ms:g} ms")
-    print_table(columns, rows)
-    _explain_sizes(result)
-
-
-def _explain_sizes(result: Sizes) -> None:
-    first = result.measurements[0]
-    say(
-        f"device {first.device}: {first.fingerprint.cpu}, {first.fingerprint.runtime}, "
-        f"threads {first.threads}, {first.precision}, batch 1, {first.rounds} rounds in "
-        f"{first.sessions} sessions, {first.clock} clock"
-    )
-    if first.conditions is not None and (known := first.conditions.describe()):
-        say(f"conditions: {known}")
-    for sentence in describe_pace(result):
-        say(sentence)
-    for sentence in _describe_checks(result.measurements):
-        say(sentence)
-    say("ms: ratio times the calibrated time of stock GhostNetV2 1.0; raw ms: median wall time.")
-    say("MFLOPs: multiply-adds of convolutions and linear layers, as in the papers;")
-    say("fvcore total: fvcore's default, which adds batch norm, resize and adaptive pooling.")
-    for name, measurement in zip(result.networks, result.measurements, strict=True):
-        tails = ", ".join(f"{tail} {ms:.2f} ms" for tail, ms in measurement.percentiles_ms.items())
-        if tails:
-            say(f"{name}: wall time {tails}")
-        if not measurement.stable:
-            say(f"? {name}: {measurement.reason}")
-
-
-def _describe_checks(measurements: Sequence[Measurement]) -> Iterator[str]:
-    """Yield what is known of how files were checked and timed."""
-    differences = [each.parity for each in measurements if each.parity is not None]
-    if differences:
-        yield (
-            f"every file was checked against torch: logits differ by at most "
-            f"{max(differences):.1g} of the largest"
-        )
-    if measurements[0].clock == "program":
-        wide = max(high / low for low, high in (each.ratio_ci95 for each in measurements))
-        yield (
-            f"{measurements[0].runtime} printed the times; it loads the network anew for each "
-            f"visit, and so the ratios are known within ±{wide**0.5 - 1:.1%} only"
-        )
-        yield "files were not checked against torch on the device: the program prints no logits"
 
 
 def _print_comparisons(result: Comparisons) -> None:
@@ -196,7 +131,8 @@ def profile(
         list[str] | None,
         typer.Argument(
             help="Stock networks (presets, such as ghostnetv2-1.0), STUDY:TRIAL, architecture JSON "
-            "files, or .safetensors files that gnv2-nas train wrote (default: all stock networks).",
+            "files, .safetensors files that gnv2-nas train wrote, or .onnx and .tflite files of "
+            "other tools (default: all stock networks).",
             callback=map_each(normalize_network),
         ),
     ] = None,
@@ -279,6 +215,7 @@ def profile(
     Examples:
     [cyan]gnv2-nas profile --device cpu[/]
     [cyan]gnv2-nas profile ghostnet-1.0 ghostnetv2-1.0 --compare[/]
+    [cyan]gnv2-nas profile ghostnetv2-1.0 rival.onnx[/]
     [cyan]gnv2-nas profile ghostnetv2-1.0 --pace 30fps[/]
     [cyan]gnv2-nas profile ghostnetv2-1.0 --memory[/]
     [cyan]gnv2-nas profile ghostnetv2-1.0 --history[/]

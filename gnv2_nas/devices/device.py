@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.host import Host, LocalHost
 from gnv2_nas.devices.panel import REFERENCE, reference_networks
@@ -16,8 +15,10 @@ from gnv2_nas.devices.programs.host import ProgramHost
 from gnv2_nas.devices.programs.kinds import KINDS
 from gnv2_nas.devices.remote_host import open_remote_host
 from gnv2_nas.devices.transports import open_transport
+from gnv2_nas.formats.foreign.network import ForeignNetwork, TimedNetwork
 from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.base import RUNTIMES, Runtime, get_runtime
+from gnv2_nas.runtimes.foreign import foreign_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,34 +104,53 @@ class Device:
             return "device"
         return "cpu" if self.profile.threads == 1 else "wall"
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether this process runs the networks."""
+        return _runs_here(self.profile)
+
     def write_reference(self, name: str) -> RuntimeFiles:
         """Return the files of a network of the panel; they are written once."""
         if name not in self._panel_files:
             self._panel_files[name] = self.runtime.write(self.panel[name])
         return self._panel_files[name]
 
-    def check(self, arch: Architecture, logits: NDArray[np.float32] | None) -> float | None:
+    def write(self, network: TimedNetwork) -> RuntimeFiles:
+        """Return the files that the device loads.
+
+        Raises:
+            MeasurementError: the runtime cannot run the network.
+            InputError: it does not read the file of another tool.
+        """
+        if isinstance(network, ForeignNetwork):
+            return foreign_files(network, self.runtime)
+        return self.runtime.write(network)
+
+    def check(self, network: TimedNetwork, logits: NDArray[np.float32] | None) -> float | None:
         """Return how far the logits of a network's file are from the torch module's.
 
         Returns:
-            None if the device does not tell the logits.
+            None if the device does not tell the logits, or another tool wrote the file.
 
         Raises:
             MeasurementError: they differ by more than rounding.
         """
-        if logits is None:
+        expected = self.expected_logits(network)
+        if logits is None or expected is None:
             return None
         from gnv2_nas.runtimes.parity import check_logits
 
-        return check_logits(arch.id, logits, self.expected_logits(arch), self.runtime)
+        return check_logits(network.id, logits, expected, self.runtime)
 
-    def expected_logits(self, arch: Architecture) -> NDArray[np.float32]:
-        """Return the torch module's logits, see `parity.expected_logits`."""
+    def expected_logits(self, network: TimedNetwork) -> NDArray[np.float32] | None:
+        """Return the torch module's logits, see `parity.expected_logits`; None without a module."""
+        if isinstance(network, ForeignNetwork):
+            return None
         from gnv2_nas.runtimes.parity import expected_logits
 
-        if arch.id not in self._expected:
-            self._expected[arch.id] = expected_logits(arch)
-        return self._expected[arch.id]
+        if network.id not in self._expected:
+            self._expected[network.id] = expected_logits(network)
+        return self._expected[network.id]
 
     def fingerprint(self) -> Fingerprint:
         return self.host.fingerprint()

@@ -13,6 +13,7 @@ from functools import cache
 
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.arch.presets import ghostnet, mobilenetv3_large
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.graph import count
 
 REFERENCE = "ghostnetv2-1.0"
@@ -42,19 +43,24 @@ def reference_networks() -> dict[str, Architecture]:
     }
 
 
-def position(arch: Architecture) -> float:
-    """Return a network's sensitivity to disturbances: 0.1 for large ones, near 1 for tiny ones."""
-    return 1 / (1 + min(count(arch).macs, MAX_MACS) / HALF_MACS)
+def position(network: TimedNetwork) -> float:
+    """Return a network's sensitivity to disturbances: 0.1 for large ones, near 1 for tiny ones.
+
+    A file whose multiply-adds cannot be counted is taken for a large one.
+    """
+    counts = count(network) if isinstance(network, Architecture) else network.counts
+    macs = MAX_MACS if counts.macs is None else min(counts.macs, MAX_MACS)
+    return 1 / (1 + macs / HALF_MACS)
 
 
 def select_references(
-    architectures: Iterable[Architecture], panel: dict[str, Architecture]
+    networks: Iterable[TimedNetwork], panel: dict[str, Architecture]
 ) -> list[str]:
     """Return the names in `panel` closest in position to any of the networks, in its order."""
     positions = {name: position(arch) for name, arch in panel.items()}
     chosen: set[str] = set()
-    for arch in architectures:
-        own = position(arch)
+    for network in networks:
+        own = position(network)
         nearest = sorted(positions, key=lambda name: abs(positions[name] - own))
         chosen.update(nearest[:REFERENCES_PER_NETWORK])
     return [name for name in panel if name in chosen]

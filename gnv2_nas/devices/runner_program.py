@@ -40,10 +40,15 @@ ProgramFor = Callable[[Transport], RunnerProgram]
 """Returns the program for the device that a transport reaches."""
 
 
-def python_runner(profile: DeviceProfile) -> RunnerProgram:
-    """Return `runner.pyz`, run by the Python of the device's virtual environment."""
+def python_runner(profile: DeviceProfile, python: str = "") -> RunnerProgram:
+    """Return `runner.pyz`.
+
+    Args:
+        profile: of the device.
+        python: the Python that runs it (default: of the device's virtual environment).
+    """
     name = runner_name()
-    python = f"{environment_folder(profile.runtime)}/bin/python"
+    python = python or f"{environment_folder(profile.runtime)}/bin/python"
     return RunnerProgram(name, runner_bytes(), (python, "-I", name, *runner_arguments(profile)))
 
 

@@ -14,11 +14,11 @@ from importlib import metadata
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Calibration, Device
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.devices.panel import REFERENCE, position, select_references
 from gnv2_nas.errors import MeasurementError
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.plan import (
     MeasurementOptions,
     MeasurementPlan,
@@ -52,7 +52,7 @@ class Batch:
 
     def __init__(
         self,
-        group: Sequence[Architecture],
+        group: Sequence[TimedNetwork],
         device: Device,
         options: MeasurementOptions,
         seed: int,
@@ -60,7 +60,7 @@ class Batch:
         self.group, self.device, self.options = group, device, options
         self.rng = random.Random(seed)
         self.panel = self._select_panel()
-        self.networks = [*(device.panel[name] for name in self.panel), *group]
+        self.networks: list[TimedNetwork] = [*(device.panel[name] for name in self.panel), *group]
         """Networks of the panel, then those of the group."""
         self.rows = len(self.networks)
         self.files: Sequence[RuntimeFiles] = ()
@@ -74,9 +74,9 @@ class Batch:
         device = self.device
         with DeviceLock.shared(waiting):
             panel = [device.write_reference(name) for name in self.panel]
-            self.files = [*panel, *map(device.runtime.write, self.group)]
-            for arch in self.networks:
-                device.expected_logits(arch)
+            self.files = [*panel, *map(device.write, self.group)]
+            for network in self.networks:
+                device.expected_logits(network)
         self.stored = device.host.store(self.files)
 
     def measure(self, deadline: float, progress: ProgressCallback, waiting: Waiting) -> None:
@@ -135,8 +135,8 @@ class Batch:
             reference_ms = known.reference_ms if known else own_ms
         samples = self._panel_samples()
         return [
-            self._measurement(arch, row, reference_ms, (down, up), samples)
-            for row, arch in enumerate(self.group, start=len(self.panel))
+            self._measurement(network, row, reference_ms, (down, up), samples)
+            for row, network in enumerate(self.group, start=len(self.panel))
         ]
 
     def _panel_samples(self) -> PanelSamples:
@@ -171,26 +171,26 @@ class Batch:
         return estimate(timings, panel, self._prior(known), busy=busy)
 
     def _prior(self, known: Calibration | None) -> Prior:
-        positions = np.array([position(arch) for arch in self.networks])
+        positions = np.array([position(network) for network in self.networks])
         if known is None:
             spreads = np.full(self.rows, SESSION_SPREAD)
             return Prior(positions, spreads, SIZE_SPREAD, NETWORK_SPREAD)
         spreads = np.array(
-            [self._session_spread(arch, known.session_spreads) for arch in self.networks]
+            [self._session_spread(network, known.session_spreads) for network in self.networks]
         )
         names = list(known.log_ratios)
         numbers = [names.index(name) for name in self.panel]
         covariance = np.array(known.covariance)[np.ix_(numbers, numbers)]
         return Prior(positions, spreads, known.size_spread, NETWORK_SPREAD, covariance)
 
-    def _session_spread(self, arch: Architecture, known: Mapping[str, float]) -> float:
+    def _session_spread(self, network: TimedNetwork, known: Mapping[str, float]) -> float:
         """Return the spread between sessions of references of similar size."""
-        alike = select_references([arch], {name: self.device.panel[name] for name in known})
+        alike = select_references([network], {name: self.device.panel[name] for name in known})
         return math.sqrt(statistics.mean(known[name] ** 2 for name in alike))
 
     def _measurement(
         self,
-        arch: Architecture,
+        network: TimedNetwork,
         row: int,
         reference_ms: float,
         reference_half: tuple[float, float],
@@ -211,7 +211,7 @@ class Batch:
         )
         reason = "; ".join(filter(None, (self.conditions.reason, unsteady)))
         return Measurement(
-            architecture=arch.id,
+            architecture=network.id,
             device=self.device.name,
             runtime=self.device.runs,
             threads=profile.threads,

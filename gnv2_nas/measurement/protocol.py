@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.host import Host
 from gnv2_nas.devices.profile import check_pace
 from gnv2_nas.errors import InputError
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.batch import Batch, ProgressCallback
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.measurement.plan import MeasurementOptions
@@ -23,7 +23,7 @@ NETWORKS_AT_ONCE = 32
 
 
 def measure(
-    architectures: Sequence[Architecture],
+    architectures: Sequence[TimedNetwork],
     device: str | Device = "cpu",
     *,
     precision: float = 0.01,
@@ -84,7 +84,7 @@ def measure(
 
 
 def measure_networks(
-    architectures: Sequence[Architecture],
+    architectures: Sequence[TimedNetwork],
     device: Device,
     options: MeasurementOptions = MeasurementOptions(),  # noqa: B008  frozen
     *,

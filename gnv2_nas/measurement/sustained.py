@@ -12,12 +12,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.conditions import Conditions
 from gnv2_nas.devices.device import ClockName, Device
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.devices.host import Bench
 from gnv2_nas.errors import MeasurementError
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.batch import ProgressCallback
 from gnv2_nas.measurement.conditions import ConditionsWatch, MeasuredConditions
 from gnv2_nas.measurement.plan import CALLS_PER_VISIT
@@ -81,7 +81,7 @@ class SustainedMeasurement(msgspec.Struct, frozen=True):
 
 
 def measure_sustained(
-    arch: Architecture,
+    arch: TimedNetwork,
     device: Device,
     seconds: float,
     progress: ProgressCallback = lambda _: None,
@@ -101,7 +101,7 @@ def measure_sustained(
     """
     host = device.host
     with DeviceLock.shared(waiting):
-        files = [device.runtime.write(arch)]
+        files = [device.write(arch)]
         device.expected_logits(arch)
 
     parity: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.runner.sessions import engine_version, refuse_file
-from gnv2_nas.runner.timing import RuntimeFiles, Session, timing_image
+from gnv2_nas.runner.timing import RuntimeFiles, Session, timing_input
 
 if TYPE_CHECKING:
     from ai_edge_litert.environment import Environment
@@ -50,10 +51,10 @@ class LiteRtSession:
                 self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
                 self._interpreter.allocate_tensors()
             (source,) = self._interpreter.get_input_details()
-            (output,) = self._interpreter.get_output_details()
-            self.image = timing_image(int(source["shape"][1]))
-            nhwc = np.ascontiguousarray(self.image.transpose(0, 2, 3, 1))
-            self._interpreter.set_tensor(source["index"], nhwc)
+            output = self._interpreter.get_output_details()[0]
+            given = timing_input(source["shape"], np.dtype(source["dtype"]).name)
+            self._interpreter.set_tensor(source["index"], given)
+            self.image = _channels_first(given)
         except (RuntimeError, ValueError) as error:
             raise refuse_file("LiteRT", error) from None
         self._output: int = output["index"]
@@ -64,8 +65,9 @@ class LiteRtSession:
 
     def logits(self) -> NDArray[np.float32]:
         self.run()
-        copy: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
-        return copy
+        copy = self._interpreter.get_tensor(self._output)
+        found: NDArray[np.float32] = copy.astype(np.float32, copy=False)
+        return found
 
 
 class LiteRtHalfSession:
@@ -86,13 +88,14 @@ class LiteRtHalfSession:
                 self._inputs = self._model.create_input_buffers(0)
                 self._outputs = self._model.create_output_buffers(0)
                 (source,) = self._details(self._model.get_input_tensor_details)
-                (output,) = self._details(self._model.get_output_tensor_details)
-                self.image = timing_image(source["shape"][1])
-                self._inputs[0].write(np.ascontiguousarray(self.image.transpose(0, 2, 3, 1)))
+                output = self._details(self._model.get_output_tensor_details)[0]
+                given = timing_input(source["shape"], source["dtype"])
+                self._inputs[0].write(given)
+                self.image = _channels_first(given)
                 self.run()
         except (RuntimeError, ValueError) as error:
             raise refuse_file("LiteRT", error) from None
-        self._classes = int(output["shape"][-1])
+        self._shape, self._type = output["shape"], np.dtype(output["dtype"])
 
     def run(self) -> None:
         """Run one inference; the output stays in its buffer."""
@@ -100,11 +103,16 @@ class LiteRtHalfSession:
 
     def logits(self) -> NDArray[np.float32]:
         self.run()
-        copy: NDArray[np.float32] = self._outputs[0].read(self._classes, np.float32)
-        return copy[np.newaxis]
+        copy = self._outputs[0].read(math.prod(self._shape), self._type)
+        found: NDArray[np.float32] = copy.astype(np.float32, copy=False).reshape(self._shape)
+        return found
 
     def _details(self, ask: Callable[[str], dict[str, Any]]) -> list[Any]:
         return list(ask(next(iter(self._model.get_signature_list()))).values())
+
+
+def _channels_first(image: NDArray[Any]) -> NDArray[Any]:
+    return image.transpose(0, 3, 1, 2) if image.ndim == 4 else image
 
 
 @cache

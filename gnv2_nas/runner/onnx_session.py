@@ -10,12 +10,16 @@ import onnxruntime as ort
 
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.runner.sessions import refuse_file
-from gnv2_nas.runner.timing import RuntimeFiles, timing_image
+from gnv2_nas.runner.timing import RuntimeFiles, timing_image, timing_input
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ERRORS_AND_WORSE = 3
+_TYPES = {
+    "tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+}  # fmt: skip
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -32,9 +36,9 @@ class OnnxSession:
 
     def __init__(self, files: RuntimeFiles, options: ort.SessionOptions) -> None:
         self._session = open_file(files, options, "cpu")
-        (self._input,) = self._session.get_inputs()
-        self.image = timing_image(self._input.shape[-1])
-        self._feed = {self._input.name: self.image}
+        (source,) = self._session.get_inputs()
+        self.image = timing_input(source.shape, _TYPES[source.type])
+        self._feed = {source.name: self.image}
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self) -> Any:
@@ -42,8 +46,7 @@ class OnnxSession:
         return self._session.run(self._outputs, self._feed)
 
     def logits(self) -> NDArray[np.float32]:
-        (logits,) = self.run()
-        found: NDArray[np.float32] = logits
+        found: NDArray[np.float32] = np.asarray(self.run()[0], np.float32)
         return found
 
     def end_profiling(self) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 from gnv2_nas.errors import MeasurementError
-from gnv2_nas.runner.timing import RuntimeFiles, timing_image
+from gnv2_nas.runner.timing import RuntimeFiles, timing_input
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,10 +43,11 @@ class OpenVinoSession:
             model = core.read_model(files[".xml"], weights)
             compiled = core.compile_model(model, "CPU", options)
         except Exception as error:
-            raise MeasurementError(f"OpenVINO refused the file: {_line(error)}") from None
+            raise MeasurementError(f"OpenVINO refused the file: {explain_refusal(error)}") from None
         self._model = model
         self._request = compiled.create_infer_request()
-        self.image = timing_image(compiled.input().shape[-1])
+        source = compiled.input()
+        self.image = timing_input(source.shape, source.element_type.to_dtype().name)
         self._request.set_input_tensor(ov.Tensor(self.image))
 
     def metadata(self, key: str) -> str:
@@ -60,7 +61,7 @@ class OpenVinoSession:
 
     def logits(self) -> NDArray[np.float32]:
         self.run()
-        logits: NDArray[np.float32] = self._request.get_output_tensor().data.astype(np.float32)
+        logits: NDArray[np.float32] = self._request.get_output_tensor(0).data.astype(np.float32)
         return logits
 
     def mean_times(self) -> list[tuple[str, str, float]]:
@@ -75,7 +76,7 @@ class OpenVinoSession:
         ]
 
 
-def _line(error: Exception) -> str:
+def explain_refusal(error: Exception) -> str:
     """Return the message without the lines that name OpenVINO's source files."""
     lines = [line for line in str(error).splitlines() if not line.startswith("Exception from")]
     return " ".join(" ".join(lines).split())[:300]

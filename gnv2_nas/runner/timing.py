@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,8 @@ class Session(Protocol):
     """A loaded network with its input in place."""
 
     @property
-    def image(self) -> NDArray[np.float32]:
-        """The input, `timing_image`: (1, 3, resolution, resolution)."""
+    def image(self) -> NDArray[Any]:
+        """The input, see `timing_input`; of a network of ours (1, 3, resolution, resolution)."""
         ...
 
     def run(self) -> object:
@@ -27,7 +27,8 @@ class Session(Protocol):
         ...
 
     def logits(self) -> NDArray[np.float32]:
-        """Run one inference and return (1, num_classes), float32 at any precision."""
+        """Run one inference and return the first output in float32: (1, num_classes) of a network
+        of ours."""
         ...
 
 
@@ -37,6 +38,28 @@ def timing_image(resolution: int) -> NDArray[np.float32]:
 
     shape = (1, 3, resolution, resolution)
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def timing_input(shape: Sequence[int], dtype: str = "float32") -> NDArray[Any]:
+    """Return what a file with an input of this shape is timed on, always the same.
+
+    For a square image it is `timing_image`, with channels first or last; for another shape, other
+    normal deviates; for integers, all values alike.
+    """
+    import numpy as np
+
+    kind, sizes = np.dtype(dtype), tuple(int(size) for size in shape)
+    if kind.kind in "iu":
+        bounds = np.iinfo(kind)
+        draw = np.random.default_rng(0).integers
+        return draw(bounds.min, bounds.max, sizes, kind, endpoint=True)
+    if len(sizes) == 4 and sizes == (1, 3, sizes[3], sizes[3]):
+        values = timing_image(sizes[3])
+    elif len(sizes) == 4 and sizes == (1, sizes[1], sizes[1], 3):
+        values = np.ascontiguousarray(timing_image(sizes[1]).transpose(0, 2, 3, 1))
+    else:
+        values = np.random.default_rng(0).standard_normal(sizes, dtype=np.float32)
+    return values.astype(kind, copy=False)
 
 
 Timer = Callable[[Callable[[], object]], tuple[float, float]]

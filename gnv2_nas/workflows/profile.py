@@ -10,6 +10,7 @@ from gnv2_nas.arch import Architecture, list_presets
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.profile import check_pace, find_profile, read_profile
 from gnv2_nas.errors import BudgetError, InputError
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.latency_model.file import differences, load_device_model
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.peak_memory import check_tells_memory, measure_peak_memory
@@ -21,8 +22,9 @@ from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
 from gnv2_nas.search.study.metrics import artifact_bytes
 from gnv2_nas.units import parse_rate
-from gnv2_nas.workflows.devices import check_device, open_calibrated, report_shortage
+from gnv2_nas.workflows.devices import calibrate, check_device, report_shortage
 from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
+from gnv2_nas.workflows.foreign import check_formats, check_loads, select_foreign
 from gnv2_nas.workflows.profile_results import (
     Comparisons,
     LayerTables,
@@ -38,7 +40,7 @@ class ProfileRequest(msgspec.Struct, frozen=True):
     """The options of `gnv2-nas profile`."""
 
     networks: tuple[str, ...] = ()
-    """Presets, files or STUDY:TRIAL; () stands for all presets."""
+    """Presets, files or STUDY:TRIAL, or files of other tools; () stands for all presets."""
     device: str = defaults.DEVICE
     layers: bool = False
     memory: bool = False
@@ -79,6 +81,7 @@ class ProfileRequest(msgspec.Struct, frozen=True):
             )
         seconds = parse_sustained(self.sustained, profile)
         networks = find_networks(self.networks or list_presets(), self.storage)
+        _check_foreign(self, networks)
         if self.memory:
             check_tells_memory(self.device, profile)
         if not (self.predict or self.layers or self.memory or self.history):
@@ -108,7 +111,7 @@ class CheckedProfile(msgspec.Struct, frozen=True):
     """A profile that can start."""
 
     request: ProfileRequest
-    networks: Mapping[str, Architecture]
+    networks: Mapping[str, TimedNetwork]
     """By the name that tables show."""
     limit_ms: float | None
     pace: float | None = None
@@ -125,25 +128,30 @@ def run_profile(
         MeasurementError: the runtime refused a network, or computes something else than torch.
         InputError: the device has no latency model, or one of another profile.
     """
+    from gnv2_nas.measurement.calibration import open_device
+
     request, networks = checked.request, checked.networks
-    architectures = list(networks.values())
+    wanted = list(networks.values())
     if request.history:
         return read_history(networks, find_profile(request.device).stem)
+    ours = {name: each for name, each in networks.items() if isinstance(each, Architecture)}
     if request.predict:
-        return _predict(networks, request.device)
+        return _predict(ours, request.device)
     if request.layers:
-        return _profile_layers(networks, request.device, events)
+        return _profile_layers(ours, request.device, events)
     if request.memory:
-        return _profile_memory(networks, request.device, events)
+        return _profile_memory(ours, request.device, events)
     if (seconds := checked.sustained_seconds) is not None:
         return run_sustained(networks, request.device, checked.pace, seconds, events)
-    device = open_calibrated(request.device, events, checked.pace)
-    known = _recall(architectures, device, events) if request.reuse else {}
-    missing = [arch for arch in architectures if arch.id not in known]
+    device = open_device(request.device, checked.pace)
+    check_loads(wanted, device, report_messages(events))
+    calibrate(device, events)
+    known = _recall(wanted, device, events) if request.reuse else {}
+    missing = [each for each in wanted if each.id not in known]
     measured = _measure(missing, device, events, thorough=request.compare) if missing else []
     append_measurements(measured)
     new = iter(measured)
-    measurements = [known[arch.id] if arch.id in known else next(new) for arch in architectures]
+    measurements = [known[each.id] if each.id in known else next(new) for each in wanted]
     if request.export is not None:
         export_samples(dict(zip(networks, measurements, strict=True)), request.export[1])
     if request.compare:
@@ -153,8 +161,20 @@ def run_profile(
     from gnv2_nas.nn.network import fvcore_total
 
     with report_task(events, "counting with fvcore"):
-        totals = [fvcore_total(arch) for arch in architectures]
+        totals = [fvcore_total(ours[name]) if name in ours else None for name in networks]
     return Sizes(networks, measurements, totals, checked.limit_ms)
+
+
+def _check_foreign(request: ProfileRequest, networks: Mapping[str, TimedNetwork]) -> None:
+    """Check the files of other tools among the networks."""
+    foreign = select_foreign(networks.values())
+    given = [name for name in ("layers", "memory", "predict") if getattr(request, name)]
+    if foreign and given:
+        raise InputError(
+            f"--{given[0]} needs the architecture of a network, and {foreign[0].name} is a file of "
+            "another tool: leave one of them out"
+        )
+    check_formats(foreign, request.device)
 
 
 def _refuse_clashes(request: ProfileRequest) -> None:
@@ -187,7 +207,7 @@ def _parse_limit(budget: str) -> float | None:
 
 
 def _measure(
-    architectures: Sequence[Architecture], device: Device, events: Events, *, thorough: bool
+    networks: Sequence[TimedNetwork], device: Device, events: Events, *, thorough: bool
 ) -> list[Measurement]:
     from gnv2_nas.measurement.plan import COMPARING, MeasurementOptions
     from gnv2_nas.measurement.protocol import measure_networks
@@ -195,21 +215,21 @@ def _measure(
     options = COMPARING if thorough else MeasurementOptions()
     with report_task(events, "measuring in shared rounds") as report:
         return measure_networks(
-            architectures, device, options, progress=report, waiting=report_messages(events)
+            networks, device, options, progress=report, waiting=report_messages(events)
         )
 
 
 def _recall(
-    architectures: Sequence[Architecture], device: Device, events: Events
+    networks: Sequence[TimedNetwork], device: Device, events: Events
 ) -> dict[str, Measurement]:
     """Return earlier measurements that are as good as new ones, by network."""
     from gnv2_nas.measurement.plan import MeasurementOptions
     from gnv2_nas.measurement.records.reuse import find_reusable
 
     precision, waiting = MeasurementOptions().precision, report_messages(events)
-    known = find_reusable(architectures, device, precision, waiting=waiting)
+    known = find_reusable(networks, device, precision, waiting=waiting)
     path = store_path(device.name)
-    events(Message(f"{len(known)} of {len(architectures)} networks were measured before ({path})"))
+    events(Message(f"{len(known)} of {len(networks)} networks were measured before ({path})"))
     return known
 
 

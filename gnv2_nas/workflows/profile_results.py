@@ -9,7 +9,8 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.graph import count
+from gnv2_nas.formats.foreign.network import FileCounts, TimedNetwork
+from gnv2_nas.graph import Counts, count
 from gnv2_nas.latency_model.file import FittedOn
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement import Measurement
@@ -18,30 +19,44 @@ from gnv2_nas.measurement.records.record import Comparison, check_budget
 from gnv2_nas.workflows.latency import describe_model
 
 
+def counts_of(network: TimedNetwork) -> Counts | FileCounts:
+    """Return the counts of a network or of a file of another tool."""
+    return count(network) if isinstance(network, Architecture) else network.counts
+
+
+def describe_file(network: TimedNetwork) -> dict[str, Any] | None:
+    """Return what is known of a file of another tool, for scripts; None for a network of ours."""
+    if isinstance(network, Architecture):
+        return None
+    return {"input": network.input, "uncounted": network.counts.uncounted}
+
+
 class Sizes(msgspec.Struct, frozen=True):
     """Sizes and latencies of networks."""
 
-    networks: Mapping[str, Architecture]
+    networks: Mapping[str, TimedNetwork]
     measurements: Sequence[Measurement]
     """In the order of `networks`."""
-    fvcore_totals: Sequence[int]
+    fvcore_totals: Sequence[int | None]
+    """None for the file of another tool."""
     limit_ms: float | None
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return one row for each network, for scripts."""
         rows = []
-        for (name, arch), measurement, total in zip(
+        for (name, network), measurement, total in zip(
             self.networks.items(), self.measurements, self.fvcore_totals, strict=True
         ):
-            counts = count(arch)
+            counts = counts_of(network)
             row = {
                 "network": name,
-                "id": arch.id,
+                "id": network.id,
+                "foreign": describe_file(network),
                 "params": counts.params,
                 "macs": counts.macs,
                 "fvcore_total": total,
                 "weight_bytes": counts.weight_bytes,
-                "peak_activation_bytes": counts.peak_activation_bytes,
+                "peak_activation_bytes": getattr(counts, "peak_activation_bytes", None),
                 "latency": msgspec.structs.replace(measurement, panel=None),
             }
             if self.limit_ms is not None:

@@ -11,6 +11,8 @@ from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.checkpoints.checkpoint import check_checkpoint, read_architecture
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
+from gnv2_nas.formats.foreign.network import TimedNetwork, is_foreign
+from gnv2_nas.formats.foreign.reading import read_foreign
 from gnv2_nas.graph import count
 from gnv2_nas.search.storage.sqlite import no_such_trial, require_trial
 from gnv2_nas.units import format_quantity
@@ -157,16 +159,16 @@ def extract_from_supernet(
     return state
 
 
-def find_networks(names: Sequence[str], storage: str) -> dict[str, Architecture]:
-    """Return the networks by label.
+def find_networks(names: Sequence[str], storage: str) -> dict[str, TimedNetwork]:
+    """Return the networks by label; files of other tools are read, too.
 
     A network named twice gets two labels and is measured twice: the difference between the two
     measurements shows the noise.
     """
-    found: dict[str, Architecture] = {}
+    found: dict[str, TimedNetwork] = {}
     seen: Counter[str] = Counter()
     for name in names:
         seen[name] += 1
         label = f"{name} ({seen[name]})" if seen[name] > 1 else name
-        found[label] = find_network(name, storage)
+        found[label] = read_foreign(name) if is_foreign(name) else find_network(name, storage)
     return found

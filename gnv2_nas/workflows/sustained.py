@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.journal import Journal
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.runtimes.base import RUNTIMES
 from gnv2_nas.units import format_duration, parse_duration
 from gnv2_nas.workflows.devices import report_shortage
 from gnv2_nas.workflows.events import Events, report_messages, report_task
+from gnv2_nas.workflows.foreign import check_loads
 
 if TYPE_CHECKING:
     from gnv2_nas.measurement.sustained import SustainedMeasurement
@@ -27,7 +28,7 @@ MIN_SECONDS, MAX_SECONDS = 120.0, 86400.0
 class Sustained(msgspec.Struct, frozen=True):
     """The first minute of each network against its last."""
 
-    networks: Mapping[str, Architecture]
+    networks: Mapping[str, TimedNetwork]
     measurements: Sequence[SustainedMeasurement]
     """In the order of `networks`."""
 
@@ -61,7 +62,7 @@ def parse_sustained(text: str, profile: DeviceProfile) -> float | None:
 
 
 def run_sustained(
-    networks: Mapping[str, Architecture],
+    networks: Mapping[str, TimedNetwork],
     device: str,
     pace: float | None,
     seconds: float,
@@ -81,6 +82,7 @@ def run_sustained(
     opened = open_device(device, pace)
     journal = Journal(PROFILES_FOLDER / f"{opened.name}.sustained.jsonl", SustainedMeasurement)
     report_shortage(opened, events)
+    check_loads(networks.values(), opened, report_messages(events))
     found: list[SustainedMeasurement] = []
     task = f"running each network for {format_duration(seconds)}"
     with report_task(events, task) as report:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER, Comparison, Measurement, compare
 from gnv2_nas.measurement.records.store import read_measurements, store_path
 
@@ -57,7 +57,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 def read_history(
-    networks: Mapping[str, Architecture], device: str, folder: Path = PROFILES_FOLDER
+    networks: Mapping[str, TimedNetwork], device: str, folder: Path = PROFILES_FOLDER
 ) -> History:
     """Return the records of networks on a device.
 

@@ -50,7 +50,7 @@ class Measurement(msgspec.Struct, frozen=True):
     """One latency, relative to stock GhostNetV2 1.0 in the same rounds."""
 
     architecture: str
-    """`Architecture.id` of the network."""
+    """`id` of the network: of its architecture, or of the file of another tool."""
     device: str
     runtime: str
     threads: int

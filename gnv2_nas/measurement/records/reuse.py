@@ -13,16 +13,16 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.fingerprint import Fingerprint
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.records.record import MIN_ROUNDS, PROFILES_FOLDER, Measurement
 from gnv2_nas.measurement.records.store import hash_files, read_measurements
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 
 
 def find_reusable(
-    architectures: Sequence[Architecture],
+    architectures: Sequence[TimedNetwork],
     device: Device,
     precision: float = math.inf,
     *,
@@ -58,7 +58,7 @@ def find_reusable(
         return {}
     with DeviceLock.shared(waiting):
         files = {
-            name: hash_files(device.runtime.write(networks[name]))
+            name: hash_files(device.write(networks[name]))
             for name in dict.fromkeys(each.architecture for each in valid)
         }
     same = [each for each in valid if each.files_hash == files[each.architecture]]
