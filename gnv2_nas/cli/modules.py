@@ -32,9 +32,10 @@ def modules(
 ) -> None:
     """Measure what the modules of the GhostNet papers save on a device.
 
-    Ghost modules against the convolutions that they replace, decoupled attention against full
-    attention, every kernel, down-sampling factor and resizing of it, and Ghost bottlenecks V1 and
-    V2: theory and measurement side by side, in the terminal and on a page.
+    Ghost modules are compared with the convolutions that they replace.
+    Decoupled attention is compared with full attention, and each of its parts with others.
+    Ghost bottlenecks V2 are compared with V1.
+    Theory and measurement stand side by side, in the terminal and on a page.
     The last paragraph says which axes of a search pay on the device.
 
     Examples:

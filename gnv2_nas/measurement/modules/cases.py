@@ -151,7 +151,7 @@ def _attention() -> Comparison:
     )
 
 
-MATRIX = "full, matrix product"
+MATRIX, DEPTHWISE = "full attention as a product", "full attention, depthwise"
 
 
 def _attention_cases(side: int) -> Iterator[Case]:
@@ -168,14 +168,14 @@ def _attention_cases(side: int) -> Iterator[Case]:
     yield depthwise("DFC, 5 taps", TIMES, 5 + 5, (1, 5), (5, 1))
     yield depthwise("DFC, all taps", TIMES, side + side, (1, taps), (taps, 1))
     if side <= MAX_DEPTHWISE_SIDE:
-        yield depthwise("full, depthwise", 1, positions, (taps, taps))
+        yield depthwise(DEPTHWISE, 1, positions, (taps, taps))
 
 
 def _depthwise(kernels: tuple[tuple[int, int], ...]) -> AddModule:
     return lambda build, source, key: add_depthwise(build, source, key, *kernels)
 
 
-STOCK = "stock: 5×5 taps, factor 2"
+STOCK = "published attention"
 
 
 def _dfc() -> Comparison:
@@ -189,7 +189,7 @@ def _dfc() -> Comparison:
         "Attention of a GhostNetV2 module: taps, down-sampling, resizing",
         "A Ghost module (s=2, d=3) with DFC attention as published (5×5 taps, the map down-sampled "
         "by 2 with average pooling and resized by nearest neighbour), and with one thing changed. "
-        "Taps are height × width.",
+        "Taps are those of the vertical × those of the horizontal convolution.",
         STOCK,
         speed_up=False,
         cases=tuple(

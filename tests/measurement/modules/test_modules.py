@@ -60,7 +60,7 @@ def test_theory_is_that_of_the_papers():
         )
         assert found == pytest.approx(64 / (64 / ratio + (ratio - 1) / ratio * kernel**2))
     full = work("attention", cases.MATRIX, place)
-    assert full == 64 * (28 * 28) ** 2 == work("attention", "full, depthwise", place)
+    assert full == 64 * (28 * 28) ** 2 == work("attention", cases.DEPTHWISE, place)
     assert work("attention", "DFC, 5 taps", place) == 64 * 28 * 28 * (5 + 5)
     assert work("attention", "DFC, all taps", place) == 64 * 28 * 28 * (28 + 28)
 
