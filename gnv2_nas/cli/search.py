@@ -171,6 +171,8 @@ def print_findings(record: StudyRecord) -> None:
 
     A view without a front names the network nearest to its budgets.
     """
+    from gnv2_nas.report.study_page.device_table import describe_devices
+    from gnv2_nas.search.analysis.device_ranks import compare_devices
     from gnv2_nas.search.analysis.pareto import joint_front
     from gnv2_nas.search.analysis.views import describe_views, list_views
     from gnv2_nas.workflows.study import (
@@ -184,13 +186,15 @@ def print_findings(record: StudyRecord) -> None:
     if members := joint_front(record.trials, record.settings):
         print_table(columns, format_rows(record, members), title="front", left=2)
         if len(views) > 1:
-            picks = format_picks(views)
-            print_table(("", "", *columns), picks, title="picks", left=4)
+            picks = format_picks(record, views)
+            print_table(("", "trial", *columns[2:]), picks, title="picks")
     for view in views:
         if not view.found.front:
             where = f"{describe_views([view.label])}: " if view.label else ""
             say(f"{where}{describe_nearest(view.record)}")
-    if any(member.latency and not member.latency.stable for member in members):
+    for sentence in describe_devices(compare_devices(record)):
+        say(sentence)
+    if not all(member.is_stable for member in members):
         say("?: the interval is too wide; measure again with gnv2-nas profile STUDY:TRIAL")
 
 

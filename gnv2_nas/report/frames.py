@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.analysis.pareto import study_front
-from gnv2_nas.search.study.metrics import METRICS
+from gnv2_nas.search.study.metrics import LATENCY_RATIO, METRICS, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.settings import Settings
 
 _KINDS_SHOWN = 4
 
@@ -143,24 +146,48 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """Column → (type, meaning). Values that were not measured are missing: NaN, empty or null."""
 
 
+_PREDICTED_LATENCY = ("predicted_latency_ms", "predicted_latency_std")
+_WORST = get_metric(LATENCY_RATIO).column
+
+
+def list_columns(settings: Settings) -> dict[str, tuple[str, str]]:
+    """The columns of a study: `COLUMNS`, where what differs between several devices has one each.
+
+    "latency_ms" then becomes "latency_ms@cpu" and "latency_ms@pi5", and the worst ratio is added.
+    """
+    labels = settings.device_labels
+    if len(labels) < 2:
+        return dict(COLUMNS)
+    evaluated = {each.column for each in _EVALUATED}
+    columns: dict[str, tuple[str, str]] = {}
+    for name, (type_, meaning) in COLUMNS.items():
+        if name.startswith("latency_") or name in (*_PREDICTED_LATENCY, *evaluated):
+            columns |= {f"{name}@{label}": (type_, f"{meaning}; on {label}") for label in labels}
+        else:
+            columns[name] = type_, meaning
+        if name == "quality":
+            columns[_WORST] = "float64", "the largest ratio to stock GhostNetV2 1.0 on any device"
+    return columns
+
+
 def trials_frame(record: StudyRecord) -> pd.DataFrame:
-    """One row per trial in order of evaluation; columns as in `COLUMNS`."""
-    return make_frame(trial_rows(record))
+    """One row per trial in order of evaluation; columns as in `list_columns`."""
+    return make_frame(record.settings, trial_rows(record))
 
 
-def make_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def make_frame(settings: Settings, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """`trial_rows` as a typed frame."""
-    types = {name: type_ for name, (type_, _) in COLUMNS.items()}
+    types = {name: type_ for name, (type_, _) in list_columns(settings).items()}
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
 def trial_rows(record: StudyRecord) -> list[dict[str, Any]]:
     """The rows of `trials_frame` as plain values; None for what was not measured."""
-    members = {trial.number for trial in study_front(record)}
-    return [_row(trial, trial.number in members) for trial in record.trials]
+    members, labels = {trial.number for trial in study_front(record)}, record.settings.device_labels
+    return [_row(trial, trial.number in members, labels) for trial in record.trials]
 
 
-def _row(trial: Trial, on_front: bool) -> dict[str, Any]:
+def _row(trial: Trial, on_front: bool, labels: Sequence[str]) -> dict[str, Any]:
     arch, counts, broken = trial.architecture, trial.counts, trial.broken_budgets
     return {
         "trial": trial.number,
@@ -170,7 +197,6 @@ def _row(trial: Trial, on_front: bool) -> dict[str, Any]:
         "feasible": trial.feasible,
         "front": on_front,
         "quality": trial.quality,
-        **_latency(trial),
         "macs": counts.macs,
         "params": counts.params,
         "weight_bytes": counts.weight_bytes,
@@ -180,26 +206,38 @@ def _row(trial: Trial, on_front: bool) -> dict[str, Any]:
         "stage_widths": format_widths(arch),
         "stage_expansions": format_expansions(arch),
         "dfc_modules": len(list_attention_modules(arch)),
-        **{metric.column: trial.measured.get(metric.name) for metric in _EVALUATED},
         "excess": max(broken.values(), default=0.0),
         "broken_budgets": "; ".join(broken),
         "origin": trial.origin,
-        **_predicted(trial),
+        **_predicted(trial, "quality", "predicted_quality", "predicted_quality_std"),
+        **(_on_devices(trial, labels) if len(labels) > 1 else _on_device(trial, trial.latency)),
     }
 
 
-def _predicted(trial: Trial) -> dict[str, Any]:
-    quality, latency = (trial.predicted.get(name) for name in ("quality", "latency"))
+def _on_devices(trial: Trial, labels: Sequence[str]) -> dict[str, Any]:
+    """What differs between the devices of a study."""
+    worst = trial.value(LATENCY_RATIO)
+    row: dict[str, Any] = {_WORST: None if math.isnan(worst) else worst}
+    for label in labels:
+        on_device = _on_device(trial, trial.latencies.get(label), f"@{label}")
+        row |= {f"{name}@{label}": value for name, value in on_device.items()}
+    return row
+
+
+def _on_device(trial: Trial, latency: Measurement | None, suffix: str = "") -> dict[str, Any]:
     return {
-        "predicted_quality": quality and quality.mean,
-        "predicted_quality_std": quality and quality.std,
-        "predicted_latency_ms": latency and latency.mean,
-        "predicted_latency_std": latency and latency.std,
+        **_latency(latency),
+        **{each.column: trial.measured.get(f"{each.name}{suffix}") for each in _EVALUATED},
+        **_predicted(trial, f"latency{suffix}", *_PREDICTED_LATENCY),
     }
 
 
-def _latency(trial: Trial) -> dict[str, Any]:
-    latency = trial.latency
+def _predicted(trial: Trial, metric: str, mean: str, std: str) -> dict[str, Any]:
+    predicted = trial.predicted.get(metric)
+    return {mean: predicted and predicted.mean, std: predicted and predicted.std}
+
+
+def _latency(latency: Measurement | None) -> dict[str, Any]:
     if latency is None:
         names = [name for name in COLUMNS if name.startswith("latency_")]
         return dict.fromkeys(names) | {"latency_note": ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.storage.sqlite import require_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget
-from gnv2_nas.search.study.metrics import get_metric
+from gnv2_nas.search.study.metrics import LATENCY_RATIO, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 if TYPE_CHECKING:
@@ -83,6 +84,14 @@ class Study:
         if get_metric(limit.metric).count is None and limit.metric not in settings.asked:
             raise BudgetError(f"study {self.name!r} has no {limit.metric}, so {budget!r} needs one")
         return Study(self._record.within(limit))
+
+    def on(self, device: str) -> Study:
+        """Return the study as if `device` had been the only one.
+
+        Raises:
+            UnknownNameError: the study has no such device.
+        """
+        return Study(self._record.on(device))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each trial; `docs/reports.md` lists columns and units."""
@@ -148,7 +157,11 @@ def format_columns(record: StudyRecord) -> tuple[str, ...]:
     info = record.quality_info
     score = f"{info.name}, {info.unit}" if info.unit else info.name
     more = [f"{metric.title}, {metric.unit}" for metric in record.settings.evaluated]
-    return ("network", "stock", score, "ms", "95 %", "÷ V2 1.0", "MFLOPs", "Mparams", *more)
+    labels = record.settings.device_labels
+    latency = ["ms", "95 %", "÷ V2 1.0"]
+    if len(labels) > 1:
+        latency = [text for label in labels for text in (f"{label}, ms", "÷ V2 1.0")] + ["worst"]
+    return ("network", "stock", score, *latency, "MFLOPs", "Mparams", *more)
 
 
 def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str, ...]]:
@@ -158,7 +171,7 @@ def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str
             f"{record.name}:{member.number}",
             member.baseline,
             "–" if member.quality is None else f"{member.quality:.2f}",
-            *format_latency(member.latency),
+            *_format_latencies(record, member),
             f"{member.counts.macs / 1e6:.1f}",
             f"{member.counts.params / 1e6:.2f}",
             *(f"{metric.value(member) / metric.scale:.2f}" for metric in record.settings.evaluated),
@@ -167,12 +180,25 @@ def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str
     ]
 
 
-def format_picks(views: Sequence[View]) -> list[tuple[str, ...]]:
-    """Return the rows of a table of `list_picks`: the view, what it is, cells of `format_rows`."""
+def _format_latencies(record: StudyRecord, member: Trial) -> tuple[str, ...]:
+    labels = record.settings.device_labels
+    if len(labels) == 1:
+        return format_latency(member.latency)
+    worst, cells = member.value(LATENCY_RATIO), []
+    for label in labels:
+        ms, _, ratio = format_latency(member.latencies.get(label))
+        cells += [ms, ratio]
+    return (*cells, "–" if math.isnan(worst) else f"{worst:.3f}")
+
+
+def format_picks(record: StudyRecord, views: Sequence[View]) -> list[tuple[str, ...]]:
+    """Return the cells of a table of `list_picks`: what it is, trial, cells of `format_rows`."""
+    trials = {trial.number: trial for trial in record.trials}
     return [
-        (view.label, what, *format_rows(view.record, [trial])[0])
+        (f"{view.label}: {what}", str(one.number), *cells[2:])
         for view in views
-        for what, trial in list_picks(view)
+        for what, one in list_picks(view)
+        for cells in format_rows(record, [trials[one.number]])
     ]
 
 

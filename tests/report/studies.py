@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from msgspec.structs import replace
@@ -233,3 +233,35 @@ def with_changes(record: StudyRecord) -> StudyRecord:
         )
     old = [shared(replace(one, params=_GENOTYPE)) if one is base else one for one in record.trials]
     return replace(record, trials=(*old, *candidates))
+
+
+def on_devices(record: StudyRecord, speeds: Mapping[str, float]) -> StudyRecord:
+    """`record` as a search on several devices leaves it.
+
+    Args:
+        speeds: label of a device → exponent of the ratio there: 1 ranks networks as `record` does,
+            and less leaves more to chance.
+    """
+    trials, rng = [], random.Random(3)
+    for one in record.trials:
+        assert one.latency is not None
+        latencies = {}
+        for label, exponent in speeds.items():
+            chance = 0.0 if one.baseline == "ghostnetv2-1.0" else rng.gauss(0, 0.4 * (1 - exponent))
+            ratio = one.latency.ratio**exponent * math.exp(chance)
+            made = measurement(one.architecture, ratio, half_width=0.01)
+            latencies[label] = replace(made, device=label, batch=one.latency.batch)
+        trials.append(replace(one, latencies=latencies, predicted={}))
+    objectives = tuple(
+        "latency-ratio" if each == "latency" else each for each in record.settings.objectives
+    )
+    settings = replace(
+        record.settings, devices=tuple(map(StudyDevice, speeds)), objectives=objectives
+    )
+    return replace(
+        record,
+        trials=tuple(trials),
+        settings=settings,
+        fingerprints=dict.fromkeys(speeds, MACHINE),
+        confirmed_on=dict.fromkeys(speeds, frozenset()),
+    )

@@ -24,7 +24,8 @@ from gnv2_nas.report.figures.points import (
     to_axis_units,
 )
 from gnv2_nas.report.wording import recommended_title
-from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
+from gnv2_nas.search.study.metric_names import order_of
+from gnv2_nas.search.study.metrics import Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord
 
 
@@ -75,8 +76,9 @@ def choose_axes(record: StudyRecord) -> tuple[Metric, Metric, Metric]:
         names.append("latency")
     names = list(dict.fromkeys([*names, "macs", "params"]))
     # Costs in the order of the table, then quality.
-    order = sorted(METRICS, key=lambda name: METRICS[name].direction == "maximize")
-    x, y = sorted(names[:2], key=order.index)
+    x, y = sorted(
+        names[:2], key=lambda name: (get_metric(name).direction == "maximize", order_of(name))
+    )
     color = names[2] if len(record.settings.objectives) > 2 else _color(x, y)
     quality = record.quality_info
     return get_metric(x, quality), get_metric(y, quality), get_metric(color, quality)
@@ -104,8 +106,8 @@ def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> Fr
     return FrontInfo(
         x=x, y=y, color=color, groups=groups,
         colors=[float(f"{value:.4g}") for value in to_axis_units(members, color)],
-        errors=_errors(frame, groups) if x.name == "latency" else {},
-        unstable=[value is False for value in members["latency_stable"].astype(object)],
+        errors=_errors(frame, groups, x) if x.base == "latency" else {},
+        unstable=[not record.trials[row].is_stable for row in groups.front.rows],
         staircase=_staircase(record, frame, x, y),
         design=_design(record, groups),
         knee=_place(frame, x, y, knee),
@@ -126,12 +128,14 @@ def _budget_lines(record: StudyRecord, x: Metric, y: Metric) -> list[BudgetLine]
     return lines
 
 
-def _errors(frame: pd.DataFrame, groups: PointGroups) -> dict[str, tuple[list[float], list[float]]]:
+def _errors(
+    frame: pd.DataFrame, groups: PointGroups, latency: Metric
+) -> dict[str, tuple[list[float], list[float]]]:
     found = {}
     for name, points in (("front", groups.front), ("stock", groups.stock)):
-        rows = frame.loc[points.rows]
-        below = rows["latency_ms"] - rows["latency_low_ms"]
-        above = rows["latency_high_ms"] - rows["latency_ms"]
+        rows, on = frame.loc[points.rows], latency.column.removeprefix("latency_ms")
+        below = rows[latency.column] - rows[f"latency_low_ms{on}"]
+        above = rows[f"latency_high_ms{on}"] - rows[latency.column]
         found[name] = ([round(v, 4) for v in below], [round(v, 4) for v in above])
     return found
 

@@ -125,16 +125,17 @@ def _measured(record: StudyRecord, trial: Trial) -> list[str]:
     if trial.quality is not None:
         quality = get_metric("quality", record.quality_info)
         lines.append(f"{quality.title} {quality.format(trial.quality)}")
-    latency = trial.latency
-    if latency is not None:
+    for label, latency in trial.measured_on.items():
         low, high = latency.ci95
+        on = f"{label}: " if len(trial.latencies) > 1 else ""
         lines.append(
-            f"{format_quantity('time', latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
+            f"{on}{format_quantity('time', latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
             f"{latency.ratio:.3f} × stock V2 1.0"
         )
         if not latency.stable:
-            lines.append(f"latency not stable: {latency.reason}")
-    known = [each for each in METRICS.values() if each.count or each.name in trial.measured]
+            lines.append(f"{on}latency not stable: {latency.reason}")
+    counted = [name for name, each in METRICS.items() if each.count]
+    known = map(get_metric, [*counted, *trial.measured])
     lines.append(", ".join(each.format(each.value(trial)) for each in known))
     return lines
 

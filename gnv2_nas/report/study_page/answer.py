@@ -119,9 +119,10 @@ def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Find
         sentences = [_sentence_case(f"{'; '.join(pairs)}.")]
     if best.baseline:
         sentences.append(f"It is a stock network, {best.baseline}.")
-    if best.latency is not None and not best.latency.stable:
-        sentences.append(f"Its latency is not stable: {best.latency.reason}.")
-    elif unstable := sum(one.latency is not None and not one.latency.stable for one in found.front):
+    if not best.is_stable:
+        reasons = (each.reason for each in best.measured_on.values() if not each.stable)
+        sentences.append(f"Its latency is not stable: {_join(reasons)}.")
+    elif unstable := sum(not one.is_stable for one in found.front):
         total, stable = len(found.front), len(found.front) - unstable
         chosen = "is the only one" if stable == 1 else f"was chosen among the {stable}"
         sentences.append(f"It {chosen} of {total} networks on the front with a stable latency.")
@@ -149,8 +150,8 @@ def _describe(record: StudyRecord, gain: Gain, trial: Trial, stock: Trial) -> st
         words = _describe_advantage(metric, trial, stock)
     elif gain.verdict == "none":
         words = f"{metric.in_text} {pair}"
-    elif metric.name == "latency":
-        words = f"its latency is {_format_ratio(trial, stock)}, which includes 1"
+    elif metric.is_latency:
+        words = f"its {metric.in_text} is {_format_ratio(metric, trial, stock)}, which includes 1"
     else:
         noise = metric.format_noise()
         words = f"its {metric.in_text} is {pair}, a difference within its noise of about {noise}"
@@ -163,33 +164,40 @@ def _describe_advantage(metric: Metric, trial: Trial, stock: Trial) -> str:
     pair = _format_pair(metric, trial, stock)
     if metric.name == "quality":
         return f"a better {metric.in_text} than {STOCK_TITLE} ({pair})"
-    if metric.name != "latency":
+    if not metric.is_latency:
         share = 1 - trial.value(metric.name) / stock.value(metric.name)
         return f"{format_share(share)} {metric.less} than {STOCK_TITLE} ({pair})"
-    low, high = latency_ratio_interval(trial, stock)
+    low, high = latency_ratio_interval(trial, stock, metric.device)
+    less = format_share(1 - latency_ratio(trial, stock, metric.device))
+    bound = "" if metric.base == "latency" else "at least "
     return (
-        f"{format_share(1 - latency_ratio(trial, stock))} lower latency than "
-        f"{STOCK_TITLE} (95% interval {format_share(1 - high)} to {format_share(1 - low)})"
+        f"{bound}{less} {metric.less} than {STOCK_TITLE} "
+        f"(95% interval {format_share(1 - high)} to {format_share(1 - low)})"
     )
 
 
 def _describe_no_worse(metric: Metric, trial: Trial, stock: Trial) -> str:
-    unclear = metric.name == "latency" and latency_ratio_interval(trial, stock)[1] >= 1
-    words = "a latency that cannot be distinguished from stock’s" if unclear else metric.no_worse
+    unclear = metric.is_latency and latency_ratio_interval(trial, stock, metric.device)[1] >= 1
+    words = (
+        f"a {metric.in_text} that cannot be distinguished from stock’s"
+        if unclear
+        else metric.no_worse
+    )
     return f"{words} ({_format_pair(metric, trial, stock)})"
 
 
 def _format_pair(metric: Metric, trial: Trial, stock: Trial) -> str:
     """Both values of an objective; for latency, the ratio and its interval."""
     value = metric.format(trial.value(metric.name))
-    if metric.name == "latency":
-        return f"{value}, {_format_ratio(trial, stock)}"
+    if metric.is_latency:
+        ratio = _format_ratio(metric, trial, stock)
+        return f"{value}, {ratio}" if metric.base == "latency" else ratio
     return f"{value} against {metric.format(stock.value(metric.name))}"
 
 
-def _format_ratio(trial: Trial, stock: Trial) -> str:
-    low, high = latency_ratio_interval(trial, stock)
-    ratio = latency_ratio(trial, stock)
+def _format_ratio(metric: Metric, trial: Trial, stock: Trial) -> str:
+    low, high = latency_ratio_interval(trial, stock, metric.device)
+    ratio = latency_ratio(trial, stock, metric.device)
     return f"{ratio:.3f} of stock’s with a 95% interval of {low:.3f} to {high:.3f}"
 
 

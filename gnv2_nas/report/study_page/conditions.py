@@ -60,7 +60,15 @@ _CLOCKS = {
 
 def list_conditions(record: StudyRecord) -> list[tuple[str, str]]:
     """Name and value of each condition, in the order of the page."""
-    return [*_machine(record), *_measurement(record), *_search(record), *_software(record)]
+    measured = [*_machine(record), *_measurement(record)]
+    labels = record.settings.device_labels
+    if len(labels) > 1:
+        measured = [
+            (f"{name} ({label})", value)
+            for label in labels
+            for name, value in (*_machine(record.on(label)), *_measurement(record.on(label)))
+        ]
+    return [*measured, *_search(record), *_software(record)]
 
 
 def _machine(record: StudyRecord) -> list[tuple[str, str]]:

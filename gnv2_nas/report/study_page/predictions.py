@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.report.wording import list_objectives
-from gnv2_nas.search.study.metrics import Metric, format_share
+from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.stats.intervals import Z95
 from gnv2_nas.stats.rank_agreement import kendall_tau
@@ -116,14 +116,16 @@ def _batches(known: Sequence[Trial]) -> Iterator[tuple[int, int]]:
 
 def _rounds(trial: Trial) -> str:
     """Name of the batch of a network; unique for a network without one."""
-    batch = "" if trial.latency is None else trial.latency.batch
+    batch = "".join(latency.batch for latency in trial.measured_on.values())
     return batch or f"trial {trial.number}"
 
 
 def _noise(trial: Trial, name: str, quality_noise: float) -> float:
     """Standard deviation of a value around the truth; 0 for exact values."""
-    if name == "latency" and trial.latency is not None:
-        low, high = trial.latency.ci95
+    metric, latencies = get_metric(name), trial.measured_on
+    if metric.is_latency and latencies:
+        latency = latencies.get(metric.device) or max(latencies.values(), key=lambda one: one.ratio)
+        low, high = latency.ci95 if metric.base == "latency" else latency.ratio_ci95
         return (high - low) / 2 / Z95
     if name == "quality":
         # `noise` bounds the difference of two equal networks with 95 % probability.

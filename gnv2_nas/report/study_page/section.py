@@ -11,6 +11,7 @@ from markupsafe import Markup
 from gnv2_nas.report.figures.front_figure import FrontInfo, front_figure, front_info
 from gnv2_nas.report.frames import make_frame, trial_rows
 from gnv2_nas.report.rendering import figure_json
+from gnv2_nas.report.study_page.ablation_table import AblationTable, make_ablation_table
 from gnv2_nas.report.study_page.answer import Answer, write_answer
 from gnv2_nas.report.study_page.conditions import describe_confirmation, list_cautions
 from gnv2_nas.report.study_page.table import (
@@ -21,7 +22,8 @@ from gnv2_nas.report.study_page.table import (
     make_row,
 )
 from gnv2_nas.report.wording import format_reference, list_picks, next_command, recommended_title
-from gnv2_nas.search.analysis.views import View
+from gnv2_nas.search.analysis.ablation import find_ablations
+from gnv2_nas.search.analysis.views import View, capitalize, describe_views
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 
@@ -47,18 +49,27 @@ class Section(msgspec.Struct, frozen=True):
     front_size: int
     stock_rows: list[NetworkRow]
     picks: list[tuple[str, NetworkRow]]
-    """What each is, and its row."""
+    """What each is, and its row with the columns of the whole study."""
+    parts: AblationTable | None
 
     def reference(self, trial: Trial) -> str:
         """The name of a network on the command line."""
         return format_reference(self.record, trial)
 
 
-def make_section(view: View, key: str) -> Section:
-    """Collect what the page shows of a view."""
+def make_section(view: View, key: str, study: StudyRecord, *, ablated: bool) -> Section:
+    """Collect what the page shows of a view.
+
+    Args:
+        key: see `Section.key`.
+        study: the whole study.
+        ablated: whether to show what each part of the network costs.
+    """
+    trials = {trial.number: trial for trial in study.trials}
     record, members, best = view.record, view.found.front, view.found.recommended
     knee = None if best is None else best.number
-    info = front_info(record, make_frame(trial_rows(record)), knee)
+    info = front_info(record, make_frame(record.settings, trial_rows(record)), knee)
+    changes = find_ablations(record) if ablated else ()
     return Section(
         label=view.label,
         title=view.title,
@@ -77,14 +88,16 @@ def make_section(view: View, key: str) -> Section:
         front_rows=list_front_rows(record, members, best),
         front_size=len(members),
         stock_rows=list_stock_rows(record, members),
-        picks=[(what, make_row(record, trial)) for what, trial in list_picks(view)],
+        picks=[(what, make_row(study, trials[one.number])) for what, one in list_picks(view)],
+        parts=make_ablation_table(record, changes, members, best),
     )
 
 
 class Headline(msgspec.Struct, frozen=True):
     """An answer, and the views that it is the answer of."""
 
-    labels: tuple[str, ...]
+    where: str
+    """The views: "Within 100MFLOPs and 200MFLOPs"; "" for the only one."""
     answer: Answer
 
 
@@ -94,7 +107,10 @@ def join_headlines(sections: Sequence[Section]) -> list[Headline]:
     answers = {each.answer.headline: each.answer for each in sections}
     for each in sections:
         labels[each.answer.headline] = (*labels.get(each.answer.headline, ()), each.label)
-    return [Headline(labels[text], answer) for text, answer in answers.items()]
+    return [
+        Headline(capitalize(describe_views(labels[text])), answer)
+        for text, answer in answers.items()
+    ]
 
 
 def _close_scores(record: StudyRecord, members: Sequence[Trial]) -> tuple[int, int]:

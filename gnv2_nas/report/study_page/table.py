@@ -9,10 +9,16 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.report.files import file_stem
 from gnv2_nas.report.frames import format_widths
 from gnv2_nas.report.wording import format_excess, format_reference, recommended_title
-from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score
+from gnv2_nas.search.study.metrics import (
+    LATENCY_RATIO,
+    Metric,
+    format_accuracy,
+    format_score,
+)
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 MAX_ROWS = 200
@@ -45,12 +51,17 @@ class NetworkRow(msgspec.Struct, frozen=True):
     filename: str
 
 
-COLUMNS = ("latency, ms", "ratio to stock", "MFLOPs", "params, M", "memory, MB")
+COUNTED = ("MFLOPs", "params, M", "memory, MB")
 
 
 def column_titles(record: StudyRecord) -> tuple[str, ...]:
     """Titles of the columns after the score."""
-    return (*COLUMNS, *(f"{each.in_text}, {each.unit}" for each in record.settings.evaluated))
+    labels = record.settings.device_labels
+    latency = ["latency, ms", "ratio to stock"]
+    if len(labels) > 1:
+        latency = [*(f"{label}, ms" for label in labels), "worst ratio to stock"]
+    evaluated = (f"{each.in_text}, {each.unit}" for each in record.settings.evaluated)
+    return (*latency, *COUNTED, *evaluated)
 
 
 def list_front_rows(
@@ -89,8 +100,7 @@ def make_row(
     anchored: bool = True,
 ) -> NetworkRow:
     """One row of a table of networks."""
-    latency = trial.latency
-    if latency is not None and not latency.stable:
+    if not trial.is_stable:
         badges += ("latency not stable",)
     if not trial.feasible:
         badges += (format_excess(trial),)
@@ -114,7 +124,7 @@ def _cells(record: StudyRecord, trial: Trial) -> tuple[Cell, ...]:
     counts = trial.counts
     return (
         _score(trial.quality, is_accuracy=record.quality_info.is_accuracy),
-        *_latency(trial),
+        *_latencies(record, trial),
         Cell(f"{counts.macs / 1e6:.1f}", counts.macs),
         Cell(f"{counts.params / 1e6:.2f}", counts.params),
         Cell(f"{counts.memory_bytes / 1e6:.1f}", counts.memory_bytes),
@@ -132,8 +142,22 @@ def _score(quality: float | None, *, is_accuracy: bool) -> Cell:
     return Cell((format_accuracy if is_accuracy else format_score)(quality), quality)
 
 
-def _latency(trial: Trial) -> tuple[Cell, Cell]:
-    latency = trial.latency
+def _latencies(record: StudyRecord, trial: Trial) -> tuple[Cell, ...]:
+    """The latency and its ratio; on several devices, each latency and the worst ratio."""
+    labels = record.settings.device_labels
+    if len(labels) == 1:
+        return _latency(trial.latency)
+    worst = trial.value(LATENCY_RATIO)
+    cells = (_latency(trial.latencies.get(label)) for label in labels)
+    on_devices = (Cell(ms.text, ms.key, _of_stock(ratio)) for ms, ratio in cells)
+    return (*on_devices, _missing() if math.isnan(worst) else Cell(f"{worst:.3f}", worst))
+
+
+def _of_stock(ratio: Cell) -> str:
+    return f"{ratio.text} of stock" if math.isfinite(ratio.key) else ""
+
+
+def _latency(latency: Measurement | None) -> tuple[Cell, Cell]:
     if latency is None:
         return _missing(), _missing()
     low, high = latency.ci95

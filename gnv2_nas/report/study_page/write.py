@@ -19,15 +19,17 @@ from gnv2_nas.report.figures.size_figure import describe_size, size_figure, size
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.report.frames import make_frame, trial_rows
 from gnv2_nas.report.rendering import figure_json, render
-from gnv2_nas.report.study_page.ablation_table import make_ablation_table
 from gnv2_nas.report.study_page.answer import write_answer
 from gnv2_nas.report.study_page.conditions import list_conditions
+from gnv2_nas.report.study_page.device_table import make_device_table
 from gnv2_nas.report.study_page.predictions import describe_check, prediction_checks
 from gnv2_nas.report.study_page.section import Section, join_headlines, make_section
+from gnv2_nas.report.study_page.table import column_titles
 from gnv2_nas.report.trust_table import TrustBox, describe_trust, make_trust_box
 from gnv2_nas.report.wording import UNTRAINED, summarize_view
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
+from gnv2_nas.search.analysis.device_ranks import compare_devices
 from gnv2_nas.search.analysis.recommendation import Recommendation, find_study_trust, recommend
 from gnv2_nas.search.analysis.views import View, list_views
 from gnv2_nas.search.study.metrics import format_share, get_metric
@@ -44,16 +46,22 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     files = check_report_files(record.name, folder)
     found = recommend(record)
     rows = trial_rows(record)
-    frame = make_frame(rows)
+    frame = make_frame(record.settings, rows)
     panel = find_study_trust(record)
     changes = find_ablations(record)
     views = list_views(record)
+    # What each part costs is shown once for each device, within its loosest limit.
+    last = {view.record.settings.device_labels: view for view in views}
     sections = [
-        make_section(view, f"-{number}" if len(views) > 1 else "")
+        make_section(
+            view, f"-{number}" if len(views) > 1 else "", record,
+            ablated=len(view.record.settings.devices) == 1
+            and view is last[view.record.settings.device_labels],
+        )
         for number, view in enumerate(views, start=1)
-    ]
+    ]  # fmt: skip
     trust = make_trust_box(record, panel)
-    html = _render_page(record, frame, found, sections, trust, changes)
+    html = _render_page(record, frame, found, sections, trust)
     json = _json(record, rows, found, views, sections, describe_trust(record, panel), changes)
     csv = frame.to_csv(index=False)
     write_set({files.html: html, files.json: json, files.csv: csv})
@@ -94,6 +102,8 @@ def _json(
         "rejected": record.progress.rejected,
         "duplicates": record.progress.duplicates,
         "fingerprint": record.fingerprint,
+        "fingerprints": record.fingerprints,
+        "device_agreement": compare_devices(record),
         "candidates": [
             row | {"violations": one.broken_budgets, "genotype": one.params,
                    "architecture": one.architecture}
@@ -109,7 +119,6 @@ def _render_page(
     found: Recommendation,
     sections: Sequence[Section],
     trust: TrustBox | None,
-    changes: Sequence[Ablation],
 ) -> str:
     """The HTML of the report."""
     sizes = size_info(record, frame)
@@ -123,7 +132,9 @@ def _render_page(
         "numbers": _numbers(record, len(found.front)),
         "trust": trust,
         "size_figure": figure_json(size_figure(sizes)) if sizes.groups.drawn else None,
-        "parts": make_ablation_table(record, changes, found.front, found.recommended),
+        "picks_title": _picks_title(record),
+        "columns": column_titles(record),
+        "devices": make_device_table(compare_devices(record)),
         "beyond": format_share(REFERENCE_MARGIN),
         "has_design": convergence is not None and convergence.random is not None,
         "convergence": convergence and figure_json(convergence_figure(convergence)),
@@ -133,6 +144,18 @@ def _render_page(
         "conditions": list_conditions(record),
     }
     return render("study.html", values)
+
+
+def _picks_title(record: StudyRecord) -> str:
+    what = " and ".join(
+        word
+        for word, several in (
+            ("budget", bool(record.settings.limits)),
+            ("device", len(record.settings.devices) > 1),
+        )
+        if several
+    )
+    return f"Networks for each {what}"
 
 
 def _numbers(record: StudyRecord, members: int) -> list[tuple[str, str, str]]:

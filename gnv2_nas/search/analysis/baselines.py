@@ -7,7 +7,7 @@ from collections.abc import Iterable, Set
 
 from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.measurement.records.record import ErrorParts, compare
+from gnv2_nas.measurement.records.record import ErrorParts, Measurement, compare
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.space import SearchSpace
 
@@ -63,30 +63,49 @@ def find_measured_stock(trials: Iterable[Trial]) -> Trial | None:
     return None
 
 
-def latency_ratio(trial: Trial, stock: Trial) -> float:
+def latency_ratio(trial: Trial, stock: Trial, device: str = "") -> float:
     """Latency divided by that of `stock`; NaN if either was not measured.
 
     Measured ratios refer to published GhostNetV2 1.0. They are divided by the ratio of `stock` if
     both were measured in the same rounds, or if `stock` differs from the published network, for
     example in resolution.
+
+    Args:
+        device: label of the device; "" for the only one, or for the largest ratio of several.
     """
-    if trial.latency is None or stock.latency is None:
-        return math.nan
-    if _is_reference(stock) and not _together(trial, stock):
-        return trial.latency.ratio
-    return trial.latency.ratio / stock.latency.ratio
+    ratios = [_ratio(*pair, stock) for pair in _pair_latencies(trial, stock, device)]
+    return max(ratios, default=math.nan)
 
 
-def latency_ratio_interval(trial: Trial, stock: Trial) -> tuple[float, float]:
+def latency_ratio_interval(trial: Trial, stock: Trial, device: str = "") -> tuple[float, float]:
     """95 % interval of `latency_ratio`.
 
     Errors that both share by the same rounds (panel, calibration) cancel. Otherwise the intervals
-    combine as independent errors of a logarithm.
+    combine as independent errors of a logarithm. Of several devices, each end is the largest.
     """
-    if trial.latency is None or stock.latency is None:
-        return math.nan, math.nan
-    mine, theirs = trial.latency, stock.latency
-    if _together(trial, stock):
+    pairs = _pair_latencies(trial, stock, device)
+    ends = [_ratio_interval(*pair, stock) for pair in pairs] or [(math.nan, math.nan)]
+    return max(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _pair_latencies(
+    trial: Trial, stock: Trial, device: str
+) -> list[tuple[Measurement, Measurement]]:
+    """Latencies of both networks on a device, or on every device; [] if one is not known."""
+    devices = [device] if device else list(stock.latencies)
+    pairs = [(trial.latencies.get(each), stock.latencies.get(each)) for each in devices]
+    known = [(mine, theirs) for mine, theirs in pairs if mine is not None and theirs is not None]
+    return known if len(known) == len(pairs) else []
+
+
+def _ratio(mine: Measurement, theirs: Measurement, stock: Trial) -> float:
+    if _is_reference(stock) and not _together(mine, theirs):
+        return mine.ratio
+    return mine.ratio / theirs.ratio
+
+
+def _ratio_interval(mine: Measurement, theirs: Measurement, stock: Trial) -> tuple[float, float]:
+    if _together(mine, theirs):
         return compare(mine, theirs).ci95
     low, high = mine.ratio_ci95
     down, up = [math.log(mine.ratio / low)], [math.log(high / mine.ratio)]
@@ -94,14 +113,16 @@ def latency_ratio_interval(trial: Trial, stock: Trial) -> tuple[float, float]:
         stock_low, stock_high = theirs.ratio_ci95
         down.append(math.log(stock_high / theirs.ratio))
         up.append(math.log(theirs.ratio / stock_low))
-    ratio = latency_ratio(trial, stock)
+    ratio = _ratio(mine, theirs, stock)
     return ratio * math.exp(-math.hypot(*down)), ratio * math.exp(math.hypot(*up))
 
 
-def _together(trial: Trial, stock: Trial) -> bool:
+def _together(mine: Measurement, theirs: Measurement) -> bool:
     """Whether both were measured in the same rounds and their error parts are known."""
-    measured = [each.latency for each in (trial, stock) if each.latency is not None]
-    return share_rounds(trial, stock) and all(each.errors != ErrorParts() for each in measured)
+    same = mine.architecture == theirs.architecture or (
+        mine.batch == theirs.batch and bool(mine.batch)
+    )
+    return same and all(each.errors != ErrorParts() for each in (mine, theirs))
 
 
 def _is_reference(stock: Trial) -> bool:

@@ -19,7 +19,7 @@ from gnv2_nas.search.analysis.baselines import (
 )
 from gnv2_nas.search.analysis.pareto import pareto_front, study_front
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.metrics import loss
+from gnv2_nas.search.study.metrics import get_metric, loss
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
@@ -79,7 +79,9 @@ def recommend(record: StudyRecord) -> Recommendation:
     """Front, recommended network and gains over stock GhostNetV2 1.0 of a study."""
     members, objectives = study_front(record), record.settings.objectives
     stock = find_stock(record)
-    names = sorted(objectives, key=lambda name: (name != "latency", name == "quality"))
+    names = sorted(
+        objectives, key=lambda name: (not get_metric(name).is_latency, name == "quality")
+    )
     noise = record.quality_info.noise
     return Recommendation(
         front=tuple(members),
@@ -105,7 +107,7 @@ def pick_recommended(members: Sequence[Trial], objectives: Sequence[str]) -> Tri
     losses = np.array([[loss(member, name) for name in objectives] for member in members])
     span = np.ptp(losses, axis=0)
     scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
-    stable = [member.latency is None or member.latency.stable for member in members]
+    stable = [member.is_stable for member in members]
     sums = scaled.sum(axis=1)
     return members[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
 
@@ -165,8 +167,9 @@ def find_gain(
 
 
 def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> GainVerdict:
-    if objective == "latency":
-        low, high = latency_ratio_interval(member, stock)
+    metric = get_metric(objective)
+    if metric.is_latency:
+        low, high = latency_ratio_interval(member, stock, metric.device)
         if low <= 1 <= high:
             return "unclear"
         return "better" if high < 1 else "none"
@@ -177,6 +180,7 @@ def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> GainV
 
 
 def _no_worse(member: Trial, stock: Trial, objective: str) -> bool:
-    if objective == "latency":
-        return latency_ratio(member, stock) <= 1
+    metric = get_metric(objective)
+    if metric.is_latency:
+        return latency_ratio(member, stock, metric.device) <= 1
     return loss(member, objective) <= loss(stock, objective)

@@ -22,14 +22,18 @@ class View(msgspec.Struct, frozen=True):
     @property
     def title(self) -> str:
         """The label as a heading: "Within 200MFLOPs", "On cpu"; "" for the only view."""
-        phrase = describe_views([self.label])
-        return phrase[:1].upper() + phrase[1:]
+        return capitalize(describe_views([self.label]))
 
 
 def describe_views(labels: Sequence[str]) -> str:
     """Labels of views in a sentence: "within 100MFLOPs and 200MFLOPs", "on cpu"."""
     text = " and ".join(filter(None, labels))
     return f"within {text}" if text and not text.startswith("on ") else text
+
+
+def capitalize(text: str) -> str:
+    """`text` with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
 
 
 def list_views(record: StudyRecord) -> list[View]:

@@ -78,6 +78,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         """Label of a device → the latency, where it is known."""
         return {name: each for name, each in self.latencies.items() if each is not None}
 
+    @property
+    def is_stable(self) -> bool:
+        """Whether every known latency is as precise as requested, and no device changed."""
+        return all(each.stable for each in self.measured_on.values())
+
     def seen(self, view: Settings) -> Trial:
         """The trial as one of `Settings.views` shows it."""
         if len(view.devices) > 1:
