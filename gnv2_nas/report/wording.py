@@ -46,8 +46,10 @@ def summarize_view(view: View) -> dict[str, Any]:
     }
 
 
-def list_picks(view: View) -> list[tuple[str, Trial]]:
+def list_picks(view: View, study: StudyRecord) -> list[tuple[str, Trial]]:
     """The recommended network of a view, and the best of its front in the first objective.
+
+    The latter is left out for single devices of a study of several, because it hardly differs.
 
     Returns:
         What each is ("best compromise", "best Zen-score"), and the network.
@@ -57,7 +59,8 @@ def list_picks(view: View) -> list[tuple[str, Trial]]:
         return []
     picks = [(recommended_title(view.record), best)]
     first = list_objectives(view.record)[0].question
-    if view.found.front[0] is not best:
+    whole = len(view.record.settings.devices) == len(study.settings.devices)
+    if whole and view.found.front[0] is not best:
         picks.append((f"{first[:1].lower()}{first[1:]}", view.found.front[0]))
     return picks
 

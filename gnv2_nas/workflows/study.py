@@ -20,7 +20,7 @@ from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.storage.sqlite import require_study
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.budgets import parse_budget
+from gnv2_nas.search.study.budgets import parse_budget, place_on_devices
 from gnv2_nas.search.study.metrics import LATENCY_RATIO, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
@@ -74,16 +74,19 @@ class Study:
             BudgetError: the budget cannot be read, is looser than the study's, or limits a metric
                 that the study has no values of.
         """
-        limit, settings = parse_budget(budget), self._record.settings
-        for loosest in settings.limits_of(limit.metric)[-1:]:
-            if limit.limit > loosest.limit * (1 + 1e-9):
+        settings = self._record.settings
+        limits = place_on_devices([parse_budget(budget)], settings.device_labels)
+        for limit in limits:
+            metric, kept = get_metric(limit.metric), settings.limits_of(limit.metric)
+            if kept and limit.limit > kept[-1].limit * (1 + 1e-9):
                 raise BudgetError(
-                    f"study {self.name!r} has networks within {loosest.text} only; "
+                    f"study {self.name!r} has networks within {kept[-1].text} only; "
                     f"{budget!r} is looser"
                 )
-        if get_metric(limit.metric).count is None and limit.metric not in settings.asked:
-            raise BudgetError(f"study {self.name!r} has no {limit.metric}, so {budget!r} needs one")
-        return Study(self._record.within(limit))
+            known = settings.measures if metric.is_latency else limit.metric in settings.asked
+            if metric.count is None and not known:
+                raise BudgetError(f"study {self.name!r} has no {metric.in_text} to keep {budget!r}")
+        return Study(self._record.seen(settings.within(*limits)))
 
     def on(self, device: str) -> Study:
         """Return the study as if `device` had been the only one.
@@ -197,7 +200,7 @@ def format_picks(record: StudyRecord, views: Sequence[View]) -> list[tuple[str, 
     return [
         (f"{view.label}: {what}", str(one.number), *cells[2:])
         for view in views
-        for what, one in list_picks(view)
+        for what, one in list_picks(view, record)
         for cells in format_rows(record, [trials[one.number]])
     ]
 

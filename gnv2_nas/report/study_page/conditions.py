@@ -60,15 +60,26 @@ _CLOCKS = {
 
 def list_conditions(record: StudyRecord) -> list[tuple[str, str]]:
     """Name and value of each condition, in the order of the page."""
-    measured = [*_machine(record), *_measurement(record)]
+    return [*_on_devices(record), *_search(record), *_software(record)]
+
+
+def _on_devices(record: StudyRecord) -> list[tuple[str, str]]:
+    """Conditions of each device; what several have in common is listed once."""
+    values: dict[str, dict[str, str]] = {}
     labels = record.settings.device_labels
-    if len(labels) > 1:
-        measured = [
-            (f"{name} ({label})", value)
-            for label in labels
-            for name, value in (*_machine(record.on(label)), *_measurement(record.on(label)))
-        ]
-    return [*measured, *_search(record), *_software(record)]
+    for label in labels:
+        alone = record.on(label)
+        for name, value in (*_machine(alone), *_measurement(alone)):
+            values.setdefault(name, {})[label] = value
+    return [
+        row
+        for name, found in values.items()
+        for row in (
+            [(name, next(iter(found.values())))]
+            if len(found) == len(labels) and len(set(found.values())) == 1
+            else [(f"{name} ({label})", value) for label, value in found.items()]
+        )
+    ]
 
 
 def _machine(record: StudyRecord) -> list[tuple[str, str]]:

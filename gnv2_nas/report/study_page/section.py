@@ -88,7 +88,9 @@ def make_section(view: View, key: str, study: StudyRecord, *, ablated: bool) -> 
         front_rows=list_front_rows(record, members, best),
         front_size=len(members),
         stock_rows=list_stock_rows(record, members),
-        picks=[(what, make_row(study, trials[one.number])) for what, one in list_picks(view)],
+        picks=[
+            (what, make_row(study, trials[one.number])) for what, one in list_picks(view, study)
+        ],
         parts=make_ablation_table(record, changes, members, best),
     )
 

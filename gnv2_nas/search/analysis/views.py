@@ -27,7 +27,8 @@ class View(msgspec.Struct, frozen=True):
 
 def describe_views(labels: Sequence[str]) -> str:
     """Labels of views in a sentence: "within 100MFLOPs and 200MFLOPs", "on cpu"."""
-    text = " and ".join(filter(None, labels))
+    *others, last = filter(None, labels) if any(labels) else ("",)
+    text = f"{', '.join(others)} and {last}" if others else last
     return f"within {text}" if text and not text.startswith("on ") else text
 
 
