@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock, GhostModule, MobileBlock
@@ -27,12 +28,13 @@ def attentions() -> SearchStrategy[DFC]:
 
 
 def ghost_modules() -> SearchStrategy[GhostModule]:
-    """Ghost and GhostV2 modules."""
+    """Ghost, GhostV2 and RepGhost modules."""
     return st.builds(
         GhostModule,
         ratio=st.integers(2, 4),
         cheap_kernel=ODD,
         dfc=st.none() | attentions(),
+        merge=st.sampled_from([UNSET, UNSET, "add"]),
     )
 
 

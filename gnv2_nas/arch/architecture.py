@@ -23,6 +23,7 @@ from gnv2_nas.arch.blocks import (
     check_block,
     check_in_range,
     has_dfc,
+    has_repghost,
 )
 from gnv2_nas.errors import ArchitectureError
 
@@ -71,10 +72,12 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     @property
-    def family(self) -> Literal["ghostnet", "ghostnetv2", "mobilenetv3"]:
+    def family(self) -> Literal["ghostnet", "ghostnetv2", "mobilenetv3", "repghostnet"]:
         """The published family of this network, according to its blocks."""
         if any(isinstance(block, MobileBlock) for block in self.blocks):
             return "mobilenetv3"
+        if any(map(has_repghost, self.blocks)):
+            return "repghostnet"
         return "ghostnetv2" if any(has_dfc(block) for block in self.blocks) else "ghostnet"
 
     def replace(self, **changes: Any) -> Architecture:

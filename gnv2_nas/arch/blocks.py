@@ -6,6 +6,7 @@ The canonical form replaces values that cannot change the output:
   kernel K > 2m-1 becomes 2m-1.
 - A DFC factor larger than the map becomes the map's side. With factor 1, the pooling operator has
   no effect and becomes the default; so does the resize mode with factor 1 or a 1x1 attention map.
+- A Ghost module that adds has no ratio, so its `ratio` becomes 2.
 - A Ghost ratio above the number of output channels becomes that number (at least 2), because the
   module would cut the additional cheap maps off.
 - A stride-1 block with an identity shortcut has no depthwise convolution outside of its Ghost
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from gnv2_nas.errors import ArchitectureError
@@ -44,11 +45,27 @@ class DFC(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class GhostModule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ghost module (GhostNet, sec. 3.1). A 1x1 convolution computes 1/`ratio` of the channels and
-    a cheap depthwise convolution the rest. With `dfc`, this is the GhostV2 module."""
+    a cheap depthwise convolution the rest. With `dfc`, this is the GhostV2 module.
+
+    With `merge="add"`, it is the RepGhost module (Chen et al., "RepGhost", arXiv 2211.06088, fig.
+    2d): a 1x1 convolution computes all channels, and the cheap convolution of them is added to
+    their batch norm. Deployed, the sum is one depthwise convolution.
+    """
 
     ratio: int = 2
     cheap_kernel: int = 3
     dfc: DFC | None = None
+    merge: Literal["add"] | UnsetType = UNSET
+    """Left out of JSON where both parts are concatenated, so older networks keep their ids."""
+
+    @property
+    def adds(self) -> bool:
+        """Whether it is a RepGhost module."""
+        return self.merge == "add"
+
+    def primary_channels(self, out_channels: int) -> int:
+        """Number of channels that the 1x1 convolution computes."""
+        return out_channels if self.adds else -(-out_channels // self.ratio)
 
 
 class GhostBlock(
@@ -129,6 +146,11 @@ def check_block(block: Block) -> None:
             check_in_range(f"{name}.dfc.factor", module.dfc.factor, 1, MAX_SIDE)
 
 
+def has_repghost(block: Block) -> bool:
+    """Whether a Ghost module of the block is a RepGhost module."""
+    return isinstance(block, GhostBlock) and (block.ghost1.adds or block.ghost2.adds)
+
+
 def check_in_range(field: str, value: int, low: int, high: int) -> None:
     """Raise ArchitectureError unless `low <= value <= high`."""
     if not low <= value <= high:
@@ -169,7 +191,7 @@ def _canonicalize_block(block: Block, in_channels: int, side: int) -> Block:
 def _module(module: GhostModule, out_channels: int, side: int) -> GhostModule:
     return _update(
         module,
-        ratio=max(2, min(module.ratio, out_channels)),
+        ratio=2 if module.adds else max(2, min(module.ratio, out_channels)),
         cheap_kernel=min(module.cheap_kernel, 2 * side - 1),
         dfc=None if module.dfc is None else _dfc(module.dfc, side),
     )

@@ -1,9 +1,9 @@
-"""The published networks: GhostNet, GhostNetV2 and MobileNetV3-Large."""
+"""The published networks: GhostNet, GhostNetV2, MobileNetV3-Large and RepGhostNet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from gnv2_nas.arch.architecture import Architecture
 from gnv2_nas.arch.blocks import DFC, Activation, GhostBlock, GhostModule, MobileBlock
@@ -29,6 +29,10 @@ GHOSTNET_BLOCKS = (
     (5, 960, 160, 0.25, 1),
 )
 GHOSTNETV2_FIRST_DFC_BLOCK = 2
+
+# RepGhostNet's public code: half of GhostNet's hidden channels, but more in blocks 7 and 8.
+REPGHOSTNET_HIDDEN = (8, 24, 36, 36, 60, 120, 100, 120, 120, 240, 336, 336, 480, 480, 480, 480)
+REPGHOSTNET_WIDTHS = (0.5, 0.58, 0.8, 1.0, 1.11, 1.3, 1.5, 2.0)
 
 # MobileNetV3, table 1: kernel, expansion ratio, output channels, SE, activation, stride.
 MOBILENETV3_LARGE_BLOCKS: tuple[tuple[int, float, int, bool, Activation, int], ...] = (
@@ -79,6 +83,31 @@ def ghostnet(width: float, *, dfc: bool) -> Architecture:
     )
 
 
+def repghostnet(width: float) -> Architecture:
+    """RepGhostNet at a width multiplier, 224 pixels, 1000 classes."""
+    module = GhostModule(merge="add")
+    blocks = []
+    for (kernel, _, out, se_ratio, stride), hidden in zip(
+        GHOSTNET_BLOCKS, REPGHOSTNET_HIDDEN, strict=True
+    ):
+        hidden_channels = make_divisible(hidden * width, 4)
+        block = GhostBlock(
+            kernel=kernel,
+            stride=stride,
+            hidden_channels=hidden_channels,
+            out_channels=make_divisible(out * width, 4),
+            se_channels=make_divisible(hidden_channels * se_ratio, 4) if se_ratio else 0,
+            ghost1=module,
+            ghost2=module,
+        )
+        blocks.append(block)
+    return Architecture(
+        blocks=tuple(blocks),
+        stem_channels=make_divisible(16 * width, 4),
+        conv_channels=make_divisible(960 * width, 4),
+    )
+
+
 def mobilenetv3_large(width: float) -> Architecture:
     """MobileNetV3-Large at a width multiplier, 224 pixels, 1000 classes."""
     channels = make_divisible(16 * width, 8)
@@ -112,6 +141,9 @@ _PRESETS: dict[str, Callable[[], Architecture]] = {
     "mobilenetv3-large-0.75": lambda: mobilenetv3_large(0.75),
     "mobilenetv3-large-1.0": lambda: mobilenetv3_large(1.0),
 }
+STOCK = tuple(_PRESETS)
+"""Names of those that every study contains and that `profile` shows by default."""
+_PRESETS |= {f"repghostnet-{width}": partial(repghostnet, width) for width in REPGHOSTNET_WIDTHS}
 
 
 def list_presets() -> list[str]:

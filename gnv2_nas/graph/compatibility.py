@@ -65,15 +65,15 @@ def expected_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
         shapes[f"{op.weight}.weight"] = op.kernel_shape
         if op.bias:
             shapes[f"{op.weight}.bias"] = op.shape[:1]
-        if op.norm:
+        for norm in op.norms:
             for part in ("weight", "bias", "running_mean", "running_var"):
-                shapes[f"{op.norm}.{part}"] = op.shape[:1]
+                shapes[f"{norm}.{part}"] = op.shape[:1]
     return shapes
 
 
 def optional_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     """Key → shape of batch norm's counters, which no computation reads."""
-    return {f"{op.norm}.num_batches_tracked": () for op in graph.ops if op.norm}
+    return {f"{norm}.num_batches_tracked": () for op in graph.ops for norm in op.norms}
 
 
 def is_counter(key: str, shape: tuple[int, ...]) -> bool:

@@ -83,7 +83,7 @@ def count_graph(graph: Graph) -> Counts:
             continue
         kernel, channels = _weights(op), op.shape[0]
         macs += kernel * op.shape[1] * op.shape[2]
-        params += kernel + channels * (op.bias + (2 if op.norm else 0))
+        params += kernel + channels * (op.bias + 2 * len(op.norms))
         weights += kernel + channels
     return Counts(macs, params, weights * FLOAT_BYTES, peak_activation_bytes(graph))
 

@@ -39,6 +39,7 @@ class GraphBuilder:
         weight: str = "",
         norm: str = "",
         bias: bool = False,
+        branch: str = "",
     ) -> int:
         in_channels, height, width = self.ops[source].shape
         if stride > 1:
@@ -46,7 +47,7 @@ class GraphBuilder:
         shape = (out_channels, height, width)
         op = Op(
             "conv", name, (source,), shape, in_channels, kernel, stride, groups, weight, norm, bias,
-            "", self.role,
+            "", self.role, branch,
         )  # fmt: skip
         return self._append(op)
 
@@ -149,22 +150,25 @@ def add_ghost_module(
     *,
     relu: bool,
 ) -> int:
-    primary_channels = -(-out_channels // module.ratio)
+    primary_channels = module.primary_channels(out_channels)
     name = f"{key}.primary_conv"
     primary = build.conv(source, name, primary_channels, weight=f"{name}.0", norm=f"{name}.1")
     if relu:
         primary = build.elementwise("relu", f"{name}.2", primary)
     name = f"{key}.cheap_operation"
     kernel = (module.cheap_kernel, module.cheap_kernel)
-    cheap_channels = primary_channels * (module.ratio - 1)
+    cheap_channels = primary_channels * (1 if module.adds else module.ratio - 1)
     cheap = build.conv(
-        primary, name, cheap_channels, kernel, 1, primary_channels, f"{name}.0", f"{name}.1"
-    )
+        primary, name, cheap_channels, kernel, 1, primary_channels, f"{name}.0", f"{name}.1",
+        branch=f"{key}.fusion_bn.0" if module.adds else "",
+    )  # fmt: skip
     if relu:
-        cheap = build.elementwise("relu", f"{name}.2", cheap)
-    x = build.concat(f"{key}.concat", primary, cheap)
-    if primary_channels + cheap_channels > out_channels:
-        x = build.slice_channels(x, f"{key}.cut", out_channels)
+        cheap = build.elementwise("relu", f"{key}.relu" if module.adds else f"{name}.2", cheap)
+    x = cheap
+    if not module.adds:
+        x = build.concat(f"{key}.concat", primary, cheap)
+        if primary_channels + cheap_channels > out_channels:
+            x = build.slice_channels(x, f"{key}.cut", out_channels)
     return x if module.dfc is None else _attention(build, source, x, key, module.dfc)
 
 

@@ -86,6 +86,14 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     mode: str = ""
     """Resizes only: "nearest" or "bilinear"."""
     role: Role = "block"
+    branch: str = ""
+    """Prefix of the keys of a batch norm of the input that is added to the output; "" if there is
+    none. A depthwise convolution with stride 1 takes it up, see `graph.weights`."""
+
+    @property
+    def norms(self) -> tuple[str, ...]:
+        """Prefixes of the keys of its batch norms."""
+        return tuple(filter(None, (self.norm, self.branch)))
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:

@@ -50,12 +50,21 @@ class TrainedWeights:
             kernel = centre_crop(kernel, op.kernel)
         bias = self._array(f"{op.weight}.bias") if op.bias else np.zeros(op.shape[0])
         if op.norm:
-            variance = self._array(f"{op.norm}.running_var")
-            scale = self._array(f"{op.norm}.weight") / np.sqrt(variance + BATCH_NORM_EPSILON)
-            shift = bias - self._array(f"{op.norm}.running_mean")
-            bias = self._array(f"{op.norm}.bias") + shift * scale
+            scale, shift = self._read_norm(op.norm)
+            bias = shift + bias * scale
             kernel = kernel * scale.reshape(-1, 1, 1, 1)
+        if op.branch:  # a batch norm of the input is a kernel whose centre alone is not 0
+            scale, shift = self._read_norm(op.branch)
+            bias = bias + shift
+            kernel = kernel.copy()
+            kernel[:, 0, op.kernel[0] // 2, op.kernel[1] // 2] += scale
         return kernel.astype(np.float32), bias.astype(np.float32)
+
+    def _read_norm(self, norm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Factor and summand of each channel that a batch norm stands for."""
+        variance = self._array(f"{norm}.running_var")
+        scale = self._array(f"{norm}.weight") / np.sqrt(variance + BATCH_NORM_EPSILON)
+        return scale, self._array(f"{norm}.bias") - self._array(f"{norm}.running_mean") * scale
 
     def _array(self, key: str) -> NDArray[np.float64]:
         return np.asarray(self._state_dict[key].detach().cpu().double(), dtype=np.float64)

@@ -69,15 +69,16 @@ class GhostModule(nn.Module):
     """Ghost module (GhostNet, sec. 3.1); with DFC attention the GhostV2 module (fig. 5).
 
     A 1x1 convolution computes ceil(out / ratio) primary channels, and a depthwise convolution of
-    these the rest, cut to `out_channels`. The attention reads the module's input.
+    these the rest, cut to `out_channels`. The attention reads the module's input. A module that
+    adds is that of RepGhost (fig. 2d), with the names of its public checkpoints.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, spec: GhostModuleSpec, *, relu: bool
     ) -> None:
         super().__init__()
-        primary = -(-out_channels // spec.ratio)
-        cheap = primary * (spec.ratio - 1)
+        primary = spec.primary_channels(out_channels)
+        cheap = primary if spec.adds else primary * (spec.ratio - 1)
         self.out_channels = out_channels
         self.primary_conv = nn.Sequential(
             convolution(in_channels, primary),
@@ -87,8 +88,10 @@ class GhostModule(nn.Module):
         self.cheap_operation = nn.Sequential(
             convolution(primary, cheap, spec.cheap_kernel, groups=primary),
             nn.BatchNorm2d(cheap),
-            nn.ReLU(inplace=True) if relu else nn.Sequential(),
+            nn.ReLU(inplace=True) if relu and not spec.adds else nn.Sequential(),
         )
+        self.fusion_bn = nn.Sequential(nn.BatchNorm2d(primary)) if spec.adds else None
+        self.relu = nn.ReLU() if relu and spec.adds else nn.Identity()
         self.short_conv = (
             DFCAttention(in_channels, out_channels, spec.dfc) if spec.dfc is not None else None
         )
@@ -96,7 +99,11 @@ class GhostModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → (N, out_channels, H, W)."""
         primary = self.primary_conv(x)
-        out = torch.cat([primary, self.cheap_operation(primary)], dim=1)
+        out: Tensor = self.cheap_operation(primary)
+        if self.fusion_bn is not None:
+            out = self.relu(out + self.fusion_bn(primary))
+        else:
+            out = torch.cat([primary, out], dim=1)
         if out.shape[1] > self.out_channels:
             out = out[:, : self.out_channels]
         return out if self.short_conv is None else out * self.short_conv(x)

@@ -89,16 +89,22 @@ def fold_batch_norm(
     for op in graph.ops:
         if op.norm:
             _fold(op, weights, statistics)
-    ops = (replace(op, norm="", bias=True) if op.norm else op for op in graph.ops)
+    ops = (replace(op, norm="", branch="", bias=True) if op.norm else op for op in graph.ops)
     return Graph(tuple(ops)), weights
 
 
 def _fold(op: Op, weights: dict[str, Tensor], statistics: Mapping[str, Tensor]) -> None:
-    mean, variance = statistics[f"{op.norm}.running_mean"], statistics[f"{op.norm}.running_var"]
-    scale = weights[f"{op.norm}.weight"] * (variance + BATCH_NORM_EPSILON).rsqrt()
-    key = f"{op.weight}.weight"
-    weights[key] = weights[key] * scale.view(-1, 1, 1, 1)
-    weights[f"{op.weight}.bias"] = weights[f"{op.norm}.bias"] - mean * scale
+    factors, shifts = list[Tensor](), list[Tensor]()
+    for norm in op.norms:
+        mean, variance = statistics[f"{norm}.running_mean"], statistics[f"{norm}.running_var"]
+        scale = weights[f"{norm}.weight"] * (variance + BATCH_NORM_EPSILON).rsqrt()
+        factors.append(scale.view(-1, 1, 1, 1))
+        shifts.append(weights[f"{norm}.bias"] - mean * scale)
+    kernel = weights[f"{op.weight}.weight"] * factors[0]
+    for factor in factors[1:]:  # of a batch norm of the input
+        kernel = kernel + F.pad(factor, [op.kernel[1] // 2] * 2 + [op.kernel[0] // 2] * 2)
+    weights[f"{op.weight}.weight"] = kernel
+    weights[f"{op.weight}.bias"] = sum(shifts[1:], shifts[0])
 
 
 Tensors = Mapping[str, Tensor]
@@ -179,7 +185,9 @@ def _conv(step: _Step) -> Tensor:
     bias = tensors[f"{op.weight}.bias"] if op.bias else None
     convolution = convolve_channels_last if step.run.channels_last else convolve
     x = convolution(step.inputs[0], tensors[f"{op.weight}.weight"], bias, op)
-    return _normalize(step.run, op.norm, x) if op.norm else x
+    if op.norm:
+        x = _normalize(step.run, op.norm, x)
+    return x + _normalize(step.run, op.branch, step.inputs[0]) if op.branch else x
 
 
 def _normalize(run: _Run, norm: str, x: Tensor) -> Tensor:

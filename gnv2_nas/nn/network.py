@@ -103,13 +103,14 @@ def _tensors(arch: Architecture) -> dict[str, torch.Tensor]:
         tensors[f"{op.weight}.weight"] = kernel
         if op.bias:
             tensors[f"{op.weight}.bias"] = bias
-        if op.norm:
-            ones = torch.ones_like(bias)
+        for norm in op.norms:
             # With these values, folding gives `kernel` and `bias` exactly.
-            tensors[f"{op.norm}.weight"] = ones
-            tensors[f"{op.norm}.bias"] = bias
-            tensors[f"{op.norm}.running_mean"] = torch.zeros_like(bias)
-            tensors[f"{op.norm}.running_var"] = ones - BATCH_NORM_EPSILON
+            ones, zeros = torch.ones_like(bias), torch.zeros_like(bias)
+            own = norm == op.norm
+            tensors[f"{norm}.weight"] = ones if own else zeros
+            tensors[f"{norm}.bias"] = bias if own else zeros
+            tensors[f"{norm}.running_mean"] = zeros
+            tensors[f"{norm}.running_var"] = ones - BATCH_NORM_EPSILON
     return tensors
 
 

@@ -101,6 +101,8 @@ def _inside(supernet_spec: SupernetSpec, arch: Architecture) -> bool:
     return True
 
 
+_GHOST_FAMILIES = ("ghostnet", "ghostnetv2", "repghostnet")
+
 _INFOS = (
     EstimatorInfo(
         "params", "Parameter score", "parameter score",
@@ -113,23 +115,23 @@ _INFOS = (
     EstimatorInfo(
         "zen", "Zen-score", "Zen-score",
         "data-free; not an accuracy", "0.4 s", noise=0.3,
-        families=("ghostnet", "ghostnetv2"),
+        families=_GHOST_FAMILIES,
     ),
     EstimatorInfo(
         "naswot", "NASWOT score", "NASWOT score",
         "data-free; not an accuracy", "0.5 s", noise=0.05,
-        families=("ghostnet", "ghostnetv2"),
+        families=_GHOST_FAMILIES,
     ),
     EstimatorInfo(
         "synflow", "SynFlow score", "SynFlow score",
         "data-free; not an accuracy", "0.3 s",
-        families=("ghostnet", "ghostnetv2"),
+        families=_GHOST_FAMILIES,
     ),
     EstimatorInfo(
         "az-nas", "AZ-NAS score", "AZ-NAS score",
         "data-free; a rank among networks of the space; not an accuracy",
         "0.8 s, and once 16 s for networks of the space", noise=0.6,
-        families=("ghostnet", "ghostnetv2"), relative=True,
+        families=_GHOST_FAMILIES, relative=True,
     ),
     EstimatorInfo(
         "supernet", "Supernet accuracy", "supernet accuracy",

@@ -95,7 +95,7 @@ class _Names:
     def __init__(self, graph: Graph) -> None:
         self._by_path = {op.name: op.name for op in graph.ops}
         self._by_path |= {op.weight: op.name for op in graph.ops if op.weight}
-        self._by_path |= {op.norm: op.name for op in graph.ops if op.norm}
+        self._by_path |= {norm: op.name for op in graph.ops for norm in op.norms}
         self._by_kind: dict[tuple[str, str], str] = {
             (op.name.rpartition(".")[0], op.kind): op.name for op in graph.ops
         }

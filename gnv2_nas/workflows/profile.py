@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from gnv2_nas.arch import Architecture, list_presets
+from gnv2_nas.arch import Architecture
+from gnv2_nas.arch.presets import STOCK
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.profile import check_pace, find_profile, read_profile
 from gnv2_nas.errors import BudgetError, InputError
@@ -80,7 +81,7 @@ class ProfileRequest(msgspec.Struct, frozen=True):
                 f"runs {profile.benchmark.kind}"
             )
         seconds = parse_sustained(self.sustained, profile)
-        networks = find_networks(self.networks or list_presets(), self.storage)
+        networks = find_networks(self.networks or STOCK, self.storage)
         _check_foreign(self, networks)
         if self.memory:
             check_tells_memory(self.device, profile)

@@ -15,6 +15,14 @@ IDS = {
     "ghostnetv2-1.6": "cdc23f7087ec",
     "mobilenetv3-large-0.75": "361704242b3e",
     "mobilenetv3-large-1.0": "a6c21721942f",
+    "repghostnet-0.5": "6b5a2cf496fa",
+    "repghostnet-0.58": "4a8bbe06c915",
+    "repghostnet-0.8": "6aece7108bb3",
+    "repghostnet-1.0": "ab193abbadd9",
+    "repghostnet-1.11": "28598234ec0f",
+    "repghostnet-1.3": "eb7141a5a47a",
+    "repghostnet-1.5": "88f01c01caab",
+    "repghostnet-2.0": "2df7a87a80cc",
 }
 
 

@@ -14,13 +14,13 @@ import torch
 from hypothesis import given, settings
 from torch.nn import functional as F
 
-from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, list_presets, preset
+from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, preset
 from gnv2_nas.errors import CheckpointError
 from gnv2_nas.formats.onnx.writer import onnx_bytes, write_graph
 from gnv2_nas.graph import Graph, Op
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.nn import Network, build_model
-from tests.networks import difference, presets_at, random_image, random_model
+from tests.networks import PRESETS, difference, presets_at, random_image, random_model
 from tests.strategies import architectures
 
 TOLERANCE = 1e-4
@@ -57,7 +57,7 @@ def test_presets(name: str, resolution: int) -> None:
     assert_agrees(preset(name).replace(resolution=resolution), stock(name))
 
 
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize("name", PRESETS)
 def test_timing_weights_give_real_numbers(name: str) -> None:
     """Denormal, infinite or zero activations would make a latency mean nothing."""
     logits = run(onnx_bytes(preset(name)), random_image(224))

@@ -85,6 +85,21 @@ def test_published_sizes_of_mobilenet(name: str, params: int) -> None:
     assert count(preset(name)).params == params
 
 
+@pytest.mark.parametrize(
+    ("width", "params", "macs"),
+    [
+        ("0.5", 2_313_968, 43_314_720), ("0.58", 2_546_388, 59_804_016),
+        ("0.8", 3_278_968, 95_518_948), ("1.0", 4_073_604, 142_394_128),
+        ("1.11", 4_539_984, 170_124_224), ("1.3", 5_478_612, 231_123_652),
+        ("1.5", 6_575_336, 301_315_856), ("2.0", 9_796_124, 515_869_856),
+    ],
+)  # fmt: skip
+def test_sizes_of_repghostnet_are_those_of_timm(width: str, params: int, macs: int) -> None:
+    """Parameters as trained; multiply-adds after timm's own conversion for deployment."""
+    counts = count(preset(f"repghostnet-{width}"))
+    assert (counts.params, counts.macs) == (params, macs)
+
+
 @settings(max_examples=12, deadline=None)
 @given(architectures(max_blocks=3))
 def test_arithmetic_is_fvcore_is_the_module(arch: Architecture) -> None:

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
 
-from gnv2_nas.arch import Architecture, list_presets, preset
+from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import Graph, lower
 from gnv2_nas.graph.compatibility import expected_shapes, optional_shapes
 from gnv2_nas.nn import Network, build_model
+from tests.networks import PRESETS
 from tests.strategies import architectures
 
 KINDS = {
@@ -65,7 +66,7 @@ def test_weights_are_those_of_the_module(arch: Architecture) -> None:
     assert_state_dict_fits(arch)
 
 
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize("name", PRESETS)
 def test_weights_of_the_presets(name: str) -> None:
     assert_state_dict_fits(preset(name))
 
@@ -91,7 +92,7 @@ def test_graphs_are_well_formed(arch: Architecture) -> None:
 
 
 @pytest.mark.parametrize("resolution", [1, 17, 32, 96, 160, 224, 225, 320])
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets_at_any_resolution(name: str, resolution: int) -> None:
     assert_well_formed(lower(preset(name).replace(resolution=resolution)))
 

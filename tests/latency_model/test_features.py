@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from gnv2_nas.arch import Architecture, list_presets, preset
+from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import lower, op_macs
 from gnv2_nas.graph.passes.channels import pad_channels
 from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.latency_model.features import KINDS, feature_names, latency_features, op_table
 from tests.measurement.networks import tiny_ghost
+from tests.networks import PRESETS
 from tests.strategies import architectures
 
 
@@ -68,7 +69,7 @@ def test_attention_shows_in_the_columns_named_after_it():
     assert attended.sum() > 0.02
 
 
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize("name", PRESETS)
 def test_channels_are_padded_as_in_the_file_that_is_deployed(name):
     graph = lower(preset(name))
     deployed = pad_channels(graph, TimingWeights(), 16)[0]

@@ -1,4 +1,4 @@
-"""GhostNet and GhostNetV2 once more: a plain function of a state dict with the public keys.
+"""GhostNet, GhostNetV2 and RepGhostNet once more: functions of a state dict with the public keys.
 
 Written from the published description and sharing nothing with the package, so that the
 package's modules have something independent to agree with: hard sigmoid by relu6, a slice after
@@ -111,6 +111,9 @@ def _ghost(weights: Weights, x: Tensor, key: str, out_channels: int, *, relu: bo
     first = _conv_bn(weights, x, f"{key}.primary_conv.0", f"{key}.primary_conv.1")
     first = F.relu(first) if relu else first
     second = _conv_bn(weights, first, f"{key}.cheap_operation.0", f"{key}.cheap_operation.1")
+    if f"{key}.fusion_bn.0.weight" in weights:
+        out = second + _normalize(weights, first, f"{key}.fusion_bn.0")
+        return F.relu(out) if relu else out
     second = F.relu(second) if relu else second
     out = torch.cat([first, second], dim=1)[:, :out_channels, :, :]
     if f"{key}.short_conv.0.weight" not in weights:
@@ -131,6 +134,10 @@ def _conv(weights: Weights, x: Tensor, key: str, stride: int = 1) -> Tensor:
 
 
 def _conv_bn(weights: Weights, x: Tensor, conv: str, norm: str, stride: int = 1) -> Tensor:
+    return _normalize(weights, _conv(weights, x, conv, stride), norm)
+
+
+def _normalize(weights: Weights, x: Tensor, norm: str) -> Tensor:
     statistics = weights[f"{norm}.running_mean"], weights[f"{norm}.running_var"]
     affine = weights[f"{norm}.weight"], weights[f"{norm}.bias"]
-    return F.batch_norm(_conv(weights, x, conv, stride), *statistics, *affine, eps=1e-5)
+    return F.batch_norm(x, *statistics, *affine, eps=1e-5)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from gnv2_nas.arch import DFC, GhostModule, list_presets, preset
+from gnv2_nas.arch import DFC, GhostModule, preset
 from gnv2_nas.nn import DFCAttention, FullyConnectedAttention, SqueezeExcite, build_model
 from gnv2_nas.nn import GhostModule as GhostModuleNetwork
-from tests.networks import difference, random_model
+from tests.networks import PRESETS, difference, random_model
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 3), (3, 5), (4, 1)])
@@ -95,7 +95,7 @@ def test_squeeze_excite_scales_channels() -> None:
     assert ((scale >= 0) & (scale <= 1)).all()
 
 
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("size", [(1, 1), (31, 33), (32, 32), (65, 40)])
 def test_odd_and_small_images(name: str, size: tuple[int, int]) -> None:
     model = stock(name)

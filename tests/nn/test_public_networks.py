@@ -1,4 +1,4 @@
-"""Stock GhostNet and GhostNetV2 are the public ones: same keys, same outputs."""
+"""Stock GhostNet, GhostNetV2 and RepGhostNet are the public ones: same keys, same outputs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def public_weights(name: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("resolution", [224, 192, 160, 225])
-@pytest.mark.parametrize("name", ["ghostnet-1.0", "ghostnetv2-1.0"])
+@pytest.mark.parametrize("name", ["ghostnet-1.0", "ghostnetv2-1.0", "repghostnet-1.0"])
 def test_equal_outputs(name: str, resolution: int) -> None:
     weights, image = public_weights(name), random_image(resolution)
     model = load_weights(build_model(preset(name).replace(resolution=resolution)), weights).eval()

@@ -9,8 +9,8 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from gnv2_nas.arch import DFC, Architecture, GhostModule, list_presets, preset
-from gnv2_nas.arch.presets import ghostnet
+from gnv2_nas.arch import DFC, Architecture, GhostModule, preset
+from gnv2_nas.arch.presets import STOCK, ghostnet
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.records.record import ErrorParts, Measurement
@@ -145,7 +145,7 @@ def typical(found: int, *, seed: int = 1, networks: int = 400, **changes: object
     """
     rng = random.Random(seed)
     budgets = changes.get("budgets", ("300MFLOPs",))
-    architectures = [(name, preset(name)) for name in list_presets()]
+    architectures = [(name, preset(name)) for name in STOCK]
     architectures += [("", found_architecture(number % networks)) for number in range(found)]
     candidates = []
     for number, (baseline, arch) in enumerate(architectures):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from gnv2_nas.arch import Architecture, list_presets, preset
+from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.errors import MeasurementError
 from gnv2_nas.graph import lower
 from gnv2_nas.runner.timing import RuntimeFiles, Session
@@ -19,15 +19,16 @@ from gnv2_nas.runtimes.base import LAYOUT_CHANGES, Runtime
 from gnv2_nas.runtimes.parity import LIMITS, expected_logits
 from gnv2_nas.space import load_space
 from tests.measurement.networks import tiny_ghost, tiny_mobile
-from tests.networks import difference, random_model
+from tests.networks import PRESETS, difference, random_model
 
 TINY = {"ghost": tiny_ghost(), "mobile": tiny_mobile(), "odd": tiny_ghost(33)}
-SMALL_PRESETS = {name: preset(name).replace(resolution=64) for name in list_presets()}
+SMALL_PRESETS = {name: preset(name).replace(resolution=64) for name in PRESETS}
 MANY_PARTS = load_space("mobile").sample(random.Random(1)).replace(resolution=64)
 """With Ghost modules of ratio 4, too wide to be computed in one."""
 NETWORKS = TINY | SMALL_PRESETS | {"many parts": MANY_PARTS}
 FEW = TINY | {
-    name: NETWORKS[name] for name in ("ghostnetv2-1.0", "mobilenetv3-large-0.75", "many parts")
+    name: NETWORKS[name]
+    for name in ("ghostnetv2-1.0", "mobilenetv3-large-0.75", "repghostnet-1.0", "many parts")
 }
 """One of each kind: the other presets are as these, in other widths."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from gnv2_nas.arch import list_presets
+from gnv2_nas.arch.presets import STOCK
 from gnv2_nas.space import SearchSpace, load_space
 
 _HEAD = "base: ghostnetv2-1.0\nnum_classes: 10\naxes:\n  resolution: {choices: [32]}\n"
@@ -63,7 +63,7 @@ CROOKED = {name: _HEAD + axes for name, axes in _CROOKED_AXES.items()}
 """Spaces where a larger gene does not always make a larger network."""
 
 
-AT_32 = [f"{name} at 32 px" for name in list_presets()]
+AT_32 = [f"{name} at 32 px" for name in STOCK]
 """What stock networks are called in a space that has them at its one resolution only."""
 
 

@@ -11,14 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.killing import Outcome, killed
-from gnv2_nas.arch import list_presets
+from gnv2_nas.arch import presets
 from gnv2_nas.search.storage.studies import open_study
 from tests.forks import forks
 from tests.search.search_helpers import STORAGE, searched
 from tests.search.spaces import SMALL, write_space
 from tests.waiting import state, until
 
-STOCK = len(list_presets())
+STOCK = len(presets.STOCK)
 
 
 def search(folder: Path, trials: int) -> list[str]:

@@ -152,10 +152,10 @@ def recalibrate(
 def _initial_statistics(graph: Graph, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     statistics: dict[str, Tensor] = {}
     for op in graph.ops:
-        if op.norm:
-            weight = tensors[f"{op.norm}.weight"].detach()
-            statistics[f"{op.norm}.running_mean"] = torch.zeros_like(weight)
-            statistics[f"{op.norm}.running_var"] = torch.ones_like(weight)
+        for norm in op.norms:
+            weight = tensors[f"{norm}.weight"].detach()
+            statistics[f"{norm}.running_mean"] = torch.zeros_like(weight)
+            statistics[f"{norm}.running_var"] = torch.ones_like(weight)
     return statistics
 
 

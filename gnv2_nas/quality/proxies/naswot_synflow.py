@@ -79,7 +79,7 @@ class SynFlowScore:
 
 def _without_gates_and_norms(graph: Graph) -> Graph:
     ungated = extract_subgraph(graph, 0, len(graph.ops) - 1, _is_gate)
-    return Graph(tuple(replace(op, norm="") for op in ungated.ops))
+    return Graph(tuple(replace(op, norm="", branch="") for op in ungated.ops))
 
 
 def _is_gate(op: Op) -> bool:

@@ -26,9 +26,9 @@ def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor
         tensors[f"{op.weight}.weight"] = kernel
         if op.bias:
             tensors[f"{op.weight}.bias"] = torch.zeros(shape[0])
-        if op.norm:
-            tensors[f"{op.norm}.weight"] = torch.ones(shape[0])
-            tensors[f"{op.norm}.bias"] = torch.zeros(shape[0])
+        for norm in op.norms:
+            tensors[f"{norm}.weight"] = torch.ones(shape[0])
+            tensors[f"{norm}.bias"] = torch.zeros(shape[0])
     return tensors
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Set
 
-from gnv2_nas.arch import Architecture, list_presets, preset
+from gnv2_nas.arch import Architecture, preset
+from gnv2_nas.arch.presets import STOCK
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement.records.record import ErrorParts, Measurement, compare
 from gnv2_nas.search.study.records import Trial
@@ -24,7 +25,7 @@ def list_stock_networks(space: SearchSpace) -> dict[str, Architecture]:
     the label then names.
     """
     networks = {}
-    for name in list_presets():
+    for name in STOCK:
         published = preset(name)
         resolution = min(space.resolutions, key=lambda side: abs(side - published.resolution))
         label = name if resolution == published.resolution else f"{name} at {resolution} px"

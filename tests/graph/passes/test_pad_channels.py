@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from onnxruntime import InferenceSession
 
-from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, list_presets, preset
+from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, preset
 from gnv2_nas.formats.onnx.writer import onnx_bytes
 from gnv2_nas.graph import lower
 from gnv2_nas.graph.passes.channels import MAX_PADDING, pad_channels
 from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.graph.weights import TimingWeights
-from tests.networks import random_model
+from tests.networks import PRESETS, random_model
 from tests.strategies import architectures
 
 
@@ -28,7 +28,7 @@ def outputs(arch: Architecture, multiple: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("multiple", [pytest.param(8, marks=pytest.mark.slow), 16])
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets_give_the_same_outputs(name: str, multiple: int) -> None:
     got, expected = outputs(preset(name).replace(resolution=64), multiple)
     assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
