@@ -152,11 +152,11 @@ def _ratios(networks: Sequence[Architecture], device: Device, seed: int) -> list
 
 def _searched(adding: float, trials: int = TRIALS) -> Table:
     request = SearchRequest(
-        device=NAME, trials=trials, budgets=("300MFLOPs", "20ms"), reuse=False
+        devices=(NAME,), trials=trials, budgets=("300MFLOPs", "20ms"), reuse=False
     ).check()
     session = SearchSession(request)
     with contextlib.closing(session):
-        ensure_calibrated(session.evaluator.device)
+        ensure_calibrated(session.lanes[0].device)
         started = time.perf_counter()
         with _inference() as calls, Stopwatch(ON_DEVICE | HERE) as spent:
             session.loop().run()

@@ -70,7 +70,7 @@ def _searched(trials: int) -> tuple[dict[str, float], float]:
 
 def _timed(checked: CheckedSearch) -> tuple[dict[str, float], float]:
     session = SearchSession(checked)
-    ensure_calibrated(session.evaluator.device)  # once for a machine, so not of a search
+    ensure_calibrated(session.lanes[0].device)  # once for a machine, so not of a search
     start = time.perf_counter()
     with Stopwatch(PARTS) as spent:
         searching = session.loop()

@@ -110,6 +110,15 @@ DeviceName = Annotated[
         callback=normalize_device,
     ),
 ]
+DeviceNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file. May be given "
+        f"several times: each network is measured on every device (default: {defaults.DEVICE}).",
+        callback=map_each(normalize_device),
+    ),
+]
 SpaceName = Annotated[
     str, typer.Option(help="Search space: a name or a YAML file.", callback=normalize_space)
 ]

@@ -11,7 +11,7 @@ from gnv2_nas.cli.console import print_json, print_table, say
 from gnv2_nas.cli.options import (
     DATA_HELP,
     REPORTS,
-    DeviceName,
+    DeviceNames,
     Json,
     ReportFolder,
     SpaceName,
@@ -35,14 +35,14 @@ def search(
     budget: Annotated[
         list[str] | None,
         typer.Option(
-            help="Limit, such as 300MFLOPs, 12ms, 6Mparams, 20MB, 20MB:artifact (size of the "
-            "files to deploy) or 40MB:peak-memory (resident while it runs). May be given several "
-            "times (default: no limit). A list, such as 100MFLOPs,200MFLOPs, gives a network for "
-            "each limit."
+            help="Limit, such as 300MFLOPs, 12ms, 12ms@pi5 (on one device), 6Mparams, 20MB, "
+            "20MB:artifact (size of the files to deploy) or 40MB:peak-memory (resident while it "
+            "runs). May be given several times (default: no limit). A list, such as "
+            "100MFLOPs,200MFLOPs, gives a network for each limit."
         ),
     ] = None,
     space: SpaceName = defaults.SPACE,
-    device: DeviceName = defaults.DEVICE,
+    device: DeviceNames = None,
     quality: Annotated[
         str,
         typer.Option(
@@ -131,6 +131,7 @@ def search(
     Examples:
     [cyan]gnv2-nas search --budget 300MFLOPs[/]
     [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/]
+    [cyan]gnv2-nas search --device cpu --device cpu-litert --budget 12ms@cpu[/]
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
     from gnv2_nas.units import parse_duration
@@ -138,8 +139,9 @@ def search(
 
     seconds, typed = parse_duration(timeout, "--timeout"), join_command([PROGRAM, *sys.argv[1:]])
     checked = SearchRequest(
-        tuple(budget or ()), space, device, quality, data, objectives, sampler, trials, seconds,
-        seed, workers, stop_when_flat, reuse, ablations, study, storage, reports, typed,
+        tuple(budget or ()), space, tuple(device or [defaults.DEVICE]), quality, data, objectives,
+        sampler, trials, seconds, seed, workers, stop_when_flat, reuse, ablations, study, storage,
+        reports, typed,
     ).check()  # fmt: skip
     from gnv2_nas.cli.options import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay

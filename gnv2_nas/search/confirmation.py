@@ -12,13 +12,19 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.ablation import find_single_change
-from gnv2_nas.search.analysis.baselines import find_measured_stock, select_confirmed, share_rounds
-from gnv2_nas.search.analysis.pareto import pareto_front
-from gnv2_nas.search.analysis.recommendation import pick_in_every_view, pick_recommended
+from gnv2_nas.search.analysis.baselines import (
+    find_measured_stock,
+    find_stock_network,
+    select_confirmed,
+    share_rounds,
+)
+from gnv2_nas.search.analysis.pareto import joint_front, pareto_front
+from gnv2_nas.search.analysis.recommendation import pick_in_views, pick_recommended
 from gnv2_nas.search.analysis.variants import choose_variants, list_variants
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study.budgets import Params
 from gnv2_nas.search.study.records import Trial
+from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.search.timetable import CONFIRMING
 
 MAX_ROUNDS = 12
@@ -53,16 +59,24 @@ def _skipped() -> str:
 
 
 def _describe_unconfirmed(loop: SearchLoop) -> list[str]:
-    members = [each for each in loop.front if each.latency is not None]
-    confirmed = len(select_confirmed(members, loop.store.confirmed(loop.evaluator.device.name)))
-    if confirmed == len(members) or not loop.store.settings.measures:
-        return []
-    why = TIME_LIMIT if _count_fitting(loop, len(members)) < 2 else "its members kept changing"
-    return [f"confirmed {confirmed} of the {len(members)} networks on the front: {why}"]
+    sentences = []
+    for device in loop.lanes.names if loop.store.settings.measures else ():
+        members = _front_on(loop, device)
+        confirmed = len(select_confirmed(members, loop.store.confirmed(device)))
+        if confirmed == len(members):
+            continue
+        why = TIME_LIMIT if _count_fitting(loop, len(members)) < 2 else "its members kept changing"
+        if device in loop.lanes.aside:
+            why = "the device failed"
+        on = f" on {device}" if len(loop.lanes.names) > 1 else ""
+        sentences.append(
+            f"confirmed {confirmed} of the {len(members)} networks on the front{on}: {why}"
+        )
+    return sentences
 
 
 def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
-    """Measure every network of the front again, all in the same rounds.
+    """Measure every network of the front again, on each device all in the same rounds.
 
     Among many networks, the one with the luckiest measurement looks best. The new measurement
     therefore replaces the earlier one; the two are not averaged. A network that joins the front
@@ -76,36 +90,54 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
     if not loop.store.settings.measures:
         return
     for _ in range(MAX_ROUNDS):
-        device = loop.evaluator.device.name
-        confirmed = set(loop.store.confirmed(device))
-        again = {each.number for each in select_confirmed(loop.front, confirmed)}
-        new = [each for each in loop.front if each.number not in again]
-        compared = _list_compared(loop)
-        if not new and all(share_rounds(one, other) for one, other in pairwise(compared)):
+        chosen = {lane.name: _choose_members(loop, lane.name, beside) for lane in loop.lanes.active}
+        most = max(map(len, chosen.values()))
+        fitting = _count_fitting(loop, min(most, NETWORKS_AT_ONCE))
+        if fitting < min(2, most) or not most:
             return
-        # The confirmed networks are measured again too: all are compared with each other.
-        old = [each for each in loop.front if each.number in again]
-        others = [loop.trials[number] for number in sorted(beside)]
-        members = list({each.number: each for each in (*compared, *new, *old, *others)}.values())
-        fitting = _count_fitting(loop, min(len(members), NETWORKS_AT_ONCE))
-        if fitting < min(2, len(members)):
-            return
-        members = members[:fitting]
-        loop.report(f"measuring {len(members)} networks of the front and stock side by side")
-        loop.evaluate([], beside=members, deadline=loop.deadline, options=CONFIRMING)
-        loop.store.save_confirmed(device, sorted(confirmed | {each.number for each in members}))
+        chosen = {name: members[:fitting] for name, members in chosen.items() if members}
+        count = max(map(len, chosen.values()))
+        loop.report(f"measuring {count} networks of the front and stock side by side")
+        loop.evaluate([], beside=chosen, deadline=loop.deadline, options=CONFIRMING)
+        for device in chosen.keys() - set(loop.lanes.aside):
+            confirmed = loop.store.confirmed(device) | {each.number for each in chosen[device]}
+            loop.store.save_confirmed(device, sorted(confirmed))
 
 
-def _list_compared(loop: SearchLoop) -> list[Trial]:
-    """The recommended networks and stock GhostNetV2 1.0, as far as they were measured."""
-    picks = pick_in_every_view(loop.front, loop.store.settings)
-    compared = (*picks, find_measured_stock(loop.trials.values()))
-    return [each for each in compared if each is not None and each.latency is not None]
+def _choose_members(loop: SearchLoop, device: str, beside: Set[int]) -> list[Trial]:
+    """The trials to measure next on a device; none when its front is confirmed."""
+    members, settings = _front_on(loop, device), loop.store.settings
+    again = {each.number for each in select_confirmed(members, loop.store.confirmed(device))}
+    new = [each for each in members if each.number not in again]
+    view = settings.on(device)
+    others = [trial.seen(view) for trial in loop.trials.values()]
+    picks = {each.number for each in pick_in_views(loop.front, _views_of(settings, device))}
+    stock = find_measured_stock(others)
+    compared = [*(each for each in members if each.number in picks), *([stock] if stock else [])]
+    if not new and all(share_rounds(one, other) for one, other in pairwise(compared)):
+        return []
+    # The confirmed networks are measured again too: all are compared with each other.
+    old = [each for each in members if each.number in again]
+    more = [each for each in others if each.number in beside and each.latency is not None]
+    numbers = dict.fromkeys(each.number for each in (*compared, *new, *old, *more))
+    return [loop.trials[number] for number in numbers]
+
+
+def _front_on(loop: SearchLoop, device: str) -> list[Trial]:
+    """The fronts that a device has a part in, as the device alone shows them."""
+    settings = loop.store.settings
+    members = joint_front(loop.front, settings, _views_of(settings, device))
+    shown = [each.seen(settings.on(device)) for each in members]
+    return [each for each in shown if each.latency is not None]
+
+
+def _views_of(settings: Settings, device: str) -> list[Settings]:
+    return [view for view in settings.views if device in view.device_labels]
 
 
 def _count_fitting(loop: SearchLoop, wanted: int) -> int:
     """Number of networks that can be measured again before the deadline."""
-    while wanted and not loop.deadline.allows(loop.evaluator.pace.measuring(wanted)):
+    while wanted and not loop.deadline.allows(loop.lanes.measuring(wanted)):
         wanted -= 1
     return wanted
 
@@ -116,8 +148,8 @@ def _ablate(loop: SearchLoop, base: Trial, ablations: int) -> list[str]:
     beside = len(loop.front) + 1 if measures else 0
 
     def cost(count: int) -> float:
-        first = pace.measuring(count + beside, CONFIRMING.seconds_per_network)
-        return pace.scoring(count) + measures * (first + pace.measuring(beside))
+        first = loop.lanes.measuring(count + beside, CONFIRMING.seconds_per_network)
+        return pace.scoring(count) + measures * (first + loop.lanes.measuring(beside))
 
     fitting = ablations
     while fitting and (loop.deadline.is_over or not loop.deadline.allows(cost(fitting))):
@@ -192,11 +224,15 @@ def evaluate_ablations(loop: SearchLoop, base: Trial, limit: int) -> EvaluatedAb
     before = set(loop.trials)
     if not loop.store.settings.measures:
         return EvaluatedAblations(len(batch), loop.evaluate(batch, deadline=loop.deadline))
-    stock = find_measured_stock(loop.trials.values())
+    stock = find_stock_network(loop.trials.values())
     others = [base, *([stock] if stock else []), *loop.front]
     beside = list({each.number: each for each in others}.values())
     beside = beside[: max(NETWORKS_AT_ONCE - len(batch), 2)]
-    evaluated = loop.evaluate(batch, beside=beside, deadline=loop.deadline, options=CONFIRMING)
+    everywhere = {
+        lane.name: [each for each in beside if each.latencies.get(lane.name) is not None]
+        for lane in loop.lanes.active
+    }
+    evaluated = loop.evaluate(batch, beside=everywhere, deadline=loop.deadline, options=CONFIRMING)
     together = {each.number for each in beside} | (set(loop.trials) - before)
     return EvaluatedAblations(len(batch), evaluated, frozenset(together))
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.errors import OutOfTimeError
+from gnv2_nas.errors import MeasurementError, OutOfTimeError, RunError
 from gnv2_nas.graph import count
-from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.measurement.records.record import pool
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, is_flat_in_every_view
-from gnv2_nas.search.analysis.pareto import joint_front
 from gnv2_nas.search.engine import OutOfTime, ScoringFailure
-from gnv2_nas.search.evaluate import SEARCHING, Evaluator, Score, known_score
+from gnv2_nas.search.evaluate import Evaluator, Score
+from gnv2_nas.search.keeper import Keeper
+from gnv2_nas.search.lane import SEARCHING
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.pipeline import Finished, Job, Pipeline
 from gnv2_nas.search.proposals import Proposals
@@ -34,10 +35,8 @@ TIME_IS_UP = "time is up"
 NOTHING_NEW = "the space has no new network within the budgets"
 
 
-class SearchLoop:
+class SearchLoop(Keeper):
     """One run of a search that continues a study.
-
-    Keeps the front and a few totals up to date, so that a progress line always costs the same.
 
     Args:
         past: finished trials of the study.
@@ -58,21 +57,14 @@ class SearchLoop:
         stop_when_flat: bool = False,
         observer: Observer = lambda _: None,
     ) -> None:
-        self.space, self.store = space, store
-        self.evaluator, self.proposals = evaluator, proposals
+        super().__init__(store, proposals, evaluator.lanes.names, past)
+        self.space, self.evaluator = space, evaluator
         self.wanted, self.deadline = trials, deadline
-        self.time = Timetable(deadline, evaluator.pace, measures=store.settings.measures)
-        self.pipeline = Pipeline(evaluator)
+        measures = store.settings.measures
+        self.time = Timetable(deadline, evaluator.pace, evaluator.lanes, measures=measures)
+        self.lanes = evaluator.lanes
+        self.pipeline = Pipeline(self.lanes, measures=measures)
         self.stop_when_flat, self.observer = stop_when_flat, observer
-        self.trials = {trial.number: trial for trial in past}
-        """Finished trials by number, with their latest latency."""
-        self.baselines = {trial.baseline for trial in past if trial.baseline}
-        searched = [trial for trial in past if trial.searched]
-        self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
-        self.front = joint_front(past, store.settings)
-        self.reused = 0  # see `Status`
-        self.failed: list[ScoringFailure] = []
-        self._failed_in_a_row: list[ScoringFailure] = []
         self._before = store.progress
         self._evaluated_before = self.evaluated
 
@@ -85,14 +77,20 @@ class SearchLoop:
             return reason
         except OutOfTimeError:  # another process measured until the deadline
             return TIME_IS_UP
+        except MeasurementError:
+            with suppress(RunError):
+                self._drain()  # what another job has measured is kept
+            raise
 
     def _run(self) -> str:
         self._evaluate_baselines()
         while self.evaluated < self.wanted:
-            if len(self._failed_in_a_row) >= BATCH:
-                return f"networks can no longer be scored: {self._failed_in_a_row[-1].reason}"
+            if len(self.failed_in_a_row) >= BATCH:
+                return f"networks can no longer be scored: {self.failed_in_a_row[-1].reason}"
             if self.stop_when_flat and self._is_flat():
                 return f"the front grew by less than {TOLERANCE:.1%} in {PATIENCE} networks"
+            self.lanes.try_again()
+            self._complete()
             self.report("proposing")
             self._adopt()
             until = self.time.searching(len(self.front))
@@ -108,14 +106,27 @@ class SearchLoop:
                 continue
             if not batch:
                 return NOTHING_NEW if size and not asking.is_over else TIME_IS_UP
-            again = self._select_again() if self.time.allows_remeasuring(len(batch), until) else ()
+            again = self._select_again() if self.time.allows_remeasuring(len(batch), until) else {}
             if not self.evaluate(batch, again, deadline=until, at_least=at_least):
                 return TIME_IS_UP
         return "all trials are done"
 
+    def _complete(self) -> None:
+        """Measure finished networks on devices that failed when it was their turn, and are back."""
+        measures = self.store.settings.measures
+        while missing := {
+            lane.name: found[:BATCH]
+            for lane in self.lanes.active
+            if measures and (found := [t for t in self.trials.values() if _lacks(t, lane.name)])
+        }:
+            if not self.time.allows_measuring(max(map(len, missing.values())), self.deadline):
+                return
+            self.evaluate([], missing, deadline=self.deadline)
+            self._drain()
+
     def _drain(self) -> None:
         for finished in self.pipeline.drain():
-            self._take_over(finished)
+            self._keep(finished)
 
     def _is_flat(self) -> bool:
         trials = [self.trials[number] for number in sorted(self.trials)]
@@ -127,7 +138,7 @@ class SearchLoop:
         self.proposals.learn(trials)
         for trial in trials:
             self.proposals.seen.add(trial.architecture.id)
-            self._keep(trial)
+            self.keep(trial)
 
     def _propose(self, size: int, until: Deadline) -> list[Trial]:
         batch: list[Trial] = []
@@ -139,9 +150,16 @@ class SearchLoop:
         self.store.save_progress(Progress(*now))
         return batch
 
-    def _select_again(self) -> list[Trial]:
-        trials = list(self.trials.values())
-        return select_for_remeasurement(trials, self.front, self.store.settings)
+    def _select_again(self) -> dict[str, list[Trial]]:
+        """Device → trials to measure again there."""
+        settings, again = self.store.settings, {}
+        for lane in self.lanes.active:
+            view = settings.on(lane.name)
+            trials = [trial.seen(view) for trial in self.trials.values()]
+            front = [trial.seen(view) for trial in self.front]
+            chosen = select_for_remeasurement(trials, front, view)
+            again[lane.name] = [self.trials[trial.number] for trial in chosen]
+        return again
 
     def _evaluate_baselines(self) -> None:
         """Evaluate stock networks. Those inside the space also inform the sampler."""
@@ -162,7 +180,7 @@ class SearchLoop:
             if scores[name] != OutOfTime()
         ]
         for finished in self.pipeline.measure(Job(scored), SEARCHING, deadline):
-            self._take_over(finished)
+            self._keep(finished)
 
     def _make_stock(self, name: str, arch: Architecture, score: Score) -> Trial:
         self.proposals.seen.add(arch.id)
@@ -177,8 +195,8 @@ class SearchLoop:
     def evaluate(
         self,
         batch: Sequence[Trial],
-        again: Sequence[Trial] = (),
-        beside: Sequence[Trial] = (),
+        again: Mapping[str, Sequence[Trial]] = MappingProxyType({}),
+        beside: Mapping[str, Sequence[Trial]] = MappingProxyType({}),
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
         at_least: int = 0,
         options: MeasurementOptions = SEARCHING,
@@ -187,9 +205,10 @@ class SearchLoop:
 
         Args:
             batch: proposals.
-            again: finished trials to measure again in the same rounds; both measurements are
-                pooled.
-            beside: finished trials to compare the batch with; the new latency replaces theirs.
+            again: device → finished trials to measure again in the same rounds; both measurements
+                are pooled.
+            beside: device → finished trials to compare the batch with; the new latency replaces
+                theirs.
             deadline: networks that are not scored by then are left out.
             at_least: number of networks to score in any case.
             options: precision and time of the measurement.
@@ -204,37 +223,11 @@ class SearchLoop:
         self.report("measuring")
         job = Job(scored, again, beside)
         for finished in self.pipeline.measure(job, options, deadline):
-            self._take_over(finished)
+            self._keep(finished)
         return len(scored)
 
-    def _take_over(self, finished: Finished) -> None:
-        """Store what was measured, and let the models learn from it."""
-        job, scored = finished.job, finished.job.scored
-        measured = [each for each in finished.latencies if each is not None]
-        latencies = self.store.in_reference(measured) or finished.latencies
-        for (trial, score), latency, more in zip(
-            scored, latencies[: len(scored)], finished.metrics, strict=True
-        ):
-            if isinstance(score, ScoringFailure) and not trial.baseline:
-                self.failed.append(score)
-                self._failed_in_a_row.append(score)
-                self.proposals.tell_failed(trial)
-                continue
-            self._failed_in_a_row.clear()
-            found = {} if latency is None else {latency.device: latency}
-            evaluated = replace(trial, quality=known_score(score), latencies=found, measured=more)
-            self._finish(self.proposals.tell(evaluated) if trial.params else evaluated)
-        later = latencies[len(scored) :]
-        for trial, latency in zip(job.again, later[: len(job.again)], strict=True):
-            now = self.trials[trial.number]
-            if latency is not None and now.latency is not None:
-                self.remeasure(now, pool(now.latency, latency))
-        for trial, latency in zip(job.beside, later[len(job.again) :], strict=True):
-            if latency is not None:
-                self.remeasure(trial, latency)
-        if later:
-            # A trial may have left the front, which returns others to it.
-            self.front = joint_front(list(self.trials.values()), self.store.settings)
+    def _keep(self, finished: Finished) -> None:
+        self.take_over(finished)
         self.report("keeping")
 
     def _scored(
@@ -253,30 +246,6 @@ class SearchLoop:
             if isinstance(score, OutOfTime):
                 self.proposals.withdraw(trial)
         return [pair for pair in pairs if not isinstance(pair[1], OutOfTime)]
-
-    def remeasure(self, trial: Trial, latency: Measurement) -> None:
-        """Give a finished trial a later latency: here, in the store, and in the models."""
-        self.store.save_latency(trial, latency)
-        later = trial.with_latency(latency)
-        self.proposals.update(later)
-        self.feasible += trial.searched * (later.feasible - trial.feasible)
-        self.trials[trial.number] = later
-
-    def _finish(self, trial: Trial) -> None:
-        self.reused += trial.latency is not None and trial.latency.reused
-        self._keep(replace(trial, number=self.store.append(trial)))
-
-    def _keep(self, trial: Trial) -> None:
-        if trial.number in self.trials:
-            return
-        if trial.baseline:
-            self.baselines.add(trial.baseline)
-        self.trials[trial.number] = trial
-        # Dominated trials stay dominated: only the front and the new trial matter.
-        self.front = joint_front([*self.front, trial], self.store.settings)
-        if trial.searched:
-            self.evaluated += 1
-            self.feasible += trial.feasible
 
     @property
     def _evaluated_now(self) -> int:
@@ -298,5 +267,11 @@ class SearchLoop:
                 seconds_left=self.time.left(self._evaluated_now, self.wanted - self.evaluated),
                 doing=doing,
                 reused=self.reused,
+                aside=self.lanes.aside,
             )
         )
+
+
+def _lacks(trial: Trial, device: str) -> bool:
+    """Whether a finished trial has no latency on a device."""
+    return trial.latencies.get(device) is None

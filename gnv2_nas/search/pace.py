@@ -58,15 +58,10 @@ READY_SECONDS = 0.25
 
 
 class Pace:
-    """Estimates from the work so far, on this machine under its present load.
+    """Estimates from the work so far, on this machine under its present load."""
 
-    Args:
-        timing: shortest time, in seconds, in which the device times one network.
-    """
-
-    def __init__(self, timing: float = 0.0) -> None:
-        self._timing = timing
-        self._proposing, self._scoring, self._readying = _Rate(), _Rate(), _Rate(READY_SECONDS)
+    def __init__(self) -> None:
+        self._proposing, self._scoring = _Rate(), _Rate()
 
     def proposed(self, count: int, seconds: float) -> None:
         """Record how long proposing `count` networks took."""
@@ -76,10 +71,6 @@ class Pace:
         """Record how long scoring `count` networks took."""
         self._scoring.add(count, seconds)
 
-    def readied(self, count: int, seconds: float) -> None:
-        """Record how long it took until `count` networks had been timed once."""
-        self._readying.add(count, seconds)
-
     def scoring(self, count: int) -> float:
         """Seconds to score `count` networks."""
         return count * self._scoring.now
@@ -87,6 +78,21 @@ class Pace:
     def proposing(self, count: int) -> float:
         """Seconds to propose `count` networks."""
         return count * self._proposing.now
+
+
+class MeasuringPace:
+    """Estimates of measuring on one device.
+
+    Args:
+        timing: shortest time, in seconds, in which the device times one network.
+    """
+
+    def __init__(self, timing: float = 0.0) -> None:
+        self._timing, self._readying = timing, _Rate(READY_SECONDS)
+
+    def readied(self, count: int, seconds: float) -> None:
+        """Record how long it took until `count` networks had been timed once."""
+        self._readying.add(count, seconds)
 
     def measuring(self, count: int, seconds_per_network: float = MIN_SECONDS) -> float:
         """Seconds to measure `count` networks together."""

@@ -1,93 +1,155 @@
-"""Measuring a batch on another machine while this one proposes and scores the next."""
+"""Measuring a batch on other machines while this one proposes and scores the next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
 
 import msgspec
 
+from gnv2_nas.errors import DeviceError, RunError
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.search.evaluate import Evaluator, Score
+from gnv2_nas.search.evaluate import Score
+from gnv2_nas.search.lane import Lane
+from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.study.records import Trial
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Networks to measure in the same rounds."""
+    """Networks to measure in the same rounds of each device."""
 
-    scored: Sequence[tuple[Trial, Score]]
+    scored: Sequence[tuple[Trial, Score]] = ()
     """New networks with their scores."""
-    again: Sequence[Trial] = ()
-    """Finished trials whose new measurement is pooled with theirs."""
-    beside: Sequence[Trial] = ()
-    """Finished trials whose new measurement replaces theirs. They are compared with the new
-    networks, which no record stands for then."""
+    again: Mapping[str, Sequence[Trial]] = {}
+    """Device → finished trials that have no latency there yet, then those whose new measurement
+    is pooled with theirs."""
+    beside: Mapping[str, Sequence[Trial]] = {}
+    """Device → finished trials whose new measurement replaces theirs. They are compared with the
+    new networks, which no record stands for then."""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What one device has measured of a job."""
+
+    latencies: Sequence[Measurement]
+    """Of the new networks, then of `again`, then of `beside`."""
+    metrics: Sequence[Mapping[str, float]]
+    """Of the new networks."""
 
 
 class Finished(msgspec.Struct, frozen=True):
     """A job with what was measured."""
 
     job: Job
-    latencies: Sequence[Measurement | None]
-    """Of the new networks, then of `again`, then of `beside`."""
-    metrics: Sequence[Mapping[str, float]]
-    """Of the new networks."""
+    measured: Mapping[str, Measured]
+    """Device → what it has measured. Devices that are set aside are missing."""
+
+
+class _Started(msgspec.Struct, frozen=True):
+    """A job that is being measured."""
+
+    job: Job
+    parts: Sequence[tuple[str, Future[Measured]]]
 
 
 class Pipeline:
-    """Measures jobs in order.
+    """Measures jobs in order, on all devices at once.
 
     The machine that searches does not disturb another one. So a job on another machine runs in a
     thread, and its result is handed out with the next job: proposals then know the results up to
     the job before the last.
+
+    Args:
+        lanes: the devices.
+        measures: whether latencies are asked for.
     """
 
-    def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator = evaluator
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="measuring")
-        self._task: Future[Finished] | None = None
+    def __init__(self, lanes: Lanes, *, measures: bool) -> None:
+        self.lanes, self._measures = lanes, measures
+        self._running: _Started | None = None
         self.searched = 0
         """Number of searched networks that are being measured."""
 
     @property
     def is_busy(self) -> bool:
         """Whether a job is being measured."""
-        return self._task is not None
+        return self._running is not None
 
     def measure(
         self, job: Job, options: MeasurementOptions, deadline: Deadline
     ) -> Iterator[Finished]:
         """Measure a job; yield jobs that are finished.
 
+        A device that fails is set aside.
+
         Raises:
-            MeasurementError: the device refused a network or failed.
+            DeviceError: the last device failed.
+            MeasurementError: a device refused a network.
             OutOfTimeError: another process measured for longer than `lock_deadline` allows.
         """
-        if not self._evaluator.overlaps or job.beside:
+        if not (self._measures and self.lanes.overlap) or job.beside:
             yield from self.drain()
-            yield self._run(job, options, deadline)
+            yield from self._finish(self._start(job, options, deadline))
             return
-        task = self._threads.submit(copy_context().run, self._run, job, options, deadline)
-        yield from self.drain()
-        self._task, self.searched = task, sum(not trial.baseline for trial, _ in job.scored)
+        started, before = self._start(job, options, deadline), self._running
+        self._running = started
+        self.searched = sum(not trial.baseline for trial, _ in job.scored)
+        if before is not None:
+            yield from self._finish(before)
 
     def drain(self) -> Iterator[Finished]:
         """Yield the job that is being measured, if there is one, when it is finished."""
-        task, self._task, self.searched = self._task, None, 0
-        if task is not None:
-            yield task.result()
+        running, self._running, self.searched = self._running, None, 0
+        if running is not None:
+            yield from self._finish(running)
 
-    def _run(self, job: Job, options: MeasurementOptions, deadline: Deadline) -> Finished:
+    def _start(self, job: Job, options: MeasurementOptions, deadline: Deadline) -> _Started:
+        work = [
+            (lane, partial(self._measure_on, lane, job, options, deadline))
+            for lane in self.lanes.active
+        ]
+        return _Started(job, [(lane.name, self.lanes.submit(lane, each)) for lane, each in work])
+
+    def _finish(self, started: _Started) -> Iterator[Finished]:
+        """Yield what all devices have measured, and raise the first error that is left."""
+        measured, errors = dict[str, Measured](), list[RunError]()
+        for name, part in started.parts:
+            try:
+                measured[name] = part.result()
+                self.lanes.succeeded(name)
+            except DeviceError as error:
+                _collect(errors, partial(self.lanes.set_aside, name, error))
+            except RunError as error:
+                errors.append(error)
+        if measured or not started.parts:
+            yield Finished(started.job, measured)
+        if errors:
+            raise errors[0]
+
+    def _measure_on(
+        self, lane: Lane, job: Job, options: MeasurementOptions, deadline: Deadline
+    ) -> Measured:
         new = [trial.architecture for trial, _ in job.scored]
-        others = [trial.architecture for trial in (*job.again, *job.beside)]
-        latencies = self._evaluator.measure(
-            [*new, *others],
-            options,
-            deadline=deadline,
-            # Networks that are compared with others must share their rounds.
-            reusable=0 if job.beside else len(new),
-        )
-        return Finished(job, latencies, self._evaluator.evaluate_metrics(new))
+        latencies: list[Measurement] = []
+        if self._measures:
+            again, beside = (each.get(lane.name, ()) for each in (job.again, job.beside))
+            # Records may stand for networks that were never measured here.
+            missing = sum(trial.latencies.get(lane.name) is None for trial in again)
+            latencies = lane.measure(
+                [*new, *(trial.architecture for trial in (*again, *beside))],
+                options,
+                deadline=deadline,
+                # Networks that are compared with others must share their rounds.
+                reusable=0 if beside else len(new) + missing,
+            )
+        return Measured(latencies, lane.evaluate_metrics(new))
+
+
+def _collect(errors: list[RunError], act: Callable[[], None]) -> None:
+    try:
+        act()
+    except RunError as error:
+        errors.append(error)

@@ -7,6 +7,7 @@ constraints. After several misses in a row a network is repaired, so the loop al
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 import optuna
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gnv2_nas.graph import count
 from gnv2_nas.search.pace import Deadline
@@ -70,21 +71,25 @@ class Proposals:
             # A trial without parameters would empty the intersection that samplers search in.
             if trial.sampled is None or not trial.params:
                 continue
-            complete = trial.sampled.state is TrialState.COMPLETE
-            self._study.add_trial(
-                create_trial(
-                    state=trial.sampled.state,
-                    values=self._values(trial) if complete else None,
-                    params=trial.sampled.params,
-                    distributions=trial.sampled.distributions,
-                    system_attrs=_drop_constraints(trial.sampled.system_attrs),
-                    constraints=trial.excesses,
-                )
+            self._add(trial, trial.sampled)
+
+    def _add(self, trial: Trial, sampled: FrozenTrial) -> None:
+        values = self._values(trial)
+        complete = all(map(math.isfinite, values))
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+                values=values if complete else None,
+                params=sampled.params,
+                distributions=sampled.distributions,
+                system_attrs=_drop_constraints(sampled.system_attrs),
+                constraints=trial.excesses,
             )
-            number = len(self._study.get_trials(deepcopy=False)) - 1
-            self._numbers.setdefault(trial.architecture.id, []).append(number)
-            if not complete:
-                self.update(trial)
+        )
+        number = len(self._told) - 1
+        self._numbers.setdefault(trial.architecture.id, []).append(number)
+        if not complete:
+            self.update(trial)
 
     def ask(self, deadline: Deadline = Deadline()) -> Trial | None:  # noqa: B008  frozen
         """The next network to evaluate, which keeps every budget that arithmetic can check.
@@ -149,9 +154,15 @@ class Proposals:
         """
         asked = self._asked.pop(trial.architecture.id)
         _set_constraints(asked, trial)
-        self._study.tell(asked, self._values(trial))
+        values = self._values(trial)
+        if all(map(math.isfinite, values)):
+            self._study.tell(asked, values)
+        else:  # a device failed: what is known is told to the models
+            self._study.tell(asked, state=TrialState.PRUNED)
         self._numbers.setdefault(trial.architecture.id, []).append(asked.number)
-        sampled = self._study.get_trials(deepcopy=False)[asked.number]
+        sampled = self._told[asked.number]
+        if sampled.state is TrialState.PRUNED:
+            self.update(trial)
         return msgspec.structs.replace(trial, sampled=sampled)
 
     def tell_failed(self, trial: Trial) -> None:
@@ -168,6 +179,15 @@ class Proposals:
         if isinstance(self._sampler, PredictorSampler):
             for number in self._numbers.get(trial.architecture.id, ()):
                 self._sampler.correct(number, self._values(trial), trial.excesses)
+            return
+        told = [self._told[number] for number in self._numbers.get(trial.architecture.id, ())]
+        complete = all(map(math.isfinite, self._values(trial)))
+        if complete and trial.sampled and TrialState.COMPLETE not in [each.state for each in told]:
+            self._add(trial, trial.sampled)  # a device that failed is back
+
+    @property
+    def _told(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
 
     def _values(self, trial: Trial) -> list[float]:
         return [trial.value(name) for name in self.objectives]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.search.evaluate import SEARCHING
+from gnv2_nas.search.lane import SEARCHING
+from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.pace import Deadline, Pace
 from gnv2_nas.search.sampler.remeasurement import MAX_PER_BATCH
 from gnv2_nas.search.study.records import Trial
@@ -38,6 +39,8 @@ class Status(msgspec.Struct, frozen=True):
     doing: str
     reused: int = 0
     """Number of latencies that this run took from records instead of measuring."""
+    aside: tuple[str, ...] = ()
+    """Devices that failed, so that the search goes on without them."""
 
 
 Observer = Callable[[Status], None]
@@ -48,12 +51,13 @@ class Timetable:
 
     Args:
         deadline: end of the run, confirming the front included.
-        pace: cost of networks so far.
+        pace: cost of proposing and scoring so far.
+        lanes: the devices, with the cost of measuring so far.
         measures: whether networks are measured.
     """
 
-    def __init__(self, deadline: Deadline, pace: Pace, *, measures: bool) -> None:
-        self.deadline, self.pace, self.measures = deadline, pace, measures
+    def __init__(self, deadline: Deadline, pace: Pace, lanes: Lanes, *, measures: bool) -> None:
+        self.deadline, self.pace, self.lanes, self.measures = deadline, pace, lanes, measures
         self._began = deadline.clock()
         share = CONFIRMING_SHARE * max(deadline.left, 0.0)
         self._for_confirming = min(share, MAX_CONFIRMING_SECONDS)
@@ -76,7 +80,7 @@ class Timetable:
         """
         if not self.measures:
             return self.deadline
-        wanted = self.pace.measuring(members + 1, CONFIRMING.seconds_per_network)
+        wanted = self.lanes.measuring(members + 1, CONFIRMING.seconds_per_network)
         return self.deadline.earlier(min(wanted, self._for_confirming))
 
     def fitting(self, wanted: int, until: Deadline) -> int:
@@ -95,9 +99,13 @@ class Timetable:
         """Whether there is time to measure some networks again beside `new` new ones."""
         return self.measures and until.allows(self._cost(new, MAX_PER_BATCH))
 
+    def allows_measuring(self, count: int, until: Deadline) -> bool:
+        """Whether there is time to measure `count` networks as the search does."""
+        return until.allows(self.lanes.measuring(count, SEARCHING.seconds_per_network))
+
     def _cost(self, new: int, again: int = 0) -> float:
         measuring = (
-            self.pace.measuring(new + again, SEARCHING.seconds_per_network)
+            self.lanes.measuring(new + again, SEARCHING.seconds_per_network)
             if self.measures
             else 0.0
         )

@@ -68,6 +68,8 @@ class SearchProgress(msgspec.Struct, frozen=True):
         if status.best is not None and status.best.quality is not None:
             at = f" at {status.best.latency.ms:.2f} ms" if status.best.latency else ""
             parts.append(f"best {status.best.quality:.2f}{at}")
+        if status.aside:
+            parts.append(f"without {' and '.join(status.aside)}")
         if status.seconds_left is not None:
             parts.append(f"{format_duration(status.seconds_left)} left")
         return " · ".join([*parts, status.doing])

@@ -17,11 +17,11 @@ from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.records import StudyRecord
-from gnv2_nas.workflows.devices import calibrate
 from gnv2_nas.workflows.events import Events, Message, ignore
 from gnv2_nas.workflows.references import describe_size
+from gnv2_nas.workflows.search_corners import Corner
 from gnv2_nas.workflows.search_request import CheckedSearch
-from gnv2_nas.workflows.search_session import Corner, SearchSession
+from gnv2_nas.workflows.search_session import SearchSession
 
 
 class SearchResult(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def run_search(
             events(Message(line))
     with closing(session):
         if checked.settings.measures:
-            calibrate(session.evaluator.device, events, session.deadline.at)
+            session.calibrate()
         if session.resumed:
             events(
                 Message(f"continuing after {len(session.store.frozen_trials())} finished trials")
@@ -124,19 +124,21 @@ def _run_loop(session: SearchSession) -> str:
 
 def describe_reuse(loop: SearchLoop) -> str:
     """Say how many latencies a search took from records, and whether its front rests on them."""
-    path = store_path(loop.evaluator.device.name)
+    paths = " and ".join(str(store_path(device)) for device in loop.lanes.names)
     # Confirming replaces them, unless its time was over.
-    left = sum(each.latency is not None and each.latency.reused for each in loop.front)
+    left = sum(any(each.reused for each in t.measured_on.values()) for t in loop.front)
     front = f"{left} of the front rest on them" if left else "the front was measured anew"
     return (
-        f"{loop.reused} latencies came from earlier measurements in {path}; {front} "
+        f"{loop.reused} latencies came from earlier measurements in {paths}; {front} "
         "(--no-reuse measures everything)"
     )
 
 
 def _describe_latency(corner: Corner) -> str:
-    """Return ", 4.21 ms"; "" if it was not measured."""
-    if corner.latency is None:
-        return ""
-    earlier = ", measured earlier" if corner.latency.reused else ""
-    return f", {corner.latency.ms:.2f} ms{earlier}"
+    """Return ", 4.21 ms", or ", 4.21 ms on cpu, 9.7 ms on pi5"; "" if it was not measured."""
+    several = len(corner.latencies) > 1
+    return "".join(
+        f", {latency.ms:.2f} ms{f' on {device}' if several else ''}"
+        f"{', measured earlier' if latency.reused else ''}"
+        for device, latency in corner.latencies.items()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.commands import format_command
 from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.data.folders.source import DIGITS
-from gnv2_nas.devices.profile import read_profile
+from gnv2_nas.devices.profile import DeviceProfile, read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality import EstimatorInfo, check_estimator
@@ -28,10 +29,14 @@ from gnv2_nas.search.study.settings import (
     StudyDevice,
     check_study_name,
     default_study_name,
+    device_label,
 )
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
 from gnv2_nas.workflows.devices import check_device
+
+MAX_DEVICES = 8
+"""Devices of one search: every network is measured on each."""
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
@@ -39,7 +44,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
     budgets: tuple[str, ...] = ()
     space: str = defaults.SPACE
-    device: str = defaults.DEVICE
+    devices: tuple[str, ...] = (defaults.DEVICE,)
+    """Names or files of device profiles."""
     quality: str = ""
     """NAME or NAME:FILE; "" is the score that the evidence on the space favours."""
     data: str = ""
@@ -75,8 +81,10 @@ class SearchRequest(msgspec.Struct, frozen=True):
         """
         _check_numbers(self)
         check_study_name(self.study)
-        profile = read_profile(self.device)
-        devices = (StudyDevice(self.device, profile.content_hash),)
+        profiles = _read_profiles(self.devices)
+        devices = tuple(
+            StudyDevice(name, profile.content_hash) for name, profile in profiles.items()
+        )
         labels = [device.label for device in devices]
         budgets = parse_budgets(self.budgets, labels)
         objectives = parse_objectives(self.objectives, labels)
@@ -106,11 +114,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
         )
         for view in settings.views:
             find_feasible(space, view.budgets)
-        if settings.measures:
-            check_device(self.device)
-        for metric in settings.evaluated:
-            if metric.check is not None:
-                metric.check(self.device, profile)
+        for name, profile in profiles.items():
+            _check_device(name, profile, settings)
         study = self.study or default_study_name(settings)
         check_study_name(study)
         if self.reports is not None:
@@ -122,7 +127,10 @@ class SearchRequest(msgspec.Struct, frozen=True):
         given, usual = (msgspec.structs.asdict(each) for each in (self, SearchRequest()))
         flags = ["--stop-when-flat"] * given.pop("stop_when_flat")
         flags += ["--no-reuse"] * (not given.pop("reuse"))
-        budgets = [("--budget", text) for text in given.pop("budgets")]
+        several = [("--budget", text) for text in given.pop("budgets")]
+        devices = given.pop("devices")
+        if devices != usual["devices"]:
+            several += [("--device", name) for name in devices]
         given["timeout"] = f"{self.timeout:g}s"
         usual["timeout"] = f"{usual['timeout']:g}s"
         options = [
@@ -130,7 +138,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
             for name, value in given.items()
             if name != "command" and value not in (None, usual[name])
         ]
-        return " ".join([format_command("search", options=[*budgets, *options]), *flags])
+        return " ".join([format_command("search", options=[*several, *options]), *flags])
 
 
 class CheckedSearch(msgspec.Struct, frozen=True):
@@ -154,6 +162,39 @@ def _check_numbers(request: SearchRequest) -> None:
         raise InputError(f"--workers: `workers >= 1` must hold, but got {request.workers}")
     if request.ablations < 0:
         raise InputError(f"--ablations: `ablations >= 0` must hold, but got {request.ablations}")
+
+
+def _read_profiles(names: Sequence[str]) -> dict[str, DeviceProfile]:
+    """Return name → profile of each device, in the order of their labels.
+
+    Raises:
+        InputError: there is no device, there are too many, or one is given twice.
+        ProfileError: a profile breaks a rule.
+    """
+    if not 1 <= len(names) <= MAX_DEVICES:
+        raise InputError(f"--device: give 1 to {MAX_DEVICES} devices, but got {len(names)}")
+    profiles = {name: read_profile(name) for name in sorted(names, key=device_label)}
+    by_label: dict[str, str] = {}
+    by_content: dict[tuple[str, str], str] = {}
+    for name in sorted(names, key=device_label):
+        label, profile = device_label(name).casefold(), profiles[name]
+        content = (profile.content_hash, profile.reached_by)
+        other = by_label.setdefault(label, "") or by_content.setdefault(content, "")
+        if other:
+            raise InputError(
+                f"--device: {other!r} and {name!r} are the same device; give each device once"
+            )
+        by_label[label] = by_content[content] = name
+    return profiles
+
+
+def _check_device(name: str, profile: DeviceProfile, settings: Settings) -> None:
+    """Check that a device can measure what the study asks for."""
+    if settings.measures:
+        check_device(name)
+    for metric in settings.evaluated:
+        if metric.check is not None and metric.device in ("", device_label(name)):
+            metric.check(name, profile)
 
 
 def _check_data(data: str, estimator: EstimatorInfo) -> str:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.data import Dataset, find_classes, load_dataset
-from gnv2_nas.errors import InfeasibleBudgetError, OutOfTimeError
-from gnv2_nas.graph import Counts, count
+from gnv2_nas.errors import DeviceError
 from gnv2_nas.measurement.calibration import open_device
-from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
-from gnv2_nas.runner.lock import Waiting, lock_deadline
+from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.search.engine import Scorer
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.lane import DeviceLane
+from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.proposals import Proposals
@@ -33,10 +31,10 @@ from gnv2_nas.search.storage.database import hand_over_messages
 from gnv2_nas.search.storage.earlier import in_milliseconds_of, read_earlier
 from gnv2_nas.search.storage.studies import open_or_create
 from gnv2_nas.search.storage.url import mask_command
-from gnv2_nas.search.study.budgets import corner_networks
 from gnv2_nas.search.study.records import Provenance, Trial
 from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
+from gnv2_nas.workflows.devices import calibrate
 from gnv2_nas.workflows.events import (
     Events,
     SearchProgress,
@@ -44,6 +42,7 @@ from gnv2_nas.workflows.events import (
     report_messages,
     report_task,
 )
+from gnv2_nas.workflows.search_corners import Corner, measure_corners
 from gnv2_nas.workflows.search_request import CheckedSearch
 
 
@@ -83,24 +82,8 @@ SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
 SECONDS_A_SCORE = 3600.0
 """Limit for one network; a worker that takes longer is treated as hung."""
 
-FOR_CORNERS = 0.15
-"""Largest share of the time limit for measuring the corner networks of a space."""
-
 CLOSING = 0.25
 """Largest share of the time limit that is reserved for the report."""
-
-HOPELESS = 0.7
-"""A latency budget below this share of the smallest network's time ends the search at once. Not 1,
-because the smallest network is not always the fastest."""
-
-
-class Corner(msgspec.Struct, frozen=True):
-    """The smallest, centre or largest network of a space."""
-
-    name: str
-    architecture: Architecture
-    counts: Counts
-    latency: Measurement | None
 
 
 class SearchSession:
@@ -146,12 +129,34 @@ class SearchSession:
         self.evaluator = Evaluator(
             settings,
             estimator,
-            open_device(settings.devices[0].name),
-            request.seed,
+            self._open_lanes(waiting),
             self.workers,
             waiting,
-            request.reuse,
         )
+
+    def _open_lanes(self, waiting: Waiting) -> Lanes:
+        """Open all devices; nothing is sent to them yet."""
+        settings, request = self.checked.settings, self.checked.request
+        self.lanes = [
+            DeviceLane(
+                open_device(each.name), settings, request.seed, self.workers, waiting,
+                reuse=request.reuse,
+            )
+            for each in settings.devices
+        ]  # fmt: skip
+        return Lanes(self.lanes, waiting)
+
+    def calibrate(self) -> None:
+        """Calibrate the devices that were not calibrated before; one that fails is set aside.
+
+        Raises:
+            MeasurementError: the last device failed.
+        """
+        for lane in self.lanes:
+            try:
+                calibrate(lane.device, self.events, self.deadline.at)
+            except DeviceError as error:
+                self.evaluator.lanes.set_aside(lane.name, error)
 
     def _start_workers(self, waiting: Waiting) -> Workers | None:
         checked = self.checked
@@ -173,48 +178,34 @@ class SearchSession:
             return load_images(checked.settings, checked.space, read)
 
     def close(self) -> None:
-        """Stop the workers, if there are any, and end the connection to the device."""
+        """Stop the workers, if there are any, and end the connections to the devices."""
         if self.workers is not None:
             self.workers.close()
-        self.evaluator.device.host.close()
+        for lane in self.lanes:
+            lane.device.host.close()
 
     def corners(self) -> list[Corner]:
-        """Return the corner networks of the space, measured if a budget is a latency.
+        """See `measure_corners`."""
+        return measure_corners(self.checked, self.evaluator.lanes, self.deadline)
 
-        Raises:
-            InfeasibleBudgetError: the smallest network is far too slow.
-        """
-        networks = corner_networks(self.checked.space)
-        latency_budgets = self.checked.settings.limits_of("latency")
-        latencies: list[Measurement | None] = [None] * len(networks)
-        if latency_budgets:
-            # Another process may measure all the time: what an earlier run found is reported still.
-            with suppress(OutOfTimeError), lock_deadline(self.deadline.at):
-                latencies = self.evaluator.measure(
-                    list(networks.values()),
-                    deadline=self.deadline.within(FOR_CORNERS),
-                    reusable=len(networks),
-                )
-        corners = [
-            Corner(name, arch, count(arch), latency)
-            for (name, arch), latency in zip(networks.items(), latencies, strict=True)
-        ]
-        smallest = corners[0].latency
-        for budget in latency_budgets:
-            if smallest is not None and budget.limit < HOPELESS * smallest.ci95[0]:
-                raise InfeasibleBudgetError(
-                    f"no network of space {self.checked.space.name!r} can meet {budget.text}; "
-                    f"nearest is {smallest.ms:.2f} ms, its smallest network on "
-                    f"{self.evaluator.device.name!r}: raise the budget or choose a smaller space"
-                )
-        return corners
+    def _reachable(self) -> list[DeviceLane]:
+        """Return the lanes whose device answers, if they all do; one that fails is set aside."""
+        for lane in self.lanes:
+            if lane.name not in self.evaluator.lanes.aside:
+                try:
+                    lane.device.fingerprint()
+                except DeviceError as error:
+                    self.evaluator.lanes.set_aside(lane.name, error)
+        return [] if self.evaluator.lanes.aside else self.lanes
 
     def make_encoder(self, seen: Collection[str]) -> GraphEncoder:
         """Return what tells the sampler of networks, and of latencies of other studies."""
         request, settings, store = self.checked.request, self.checked.settings, self.store
         earlier: list[Trial] = []
         if request.reuse and settings.measures:
-            earlier = read_earlier(request.storage, store.name, [self.evaluator.device])
+            earlier = read_earlier(
+                request.storage, store.name, [lane.device for lane in self._reachable()]
+            )
         known = partial(in_milliseconds_of, store, earlier)
         return GraphEncoder(self.checked.space, settings.budgets, settings.objectives, seen, known)
 

@@ -64,7 +64,7 @@ def board(here, ssh_client):
 
 def request(device, trials):
     return SearchRequest(
-        space="small.yaml", quality="params", study="demo", trials=trials, device=device,
+        space="small.yaml", quality="params", study="demo", trials=trials, devices=(device,),
         ablations=0, storage="sqlite:///studies.db",
     )  # fmt: skip
 

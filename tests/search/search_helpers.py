@@ -10,7 +10,7 @@ import pytest
 from gnv2_nas.devices.device import Calibration
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement.plan import MeasurementOptions
-from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.workflows.search_request import SearchRequest
 from gnv2_nas.workflows.search_session import SearchSession
 from tests.search.spaces import SMALL, write_space
@@ -30,19 +30,20 @@ def session(folder: Path, text: str = SMALL, **asked: Any) -> SearchSession:
 
 def measure_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are measured by the real runtime as briefly as possible."""
-    measure = Evaluator.measure
+    measure = DeviceLane.measure
     monkeypatch.setattr(
-        Evaluator, "measure", lambda self, networks, *_, **__: measure(self, networks, BRIEFLY)
+        DeviceLane, "measure", lambda self, networks, *_, **__: measure(self, networks, BRIEFLY)
     )
 
 
 def calibrated(opened: SearchSession) -> SearchSession:
-    """Its device knows the panel already: what a calibration would find in half a minute."""
-    opened.evaluator.device.calibration = Calibration(
-        key="", reference_ms=20.0, reference_error=0.01, log_ratios={REFERENCE: 0.0},
-        covariance=[[0.0]], session_spreads={REFERENCE: 0.01}, size_spread=0.05, sessions=2,
-        rounds=10, taken_at="2026-01-31",
-    )  # fmt: skip
+    """Its devices know the panel already: what a calibration would find in half a minute."""
+    for lane in opened.lanes:
+        lane.device.calibration = Calibration(
+            key="", reference_ms=20.0, reference_error=0.01, log_ratios={REFERENCE: 0.0},
+            covariance=[[0.0]], session_spreads={REFERENCE: 0.01}, size_spread=0.05, sessions=2,
+            rounds=10, taken_at="2026-01-31",
+        )  # fmt: skip
     return opened
 
 

@@ -12,24 +12,27 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
-from optuna.samplers import RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices import DeviceProfile
+from gnv2_nas.errors import DeviceError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.recommendation import pick_recommended
 from gnv2_nas.search.confirmation import confirm_and_ablate
-from gnv2_nas.search.evaluate import SEARCHING, Evaluator
+from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.lane import SEARCHING
+from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.loop import SearchLoop
-from gnv2_nas.search.pace import Deadline
+from gnv2_nas.search.pace import Deadline, MeasuringPace
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.budgets import parse_budgets, parse_limits
 from gnv2_nas.search.study.records import Progress, Trial
 from gnv2_nas.search.study.settings import Settings, StudyDevice
+from gnv2_nas.search.timetable import Status
 from gnv2_nas.space import SearchSpace
 from tests.search.study_helpers import latency
 
@@ -63,16 +66,15 @@ class Machine:
         return work * self.busy + SEARCHING.seconds_per_network
 
 
-class SimulatedEvaluator(Evaluator):
-    """Quality and latency of made-up networks."""
+class SimulatedLane:
+    """Latencies of made-up networks."""
 
-    def __init__(self, settings: Settings, machine: Machine, seed: int) -> None:
-        self.settings, self.machine = settings, machine
-        self.rng = random.Random(seed)
-        self.batches = 0
-        super().__init__(
-            settings, cast(Any, _Estimator(machine, random.Random(seed))), cast(Any, _Device), seed
-        )
+    machine = ""
+
+    def __init__(self, clock: Machine, seed: int, name: str = "cpu") -> None:
+        self.name, self._clock, self._rng = name, clock, random.Random(seed)
+        self.pace = MeasuringPace()
+        self._batches = 0
 
     def measure(
         self,
@@ -81,33 +83,30 @@ class SimulatedEvaluator(Evaluator):
         *,
         deadline: Deadline = Deadline(),  # noqa: B008
         reusable: int = 0,  # noqa: ARG002
-    ) -> list[Measurement | None]:
-        if not self.settings.measures:
-            return [None] * len(architectures)
-        machine, began = self.machine, self.machine.now
+    ) -> list[Measurement]:
+        machine, began = self._clock, self._clock.now
         machine.work((machine.ready + machine.visit) * len(architectures))
         self.pace.readied(len(architectures), machine.now - began)
         wanted = options.seconds_per_network * (len(architectures) + 1)
         machine.work(machine.visit * len(architectures))
         machine.now += max(0.0, min(wanted, deadline.left))
-        self.batches += 1
+        self._batches += 1
         return [self._measured(arch) for arch in architectures]
 
     def _measured(self, arch: Architecture) -> Measurement:
-        ratio = count(arch).macs / 1e6 * math.exp(self.rng.gauss(0, self.machine.error))
+        ratio = count(arch).macs / 1e6 * math.exp(self._rng.gauss(0, self._clock.error))
         ms, low, high = (ratio * REFERENCE_MS * side for side in (1.0, 0.95, 1.05))
         return msgspec.structs.replace(
-            latency(0), architecture=arch.id, ms=ms, ci95=(low, high), ratio=ratio,
-            ratio_ci95=(0.95 * ratio, 1.05 * ratio), batch=f"batch{self.batches}", sessions=2,
+            latency(0), architecture=arch.id, device=self.name, ms=ms, ci95=(low, high),
+            ratio=ratio, ratio_ci95=(0.95 * ratio, 1.05 * ratio), batch=f"batch{self._batches}",
+            sessions=2,
         )  # fmt: skip
 
+    def evaluate_metrics(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        return [{} for _ in architectures]
 
-class _Device:
-    name = "cpu"
-    profile = DeviceProfile("simulated")
-
-    class host:  # noqa: N801
-        is_remote = False
+    def reach(self) -> None:
+        """It always answers."""
 
 
 @dataclass
@@ -144,12 +143,11 @@ class Memory:
     def append(self, trial: Trial) -> int:
         number = len(self.kept)
         self.kept.append(msgspec.structs.replace(trial, number=number))
-        if trial.latency is not None:
-            self.measured[number] = [trial.latency]
+        self.measured[number] = list(trial.measured_on.values())
         return number
 
     def save_latency(self, trial: Trial, latency: Measurement) -> None:
-        self.measured[trial.number].append(latency)
+        self.measured.setdefault(trial.number, []).append(latency)
 
     def save_confirmed(self, device: str, numbers: Sequence[int]) -> None:
         self.again[device] = set(numbers)
@@ -176,6 +174,11 @@ class Simulated:
     left_out: list[str]
     seconds: float
     """From its beginning."""
+    said: list[str]
+    """About its devices."""
+    statuses: list[Status]
+    error: DeviceError | None = None
+    """Of the last device."""
 
     @property
     def members(self) -> list[Trial]:
@@ -197,28 +200,42 @@ def simulated(
     objectives: tuple[Any, ...] = ("quality", "latency"),
     budgets: Sequence[str] = (),
     before: Callable[[Machine], None] = lambda _: None,
+    lanes: Sequence[SimulatedLane] = (),
+    make: Callable[[int], BaseSampler] = lambda seed: RandomSampler(seed=seed),
 ) -> Simulated:
     """A whole search of `space`, its end included.
 
     Args:
         seconds: the time limit.
         before: what the machine does before the search begins, within the time.
+        lanes: the devices; () for one.
+        make: makes the sampler.
     """
     machine = machine or Machine()
+    lanes = lanes or [SimulatedLane(machine, seed)]
     began = machine.now
     deadline = Deadline(began + seconds, machine.clock)
     before(machine)
     settings = Settings(
-        "", "", (StudyDevice("cpu"),), "params", objectives, parse_budgets(budgets),
-        limits=parse_limits(budgets),
+        "", "", tuple(StudyDevice(each.name) for each in lanes), "params", objectives,
+        parse_budgets(budgets), limits=parse_limits(budgets),
     )  # fmt: skip
     memory = Memory(settings)
-    proposals = _Slow(space, settings.budgets, objectives, RandomSampler(seed=seed), seed)
+    proposals = _Slow(space, settings.budgets, objectives, make(seed), seed)
     proposals.machine = machine
+    estimator = _Estimator(machine, random.Random(seed))
+    said: list[str] = []
+    statuses: list[Status] = []
+    evaluator = Evaluator(settings, cast(Any, estimator), Lanes(lanes, said.append))
     loop = SearchLoop(
-        space, cast(Store, memory), SimulatedEvaluator(settings, machine, seed), proposals,
-        past=(), trials=trials, deadline=deadline,
+        space, cast(Store, memory), evaluator, proposals,
+        past=(), trials=trials, deadline=deadline, observer=statuses.append,
     )  # fmt: skip
-    loop.run()
-    left_out = confirm_and_ablate(loop, ablations)
-    return Simulated(loop, memory, machine, left_out, machine.now - began)
+    error, left_out = None, []
+    try:
+        loop.run()
+        left_out = confirm_and_ablate(loop, ablations)
+    except DeviceError as failure:
+        error = failure
+    seconds = machine.now - began
+    return Simulated(loop, memory, machine, left_out, seconds, said, statuses, error)

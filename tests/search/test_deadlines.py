@@ -10,8 +10,8 @@ import pytest
 
 from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.runner.lock import DeviceLock, lock_deadline
-from gnv2_nas.search.pace import Deadline, Pace
-from tests.search.simulated import Machine, SimulatedEvaluator, simulated
+from gnv2_nas.search.pace import Deadline, MeasuringPace, Pace
+from tests.search.simulated import Machine, SimulatedLane, simulated
 from tests.search.spaces import AT_32
 
 MACHINES = {
@@ -96,7 +96,7 @@ def test_a_machine_that_another_process_uses_all_the_time_ends_the_search(small,
     def refuse(self, *_, **__):
         raise OutOfTimeError("another one measures")
 
-    monkeypatch.setattr(SimulatedEvaluator, "measure", refuse)
+    monkeypatch.setattr(SimulatedLane, "measure", refuse)
     ended = simulated(small, 0, seconds=60)
     assert ended.memory.kept == []
     assert ended.seconds < 66
@@ -128,7 +128,7 @@ def test_networks_are_expected_to_cost_what_the_slowest_of_late_did():
     assert pace.scoring(1) == 5.0
     pace.scored(1, 1.0)
     assert pace.scoring(1) == pytest.approx(14 / 6)
-    assert pace.measuring(0) == 0
+    assert MeasuringPace().measuring(0) == 0
 
 
 @pytest.mark.parametrize("lock", [DeviceLock.exclusive, DeviceLock.shared])

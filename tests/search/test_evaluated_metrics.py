@@ -52,7 +52,7 @@ def test_a_search_that_does_not_ask_for_it_writes_no_file(folder):
 
 def test_peak_memory_is_measured_if_a_budget_asks_for_it(folder):
     opened = session(folder, objectives="quality,artifact", budgets=("9MB:peak-memory",))
-    (found,) = opened.evaluator.evaluate_metrics([tiny_ghost()])
+    (found,) = opened.lanes[0].evaluate_metrics([tiny_ghost()])
     assert list(found) == ["artifact", "peak-memory"]
     assert found["artifact"] < 1e5 < found["peak-memory"] < 3e6
 
@@ -61,4 +61,4 @@ def test_a_device_that_does_not_tell_peak_memory_is_refused_at_once(folder):
     (folder / "eager.yaml").write_text("description: PyTorch\nruntime: torch\n")
     for asked in ({"budgets": ("9MB:peak-memory",)}, {"objectives": "quality,peak-memory"}):
         with pytest.raises(InputError, match=r"^device 'eager\.yaml' does not tell peak memory"):
-            session(folder, device="eager.yaml", **asked)
+            session(folder, devices=("eager.yaml",), **asked)

@@ -140,7 +140,7 @@ def test_an_impossible_latency_ends_before_the_first_trial_and_locks_no_name(fol
 
 def test_without_a_latency_nothing_is_measured(folder):
     opened = session(folder)
-    assert [corner.latency for corner in opened.corners()] == [None] * 3
+    assert [corner.latencies for corner in opened.corners()] == [{}] * 3
     assert not (folder / "profiles").exists()
 
 

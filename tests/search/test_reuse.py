@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.records.store import read_measurements
-from gnv2_nas.search.evaluate import Evaluator
+from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.storage.earlier import read_earlier
 from gnv2_nas.workflows.search import describe_reuse
@@ -19,12 +19,13 @@ BRIEFLY = MeasurementOptions(precision=5.0, seconds_per_network=0.2, sessions=1)
 """Anything is precise enough."""
 
 
-def evaluator_of(folder, *, reuse):
-    return calibrated(session(folder, objectives="quality,latency", reuse=reuse)).evaluator
+def lane_of(folder, *, reuse):
+    (lane,) = calibrated(session(folder, objectives="quality,latency", reuse=reuse)).lanes
+    return lane
 
 
 def test_records_stand_for_networks_where_they_may(folder):
-    fresh, willing = evaluator_of(folder, reuse=False), evaluator_of(folder, reuse=True)
+    fresh, willing = lane_of(folder, reuse=False), lane_of(folder, reuse=True)
     ghost, mobile = tiny_ghost(), tiny_mobile()
     first = fresh.measure([ghost], BRIEFLY, reusable=1)
     (again,) = fresh.measure([ghost], BRIEFLY, reusable=1)
@@ -37,13 +38,13 @@ def test_records_stand_for_networks_where_they_may(folder):
 
 
 def test_a_search_measures_only_what_no_earlier_one_measured(folder, monkeypatch):
-    measure = Evaluator.measure
+    measure = DeviceLane.measure
 
     def measure_briefly(self, networks, *_, reusable=0, **__):
         return measure(self, networks, BRIEFLY, reusable=reusable)
 
-    monkeypatch.setattr(Evaluator, "measure", measure_briefly)
-    monkeypatch.setattr(SearchLoop, "_select_again", lambda _: ())  # it would pool latencies
+    monkeypatch.setattr(DeviceLane, "measure", measure_briefly)
+    monkeypatch.setattr(SearchLoop, "_select_again", lambda _: {})  # it would pool latencies
     first, second = (
         calibrated(session(folder, study=name, trials=trials, objectives="quality,latency")).loop()
         for name, trials in (("first", 2), ("second", 1))
@@ -64,12 +65,12 @@ def test_a_search_measures_only_what_no_earlier_one_measured(folder, monkeypatch
     (base,) = (each for each in second.trials.values() if each.searched)
     other = max((each for each in first.trials.values() if each.searched), key=lambda x: x.number)
     change = second.proposals.ask_for(dict(other.params), "change")
-    second.evaluate([change], beside=[base])
+    second.evaluate([change], beside={"cpu": [base]})
     (measured,) = (each for each in second.trials.values() if each.origin == "change")
     assert measured.architecture.id in known
     assert not measured.latency.reused
     assert measured.latency.batch == second.trials[base.number].latency.batch
-    second.evaluate([], beside=list(second.front))
+    second.evaluate([], beside={"cpu": list(second.front)})
     assert "the front was measured anew" in describe_reuse(second)
     check_what_the_models_learn_of(folder, [*first.trials.values(), *second.trials.values()])
 
@@ -97,7 +98,7 @@ def check_what_the_models_learn_of(folder, trials):
 
 
 def device(opened):
-    return opened.evaluator.device
+    return opened.lanes[0].device
 
 
 def facts(latency):

@@ -30,11 +30,17 @@ def pareto_front(trials: Sequence[Trial], objectives: Sequence[str]) -> list[Tri
     return [feasible[n] for n in sorted(kept, key=lambda n: losses[n].tolist())]
 
 
-def joint_front(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
-    """Members of the front of any view of a study, best in the first objective first."""
+def joint_front(
+    trials: Sequence[Trial], settings: Settings, views: Sequence[Settings] = ()
+) -> list[Trial]:
+    """Members of the front of any view of a study, best in the first objective first.
+
+    Args:
+        views: some of `Settings.views`; () for all.
+    """
     numbers = {
         member.number
-        for view in settings.views
+        for view in views or settings.views
         for member in pareto_front([each.seen(view) for each in trials], view.objectives)
     }
     members = [trial for trial in trials if trial.number in numbers]

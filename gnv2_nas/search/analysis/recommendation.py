@@ -112,8 +112,8 @@ def pick_recommended(members: Sequence[Trial], objectives: Sequence[str]) -> Tri
     return members[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
 
 
-def pick_in_every_view(members: Sequence[Trial], settings: Settings) -> list[Trial]:
-    """The recommended network of each view of a study, each once.
+def pick_in_views(members: Sequence[Trial], views: Sequence[Settings]) -> list[Trial]:
+    """The recommended network of each of these views of a study, each once.
 
     Args:
         members: the joint front of the views.
@@ -122,7 +122,7 @@ def pick_in_every_view(members: Sequence[Trial], settings: Settings) -> list[Tri
         pick_recommended(
             pareto_front([each.seen(view) for each in members], view.objectives), view.objectives
         )
-        for view in settings.views
+        for view in views
     )
     numbers = {pick.number for pick in picks if pick is not None}
     return [each for each in members if each.number in numbers]

@@ -26,7 +26,7 @@ def search(
     budgets: str | Sequence[str] = (),
     *,
     space: str | Path = defaults.SPACE,
-    device: str | Path = defaults.DEVICE,
+    device: str | Path | Sequence[str | Path] = defaults.DEVICE,
     quality: str = "",
     data: str | Path = "",
     objectives: str | Sequence[str] = defaults.OBJECTIVES,
@@ -55,7 +55,9 @@ def search(
             runs); () sets none. A text with a list, such as "100MFLOPs,200MFLOPs", gives a
             recommended network for each limit (`Study.within`).
         space: name or YAML file of the search space.
-        device: name or YAML file of the device profile.
+        device: name or YAML file of the device profile, or a list of them: then each network is
+            measured on every device, "12ms@pi5" is a budget on one, and the objective "latency" is
+            the worst ratio to stock GhostNetV2 1.0 over the devices.
         quality: what to maximise: an accuracy ("supernet:FILE", "predictor:FILE", "train", or
             "train:FILE" with the initial weights of a supernet) or a score without images ("zen",
             "naswot", "synflow", "az-nas", "params", "macs"). "" is the score that a trust check
@@ -95,7 +97,7 @@ def search(
         SearchRequest,
         budgets=(budgets,) if isinstance(budgets, str) else budgets,
         space=as_text(space),
-        device=as_text(device),
+        devices=tuple(map(as_text, [device] if isinstance(device, str | Path) else device)),
         quality=quality,
         data=as_text(data),
         objectives=",".join(objectives) if isinstance(objectives, list | tuple) else objectives,

@@ -92,12 +92,12 @@ def test_a_device_whose_file_has_changed_is_refused(folder):
     profile = folder / "profiles" / "board.yaml"
     profile.parent.mkdir()
     profile.write_text("description: mine\n")
-    searched(folder, trials=1, device="board")
+    searched(folder, trials=1, devices=("board",))
     profile.write_text("description: put in other words\n")
-    assert session(folder, device="board").resumed
+    assert session(folder, devices=("board",)).resumed
     profile.write_text("description: mine\nthreads: 2\n")
     with pytest.raises(StudyError, match="another content of device 'board'"):
-        session(folder, device="board")
+        session(folder, devices=("board",))
 
 
 def test_the_same_limits_in_other_words_go_on(folder):

@@ -51,21 +51,21 @@ def test_a_device_and_a_space_are_the_same_by_name_and_by_file(folder):
     profile = folder / "profiles" / "board.v2.yaml"
     profile.parent.mkdir()
     profile.write_text("description: mine\n")
-    first = searched(folder, trials=1, device="board.v2")
+    first = searched(folder, trials=1, devices=("board.v2",))
     for device in (
         "profiles/board.v2.yaml", str(profile), "board.v2.yaml", "./profiles/board.v2.yaml",
     ):  # fmt: skip
-        again = session(folder, device=device)
+        again = session(folder, devices=(device,))
         assert again.resumed
-        named = SearchRequest(space="tiny", device=device, quality="params")
+        named = SearchRequest(space="tiny", devices=(device,), quality="params")
         assert named.check().study == "tiny-board.v2"
     (folder / "search_spaces").mkdir()
     (folder / "search_spaces" / "small.yaml").write_text((folder / "small.yaml").read_text())
-    assert session(folder, device="board.v2", space="small").resumed
+    assert session(folder, devices=("board.v2",), space="small").resumed
     other = profile.with_name("other.yaml")
     other.write_text(profile.read_text())
     with pytest.raises(StudyError, match=r"made with device board.v2, not other"):
-        session(folder, device="other")
+        session(folder, devices=("other",))
     assert first.checked.study == "demo"
 
 

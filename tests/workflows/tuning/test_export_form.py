@@ -30,7 +30,7 @@ def _working_directory(tmp_path, monkeypatch):
 @pytest.fixture
 def study(tmp_path):
     """The name of a trial of a study that measures on `board`."""
-    session(tmp_path, device="board", objectives="quality,latency")
+    session(tmp_path, devices=("board",), objectives="quality,latency")
     return "demo:0"
 
 
@@ -66,7 +66,7 @@ def test_a_profile_that_is_no_longer_that_of_the_study_is_told(study):
 
 
 def test_networks_of_no_study_have_the_built_in_form(tmp_path):
-    session(tmp_path, objectives="quality,macs", device="board")
+    session(tmp_path, objectives="quality,macs", devices=("board",))
     for network in ("demo:0", "ghostnetv2-1.0", "trained.safetensors", tiny_ghost()):
         assert form_of(network) == ExportForm()
 
