@@ -180,6 +180,7 @@ def print_findings(record: StudyRecord) -> None:
     from gnv2_nas.workflows.study import (
         describe_nearest,
         format_columns,
+        format_files,
         format_picks,
         format_rows,
     )
@@ -190,6 +191,8 @@ def print_findings(record: StudyRecord) -> None:
         if len(views) > 1:
             picks = format_picks(record, views)
             print_table(("", "trial", *columns[2:]), picks, title="picks")
+    if record.foreign:
+        print_table(*format_files(record), title="files of other tools", left=2)
     for view in views:
         if not view.found.front:
             where = f"{describe_views([view.label])}: " if view.label else ""

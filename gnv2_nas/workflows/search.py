@@ -46,7 +46,7 @@ class SearchResult(msgspec.Struct, frozen=True):
         picks = [summarize_view(view) for view in list_views(self.record)]
         return {
             "study": self.record.name, "ended": self.ended, "report": page, "front": rows,
-            "picks": picks,
+            "picks": picks, "foreign": self.record.foreign,
         }  # fmt: skip
 
 

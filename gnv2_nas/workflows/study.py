@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import msgspec
 
 from gnv2_nas.errors import BudgetError
 from gnv2_nas.files.writing import check_writable
-from gnv2_nas.measurement.records.record import format_latency
+from gnv2_nas.measurement.records.record import Measurement, format_latency
 from gnv2_nas.report.files import ReportFiles, check_report_files
 from gnv2_nas.report.wording import list_picks
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
@@ -21,7 +21,7 @@ from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.storage.sqlite import require_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.budgets import parse_budget, place_on_devices
-from gnv2_nas.search.study.metrics import LATENCY_RATIO, get_metric
+from gnv2_nas.search.study.metrics import get_metric, get_only, worst_ratio
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str
             f"{record.name}:{member.number}",
             member.baseline,
             "–" if member.quality is None else f"{member.quality:.2f}",
-            *_format_latencies(record, member),
+            *_format_latencies(record, member.latencies),
             f"{member.counts.macs / 1e6:.1f}",
             f"{member.counts.params / 1e6:.2f}",
             *(f"{metric.value(member) / metric.scale:.2f}" for metric in record.settings.evaluated),
@@ -183,15 +183,34 @@ def format_rows(record: StudyRecord, members: Sequence[Trial]) -> list[tuple[str
     ]
 
 
-def _format_latencies(record: StudyRecord, member: Trial) -> tuple[str, ...]:
+def _format_latencies(
+    record: StudyRecord, latencies: Mapping[str, Measurement | None]
+) -> tuple[str, ...]:
     labels = record.settings.device_labels
     if len(labels) == 1:
-        return format_latency(member.latency)
-    worst, cells = member.value(LATENCY_RATIO), []
+        return format_latency(get_only(latencies))
+    worst, cells = worst_ratio(latencies), []
     for label in labels:
-        ms, _, ratio = format_latency(member.latencies.get(label))
+        ms, _, ratio = format_latency(latencies.get(label))
         cells += [ms, ratio]
     return (*cells, "–" if math.isnan(worst) else f"{worst:.3f}")
+
+
+def format_files(record: StudyRecord) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return titles and rows of a table of files of other tools."""
+    columns = list(format_columns(record))
+    latencies = columns[3 : columns.index("MFLOPs")]
+    rows = [
+        (
+            each.name,
+            each.note,
+            *_format_latencies(record, each.latencies),
+            "–" if each.counts.macs is None else f"{each.counts.macs / 1e6:.1f}",
+            f"{each.counts.params / 1e6:.2f}",
+        )
+        for each in record.foreign
+    ]
+    return ["file", "", *latencies, "MFLOPs", "Mparams"], rows
 
 
 def format_picks(record: StudyRecord, views: Sequence[View]) -> list[tuple[str, ...]]:

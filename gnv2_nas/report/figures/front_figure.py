@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from gnv2_nas.report.figures import theme
 from gnv2_nas.report.figures import theme as traces
+from gnv2_nas.report.figures.files import FilePoints, place_files
 from gnv2_nas.report.figures.points import (
     AxisRange,
     PointGroups,
@@ -59,6 +60,7 @@ class FrontInfo(msgspec.Struct, frozen=True):
     budgets: list[BudgetLine]
     budgets_outside: list[str]
     """Budgets on an axis that are too far away to be drawn."""
+    files: FilePoints
     x_range: AxisRange
     y_range: AxisRange
 
@@ -103,6 +105,9 @@ def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> Fr
             x_range = stretch(x_range, line.value)
         else:
             y_range = stretch(y_range, line.value)
+    files = place_files(record, x, y, x_range, y_range)
+    for place in files.x:
+        x_range = stretch(x_range, place) if not x_range[0] <= place <= x_range[1] else x_range
     return FrontInfo(
         x=x, y=y, color=color, groups=groups,
         colors=[float(f"{value:.4g}") for value in to_axis_units(members, color)],
@@ -114,7 +119,7 @@ def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> Fr
         knee_name=recommended_title(record),
         budgets=near,
         budgets_outside=[line.text for line in budgets if line not in near],
-        x_range=x_range, y_range=y_range,
+        files=files, x_range=x_range, y_range=y_range,
     )  # fmt: skip
 
 
@@ -186,6 +191,8 @@ def front_figure(info: FrontInfo) -> go.Figure:
     )
     labels = place_labels(groups, info.x_range, info.y_range)
     figure.add_trace(traces.stock(groups.stock, labels, info.errors.get("stock")))
+    if info.files.names:
+        figure.add_trace(traces.files(info.files))
     if info.design[0]:
         figure.add_trace(traces.design(*info.design))
     if info.knee is not None:

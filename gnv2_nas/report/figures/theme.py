@@ -7,6 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from gnv2_nas.report.figures.files import FilePoints
 from gnv2_nas.report.figures.points import Points
 from gnv2_nas.search.study.metrics import Metric
 
@@ -15,6 +16,7 @@ DIM = "#8a94a3"
 BUDGET = "#d9622b"
 KNEE = "#d6336c"
 STOCK = "#8b5cf6"
+FILE = "#4d7c0f"
 
 _AXIS = {
     "zeroline": False, "showline": True, "ticks": "outside", "automargin": True,
@@ -128,6 +130,16 @@ def stock(points: Points, labels: Sequence[str], errors: ErrorBars | None = None
         points, f"stock networks ({points.total})", mode="markers+text", text=points.names,
         textposition=labels, textfont={"size": 11, "color": STOCK}, marker=marker,
         error_x=errors and error_bars(*errors),
+    )  # fmt: skip
+
+
+def files(points: FilePoints) -> go.Scatter:
+    """Files of other tools, with their names."""
+    return go.Scatter(
+        x=points.x, y=points.y, mode="markers+text", name=f"files of other tools ({len(points.x)})",
+        text=points.names, textposition="top center", textfont={"size": 11, "color": FILE},
+        marker={"color": FILE, "size": 11, "symbol": "cross"}, hovertext=points.hover,
+        hoverinfo="text", cliponaxis=False,
     )  # fmt: skip
 
 

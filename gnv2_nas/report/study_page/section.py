@@ -14,6 +14,7 @@ from gnv2_nas.report.rendering import figure_json
 from gnv2_nas.report.study_page.ablation_table import AblationTable, make_ablation_table
 from gnv2_nas.report.study_page.answer import Answer, write_answer
 from gnv2_nas.report.study_page.conditions import describe_confirmation, list_cautions
+from gnv2_nas.report.study_page.foreign_table import FileRow, describe_files, list_foreign_rows
 from gnv2_nas.report.study_page.table import (
     NetworkRow,
     column_titles,
@@ -48,6 +49,8 @@ class Section(msgspec.Struct, frozen=True):
     front_rows: list[NetworkRow]
     front_size: int
     stock_rows: list[NetworkRow]
+    foreign_rows: list[FileRow]
+    about_files: str
     picks: list[tuple[str, NetworkRow]]
     """What each is, and its row with the columns of the whole study."""
     parts: AblationTable | None
@@ -88,6 +91,8 @@ def make_section(view: View, key: str, study: StudyRecord, *, ablated: bool) -> 
         front_rows=list_front_rows(record, members, best),
         front_size=len(members),
         stock_rows=list_stock_rows(record, members),
+        foreign_rows=list_foreign_rows(record),
+        about_files=describe_files(record),
         picks=[
             (what, make_row(study, trials[one.number])) for what, one in list_picks(view, study)
         ],

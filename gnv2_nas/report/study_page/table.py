@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -14,10 +14,11 @@ from gnv2_nas.report.files import file_stem
 from gnv2_nas.report.frames import format_widths
 from gnv2_nas.report.wording import format_excess, format_reference, recommended_title
 from gnv2_nas.search.study.metrics import (
-    LATENCY_RATIO,
     Metric,
     format_accuracy,
     format_score,
+    get_only,
+    worst_ratio,
 )
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
@@ -124,7 +125,7 @@ def _cells(record: StudyRecord, trial: Trial) -> tuple[Cell, ...]:
     counts = trial.counts
     return (
         _score(trial.quality, is_accuracy=record.quality_info.is_accuracy),
-        *_latencies(record, trial),
+        *latency_cells(record, trial.latencies),
         Cell(f"{counts.macs / 1e6:.1f}", counts.macs),
         Cell(f"{counts.params / 1e6:.2f}", counts.params),
         Cell(f"{counts.memory_bytes / 1e6:.1f}", counts.memory_bytes),
@@ -133,24 +134,26 @@ def _cells(record: StudyRecord, trial: Trial) -> tuple[Cell, ...]:
 
 
 def _evaluated(metric: Metric, value: float) -> Cell:
-    return _missing() if math.isnan(value) else Cell(f"{value / metric.scale:.2f}", value)
+    return missing() if math.isnan(value) else Cell(f"{value / metric.scale:.2f}", value)
 
 
 def _score(quality: float | None, *, is_accuracy: bool) -> Cell:
     if quality is None or math.isnan(quality):
-        return _missing()
+        return missing()
     return Cell((format_accuracy if is_accuracy else format_score)(quality), quality)
 
 
-def _latencies(record: StudyRecord, trial: Trial) -> tuple[Cell, ...]:
+def latency_cells(
+    record: StudyRecord, latencies: Mapping[str, Measurement | None]
+) -> tuple[Cell, ...]:
     """The latency and its ratio; on several devices, each latency and the worst ratio."""
     labels = record.settings.device_labels
     if len(labels) == 1:
-        return _latency(trial.latency)
-    worst = trial.value(LATENCY_RATIO)
-    cells = (_latency(trial.latencies.get(label)) for label in labels)
+        return _latency(get_only(latencies))
+    worst = worst_ratio(latencies)
+    cells = (_latency(latencies.get(label)) for label in labels)
     on_devices = (Cell(ms.text, ms.key, _of_stock(ratio)) for ms, ratio in cells)
-    return (*on_devices, _missing() if math.isnan(worst) else Cell(f"{worst:.3f}", worst))
+    return (*on_devices, missing() if math.isnan(worst) else Cell(f"{worst:.3f}", worst))
 
 
 def _of_stock(ratio: Cell) -> str:
@@ -159,7 +162,7 @@ def _of_stock(ratio: Cell) -> str:
 
 def _latency(latency: Measurement | None) -> tuple[Cell, Cell]:
     if latency is None:
-        return _missing(), _missing()
+        return missing(), missing()
     low, high = latency.ci95
     ratio_low, ratio_high = latency.ratio_ci95
     return (
@@ -168,5 +171,6 @@ def _latency(latency: Measurement | None) -> tuple[Cell, Cell]:
     )
 
 
-def _missing() -> Cell:
+def missing() -> Cell:
+    """A value that is not known."""
     return Cell("–", math.inf)

@@ -104,6 +104,7 @@ def _json(
         "fingerprint": record.fingerprint,
         "fingerprints": record.fingerprints,
         "device_agreement": compare_devices(record),
+        "foreign": record.foreign,
         "candidates": [
             row | {"violations": one.broken_budgets, "genotype": one.params,
                    "architecture": one.architecture}

@@ -17,6 +17,7 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.study.budgets import Budget
+from gnv2_nas.search.study.foreign import ForeignBaseline
 from gnv2_nas.search.study.records import Origin, Prediction, Progress, Provenance, Trial
 from gnv2_nas.search.study.settings import Settings
 
@@ -37,6 +38,8 @@ PROGRESS = "gnv2_nas:progress"
 LATENCY = "gnv2_nas:latency:"
 """A later, better latency of the trial whose number follows, and after ":" the device. Up to
 format 2 there was one device, and the key does not name it."""
+FOREIGN = "gnv2_nas:foreign:"
+"""The `ForeignBaseline` whose id follows."""
 CONFIRMED = "gnv2_nas:confirmed"
 """Numbers of the trials that were measured side by side at the end, on the device whose name
 follows ":"; on the only device up to format 2."""
@@ -208,6 +211,28 @@ def later_latencies(attributes: Mapping[str, Any]) -> dict[int, dict[str, Measur
         latency = msgspec.convert(attributes[key], Measurement)
         found.setdefault(int(number), {})[latency.device] = latency
     return found
+
+
+def foreign_baselines(
+    attributes: Mapping[str, Any], references: Mapping[str, float]
+) -> tuple[ForeignBaseline, ...]:
+    """The files of other tools of a study, by name.
+
+    Args:
+        attributes: of the study.
+        references: device → milliseconds that the study's latencies refer to.
+    """
+    found = []
+    for key in attributes:
+        if key.startswith(FOREIGN):
+            each = msgspec.convert(attributes[key], ForeignBaseline)
+            latencies = {
+                name: latency
+                and rescale_latency(latency, references.get(name, latency.ms / latency.ratio))
+                for name, latency in each.latencies.items()
+            }
+            found.append(msgspec.structs.replace(each, latencies=latencies))
+    return tuple(sorted(found, key=lambda each: each.name))
 
 
 def confirmed_key(device: str) -> str:

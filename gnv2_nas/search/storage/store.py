@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from gnv2_nas.errors import StorageError, StudyError
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.storage.format import (
+    FOREIGN,
     FORMAT,
     FORMAT_VERSION,
     PREFIX,
@@ -23,6 +24,7 @@ from gnv2_nas.search.storage.format import (
     Beginning,
     confirmed_key,
     confirmed_trials,
+    foreign_baselines,
     freeze_trial,
     latency_key,
     later_latencies,
@@ -34,6 +36,7 @@ from gnv2_nas.search.storage.format import (
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.trial_reading import TrialCache, TrialReader, trial_reader
 from gnv2_nas.search.storage.url import mask_command, mask_url
+from gnv2_nas.search.study.foreign import ForeignBaseline
 from gnv2_nas.search.study.records import Progress, Provenance, StudyRecord, Trial
 from gnv2_nas.search.study.settings import Settings
 
@@ -159,6 +162,19 @@ class Store:
             )
         self._set(latency_key(trial.number, latency.device), latency.drop_samples())
 
+    def save_foreign(self, baseline: ForeignBaseline) -> None:
+        """Keep a file of another tool; a later latency replaces that on the same device."""
+        latencies = {
+            name: each and each.drop_samples() for name, each in baseline.latencies.items()
+        }
+        kept = msgspec.structs.replace(baseline, latencies=latencies)
+        self._set(f"{FOREIGN}{baseline.id}", kept)
+
+    def foreign(self) -> tuple[ForeignBaseline, ...]:
+        """The files of other tools that the study compares its networks with."""
+        self._call(self._catch_up)
+        return foreign_baselines(self.attributes(), self._cache.reference_ms)
+
     def save_confirmed(self, device: str, numbers: Sequence[int]) -> None:
         """Keep which trials were measured side by side on a device at the end."""
         self._set(confirmed_key(device), list(numbers))
@@ -257,6 +273,7 @@ class Store:
                 name: each.fingerprint for name, each in self._cache.first_latencies.items()
             },
             confirmed_on=confirmed_trials(attributes, self.settings),
+            foreign=foreign_baselines(attributes, self._cache.reference_ms),
             storage=mask_url(self._url),
         )
 

@@ -113,9 +113,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         if self.evaluate is not None:
             return known.measured.get(self.name, math.nan)
         if self.base == "latency":
-            latencies = known.latencies
-            latency = latencies.get(self.device) if self.device else get_only(latencies)
-            return math.nan if latency is None else latency.ms
+            return latency_value(known.latencies, self.device)
         if self.name == LATENCY_RATIO:
             return worst_ratio(known.latencies)
         return math.nan if known.quality is None else known.quality
@@ -212,6 +210,12 @@ _ALL = (
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
 """Metrics by name. Objectives stand in this order; of a dimension, the first is the default."""
+
+
+def latency_value(latencies: Mapping[str, Measurement | None], device: str) -> float:
+    """Milliseconds on a device, "" for the only one; NaN where they are not known."""
+    latency = latencies.get(device) if device else get_only(latencies)
+    return math.nan if latency is None else latency.ms
 
 
 def get_only(values: Mapping[str, Value]) -> Value | None:

@@ -13,6 +13,7 @@ from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo
 from gnv2_nas.search.study.budgets import Budget, excesses, violations
+from gnv2_nas.search.study.foreign import ForeignBaseline
 from gnv2_nas.search.study.metrics import get_metric, get_only
 from gnv2_nas.search.study.settings import Settings, name_alone
 
@@ -171,6 +172,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_on: Mapping[str, frozenset[int]] = {}
     """Label of a device → numbers of the trials that were measured side by side there at the end,
     as the front."""
+    foreign: tuple[ForeignBaseline, ...] = ()
+    """Files of other tools to compare with, by name."""
     storage: str = ""
     """URL of the database, passwords masked; "" where that is not known."""
 
@@ -195,6 +198,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
             self,
             settings=view,
             trials=tuple(trial.seen(view) for trial in self.trials),
+            foreign=tuple(each.on(labels) for each in self.foreign),
             fingerprints={
                 each: self.fingerprints[each] for each in labels if each in self.fingerprints
             },
