@@ -74,6 +74,7 @@ class SearchLoop(Keeper):
             with lock_deadline(self.deadline.at):
                 reason = self._run()
                 self._drain()
+                self._complete()
             return reason
         except OutOfTimeError:  # another process measured until the deadline
             return TIME_IS_UP

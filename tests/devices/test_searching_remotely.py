@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import subprocess
@@ -10,12 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement import batch, calibration, reconnect
 from gnv2_nas.measurement.plan import MeasurementPlan
 from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search import loop
+from gnv2_nas.search.analysis.pareto import joint_front
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.workflows.events import Message
 from gnv2_nas.workflows.search import run_search
@@ -62,9 +65,9 @@ def board(here, ssh_client):
     return ssh_client
 
 
-def request(device, trials):
+def request(*devices, trials):
     return SearchRequest(
-        space="small.yaml", quality="params", study="demo", trials=trials, devices=(device,),
+        space="small.yaml", quality="params", study="demo", trials=trials, devices=devices,
         ablations=0, storage="sqlite:///studies.db",
     )  # fmt: skip
 
@@ -94,6 +97,50 @@ def test_over_ssh_it_goes_on_when_the_connection_was_cut(board, here, monkeypatc
     assert {trial.architecture.id for trial in searched} <= kept
     assert "board" in result.report.html.read_text()
     assert not board.connections()
+
+
+def test_two_devices_of_which_one_dies_midway_and_has_what_it_lacks_the_next_time(
+    board, here, monkeypatch
+):
+    monkeypatch.setattr(reconnect, "DELAYS", (0.0, 0.0))
+    (here / "profiles/other.yaml").write_text(
+        f"description: y\ntransport: ssh\nhost: {getpass.getuser()}@board\n"
+    )
+    folder = board.home / ".cache/gnv2-nas/other"
+    set_up(folder)
+    (python,) = folder.glob("*/bin/python")
+    gone, said = python.with_name("gone"), []
+
+    def observe(event):
+        said.append(event.text if isinstance(event, Message) else event.line())
+        if "scoring" in said[-1] and trials_of(here) and python.exists():
+            python.rename(gone)
+            board.cut()
+
+    monkeypatch.setattr(loop, "BATCH", 4)
+    asked = replace(request("board", "other", trials=9), reports=None)
+    result = run_search(asked.check(), observe)
+    assert result.ended == "all trials are done"
+    assert any(line.startswith("device other is set aside: ") for line in said)
+    assert any("without other" in line for line in said)
+    trials = trials_of(here)
+    assert all(trial.latencies["board"] for trial in trials)
+    lacking = {each.architecture.id for each in trials if each.latencies["other"] is None}
+    assert 0 < len(lacking) < len(trials) == 9
+    assert result.record.on("board").settings.objectives == ("quality", "latency")
+
+    gone.rename(python)
+    before = {name: len(read_measurements(name)) for name in ("board", "other")}
+    again = run_search(asked.check())
+    assert len(again.record.trials) == 9
+    assert all(trial.measured_on.keys() == {"board", "other"} for trial in trials_of(here))
+    front = joint_front(again.record.trials, again.record.settings)
+    members = {each.architecture.id for each in front}
+    later = {name: read_measurements(name)[before[name] :] for name in before}
+    measured = {each.architecture for each in later["other"]}
+    assert measured >= lacking
+    assert measured - members <= lacking  # the front is confirmed besides
+    assert {each.architecture for each in later["board"]} <= members
 
 
 SEARCH = """
