@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -69,22 +69,34 @@ class Keeper:
                 },
             )
             self._store(self.proposals.tell(evaluated) if trial.params else evaluated)
-        later = False
         for name, found in latencies.items():
-            again, beside = job.again.get(name, ()), job.beside.get(name, ())
-            pairs = zip((*again, *beside), found[len(job.scored) :], strict=True)
-            for place, (trial, latency) in enumerate(pairs):
-                now, later = self.trials[trial.number], True
-                before = now.latencies.get(name) if place < len(again) else None
+            missing, again, beside = (
+                each.get(name, ()) for each in (job.missing, job.again, job.beside)
+            )
+            for trial, more in zip(missing, measured[name].metrics[len(job.scored) :], strict=True):
+                self._add_metrics(self.trials[trial.number], more)
+            pooled = {trial.number for trial in again}
+            later = (*missing, *again, *beside) if found else ()
+            for trial, latency in zip(later, found[len(job.scored) :], strict=True):
+                now = self.trials[trial.number]
+                before = now.latencies.get(name) if trial.number in pooled else None
                 self.remeasure(now, pool(before, latency) if before else latency)
-        if later:
+        if any((*job.missing.values(), *job.again.values(), *job.beside.values())):
             # A trial may have left the front, which returns others to it.
             self.front = joint_front(list(self.trials.values()), self.store.settings)
 
     def remeasure(self, trial: Trial, latency: Measurement) -> None:
         """Give a finished trial a later latency: here, in the store, and in the models."""
         self.store.save_latency(trial, latency)
-        later = trial.with_latency(latency)
+        self._replace(trial, trial.with_latency(latency))
+
+    def _add_metrics(self, trial: Trial, more: Mapping[str, float]) -> None:
+        """Give a finished trial metrics of a device that had failed."""
+        if more:
+            self.store.save_metrics(trial, more)
+            self._replace(trial, replace(trial, measured={**trial.measured, **more}))
+
+    def _replace(self, trial: Trial, later: Trial) -> None:
         self.proposals.update(later)
         self.feasible += trial.searched * (later.feasible - trial.feasible)
         self.trials[trial.number] = later

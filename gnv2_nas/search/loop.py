@@ -114,16 +114,31 @@ class SearchLoop(Keeper):
 
     def _complete(self) -> None:
         """Measure finished networks on devices that failed when it was their turn, and are back."""
-        measures = self.store.settings.measures
         while missing := {
-            lane.name: found[:BATCH]
+            lane.name: lacking[:BATCH]
             for lane in self.lanes.active
-            if measures and (found := [t for t in self.trials.values() if _lacks(t, lane.name)])
+            if (lacking := self._list_lacking(lane.name))
         }:
             if not self.time.allows_measuring(max(map(len, missing.values())), self.deadline):
                 return
-            self.evaluate([], missing, deadline=self.deadline)
+            self.report("measuring what a device lacks")
+            self._measure(Job(missing=missing), SEARCHING, self.deadline)
             self._drain()
+
+    def _list_lacking(self, device: str) -> list[Trial]:
+        """Finished trials that lack the latency on a device, or a metric that is asked for."""
+        settings = self.store.settings
+        metrics = [each.name for each in settings.evaluated if each.device in ("", device)]
+        return [
+            trial
+            for trial in self.trials.values()
+            if (settings.measures and trial.latencies.get(device) is None)
+            or not trial.measured.keys() >= set(metrics)
+        ]
+
+    def _measure(self, job: Job, options: MeasurementOptions, deadline: Deadline) -> None:
+        for finished in self.pipeline.measure(job, options, deadline):
+            self._keep(finished)
 
     def _drain(self) -> None:
         for finished in self.pipeline.drain():
@@ -180,8 +195,7 @@ class SearchLoop(Keeper):
             for name, arch in networks.items()
             if scores[name] != OutOfTime()
         ]
-        for finished in self.pipeline.measure(Job(scored), SEARCHING, deadline):
-            self._keep(finished)
+        self._measure(Job(scored), SEARCHING, deadline)
 
     def _make_stock(self, name: str, arch: Architecture, score: Score) -> Trial:
         self.proposals.seen.add(arch.id)
@@ -222,9 +236,7 @@ class SearchLoop(Keeper):
         """
         scored = self._scored(batch, deadline, at_least)
         self.report("measuring")
-        job = Job(scored, again, beside)
-        for finished in self.pipeline.measure(job, options, deadline):
-            self._keep(finished)
+        self._measure(Job(scored, again=again, beside=beside), options, deadline)
         return len(scored)
 
     def _keep(self, finished: Finished) -> None:
@@ -271,8 +283,3 @@ class SearchLoop(Keeper):
                 aside=self.lanes.aside,
             )
         )
-
-
-def _lacks(trial: Trial, device: str) -> bool:
-    """Whether a finished trial has no latency on a device."""
-    return trial.latencies.get(device) is None

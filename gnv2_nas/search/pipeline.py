@@ -23,9 +23,10 @@ class Job(msgspec.Struct, frozen=True):
 
     scored: Sequence[tuple[Trial, Score]] = ()
     """New networks with their scores."""
+    missing: Mapping[str, Sequence[Trial]] = {}
+    """Device → finished trials that were not measured there, because it had failed."""
     again: Mapping[str, Sequence[Trial]] = {}
-    """Device → finished trials that have no latency there yet, then those whose new measurement
-    is pooled with theirs."""
+    """Device → finished trials whose new measurement is pooled with theirs."""
     beside: Mapping[str, Sequence[Trial]] = {}
     """Device → finished trials whose new measurement replaces theirs. They are compared with the
     new networks, which no record stands for then."""
@@ -35,9 +36,9 @@ class Measured(msgspec.Struct, frozen=True):
     """What one device has measured of a job."""
 
     latencies: Sequence[Measurement]
-    """Of the new networks, then of `again`, then of `beside`."""
+    """Of the new networks, then of `missing`, `again` and `beside`; [] if none is asked for."""
     metrics: Sequence[Mapping[str, float]]
-    """Of the new networks."""
+    """Of the new networks, then of `missing`."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -132,18 +133,19 @@ class Pipeline:
     def _measure_on(
         self, lane: Lane, job: Job, options: MeasurementOptions, deadline: Deadline
     ) -> Measured:
-        new = [trial.architecture for trial, _ in job.scored]
+        missing, again, beside = (
+            [trial.architecture for trial in each.get(lane.name, ())]
+            for each in (job.missing, job.again, job.beside)
+        )
+        new = [*(trial.architecture for trial, _ in job.scored), *missing]
         latencies: list[Measurement] = []
         if self._measures:
-            again, beside = (each.get(lane.name, ()) for each in (job.again, job.beside))
-            # Records may stand for networks that were never measured here.
-            missing = sum(trial.latencies.get(lane.name) is None for trial in again)
             latencies = lane.measure(
-                [*new, *(trial.architecture for trial in (*again, *beside))],
+                [*new, *again, *beside],
                 options,
                 deadline=deadline,
                 # Networks that are compared with others must share their rounds.
-                reusable=0 if beside else len(new) + missing,
+                reusable=0 if beside else len(new),
             )
         return Measured(latencies, lane.evaluate_metrics(new))
 

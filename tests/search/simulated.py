@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -148,6 +148,9 @@ class Memory:
 
     def save_latency(self, trial: Trial, latency: Measurement) -> None:
         self.measured.setdefault(trial.number, []).append(latency)
+
+    def save_metrics(self, trial: Trial, more: Mapping[str, float]) -> None:
+        """It keeps no metrics."""
 
     def save_confirmed(self, device: str, numbers: Sequence[int]) -> None:
         self.again[device] = set(numbers)

@@ -34,6 +34,9 @@ class FailingLane(SimulatedLane):
         self.measured += [each.id for each in architectures]
         return super().measure(architectures, *args, **options)
 
+    def evaluate_metrics(self, architectures):
+        return [{"artifact@board": 9.0} for _ in architectures]
+
     def reach(self):
         self.attempts -= 1
         if self.attempts > 0:
@@ -44,10 +47,10 @@ class FailingLane(SimulatedLane):
 BOTH = ("quality", "latency-ratio")
 
 
-def search_on(*lanes, space, sampler="random", **asked):
+def search_on(*lanes, space, sampler="random", objectives=BOTH, **asked):
     return simulated(
-        space, 0, lanes=lanes, objectives=BOTH, make=lambda seed: make_sampler(sampler, seed),
-        **asked,
+        space, 0, lanes=lanes, objectives=objectives,
+        make=lambda seed: make_sampler(sampler, seed), **asked,
     )  # fmt: skip
 
 
@@ -72,7 +75,10 @@ def test_every_network_is_measured_on_every_device(small, sampler):
 @pytest.mark.parametrize("sampler", ["random", "predictor"])
 def test_a_device_that_fails_is_set_aside_and_gets_what_it_lacks_when_it_is_back(small, sampler):
     board = FailingLane(Machine(), 1, "board", fails_at=3, attempts=2)
-    ended = search_on(cpu(), board, space=small, sampler=sampler, trials=40, ablations=0)
+    ended = search_on(
+        cpu(), board, space=small, sampler=sampler, trials=40, ablations=0,
+        objectives=("quality", "latency@board", "latency@cpu", "artifact@board"),
+    )  # fmt: skip
     assert ended.said[0] == (
         "device board is set aside: the cable was pulled; the search goes on with cpu, and tries "
         "it again later"
@@ -85,6 +91,7 @@ def test_a_device_that_fails_is_set_aside_and_gets_what_it_lacks_when_it_is_back
     # It was measured there once, and again only where it may be on a front.
     lacking = {trial.architecture.id for trial in stored}
     assert lacking <= set(board.measured)
+    assert all(trial.value("artifact@board") == 9.0 for trial in trials)
 
 
 def test_a_device_that_stays_away_is_tried_ever_more_seldom_and_the_front_is_that_of_the_others(

@@ -40,6 +40,8 @@ LATENCY = "gnv2_nas:latency:"
 format 2 there was one device, and the key does not name it."""
 FOREIGN = "gnv2_nas:foreign:"
 """The `ForeignBaseline` whose id follows."""
+MEASURED = "gnv2_nas:measured:"
+"""A metric that a device evaluated later, of the trial whose number follows; after ":" its name."""
 CONFIRMED = "gnv2_nas:confirmed"
 """Numbers of the trials that were measured side by side at the end, on the device whose name
 follows ":"; on the only device up to format 2."""
@@ -235,6 +237,20 @@ def foreign_baselines(
     return tuple(sorted(found, key=lambda each: each.name))
 
 
+def metric_key(number: int, name: str) -> str:
+    return f"{MEASURED}{number}:{name}"
+
+
+def later_metrics(attributes: Mapping[str, Any]) -> dict[int, dict[str, float]]:
+    """Number of a trial → metric → the value that was evaluated later."""
+    found: dict[int, dict[str, float]] = {}
+    for key, value in attributes.items():
+        if key.startswith(MEASURED):
+            number, _, name = key.removeprefix(MEASURED).partition(":")
+            found.setdefault(int(number), {})[name] = float(value)
+    return found
+
+
 def confirmed_key(device: str) -> str:
     """Key of the trials that were confirmed on a device."""
     return f"{CONFIRMED}:{device}"
@@ -258,3 +274,27 @@ def rescale_latency(latency: Measurement, reference_ms: float) -> Measurement:
         return latency
     low, high = (end * ms / latency.ms for end in latency.ci95)
     return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))
+
+
+def read_latest(
+    frozen: Sequence[FrozenTrial],
+    budgets: Sequence[Budget],
+    attributes: Mapping[str, Any],
+    references: Mapping[str, float],
+) -> list[Trial]:
+    """Trials with the latest values among the attributes of the study.
+
+    Latencies are in milliseconds of reference networks, which `references` has by device.
+    """
+    later, metrics = later_latencies(attributes), later_metrics(attributes)
+    trials = []
+    for each in frozen:
+        trial = read_trial(each, budgets)
+        # Two processes may both have measured before either stored the first trial.
+        latencies = {
+            name: known and rescale_latency(known, references.get(name, known.ms / known.ratio))
+            for name, known in {**trial.latencies, **later.get(trial.number, {})}.items()
+        }
+        measured = {**trial.measured, **metrics.get(trial.number, {})}
+        trials.append(msgspec.structs.replace(trial, latencies=latencies, measured=measured))
+    return trials

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -27,8 +27,9 @@ from gnv2_nas.search.storage.format import (
     foreign_baselines,
     freeze_trial,
     latency_key,
-    later_latencies,
+    metric_key,
     read_beginning,
+    read_latest,
     read_trial,
     rescale_latency,
     total_progress,
@@ -175,6 +176,11 @@ class Store:
         self._call(self._catch_up)
         return foreign_baselines(self.attributes(), self._cache.reference_ms)
 
+    def save_metrics(self, trial: Trial, more: Mapping[str, float]) -> None:
+        """Keep metrics of a finished trial that a device evaluated later."""
+        for name, value in more.items():
+            self._set(metric_key(trial.number, name), value)
+
     def save_confirmed(self, device: str, numbers: Sequence[int]) -> None:
         """Keep which trials were measured side by side on a device at the end."""
         self._set(confirmed_key(device), list(numbers))
@@ -244,17 +250,7 @@ class Store:
     def _read_trials(
         self, frozen: Sequence[FrozenTrial], attributes: dict[str, Any]
     ) -> list[Trial]:
-        later, references, trials = later_latencies(attributes), self._cache.reference_ms, []
-        for each in frozen:
-            trial = read_trial(each, self.settings.budgets)
-            # Two processes may both have measured before either stored the first trial.
-            latencies = {
-                name: latency
-                and rescale_latency(latency, references.get(name, latency.ms / latency.ratio))
-                for name, latency in {**trial.latencies, **later.get(trial.number, {})}.items()
-            }
-            trials.append(msgspec.structs.replace(trial, latencies=latencies))
-        return trials
+        return read_latest(frozen, self.settings.budgets, attributes, self._cache.reference_ms)
 
     def record(self) -> StudyRecord:
         """The whole study as plain data."""

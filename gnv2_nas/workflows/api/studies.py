@@ -97,7 +97,7 @@ def search(
         SearchRequest,
         budgets=(budgets,) if isinstance(budgets, str) else budgets,
         space=as_text(space),
-        devices=tuple(map(as_text, [device] if isinstance(device, str | Path) else device)),
+        devices=tuple(map(as_text, device if isinstance(device, list | tuple) else [device])),
         quality=quality,
         data=as_text(data),
         objectives=",".join(objectives) if isinstance(objectives, list | tuple) else objectives,

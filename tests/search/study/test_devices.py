@@ -147,7 +147,9 @@ def test_a_later_latency_belongs_to_its_device(folder):
     store.append(candidate(0, latencies=missing, sampled=finished(0)))
     (trial,) = store.trials()
     store.save_latency(trial, msgspec.structs.replace(on("Pi5", 6.0), ms=12.0, ci95=(11.0, 13.0)))
+    store.save_metrics(trial, {"artifact@Pi5": 7.0})
     (trial,) = open_study(URL, "demo").trials()
+    assert trial.value("artifact@Pi5") == 7.0
     assert trial.measured_on.keys() == {"cpu", "Pi5"}
     assert trial.latencies["cpu"] == missing["cpu"].drop_samples()
     assert trial.latencies["Pi5"].ms == 12.0
