@@ -21,7 +21,7 @@ from gnv2_nas.graph import count
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
 from gnv2_nas.search.study.budgets import Budget, Params, find_feasible, keeps_budgets
-from gnv2_nas.search.study.metrics import get_metric
+from gnv2_nas.search.study.metrics import LATENCY_RATIO, get_metric
 from gnv2_nas.search.study.records import Origin, Prediction, Trial
 from gnv2_nas.space import SearchSpace
 
@@ -190,7 +190,9 @@ class Proposals:
         return self._study.get_trials(deepcopy=False)
 
     def _values(self, trial: Trial) -> list[float]:
-        return [trial.value(name) for name in self.objectives]
+        """The objectives of a trial; the worst ratio is that of the devices that measured it."""
+        known = msgspec.structs.replace(trial, latencies=trial.measured_on)
+        return [(known if name == LATENCY_RATIO else trial).value(name) for name in self.objectives]
 
     def _turn_down(self, asked: optuna.Trial, trial: Trial) -> None:
         """Prune the trial with its constraints: TPE learns by how much a budget is broken."""
