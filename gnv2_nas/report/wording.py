@@ -36,9 +36,10 @@ def next_command(record: StudyRecord, trial: Trial) -> str:
 
 
 def summarize_view(view: View) -> dict[str, Any]:
-    """A view for scripts: its budgets, front, recommended network, and the next command for it."""
+    """A view for scripts: devices, budgets, front, recommended network, and its next command."""
     pick = view.found.recommended
     return {
+        "devices": view.record.settings.device_labels,
         "budgets": [budget.text for budget in view.record.settings.budgets],
         "front": [member.number for member in view.found.front],
         "recommended": pick and pick.number,
