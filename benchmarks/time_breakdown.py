@@ -19,7 +19,7 @@ from gnv2_nas.measurement import batch, plan
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.runner import huge_pages
-from gnv2_nas.search import evaluate, loop
+from gnv2_nas.search import lane, loop
 from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.proposals import Proposals
@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "choosing networks to measure again": (loop, "select_for_remeasurement"),
     "storing": (Store, "append"),
     "reading the study": (Store, "new_trials"),
-    "keeping raw samples": (evaluate, "append_measurements"),
+    "keeping raw samples": (lane, "append_measurements"),
 }
 
 

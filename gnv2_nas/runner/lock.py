@@ -29,6 +29,7 @@ LockMode = Literal["exclusive", "shared"]
 Waiting = Callable[[str], None]
 """Receives one sentence about the holder of the lock, once, after a wait of one second."""
 
+SCORING = "is scoring networks"
 SECONDS_BEFORE_TELLING = 1.0
 SECONDS_BETWEEN_ATTEMPTS = 0.05
 """The lock is polled: a thread that blocked in the kernel could neither report nor do other work.
@@ -236,8 +237,13 @@ def _try_flock(file: int, operation: int) -> bool:
 def _describe_holder(machine: int) -> str:
     # A scoring process erases the file, so the number of a dead process cannot mislead.
     pid = os.pread(machine, 20, 0).decode("ascii", "replace")
-    doing = f"is measuring (pid {pid})" if pid else "is scoring networks"
+    doing = f"is measuring (pid {pid})" if pid else SCORING
     return f"another gnv2-nas on this machine {doing}; waiting"
+
+
+def may_be_own(sentence: str) -> bool:
+    """Whether the holder that a sentence tells of may be another thread of this process."""
+    return SCORING in sentence or f"(pid {os.getpid()})" in sentence
 
 
 def _write_pid(file: int, pid: int | None) -> None:

@@ -67,6 +67,8 @@ class SearchProgress(msgspec.Struct, frozen=True):
         parts.append(f"front {status.front}")
         if status.best is not None and status.best.quality is not None:
             at = f" at {status.best.latency.ms:.2f} ms" if status.best.latency else ""
+            if len(status.best.measured_on) > 1:
+                at = f" at {status.best.value('latency-ratio'):.2f} × V2 1.0"
             parts.append(f"best {status.best.quality:.2f}{at}")
         if status.aside:
             parts.append(f"without {' and '.join(status.aside)}")
