@@ -16,7 +16,7 @@ from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
-from gnv2_nas.runner.lock import Waiting
+from gnv2_nas.runner.lock import Waiting, may_be_own
 from gnv2_nas.search.engine import Scorer
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.search.evaluate import Evaluator
@@ -137,13 +137,18 @@ class SearchSession:
     def _open_lanes(self, waiting: Waiting) -> Lanes:
         """Open all devices; nothing is sent to them yet."""
         settings, request = self.checked.settings, self.checked.request
+        devices = [open_device(each.name) for each in settings.devices]
+        mixed = len({device.host.is_remote for device in devices}) > 1
+
+        def tell(sentence: str) -> None:
+            # While this machine measures itself, it writes no files for the others, and conversely.
+            if not (mixed and may_be_own(sentence)):
+                waiting(sentence)
+
         self.lanes = [
-            DeviceLane(
-                open_device(each.name), settings, request.seed, self.workers, waiting,
-                reuse=request.reuse,
-            )
-            for each in settings.devices
-        ]  # fmt: skip
+            DeviceLane(device, settings, request.seed, self.workers, tell, reuse=request.reuse)
+            for device in devices
+        ]
         return Lanes(self.lanes, waiting)
 
     def calibrate(self) -> None:
