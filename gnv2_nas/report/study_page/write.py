@@ -29,7 +29,7 @@ from gnv2_nas.report.trust_table import TrustBox, describe_trust, make_trust_box
 from gnv2_nas.report.wording import UNTRAINED, summarize_view
 from gnv2_nas.search.analysis.ablation import Ablation, find_ablations
 from gnv2_nas.search.analysis.convergence import REFERENCE_MARGIN
-from gnv2_nas.search.analysis.device_ranks import compare_devices
+from gnv2_nas.search.analysis.device_ranks import DevicePair, compare_devices
 from gnv2_nas.search.analysis.recommendation import Recommendation, find_study_trust, recommend
 from gnv2_nas.search.analysis.views import View, list_views
 from gnv2_nas.search.study.metrics import format_share, get_metric
@@ -61,8 +61,10 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
         for number, view in enumerate(views, start=1)
     ]  # fmt: skip
     trust = make_trust_box(record, panel)
-    html = _render_page(record, frame, found, sections, trust)
-    json = _json(record, rows, found, views, sections, describe_trust(record, panel), changes)
+    devices = compare_devices(record)
+    html = _render_page(record, frame, found, sections, trust, devices)
+    words = describe_trust(record, panel)
+    json = _json(record, rows, found, views, sections, words, changes, devices)
     csv = frame.to_csv(index=False)
     write_set({files.html: html, files.json: json, files.csv: csv})
     return files
@@ -76,6 +78,7 @@ def _json(
     sections: Sequence[Section],
     trust: str,
     changes: Sequence[Ablation],
+    devices: Sequence[DevicePair],
 ) -> bytes:
     """The rows of the CSV with genotypes and architectures, and the answers of the page."""
     document: dict[str, Any] = {
@@ -103,7 +106,7 @@ def _json(
         "duplicates": record.progress.duplicates,
         "fingerprint": record.fingerprint,
         "fingerprints": record.fingerprints,
-        "device_agreement": compare_devices(record),
+        "device_agreement": devices,
         "foreign": record.foreign,
         "candidates": [
             row | {"violations": one.broken_budgets, "genotype": one.params,
@@ -120,6 +123,7 @@ def _render_page(
     found: Recommendation,
     sections: Sequence[Section],
     trust: TrustBox | None,
+    devices: Sequence[DevicePair],
 ) -> str:
     """The HTML of the report."""
     sizes = size_info(record, frame)
@@ -135,7 +139,7 @@ def _render_page(
         "size_figure": figure_json(size_figure(sizes)) if sizes.groups.drawn else None,
         "picks_title": _picks_title(record),
         "columns": column_titles(record),
-        "devices": make_device_table(compare_devices(record)),
+        "devices": make_device_table(devices),
         "beyond": format_share(REFERENCE_MARGIN),
         "has_design": convergence is not None and convergence.random is not None,
         "convergence": convergence and figure_json(convergence_figure(convergence)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -48,7 +49,13 @@ def list_views(record: StudyRecord) -> list[View]:
 
 def _label(study: Settings, view: Settings) -> str:
     listed = {limit.alone().metric for limit in study.limits}
-    limits = (budget.text for budget in view.budgets if budget.alone().metric in listed)
+    budgets = [budget for budget in view.budgets if budget.alone().metric in listed]
+    # A limit that holds on every device does not name them.
+    count = Counter(budget.alone().text for budget in budgets)
+    limits = dict.fromkeys(
+        alone if count[alone := budget.alone().text] == len(view.devices) else budget.text
+        for budget in budgets
+    )
     name = "all devices" if len(view.devices) > 1 else view.device_labels[0]
     device = f"on {name}" if len(study.devices) > 1 else ""
     return " ".join(filter(None, (", ".join(limits), device)))

@@ -16,6 +16,8 @@ from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
 from gnv2_nas.search.analysis.device_ranks import compare_devices
 from gnv2_nas.search.analysis.recommendation import find_stock, recommend
+from gnv2_nas.search.analysis.views import list_views
+from gnv2_nas.search.study.budgets import parse_budgets, parse_limits
 from tests.report.studies import on_devices, searched, typical
 
 DEVICES = ("cpu", "npu", "pi5")
@@ -71,6 +73,27 @@ def test_the_ratio_on_several_devices_is_the_worst() -> None:
         assert latency_ratio(trial, stock) == max(alone)
         low, high = latency_ratio_interval(trial, stock)
         assert low <= max(alone) <= high
+
+
+@pytest.mark.parametrize(
+    ("budgets", "labels"),
+    [
+        (("8ms,12ms",), ["8ms on all devices", "12ms on all devices", "8ms on cpu", "12ms on cpu",
+                         "8ms on pi5", "12ms on pi5"]),
+        (("8ms@cpu,12ms@cpu",), ["8ms@cpu on all devices", "12ms@cpu on all devices", "8ms on cpu",
+                                 "12ms on cpu", "on pi5"]),
+        (("30MFLOPs,40MFLOPs", "8ms"), ["30MFLOPs on all devices", "40MFLOPs on all devices",
+                                        "30MFLOPs on cpu", "40MFLOPs on cpu", "30MFLOPs on pi5",
+                                        "40MFLOPs on pi5"]),
+    ],
+)  # fmt: skip
+def test_each_device_and_each_limit_has_a_view(budgets: list[str], labels: list[str]) -> None:
+    two = on_devices(typical(5), {"cpu": 1.0, "pi5": 0.9})
+    names = two.settings.device_labels
+    settings = replace(
+        two.settings, budgets=parse_budgets(budgets, names), limits=parse_limits(budgets, names)
+    )
+    assert [view.label for view in list_views(replace(two, settings=settings))] == labels
 
 
 def test_the_report_has_a_pick_for_all_devices_and_for_each(tmp_path: Path) -> None:
