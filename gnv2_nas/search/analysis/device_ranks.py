@@ -29,11 +29,12 @@ class DevicePair(msgspec.Struct, frozen=True):
 
 
 def compare_devices(record: StudyRecord) -> list[DevicePair]:
-    """Every pair of devices of a study, the one that agrees least first.
+    """Every pair of devices that a study measures on, the one that agrees least first.
 
     Of more than `MAX_NETWORKS` networks, as many are drawn.
     """
-    pairs = [_compare(record, *pair) for pair in combinations(record.settings.device_labels, 2)]
+    labels = record.settings.device_labels if record.settings.measures else ()
+    pairs = [_compare(record, *pair) for pair in combinations(labels, 2)]
     return sorted(pairs, key=lambda pair: -1.0 if pair.agreement is None else -pair.swapped)
 
 
