@@ -36,6 +36,7 @@ axes:
   dfc_resize: {choices: [nearest, bilinear]}
   kernel: {per: block, choices: [3, 5]}
   se_ratio: {per: block, choices: [0, 0.25]}
+  ghost: {per: block, choices: [concat, add]}
   ghost_ratio: {per: block, choices: [4, 3, 2]}
   cheap_kernel: {per: stage, choices: [1, 3, 5]}
 """

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from gnv2_nas.arch.architecture import Architecture
 from gnv2_nas.arch.blocks import Activation, Block, GhostBlock, GhostModule, is_identity_shortcut
@@ -29,11 +30,24 @@ class GhostSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The largest Ghost module at one position."""
 
     ratios: Annotated[tuple[Size, ...], msgspec.Meta(min_length=1)]
-    """All Ghost ratios that networks use here."""
+    """All Ghost ratios that networks use here. The channels of a module that adds are ordered as at
+    ratio 2."""
     cheap_kernel: Size
     dfc_kernel_h: OptionalSize = 0
     """Taps of the vertical DFC convolution; 0 if no network has attention here."""
     dfc_kernel_w: OptionalSize = 0
+    merges: tuple[Literal["concat", "add"], ...] | UnsetType = UNSET
+    """How modules merge their parts here. Left out of JSON where all of them concatenate."""
+
+    @property
+    def concatenates(self) -> bool:
+        """Whether a module here may be a Ghost module."""
+        return self.merges is UNSET or "concat" in self.merges
+
+    @property
+    def adds(self) -> bool:
+        """Whether a module here may be a RepGhost module."""
+        return self.merges is not UNSET and "add" in self.merges
 
 
 class BlockSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,6 +213,8 @@ def _block_problems(block: Block, in_channels: int, spec: BlockSpec) -> Iterator
 def _module_problems(
     module: GhostModule, channels: int, groups: ChannelGroups, spec: GhostSpec
 ) -> Iterator[str]:
+    if not (spec.adds if module.adds else spec.concatenates):
+        yield f"merge: must be {'concat' if module.adds else 'add'}"
     primary = -(-channels // module.ratio)
     # The canonical form may lower a ratio to a value outside of `ratios`, so compare the channels.
     if module.ratio > len(groups) or any(primary > group for group in groups[: module.ratio]):

@@ -188,6 +188,11 @@ def _check_supernet_spec(spec: SupernetSpec) -> None:
             ordered = all(one < other for one, other in pairwise(positions))
             known = all(position < len(spec.blocks) for position in positions)
             _require(ordered and known and len(positions) == depth, "a stage of unknown blocks")
+    modules = (module for block in spec.blocks for module in (block.ghost1, block.ghost2))
+    _require(
+        all(module.merges != () and (not module.adds or 2 in module.ratios) for module in modules),
+        "a Ghost module of no kind",
+    )
     # This raises an error if the positions do not fit together.
     spec.input_groups()
 

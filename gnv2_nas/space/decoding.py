@@ -11,8 +11,10 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
+from msgspec import UNSET
+
 from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, make_divisible
-from gnv2_nas.space.genes import Gene, Pool, Resize, Template, TemplateBlock, Value
+from gnv2_nas.space.genes import Gene, Merge, Pool, Resize, Template, TemplateBlock, Value
 
 SE_DIVISOR = 4
 """Divisor of squeeze-and-excitation channels. They work on a 1x1 map, where larger multiples gain
@@ -28,6 +30,7 @@ class ModuleValues(NamedTuple):
     dfc_factor: int
     dfc_pool: Pool
     dfc_resize: Resize
+    ghost: Merge
     ghost_ratio: int
     cheap_kernel: int
 
@@ -129,8 +132,9 @@ def _ghost_modules(*values: Value) -> tuple[GhostModule, GhostModule]:
         pool=chosen.dfc_pool,
         resize=chosen.dfc_resize,
     )
-    plain = GhostModule(chosen.ghost_ratio, chosen.cheap_kernel)
-    attentive = GhostModule(chosen.ghost_ratio, chosen.cheap_kernel, dfc)
+    merge = UNSET if chosen.ghost == "concat" else chosen.ghost
+    plain = GhostModule(chosen.ghost_ratio, chosen.cheap_kernel, merge=merge)
+    attentive = GhostModule(chosen.ghost_ratio, chosen.cheap_kernel, dfc, merge)
     return (
         attentive if chosen.placement in ("first", "both") else plain,
         attentive if chosen.placement in ("second", "both") else plain,

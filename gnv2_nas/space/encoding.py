@@ -7,6 +7,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from gnv2_nas.arch import (
@@ -236,6 +237,9 @@ _WRITE: Mapping[str, _Write] = MappingProxyType(
         "kernel": lambda block, choice: replace(block, kernel=choice),
         "se_ratio": lambda block, choice: replace(
             block, se_channels=se_channels(block.hidden_channels, choice)
+        ),
+        "ghost": _both_modules(
+            lambda module, choice: replace(module, merge=UNSET if choice == "concat" else choice)
         ),
         "ghost_ratio": _module_field("ratio"),
         "cheap_kernel": _module_field("cheap_kernel"),

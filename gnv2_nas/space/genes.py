@@ -24,6 +24,7 @@ Value = str | int | float
 Placement = Literal["none", "second", "first", "both"]
 Pool = Literal["avg", "max"]
 Resize = Literal["nearest", "bilinear"]
+Merge = Literal["concat", "add"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ _AXES = (
     Axis("dfc_resize", "how the DFC map returns to full size", Resize),
     Axis("kernel", "depthwise kernel of a block that changes shape", int, high=31, odd=True),
     Axis("se_ratio", "squeeze-and-excitation channels / hidden channels", float, low=0),
+    Axis("ghost", "how Ghost modules merge their two parts; add: RepGhost modules", Merge),
     Axis("ghost_ratio", "s: 1/s of the channels are primary", int, low=2, high=16, falls=True),
     Axis("cheap_kernel", "d: kernel of the cheap convolution", int, high=31, odd=True),
 )
@@ -100,6 +102,7 @@ _TITLES: Mapping[str, str] = MappingProxyType(
         "dfc_resize": "DFC resizing",
         "kernel": "depthwise kernel",
         "se_ratio": "squeeze-and-excitation",
+        "ghost": "Ghost modules",
         "ghost_ratio": "Ghost ratio",
         "cheap_kernel": "cheap kernel",
     }
@@ -177,7 +180,7 @@ def _format_value(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-BASES = tuple(name for name in list_presets() if name.startswith("ghostnet"))
+BASES = tuple(name for name in list_presets() if not name.startswith("mobilenet"))
 """Presets made of Ghost blocks only."""
 
 PUBLISHED_SE_RATIO = 0.25
@@ -264,6 +267,7 @@ def _stock(base: Architecture, block: GhostBlock, in_channels: int) -> dict[str,
         "dfc_resize": dfc.resize,
         "kernel": block.kernel,
         "se_ratio": PUBLISHED_SE_RATIO if block.se_channels else 0.0,
+        "ghost": block.ghost1.merge or "concat",
         "ghost_ratio": block.ghost1.ratio,
         "cheap_kernel": block.ghost1.cheap_kernel,
     }

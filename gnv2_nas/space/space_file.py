@@ -224,6 +224,8 @@ def _matters(axis: Axis, index: int, template: Template, decided: _Decided) -> b
         return not template.blocks[index].keeps_shape
     if axis.name.startswith("dfc_") and decided["placement", index] == ("none",):
         return False
+    if axis.name == "ghost_ratio":
+        return decided["ghost", index] != ("add",)
     if axis.name in ("dfc_pool", "dfc_resize"):
         return decided["dfc_factor", index] != (1,)
     return True

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from msgspec import UNSET
+
 from gnv2_nas.arch import BlockSpec, GhostSpec, SupernetSpec, make_divisible
 from gnv2_nas.space.decoding import hidden_channels, se_channels
 from gnv2_nas.space.genes import Gene, Template, TemplateBlock
@@ -89,8 +91,12 @@ def _block(block: TemplateBlock, chosen: _Choices) -> BlockSpec:
 
 def _ghost_module(chosen: _Choices, placement: str) -> GhostSpec:
     attends = any(where in (placement, "both") for where in chosen["placement"])
+    merges, ratios = tuple(chosen["ghost"]), set(chosen["ghost_ratio"])
+    if "add" in merges:
+        ratios = ratios | {2} if "concat" in merges else {2}
     return GhostSpec(
-        ratios=tuple(sorted(chosen["ghost_ratio"])),
+        ratios=tuple(sorted(ratios)),
+        merges=UNSET if merges == ("concat",) else merges,
         cheap_kernel=max(chosen["cheap_kernel"]),
         dfc_kernel_h=max(chosen["dfc_kernel_h"]) if attends else 0,
         dfc_kernel_w=max(chosen["dfc_kernel_w"]) if attends else 0,

@@ -19,6 +19,7 @@ from gnv2_nas.nn.supernet.shared_layers import (
     SharedAttention,
     SharedConvolution,
     SharedDepthwise,
+    SharedNorm,
     SharedSqueezeExcite,
     Tensors,
     cheap_channels,
@@ -29,16 +30,22 @@ from gnv2_nas.nn.supernet.shared_layers import (
 
 class SharedGhostModule(nn.Module):
     """A shared Ghost module. Its cheap convolution has one filter for each copy of each primary
-    channel."""
+    channel.
+
+    A RepGhost module has a primary channel and a cheap filter for each channel of its output. Its
+    1x1 convolution shares the filters of primary channels with those of Ghost modules.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, supernet_spec: GhostSpec) -> None:
         super().__init__()
         self.groups = group_channels(out_channels, supernet_spec.ratios)
-        copies = sum(self.groups[1:])
-        self.primary = SharedConvolution(in_channels, self.groups[0])
-        self.cheap = SharedDepthwise(
-            copies, (supernet_spec.cheap_kernel, supernet_spec.cheap_kernel)
-        )
+        copies, all_channels = sum(self.groups[1:]), sum(self.groups)
+        kernel = (supernet_spec.cheap_kernel, supernet_spec.cheap_kernel)
+        self.primaries = all_channels if supernet_spec.adds else self.groups[0]
+        self.primary = SharedConvolution(in_channels, self.primaries)
+        self.cheap = SharedDepthwise(copies, kernel) if supernet_spec.concatenates else None
+        self.added = SharedDepthwise(all_channels, kernel) if supernet_spec.adds else None
+        self.fusion = SharedNorm(all_channels) if supernet_spec.adds else None
         self.attention = (
             SharedAttention(
                 in_channels,
@@ -62,13 +69,18 @@ class SharedGhostModule(nn.Module):
             output: determines the order of its channels.
         """
         device = self.primary.weight.device
-        primary = first_channels(output.primary, self.groups[0])
-        cheap, kernel = cheap_channels(output, self.groups, device), module.cheap_kernel
         conv, operation = f"{key}.primary_conv", f"{key}.cheap_operation"
-        tensors = {
-            **self.primary.tensors(f"{conv}.0", f"{conv}.1", primary, source),
-            **self.cheap.tensors(f"{operation}.0", f"{operation}.1", cheap, (kernel, kernel)),
-        }
+        if module.adds and self.added is not None and self.fusion is not None:
+            primary = rows = ghost_channels(output, self.groups, device)
+            cheap, tensors = self.added, self.fusion.norm_tensors(f"{key}.fusion_bn.0", rows)
+        else:
+            assert self.cheap is not None  # noqa: S101  the specification was checked
+            primary = first_channels(output.primary, self.primaries)
+            rows = cheap_channels(output, self.groups, device)
+            cheap, tensors = self.cheap, {}
+        kernel = (module.cheap_kernel, module.cheap_kernel)
+        tensors |= self.primary.tensors(f"{conv}.0", f"{conv}.1", primary, source)
+        tensors |= cheap.tensors(f"{operation}.0", f"{operation}.1", rows, kernel)
         if self.attention is not None and module.dfc is not None:
             gates = ghost_channels(output, self.groups, device)
             tensors |= self.attention.tensors(f"{key}.short_conv", module.dfc, source, gates)

@@ -151,7 +151,7 @@ def _name(kernel: tuple[int, ...]) -> str:
 Tensors = dict[str, Tensor]
 
 
-class _SharedNorm(nn.Module):
+class SharedNorm(nn.Module):
     """Scale and shift of a batch norm without running statistics."""
 
     def __init__(self, channels: int) -> None:
@@ -166,7 +166,7 @@ class _SharedNorm(nn.Module):
         }
 
 
-class SharedConvolution(_SharedNorm):
+class SharedConvolution(SharedNorm):
     """A shared convolution with groups=1 and batch norm."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
@@ -179,7 +179,7 @@ class SharedConvolution(_SharedNorm):
         return {f"{conv}.weight": weight} | self.norm_tensors(norm, rows)
 
 
-class SharedDepthwise(_SharedNorm):
+class SharedDepthwise(SharedNorm):
     """A shared depthwise convolution with batch norm: one filter per output channel."""
 
     def __init__(self, channels: int, kernel: tuple[int, int]) -> None:

@@ -105,7 +105,7 @@ def _add(
         weights: number of weights of a full 1x1 convolution with the module's inputs and outputs.
         side: width of the module's map, pixels.
     """
-    primary, pixels = weights / module.ratio, side * side
+    primary, pixels = weights / _ratio(module), side * side
     if module.dfc is None:
         return params + primary, macs + primary * pixels
     small = (side // module.dfc.factor) ** 2
@@ -118,8 +118,8 @@ def _block(block: GhostBlock) -> tuple[float, ...]:
     dfc = first.dfc or second.dfc
     attention = _NO_ATTENTION if dfc is None else _attention(dfc, first.dfc, second.dfc)
     return (
-        1, block.hidden_channels, block.out_channels, block.se_channels, block.kernel, first.ratio,
-        first.cheap_kernel, *attention,
+        1, block.hidden_channels, block.out_channels, block.se_channels, block.kernel,
+        _ratio(first), first.cheap_kernel, *attention,
     )  # fmt: skip
 
 
@@ -128,6 +128,11 @@ def _attention(dfc: DFC, first: DFC | None, second: DFC | None) -> tuple[float, 
         first is not None, second is not None, dfc.kernel_h, dfc.kernel_w, dfc.factor,
         dfc.pool == "max", dfc.resize == "bilinear",
     )  # fmt: skip
+
+
+def _ratio(module: GhostModule) -> int:
+    """Output channels over those of the 1x1 convolution; a RepGhost module's computes all."""
+    return 1 if module.adds else module.ratio
 
 
 def _take_logarithms(blocks: Matrix) -> Matrix:

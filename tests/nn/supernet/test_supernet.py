@@ -7,7 +7,7 @@ import random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from torch import Tensor
 
 from gnv2_nas.arch import Architecture, GhostBlock, GhostModule, block_keys
@@ -140,14 +140,16 @@ def test_cheap_filters_belong_to_their_channel(one: Architecture, other: Archite
         positions = narrow_space().supernet_spec.find_positions(arch)
         for position, key, block in zip(positions, block_keys(arch), arch.blocks, strict=False):
             assert isinstance(block, GhostBlock)
-            copies = block.ghost1.ratio - 1
             norm = tensors[f"{key}.ghost1.cheap_operation.1.bias"].tolist()
-            filters |= {
-                (position, *divmod(place, copies)): value for place, value in enumerate(norm)
-            }
+            owners = identities(block.hidden_channels, block.ghost1.ratio)
+            if not block.ghost1.adds:
+                copies = block.ghost1.ratio - 1
+                owners = [divmod(place, copies) for place in range(len(norm))]
+            for owner, value in zip(owners, norm, strict=True):
+                filters[position, block.ghost1.adds, *owner] = value
         found.append(filters)
     common = found[0].keys() & found[1].keys()
-    assert common
+    assume(common)
     assert all(found[0][identity] == found[1][identity] for identity in common)
 
 
@@ -155,6 +157,7 @@ def test_the_stem_adds_like_to_like() -> None:
     """Its channels are those of the first block's output, which they are added to."""
     space, supernet = narrow_space(), SUPERNET
     params = space.largest() | {"width.stage1": 0.2, "divisor": 8, "depth.stage1": 0}
+    params |= {"ghost.block0": "concat"}
     by_ratio = {
         ratio: supernet.tensors(space.decode(params | {"ghost_ratio.block0": ratio}))
         for ratio in (2, 4)
@@ -179,7 +182,7 @@ def test_small_kernels_are_the_centre_of_large_ones_until_trained() -> None:
     assert torch.equal(supernet.tensors(large)[key][:, :, 1:4, 1:4], centre)
 
 
-@pytest.mark.parametrize("name", ["tiny", "mobile"])
+@pytest.mark.parametrize("name", ["tiny", "mobile", "repghost"])
 def test_built_in_spaces(name: str) -> None:
     space = load_space(name)
     with torch.device("meta"):
