@@ -117,7 +117,7 @@ class SearchLoop(Keeper):
         while missing := {
             lane.name: lacking[:BATCH]
             for lane in self.lanes.active
-            if (lacking := self._list_lacking(lane.name))
+            if (lacking := self.list_lacking(lane.name))
         }:
             if not self.time.allows_measuring(max(map(len, missing.values())), self.deadline):
                 return
@@ -125,7 +125,7 @@ class SearchLoop(Keeper):
             self._measure(Job(missing=missing), SEARCHING, self.deadline)
             self._drain()
 
-    def _list_lacking(self, device: str) -> list[Trial]:
+    def list_lacking(self, device: str) -> list[Trial]:
         """Finished trials that lack the latency on a device, or a metric that is asked for."""
         settings = self.store.settings
         metrics = [each.name for each in settings.evaluated if each.device in ("", device)]

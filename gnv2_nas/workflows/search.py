@@ -115,11 +115,22 @@ def _run_loop(session: SearchSession) -> str:
     ended = loop.run()
     for sentence in confirm_and_ablate(loop, session.checked.request.ablations):
         session.events(Message(sentence))
+    for device in loop.lanes.aside:
+        session.events(Message(describe_absence(loop, device)))
     for failure in loop.failed:
         session.events(Message(f"not scored: {failure.reason}"))
     if loop.reused:
         session.events(Message(describe_reuse(loop)))
     return ended
+
+
+def describe_absence(loop: SearchLoop, device: str) -> str:
+    """Say how many networks lack what a device that failed would have measured."""
+    lacking = len(loop.list_lacking(device))
+    return (
+        f"device {device} is still set aside; {lacking} networks lack its measurements, which the "
+        "same command takes later"
+    )
 
 
 def describe_reuse(loop: SearchLoop) -> str:

@@ -123,6 +123,7 @@ def test_two_devices_of_which_one_dies_midway_and_has_what_it_lacks_the_next_tim
     assert result.ended == "all trials are done"
     assert any(line.startswith("device other is set aside: ") for line in said)
     assert any("without other" in line for line in said)
+    assert "which the same command takes later" in said[-1]
     trials = trials_of(here)
     assert all(trial.latencies["board"] for trial in trials)
     lacking = {each.architecture.id for each in trials if each.latencies["other"] is None}
