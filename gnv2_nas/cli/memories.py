@@ -22,8 +22,8 @@ def print_memories(result: Memories) -> None:
     """Print computed and measured memory of each network."""
     rows = [
         (
-            row["network"], *(f"{row[key] / 1e6:.2f}" for key in _COLUMNS.values()),
-            f"{row['peak_memory_bytes'] / row['memory_bytes']:.2f}",
+            row["network"], *(_format_megabytes(row[key]) for key in _COLUMNS.values()),
+            f"{row['peak_memory_bytes'] / row['memory_bytes']:.2f}" if row["memory_bytes"] else "–",
         )
         for row in result.to_json()
     ]  # fmt: skip
@@ -35,3 +35,7 @@ def print_memories(result: Memories) -> None:
     )
     say("memory: weights and peak feature maps in float32, by arithmetic;")
     say("peak memory: resident while the network runs, without what the runtime itself needs.")
+
+
+def _format_megabytes(size: float | None) -> str:
+    return "–" if size is None else f"{size / 1e6:.2f}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gnv2_nas.devices.device import Device
     from gnv2_nas.devices.host import Bench
     from gnv2_nas.devices.profile import DeviceProfile
+    from gnv2_nas.formats.foreign.network import TimedNetwork
 
 MINIMAL = Architecture(
     blocks=(
@@ -54,7 +55,7 @@ def check_tells_memory(name: str, profile: DeviceProfile) -> None:
 
 
 def measure_peak_memory(
-    architectures: Sequence[Architecture], device: Device, waiting: Waiting = ignore_waiting
+    networks: Sequence[TimedNetwork], device: Device, waiting: Waiting = ignore_waiting
 ) -> list[int]:
     """Return the peak resident memory of each network, in bytes.
 
@@ -67,7 +68,7 @@ def measure_peak_memory(
     """
     check_tells_memory(device.name, device.profile)
     with DeviceLock.shared(waiting):
-        files = [device.runtime.write(arch) for arch in (MINIMAL, *architectures)]
+        files = [device.write(network) for network in (MINIMAL, *networks)]
 
     def measure(bench: Bench) -> list[int]:
         return [bench.peak_memory(number, 0) for number in range(1, len(files))]

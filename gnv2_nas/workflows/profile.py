@@ -141,7 +141,7 @@ def run_profile(
     if request.layers:
         return _profile_layers(ours, request.device, events)
     if request.memory:
-        return _profile_memory(ours, request.device, events)
+        return _profile_memory(networks, request.device, events)
     if (seconds := checked.sustained_seconds) is not None:
         return run_sustained(networks, request.device, checked.pace, seconds, events)
     device = open_device(request.device, checked.pace)
@@ -169,7 +169,7 @@ def run_profile(
 def _check_foreign(request: ProfileRequest, networks: Mapping[str, TimedNetwork]) -> None:
     """Check the files of other tools among the networks."""
     foreign = select_foreign(networks.values())
-    given = [name for name in ("layers", "memory", "predict") if getattr(request, name)]
+    given = [name for name in ("layers", "predict") if getattr(request, name)]
     if foreign and given:
         raise InputError(
             f"--{given[0]} needs the architecture of a network, and {foreign[0].name} is a file of "
@@ -246,7 +246,7 @@ def _profile_layers(networks: Mapping[str, Architecture], name: str, events: Eve
     )
 
 
-def _profile_memory(networks: Mapping[str, Architecture], name: str, events: Events) -> Memories:
+def _profile_memory(networks: Mapping[str, TimedNetwork], name: str, events: Events) -> Memories:
     from gnv2_nas.measurement.calibration import open_device
 
     device, waiting = open_device(name), report_messages(events)

@@ -93,7 +93,7 @@ class Memories(msgspec.Struct, frozen=True):
     fingerprint: Fingerprint
     threads: int
     precision: str
-    networks: Mapping[str, Architecture]
+    networks: Mapping[str, TimedNetwork]
     artifact_bytes: Sequence[float]
     """Size of the files that the runtime loads, in the order of `networks`."""
     peak_bytes: Sequence[float]
@@ -102,17 +102,18 @@ class Memories(msgspec.Struct, frozen=True):
     def to_json(self) -> list[dict[str, Any]]:
         """Return one row for each network, for scripts."""
         rows = []
-        for (name, arch), artifact, peak in zip(
+        for (name, network), artifact, peak in zip(
             self.networks.items(), self.artifact_bytes, self.peak_bytes, strict=True
         ):
-            counts = count(arch)
+            counts = counts_of(network)
             rows.append(
                 {
                     "network": name,
-                    "id": arch.id,
+                    "id": network.id,
+                    "foreign": describe_file(network),
                     "weight_bytes": counts.weight_bytes,
-                    "peak_activation_bytes": counts.peak_activation_bytes,
-                    "memory_bytes": counts.memory_bytes,
+                    "peak_activation_bytes": getattr(counts, "peak_activation_bytes", None),
+                    "memory_bytes": getattr(counts, "memory_bytes", None),
                     "artifact_bytes": artifact,
                     "peak_memory_bytes": peak,
                 }

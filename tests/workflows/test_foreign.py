@@ -101,6 +101,18 @@ def test_a_file_that_the_runtime_cannot_run_is_refused_in_one_line(tmp_path):
         assert "\n" not in str(raised.value)
 
 
+def test_its_memory_is_measured_beside_that_of_ours(capsys):
+    Path("ghost.json").write_text(tiny_ghost().to_json())
+    save_conv(Path("pixels.onnx"), ["n", "h", "w", 3], dtype=UINT8)
+    result = run_profile(ProfileRequest(("ghost.json", "pixels.onnx"), memory=True).check())
+    ours, theirs = result.to_json()
+    assert ours["foreign"] is theirs["memory_bytes"] is None
+    # Its feature map alone has 8 channels of 224 x 224 float32.
+    assert theirs["peak_memory_bytes"] > 224 * 224 * 8 * 4 > ours["peak_memory_bytes"]
+    print_profile(result)
+    assert "–" in capsys.readouterr().out
+
+
 CRASHING = """
 import os, sys
 print('{"event": "ready", "protocol": 1}', flush=True)

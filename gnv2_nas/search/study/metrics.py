@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 
-from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import UnknownNameError
 from gnv2_nas.graph import Counts
 from gnv2_nas.measurement.peak_memory import check_tells_memory, measure_peak_memory
@@ -25,6 +24,7 @@ from gnv2_nas.units import Dimension, format_quantity
 if TYPE_CHECKING:
     from gnv2_nas.devices.device import Device
     from gnv2_nas.devices.profile import DeviceProfile
+    from gnv2_nas.formats.foreign.network import TimedNetwork
 
 
 Value = TypeVar("Value")
@@ -80,7 +80,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     direction: Literal["minimize", "maximize"] = "minimize"
     count: Callable[[Counts], float] | None = None
     """The exact value by arithmetic; None where the network must be evaluated."""
-    evaluate: Callable[[Sequence[Architecture], Device, Waiting], Sequence[float]] | None = None
+    evaluate: Callable[[Sequence[TimedNetwork], Device, Waiting], Sequence[float]] | None = None
     """Measures the values of networks on a device. They are kept in the trials' `measured`."""
     check: Callable[[str, DeviceProfile], None] | None = None
     """Raises `InputError` if a device, given by name and profile, cannot evaluate it."""
@@ -154,11 +154,11 @@ LATENCY_RATIO = "latency-ratio"
 
 
 def artifact_bytes(
-    architectures: Sequence[Architecture], device: Device, waiting: Waiting
+    networks: Sequence[TimedNetwork], device: Device, waiting: Waiting
 ) -> list[float]:
     """Return the size of the files that the device's runtime loads, of each network."""
     with DeviceLock.shared(waiting):
-        files = map(device.runtime.write, architectures)
+        files = map(device.write, networks)
         return [float(sum(map(len, each.values()))) for each in files]
 
 
