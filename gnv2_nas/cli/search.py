@@ -115,6 +115,15 @@ def search(
             "choice; shows what each choice costs. 0: none.",
         ),
     ] = defaults.ABLATIONS,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[=ACCURACY]",
+            help="ONNX or TFLite file of another tool, measured in the same rounds and shown "
+            "beside the networks of the study. May be given several times. An accuracy in per "
+            "cent, such as rival.onnx=75.3, is shown as stated.",
+        ),
+    ] = None,
     study: Annotated[
         str,
         typer.Option(
@@ -132,6 +141,7 @@ def search(
     [cyan]gnv2-nas search --budget 300MFLOPs[/]
     [cyan]gnv2-nas search --budget 300MFLOPs --budget 12ms --space mobile --trials 200[/]
     [cyan]gnv2-nas search --device cpu --device cpu-litert --budget 12ms@cpu[/]
+    [cyan]gnv2-nas search --budget 300MFLOPs --baseline rival.onnx=75.3[/]
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
     from gnv2_nas.units import parse_duration
@@ -140,8 +150,8 @@ def search(
     seconds, typed = parse_duration(timeout, "--timeout"), join_command([PROGRAM, *sys.argv[1:]])
     checked = SearchRequest(
         tuple(budget or ()), space, tuple(device or [defaults.DEVICE]), quality, data, objectives,
-        sampler, trials, seconds, seed, workers, stop_when_flat, reuse, ablations, study, storage,
-        reports, typed,
+        sampler, trials, seconds, seed, workers, stop_when_flat, reuse, ablations,
+        tuple(baseline or ()), study, storage, reports, typed,
     ).check()  # fmt: skip
     from gnv2_nas.cli.options import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay

@@ -81,7 +81,8 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
     Among many networks, the one with the luckiest measurement looks best. The new measurement
     therefore replaces the earlier one; the two are not averaged. A network that joins the front
     later is measured as well. The recommended networks and stock GhostNetV2 1.0 share the last
-    of these measurements, so that errors which differ between measurements cancel.
+    of these measurements, so that errors which differ between measurements cancel. So do the files
+    of other tools.
 
     Args:
         beside: numbers of trials to measure in the same rounds, where there is room, so that they
@@ -92,7 +93,7 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
     for _ in range(MAX_ROUNDS):
         chosen = {lane.name: _choose_members(loop, lane.name, beside) for lane in loop.lanes.active}
         most = max(map(len, chosen.values()))
-        fitting = _count_fitting(loop, min(most, NETWORKS_AT_ONCE))
+        fitting = _count_fitting(loop, min(most, NETWORKS_AT_ONCE - len(loop.foreign)))
         if fitting < min(2, most) or not most:
             return
         chosen = {name: members[:fitting] for name, members in chosen.items() if members}
@@ -137,7 +138,7 @@ def _views_of(settings: Settings, device: str) -> list[Settings]:
 
 def _count_fitting(loop: SearchLoop, wanted: int) -> int:
     """Number of networks that can be measured again before the deadline."""
-    while wanted and not loop.deadline.allows(loop.lanes.measuring(wanted)):
+    while wanted and not loop.deadline.allows(loop.lanes.measuring(wanted + len(loop.foreign))):
         wanted -= 1
     return wanted
 

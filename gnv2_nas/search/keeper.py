@@ -81,6 +81,9 @@ class Keeper:
                 now = self.trials[trial.number]
                 before = now.latencies.get(name) if trial.number in pooled else None
                 self.remeasure(now, pool(before, latency) if before else latency)
+        for each in measured.values():
+            for latency in self.store.in_reference(list(each.files.values())):
+                self.store.save_foreign_latency(latency)
         if any((*job.missing.values(), *job.again.values(), *job.beside.values())):
             # A trial may have left the front, which returns others to it.
             self.front = joint_front(list(self.trials.values()), self.store.settings)

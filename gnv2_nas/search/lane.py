@@ -10,6 +10,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
+from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.calibration import ensure_calibrated
 from gnv2_nas.measurement.plan import MIN_SLOW_ROUNDS, MeasurementOptions, paced_seconds
 from gnv2_nas.measurement.protocol import measure_networks
@@ -46,7 +47,7 @@ class Lane(Protocol):
 
     def measure(
         self,
-        architectures: Sequence[Architecture],
+        networks: Sequence[TimedNetwork],
         options: MeasurementOptions = ...,
         *,
         deadline: Deadline = ...,
@@ -98,7 +99,7 @@ class DeviceLane:
 
     def measure(
         self,
-        architectures: Sequence[Architecture],
+        networks: Sequence[TimedNetwork],
         options: MeasurementOptions = SEARCHING,
         *,
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
@@ -117,24 +118,24 @@ class DeviceLane:
             MeasurementError: the device refused a network or failed.
             OutOfTimeError: another process measured for longer than `lock_deadline` allows.
         """
-        if not architectures:
+        if not networks:
             return []
         with self._quiet():
             ensure_calibrated(self.device, waiting=self.waiting, deadline=deadline.at)
-            known = self._recall(architectures[:reusable], options)
-            names = [arch.id if n < reusable else "" for n, arch in enumerate(architectures)]
-            pairs = zip(architectures, names, strict=True)
-            missing = [arch for arch, name in pairs if name not in known]
+            known = self._recall(networks[:reusable], options)
+            names = [each.id if n < reusable else "" for n, each in enumerate(networks)]
+            pairs = zip(networks, names, strict=True)
+            missing = [each for each, name in pairs if name not in known]
             measured = iter(self._measure(missing, options, deadline))
         return [known[name] if name in known else next(measured) for name in names]
 
     def _recall(
-        self, architectures: Sequence[Architecture], options: MeasurementOptions
+        self, networks: Sequence[TimedNetwork], options: MeasurementOptions
     ) -> dict[str, Measurement]:
         """Return records that are as good as measuring, by network."""
-        if not self.reuse or not architectures:
+        if not self.reuse or not networks:
             return {}
-        found = find_reusable(architectures, self.device, options.precision, waiting=self.waiting)
+        found = find_reusable(networks, self.device, options.precision, waiting=self.waiting)
         # It may not be as precise as it was to be when it was taken.
         return {
             name: msgspec.structs.replace(each, reused=True, stable=True, reason="")
@@ -142,9 +143,9 @@ class DeviceLane:
         }
 
     def _measure(
-        self, architectures: Sequence[Architecture], options: MeasurementOptions, deadline: Deadline
+        self, networks: Sequence[TimedNetwork], options: MeasurementOptions, deadline: Deadline
     ) -> list[Measurement]:
-        if not architectures:
+        if not networks:
             return []
         began = deadline.clock()
         until_first_round: list[float] = []
@@ -157,7 +158,7 @@ class DeviceLane:
                 until_first_round.append(deadline.clock() - began)
 
         measurements = measure_networks(
-            architectures,
+            networks,
             self.device,
             options,
             seed=self.seed,
@@ -165,7 +166,7 @@ class DeviceLane:
             progress=progress,
             deadline=deadline.at,
         )
-        self.pace.readied(len(architectures), until_first_round[0])
+        self.pace.readied(len(networks), until_first_round[0])
         append_measurements(measurements)
         return measurements
 

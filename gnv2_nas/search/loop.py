@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import MeasurementError, OutOfTimeError, RunError
+from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.runner.lock import lock_deadline
@@ -42,6 +43,7 @@ class SearchLoop(Keeper):
         past: finished trials of the study.
         trials: number of searched networks that the study has at the end.
         deadline: end of the run, `confirm_and_ablate` included.
+        foreign: files of other tools, which the study has, to measure beside its networks.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SearchLoop(Keeper):
         trials: int,
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
         stop_when_flat: bool = False,
+        foreign: Sequence[ForeignNetwork] = (),
         observer: Observer = lambda _: None,
     ) -> None:
         super().__init__(store, proposals, evaluator.lanes.names, past)
@@ -62,7 +65,7 @@ class SearchLoop(Keeper):
         self.wanted, self.deadline = trials, deadline
         measures = store.settings.measures
         self.time = Timetable(deadline, evaluator.pace, evaluator.lanes, measures=measures)
-        self.lanes = evaluator.lanes
+        self.lanes, self.foreign = evaluator.lanes, foreign
         self.pipeline = Pipeline(self.lanes, measures=measures)
         self.stop_when_flat, self.observer = stop_when_flat, observer
         self._before = store.progress
@@ -181,7 +184,8 @@ class SearchLoop(Keeper):
         """Evaluate stock networks. Those inside the space also inform the sampler."""
         stock = list_stock_networks(self.space)
         networks = {name: arch for name, arch in stock.items() if name not in self.baselines}
-        if not networks:
+        files = self._list_unmeasured_files()
+        if not networks and not files:
             return
         self.report("measuring stock networks")
         deadline = self.time.for_stock
@@ -195,7 +199,15 @@ class SearchLoop(Keeper):
             for name, arch in networks.items()
             if scores[name] != OutOfTime()
         ]
-        self._measure(Job(scored), SEARCHING, deadline)
+        self._measure(Job(scored, foreign=files), SEARCHING, deadline)
+
+    def _list_unmeasured_files(self) -> list[ForeignNetwork]:
+        kept = {each.id: each.latencies for each in self.store.foreign()} if self.foreign else {}
+        return [
+            each
+            for each in self.foreign
+            if not all(kept.get(each.id, {}).get(name) for name in self.lanes.names)
+        ]
 
     def _make_stock(self, name: str, arch: Architecture, score: Score) -> Trial:
         self.proposals.seen.add(arch.id)
@@ -236,7 +248,9 @@ class SearchLoop(Keeper):
         """
         scored = self._scored(batch, deadline, at_least)
         self.report("measuring")
-        self._measure(Job(scored, again=again, beside=beside), options, deadline)
+        foreign = self.foreign if beside and not batch else ()
+        job = Job(scored, again=again, beside=beside, foreign=foreign)
+        self._measure(job, options, deadline)
         return len(scored)
 
     def _keep(self, finished: Finished) -> None:

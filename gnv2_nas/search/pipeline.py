@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from gnv2_nas.errors import DeviceError, RunError
+from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search.evaluate import Score
@@ -30,6 +31,8 @@ class Job(msgspec.Struct, frozen=True):
     beside: Mapping[str, Sequence[Trial]] = {}
     """Device → finished trials whose new measurement replaces theirs. They are compared with the
     new networks, which no record stands for then."""
+    foreign: Sequence[ForeignNetwork] = ()
+    """Files of other tools. Where there are networks beside, they are measured with these."""
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -39,6 +42,8 @@ class Measured(msgspec.Struct, frozen=True):
     """Of the new networks, then of `missing`, `again` and `beside`; [] if none is asked for."""
     metrics: Sequence[Mapping[str, float]]
     """Of the new networks, then of `missing`."""
+    files: Mapping[str, Measurement] = {}
+    """Id of a file of another tool → its latency."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -138,16 +143,20 @@ class Pipeline:
             for each in (job.missing, job.again, job.beside)
         )
         new = [*(trial.architecture for trial, _ in job.scored), *missing]
-        latencies: list[Measurement] = []
+        latencies, files = list[Measurement](), dict[str, Measurement]()
         if self._measures:
+            trials = [*new, *again, *beside]
+            foreign = job.foreign if beside or not job.beside else ()
             latencies = lane.measure(
-                [*new, *again, *beside],
+                [*trials, *foreign],
                 options,
                 deadline=deadline,
                 # Networks that are compared with others must share their rounds.
                 reusable=0 if beside else len(new),
             )
-        return Measured(latencies, lane.evaluate_metrics(new))
+            files = {each.architecture: each for each in latencies[len(trials) :]}
+            latencies = latencies[: len(trials)]
+        return Measured(latencies, lane.evaluate_metrics(new), files)
 
 
 def _collect(errors: list[RunError], act: Callable[[], None]) -> None:

@@ -9,15 +9,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gnv2_nas.devices.profile import list_devices, read_profile
 from gnv2_nas.errors import DeviceError, InputError, MeasurementError, ProfileError
-from gnv2_nas.formats.foreign.network import ForeignNetwork, TimedNetwork
+from gnv2_nas.formats.foreign.network import DEFAULT_SIDE, ForeignNetwork, TimedNetwork
+from gnv2_nas.formats.foreign.reading import read_foreign
 from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.runtimes.foreign import READERS
 
 if TYPE_CHECKING:
     from gnv2_nas.devices.device import Device
     from gnv2_nas.devices.host import Host
+
+
+MAX_BASELINES = 8
+"""They are measured again beside every front."""
+
+
+class StatedFile(msgspec.Struct, frozen=True):
+    """A file to compare with."""
+
+    network: ForeignNetwork
+    accuracy: float | None
+    """Per cent, as the user states it."""
 
 
 def select_foreign(networks: Iterable[TimedNetwork]) -> list[ForeignNetwork]:
@@ -45,6 +60,52 @@ def check_formats(networks: Iterable[TimedNetwork], device: str) -> None:
             )
 
 
+def read_baselines(
+    texts: Sequence[str], sides: Sequence[int], devices: Sequence[str]
+) -> tuple[StatedFile, ...]:
+    """Read the files of `--baseline`.
+
+    Args:
+        texts: FILE or FILE=ACCURACY each.
+        sides: resolutions of the space. A file that leaves height and width free gets the same
+            one as stock GhostNetV2 1.0.
+        devices: names of the devices that must read the files.
+
+    Raises:
+        InputError: a file cannot be read, is given twice, or an accuracy is none.
+    """
+    if len(texts) > MAX_BASELINES:
+        raise InputError(f"--baseline takes up to {MAX_BASELINES} files, but got {len(texts)}")
+    side = min(sides, key=lambda each: abs(each - DEFAULT_SIDE))
+    found: dict[str, StatedFile] = {}
+    for text in texts:
+        name, equals, stated = text.rpartition("=")
+        if not equals or Path(text).exists():
+            name, stated = text, ""
+        each = StatedFile(read_foreign(name, side), _parse_accuracy(stated, text))
+        if (twin := found.get(each.network.id)) is not None:
+            raise InputError(f"--baseline: {twin.network.name} and {name} are the same file")
+        found[each.network.id] = each
+    for device in devices:
+        check_formats([each.network for each in found.values()], device)
+    return tuple(found.values())
+
+
+def _parse_accuracy(stated: str, text: str) -> float | None:
+    if not stated:
+        return None
+    try:
+        accuracy = float(stated.removesuffix("%"))
+    except ValueError:
+        accuracy = 0.0
+    if not 0 < accuracy <= 100:
+        raise InputError(
+            f"--baseline {text}: an accuracy is above 0 and at most 100 %, such as "
+            f"FILE=75.3, but got {stated!r}"
+        )
+    return accuracy
+
+
 def _find_profiles(runtimes: Sequence[str]) -> list[str]:
     found = []
     for name in list_devices():
@@ -69,7 +130,7 @@ def check_loads(networks: Iterable[TimedNetwork], device: Device, waiting: Waiti
 
     Raises:
         InputError: the runtime refuses a file, or crashes on it.
-        DeviceError: another machine failed.
+        DeviceError: another machine failed, perhaps because of the file.
     """
     foreign = select_foreign(networks)
     if not foreign:
@@ -82,7 +143,7 @@ def check_loads(networks: Iterable[TimedNetwork], device: Device, waiting: Waiti
                 bench.load(number)
             except DeviceError as error:
                 if host is device.host:
-                    raise
+                    raise DeviceError(f"{network.name}: {error}") from None
                 raise InputError(
                     f"{network.name}: {device.runtime.label} fails on it: {error}"
                 ) from None

@@ -34,6 +34,7 @@ from gnv2_nas.search.study.settings import (
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
 from gnv2_nas.workflows.devices import check_device
+from gnv2_nas.workflows.foreign import StatedFile, read_baselines
 
 MAX_DEVICES = 8
 """Devices of one search: every network is measured on each."""
@@ -65,6 +66,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     """Whether records of earlier measurements on the device may stand for new ones."""
     ablations: int = defaults.ABLATIONS
     """Networks one change away from the recommended one that are evaluated at the end."""
+    baselines: tuple[str, ...] = ()
+    """Files of other tools to compare with: FILE or FILE=ACCURACY."""
     study: str = ""
     """Name; "" builds one from space, budgets and device."""
     storage: str = defaults.STORAGE
@@ -120,7 +123,9 @@ class SearchRequest(msgspec.Struct, frozen=True):
         check_study_name(study)
         if self.reports is not None:
             check_report_files(study, self.reports)
-        return CheckedSearch(self, space, settings, study)
+        measured_on = [each.name for each in settings.devices] if settings.measures else []
+        foreign = read_baselines(self.baselines, space.resolutions, measured_on)
+        return CheckedSearch(self, space, settings, study, foreign)
 
     def to_command(self) -> str:
         """Return the command that asks for the same search."""
@@ -128,6 +133,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
         flags = ["--stop-when-flat"] * given.pop("stop_when_flat")
         flags += ["--no-reuse"] * (not given.pop("reuse"))
         several = [("--budget", text) for text in given.pop("budgets")]
+        several += [("--baseline", text) for text in given.pop("baselines")]
         devices = given.pop("devices")
         if devices != usual["devices"]:
             several += [("--device", name) for name in devices]
@@ -149,6 +155,7 @@ class CheckedSearch(msgspec.Struct, frozen=True):
     """With the classes of the data."""
     settings: Settings
     study: str
+    foreign: tuple[StatedFile, ...] = ()
 
 
 def _check_numbers(request: SearchRequest) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from gnv2_nas.data import Dataset, find_classes, load_dataset
 from gnv2_nas.errors import DeviceError
+from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
@@ -31,6 +32,7 @@ from gnv2_nas.search.storage.database import hand_over_messages
 from gnv2_nas.search.storage.earlier import in_milliseconds_of, read_earlier
 from gnv2_nas.search.storage.studies import open_or_create
 from gnv2_nas.search.storage.url import mask_command
+from gnv2_nas.search.study.foreign import keep_file
 from gnv2_nas.search.study.records import Provenance, Trial
 from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
@@ -42,6 +44,7 @@ from gnv2_nas.workflows.events import (
     report_messages,
     report_task,
 )
+from gnv2_nas.workflows.foreign import check_loads
 from gnv2_nas.workflows.search_corners import Corner, measure_corners
 from gnv2_nas.workflows.search_request import CheckedSearch
 
@@ -155,10 +158,13 @@ class SearchSession:
         """Calibrate the devices that were not calibrated before; one that fails is set aside.
 
         Raises:
+            InputError: a device's runtime cannot load the file of another tool.
             MeasurementError: the last device failed.
         """
+        files, waiting = [each.network for each in self.checked.foreign], self.evaluator.waiting
         for lane in self.lanes:
             try:
+                check_loads(files, lane.device, waiting)
                 calibrate(lane.device, self.events, self.deadline.at)
             except DeviceError as error:
                 self.evaluator.lanes.set_aside(lane.name, error)
@@ -214,6 +220,15 @@ class SearchSession:
         known = partial(in_milliseconds_of, store, earlier)
         return GraphEncoder(self.checked.space, settings.budgets, settings.objectives, seen, known)
 
+    def _keep_files(self) -> list[ForeignNetwork]:
+        """Tell the study which files of other tools it has, with what it knows of them."""
+        known = {each.id: each.latencies for each in self.store.foreign()}
+        for each in self.checked.foreign:
+            kept = keep_file(each.network, each.accuracy)
+            latencies = known.get(kept.id, {})
+            self.store.save_foreign(msgspec.structs.replace(kept, latencies=latencies))
+        return [each.network for each in self.checked.foreign]
+
     def loop(self) -> SearchLoop:
         """Return the search itself, ready to run."""
         request, settings = self.checked.request, self.checked.settings
@@ -243,6 +258,7 @@ class SearchSession:
             trials=request.trials,
             deadline=self.deadline.earlier(self._closing),
             stop_when_flat=request.stop_when_flat,
+            foreign=self._keep_files(),
             observer=lambda status: self.events(SearchProgress(status)),
         )
 

@@ -62,7 +62,7 @@ def test_a_file_is_timed_in_the_same_rounds_and_marked(capsys, monkeypatch):
     assert list(history.networks) == ["pixels.onnx"]
 
 
-@pytest.mark.parametrize("device", ["cpu", "cpu-openvino", "cpu-litert"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cpu-openvino", marks=pytest.mark.slow), "cpu-litert"])
 def test_each_runtime_runs_the_files_that_it_reads(device, tmp_path):
     if device == "cpu-litert":
         paths = [save_tflite(tmp_path / "u8.tflite")]
@@ -132,6 +132,7 @@ def test_a_runtime_that_crashes_on_a_file_ends_no_process_of_ours(tmp_path, monk
         check_loads([network], open_device("cpu"), ignore_waiting)
 
 
+@pytest.mark.slow
 def test_a_file_goes_to_another_machine_with_its_external_data(tmp_path):
     set_up(tmp_path / "device")
     device = remote_device(LocalTransport("board", tmp_path / "device"))

@@ -105,7 +105,9 @@ def _list_operators(model: Any, graph: Any) -> list[_Operator]:
     for number in range(_limited(model.OperatorCodesLength())):
         code = model.OperatorCodes(number)
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        kinds.append(_OPERATORS.get(builtin, f"number {builtin}"))
+        kind = _OPERATORS.get(builtin, f"number {builtin}")
+        custom = (code.CustomCode() or b"").decode(errors="replace")[:40]
+        kinds.append(f"{kind} {custom!r}" if custom else kind)
     found = []
     for number in range(_limited(graph.OperatorsLength())):
         operator = graph.Operators(number)
@@ -138,7 +140,7 @@ def _count(tensors: list[_Tensor], operators: list[_Operator]) -> FileCounts:
             # An optional input that is left out has the number -1.
             if number >= 0 and _is_weight(tensors[number], at, operator.kind):
                 weights[number] = tensors[number]
-        if operator.kind in _UNCOUNTED:
+        if operator.kind.partition(" ")[0] in _UNCOUNTED:
             why = why or f"it has the operator {operator.kind}"
         else:
             macs += _operator_macs(operator, tensors)

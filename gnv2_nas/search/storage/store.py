@@ -171,6 +171,13 @@ class Store:
         kept = msgspec.structs.replace(baseline, latencies=latencies)
         self._set(f"{FOREIGN}{baseline.id}", kept)
 
+    def save_foreign_latency(self, latency: Measurement) -> None:
+        """Keep a latency of a file of another tool, which the study has."""
+        for each in self.foreign():
+            if each.id == latency.architecture:
+                latencies = {**each.latencies, latency.device: latency}
+                self.save_foreign(msgspec.structs.replace(each, latencies=latencies))
+
     def foreign(self) -> tuple[ForeignBaseline, ...]:
         """The files of other tools that the study compares its networks with."""
         self._call(self._catch_up)

@@ -38,6 +38,7 @@ def search(
     stop_when_flat: bool = False,
     reuse: bool = True,
     ablations: int = defaults.ABLATIONS,
+    baselines: Sequence[str] = (),
     study: str = "",
     storage: str = defaults.STORAGE,
     reports: str | Path | None = None,
@@ -76,6 +77,8 @@ def search(
             new ones; the front is measured in any case.
         ablations: networks evaluated at the end that differ from the recommended one in one
             choice; 0 evaluates none.
+        baselines: ONNX or TFLite files of other tools, which are measured in the same rounds and
+            shown beside the networks of the study; "FILE=75.3" states an accuracy in per cent.
         study: name; a study of that name is continued. "" builds a name from the options.
         storage: URL of the database.
         reports: folder to write a report to; None writes none.
@@ -109,6 +112,7 @@ def search(
         stop_when_flat=stop_when_flat,
         reuse=reuse,
         ablations=ablations,
+        baselines=baselines,
         study=study,
         storage=storage,
         reports=reports,

@@ -131,6 +131,8 @@ def test_a_tflite_file_of_googles_schema(tmp_path):
     assert found.input == Input((1, 16, 16, 3), "uint8")
     assert found.counts.macs == 16 * 16 * 8 * 27
     assert (found.counts.params, found.counts.weight_bytes) == (216 + 8, 216 + 32)
+    custom = read_foreign(str(save_tflite(tmp_path / "custom.tflite", custom="Acme\n"))).counts
+    assert (custom.macs, custom.uncounted) == (None, "it has the operator CUSTOM 'Acme\\n'")
 
 
 @pytest.mark.parametrize(
