@@ -62,7 +62,9 @@ def test_a_file_is_timed_in_the_same_rounds_and_marked(capsys, monkeypatch):
     assert list(history.networks) == ["pixels.onnx"]
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cpu-openvino", marks=pytest.mark.slow), "cpu-litert"])
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cpu-openvino", marks=pytest.mark.slow), "cpu-litert"]
+)
 def test_each_runtime_runs_the_files_that_it_reads(device, tmp_path):
     if device == "cpu-litert":
         paths = [save_tflite(tmp_path / "u8.tflite")]
