@@ -59,7 +59,7 @@ def modules_figure(comparison: MeasuredComparison) -> go.Figure:
     return figure.update_layout(
         xaxis={
             "tickvals": list(range(len(groups))), "ticktext": groups, "showgrid": False,
-            "range": [-0.6, len(groups) - 0.4],
+            "range": [-0.6, len(groups) - 0.4], "tickangle": 0, "tickfont": {"size": 11},
         },
         yaxis={"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]},
     )  # fmt: skip
