@@ -39,6 +39,11 @@ def read_foreign(name: str, side: int = DEFAULT_SIDE) -> ForeignNetwork:
             read, counts = read_tflite(content)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{name}: reading {suffix} files needs the package {error.name!r}, which is not "
+            "installed: pip install 'gnv2-nas[litert]'"
+        ) from None
     except MemoryError:
         raise InputError(f"{name}: it is larger than memory") from None
     return ForeignNetwork(name, {suffix: content}, read, counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,14 @@ def test_what_is_no_network_with_one_image_is_refused_in_one_line(tmp_path, monk
             read_foreign(name)
         assert said in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+def test_a_missing_package_is_named_with_its_installation(tmp_path, monkeypatch):
+    path = save_tflite(tmp_path / "any.tflite")
+    monkeypatch.delitem(sys.modules, "gnv2_nas.formats.foreign.tflite_file", raising=False)
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    with pytest.raises(InputError, match=r"needs the package 'tflite', .*'gnv2-nas\[litert\]'"):
+        read_foreign(str(path))
 
 
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path):
