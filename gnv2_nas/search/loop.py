@@ -122,10 +122,11 @@ class SearchLoop(Keeper):
             for lane in self.lanes.active
             if (lacking := self.list_lacking(lane.name))
         }:
-            if not self.time.allows_measuring(max(map(len, missing.values())), self.deadline):
+            until = self.time.searching(len(self.front))
+            if not self.time.allows_measuring(max(map(len, missing.values())), until):
                 return
             self.report("measuring what a device lacks")
-            self._measure(Job(missing=missing), SEARCHING, self.deadline)
+            self._measure(Job(missing=missing), SEARCHING, until)
             self._drain()
 
     def list_lacking(self, device: str) -> list[Trial]:

@@ -175,8 +175,8 @@ _ALL = (
     ),
     Metric(
         name=LATENCY_RATIO, title="Worst latency", in_text="worst latency",
-        column="worst_latency_ratio", unit="× stock V2 1.0", less="lower latency on every device",
-        no_worse="no higher latency on any device", question="Fastest on its worst device",
+        column="worst_latency_ratio", unit="× stock V2 1.0", less="a lower worst latency",
+        no_worse="no higher worst latency", question="Fastest on its worst device",
     ),
     Metric(
         name="macs", dimension="macs", title="FLOPs", in_text="FLOPs", column="macs",
