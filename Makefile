@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 TORCH := 2.13.0
-EXTRAS := executorch litert ncnn openvino
+EXTRAS := executorch litert ncnn openvino ray
 LITERT_TORCH := 0.10.0
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,8 +69,8 @@ $(VENV)/.locked: requirements.lock
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(PIP) install --no-compile --requirement requirements.lock
 	@# On every core, where pip has one. Some packages ship templates that are no Python. A third is
-	@# never imported: tests of packages, and the compilers that ExecuTorch brings.
-	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/|/(executorch|coremltools)/' $(VENV)/lib || true
+	@# never imported: tests of packages, the compilers that ExecuTorch brings, Ray's libraries.
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/|/(executorch|coremltools|rllib|ray/(data|llm|serve|train|tune))/' $(VENV)/lib || true
 	@touch $@
 
 # Its packages do not go together with ours: see docs/runtimes.md.

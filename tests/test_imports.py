@@ -40,6 +40,8 @@ HOMES = {
     "flatbuffers": {"formats"},
     "tflite": {"formats", "runtimes"},
     "optuna": {"search"},
+    "ray": {"search"},
+    "psutil": {"search"},
     "sqlalchemy": {"search"},
     "pandas": {"report", "workflows"},
     "plotly": {"report"},

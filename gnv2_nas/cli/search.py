@@ -88,8 +88,18 @@ def search(
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = defaults.SEED,
     workers: Annotated[
         int,
-        typer.Option(help="Processes that score networks. Only one process measures at a time."),
+        typer.Option(
+            help="Processes that score networks; more than 1 need the extra 'ray'. Only one "
+            "process measures at a time."
+        ),
     ] = defaults.WORKERS,
+    ray: Annotated[
+        str,
+        typer.Option(
+            help="The Ray cluster whose machines score: auto for the one that this machine is part "
+            "of, or ray://HOST:PORT (default: Ray is started on this machine)."
+        ),
+    ] = "",
     stop_when_flat: Annotated[
         bool,
         typer.Option(
@@ -150,7 +160,7 @@ def search(
     seconds, typed = parse_duration(timeout, "--timeout"), join_command([PROGRAM, *sys.argv[1:]])
     checked = SearchRequest(
         tuple(budget or ()), space, tuple(device or [defaults.DEVICE]), quality, data, objectives,
-        sampler, trials, seconds, seed, workers, stop_when_flat, reuse, ablations,
+        sampler, trials, seconds, seed, workers, ray, stop_when_flat, reuse, ablations,
         tuple(baseline or ()), study, storage, reports, typed,
     ).check()  # fmt: skip
     from gnv2_nas.cli.options import restart_with_huge_pages

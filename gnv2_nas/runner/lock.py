@@ -5,7 +5,7 @@ and scoring shares it, among all processes of one user: searches, their workers,
 
 The lock is `flock` on a file, which the kernel releases when its holder dies. A second file is the
 gate: a process holds the gate while it waits for the lock, so a stream of scoring processes cannot
-overtake one that wants to measure. See docs/workers.md.
+overtake one that wants to measure. See docs/cluster.md.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "cpu": cpu_model(_read(_BOARD), _read(_CPUINFO)) or platform.machine(),
         "cores": usable_cores(),
-        "memory_gib": round(_memory_bytes() / 2**30, 1),
+        "memory_gib": round(memory_bytes() / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "governor": _read(_GOVERNOR) or "unknown",
@@ -87,7 +87,8 @@ def _load() -> float:
         return 0.0
 
 
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
+    """Return the memory of this machine; 0 where the system does not tell it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (OSError, ValueError):

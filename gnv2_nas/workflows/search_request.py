@@ -18,7 +18,9 @@ from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.base import QualitySpec, check_space_matches
 from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.report.files import check_report_files
+from gnv2_nas.runner.machine import memory_bytes
 from gnv2_nas.search.analysis.recommendation import choose_quality
+from gnv2_nas.search.engine.cluster import check_address
 from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
@@ -38,6 +40,8 @@ from gnv2_nas.workflows.foreign import StatedFile, read_baselines
 
 MAX_DEVICES = 8
 """Devices of one search: every network is measured on each."""
+BYTES_A_WORKER = 350 * 2**20
+"""Memory of a process that scores, without images and weights."""
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
@@ -60,6 +64,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     seed: int = defaults.SEED
     workers: int = defaults.WORKERS
     """Processes that score networks; with 1 the search itself scores."""
+    ray: str = ""
+    """The Ray cluster they run on, "auto" or ray://HOST:PORT; "" starts Ray on this machine."""
     stop_when_flat: bool = False
     """End the search when the front has stopped growing."""
     reuse: bool = True
@@ -75,6 +81,11 @@ class SearchRequest(msgspec.Struct, frozen=True):
     """Folder for the report; None writes none."""
     command: str = ""
     """The command that repeats the search; "" builds one from the options."""
+
+    @property
+    def uses_ray(self) -> bool:
+        """Whether networks are scored by processes of Ray."""
+        return self.workers > 1 or bool(self.ray)
 
     def check(self) -> CheckedSearch:
         """Check every option without importing torch, Optuna or a runtime.
@@ -167,6 +178,14 @@ def _check_numbers(request: SearchRequest) -> None:
         raise InputError(f"--seed: `seed >= 0` must hold, but got {request.seed}")
     if request.workers < 1:
         raise InputError(f"--workers: `workers >= 1` must hold, but got {request.workers}")
+    if request.uses_ray:
+        check_address(request.ray)
+        fitting = memory_bytes() // BYTES_A_WORKER
+        if 0 < fitting < request.workers and not request.ray:
+            raise InputError(
+                f"--workers: the memory of this machine holds at most {fitting} of them, but got "
+                f"{request.workers}"
+            )
     if request.ablations < 0:
         raise InputError(f"--ablations: `ablations >= 0` must hold, but got {request.ablations}")
 

@@ -17,7 +17,7 @@ from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
-from gnv2_nas.runner.lock import Waiting, may_be_own
+from gnv2_nas.runner.lock import DeviceLock, Waiting, may_be_own
 from gnv2_nas.search.engine import Scorer
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.search.evaluate import Evaluator
@@ -172,10 +172,11 @@ class SearchSession:
     def _start_workers(self, waiting: Waiting) -> Workers | None:
         checked = self.checked
         request, settings = checked.request, checked.settings
-        if request.workers == 1 or "quality" not in settings.objectives:
+        if not request.uses_ray or "quality" not in settings.objectives:
             return None
         scorer = partial(make_scorer, settings, request.space, request.seed)
-        return Workers(request.workers, scorer, SECONDS_A_SCORE, waiting=waiting)
+        with DeviceLock.shared(waiting):  # starting Ray computes
+            return Workers(request.workers, scorer, SECONDS_A_SCORE, request.ray, waiting=waiting)
 
     def _read_images(self, checked: CheckedSearch) -> Dataset | None:
         if not checked.settings.data:

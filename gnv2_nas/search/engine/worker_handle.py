@@ -1,21 +1,25 @@
-"""One worker, seen from its parent: start, ask, stop and kill the process."""
+"""One scorer, seen from the search: start, ask, stop and kill its process."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Pipe
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from gnv2_nas.errors import InputError, RunError
-from gnv2_nas.search.engine import ScoringFailure
-from gnv2_nas.search.engine.worker_process import Answer
+from gnv2_nas.search.engine import Scorer, ScoringFailure
+from gnv2_nas.search.engine.scorer_actor import (
+    Answer,
+    ScorerActor,
+    identify_machine,
+    in_one_line,
+)
 
 MAX_ATTEMPTS = 2
 
@@ -36,7 +40,7 @@ class Task:
 
     def finish(self, answer: Answer) -> None:
         """Set the score, or an error that another attempt would repeat."""
-        if answer.kind == "score":
+        if answer.kind == "done":
             self.future.set_result(float(answer.text))
         elif answer.kind == "input":
             self.future.set_exception(InputError(answer.text))
@@ -48,117 +52,105 @@ class Task:
         self.failures.append(reason)
         if len(self.failures) < MAX_ATTEMPTS:
             return True
-        self.future.set_result(ScoringFailure(_sentence(self.failures)))
+        first, *others = self.failures
+        same = all(other == first for other in others)
+        reasons = f", each time {first}" if same else ": " + ", then ".join(self.failures)
+        self.future.set_result(ScoringFailure(f"tried {len(self.failures)} times{reasons}"))
         return False
 
     def give_up(self, why: BaseException) -> None:
         """Set an error, because the network will not be scored."""
-        with contextlib.suppress(InvalidStateError):  # it was cancelled
+        with suppress(InvalidStateError):  # it was cancelled
             self.future.set_exception(why)
 
 
-def _sentence(failures: list[str]) -> str:
-    first, *others = failures
-    if all(other == first for other in others):
-        return f"tried {len(failures)} times, each time {first}"
-    return f"tried {len(failures)} times: " + ", then ".join(failures)
-
-
-SECONDS_TO_EXIT = 1.0
-"""From closing the connection to the end of the process."""
-
-# `multiprocessing` would import the program's main module again, and does not let us choose
-# environment and process group.
-_PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[2:]; "
-    "from gnv2_nas.search.engine.worker_process import main; main(int(sys.argv[1]))"
-)
-
-
 class Worker:
-    """A process that makes a scorer when it starts.
+    """A process of Ray that scores. Import Ray before.
 
-    It has its own process group, so Ctrl-C reaches only the parent. It prints to standard error.
+    Ray does not restart it, because a new process has another number to be stopped by.
 
     Args:
-        scorer: the pickled maker of the scorer.
-        threads: of torch, unless `OMP_NUM_THREADS` says how many.
-
-    Raises:
-        RunError: the system starts no further process.
+        make_scorer: makes the scorer.
+        threads: of torch.
+        resources: "num_cpus" and "num_gpus" of the actor.
     """
 
-    def __init__(self, scorer: bytes, threads: int) -> None:
-        self.connection, theirs = Pipe()
-        with theirs:
-            try:
-                self._process = _start_process(theirs.fileno(), threads)
-            except OSError as error:
-                self.connection.close()
-                reason = error.strerror or error
-                raise RunError(f"cannot start a worker: {reason}; try fewer") from None
-        self._send(scorer)
+    def __init__(
+        self, make_scorer: Callable[[], Scorer], threads: str, resources: Mapping[str, float]
+    ) -> None:
+        import psutil  # Ray's own
+        import ray
 
-    def ask(self, architecture: bytes) -> None:
-        """Ask for the score of a network, one at a time."""
-        self._send(architecture)
+        self._ray: Any = ray
+        self._psutil: Any = psutil
+        self._make_scorer = make_scorer
+        self._process: Any = None
+        actor = self._ray.remote(ScorerActor)
+        self._actor = actor.options(max_restarts=0, max_task_retries=0, **resources).remote(
+            identify_machine(), str(Path.cwd()), threads
+        )
+        self._number = self._actor.introduce.remote()
 
-    def answer(self) -> Answer:
-        """The next answer; call it when the connection has one.
+    def started(self, seconds: float) -> bool:
+        """Whether the process has started, or failed to; waits so long for it."""
+        try:
+            number = self._ray.get(self._number, timeout=seconds)
+            self._process = self._psutil.Process(number) if number else None
+        except self._ray.exceptions.GetTimeoutError:
+            return False
+        except (self._ray.exceptions.RayError, self._psutil.NoSuchProcess):
+            pass  # its first answer tells why
+        return True
 
-        Raises:
-            EOFError, OSError: the process has ended.
+    @property
+    def here(self) -> bool:
+        """Whether it computes on this machine."""
+        return self._process is not None
+
+    def ask(self, architecture: bytes) -> Any:
+        """Ask for the score of a network, or to make the scorer if it is b"".
+
+        Returns:
+            What stands for the answer. Ask for nothing else before it has come.
         """
-        return msgspec.json.decode(self.connection.recv_bytes(), type=Answer)
+        if architecture:
+            return self._actor.score.remote(architecture)
+        return self._actor.prepare.remote(self._make_scorer)
+
+    def answered(self, asked: Any, seconds: float) -> bool:
+        """Whether the answer has come, or the process has died; waits so long for it."""
+        return bool(self._ray.wait([asked], timeout=seconds)[0])
+
+    def answer(self, asked: Any) -> Answer | str:
+        """The answer; or how the process ended, as the end of a sentence."""
+        errors = self._ray.exceptions
+        try:
+            return msgspec.json.decode(self._ray.get(asked), type=Answer)
+        except errors.OutOfMemoryError:
+            return "its worker was ended because memory ran out"
+        except errors.RayActorError as error:
+            if "node has died" in str(error):
+                return "the machine of its worker is gone"
+            return "its worker crashed or was killed, as the system does when memory runs out"
+        except errors.RayError as error:
+            return f"its worker failed: {in_one_line(error)}"
 
     def stop(self) -> None:
-        """Ask the process to stop; `wait_stopped` waits until it has."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def wait_stopped(self) -> None:
-        """Wait until the process has stopped or ended."""
-        if not hasattr(os, "waitid"):  # macOS before Python 3.13
-            return
-        with contextlib.suppress(ChildProcessError):
-            # WNOWAIT leaves the exit status for `Popen`.
-            how = os.WSTOPPED | os.WEXITED | os.WNOWAIT
-            os.waitid(os.P_PID, self._process.pid, how)
+        """Stop the process; returns when it stands still or has ended."""
+        halted = {getattr(self._psutil, f"STATUS_{name}") for name in ("STOPPED", "ZOMBIE", "DEAD")}
+        with suppress(self._psutil.NoSuchProcess):
+            self._process.suspend()
+            while self._process.status() not in halted:
+                time.sleep(0.001)
 
     def go_on(self) -> None:
         """Let the process continue."""
-        self._process.send_signal(signal.SIGCONT)
+        with suppress(self._psutil.NoSuchProcess):
+            self._process.resume()
 
     def kill(self) -> None:
         """Kill the process, even if it is stopped or hangs."""
-        self._process.kill()
-        self._process.wait()
-        self.connection.close()
-
-    def fate(self) -> str:
-        """How the process ended, as the end of a sentence."""
-        try:
-            code = self._process.wait(SECONDS_TO_EXIT)
-        except subprocess.TimeoutExpired:
-            return "its worker closed the connection"
-        if code >= 0:
-            return f"its worker ended itself with exit code {code}"
-        if -code == signal.SIGKILL:
-            return "its worker was killed (SIGKILL), as the system does when memory runs out"
-        return f"its worker crashed ({signal.strsignal(-code)})"
-
-    def _send(self, content: bytes) -> None:
-        # A dead process is noticed when its connection ends.
-        with contextlib.suppress(OSError):
-            self.connection.send_bytes(content)
-
-
-def _start_process(descriptor: int, threads: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603  this very interpreter
-        [sys.executable, "-c", _PROGRAM, str(descriptor), *sys.path],
-        # Read when torch is loaded.
-        env={"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **os.environ},
-        stdin=subprocess.DEVNULL,
-        stdout=2,
-        pass_fds=(descriptor,),
-        process_group=0,
-    )
+        self._ray.kill(self._actor)
+        if self.here:
+            with suppress(self._psutil.NoSuchProcess):
+                self._process.kill()

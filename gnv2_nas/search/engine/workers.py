@@ -1,29 +1,40 @@
-"""Score networks in several processes on this machine. None of them can end the search.
+"""Score networks in several processes of Ray. None of them can end the search.
 
-    with Workers(4, partial(make_scorer, settings), timeout=600) as workers:
+    with closing(Workers(4, partial(make_scorer, settings), timeout=600)) as workers:
         scores = workers.scores(architectures)
 
-docs/workers.md says what happens to a network whose worker dies, and when workers are stopped.
+docs/cluster.md says what happens to a network whose worker dies, and when workers are stopped.
 """
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterator, Sequence
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
-from contextlib import contextmanager, suppress
-from functools import partial
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.cores import usable_cores
+from gnv2_nas.errors import RunError, first_line
 from gnv2_nas.runner.lock import Waiting, held_mode, ignore_waiting
 from gnv2_nas.search.engine import OutOfTime, Scorer, ScoringFailure
-from gnv2_nas.search.engine.supervisor import Supervisor
-from gnv2_nas.search.engine.worker_handle import Task
+from gnv2_nas.search.engine.cluster import connected
+from gnv2_nas.search.engine.scorer_actor import Answer
+from gnv2_nas.search.engine.turns import ClosedError, Turns
+from gnv2_nas.search.engine.worker_handle import Task, Worker
 
-SETUP_TIMEOUT = 1800.0
-"""Time limit for making a scorer, in seconds. It may read a hundred thousand images."""
+SETUP_SECONDS = 1800.0
+"""Time limit for making a scorer, which may read a hundred thousand images. On a cluster also for
+the process to start, which may wait for room."""
+SECONDS_TO_START = 30.0
+"""Time limit for Ray to start a process here, without its scorer."""
+SECONDS_BETWEEN_LOOKS = 0.1
+"""Interval for checking whether another process waits to measure, and whether a worker is late."""
 
 
 class Workers:
@@ -31,16 +42,19 @@ class Workers:
 
     A process is started when there is work for it. A network whose worker dies, hangs or runs out
     of memory, or whose scorer raises, is tried once more after the others; if it fails again, its
-    answer is a `ScoringFailure`. While anything on this machine measures, the workers are stopped.
+    answer is a `ScoringFailure`. While anything measures on this machine, its workers are stopped.
 
     Args:
         count: number of processes, at least 1.
-        make_scorer: makes the scorer, once in each process. It is pickled, so it must be a
-            function of a module or a `functools.partial` of one.
+        make_scorer: makes the scorer, once in each process. Ray pickles it.
         timeout: seconds that one network may take, without those in which its worker is stopped
             or makes its scorer.
-        setup_timeout: seconds that making the scorer may take.
+        address: of a Ray cluster, "auto" or ray://HOST:PORT; "" starts Ray on this machine.
         waiting: called by another thread if scoring waits for others for over a second.
+
+    Raises:
+        InputError: no cluster answers, or one with other versions.
+        RunError: Ray cannot be started.
     """
 
     def __init__(
@@ -48,21 +62,32 @@ class Workers:
         count: int,
         make_scorer: Callable[[], Scorer],
         timeout: float,
+        address: str = "",
         *,
-        setup_timeout: float = SETUP_TIMEOUT,
         waiting: Waiting = ignore_waiting,
     ) -> None:
         if count < 1:
             raise ValueError(f"`count >= 1` must hold, but got {count}")
-        self._supervisor = Supervisor(
-            count, pickle.dumps(make_scorer), timeout, setup_timeout, waiting
-        )
-        self._supervisor.start()
+        self._count, self._make_scorer, self._address = count, make_scorer, address
+        self._timeout = timeout
+        self._turns = Turns(waiting)
+        self._changed = threading.Condition()
+        self._tasks: deque[Task] = deque()
+        self._starting = self._ready = 0
+        self._ended: BaseException | None = None
+        self._connected: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="workers", daemon=True)
+        self._thread.start()
+        try:
+            self._connected.result()
+        except BaseException:
+            self.close()
+            raise
 
     def submit(self, architecture: Architecture) -> Future[float | ScoringFailure]:
         """See `ScoringBackend.submit`."""
         task = Task(architecture.to_json().encode())
-        self._supervisor.call(partial(self._supervisor.add, task))
+        self._add(task)
         return task.future
 
     def scores(
@@ -91,36 +116,164 @@ class Workers:
             for future in futures:
                 future.cancel()
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stop the workers within the block; they hold no lock then.
+    def paused(self) -> AbstractContextManager[None]:
+        """Stop the workers of this machine within the block; they hold no lock then.
 
         Without it they would give way too, but up to a second later.
         """
-        standing = self._supervisor.call(self._supervisor.pause)
-        try:
-            standing.result()
-            yield
-        finally:
-            self._tell(self._supervisor.resume)
+        return self._turns.paused()
 
     def close(self) -> None:
         """Kill the workers. Networks without a score never get one."""
-        self._tell(self._supervisor.end)
-        self._supervisor.join()
+        self._end(RuntimeError("the workers were closed"))
+        self._thread.join()
 
-    def _tell(self, command: Callable[[], None]) -> None:
-        """Run a command, unless everything has ended already."""
-        with suppress(Exception):
-            self._supervisor.call(command)
+    def _end(self, why: BaseException) -> None:
+        with self._changed:
+            self._ended = self._ended or why
+            self._changed.notify_all()
+        self._turns.end()
 
-    def __enter__(self) -> Self:
-        return self
+    def _add(self, task: Task) -> None:
+        with self._changed:
+            if self._ended is not None:
+                raise self._ended
+            self._tasks.append(task)
+            self._changed.notify_all()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _try_again(self, task: Task, reason: str) -> None:
+        if task.fail(reason):
+            # After all others, when more memory may be free.
+            self._add(task)
+
+    def _run(self) -> None:
+        """Keep the connection to Ray, and a thread for each worker."""
+        threads = [threading.Thread(target=self._serve) for _ in range(self._count)]
+        try:
+            with connected(self._address, self._count):
+                self._connected.set_result(None)
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+        except BaseException as error:
+            self._end(error)
+            if not self._connected.done():
+                self._connected.set_exception(error)
+        for task in self._tasks:
+            task.give_up(self._ended or ClosedError())
+
+    def _serve(self) -> None:
+        """Run a worker, and the next one when it has died."""
+        worker: Worker | None = None
+        task: Task | None = None
+        try:
+            while True:
+                if worker is None:
+                    worker = self._start()
+                    continue
+                task = self._take()
+                outcome = self._compute(worker, task.architecture)
+                if isinstance(outcome, str):
+                    with self._changed:
+                        self._ready -= 1
+                    worker.kill()
+                    worker = None
+                    self._try_again(task, outcome)
+                elif outcome.kind == "failed":
+                    self._try_again(task, outcome.text)
+                else:
+                    task.finish(outcome)
+        except ClosedError:
+            pass
+        except ConnectionError as error:
+            self._end(RunError(f"the connection to Ray is lost: {first_line(error)}"))
+        except BaseException as error:
+            # Those who wait for a score must get the error.
+            self._end(error)
+        finally:
+            if worker is not None:
+                worker.kill()
+            if task is not None and self._ended is not None:
+                task.give_up(self._ended)
+
+    def _await_tasks(self, more_than: Callable[[], int]) -> None:
+        self._changed.wait_for(lambda: self._ended or len(self._tasks) > more_than())
+        if self._ended is not None:
+            raise ClosedError
+
+    def _take(self) -> Task:
+        while True:
+            with self._changed:
+                self._await_tasks(lambda: 0)
+                task = self._tasks.popleft()
+            if task.begin():
+                return task
+
+    def _start(self) -> Worker | None:
+        """Start a worker when there is work for one more; None if it failed."""
+        with self._changed:
+            self._await_tasks(lambda: self._starting)
+            self._starting += 1
+        worker, outcome = self._launch()
+        ready = outcome == Answer("done")
+        with self._changed:
+            self._starting -= 1
+            self._ready += ready
+        if ready:
+            return worker
+        worker.kill()
+        if isinstance(outcome, Answer):
+            while self._tasks:  # another worker would fail as well
+                self._take().finish(outcome)
+        elif self._ready:
+            raise ClosedError  # the others go on without it
+        elif self._tasks:
+            self._try_again(self._take(), outcome)
+        return None
+
+    def _launch(self) -> tuple[Worker, Answer | str]:
+        """Start a process and have it make its scorer."""
+        limit = SETUP_SECONDS if self._address else SECONDS_TO_START
+        with nullcontext() if self._address else self._turns.starting():
+            worker = Worker(self._make_scorer, *self._share())
+            late = time.monotonic() + limit
+            while not worker.started(SECONDS_BETWEEN_LOOKS):
+                if self._ended is not None or time.monotonic() >= late:
+                    return worker, f"its worker did not start within {limit:g} s"
+        return worker, self._compute(worker)
+
+    def _compute(self, worker: Worker, architecture: bytes = b"") -> Answer | str:
+        """Have a network scored, or without one the scorer made.
+
+        Returns:
+            The answer; or why the worker is lost, as the end of a sentence.
+        """
+        limit = self._timeout if architecture else SETUP_SECONDS
+        with self._turns.computing(worker) if worker.here else nullcontext():
+            asked = worker.ask(architecture)
+            late = self._turns.clock() + limit
+            while not worker.answered(asked, SECONDS_BETWEEN_LOOKS if worker.here else 1):
+                if worker.here:
+                    self._turns.look()
+                if self._ended is not None:
+                    raise ClosedError
+                if self._turns.clock() >= late:
+                    what = "gave no score" if architecture else "was not ready"
+                    return f"its worker {what} within {limit:g} s"
+        answer = worker.answer(asked)
+        if isinstance(answer, Answer) and answer.kind == "memory":
+            return "its worker ran out of memory"  # only its end frees the memory
+        return answer
+
+    def _share(self) -> tuple[str, dict[str, float]]:
+        """What one worker gets: threads of torch, and resources as Ray counts them."""
+        import ray
+
+        available: Any = ray.cluster_resources
+        cores = 1 if self._address else max(1, usable_cores() // self._count)
+        threads = os.environ.get("OMP_NUM_THREADS") or str(cores)
+        cpus = int(threads) if self._address and threads.isdecimal() else 1
+        gpus = available().get("GPU", 0) / self._count
+        # Ray counts in ten thousandths, and whole ones above one.
+        return threads, {"num_cpus": cpus, "num_gpus": min(1, math.floor(gpus * 1e4) / 1e4)}

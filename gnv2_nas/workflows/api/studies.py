@@ -35,6 +35,7 @@ def search(
     timeout: str | float = defaults.TIMEOUT,
     seed: int = defaults.SEED,
     workers: int = defaults.WORKERS,
+    ray: str = "",
     stop_when_flat: bool = False,
     reuse: bool = True,
     ablations: int = defaults.ABLATIONS,
@@ -71,7 +72,8 @@ def search(
             ablations are extra.
         timeout: time limit of the whole call in seconds, or as text such as "90s", "10m", "1.5h".
         seed: seed of the sampler.
-        workers: processes that score networks.
+        workers: processes that score networks; more than 1 need Ray, the extra "ray".
+        ray: the cluster they run on, "auto" or ray://HOST:PORT; "" starts Ray on this machine.
         stop_when_flat: whether to end when the front has stopped growing.
         reuse: whether earlier measurements of a network under the same conditions may stand for
             new ones; the front is measured in any case.
@@ -109,6 +111,7 @@ def search(
         timeout=parse_duration(timeout, "--timeout") if isinstance(timeout, str) else timeout,
         seed=seed,
         workers=workers,
+        ray=ray,
         stop_when_flat=stop_when_flat,
         reuse=reuse,
         ablations=ablations,

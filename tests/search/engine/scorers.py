@@ -39,9 +39,8 @@ def scripted(folder: Path, script: Script) -> Callable[[Architecture], float]:
             file.write(f"{os.getpid()}\n")
         attempt = len(attempts(folder, number)) - 1
         deeds = script.get(number, ())
-        if attempt < len(deeds):
-            DEEDS[deeds[attempt]](folder)
-        return float(number)
+        result = DEEDS[deeds[attempt]](folder) if attempt < len(deeds) else None
+        return float(number if result is None else result)
 
     return score
 
@@ -76,45 +75,22 @@ def _refuse(_: Path) -> None:
     raise DataError("the images are gone")
 
 
-def _print(_: Path) -> None:
-    print("by the scorer")
-
-
-DEEDS: Mapping[str, Callable[[Path], object]] = {
+DEEDS: Mapping[str, Callable[[Path], float | None]] = {
     "score": lambda _: None,
     "hang": _hang,
     "spin": _spin,
     "raise": _raise,
     "out of memory": _out_of_memory,
     "refuse": _refuse,
-    "print": _print,
     "exit": lambda _: os._exit(3),
     "killed": lambda _: signal.raise_signal(signal.SIGKILL),
-    "segfault": lambda _: signal.raise_signal(signal.SIGSEGV),
+    "infinite": lambda _: float("-inf"),
+    "undefined": lambda _: float("nan"),
+    "third": lambda _: 1 / 3,
+    "threads": lambda _: float(os.environ["OMP_NUM_THREADS"]),
+    "torch": lambda _: "torch" in sys.modules,
+    "own group": lambda _: os.getpgrp() == os.getpid(),
 }
-
-
-def extreme(arch: Architecture) -> float:
-    """What JSON has no word for."""
-    return [float("inf"), float("-inf"), float("nan"), 1 / 3][arch.num_classes - 1]
-
-
-def make_extreme() -> Callable[[Architecture], float]:
-    return extreme
-
-
-def make_environment() -> Callable[[Architecture], float]:
-    """Scores are facts about the process: number 1 its threads, 2 whether torch is loaded, 3
-    whether its process group is its own."""
-
-    def facts(arch: Architecture) -> float:
-        return {
-            1: float(os.environ["OMP_NUM_THREADS"]),
-            2: float("torch" in sys.modules),
-            3: float(os.getpgrp() == os.getpid()),
-        }[arch.num_classes]
-
-    return facts
 
 
 def broken(text: str) -> Callable[[Architecture], float]:

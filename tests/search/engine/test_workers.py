@@ -1,353 +1,347 @@
-"""Real worker processes that do their work, misbehave, stand still and end."""
+"""Real processes of Ray that score, misbehave, stand still and end.
+
+All tests share a cluster of two nodes and most share its workers, because each process takes a
+second to start.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-import pickle
+import re
+import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from gnv2_nas.cores import usable_cores
 from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.runner import lock as device_lock
 from gnv2_nas.runner.lock import DeviceLock
 from gnv2_nas.search.engine import OutOfTime, ScoringFailure
-from gnv2_nas.search.engine import supervisor as worker_supervisor
-from gnv2_nas.search.engine.supervisor import MIN_TURN_SECONDS
+from gnv2_nas.search.engine import turns as worker_turns
+from gnv2_nas.search.engine.cluster import check_address, connected, explain
+from gnv2_nas.search.engine.turns import MIN_TURN_SECONDS
 from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
-from tests.search.engine.scorers import Script, attempts, network
+from tests.search.engine.scorers import attempts, network
 from tests.waiting import PATIENCE, all_gone, all_stopped, until
 
+SCRIPT = {
+    11: ["infinite"], 12: ["undefined"], 13: ["third"],
+    21: ["threads"], 22: ["torch"], 23: ["own group"],
+    31: ["killed"], 32: ["killed", "killed"], 33: ["raise"], 34: ["raise", "raise"],
+    35: ["exit", "raise"], 36: ["out of memory", "out of memory"],
+    41: ["refuse"], 42: ["hang", "hang"],
+} | {number: ["spin"] for number in range(50, 80)}  # fmt: skip
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch) -> Path:
-    """A temporary folder of its own, with a lock of its own."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_folder() -> Iterator[str]:
+    """A folder of Ray's own, and a token, which Ray reads when it is imported."""
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # names of sockets must be short
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # loopback
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "a token of the tests")
+        yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_folder) -> Iterator[Any]:
+    """A cluster on this machine, which this process is connected to."""
+    from ray.cluster_utils import Cluster
+
+    terminated = signal.getsignal(signal.SIGTERM)
+    node = {"num_cpus": 2, "node_ip_address": "127.0.0.1", "plasma_directory": ray_folder}
+    head = {"no_monitor": True, "include_dashboard": False, "include_log_monitor": False}
+    started = Cluster(initialize_head=True, head_node_args=node | head)
+    started.add_node(**node)
+    with connected("auto", 0):
+        signal.signal(signal.SIGTERM, terminated)
+        yield started
+    started.shutdown()
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> Iterator[Path]:
+    """A temporary folder, with a lock of its own."""
+    folder = tmp_path_factory.mktemp("workers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def workers(cluster, here) -> Iterator[Workers]:
+    """Three workers, for which one node is too small."""
+    with closing(Workers(3, partial(scorers.scripted, here, SCRIPT), 60)) as workers:
+        yield workers
 
 
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
-    """The clock of the supervisor, which only the test moves."""
+    """The clock of the workers, which only the test moves."""
     clock = SimpleNamespace(now=0.0)
     clock.monotonic = lambda: clock.now
-    monkeypatch.setattr(worker_supervisor, "time", clock)
+    monkeypatch.setattr(worker_turns, "time", clock)
     return clock
 
 
-def following(folder: Path, script: Script, count: int = 2, timeout: float = PATIENCE) -> Workers:
-    return Workers(count, partial(scorers.scripted, folder, script), timeout)
+def test_a_cluster_that_nobody_answers_for_is_refused():
+    with (
+        pytest.raises(InputError, match=r"^--ray: no cluster can be reached at 'ray://127"),
+        connected("ray://127.0.0.1:1", 1),
+    ):
+        pass
 
 
-def tried(folder: Path, *numbers: int) -> list[int]:
-    return [pid for number in numbers for pid in attempts(folder, number)]
+@pytest.mark.parametrize("address", ["ray://", "ray://host:port", "host:10001", "ray://host/path"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(InputError, match=r"is neither 'auto' nor like 'ray://HOST:10001'$"):
+        check_address(address)
+    check_address("ray://host")
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_scores_come_in_the_order_of_their_networks_however_many_workers(here, count):
+def test_without_ray_the_extra_is_named(monkeypatch):
+    check_address("")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for address, option in (("", "--workers above 1"), ("auto", "--ray")):
+        with pytest.raises(InputError, match=re.escape("pip install 'gnv2-nas[ray]'")) as refused:
+            check_address(address)
+        assert str(refused.value).startswith(option)
+
+
+def test_other_versions_are_told_in_one_line():
+    from ray._private.utils import check_version_info
+
+    with pytest.raises(RuntimeError) as mismatch:
+        check_version_info({"ray_version": "2.59.1", "python_version": "3.11.2"}, "here")
+    error = explain(mismatch.value, "auto")
+    assert isinstance(error, InputError)
+    assert "the cluster at 'auto' runs Ray 2.59.1 and Python 3.11.2, this machine Ray" in str(error)
+    assert "\n" not in str(error)
+
+
+def test_scores_come_in_the_order_of_their_networks(workers, here):
     numbers = [5, 1, 4, 2, 8, 3, 7]
-    with following(here, {}, count) as workers:
-        counted: list[int] = []
-        asked = [network(number) for number in numbers]
-        assert workers.scores(asked, counted.append) == numbers
-        assert counted == list(range(1, len(numbers) + 1))
-        assert workers.scores([network(9)]) == [9]
-        assert workers.scores([]) == []
-    processes = set(tried(here, 9, *numbers))
-    assert 1 <= len(processes) <= count
+    counted: list[int] = []
+    assert workers.scores([network(number) for number in numbers], counted.append) == numbers
+    assert counted == list(range(1, len(numbers) + 1))
+    processes = {pid for number in numbers for pid in attempts(here, number)}
     assert os.getpid() not in processes
-    assert all_gone(processes)
+    assert 1 <= len(processes) <= 3
+    assert workers.scores([]) == []
 
 
-def test_who_waits_no_longer_gets_what_there_is(here):
-    with following(here, {1: ["hang"]}, 1) as workers:
-        assert workers.scores([network(3)], seconds=PATIENCE) == [3]
-        asked = [network(1), network(2)]
-        assert workers.scores(asked, seconds=0.05) == [OutOfTime(), OutOfTime()]
-    assert not attempts(here, 2)
-
-
-def test_a_score_arrives_as_it_was_computed():
-    with Workers(1, scorers.make_extreme, PATIENCE) as workers:
-        large, small, undefined, third = workers.scores([network(n) for n in (1, 2, 3, 4)])
-    assert (large, small, third) == (math.inf, -math.inf, 1 / 3)
+def test_a_score_arrives_as_it_was_computed(workers):
+    small, undefined, third = workers.scores([network(n) for n in (11, 12, 13)])
+    assert (small, third) == (-math.inf, 1 / 3)
     assert math.isnan(undefined)
 
 
-def test_a_score_can_be_waited_for_later(here):
-    with following(here, {1: ["spin"]}) as workers:
-        slow, fast = workers.submit(network(1)), workers.submit(network(2))
-        assert fast.result(PATIENCE) == 2
-        assert not slow.done()
-        (here / "enough").touch()
-        assert slow.result(PATIENCE) == 1
+def test_a_process_has_its_share_of_the_cores_its_own_group_and_nothing_loaded(workers):
+    assert workers.scores([network(n) for n in (21, 22, 23)]) == [1, False, True]
 
 
-def test_workers_share_the_cores_and_start_with_nothing(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    for count, threads in ((1, usable_cores()), (usable_cores() + 1, 1)):
-        with Workers(count, scorers.make_environment, PATIENCE) as workers:
-            assert workers.scores([network(n) for n in (1, 2, 3)]) == [threads, False, True]
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with Workers(1, scorers.make_environment, PATIENCE) as workers:
-        assert workers.scores([network(1)]) == [7]
+def test_what_goes_wrong_costs_its_network_alone_and_once_nothing(workers, here):
+    gone = "its worker crashed or was killed, as the system does when memory runs out"
+    numbers = [1, 31, 32, 33, 34, 35, 36, 2]
+    assert workers.scores([network(n) for n in numbers]) == [
+        1,
+        31,
+        ScoringFailure(f"tried 2 times, each time {gone}"),
+        33,
+        ScoringFailure("tried 2 times, each time ValueError: no such layer"),
+        ScoringFailure(f"tried 2 times: {gone}, then ValueError: no such layer"),
+        ScoringFailure("tried 2 times, each time its worker ran out of memory"),
+        2,
+    ]
+    assert [len(attempts(here, n)) for n in numbers[1:-1]] == [2] * 6
+    first, second = attempts(here, 36)
+    assert first != second
+    assert workers.scores([network(4)]) == [4]
 
 
-def test_what_a_scorer_prints_is_no_result_of_ours(here, capfd):
-    with following(here, {1: ["print"]}) as workers:
-        assert workers.scores([network(1)]) == [1]
-        workers.close()
-    assert capfd.readouterr().out == ""
+def test_a_wrong_input_is_told_before_the_others_are_done(workers, here):
+    with pytest.raises(InputError, match=r"^the images are gone$"):
+        workers.scores([network(n) for n in (50, 41)])
+    (here / "enough").touch()
+    assert len(attempts(here, 41)) == 1
+    assert workers.scores([network(4)]) == [4]
 
 
-@pytest.mark.parametrize("deed", ["killed", "raise"])
-def test_what_goes_wrong_once_costs_nothing(here, deed):
-    with following(here, {2: [deed]}) as workers:
-        assert workers.scores([network(n) for n in (1, 2, 3)]) == [1, 2, 3]
-    assert len(attempts(here, 1)) == len(attempts(here, 3)) == 1
-    first, second = attempts(here, 2)
-    assert first != second or deed == "raise"
+def test_who_waits_no_longer_gets_what_there_is(workers, here):
+    (here / "enough").unlink(missing_ok=True)
+    slow = [network(n) for n in (51, 52, 53)]
+    scores = workers.scores([*slow, network(54)], seconds=0.1)
+    assert scores == [OutOfTime()] * 4
+    (here / "enough").touch()
+    assert workers.scores([network(4)]) == [4]
+    assert not attempts(here, 54)
 
 
-@pytest.mark.parametrize(
-    ("deed", "reason"),
-    [
-        ("killed", "its worker was killed (SIGKILL), as the system does when memory runs out"),
-        ("segfault", "its worker crashed (Segmentation fault)"),
-        ("exit", "its worker ended itself with exit code 3"),
-        ("out of memory", "its worker ran out of memory"),
-        ("raise", "ValueError: no such layer"),
-    ],
-)
-def test_what_goes_wrong_twice_costs_its_network_alone(here, deed, reason):
-    with following(here, {2: [deed] * 9}) as workers:
-        one, error, three = workers.scores([network(n) for n in (1, 2, 3)])
-        assert (one, three) == (1, 3)
-        assert error == ScoringFailure(f"tried 2 times, each time {reason}")
-        assert workers.scores([network(4)]) == [4]
-    assert len(attempts(here, 2)) == 2
-
-
-def test_both_reasons_are_given_where_they_differ(here):
-    with following(here, {1: ["exit", "raise"]}) as workers:
-        assert workers.scores([network(1)]) == [
-            ScoringFailure(
-                "tried 2 times: its worker ended itself with exit code 3, "
-                "then ValueError: no such layer"
-            )
-        ]
-
-
-def test_all_workers_may_die_at_once(here):
-    numbers = range(1, 5)
-    with following(here, {number: ["killed"] for number in numbers}, count=3) as workers:
-        assert workers.scores([network(n) for n in numbers]) == list(numbers)
-
-
-def test_an_idle_worker_that_dies_is_replaced(here):
-    with following(here, {}, count=1) as workers:
-        assert workers.scores([network(1)]) == [1]
-        (pid,) = attempts(here, 1)
-        os.kill(pid, 9)
+def test_one_that_hangs_is_given_up_and_the_others_go_on(workers, here, clock):
+    hanging = workers.submit(network(42))
+    for attempt in (1, 2):
+        until(lambda wanted=attempt: len(attempts(here, 42)) == wanted)
+        clock.now += 59
         assert workers.scores([network(2)]) == [2]
-    assert pid not in attempts(here, 2)[1:]
+        assert not hanging.done()
+        clock.now += 2
+    assert hanging.result(PATIENCE) == ScoringFailure(
+        "tried 2 times, each time its worker gave no score within 60 s"
+    )
+    until(lambda: all_gone(attempts(here, 42)))
 
 
-def test_one_that_hangs_is_given_up_and_the_others_go_on(here, clock):
-    with following(here, {1: ["hang", "hang"]}, timeout=60) as workers:
-        hanging = workers.submit(network(1))
-        for attempt in (1, 2):
-            until(lambda wanted=attempt: len(attempts(here, 1)) == wanted)
-            assert workers.scores([network(2)]) == [2]
-            clock.now += 59
-            assert workers.scores([network(2)]) == [2]
-            assert not hanging.done()
-            clock.now += 2
-        assert hanging.result(PATIENCE) == ScoringFailure(
-            "tried 2 times, each time its worker gave no score within 60 s"
-        )
-    assert all_gone(attempts(here, 1))
-
-
-def test_a_wrong_input_ends_it(here):
-    with following(here, {2: ["refuse"]}) as workers:
-        with pytest.raises(InputError, match="the images are gone"):
-            workers.scores([network(n) for n in (1, 2, 3)])
-        assert len(attempts(here, 2)) == 1
-        assert workers.scores([network(4)]) == [4]
-
-
-def test_a_wrong_input_is_told_before_the_others_are_done(here):
-    with (
-        following(here, {1: ["hang"], 2: ["refuse"]}) as workers,
-        pytest.raises(InputError, match="the images are gone"),
-    ):
-        workers.scores([network(1), network(2)])
-
-
-def test_a_scorer_that_cannot_be_made_is_told():
+def test_a_scorer_that_cannot_be_made_is_told(cluster, here):
     for make, error, text in (
         (partial(scorers.broken, "no disk"), RunError, "a worker cannot score: OSError: no disk"),
         (partial(scorers.refused, "no images"), InputError, "no images"),
     ):
         with (
-            Workers(2, make, PATIENCE) as workers,
+            closing(Workers(1, make, PATIENCE)) as workers,
             pytest.raises(error, match=f"^{text}$"),
         ):
             workers.scores([network(1), network(2)])
 
 
-def test_making_a_scorer_that_runs_out_of_memory_is_tried_twice():
-    with Workers(1, scorers.out_of_memory, PATIENCE) as workers:
+def test_making_a_scorer_is_tried_twice(cluster, here):
+    with closing(Workers(1, scorers.out_of_memory, PATIENCE)) as workers:
         assert workers.scores([network(1)]) == [
             ScoringFailure("tried 2 times, each time its worker ran out of memory")
         ]
 
 
-def test_making_a_scorer_may_take_longer_than_a_network(here, clock):
-    make = partial(scorers.never_ready, here)
-    with Workers(1, make, timeout=1, setup_timeout=60) as workers:
-        score = workers.submit(network(1))
-        for attempt in (1, 2):
-            until(lambda wanted=attempt: len(list(here.glob("making-*"))) == wanted)
-            clock.now += 59
-            with pytest.raises(TimeoutError):
-                score.result(0.2)
-            clock.now += 2
-        assert score.result(PATIENCE) == ScoringFailure(
-            "tried 2 times, each time its worker was not ready within 60 s"
-        )
-
-
 def test_wrong_arguments_are_refused_before_anything_is_started():
     with pytest.raises(ValueError, match="`count >= 1` must hold, but got 0"):
-        Workers(0, scorers.make_extreme, 1)
-    with pytest.raises((pickle.PicklingError, AttributeError)):
-        Workers(1, lambda: scorers.extreme, 1)
+        Workers(0, scorers.out_of_memory, 1)
 
 
-def test_a_lock_that_cannot_be_had_is_an_error_and_no_hang(here):
-    (here / f"gnv2-nas-{os.getuid()}").touch()
-    with following(here, {}) as workers, pytest.raises(OutputError, match="set TMPDIR"):
+def test_a_lock_that_cannot_be_had_is_an_error_and_no_hang(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"gnv2-nas-{os.getuid()}").touch()
+    with (
+        closing(Workers(1, scorers.out_of_memory, PATIENCE)) as workers,
+        pytest.raises(OutputError, match="set TMPDIR"),
+    ):
         workers.scores([network(1)])
 
 
+class Spinning:
+    """Two networks that are computed until `finish` is called."""
+
+    def __init__(self, workers: Workers, here: Path, numbers: tuple[int, int]) -> None:
+        self.here, self.numbers = here, numbers
+        (here / "enough").unlink(missing_ok=True)
+        for file in here.glob("count-*"):
+            file.unlink()
+        self.futures = [workers.submit(network(number)) for number in numbers]
+        until(lambda: len(self.counts()) == 2)
+
+    def counts(self) -> list[str]:
+        return [file.read_text() for file in sorted(self.here.glob("count-*"))]
+
+    def processes(self) -> list[int]:
+        return [pid for number in self.numbers for pid in attempts(self.here, number)]
+
+    def go_on(self, before: list[str]) -> bool:
+        return all(map(str.__ne__, self.counts(), before))
+
+    def finish(self) -> None:
+        (self.here / "enough").touch()
+        assert [each.result(PATIENCE) for each in self.futures] == list(self.numbers)
+
+
 @pytest.fixture
-def spinning(here) -> Iterator[Workers]:
-    """Two workers that compute until there is a file `enough`."""
-    with following(here, {1: ["spin"], 2: ["spin"]}, timeout=60) as workers:
-        workers.spun = [workers.submit(network(n)) for n in (1, 2)]
-        until(lambda: len(list(here.glob("count-*"))) == 2)
-        yield workers
+def spinning(workers, here) -> Iterator[Spinning]:
+    first = 60 + len(list(here.glob("6*")))
+    yield (spinning := Spinning(workers, here, (first, first + 1)))
+    spinning.finish()
 
 
-def counts(folder: Path) -> list[str]:
-    return [file.read_text() for file in sorted(folder.glob("count-*"))]
-
-
-def test_paused_workers_compute_nothing_and_go_on_afterwards(here, spinning):
+def test_paused_workers_compute_nothing_and_go_on_afterwards(workers, spinning):
     for _ in range(2):
-        with spinning.paused(), spinning.paused():
-            assert all_stopped(tried(here, 1, 2))
-            before = counts(here)
-            extra = spinning.submit(network(3))
-            assert counts(here) == before
+        with workers.paused(), workers.paused():
+            assert all_stopped(spinning.processes())
+            before = spinning.counts()
+            extra = workers.submit(network(3))
+            assert spinning.counts() == before
             assert not extra.done()
             extra.cancel()
-        until(lambda before=before: all(map(str.__ne__, counts(here), before)))
-    (here / "enough").touch()
-    assert [score.result(PATIENCE) for score in spinning.spun] == [1, 2]
+        until(lambda before=before: spinning.go_on(before))
 
 
-def test_a_timeout_does_not_count_the_time_of_a_pause(here, clock, spinning):
+def test_a_timeout_does_not_count_the_time_of_a_pause(workers, clock, spinning):
     clock.now += 50
-    with spinning.paused():
+    with workers.paused():
         clock.now += 1000
     clock.now += 5
-    (here / "enough").touch()
-    assert [score.result(PATIENCE) for score in spinning.spun] == [1, 2]
-    assert len(tried(here, 1, 2)) == 2
+    spinning.finish()
+    assert len(spinning.processes()) == 2
 
 
-def children() -> str:
-    return "".join(each.read_text() for each in Path("/proc/self/task").glob("*/children"))
+def test_a_paused_worker_that_is_killed_is_replaced(workers, spinning):
+    with workers.paused():
+        os.kill(spinning.processes()[0], signal.SIGKILL)
+    spinning.finish()
+    assert len(spinning.processes()) == 3
 
 
-def test_nothing_is_started_during_a_pause(here):
-    with following(here, {}) as workers:
-        with workers.paused():
-            before = children()
-            score = workers.submit(network(1))
-            with workers.paused():  # the supervisor has seen the network by then
-                assert children() == before
-        assert score.result(PATIENCE) == 1
-
-
-def test_a_paused_worker_that_is_killed_is_replaced(here, spinning):
-    with spinning.paused():
-        os.kill(attempts(here, 1)[0], 9)
-    (here / "enough").touch()
-    assert [score.result(PATIENCE) for score in spinning.spun] == [1, 2]
-    assert len(attempts(here, 1)) == 2
-
-
-def test_workers_keep_others_from_measuring_only_while_they_compute(here, spinning):
+def test_workers_keep_others_from_measuring_only_while_they_compute(workers, spinning):
     request = DeviceLock("exclusive")
     assert not request.try_acquire()
     request.release()
-    with spinning.paused():
+    with workers.paused():
         assert request.try_acquire()
         request.release()
-    (here / "enough").touch()
-    for score in spinning.spun:
-        score.result(PATIENCE)
+    spinning.finish()
     until(request.try_acquire)
     request.release()
 
 
-def test_workers_give_way_to_anyone_who_waits_to_measure(here, clock, spinning):
+def test_workers_give_way_to_anyone_who_waits_to_measure(workers, clock, spinning):
     request = DeviceLock("exclusive")
     assert not request.try_acquire()
     clock.now += MIN_TURN_SECONDS
     until(request.try_acquire)
-    assert all_stopped(tried(here, 1, 2))
+    assert all_stopped(spinning.processes())
     # Not even a pause that begins and ends meanwhile sets them free.
-    with spinning.paused():
+    with workers.paused():
         pass
-    assert all_stopped(tried(here, 1, 2))
-    before = counts(here)
+    assert all_stopped(spinning.processes())
+    before = spinning.counts()
     request.release()
-    until(lambda: all(map(str.__ne__, counts(here), before)))
-
-
-def test_workers_give_way_to_their_own_parent_too(here, clock, spinning):
+    until(lambda: spinning.go_on(before))
+    # To the search's own measurement, too.
     clock.now += MIN_TURN_SECONDS
     with DeviceLock.exclusive():
-        assert all_stopped(tried(here, 1, 2))
+        assert all_stopped(spinning.processes())
 
 
 @pytest.mark.parametrize("lock", [DeviceLock.exclusive, DeviceLock.shared])
-def test_scores_are_not_waited_for_by_one_who_keeps_the_workers_waiting(here, lock):
-    with following(here, {}) as workers:
-        with lock(), pytest.raises(RuntimeError, match="might wait for itself"):
-            workers.scores([network(1)])
-        assert workers.scores([network(1)]) == [1]
+def test_scores_are_not_waited_for_by_one_who_keeps_the_workers_waiting(workers, lock):
+    with lock(), pytest.raises(RuntimeError, match="might wait for itself"):
+        workers.scores([network(1)])
+    assert workers.scores([network(1)]) == [1]
 
 
-def test_for_whom_scoring_waits_is_told(here, monkeypatch):
+def test_for_whom_scoring_waits_is_told(cluster, here, monkeypatch):
     monkeypatch.setattr(device_lock, "SECONDS_BEFORE_TELLING", 0)
     request, told = DeviceLock("exclusive"), []
     assert request.try_acquire()
     make = partial(scorers.scripted, here, {})
-    with Workers(1, make, PATIENCE, waiting=told.append) as workers:
+    with closing(Workers(1, make, PATIENCE, waiting=told.append)) as workers:
         score = workers.submit(network(1))
         until(lambda: told)
         request.release()
@@ -355,16 +349,33 @@ def test_for_whom_scoring_waits_is_told(here, monkeypatch):
     assert told == [f"another gnv2-nas on this machine is measuring (pid {os.getpid()}); waiting"]
 
 
-def test_closing_ends_workers_that_compute_and_those_that_are_stopped(here, spinning):
-    with spinning.paused():
-        spinning.close()
-    assert all_gone(tried(here, 1, 2))
-    for score in spinning.spun:
-        with pytest.raises(RuntimeError, match="the workers were closed"):
-            score.result(PATIENCE)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_closing_ends_workers_that_compute_and_those_that_are_stopped(cluster, here, stopped):
+    (here / "enough").unlink(missing_ok=True)
+    workers, number = Workers(1, partial(scorers.scripted, here, SCRIPT), 60), 75 + stopped
+    score = workers.submit(network(number))
+    until(lambda: attempts(here, number))
+    with workers.paused() if stopped else nullcontext():
+        workers.close()
+    until(lambda: all_gone(attempts(here, number)))
+    with pytest.raises(RuntimeError, match="the workers were closed"):
+        score.result(PATIENCE)
     with pytest.raises(RuntimeError, match="closed"):
-        spinning.submit(network(1))
-    spinning.close()
+        workers.submit(network(1))
+    workers.close()
     request = DeviceLock("exclusive")
     assert request.try_acquire()
     request.release()
+
+
+def test_a_node_that_is_gone_costs_no_network(cluster, workers, here):
+    numbers = (71, 72, 73)
+    (here / "enough").unlink(missing_ok=True)
+    futures = [workers.submit(network(number)) for number in numbers]
+    until(lambda: all(attempts(here, number) for number in numbers))
+    (node,) = cluster.worker_nodes
+    cluster.remove_node(node, allow_graceful=False)
+    until(lambda: any(all_gone(attempts(here, number)) for number in numbers))
+    (here / "enough").touch()
+    assert [each.result(PATIENCE) for each in futures] == list(numbers)
+    assert sum(len(attempts(here, number)) for number in numbers) == 4

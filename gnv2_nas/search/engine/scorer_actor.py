@@ -1,0 +1,116 @@
+"""A scorer as a Ray actor: it makes the scorer once, then scores one network after the other.
+
+Imports little; making the scorer imports torch. What it returns is bytes of our own, never a
+pickled object.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gnv2_nas.arch import Architecture
+from gnv2_nas.errors import Gnv2NasError, InputError
+from gnv2_nas.runner.lock import DeviceLock
+from gnv2_nas.search.engine import Scorer
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a scorer answers."""
+
+    kind: Literal["done", "input", "memory", "failed"]
+    """"input": an `InputError` of the scorer or of making it. "memory": a `MemoryError`. "failed":
+    any other exception."""
+    text: str = ""
+    """The score as Python writes it, because JSON has no infinity; or the reason of the failure."""
+
+
+class ScorerActor:
+    """Scores in a process of Ray.
+
+    On the search's own machine, the search holds the device lock for it and stops it while anybody
+    measures. On another machine it takes the lock itself, for each network.
+
+    Args:
+        home: `identify_machine()` of the search.
+        folder: working folder of the search, which names of files are relative to.
+        threads: of torch.
+    """
+
+    def __init__(self, home: str, folder: str, threads: str) -> None:
+        _die_with_parent()
+        self._here = identify_machine() == home
+        self._folder = folder
+        # Read when torch is loaded.
+        os.environ.update(OMP_NUM_THREADS=threads, OMP_WAIT_POLICY="PASSIVE")
+
+    def introduce(self) -> int:
+        """The number of its process on the search's own machine; 0 on another."""
+        return os.getpid() if self._here else 0
+
+    def prepare(self, make_scorer: Callable[[], Scorer]) -> bytes:
+        """Make the scorer; returns an `Answer` as JSON."""
+
+        def prepare() -> str:
+            if not Path(self._folder).is_dir():
+                raise InputError(
+                    f"machine {platform.node()!r} of the cluster has no folder {self._folder!r}: "
+                    "search in a folder that all machines share"
+                )
+            os.chdir(self._folder)
+            self._scorer = make_scorer()
+            return ""
+
+        return self._answer(prepare)
+
+    def score(self, architecture: bytes) -> bytes:
+        """Score a network given as JSON; returns an `Answer` as JSON."""
+        text = architecture.decode()
+        return self._answer(lambda: repr(float(self._scorer(Architecture.from_json(text)))))
+
+    def _answer(self, work: Callable[[], str]) -> bytes:
+        try:
+            with nullcontext() if self._here else DeviceLock.shared():
+                answer = Answer("done", work())
+        except InputError as error:
+            answer = Answer("input", str(error))
+        except MemoryError:
+            answer = Answer("memory")
+        except Exception as error:
+            answer = Answer("failed", in_one_line(error))
+        return msgspec.json.encode(answer)
+
+
+def identify_machine() -> str:
+    """What distinguishes this machine, and in Linux this container, from others."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        return boot + str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return platform.node()
+
+
+def in_one_line(error: BaseException) -> str:
+    """The message of an error, with its type unless it is one of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, Gnv2NasError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _die_with_parent() -> None:
+    """On Linux, let the kernel kill this process with Ray's own, even if it is stopped or hangs."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
