@@ -39,6 +39,7 @@ from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.workflows.devices import calibrate
 from gnv2_nas.workflows.events import (
     Events,
+    Message,
     SearchProgress,
     ignore,
     report_messages,
@@ -215,8 +216,14 @@ class SearchSession:
         request, settings, store = self.checked.request, self.checked.settings, self.store
         earlier: list[Trial] = []
         if request.reuse and settings.measures:
-            earlier = read_earlier(
-                request.storage, store.name, [lane.device for lane in self._reachable()]
+            devices = [lane.device for lane in self._reachable()]
+            earlier = read_earlier(request.storage, store.name, devices)
+        if earlier:
+            self.events(
+                Message(
+                    f"the models know the latencies of {len(earlier)} networks from other studies "
+                    "(--no-reuse leaves them out)"
+                )
             )
         known = partial(in_milliseconds_of, store, earlier)
         return GraphEncoder(self.checked.space, settings.budgets, settings.objectives, seen, known)

@@ -227,6 +227,7 @@ class GraphEncoder:
         constraints = {
             budget.metric: np.array([each.get(budget.metric, np.nan) for each in over])
             for budget in self._budgets
+            if get_metric(budget.metric).count is None
         }
         return Encoded(self._earlier_features, values, constraints)
 

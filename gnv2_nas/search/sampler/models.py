@@ -101,7 +101,7 @@ def fit_outcome_model(
     Returns:
         None if the features have an offset and the outcomes no common sign.
     """
-    outcomes = _clip_outliers(outcomes)
+    outcomes = _clip_outliers(outcomes, outcomes[others:])
     scales = _scales(outcomes + shift, shift, using)
     if before is not None and len(outcomes) > REFIT_SCALE_UNTIL and before.scale in scales:
         scales = [before.scale]
@@ -144,9 +144,9 @@ def _warm_start(model: OutcomeModel | None) -> WarmStart | None:
     return None if model is None else WarmStart(model.process.components, model.scale)
 
 
-def _clip_outliers(outcomes: Vector) -> Vector:
-    middle = np.median(outcomes)
-    deviation = 1.4826 * np.median(np.abs(outcomes - middle))
+def _clip_outliers(outcomes: Vector, usual: Vector) -> Vector:
+    middle = np.median(usual)
+    deviation = 1.4826 * np.median(np.abs(usual - middle))
     if deviation == 0:
         return outcomes
     bound = OUTLIER * deviation
