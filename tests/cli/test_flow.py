@@ -188,7 +188,7 @@ def test_the_same_study_goes_on(flow, tmp_path):
     assert sum(each.origin in ("random", "model") for each in after.trials) == 3
     numbers = {each["number"] for each in result["front"]}
     assert numbers
-    keys = {"number", "architecture", "params", "baseline", "counts", "quality", "latency"}
+    keys = {"number", "architecture", "params", "baseline", "counts", "quality", "latencies"}
     assert all(keys | {"violations", "origin", "predicted"} <= set(row) for row in result["front"])
     # What is called a front was measured side by side, the networks of before included.
     assert numbers <= after.confirmed
