@@ -61,6 +61,8 @@ from gnv2_nas.runner.timing import Session, timer_of
 PROTOCOL = 1
 SILENCE = 120.0
 """The host says "alive" more often than this, in seconds."""
+MAX_LOGITS = 1 << 16
+"""As many classes as a network of ours can have; the output of another tool's may be an image."""
 SECONDS_BETWEEN_REPORTS = 1.0
 """Writing wakes the process that sends the output on, so rounds are reported in bundles."""
 
@@ -118,7 +120,7 @@ class Runner:
 
     def _load(self, number: int) -> None:
         session = self._read(number)
-        logits = [float(each) for each in session.logits().ravel()]
+        logits = [float(each) for each in session.logits().ravel()[:MAX_LOGITS]]
         if not all(map(math.isfinite, logits)):  # JSON has no such numbers
             raise MeasurementError("the network computes logits that are not finite")
         self._fresh[number] = session
