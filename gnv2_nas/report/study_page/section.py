@@ -36,6 +36,8 @@ class Section(msgspec.Struct, frozen=True):
     key: str
     """Part of every `id` in the section; "" on a page of one view."""
     record: StudyRecord
+    whole: bool
+    """Whether the view is of all devices; the page begins with the answers of these views."""
     answer: Answer
     next_command: str
     best_word: str
@@ -78,6 +80,7 @@ def make_section(view: View, key: str, study: StudyRecord, *, ablated: bool) -> 
         title=view.title,
         key=key,
         record=record,
+        whole=len(record.settings.devices) == len(study.settings.devices),
         answer=write_answer(record, view.found),
         next_command="" if best is None else next_command(record, best),
         best_word=recommended_title(record),
@@ -109,7 +112,8 @@ class Headline(msgspec.Struct, frozen=True):
 
 
 def join_headlines(sections: Sequence[Section]) -> list[Headline]:
-    """The headline of each view; views with the same one share it."""
+    """The headline of each view of all devices; views with the same one share it."""
+    sections = [each for each in sections if each.whole]
     labels: dict[str, tuple[str, ...]] = {}
     answers = {each.answer.headline: each.answer for each in sections}
     for each in sections:
