@@ -8,6 +8,9 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.formats.foreign.bounded import read_file
 from gnv2_nas.formats.foreign.network import DEFAULT_SIDE, SUFFIXES, ForeignNetwork
 
+MAX_COUNT = 1 << 50
+"""Of multiply-adds and bytes; numbers of a damaged file may be too large for JSON."""
+
 
 def read_foreign(name: str, side: int = DEFAULT_SIDE) -> ForeignNetwork:
     """Read a file and count its graph.
@@ -46,4 +49,6 @@ def read_foreign(name: str, side: int = DEFAULT_SIDE) -> ForeignNetwork:
         ) from None
     except MemoryError:
         raise InputError(f"{name}: it is larger than memory") from None
+    if max(counts.macs or 0, counts.weight_bytes) > MAX_COUNT:
+        raise InputError(f"{name}: it is damaged: it claims {counts.params:.1e} parameters")
     return ForeignNetwork(name, {suffix: content}, read, counts)

@@ -251,6 +251,16 @@ def test_what_is_no_network_with_one_image_is_refused_in_one_line(tmp_path, monk
         assert "\n" not in str(raised.value)
 
 
+def test_sizes_that_no_network_has_are_refused(tmp_path):
+    path = save_conv(tmp_path / "vast.onnx")
+    model = load(path)
+    (weight,) = model.graph.initializer
+    weight.dims[0] = 1 << 62
+    save(model, path)
+    with pytest.raises(InputError, match=r"vast.onnx: it is damaged: it claims 1.2e\+20 param"):
+        read_foreign(str(path))
+
+
 def test_a_missing_package_is_named_with_its_installation(tmp_path, monkeypatch):
     path = save_tflite(tmp_path / "any.tflite")
     monkeypatch.delitem(sys.modules, "gnv2_nas.formats.foreign.tflite_file", raising=False)
