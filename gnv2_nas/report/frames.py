@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gnv2_nas.arch import DFC, Architecture, Block, GhostBlock
+from gnv2_nas.arch.blocks import has_repghost
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.study.metrics import LATENCY_RATIO, METRICS, get_metric
@@ -61,11 +62,13 @@ def list_attention_modules(arch: Architecture) -> list[tuple[int, str, DFC]]:
 
 
 def describe_architecture(arch: Architecture) -> list[str]:
-    """Lines about an architecture: id and resolution, widths, expansion, DFC modules."""
+    """Lines about an architecture: id and resolution, widths, expansion, RepGhost blocks, DFC."""
+    adding = [index for index, block in enumerate(arch.blocks) if has_repghost(block)]
     return [
         f"id {arch.id} · {arch.family} · {arch.resolution} px",
         f"widths  {format_widths(arch)}",
         f"expansion  {format_expansions(arch)}",
+        *([f"RepGhost modules: {_ranges(adding)}"] if adding else []),
         *_describe_attention(arch),
     ]
 
@@ -105,7 +108,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "trial": ("int64", "number of the trial; `study:trial` names the network on the command line"),
     "id": ("str", "content hash of the architecture"),
     "baseline": ("str", "name of the stock network this is; empty for one the search found"),
-    "family": ("str", "ghostnet, ghostnetv2 or mobilenetv3"),
+    "family": ("str", "ghostnet, ghostnetv2, mobilenetv3 or repghostnet"),
     "feasible": ("bool", "whether every budget is kept"),
     "front": ("bool", "whether it is on the front"),
     "quality": ("float64", "score or accuracy by the study's estimator"),

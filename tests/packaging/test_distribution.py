@@ -110,7 +110,7 @@ def test_installed_package_comes_from_the_wheel(run, environment: Path):
 def test_installed_command_finds_the_built_in_files(run, environment: Path, tmp_path: Path):
     spaces = run("gnv2-nas", "spaces", "--json")
     assert spaces.returncode == 0, spaces.stderr
-    for name in ("ghostnetv2", "placement", "mobile", "tiny"):
+    for name in ("ghostnetv2", "placement", "mobile", "repghost", "tiny"):
         assert f'"{name}"' in spaces.stdout
     devices = run("gnv2-nas", "devices", "--json")
     assert devices.returncode == 0, devices.stderr
