@@ -13,6 +13,9 @@ from gnv2_nas.search.study.metrics import METRICS, Metric
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.units import format_quantity
 
+_ABOVE_EDGE = 0.02
+"""Of the height of the plot."""
+
 
 class FilePoints(msgspec.Struct, frozen=True):
     """Files that are drawn; every list has one entry for each."""
@@ -36,11 +39,13 @@ def place_files(
         if not math.isnan(across) and is_near(x_range, across):
             found.append((each, across, up))
     edges = [not math.isnan(up) and is_near(y_range, up) for _, _, up in found]
+    # Plotly draws no point that is outside of the range, be it by rounding.
+    edge = y_range[0] + _ABOVE_EDGE * (y_range[1] - y_range[0])
     return FilePoints(
         names=[html.escape(each.name) for each, _, _ in found],
         x=[float(f"{across:.6g}") for _, across, _ in found],
         y=[
-            float(f"{up if placed else y_range[0]:.6g}")
+            float(f"{up if placed else edge:.6g}")
             for placed, (_, _, up) in zip(edges, found, strict=True)
         ],
         hover=[_hover(each) for each, _, _ in found],
