@@ -30,6 +30,8 @@ def parse_url(url: str) -> Address:
     Raises:
         InputError: it is not one; the message says what would be.
     """
+    if url.strip().rstrip(":/").lower() in {"local", "localhost"}:
+        raise InputError(f"{url!r}: this machine needs no setting up; use --device cpu")
     scheme, mark, rest = url.strip().partition("://")
     rest = rest.removesuffix("/")
     if not mark:

@@ -36,3 +36,9 @@ def test_urls_are_read(url, address):
 def test_other_texts_are_refused(url):
     with pytest.raises(InputError, match=r"a device is ssh://\[user@\]host|from 1 to 65535"):
         parse_url(url)
+
+
+@pytest.mark.parametrize("url", ["local:", "local://", "localhost"])
+def test_this_machine_is_a_device_already(url):
+    with pytest.raises(InputError, match="use --device cpu"):
+        parse_url(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gnv2_nas.devices.native.build import build
 from gnv2_nas.devices.profile import DeviceProfile
+from gnv2_nas.devices.provision.engines import WHEELS
 from gnv2_nas.devices.provision.environment import ensure_environment
 from gnv2_nas.devices.provision.probe import Probe
 from gnv2_nas.devices.runner_program import native_target
@@ -21,8 +22,10 @@ def install(profile: DeviceProfile, found: Probe, transport: Transport, events: 
         DeviceError: installing failed.
         RunError: building failed.
     """
-    if profile.benchmark is not None:
-        return  # it is the user's
+    if profile.benchmark is not None or (
+        profile.runner == "python" and profile.runtime not in WHEELS
+    ):
+        return  # the program, or the environment, is the user's
     tell = report_messages(events)
     if profile.runner == "native":
         build(native_target(transport), tell)

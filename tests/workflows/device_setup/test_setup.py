@@ -97,8 +97,13 @@ def test_a_device_that_cannot_be_reached_is_not_removed():
     assert not path.exists()
 
 
-def test_nothing_is_installed_beside_a_benchmark_program(tmp_path):
-    profile = DeviceProfile("x", "ssh", "pi", benchmark=BenchmarkProgram("trtexec", "trtexec"))
+@pytest.mark.parametrize(
+    "what",
+    [{"benchmark": BenchmarkProgram("trtexec", "trtexec")}, {"runtime": "executorch"}],
+    ids=["program", "environment"],
+)
+def test_nothing_is_installed_where_the_user_brings_his_own(tmp_path, what):
+    profile = DeviceProfile("x", "ssh", "pi", **what)
     install(profile, read(python=""), LocalTransport("board", tmp_path / "device"), print)
     assert not (tmp_path / "device").exists()
 
