@@ -105,11 +105,10 @@ def _tensors(arch: Architecture) -> dict[str, torch.Tensor]:
             tensors[f"{op.weight}.bias"] = bias
         for norm in op.norms:
             # With these values, folding gives `kernel` and `bias` exactly.
-            ones, zeros = torch.ones_like(bias), torch.zeros_like(bias)
-            own = norm == op.norm
-            tensors[f"{norm}.weight"] = ones if own else zeros
-            tensors[f"{norm}.bias"] = bias if own else zeros
-            tensors[f"{norm}.running_mean"] = zeros
+            ones, own = torch.ones_like(bias), float(norm == op.norm)
+            tensors[f"{norm}.weight"] = ones * own
+            tensors[f"{norm}.bias"] = bias * own
+            tensors[f"{norm}.running_mean"] = torch.zeros_like(bias)
             tensors[f"{norm}.running_var"] = ones - BATCH_NORM_EPSILON
     return tensors
 

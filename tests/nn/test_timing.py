@@ -12,7 +12,7 @@ from tests.measurement.networks import tiny_ghost, tiny_mobile
 
 NETWORKS = {
     "ghost": tiny_ghost(), "mobile": tiny_mobile(), "v2": preset("ghostnetv2-1.0"),
-    "v3": preset("mobilenetv3-large-1.0"),
+    "v3": preset("mobilenetv3-large-1.0"), "rep": preset("repghostnet-1.0"),
 }  # fmt: skip
 
 
@@ -29,6 +29,8 @@ def test_every_weight_is_set_and_ordinary(arch):
         assert torch.equal(tensor, same[key])
         assert torch.isfinite(tensor).all()
         assert float(tensor.abs().max()) < 10
+    # Files of weights refuse tensors that share memory, and training would change both.
+    assert len({tensor.data_ptr() for tensor in one.values()}) == len(one)
 
 
 def test_random_numbers_go_on_as_if_nothing_had_been_made():
