@@ -90,7 +90,7 @@ def test_workers_find_the_same_scores_and_nothing_survives_a_killed_search(ready
     # 127.0.0.1 in version 4, and as version 6 writes it.
     assert listening(processes) <= {"0100007F", "0000000000000000FFFF00000100007F"} != set()
     lines = " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in processes)
-    (files,) = set(re.findall(r"/tmp/\.ray\.[^/\0]+", lines))  # noqa: S108
+    (files,) = set(re.findall(r"/tmp/\.ray\.[\w.-]+", lines))  # noqa: S108
     assert Path(files).stat().st_mode & 0o777 == 0o700
     os.kill(workers_of(search)[0], signal.SIGKILL)
     until(lambda: (folder / "studies.db").exists() and len(found(folder)) > 2)

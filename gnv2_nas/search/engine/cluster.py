@@ -28,8 +28,8 @@ _CLIENT_PORT = 10001
 _SECONDS_TO_ANSWER = 5.0
 _OBJECT_STORE_BYTES = 80 * 2**20
 """Ray wants at least 75 MiB. Nothing of ours is large enough to be put there."""
-_MAX_ROOT_BYTES = 11
-"""The name of a socket has 107 bytes at most, and Ray's part of it 96."""
+_MAX_ROOT_BYTES = 9
+"""The name of a socket has 107 bytes at most, of which 98 come after this folder."""
 _REMOVALS = 100
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 
@@ -132,7 +132,7 @@ def _init(ray: Any, address: str, scorers: int, folder: Path | None) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         # Otherwise Ray imports from the working folder, which holds the user's files.
         job_config=ray.job_config.JobConfig(_client_job=True),
-        _temp_dir=str(folder),
+        _temp_dir=f"{folder}/r",  # Ray opens its folder to everybody
         _plasma_directory=str(folder),
         **quiet,
     )

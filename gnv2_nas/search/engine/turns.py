@@ -33,6 +33,7 @@ class Turns:
         self._lock = DeviceLock("shared", waiting)
         self._changed = threading.Condition()
         self._workers: set[Worker] = set()
+        self._idle: set[Worker] = set()
         self._births = self._pauses = 0
         self._began = self._stopped = 0.0
         self._stopped_at: float | None = None
@@ -65,11 +66,13 @@ class Turns:
         with self._changed:
             self._await_turn()
             self._workers.add(worker)
+            self._idle.discard(worker)
         try:
             yield
         finally:
             with self._changed:
                 self._workers.remove(worker)
+                self._idle.add(worker)
                 self._release_if_idle()
 
     def look(self) -> None:
@@ -114,13 +117,14 @@ class Turns:
         if self._stopped_at is not None:
             self._stopped += time.monotonic() - self._stopped_at
             self._stopped_at = None
-            for worker in self._workers:
+            for worker in self._workers | self._idle:
                 worker.go_on()
 
     def _stop(self) -> None:
         self._changed.wait_for(lambda: self._births == 0, MAX_BIRTH_SECONDS)
         if self._stopped_at is None:
-            for worker in self._workers:
+            # Ray gives idle ones something to do, half a percent of a core each.
+            for worker in self._workers | self._idle:
                 worker.stop()
             self._stopped_at = time.monotonic()
         self._lock.release()
