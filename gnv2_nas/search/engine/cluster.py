@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gnv2_nas.errors import InputError, RunError, first_line
+from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.files.leftovers import create_aside, remove_leftovers
 
 AUTO = "auto"
@@ -140,7 +140,7 @@ def _init(ray: Any, address: str, scorers: int, folder: Path | None) -> None:
 
 def explain(error: Exception, address: str) -> InputError | RunError:
     """The error for what Ray raised when it was to be started or connected."""
-    reason = first_line(error)
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # of a traceback
     if not address:
         return RunError(f"Ray cannot be started on this machine: {reason}")
     versions = _VERSIONS.findall(str(error))
