@@ -17,7 +17,7 @@ from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.measurement.records.reuse import find_reusable
 from gnv2_nas.measurement.records.store import append_measurements
-from gnv2_nas.runner.lock import Waiting, ignore_waiting
+from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.search.engine import ScoringBackend
 from gnv2_nas.search.pace import Deadline, MeasuringPace
 from gnv2_nas.search.study.settings import Settings
@@ -43,6 +43,10 @@ class Lane(Protocol):
     @property
     def pace(self) -> MeasuringPace:
         """What measuring has cost so far."""
+        ...
+
+    def prepare(self, architectures: Sequence[Architecture]) -> None:
+        """Bring the files of networks to another machine, where they will be measured."""
         ...
 
     def measure(
@@ -96,6 +100,19 @@ class DeviceLane:
         self.name = device.name
         self.machine = device.profile.reached_by if device.host.is_remote else ""
         self.pace = MeasuringPace(paced_seconds(device.profile.pace, MIN_SLOW_ROUNDS))
+
+    def prepare(self, architectures: Sequence[Architecture]) -> None:
+        """Write the files of networks and send them, so that `measure` finds them there.
+
+        Raises:
+            MeasurementError: the device cannot be reached, or its runtime cannot run a network.
+            OutOfTimeError: see `measure`.
+        """
+        for arch in architectures:
+            with DeviceLock.shared(self.waiting):
+                files = self.device.runtime.write(arch)
+                self.device.expected_logits(arch)
+            self.device.host.store([files])
 
     def measure(
         self,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import TypeVar
 
+from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import DeviceError, MeasurementError, first_line
 from gnv2_nas.runner.lock import Waiting, ignore_waiting
 from gnv2_nas.search.lane import Lane
@@ -80,6 +82,15 @@ class Lanes:
             seconds = lane.pace.measuring(count, seconds_per_network)
             machines[lane.machine] = machines.get(lane.machine, 0.0) + seconds
         return max(machines.values(), default=0.0)
+
+    def prepare(self, architectures: Sequence[Architecture]) -> None:
+        """Have other machines get the files of networks while this one goes on.
+
+        What fails is left to the measurement, which does it again.
+        """
+        for lane in self.active:
+            if lane.machine:
+                self.submit(lane, partial(lane.prepare, architectures))
 
     def submit(self, lane: Lane, work: Callable[[], Result]) -> Future[Result]:
         """Have a lane work: on this machine at once, on another one in a thread."""

@@ -193,6 +193,8 @@ class SearchLoop(Keeper):
         # The network that all others are compared with is evaluated in any case.
         names = sorted(networks, key=lambda name: preset_name(name) != REFERENCE)
         wanted = [networks[name] for name in names]
+        if self.store.settings.measures:
+            self.lanes.prepare(wanted)
         found = self.evaluator.scores(wanted, deadline=deadline, at_least=1)
         scores = dict(zip(names, found, strict=True))
         scored = [

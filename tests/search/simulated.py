@@ -76,6 +76,9 @@ class SimulatedLane:
         self.pace = MeasuringPace()
         self._batches = 0
 
+    def prepare(self, architectures: Sequence[Architecture]) -> None:
+        """Made-up networks have no files."""
+
     def measure(
         self,
         architectures: Sequence[Architecture],

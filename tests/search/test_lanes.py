@@ -6,18 +6,23 @@ import threading
 
 import pytest
 
+from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import DeviceError, MeasurementError
 from gnv2_nas.search import loop
+from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.loop import BATCH
 from gnv2_nas.search.pace import Deadline, MeasuringPace
 from gnv2_nas.search.pipeline import Job, Pipeline
 from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.workflows.search_request import SearchRequest
+from tests.devices.remote import remote_device
+from tests.measurement.networks import tiny_ghost
 from tests.search.search_helpers import calibrated, measure_briefly, session
 from tests.search.simulated import Machine, SimulatedLane, simulated
 from tests.search.spaces import SMALL, write_space
 from tests.search.study_helpers import candidate, latency
+from tests.waiting import until
 
 
 class FailingLane(SimulatedLane):
@@ -127,7 +132,12 @@ class ThreadLane:
     def __init__(self, name, error=None):
         self.name, self.machine, self.error = name, f"ssh {name}", error
         self.pace = MeasuringPace()
-        self.go, self.began = threading.Event(), threading.Event()
+        self.go, self.began, self.prepared = threading.Event(), threading.Event(), []
+
+    def prepare(self, architectures):
+        assert self.go.wait(10)
+        self.prepared += architectures
+        raise DeviceError("it is away")
 
     def measure(self, architectures, *_, **__):
         self.began.set()
@@ -141,6 +151,23 @@ class ThreadLane:
 
     def reach(self):
         """It answers."""
+
+
+def test_another_machine_gets_files_while_this_one_goes_on():
+    here, other = ThreadLane("cpu"), ThreadLane("board")
+    here.machine = ""
+    Lanes([here, other]).prepare(["a network"])
+    assert not other.prepared
+    other.go.set()
+    until(lambda: other.prepared)  # what fails then is told when it is measured
+    assert not here.prepared
+
+
+def test_files_that_were_prepared_are_on_the_device(tmp_path):
+    device = remote_device(LocalTransport("board", tmp_path))
+    DeviceLane(device, None, 0).prepare([tiny_ghost()])
+    (file,) = (tmp_path / "files").iterdir()
+    assert file.read_bytes() == device.runtime.write(tiny_ghost())[".onnx"]
 
 
 def test_machines_measure_at_the_same_time_and_a_job_that_follows_a_failed_one_is_not_lost():
