@@ -120,13 +120,24 @@ def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Find
     if best.baseline:
         sentences.append(f"It is a stock network, {best.baseline}.")
     if not best.is_stable:
-        reasons = (each.reason for each in best.measured_on.values() if not each.stable)
-        sentences.append(f"Its latency is not stable: {_join(reasons)}.")
+        sentences.append(f"Its latency is not stable{_explain_instability(record, best)}.")
     elif unstable := sum(not one.is_stable for one in found.front):
         total, stable = len(found.front), len(found.front) - unstable
         chosen = "is the only one" if stable == 1 else f"was chosen among the {stable}"
         sentences.append(f"It {chosen} of {total} networks on the front with a stable latency.")
     return Finding(title, best, " ".join(sentences), "plain")
+
+
+def _explain_instability(record: StudyRecord, trial: Trial) -> str:
+    """Each reason once: ": preemption", on several devices " on cpu and pi5: preemption"."""
+    devices: dict[str, list[str]] = {}
+    for device, latency in trial.measured_on.items():
+        if not latency.stable:
+            devices.setdefault(latency.reason, []).append(device)
+    several = len(record.settings.devices) > 1
+    return ";".join(
+        f"{f' on {_join(names)}' if several else ''}: {reason}" for reason, names in devices.items()
+    )
 
 
 def _finding(record: StudyRecord, gain: Gain, stock: Trial) -> Finding:

@@ -249,9 +249,20 @@ def _all_alike(record: StudyRecord) -> Iterator[str]:
         )
 
 
+def _lacking(record: StudyRecord) -> Iterator[str]:
+    """Caution for each device that was not there to measure all networks."""
+    for device in record.settings.device_labels if record.settings.measures else ():
+        if lacking := sum(one.latencies.get(device) is None for one in record.trials):
+            yield (
+                f"{lacking:,} of {len(record.trials):,} networks have no latency on {device}, and "
+                "cannot be on a front that needs it. The command of the search, run again, "
+                "measures those that may be on it."
+            )
+
+
 def list_cautions(record: StudyRecord, unstable: int, members: Sequence[Trial]) -> list[str]:
     """What limits the conclusions that the front supports."""
-    lines = []
+    lines = list(_lacking(record))
     if unstable:
         lines.append(
             f"{unstable} of {len(members)} latencies on the front "

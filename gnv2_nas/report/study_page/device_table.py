@@ -12,6 +12,9 @@ from gnv2_nas.stats.rank_agreement import RankAgreement
 
 _ALIKE, _SIMILAR = 0.9, 0.7
 """Kendall's τ from which on two rankings are called almost the same, or similar."""
+_DOUBTFUL = 0.5
+"""τ at which a quarter of all pairs change places. An interval from below it to a similar ranking
+does not tell one from the other."""
 
 
 class DeviceTable(msgspec.Struct, frozen=True):
@@ -38,6 +41,11 @@ def describe_devices(pairs: Sequence[DevicePair]) -> tuple[str, ...]:
 
 
 def _sentence(pair: DevicePair, agreement: RankAgreement) -> str:
+    if agreement.low < _DOUBTFUL and agreement.high >= _SIMILAR:
+        return (
+            f"{agreement.networks:,} networks are too few to tell whether {pair.one} and "
+            f"{pair.other} rank networks alike (Kendall’s τ {agreement})."
+        )
     how = "differently"
     if agreement.tau >= _SIMILAR:
         how = "almost alike" if agreement.tau >= _ALIKE else "similarly"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from gnv2_nas.arch import preset
 from gnv2_nas.report.study_page.answer import Answer, write_answer
 from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.study.records import StudyRecord, Trial
-from tests.report.studies import candidate, network, stock, study, typical
+from tests.report.studies import candidate, network, on_devices, stock, study, typical
 
 
 def answer(record: StudyRecord) -> Answer:
@@ -113,6 +114,19 @@ def test_three_objectives_hold_the_other_two_equal() -> None:
         "(141.2 MFLOPs against 167.0 MFLOPs)."
     )
     assert any("16% fewer FLOPs" in finding.text for finding in found.findings)
+
+
+def test_a_reason_that_devices_share_is_told_once() -> None:
+    two = on_devices(study([stock(92), network(1, 94, 0.82)]), {"cpu": 1.0, "pi5": 1.0})
+    first, best = two.trials
+    hot = {
+        name: replace(each, stable=False, reason="hot") for name, each in best.measured_on.items()
+    }
+    found = answer(replace(two, trials=(first, replace(best, latencies=hot))))
+    assert "Its latency is not stable on cpu and pi5: hot." in found.findings[0].text
+    hot["pi5"] = replace(hot["pi5"], reason="busy")
+    found = answer(replace(two, trials=(first, replace(best, latencies=hot))))
+    assert "not stable on cpu: hot; on pi5: busy." in found.findings[0].text
 
 
 def test_an_unstable_latency_is_told() -> None:

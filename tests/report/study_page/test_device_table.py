@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 from msgspec.structs import replace
 
+from gnv2_nas.report.study_page.conditions import list_cautions
 from gnv2_nas.report.study_page.device_table import describe_devices, make_device_table
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
-from gnv2_nas.search.analysis.device_ranks import compare_devices
+from gnv2_nas.search.analysis.device_ranks import DevicePair, compare_devices
 from gnv2_nas.search.analysis.recommendation import find_stock, recommend
 from gnv2_nas.search.analysis.views import list_views
 from gnv2_nas.search.study.budgets import parse_budgets, parse_limits
+from gnv2_nas.stats.rank_agreement import RankAgreement
 from tests.report.studies import on_devices, searched, typical
 
 DEVICES = ("cpu", "npu", "pi5")
@@ -55,6 +57,26 @@ def test_the_sentence_says_how_many_pairs_change_places(sign: int, share: str, w
         trials.append(replace(each, latencies={"cpu": latency, "npu": other}))
     (sentence,) = describe_devices(compare_devices(replace(record, trials=tuple(trials))))
     assert f"rank {len(trials)} networks {words}: in {share} of all pairs" in sentence
+
+
+@pytest.mark.parametrize(("tau", "low"), [(1.0, -0.05), (0.73, -0.1), (0.6, 0.3)])
+def test_an_interval_that_holds_nearly_every_ranking_tells_nothing(tau: float, low: float) -> None:
+    pair = DevicePair("cpu", "pi5", RankAgreement(tau, low, 0.96, 6))
+    (sentence,) = describe_devices([pair])
+    assert sentence.startswith("6 networks are too few to tell whether cpu and pi5 rank")
+
+
+def test_what_a_device_lacks_is_told_in_its_views_and_in_that_of_all() -> None:
+    cut = tuple(
+        replace(each, latencies={**each.latencies, "pi5": None}) if each.number % 2 else each
+        for each in RECORD.trials
+    )
+    record = replace(RECORD, trials=cut)
+    told = f"{len(cut) // 2} of {len(cut)} networks have no latency on pi5"
+    for view in (record, record.on("pi5")):
+        (line,) = (each for each in list_cautions(view, 0, ()) if "no latency" in each)
+        assert line.startswith(told)
+    assert not any("no latency" in each for each in list_cautions(record.on("cpu"), 0, ()))
 
 
 def test_too_few_networks_are_not_compared() -> None:
