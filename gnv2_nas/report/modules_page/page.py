@@ -33,7 +33,7 @@ def render_modules_page(findings: ModuleFindings, command: str) -> str:
         "findings": findings,
         "answer": list(describe_findings(findings)),
         "axes": [_axis_row(axis) for axis in findings.axes],
-        "command": command,
+        "next_command": command,
         "searches": command.split()[1] == "search",
         "columns": COLUMNS,
         "sections": sections,
