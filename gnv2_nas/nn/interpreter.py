@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -110,6 +111,8 @@ def _fold(op: Op, weights: dict[str, Tensor], statistics: Mapping[str, Tensor]) 
 Tensors = Mapping[str, Tensor]
 """State dict key → tensor."""
 
+Branches = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
+
 cached_lower: Callable[[Architecture], Graph] = lru_cache(maxsize=256)(lower)
 """`lower` with a cache of the last networks."""
 
@@ -123,6 +126,7 @@ def run_graph(
     momentum: float | None = None,
     dropout: float = 0.0,
     observe: Callable[[Op, Tensor], None] | None = None,
+    branches: Branches = MappingProxyType({}),
 ) -> Tensor:
     """(N, 3, H, W) at the graph's resolution → logits (N, num_classes).
 
@@ -139,10 +143,12 @@ def run_graph(
             towards them by this share in place.
         dropout: probability of dropping a feature before the classifier.
         observe: called with every op and its output; later ops may overwrite the output.
+        branches: weight of a convolution → function of its input and its normalised output, which
+            replaces the output; see `nn.branches`.
     """
     if statistics is not None and momentum is None:
         graph, tensors = fold_batch_norm(graph, tensors, statistics)
-    run = _Run(tensors, statistics, momentum or 0.0, dropout, is_channels_last(images))
+    run = _Run(tensors, statistics, momentum or 0.0, dropout, is_channels_last(images), branches)
     last_uses = graph.last_uses()
     maps: list[Any] = [images, *[None] * (len(graph.ops) - 1)]
     for number, op in enumerate(graph.ops[1:], start=1):
@@ -168,6 +174,7 @@ class _Run:
     momentum: float
     dropout: float
     channels_last: bool
+    branches: Branches
 
 
 class _Step(NamedTuple):
@@ -187,6 +194,8 @@ def _conv(step: _Step) -> Tensor:
     x = convolution(step.inputs[0], tensors[f"{op.weight}.weight"], bias, op)
     if op.norm:
         x = _normalize(step.run, op.norm, x)
+        if add_branches := step.run.branches.get(op.weight):
+            x = add_branches(step.inputs[0], x)
     return x + _normalize(step.run, op.branch, step.inputs[0]) if op.branch else x
 
 

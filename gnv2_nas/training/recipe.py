@@ -14,6 +14,11 @@ from gnv2_nas.errors import InputError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Sampling = Literal["genes", "macs"]
+RecipeName = Literal["v2", "v3"]
+"""The published trainings: that of GhostNet and GhostNetV2, and that of GhostNetV3."""
+
+BRANCHES = 3
+"""Equal convolutions in place of each one, as in the authors' code of GhostNetV3."""
 
 PAPER_BATCH_SIZE = 1024
 PAPER_LEARNING_RATE = 0.4
@@ -46,6 +51,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Maximum norm of all gradients together; 0 does not clip."""
     ema_decay: float = 0.9999
     """Decay of the moving average of the weights, which is evaluated and saved."""
+    branches: int = 1
+    """Equal convolutions with batch norm in place of each one of a Ghost module, folded into one
+    at the end. More than 1 adds further branches as well, see `nn.branches`."""
     augmentation: float = 1.0
     """Strength of the random changes, relative to those of the data set; 0 is none."""
     precision: Precision = "fp32"
@@ -67,7 +75,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training images that recalibrate batch norm before a supernet is evaluated."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "evaluations"):
+        for name in ("steps", "batch_size", "accumulate", "evaluations", "branches"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("batch_size", self.batch_size >= 2, "at least 2, which batch norm needs")
         self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
@@ -109,6 +117,7 @@ def default_recipe(
     steps: int | None = None,
     batch_size: int | None = None,
     inherited: bool = False,
+    name: RecipeName = "v2",
 ) -> Recipe:
     """The recipe of the papers, scaled to the number of training images.
 
@@ -128,6 +137,7 @@ def default_recipe(
         epochs, steps: length of the training; give one of them or neither.
         inherited: whether training starts from trained weights; it then takes half the epochs and
             a quarter of the learning rate.
+        name: "v3" trains a network with the branches of GhostNetV3.
 
     Raises:
         InputError: both lengths are given, or a value is out of range.
@@ -143,6 +153,7 @@ def default_recipe(
         learning_rate=rate,
         warmup=max(0.0125, min(0.1, 50 / length)),
         ema_decay=1 - max(1e-4, min(0.5, 20 / length)),
+        branches=BRANCHES if name == "v3" else 1,
     )
     return recipe.replace(dropout=0.0, clip_norm=1.0, evaluations=4) if supernet else recipe
 

@@ -125,6 +125,9 @@ class SupernetTask:
         _, smallest = extremes(self._space, min(resolutions))
         return Evaluation(self._accuracy(supernet, largest), self._accuracy(supernet, smallest))
 
+    def deployed(self, module: nn.Module) -> nn.Module:
+        return module.eval()
+
     def _logits(self, images: Tensor, arch: Architecture, dropout: float = 0.0) -> Tensor:
         with self._context.precision.autocast():
             logits: Tensor = self.module(images, arch, dropout)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from gnv2_nas.arch import Architecture, Preprocessing
 from gnv2_nas.data import Dataset, Split, preprocess
 from gnv2_nas.nn import Network, load_weights, read_weights
+from gnv2_nas.nn.branches import BATCH_NORM_MOMENTUM, BranchedNetwork
 from gnv2_nas.nn.interpreter import cached_lower, run_graph
 from gnv2_nas.training.context import (
     TrainingContext,
@@ -21,6 +22,7 @@ from gnv2_nas.training.context import (
     release_memory,
     seed_torch,
 )
+from gnv2_nas.training.recipe import Recipe
 
 
 class Evaluation(NamedTuple):
@@ -58,6 +60,10 @@ class TrainingTask(Protocol):
 
     def evaluate(self, module: nn.Module) -> Evaluation:
         """Measure the accuracy with the weights of `module`, a copy of `self.module`."""
+        ...
+
+    def deployed(self, module: nn.Module) -> nn.Module:
+        """Return what is saved of `module`, a copy of `self.module`, in evaluation mode."""
         ...
 
 
@@ -108,15 +114,20 @@ def find_correct(
         batch_size //= 2
 
 
-BATCH_NORM_MOMENTUM = 0.1
-"""Weight of a batch in the running statistics: torch's default, as in the papers."""
-
-
 class NetworkTask:
-    """Cross-entropy with label smoothing (Szegedy et al. 2016, sec. 7)."""
+    """Cross-entropy with label smoothing (Szegedy et al. 2016, sec. 7).
 
-    def __init__(self, network: Network, dataset: Dataset, context: TrainingContext) -> None:
-        self.module = network
+    Args:
+        module: the network, perhaps with branches.
+    """
+
+    def __init__(
+        self, module: Network | BranchedNetwork, dataset: Dataset, context: TrainingContext
+    ) -> None:
+        self.module: nn.Module = module
+        network = module.network if isinstance(module, BranchedNetwork) else module
+        self._branches = module.by_weight() if isinstance(module, BranchedNetwork) else {}
+        self._resolution = network.architecture.resolution
         self._dataset = dataset
         self._context = context
         self._graph = cached_lower(network.architecture)
@@ -124,7 +135,7 @@ class NetworkTask:
         self._statistics = dict(network.named_buffers())
 
     def resolution(self, step: int) -> int:  # noqa: ARG002
-        return self.module.architecture.resolution
+        return self._resolution
 
     def losses(self, images: Tensor, labels: Tensor, step: int) -> Iterator[Tensor]:  # noqa: ARG002
         with self._context.precision.autocast():
@@ -135,17 +146,36 @@ class NetworkTask:
                 statistics=self._statistics,
                 momentum=BATCH_NORM_MOMENTUM,
                 dropout=self._context.recipe.dropout,
+                branches=self._branches,
             )
         smoothing = self._context.recipe.label_smoothing
         yield F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
     def evaluate(self, module: nn.Module) -> Evaluation:
-        module.eval()
-        data, resolution = self._dataset, self.module.architecture.resolution
-        device = self._context.device
+        network, data, device = self.deployed(module), self._dataset, self._context.device
         return Evaluation(
-            measure_accuracy(module, data.val, resolution, data.preprocessing, device=device)
+            measure_accuracy(network, data.val, self._resolution, data.preprocessing, device=device)
         )
+
+    def deployed(self, module: nn.Module) -> nn.Module:
+        return (module.fold() if isinstance(module, BranchedNetwork) else module).eval()
+
+
+def add_branches(
+    network: Network, recipe: Recipe, seed: int, *, inherited: bool
+) -> Network | BranchedNetwork:
+    """Return what is trained: the network, with the branches of the recipe.
+
+    Args:
+        inherited: whether its weights are trained already; then the branches add 0 at first.
+
+    Raises:
+        InputError: the network has blocks that the branches are not defined for.
+    """
+    if recipe.branches == 1:
+        return network
+    with seed_torch(derive_seed(seed, "branches")):
+        return BranchedNetwork(network, recipe.branches, silent=inherited)
 
 
 _CLASSIFIER = "classifier."

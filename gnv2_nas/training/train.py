@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.metadata import TrainingRecord
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from gnv2_nas.nn.supernet import Supernet
     from gnv2_nas.training.context import TrainingContext
     from gnv2_nas.training.task import TrainingTask
-
-    Model = TypeVar("Model", bound=nn.Module)
 
 StopWhen = Callable[[TrainingPoint], bool]
 
@@ -80,10 +78,16 @@ def train_network(
     if output is not None:
         check_output(output)
     from gnv2_nas.nn import save_weights
-    from gnv2_nas.training.task import NetworkTask, hash_weights, make_initial_network
+    from gnv2_nas.training.task import (
+        NetworkTask,
+        add_branches,
+        hash_weights,
+        make_initial_network,
+    )
 
     arch = arch.replace(num_classes=len(dataset.classes))
     network, note = make_initial_network(arch, recipe.dropout, seed, initial)
+    module = add_branches(network, recipe, seed, inherited=initial is not None)
 
     def save(
         path: Path, result: TrainingResult[Network], files: Mapping[Path, bytes | str]
@@ -101,7 +105,7 @@ def train_network(
 
     started_from = "random" if initial is None else hash_weights(initial)
     return _run(
-        network, lambda context: NetworkTask(network, dataset, context), dataset, recipe, output,
+        module, lambda context: NetworkTask(module, dataset, context), dataset, recipe, output,
         subject={"network": arch.id, "initial weights": started_from}, save=save, seed=seed,
         device=device, observer=observer, stop_when=stop_when, save_every=save_every,
         beside=beside, note=note,
@@ -174,14 +178,14 @@ def train_supernet(
 
 
 def _run(
-    model: Model,
+    module: nn.Module,
     make_task: Callable[[TrainingContext], TrainingTask],
     dataset: Dataset,
     recipe: Recipe,
     output: Path | None,
     *,
     subject: Mapping[str, str],
-    save: Callable[[Path, TrainingResult[Model], Mapping[Path, bytes | str]], None],
+    save: Callable[[Path, TrainingResult[Any], Mapping[Path, bytes | str]], None],
     seed: int,
     device: torch.device | str | None,
     observer: Observer,
@@ -189,11 +193,11 @@ def _run(
     beside: FilesBeside,
     stop_when: StopWhen | None = None,
     note: str = "",
-) -> TrainingResult[Model]:
-    """Train `model` in place and save it.
+) -> TrainingResult[Any]:
+    """Train `module` in place and save what is deployed of it.
 
     Args:
-        make_task: called once `model` is on its device.
+        make_task: called once `module` is on its device.
         subject: fingerprint of what is trained; see `StateFile`.
         save: writes the weights to a path, together with further files.
         note: first message to the observer.
@@ -206,19 +210,20 @@ def _run(
     fingerprint = {**subject, **make_fingerprint(recipe, dataset.content_hash, seed)}
     with process_group(place) as world:
         context = TrainingContext.make(recipe, seed, place, world)
-        context.place(model)
+        context.place(module)
+        task = make_task(context)
         trainer = Trainer(
-            make_task(context), dataset, context,
+            task, dataset, context,
             state_file=StateFile(state_path(output), fingerprint) if output else None,
             observer=observer, stop_when=stop_when, save_every=save_every, note=note,
         )  # fmt: skip
         trainer.run()
         found = trainer.evaluate()
-        model.load_state_dict(trainer.average.module.state_dict())
-        model.cpu().eval()
+        module.load_state_dict(trainer.average.module.state_dict())
         result = TrainingResult(
-            model, found.accuracy, tuple(trainer.history), trainer.seconds, found.smallest_accuracy
-        )
+            task.deployed(module.cpu()), found.accuracy, tuple(trainer.history), trainer.seconds,
+            found.smallest_accuracy,
+        )  # fmt: skip
         if output is not None and world.is_leader:
             curve = {history_path(output): encode_history(result.history)}
             save(output, result, {**curve, **beside(result)})

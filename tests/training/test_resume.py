@@ -73,6 +73,22 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tmp_path):
     assert accuracies == [point.accuracy for point in through.history]
 
 
+def test_with_branches_it_goes_on_as_well(tmp_path):
+    """The state holds the branches, their statistics and their averages."""
+    recipe, output = RECIPE.replace(branches=2), tmp_path / "small.safetensors"
+
+    def stop(point):
+        if point.step == 7:
+            raise ConnectionAbortedError
+
+    with pytest.raises(ConnectionAbortedError):
+        train(output, recipe=recipe, save_every=0.0, observer=stop)
+    resumed, through = train(output, recipe=recipe), train(recipe=recipe)
+    assert any("resuming after step 6" in point.note for point in resumed.history)
+    assert same(weights(resumed.model), weights(through.model))
+    assert same(read_checkpoint(output), weights(through.model))
+
+
 def test_interrupted_it_finishes_the_step_and_saves(tmp_path):
     output = tmp_path / "small.safetensors"
     code, errors = stop_at(output, 5, signal.SIGINT)

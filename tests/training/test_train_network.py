@@ -52,7 +52,8 @@ def test_torch_s_random_numbers_are_as_they_were():
 @pytest.mark.parametrize(
     "changes",
     [{"dropout": 0.0}, {"augmentation": 0.0}, {"label_smoothing": 0.0}, {"clip_norm": 0.01},
-     {"weight_decay": 0.1}, {"ema_decay": 0.0}, {"optimizer": "adamw"}, {"precision": "bf16"}],
+     {"weight_decay": 0.1}, {"ema_decay": 0.0}, {"optimizer": "adamw"}, {"precision": "bf16"},
+     {"branches": 2}],
     ids=str,
 )  # fmt: skip
 def test_every_part_of_the_recipe_matters(changes):
@@ -88,6 +89,14 @@ def test_it_goes_on_from_other_weights():
     result = train(initial=before.model.state_dict(), recipe=short_recipe(1, learning_rate=1e-6))
     assert result.accuracy == pytest.approx(before.accuracy, abs=0.02)
     assert before.accuracy > 0.2
+
+
+def test_with_branches_it_starts_from_the_same_function():
+    before = train(recipe=short_recipe(40, learning_rate=0.2))
+    recipe = short_recipe(1, learning_rate=1e-9, branches=3, ema_decay=0.0)
+    result = train(initial=before.model.state_dict(), recipe=recipe)
+    images = digits().val.images(torch.arange(8)).float() / 255
+    assert torch.allclose(result.model(images), before.model(images), rtol=0, atol=1e-2)
 
 
 def test_weights_for_other_classes_keep_all_but_the_classifier():

@@ -1,0 +1,109 @@
+"""Branches that exist during training only: what they fold into computes the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from msgspec.structs import replace
+from torch import nn
+
+from gnv2_nas.arch import GhostModule, preset
+from gnv2_nas.errors import InputError
+from gnv2_nas.nn import build_model
+from gnv2_nas.nn.branches import BranchedNetwork
+from gnv2_nas.nn.interpreter import cached_lower, run_graph
+from tests.training.small import RESOLUTION, small_network
+
+IMAGES = torch.rand(4, 3, RESOLUTION, RESOLUTION, dtype=torch.float64)
+
+
+def adding_network():
+    arch = small_network()
+    adds = {"ghost1": GhostModule(merge="add"), "ghost2": GhostModule(merge="add")}
+    return arch.replace(blocks=tuple(replace(block, **adds) for block in arch.blocks))
+
+
+def branched(arch, *, silent=False):
+    """A branched network; unless silent, all weights and statistics differ from initial ones."""
+    torch.manual_seed(0)
+    module = BranchedNetwork(build_model(arch), 3, silent=silent).eval()
+    for name, value in module.state_dict().items():
+        if name.endswith(("running_var", "variance")):
+            value.copy_(0.5 + torch.rand_like(value))
+        elif value.is_floating_point() and not silent:
+            value.add_(0.1 * torch.randn_like(value))
+    return module.double()
+
+
+def logits_with_branches(module, images):
+    """The branches' sums in place of the outputs of the batch norms, with running statistics."""
+    network, hooks = module.network, []
+    for name, branches in module.by_weight().items():
+        seen = []
+
+        def look(_conv, inputs, _output, seen=seen):
+            seen.append(inputs[0].clone())
+
+        def add(_norm, _inputs, output, seen=seen, branches=branches):
+            return branches(seen.pop(), output)
+
+        hooks.append(network.get_submodule(name).register_forward_hook(look))
+        hooks.append(network.get_submodule(branches.op.norm).register_forward_hook(add))
+    found = network(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+@pytest.mark.parametrize("arch", [small_network(), adding_network()], ids=["concat", "add"])
+def test_the_folded_network_computes_the_same(arch):
+    module = branched(arch)
+    folded = module.fold()
+    assert folded.state_dict().keys() == build_model(arch).state_dict().keys()
+    expected = logits_with_branches(module, IMAGES)
+    assert torch.allclose(folded(IMAGES), expected, rtol=0, atol=1e-10)
+    assert not torch.allclose(module.network(IMAGES), expected, rtol=0, atol=1e-2)
+
+
+def test_silent_branches_fold_into_the_network_itself():
+    module = branched(small_network(), silent=True)
+    expected = module.network(IMAGES)
+    assert torch.allclose(module.fold()(IMAGES), expected, rtol=0, atol=1e-10)
+
+
+def test_every_primary_cheap_and_attention_convolution_has_branches():
+    by_weight = branched(small_network()).by_weight()
+    parts = ("primary_conv.0", "cheap_operation.0", "short_conv.0", "short_conv.2", "short_conv.4")
+    expected = {
+        name for name, _ in build_model(small_network()).named_modules() if name.endswith(parts)
+    }
+    assert by_weight.keys() == expected
+    # Two more of the same, a scale and the input; a 1x1 convolution to more channels has two.
+    cheap, primary = (by_weight[f"blocks.0.0.ghost1.{part}"] for part in parts[1::-1])
+    assert (len(cheap.convs), len(cheap.norms)) == (3, 4)
+    assert (len(primary.convs), len(primary.norms)) == (2, 3)
+
+
+def test_folded_statistics_are_those_of_the_folded_convolution():
+    """Otherwise training or calibration with the batch's statistics would change the network."""
+    module = branched(small_network()).float().train()
+    images = torch.rand(32, 3, RESOLUTION, RESOLUTION)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    graph, network = cached_lower(small_network()), module.network
+    for _ in range(40):
+        run_graph(
+            graph, dict(network.named_parameters()), images, momentum=1.0,
+            statistics=dict(network.named_buffers()), branches=module.by_weight(),
+        )  # fmt: skip
+    folded = module.fold()
+    by_statistics = folded.eval()(images)
+    by_batch = run_graph(graph, dict(folded.named_parameters()), images)
+    assert torch.allclose(by_batch, by_statistics, rtol=0, atol=0.05 * by_batch.std().item())
+
+
+def test_other_blocks_are_refused():
+    arch = preset("mobilenetv3-large-1.0")
+    with pytest.raises(InputError, match=r"block 0 of network .* use recipe v2"):
+        BranchedNetwork(build_model(arch), 3, silent=False)
