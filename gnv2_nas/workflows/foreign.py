@@ -80,20 +80,21 @@ def read_baselines(
     found: dict[str, StatedFile] = {}
     for text in texts:
         name, equals, stated = text.rpartition("=")
-        if not equals or Path(text).exists():
-            name, stated = text, ""
-        each = StatedFile(read_foreign(name, side), _parse_accuracy(stated, text))
+        alone = not equals or Path(text).exists()
+        network = read_foreign(text if alone else name, side)
+        each = StatedFile(network, None if alone else _parse_accuracy(stated, text))
         if (twin := found.get(each.network.id)) is not None:
-            raise InputError(f"--baseline: {twin.network.name} and {name} are the same file")
+            raise InputError(
+                f"--baseline: {twin.network.name} and {network.name} are the same file; give it "
+                "once"
+            )
         found[each.network.id] = each
     for device in devices:
         check_formats([each.network for each in found.values()], device)
     return tuple(found.values())
 
 
-def _parse_accuracy(stated: str, text: str) -> float | None:
-    if not stated:
-        return None
+def _parse_accuracy(stated: str, text: str) -> float:
     try:
         accuracy = float(stated.removesuffix("%"))
     except ValueError:

@@ -65,6 +65,7 @@ def test_what_cannot_be_compared_with_is_refused_in_one_line(folder):
     for texts, said in {
         ("rival.onnx=140",): "--baseline rival.onnx=140: an accuracy is above 0 and at most 100 %",
         ("rival.onnx=nan",): "but got 'nan'", ("rival.onnx=0",): "but got '0'",
+        ("rival.onnx=",): "but got ''",
         ("rival.onnx=high",): "but got 'high'", ("rival.onnx", "copy.onnx"): "are the same file",
         ("gone.onnx=75",): "cannot read 'gone.onnx'", ("ghostnet-1.0",): "has the format '.0'",
         ("rival.onnx",) * 9: "--baseline takes up to 8 files, but got 9",

@@ -30,7 +30,7 @@ def name_on_devices(name: str, devices: Sequence[str]) -> str:
     if name == "latency" and len(devices) > 1:
         return LATENCY_RATIO
     if metric.differs and len(devices) > 1:
-        raise InputError(f"{name}: name the device, such as {name}@{devices[0]}")
+        raise InputError(f"{name}: name the device, such as {metric.base}@{devices[0]}")
     return name
 
 

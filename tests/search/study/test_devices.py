@@ -53,6 +53,7 @@ def test_objectives_are_named_as_the_devices_need(text, devices, names):
     [
         ("latency@gpu", "'latency@gpu': device 'gpu' is not in the search; it has cpu, Pi5"),
         ("artifact", "artifact: name the device, such as artifact@cpu"),
+        ("latency@", "latency@: name the device, such as latency@cpu"),
         ("macs@cpu", "unknown metric 'macs@cpu'"),
         ("latency,latency-ratio", "names an objective twice"),
     ],
