@@ -24,8 +24,8 @@ from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import StudyRecord, Trial
-from gnv2_nas.workflows.search_request import SearchRequest
-from gnv2_nas.workflows.search_session import SearchSession
+from gnv2_nas.workflows.search.request import SearchRequest
+from gnv2_nas.workflows.search.session import SearchSession
 
 SECONDS_PER_NETWORK = 3.0
 PROMISED = 0.9

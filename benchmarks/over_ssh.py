@@ -39,8 +39,8 @@ from gnv2_nas.space import load_space
 from gnv2_nas.stats.intervals import student_95
 from gnv2_nas.stats.rank_agreement import kendall_tau
 from gnv2_nas.workflows.device_setup.add import AddDeviceRequest, run_add_device
-from gnv2_nas.workflows.search_request import SearchRequest
-from gnv2_nas.workflows.search_session import SearchSession
+from gnv2_nas.workflows.search.request import SearchRequest
+from gnv2_nas.workflows.search.session import SearchSession
 from tests.devices.ssh_server import SshServer
 
 NAME = "board"

@@ -24,8 +24,8 @@ from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.workflows.search_request import CheckedSearch, SearchRequest
-from gnv2_nas.workflows.search_session import SearchSession
+from gnv2_nas.workflows.search.request import CheckedSearch, SearchRequest
+from gnv2_nas.workflows.search.session import SearchSession
 
 TRIALS = 200
 HOURS = 4 * 3600.0

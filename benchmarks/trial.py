@@ -17,8 +17,8 @@ from gnv2_nas.runtimes.onnx_runtime import OnnxRuntime
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.storage.store import Store
-from gnv2_nas.workflows.search_request import SearchRequest
-from gnv2_nas.workflows.search_session import SearchSession
+from gnv2_nas.workflows.search.request import SearchRequest
+from gnv2_nas.workflows.search.session import SearchSession
 
 TRIALS = 24
 PARTS: dict[str, tuple[type, str]] = {

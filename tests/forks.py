@@ -29,8 +29,9 @@ HEAVY = (
 )  # fmt: skip
 """Not onnxruntime: it starts a thread when it is imported, and a fork has one thread alone."""
 OURS = (
-    "gnv2_nas.cli.progress", "gnv2_nas.workflows.search", "gnv2_nas.workflows.study",
-    "gnv2_nas.workflows.profile", "gnv2_nas.workflows.export", "gnv2_nas.report.study_page.write",
+    "gnv2_nas.cli.progress", "gnv2_nas.workflows.search.run", "gnv2_nas.workflows.study",
+    "gnv2_nas.workflows.profile.run", "gnv2_nas.workflows.export",
+    "gnv2_nas.report.study_page.write",
     "gnv2_nas.report.model_card", "gnv2_nas.quality.proxies.zen", "gnv2_nas.formats.onnx.writer",
     "gnv2_nas.runtimes.parity",
 )  # fmt: skip

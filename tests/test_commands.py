@@ -16,7 +16,7 @@ from gnv2_nas.commands import format_command, join_command, quote
 from gnv2_nas.errors import InputError
 from gnv2_nas.report.wording import next_command
 from gnv2_nas.workflows import references
-from gnv2_nas.workflows.search_request import SearchRequest, check_study_name
+from gnv2_nas.workflows.search.request import SearchRequest, check_study_name
 from tests.report.studies import candidate, found_architecture, study
 
 NAMES = (

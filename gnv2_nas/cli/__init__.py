@@ -13,7 +13,7 @@ from gnv2_nas.cli.devices import app as devices
 from gnv2_nas.cli.export import export
 from gnv2_nas.cli.modules import modules
 from gnv2_nas.cli.options import read_start_time
-from gnv2_nas.cli.profile import profile
+from gnv2_nas.cli.profile.command import profile
 from gnv2_nas.cli.quality import app as quality
 from gnv2_nas.cli.search import report, search
 from gnv2_nas.cli.spaces import spaces

@@ -155,7 +155,7 @@ def search(
     [cyan]gnv2-nas search --data images --quality supernet:supernet.safetensors --budget 12ms[/]
     """
     from gnv2_nas.units import parse_duration
-    from gnv2_nas.workflows.search_request import SearchRequest
+    from gnv2_nas.workflows.search.request import SearchRequest
 
     seconds, typed = parse_duration(timeout, "--timeout"), join_command([PROGRAM, *sys.argv[1:]])
     checked = SearchRequest(
@@ -167,7 +167,7 @@ def search(
     from gnv2_nas.cli.progress import ProgressDisplay
 
     restart_with_huge_pages(context.obj)
-    from gnv2_nas.workflows.search import run_search
+    from gnv2_nas.workflows.search.run import run_search
 
     with ProgressDisplay() as display:
         result = run_search(checked, display, began=context.obj)

@@ -21,8 +21,8 @@ from gnv2_nas.search import loop
 from gnv2_nas.search.analysis.pareto import joint_front
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.workflows.events import Message
-from gnv2_nas.workflows.search import run_search
-from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search.request import SearchRequest
+from gnv2_nas.workflows.search.run import run_search
 from tests.devices.remote import set_up
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.search.spaces import SMALL, write_space

@@ -31,7 +31,7 @@ SHORTER = {
 
 def shorten() -> None:
     shorten_measurements(rounds=3, sessions=1)
-    sustained = importlib.import_module("gnv2_nas.workflows.sustained")
+    sustained = importlib.import_module("gnv2_nas.workflows.profile.sustained")
     sustained.parse_duration, sustained.MIN_SECONDS = lambda *_: 0.8, 0.0
     importlib.import_module("gnv2_nas.measurement.sustained").SESSION_SECONDS = 0.1
     importlib.import_module("gnv2_nas.workflows.references")  # goes on knowing every preset

@@ -11,8 +11,8 @@ from gnv2_nas.devices.device import Calibration
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.search.lane import DeviceLane
-from gnv2_nas.workflows.search_request import SearchRequest
-from gnv2_nas.workflows.search_session import SearchSession
+from gnv2_nas.workflows.search.request import SearchRequest
+from gnv2_nas.workflows.search.session import SearchSession
 from tests.search.spaces import SMALL, write_space
 
 STORAGE = "sqlite:///studies.db"

@@ -10,7 +10,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.search.confirmation import confirm_front
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.workflows.foreign import read_baselines
-from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search.request import SearchRequest
 from gnv2_nas.workflows.study import format_files
 from tests.formats.foreign.files import save_conv, save_tflite
 from tests.search.search_helpers import STORAGE, calibrated, measure_briefly, session

@@ -11,7 +11,7 @@ from gnv2_nas.errors import DataError, InputError, StudyError
 from gnv2_nas.nn.supernet import Supernet, save_supernet
 from gnv2_nas.search.storage.format import STUDY
 from gnv2_nas.search.storage.studies import open_study
-from gnv2_nas.workflows.search_request import CheckedSearch, SearchRequest
+from gnv2_nas.workflows.search.request import CheckedSearch, SearchRequest
 from tests.search.search_helpers import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space
 

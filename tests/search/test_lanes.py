@@ -15,7 +15,7 @@ from gnv2_nas.search.loop import BATCH
 from gnv2_nas.search.pace import Deadline, MeasuringPace
 from gnv2_nas.search.pipeline import Job, Pipeline
 from gnv2_nas.search.sampler.factory import make_sampler
-from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search.request import SearchRequest
 from tests.devices.remote import remote_device
 from tests.measurement.networks import tiny_ghost
 from tests.search.search_helpers import calibrated, measure_briefly, session

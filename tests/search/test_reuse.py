@@ -11,7 +11,7 @@ from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.storage.earlier import read_earlier
-from gnv2_nas.workflows.search import describe_reuse
+from gnv2_nas.workflows.search.run import describe_reuse
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.search.search_helpers import STORAGE, calibrated, session
 

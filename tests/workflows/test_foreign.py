@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from gnv2_nas.cli.profile import print_profile
+from gnv2_nas.cli.profile.command import print_profile
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.foreign.reading import read_foreign
@@ -20,7 +20,7 @@ from gnv2_nas.measurement import measure, open_device, plan
 from gnv2_nas.runner.lock import ignore_waiting
 from gnv2_nas.workflows import foreign
 from gnv2_nas.workflows.foreign import check_formats, check_loads
-from gnv2_nas.workflows.profile import ProfileRequest, run_profile
+from gnv2_nas.workflows.profile.run import ProfileRequest, run_profile
 from tests.devices.remote import remote_device, set_up
 from tests.formats.foreign.files import UINT8, save_conv, save_onnx, save_tflite
 from tests.measurement.networks import tiny_ghost

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gnv2_nas.cli.profile import print_profile
+from gnv2_nas.cli.profile.command import print_profile
 from gnv2_nas.files.journal import Journal
 from gnv2_nas.measurement import sustained
 from gnv2_nas.workflows.events import TaskProgress
-from gnv2_nas.workflows.profile import ProfileRequest, run_profile
+from gnv2_nas.workflows.profile.run import ProfileRequest, run_profile
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 
 

@@ -96,7 +96,7 @@ def search(
         RunError: the search failed; finished trials are kept.
         KeyboardInterrupt: Ctrl-C; finished trials are kept, and the same call continues.
     """
-    from gnv2_nas.workflows.search_request import SearchRequest
+    from gnv2_nas.workflows.search.request import SearchRequest
 
     checked = make_request(
         SearchRequest,
@@ -120,7 +120,7 @@ def search(
         storage=storage,
         reports=reports,
     ).check()
-    from gnv2_nas.workflows.search import run_search
+    from gnv2_nas.workflows.search.run import run_search
     from gnv2_nas.workflows.study import Study
 
     result = run_search(checked, make_observer(progress, events))

@@ -6,7 +6,7 @@ import pytest
 
 from gnv2_nas.devices import DeviceProfile, read_profile
 from gnv2_nas.errors import InputError, ProfileError
-from gnv2_nas.workflows.profile import ProfileRequest
+from gnv2_nas.workflows.profile.run import ProfileRequest
 
 PROGRAM = "description: x\nbenchmark: {program: /bin/b, kind: benchmark_model}\n"
 

@@ -7,7 +7,7 @@ import pytest
 from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.search.analysis.recommendation import choose_quality
 from gnv2_nas.search.study import defaults
-from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search.request import SearchRequest
 from tests.report.panels import panel, trust
 from tests.search.spaces import SIX, SMALL, space_of, write_space
 

@@ -14,7 +14,7 @@ from gnv2_nas.search.storage.studies import check_same_settings
 from gnv2_nas.search.study.budgets import parse_budgets
 from gnv2_nas.search.study.settings import check_study_name, default_study_name
 from gnv2_nas.units import DIMENSIONS, parse_quantity, shortest_quantity
-from gnv2_nas.workflows.search_request import SearchRequest
+from gnv2_nas.workflows.search.request import SearchRequest
 from tests.search.search_helpers import searched, session
 from tests.search.study_helpers import PROVENANCE, SETTINGS, append, opened
 

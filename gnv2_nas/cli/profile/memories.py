@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gnv2_nas.cli.console import print_table, say
 
 if TYPE_CHECKING:
-    from gnv2_nas.workflows.profile_results import Memories
+    from gnv2_nas.workflows.profile.results import Memories
 
 _COLUMNS = {
     "weights MB": "weight_bytes",

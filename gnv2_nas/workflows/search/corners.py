@@ -15,7 +15,7 @@ from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.study.budgets import corner_networks
-from gnv2_nas.workflows.search_request import CheckedSearch
+from gnv2_nas.workflows.search.request import CheckedSearch
 
 FOR_CORNERS = 0.15
 """Largest share of the time limit for measuring the corner networks of a space."""

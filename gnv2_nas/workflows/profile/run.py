@@ -26,15 +26,15 @@ from gnv2_nas.units import parse_rate
 from gnv2_nas.workflows.devices import calibrate, check_device, report_shortage
 from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
 from gnv2_nas.workflows.foreign import check_formats, check_loads, select_foreign
-from gnv2_nas.workflows.profile_results import (
+from gnv2_nas.workflows.profile.results import (
     Comparisons,
     LayerTables,
     Memories,
     Predictions,
     Sizes,
 )
+from gnv2_nas.workflows.profile.sustained import Sustained, parse_sustained, run_sustained
 from gnv2_nas.workflows.references import find_networks
-from gnv2_nas.workflows.sustained import Sustained, parse_sustained, run_sustained
 
 
 class ProfileRequest(msgspec.Struct, frozen=True):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from gnv2_nas.cli.console import print_table, say
 
 if TYPE_CHECKING:
-    from gnv2_nas.workflows.profile_results import Sizes
-    from gnv2_nas.workflows.sustained import Sustained
+    from gnv2_nas.workflows.profile.results import Sizes
+    from gnv2_nas.workflows.profile.sustained import Sustained
 
 
 def describe_pace(result: Sizes) -> Iterator[str]:

@@ -19,9 +19,9 @@ from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.workflows.events import Events, Message, ignore
 from gnv2_nas.workflows.references import describe_size
-from gnv2_nas.workflows.search_corners import Corner
-from gnv2_nas.workflows.search_request import CheckedSearch
-from gnv2_nas.workflows.search_session import SearchSession
+from gnv2_nas.workflows.search.corners import Corner
+from gnv2_nas.workflows.search.request import CheckedSearch
+from gnv2_nas.workflows.search.session import SearchSession
 
 
 class SearchResult(msgspec.Struct, frozen=True):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.cli.console import print_table, say
-from gnv2_nas.cli.sustained import describe_pace
+from gnv2_nas.cli.profile.sustained import describe_pace
 from gnv2_nas.measurement.records.record import Measurement, check_budget, format_latency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gnv2_nas.formats.foreign.network import TimedNetwork
-    from gnv2_nas.workflows.profile_results import Sizes
+    from gnv2_nas.workflows.profile.results import Sizes
 
 MARK = "†"
 """Behind the name of a file that another tool wrote."""
@@ -21,7 +21,7 @@ MARK = "†"
 
 def print_sizes(result: Sizes) -> None:
     """Print sizes and latencies, and how they were measured."""
-    from gnv2_nas.workflows.profile_results import counts_of
+    from gnv2_nas.workflows.profile.results import counts_of
 
     rows = []
     for (name, network), measurement, total in zip(

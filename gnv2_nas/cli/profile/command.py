@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_table, say
-from gnv2_nas.cli.history import print_history
-from gnv2_nas.cli.memories import print_memories
 from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
-from gnv2_nas.cli.sizes import print_sizes
-from gnv2_nas.cli.sustained import print_sustained
+from gnv2_nas.cli.profile.history import print_history
+from gnv2_nas.cli.profile.memories import print_memories
+from gnv2_nas.cli.profile.sizes import print_sizes
+from gnv2_nas.cli.profile.sustained import print_sustained
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.records.history import History
 from gnv2_nas.search.study import defaults
@@ -20,14 +20,14 @@ from gnv2_nas.stats.intervals import Z95
 
 if TYPE_CHECKING:
     from gnv2_nas.latency_model.model import PredictedLatency
-    from gnv2_nas.workflows.profile_results import (
+    from gnv2_nas.workflows.profile.results import (
         Comparisons,
         LayerTables,
         Memories,
         Predictions,
         Sizes,
     )
-    from gnv2_nas.workflows.sustained import Sustained
+    from gnv2_nas.workflows.profile.sustained import Sustained
 
 UNLIKE = 2.0
 """A prediction this many times less certain than a typical one belongs to an unfamiliar network."""
@@ -39,14 +39,14 @@ def print_profile(
     result: Sizes | Comparisons | LayerTables | Memories | Predictions | Sustained | History,
 ) -> None:
     """Print the tables of a profile."""
-    from gnv2_nas.workflows.profile_results import (
+    from gnv2_nas.workflows.profile.results import (
         Comparisons,
         LayerTables,
         Memories,
         Predictions,
         Sizes,
     )
-    from gnv2_nas.workflows.sustained import Sustained
+    from gnv2_nas.workflows.profile.sustained import Sustained
 
     match result:
         case Sizes():
@@ -220,7 +220,7 @@ def profile(
     [cyan]gnv2-nas profile ghostnetv2-1.0 --memory[/]
     [cyan]gnv2-nas profile ghostnetv2-1.0 --history[/]
     """
-    from gnv2_nas.workflows.profile import ProfileRequest, run_profile
+    from gnv2_nas.workflows.profile.run import ProfileRequest, run_profile
 
     checked = ProfileRequest(
         tuple(networks or ()), device, layers, memory, compare, budget, predict, pace, sustained,

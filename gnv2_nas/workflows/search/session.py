@@ -46,8 +46,8 @@ from gnv2_nas.workflows.events import (
     report_task,
 )
 from gnv2_nas.workflows.foreign import check_loads
-from gnv2_nas.workflows.search_corners import Corner, measure_corners
-from gnv2_nas.workflows.search_request import CheckedSearch
+from gnv2_nas.workflows.search.corners import Corner, measure_corners
+from gnv2_nas.workflows.search.request import CheckedSearch
 
 
 def load_images(

@@ -1,0 +1,1 @@
+"""Profiling networks: their latency, layers and memory on a device."""

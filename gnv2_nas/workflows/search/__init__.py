@@ -1,0 +1,1 @@
+"""Searching: check the request, open the study, run the search, and write the report."""
