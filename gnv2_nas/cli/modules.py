@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_line, print_table, say
-from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, SpaceName
+from gnv2_nas.cli.options import REPORTS, DeviceName, Json, ReportFolder, SpaceName, get_only_device
 from gnv2_nas.search.study import defaults
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def modules(
     context: typer.Context,
-    device: DeviceName = defaults.DEVICE,
+    device: DeviceName = None,
     timeout: Annotated[
         str, typer.Option(help="Time for everything, such as 150s or 5m; longer is more exact.")
     ] = "150s",
@@ -46,7 +46,9 @@ def modules(
     from gnv2_nas.workflows.modules import ModulesRequest, run_modules
 
     seconds = parse_duration(timeout, "--timeout")
-    checked = ModulesRequest(device, seconds, seed, space, write_space, reports).check()
+    checked = ModulesRequest(
+        get_only_device(device), seconds, seed, space, write_space, reports
+    ).check()
     from gnv2_nas.cli.options import restart_with_huge_pages
     from gnv2_nas.cli.progress import ProgressDisplay
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from gnv2_nas.checkpoints.state_dicts import AVERAGE, RAW
+from gnv2_nas.errors import InputError
 from gnv2_nas.runner import huge_pages
 from gnv2_nas.search.study import defaults
 
@@ -63,6 +64,20 @@ def map_each(normalize: Callable[[str], str]) -> Callable[[list[str] | None], li
     return normalize_all
 
 
+def get_only_device(names: list[str] | None) -> str:
+    """Return the device of a command that measures on one.
+
+    Raises:
+        InputError: there are several.
+    """
+    if names and len(names) > 1:
+        raise InputError(
+            f"--device: this command measures on one device, but got {' and '.join(names)}; run "
+            "it for each"
+        )
+    return names[0] if names else defaults.DEVICE
+
+
 def lower(text: str) -> str:
     """Option callback for choices that are all lower-case, alone or in a list."""
     return text.lower()
@@ -104,12 +119,15 @@ Storage = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DeviceName = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
-        help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file.",
-        callback=normalize_device,
+        "--device",
+        help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file (default: "
+        f"{defaults.DEVICE}).",
+        callback=map_each(normalize_device),
     ),
 ]
+"""A list, so that a second device is not ignored: see `get_only_device`."""
 DeviceNames = Annotated[
     list[str] | None,
     typer.Option(

@@ -101,6 +101,7 @@ REFUSED = {
     "profile dmeo:0": "unknown study 'dmeo'; did you mean 'demo'? known: demo",
     "profile demo:0 --storage sqlite:///new.db": "none in sqlite:///new.db; make one with",
     "profile net.json --device gpu": "unknown device 'gpu'",
+    "profile net.json --device cpu --device fast": "measures on one device, but got cpu and fast;",
     "profile net.json --pace 0": "--pace takes frames a second above 0, such as 30fps, but got '0'",
     "profile net.json --pace fast": "--pace takes frames a second above 0, such as 30fps",
     "profile net.json --pace 2000fps": "--pace must be from 1fps to 1000fps, but got 2000fps",

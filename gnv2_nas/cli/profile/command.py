@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_table, say
-from gnv2_nas.cli.options import DeviceName, Json, Storage, map_each, normalize_network
+from gnv2_nas.cli.options import (
+    DeviceName,
+    Json,
+    Storage,
+    get_only_device,
+    map_each,
+    normalize_network,
+)
 from gnv2_nas.cli.profile.history import print_history
 from gnv2_nas.cli.profile.memories import print_memories
 from gnv2_nas.cli.profile.sizes import print_sizes
@@ -136,7 +143,7 @@ def profile(
             callback=map_each(normalize_network),
         ),
     ] = None,
-    device: DeviceName = defaults.DEVICE,
+    device: DeviceName = None,
     layers: Annotated[
         bool,
         typer.Option(
@@ -223,8 +230,8 @@ def profile(
     from gnv2_nas.workflows.profile.run import ProfileRequest, run_profile
 
     checked = ProfileRequest(
-        tuple(networks or ()), device, layers, memory, compare, budget, predict, pace, sustained,
-        history, export, reuse, storage,
+        tuple(networks or ()), get_only_device(device), layers, memory, compare, budget, predict,
+        pace, sustained, history, export, reuse, storage,
     ).check()  # fmt: skip
     from gnv2_nas.cli.console import print_json
     from gnv2_nas.cli.options import restart_with_huge_pages
