@@ -68,6 +68,14 @@ def train(
     seed: Annotated[
         int, typer.Option(help="Seed of initial weights, order of images and augmentation.")
     ] = defaults.SEED,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="v2, or v3: with GhostNetV3's branches, which are folded into the network at the "
+            "end.",
+            callback=options.lower,
+        ),
+    ] = "v2",
     device: Annotated[
         str,
         typer.Option(
@@ -92,7 +100,7 @@ def train(
 
     checked = TrainRequest(
         network, data, output, space, from_supernet, weights, weights_from, epochs, batch_size,
-        learning_rate, resolution, seed, device, storage,
+        learning_rate, resolution, seed, device, storage, recipe,
     ).check()  # fmt: skip
     from gnv2_nas.cli.progress import ProgressDisplay
     from gnv2_nas.workflows.training import is_leader, run_training

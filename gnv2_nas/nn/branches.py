@@ -15,8 +15,6 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gnv2_nas.arch import Architecture, GhostBlock
-from gnv2_nas.errors import InputError
 from gnv2_nas.graph import Op
 from gnv2_nas.nn.interpreter import cached_lower, convolve, convolve_channels_last, is_channels_last
 from gnv2_nas.nn.layers import convolution
@@ -26,20 +24,6 @@ BATCH_NORM_MOMENTUM = 0.1
 """Weight of a batch in the running statistics: torch's default, as in the papers."""
 
 _BRANCHED = (".primary_conv.", ".cheap_operation.", ".short_conv.")
-
-
-def check_branches(arch: Architecture) -> None:
-    """Check that every block has convolutions that the branches are defined for.
-
-    Raises:
-        InputError: a block is not a Ghost bottleneck.
-    """
-    for number, block in enumerate(arch.blocks):
-        if not isinstance(block, GhostBlock):
-            raise InputError(
-                f"recipe v3 adds branches to Ghost modules, but block {number} of network "
-                f"{arch.id} is an inverted residual; use recipe v2"
-            )
 
 
 class Branches(nn.Module):
@@ -140,20 +124,16 @@ def _fold(kernel: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]
 
 
 class BranchedNetwork(nn.Module):
-    """A network and the branches that its training adds.
+    """A network and the branches that its training adds to its Ghost modules.
 
     Args:
         network: the network; its own weights are the first branch of each convolution.
         count: equal convolutions in place of each one.
         silent: whether the branches add 0 at first, so that the folded network is `network`.
-
-    Raises:
-        InputError: the network has blocks other than Ghost bottlenecks.
     """
 
     def __init__(self, network: Network, count: int, *, silent: bool) -> None:
         super().__init__()
-        check_branches(network.architecture)
         self.network = network
         ops = (op for op in cached_lower(network.architecture).ops if op.norm)
         self.branches = nn.ModuleList(

@@ -6,16 +6,18 @@ The defaults are the recipe of the papers, scaled to the data set (`default_reci
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
+from gnv2_nas.arch import Architecture, GhostBlock
 from gnv2_nas.errors import InputError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Sampling = Literal["genes", "macs"]
 RecipeName = Literal["v2", "v3"]
 """The published trainings: that of GhostNet and GhostNetV2, and that of GhostNetV3."""
+RECIPES: tuple[str, ...] = get_args(RecipeName)
 
 BRANCHES = 3
 """Equal convolutions in place of each one, as in the authors' code of GhostNetV3."""
@@ -96,6 +98,20 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def replace(self, **changes: Any) -> Recipe:
         """Return a copy with other values of some fields."""
         return msgspec.structs.replace(self, **changes)
+
+
+def check_branches(arch: Architecture) -> None:
+    """Check that every block has convolutions that get branches.
+
+    Raises:
+        InputError: a block is not a Ghost bottleneck.
+    """
+    for number, block in enumerate(arch.blocks):
+        if not isinstance(block, GhostBlock):
+            raise InputError(
+                f"recipe v3 adds branches to Ghost modules, but block {number} of network "
+                f"{arch.id} is an inverted residual; use recipe v2"
+            )
 
 
 class _Sized(Protocol):

@@ -22,7 +22,7 @@ from gnv2_nas.training.context import (
     release_memory,
     seed_torch,
 )
-from gnv2_nas.training.recipe import Recipe
+from gnv2_nas.training.recipe import Recipe, check_branches
 
 
 class Evaluation(NamedTuple):
@@ -174,6 +174,7 @@ def add_branches(
     """
     if recipe.branches == 1:
         return network
+    check_branches(network.architecture)
     with seed_torch(derive_seed(seed, "branches")):
         return BranchedNetwork(network, recipe.branches, silent=inherited)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.commands import format_command
@@ -23,6 +23,7 @@ from gnv2_nas.training import (
     train_network,
     train_supernet,
 )
+from gnv2_nas.training.recipe import RecipeName
 from gnv2_nas.units import format_duration
 from gnv2_nas.workflows.events import Events, Message, TrainingProgress, ignore, report_task
 from gnv2_nas.workflows.references import describe_size, extract_from_supernet, read_initial_weights
@@ -147,6 +148,7 @@ def _list_facts(summary: TrainingSummary) -> tuple[tuple[str, str], ...]:
         ("Initial weights", "random" if initial is None else str(initial)),
         ("Data", f"{dataset.name} (hash {dataset.content_hash})"),
         *(("Images", line) for line in dataset.report.lines()),
+        ("Recipe", checked.request.recipe),
         ("Optimizer", f"{recipe.optimizer}, learning rate {recipe.learning_rate:.3g}"),
         ("Batch", f"{recipe.batch_size} images, {recipe.steps:,} steps"),
         ("Seed", str(checked.request.seed)),
@@ -235,6 +237,7 @@ def _choose_recipe(checked: CheckedTraining, dataset: Dataset, *, inherited: boo
         epochs=request.epochs,
         batch_size=request.batch_size,
         inherited=inherited,
+        name=cast(RecipeName, request.recipe),
     )
     if request.learning_rate is None:
         return recipe

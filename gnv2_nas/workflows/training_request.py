@@ -19,6 +19,7 @@ from gnv2_nas.report.files import file_stem
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training.history import HISTORY, history_path, state_path
+from gnv2_nas.training.recipe import RECIPES, check_branches
 from gnv2_nas.workflows.references import NetworkReference, find_network, find_weight_file
 
 SUPERNET = "supernet"
@@ -47,6 +48,7 @@ class TrainRequest(msgspec.Struct, frozen=True):
     seed: int = defaults.SEED
     device: str = "auto"
     storage: str = defaults.STORAGE
+    recipe: str = RECIPES[0]
 
     def check(self) -> CheckedTraining:
         """Check every option without importing torch.
@@ -57,6 +59,8 @@ class TrainRequest(msgspec.Struct, frozen=True):
         _check_combinations(self)
         _check_numbers(self)
         subject = _find_subject(self, len(find_classes(self.data)))
+        if self.recipe == "v3" and isinstance(subject, Architecture):
+            check_branches(subject)
         weights = self.weights
         if weights is None and self.from_supernet is None:
             weights = find_weight_file(self.network)
@@ -99,7 +103,11 @@ class CheckedTraining(msgspec.Struct, frozen=True):
 
 
 def _check_combinations(request: TrainRequest) -> None:
+    if request.recipe not in RECIPES:
+        raise InputError(f"--recipe must be {' or '.join(RECIPES)}, but got {request.recipe!r}")
     if request.network == SUPERNET:
+        if request.recipe == "v3":
+            raise InputError("--recipe v3 is for one network, not for a supernet; leave it out")
         if not request.space:
             raise InputError("a supernet covers a space: name it with --space, such as tiny")
         for name in _NOT_FOR_SUPERNETS:

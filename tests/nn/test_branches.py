@@ -7,8 +7,7 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from gnv2_nas.arch import GhostModule, preset
-from gnv2_nas.errors import InputError
+from gnv2_nas.arch import GhostModule
 from gnv2_nas.nn import build_model
 from gnv2_nas.nn.branches import BranchedNetwork
 from gnv2_nas.nn.interpreter import cached_lower, run_graph
@@ -101,9 +100,3 @@ def test_folded_statistics_are_those_of_the_folded_convolution():
     by_statistics = folded.eval()(images)
     by_batch = run_graph(graph, dict(folded.named_parameters()), images)
     assert torch.allclose(by_batch, by_statistics, rtol=0, atol=0.05 * by_batch.std().item())
-
-
-def test_other_blocks_are_refused():
-    arch = preset("mobilenetv3-large-1.0")
-    with pytest.raises(InputError, match=r"block 0 of network .* use recipe v2"):
-        BranchedNetwork(build_model(arch), 3, silent=False)

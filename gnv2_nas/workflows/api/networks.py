@@ -83,6 +83,7 @@ def train(
     seed: int = defaults.SEED,
     device: str = "auto",
     storage: str = defaults.STORAGE,
+    recipe: str = "v2",
     progress: bool = False,
     events: Events | None = None,
 ) -> TrainingSummary:
@@ -104,6 +105,7 @@ def train(
         seed: of initial weights, order of images and augmentation.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         storage: URL of the database that holds the study.
+        recipe: "v2", or "v3" for the branches of GhostNetV3 during training.
         progress: whether to print messages and progress to standard error.
         events: called with every event of `gnv2_nas.workflows.events`.
 
@@ -131,6 +133,7 @@ def train(
         seed=seed,
         device=device,
         storage=storage,
+        recipe=recipe,
     ).check()
     from gnv2_nas.workflows.training import run_training
 
