@@ -69,8 +69,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     random_networks: int = 2
     """Random networks of a supernet in each step, besides the largest and the smallest."""
     distillation: float = 1.0
-    """Share of distillation from the largest network in the loss of a supernet's other networks;
-    the rest is the loss on the labels."""
+    """Share of distillation in the loss of a supernet's other networks, from the largest one, or
+    of a network that has a teacher; the rest is the loss on the labels."""
+    temperature: float = 1.0
+    """Divides the logits of a teacher and its pupil before they are compared."""
     sampling: Sampling = "genes"
     """How a supernet's random networks are sampled: uniform genes or uniform multiply-adds."""
     recalibration_images: int = 512
@@ -85,6 +87,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more and finite")
         for name in ("warmup", "label_smoothing", "dropout", "ema_decay"):
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
+        self._require("temperature", 0 < self.temperature < math.inf, "above 0 and finite")
         self._require("distillation", 0 <= self.distillation <= 1, "from 0 to 1")
         self._require("random_networks", self.random_networks >= 0, "0 or more")
         self._require("recalibration_images", self.recalibration_images >= 2, "at least 2")
@@ -134,6 +137,7 @@ def default_recipe(
     batch_size: int | None = None,
     inherited: bool = False,
     name: RecipeName = "v2",
+    taught: bool = False,
 ) -> Recipe:
     """The recipe of the papers, scaled to the number of training images.
 
@@ -153,6 +157,7 @@ def default_recipe(
         epochs, steps: length of the training; give one of them or neither.
         inherited: whether training starts from trained weights; it then takes half the epochs and
             a quarter of the learning rate.
+        taught: whether there is a teacher; its answers and the labels then count for one half each.
         name: "v3" trains a network with the branches of GhostNetV3.
 
     Raises:
@@ -170,6 +175,7 @@ def default_recipe(
         warmup=max(0.0125, min(0.1, 50 / length)),
         ema_decay=1 - max(1e-4, min(0.5, 20 / length)),
         branches=BRANCHES if name == "v3" else 1,
+        distillation=0.5 if taught else 1.0,
     )
     return recipe.replace(dropout=0.0, clip_norm=1.0, evaluations=4) if supernet else recipe
 

@@ -23,6 +23,7 @@ from gnv2_nas.training.context import (
     seed_torch,
 )
 from gnv2_nas.training.recipe import Recipe, check_branches
+from gnv2_nas.training.teacher import Teacher, distillation_loss
 
 
 class Evaluation(NamedTuple):
@@ -119,11 +120,19 @@ class NetworkTask:
 
     Args:
         module: the network, perhaps with branches.
+        teacher: network whose answers count for the share `distillation` of the loss.
     """
 
     def __init__(
-        self, module: Network | BranchedNetwork, dataset: Dataset, context: TrainingContext
+        self,
+        module: Network | BranchedNetwork,
+        dataset: Dataset,
+        context: TrainingContext,
+        teacher: Teacher | None = None,
     ) -> None:
+        self._teacher = teacher
+        if teacher is not None:
+            context.place(teacher.network)
         self.module: nn.Module = module
         network = module.network if isinstance(module, BranchedNetwork) else module
         self._branches = module.by_weight() if isinstance(module, BranchedNetwork) else {}
@@ -148,8 +157,14 @@ class NetworkTask:
                 dropout=self._context.recipe.dropout,
                 branches=self._branches,
             )
-        smoothing = self._context.recipe.label_smoothing
-        yield F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+            teacher, preprocessing = self._teacher, self._dataset.preprocessing
+            answers = None if teacher is None else teacher.answer(images, preprocessing)
+        recipe, logits = self._context.recipe, logits.float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        if answers is not None:
+            taught = distillation_loss(logits, answers.float(), recipe.temperature)
+            loss = (1 - recipe.distillation) * loss + recipe.distillation * taught
+        yield loss
 
     def evaluate(self, module: nn.Module) -> Evaluation:
         network, data, device = self.deployed(module), self._dataset, self._context.device

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gnv2_nas.nn.supernet import Supernet
     from gnv2_nas.training.context import TrainingContext
     from gnv2_nas.training.task import TrainingTask
+    from gnv2_nas.training.teacher import Teacher
 
 StopWhen = Callable[[TrainingPoint], bool]
 
@@ -43,6 +44,7 @@ def train_network(
     output: Path | None,
     *,
     initial: Mapping[str, Tensor] | None = None,
+    teacher: Teacher | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
     observer: Observer = ignore_point,
@@ -60,6 +62,7 @@ def train_network(
             beside it, and so is the state (`.resume`) until the training is done; the same call
             resumes from the state. None writes nothing.
         initial: state dict to start from instead of random weights.
+        teacher: network whose answers count for the share `distillation` of the loss.
         seed: seed of weights, order, augmentation and dropout.
         device: None takes a GPU if there is one.
         observer: called after every step.
@@ -103,12 +106,13 @@ def train_network(
         )
         save_weights(result.model, path, dataset.preprocessing, record, beside=files)
 
+    taught_by = "none" if teacher is None else hash_weights(teacher.network.state_dict())
     started_from = "random" if initial is None else hash_weights(initial)
+    subject = {"network": arch.id, "initial weights": started_from, "teacher": taught_by}
     return _run(
-        module, lambda context: NetworkTask(module, dataset, context), dataset, recipe, output,
-        subject={"network": arch.id, "initial weights": started_from}, save=save, seed=seed,
-        device=device, observer=observer, stop_when=stop_when, save_every=save_every,
-        beside=beside, note=note,
+        module, lambda context: NetworkTask(module, dataset, context, teacher), dataset, recipe,
+        output, subject=subject, save=save, seed=seed, device=device, observer=observer,
+        stop_when=stop_when, save_every=save_every, beside=beside, note=note,
     )  # fmt: skip
 
 
