@@ -23,8 +23,8 @@ from gnv2_nas.errors import Gnv2NasError
 from gnv2_nas.files.streams import find_output_error, replace_streams
 
 app = typer.Typer(
-    help="Search and profile GhostNetV2 networks. Latency is measured on the machine that runs the "
-    "command: install it on the device to deploy to.",
+    help="Search and profile GhostNetV2 networks. Latency is measured on this machine, or on a "
+    "device over ssh or adb: see gnv2-nas devices add --help.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -89,7 +89,7 @@ def connected(address: str, scorers: int) -> Iterator[None]:
 
 
 def _children() -> set[int]:
-    import psutil  # Ray's own
+    import psutil
 
     return {each.pid for each in psutil.Process().children(recursive=True)}
 

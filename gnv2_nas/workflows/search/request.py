@@ -112,9 +112,6 @@ class SearchRequest(msgspec.Struct, frozen=True):
         spec = QualitySpec.parse(quality)
         if spec.name == "supernet" and (file := spec.path):
             check_space_matches(file, "supernet", read_supernet_record(file), space)
-        check_database(self.storage, write=True)
-        if self.reports is not None:
-            check_writable(self.reports)
         settings = Settings(
             space=space.name,
             space_hash=space.content_hash,
@@ -128,6 +125,9 @@ class SearchRequest(msgspec.Struct, frozen=True):
         )
         for view in settings.views:
             find_feasible(space, view.budgets)
+        check_database(self.storage, write=True)
+        if self.reports is not None:
+            check_writable(self.reports)
         for name, profile in profiles.items():
             _check_device(name, profile, settings)
         study = self.study or default_study_name(settings)
