@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 from gnv2_nas.arch.architecture import Architecture
@@ -63,32 +63,27 @@ def make_divisible(value: float, divisor: int) -> int:
 
 def ghostnet(width: float, *, dfc: bool) -> Architecture:
     """GhostNet (`dfc=False`) or GhostNetV2 at a width multiplier, 224 pixels, 1000 classes."""
-    blocks = []
-    for index, (kernel, hidden, out, se_ratio, stride) in enumerate(GHOSTNET_BLOCKS):
-        hidden_channels = make_divisible(hidden * width, 4)
-        attention = DFC() if dfc and index >= GHOSTNETV2_FIRST_DFC_BLOCK else None
-        block = GhostBlock(
-            kernel=kernel,
-            stride=stride,
-            hidden_channels=hidden_channels,
-            out_channels=make_divisible(out * width, 4),
-            se_channels=make_divisible(hidden_channels * se_ratio, 4) if se_ratio else 0,
-            ghost1=GhostModule(dfc=attention),
-        )
-        blocks.append(block)
-    return Architecture(
-        blocks=tuple(blocks),
-        stem_channels=make_divisible(16 * width, 4),
-        conv_channels=make_divisible(960 * width, 4),
-    )
+    first = GHOSTNETV2_FIRST_DFC_BLOCK if dfc else len(GHOSTNET_BLOCKS)
+    modules = [
+        (GhostModule(dfc=DFC() if index >= first else None), GhostModule())
+        for index in range(len(GHOSTNET_BLOCKS))
+    ]
+    return _stack_blocks(width, [hidden for _, hidden, *_ in GHOSTNET_BLOCKS], modules)
 
 
 def repghostnet(width: float) -> Architecture:
     """RepGhostNet at a width multiplier, 224 pixels, 1000 classes."""
     module = GhostModule(merge="add")
+    return _stack_blocks(width, REPGHOSTNET_HIDDEN, [(module, module)] * len(GHOSTNET_BLOCKS))
+
+
+def _stack_blocks(
+    width: float, hiddens: Sequence[int], modules: Sequence[tuple[GhostModule, GhostModule]]
+) -> Architecture:
+    """The blocks of GhostNet with other hidden channels and modules."""
     blocks = []
-    for (kernel, _, out, se_ratio, stride), hidden in zip(
-        GHOSTNET_BLOCKS, REPGHOSTNET_HIDDEN, strict=True
+    for (kernel, _, out, se_ratio, stride), hidden, (first, second) in zip(
+        GHOSTNET_BLOCKS, hiddens, modules, strict=True
     ):
         hidden_channels = make_divisible(hidden * width, 4)
         block = GhostBlock(
@@ -97,8 +92,8 @@ def repghostnet(width: float) -> Architecture:
             hidden_channels=hidden_channels,
             out_channels=make_divisible(out * width, 4),
             se_channels=make_divisible(hidden_channels * se_ratio, 4) if se_ratio else 0,
-            ghost1=module,
-            ghost2=module,
+            ghost1=first,
+            ghost2=second,
         )
         blocks.append(block)
     return Architecture(

@@ -11,6 +11,7 @@ from gnv2_nas.commands import format_command
 from gnv2_nas.quality.trust.panel import BASELINE, BETTER, EstimatorTrust, TrustPanel, verdict
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.report.rendering import figure_json
+from gnv2_nas.search.analysis.views import capitalize
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.stats.rank_agreement import RankAgreement
 
@@ -131,8 +132,7 @@ def make_trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | 
 
 
 def _data_free(panel: TrustPanel) -> str:
-    text = panel.data_free_sentence()
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{capitalize(panel.data_free_sentence())}."
 
 
 def _advice(record: StudyRecord) -> str:

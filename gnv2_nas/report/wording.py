@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gnv2_nas.commands import format_command
+from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.study.defaults import STORAGE
 from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.units import format_quantity
 
 UNTRAINED = (
     "the exported weights are random, for timing only; to deploy, train with --data DIR first"
@@ -80,6 +82,15 @@ def format_values(record: StudyRecord, trial: Trial) -> str:
     """All objectives of a network: "Zen-score 93.4, latency 6.12 ms"."""
     return ", ".join(
         f"{one.in_text} {one.format(trial.value(one.name))}" for one in list_objectives(record)
+    )
+
+
+def describe_latency(latency: Measurement) -> str:
+    """A latency in one line: "6.12 ms (95% interval 6.05 to 6.19), 0.820 × stock V2 1.0"."""
+    low, high = latency.ci95
+    return (
+        f"{format_quantity('time', latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
+        f"{latency.ratio:.3f} × stock V2 1.0"
     )
 
 

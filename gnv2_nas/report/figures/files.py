@@ -8,10 +8,10 @@ import math
 import msgspec
 
 from gnv2_nas.report.figures.points import AxisRange, is_near
+from gnv2_nas.report.wording import describe_latency
 from gnv2_nas.search.study.foreign import ForeignBaseline
 from gnv2_nas.search.study.metrics import METRICS, Metric
 from gnv2_nas.search.study.records import StudyRecord
-from gnv2_nas.units import format_quantity
 
 _ABOVE_EDGE = 0.02
 """Of the height of the plot."""
@@ -56,11 +56,7 @@ def place_files(
 def _hover(file: ForeignBaseline) -> str:
     lines = [file.note]
     if file.latency is not None:
-        low, high = file.latency.ci95
-        lines.append(
-            f"{format_quantity('time', file.latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
-            f"{file.latency.ratio:.3f} × stock V2 1.0"
-        )
+        lines.append(describe_latency(file.latency))
     known = [(METRICS[name], file.value(METRICS[name])) for name in ("macs", "params")]
     lines.append(", ".join(each.format(value) for each, value in known if not math.isnan(value)))
     title = f"<b>{html.escape(file.name)}</b> (file of another tool)"

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from gnv2_nas.report.frames import describe_architecture
-from gnv2_nas.report.wording import format_excess
+from gnv2_nas.report.wording import describe_latency, format_excess
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
-from gnv2_nas.units import format_quantity
 
 DOMINATED_DRAWN = 1000
 INFEASIBLE_DRAWN = 400
@@ -126,12 +125,8 @@ def _measured(record: StudyRecord, trial: Trial) -> list[str]:
         quality = get_metric("quality", record.quality_info)
         lines.append(f"{quality.title} {quality.format(trial.quality)}")
     for label, latency in trial.measured_on.items():
-        low, high = latency.ci95
         on = f"{label}: " if len(trial.latencies) > 1 else ""
-        lines.append(
-            f"{on}{format_quantity('time', latency.ms)} (95% interval {low:.2f} to {high:.2f}), "
-            f"{latency.ratio:.3f} × stock V2 1.0"
-        )
+        lines.append(f"{on}{describe_latency(latency)}")
         if not latency.stable:
             lines.append(f"{on}latency not stable: {latency.reason}")
     counted = [name for name, each in METRICS.items() if each.count]

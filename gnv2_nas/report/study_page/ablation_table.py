@@ -8,6 +8,7 @@ import msgspec
 
 from gnv2_nas.report.wording import format_reference, recommended_title
 from gnv2_nas.search.analysis.ablation import Ablation, Difference
+from gnv2_nas.search.analysis.views import capitalize
 from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
@@ -85,7 +86,7 @@ def describe_ablation(change: Ablation, quality: Metric) -> str:
     parts = [_latency_words(change.latency)] if change.latency else [_macs_words(change)]
     if change.quality is not None:
         parts.append(_quality_words(change.quality, quality))
-    return f"{subject[:1].upper()}{subject[1:]}: {lead} {' and '.join(parts)}."
+    return f"{capitalize(subject)}: {lead} {' and '.join(parts)}."
 
 
 def _latency_words(effect: Difference) -> str:

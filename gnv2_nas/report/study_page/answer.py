@@ -6,7 +6,7 @@ the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -22,6 +22,7 @@ from gnv2_nas.report.wording import (
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval, preset_name
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import Gain, GainVerdict, Recommendation
+from gnv2_nas.search.analysis.views import capitalize, join_words
 from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
@@ -111,12 +112,12 @@ def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Find
     single, stock = len(record.settings.objectives) == 1, found.stock
     title = "Best network" if single else "Best compromise: the knee of the front"
     if stock is None or stock is best:
-        sentences = [_sentence_case(f"{format_values(record, best)}.")]
+        sentences = [capitalize(f"{format_values(record, best)}.")]
     else:
         pairs = (
             f"{one.in_text} {_format_pair(one, best, stock)}" for one in list_objectives(record)
         )
-        sentences = [_sentence_case(f"{'; '.join(pairs)}.")]
+        sentences = [capitalize(f"{'; '.join(pairs)}.")]
     if best.baseline:
         sentences.append(f"It is a stock network, {best.baseline}.")
     if not best.is_stable:
@@ -136,7 +137,8 @@ def _explain_instability(record: StudyRecord, trial: Trial) -> str:
             devices.setdefault(latency.reason, []).append(device)
     several = len(record.settings.devices) > 1
     return ";".join(
-        f"{f' on {_join(names)}' if several else ''}: {reason}" for reason, names in devices.items()
+        f"{f' on {join_words(names)}' if several else ''}: {reason}"
+        for reason, names in devices.items()
     )
 
 
@@ -145,11 +147,11 @@ def _finding(record: StudyRecord, gain: Gain, stock: Trial) -> Finding:
     if len(record.settings.objectives) > 1:
         title += ", no worse than stock otherwise"
     if gain.trial is None:
-        others = (one.in_text for one in _other_objectives(record, gain))
-        text = f"No network found reaches stock’s {_join(others)}."
+        others = [one.in_text for one in _other_objectives(record, gain)]
+        text = f"No network found reaches stock’s {join_words(others)}."
     else:
         words = _describe(record, gain, gain.trial, stock)
-        text = _sentence_case(f"{_PREFIXES[gain.verdict]}{words}.")
+        text = capitalize(f"{_PREFIXES[gain.verdict]}{words}.")
     return Finding(title, gain.trial, text, _TONES[gain.verdict])
 
 
@@ -167,7 +169,7 @@ def _describe(record: StudyRecord, gain: Gain, trial: Trial, stock: Trial) -> st
         noise = metric.format_noise()
         words = f"its {metric.in_text} is {pair}, a difference within its noise of about {noise}"
     others = [_describe_no_worse(one, trial, stock) for one in _other_objectives(record, gain)]
-    return f"{words}, at {_join(others)}" if others else words
+    return f"{words}, at {join_words(others)}" if others else words
 
 
 def _describe_advantage(metric: Metric, trial: Trial, stock: Trial) -> str:
@@ -214,12 +216,3 @@ def _format_ratio(metric: Metric, trial: Trial, stock: Trial) -> str:
 
 def _other_objectives(record: StudyRecord, gain: Gain) -> list[Metric]:
     return [one for one in list_objectives(record) if one.name != gain.objective]
-
-
-def _join(parts: Iterable[str]) -> str:
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _sentence_case(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -8,6 +8,7 @@ from importlib import metadata
 
 from gnv2_nas.measurement.records.record import Measurement, check_budget
 from gnv2_nas.search.analysis.baselines import select_confirmed
+from gnv2_nas.search.analysis.views import join_words
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 MAX_LISTED = 5
@@ -46,8 +47,7 @@ def _trials(numbers: Sequence[int]) -> str:
         return f"Trial {numbers[0]} was"
     if len(numbers) > MAX_LISTED:
         return f"The other {len(numbers):,} were"
-    *first, last = map(str, numbers)
-    return f"Trials {', '.join(first)} and {last} were"
+    return f"Trials {join_words(list(map(str, numbers)))} were"
 
 
 _CLOCKS = {

@@ -28,9 +28,13 @@ class View(msgspec.Struct, frozen=True):
 
 def describe_views(labels: Sequence[str]) -> str:
     """Labels of views in a sentence: "within 100MFLOPs and 200MFLOPs", "on cpu"."""
-    *others, last = filter(None, labels) if any(labels) else ("",)
-    text = f"{', '.join(others)} and {last}" if others else last
+    text = join_words(list(filter(None, labels)))
     return f"within {text}" if text and not text.startswith("on ") else text
+
+
+def join_words(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"; "" for none."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def capitalize(text: str) -> str:
