@@ -70,9 +70,7 @@ class Keeper:
             )
             self._store(self.proposals.tell(evaluated) if trial.params else evaluated)
         for name, found in latencies.items():
-            missing, again, beside = (
-                each.get(name, ()) for each in (job.missing, job.again, job.beside)
-            )
+            missing, again, beside = job.on(name)
             for trial, more in zip(missing, measured[name].metrics[len(job.scored) :], strict=True):
                 self._add_metrics(self.trials[trial.number], more)
             pooled = {trial.number for trial in again}

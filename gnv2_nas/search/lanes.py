@@ -114,12 +114,16 @@ class Lanes:
         others = [lane.name for lane in self.active if lane.name != name]
         if not others:
             raise error
-        self._absent[name] = _Absence(self._distances[name])
-        self._distances[name] = min(2 * self._distances[name], MAX_DISTANCE)
+        self._miss(name)
         self._waiting(
             f"device {name} is set aside: {first_line(error)}; the search goes on with "
             f"{' and '.join(others)}, and tries it again later"
         )
+
+    def _miss(self, name: str) -> None:
+        """Try a device again after twice as many batches as last time."""
+        self._absent[name] = _Absence(self._distances[name])
+        self._distances[name] = min(2 * self._distances[name], MAX_DISTANCE)
 
     def succeeded(self, name: str) -> None:
         """Note that a device has measured: when it fails next, it is tried again soon."""
@@ -137,8 +141,7 @@ class Lanes:
             if absence.attempt is None or not absence.attempt.done():
                 continue
             if isinstance(absence.attempt.exception(), MeasurementError):
-                self._absent[lane.name] = _Absence(self._distances[lane.name])
-                self._distances[lane.name] = min(2 * self._distances[lane.name], MAX_DISTANCE)
+                self._miss(lane.name)
                 continue
             absence.attempt.result()
             del self._absent[lane.name]

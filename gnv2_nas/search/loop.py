@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
@@ -141,12 +141,10 @@ class SearchLoop(Keeper):
         ]
 
     def _measure(self, job: Job, options: MeasurementOptions, deadline: Deadline) -> None:
-        for finished in self.pipeline.measure(job, options, deadline):
-            self._keep(finished)
+        self._keep(self.pipeline.measure(job, options, deadline))
 
     def _drain(self) -> None:
-        for finished in self.pipeline.drain():
-            self._keep(finished)
+        self._keep(self.pipeline.drain())
 
     def _is_flat(self) -> bool:
         trials = [self.trials[number] for number in sorted(self.trials)]
@@ -252,13 +250,13 @@ class SearchLoop(Keeper):
         scored = self._scored(batch, deadline, at_least)
         self.report("measuring")
         foreign = self.foreign if beside and not batch else ()
-        job = Job(scored, again=again, beside=beside, foreign=foreign)
-        self._measure(job, options, deadline)
+        self._measure(Job(scored, again=again, beside=beside, foreign=foreign), options, deadline)
         return len(scored)
 
-    def _keep(self, finished: Finished) -> None:
-        self.take_over(finished)
-        self.report("keeping")
+    def _keep(self, jobs: Iterable[Finished]) -> None:
+        for finished in jobs:
+            self.take_over(finished)
+            self.report("keeping")
 
     def _scored(
         self, batch: Sequence[Trial], deadline: Deadline, at_least: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -33,6 +33,13 @@ class Job(msgspec.Struct, frozen=True):
     new networks, which no record stands for then."""
     foreign: Sequence[ForeignNetwork] = ()
     """Files of other tools. Where there are networks beside, they are measured with these."""
+
+    def on(self, device: str) -> tuple[Sequence[Trial], Sequence[Trial], Sequence[Trial]]:
+        """Those of `missing`, `again` and `beside` that a device measures."""
+        missing, again, beside = (
+            each.get(device, ()) for each in (self.missing, self.again, self.beside)
+        )
+        return missing, again, beside
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -127,7 +134,10 @@ class Pipeline:
                 measured[name] = part.result()
                 self.lanes.succeeded(name)
             except DeviceError as error:
-                _collect(errors, partial(self.lanes.set_aside, name, error))
+                try:
+                    self.lanes.set_aside(name, error)
+                except DeviceError as last:
+                    errors.append(last)
             except RunError as error:
                 errors.append(error)
         if measured or not started.parts:
@@ -139,8 +149,7 @@ class Pipeline:
         self, lane: Lane, job: Job, options: MeasurementOptions, deadline: Deadline
     ) -> Measured:
         missing, again, beside = (
-            [trial.architecture for trial in each.get(lane.name, ())]
-            for each in (job.missing, job.again, job.beside)
+            [trial.architecture for trial in trials] for trials in job.on(lane.name)
         )
         new = [*(trial.architecture for trial, _ in job.scored), *missing]
         latencies, files = list[Measurement](), dict[str, Measurement]()
@@ -157,10 +166,3 @@ class Pipeline:
             files = {each.architecture: each for each in latencies[len(trials) :]}
             latencies = latencies[: len(trials)]
         return Measured(latencies, lane.evaluate_metrics(new), files)
-
-
-def _collect(errors: list[RunError], act: Callable[[], None]) -> None:
-    try:
-        act()
-    except RunError as error:
-        errors.append(error)

@@ -53,6 +53,9 @@ PROVENANCE = "gnv2_nas:provenance"
 
 FORMAT_VERSION = 3
 
+Latencies = Mapping[str, Measurement | None]
+"""Device → latency; None where it is missing."""
+
 
 class Beginning(msgspec.Struct, frozen=True):
     """What is written when a study is made: one attribute, so all of it or nothing."""
@@ -135,7 +138,7 @@ def _user_attributes(trial: Trial) -> dict[str, Any]:
     result = _Result(
         counts=trial.counts,
         quality=trial.quality,
-        latencies={name: each and each.drop_samples() for name, each in trial.latencies.items()},
+        latencies=drop_samples(trial.latencies),
         measured=dict(trial.measured),
         origin=trial.origin,
         predicted=dict(trial.predicted),
@@ -150,6 +153,11 @@ def _user_attributes(trial: Trial) -> dict[str, Any]:
     # Through JSON, so that tuples are lists, as they are when the trial is read.
     plain: dict[str, Any] = json.loads(json.dumps(attributes))
     return plain
+
+
+def drop_samples(latencies: Latencies) -> dict[str, Measurement | None]:
+    """Device → latency, as a study keeps it: without raw samples."""
+    return {name: each and each.drop_samples() for name, each in latencies.items()}
 
 
 def is_ours(trial: FrozenTrial) -> bool:
@@ -228,11 +236,7 @@ def foreign_baselines(
     for key in attributes:
         if key.startswith(FOREIGN):
             each = msgspec.convert(attributes[key], ForeignBaseline)
-            latencies = {
-                name: latency
-                and rescale_latency(latency, references.get(name, latency.ms / latency.ratio))
-                for name, latency in each.latencies.items()
-            }
+            latencies = _rescale_latencies(each.latencies, references)
             found.append(msgspec.structs.replace(each, latencies=latencies))
     return tuple(sorted(found, key=lambda each: each.name))
 
@@ -276,6 +280,15 @@ def rescale_latency(latency: Measurement, reference_ms: float) -> Measurement:
     return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))
 
 
+def _rescale_latencies(
+    latencies: Latencies, references: Mapping[str, float]
+) -> dict[str, Measurement | None]:
+    return {
+        name: each and rescale_latency(each, references.get(name, each.ms / each.ratio))
+        for name, each in latencies.items()
+    }
+
+
 def read_latest(
     frozen: Sequence[FrozenTrial],
     budgets: Sequence[Budget],
@@ -291,10 +304,8 @@ def read_latest(
     for each in frozen:
         trial = read_trial(each, budgets)
         # Two processes may both have measured before either stored the first trial.
-        latencies = {
-            name: known and rescale_latency(known, references.get(name, known.ms / known.ratio))
-            for name, known in {**trial.latencies, **later.get(trial.number, {})}.items()
-        }
+        latest = {**trial.latencies, **later.get(trial.number, {})}
+        latencies = _rescale_latencies(latest, references)
         measured = {**trial.measured, **metrics.get(trial.number, {})}
         trials.append(msgspec.structs.replace(trial, latencies=latencies, measured=measured))
     return trials

@@ -24,6 +24,7 @@ from gnv2_nas.search.storage.format import (
     Beginning,
     confirmed_key,
     confirmed_trials,
+    drop_samples,
     foreign_baselines,
     freeze_trial,
     latency_key,
@@ -165,10 +166,7 @@ class Store:
 
     def save_foreign(self, baseline: ForeignBaseline) -> None:
         """Keep a file of another tool; a later latency replaces that on the same device."""
-        latencies = {
-            name: each and each.drop_samples() for name, each in baseline.latencies.items()
-        }
-        kept = msgspec.structs.replace(baseline, latencies=latencies)
+        kept = msgspec.structs.replace(baseline, latencies=drop_samples(baseline.latencies))
         self._set(f"{FOREIGN}{baseline.id}", kept)
 
     def save_foreign_latency(self, latency: Measurement) -> None:
@@ -261,8 +259,7 @@ class Store:
 
     def record(self) -> StudyRecord:
         """The whole study as plain data."""
-        attributes = self.attributes()
-        provenance = self.provenance
+        attributes, provenance = self.attributes(), self.provenance
         trials = self._read_trials(self.frozen_trials(), attributes)
         return StudyRecord(
             name=self.name,
