@@ -26,8 +26,8 @@ from gnv2_nas.graph.passes.form import FileForm
 from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.plan import MeasurementPlan, Timings, collect
 from gnv2_nas.measurement.reconnect import use_device
-from gnv2_nas.measurement.records.record import MIN_ROUNDS
 from gnv2_nas.measurement.references import SESSION_SPREAD
+from gnv2_nas.measurement.stability import list_doubts
 from gnv2_nas.measurement.statistics import Estimates, Prior, estimate
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
 from gnv2_nas.runner.timing import RuntimeFiles
@@ -93,8 +93,7 @@ class FormComparison(msgspec.Struct, frozen=True):
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why nothing follows from the ratios, as clauses; () if something does."""
-        few = f"only {self.rounds} rounds in the time allowed; {MIN_ROUNDS} are needed"
-        return (*self.changes, *([few] if self.rounds < MIN_ROUNDS else []))
+        return list_doubts(self.changes, self.rounds)
 
     @property
     def ran(self) -> tuple[FormRatio, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,17 @@ def explain_instability(
         f"interval ±{half:.1%} after {timings.rounds} rounds in {timings.sessions} sessions, "
         f"±{precision:.1%} requested: {find_cause(timings, estimates, row, device)}"
     )
+
+
+def list_doubts(changes: Sequence[str], rounds: int) -> tuple[str, ...]:
+    """Return why nothing follows from the times of a comparison, as clauses; () if something does.
+
+    Args:
+        changes: what happened to the device meanwhile, as clauses.
+        rounds: number of rounds.
+    """
+    few = f"only {rounds} rounds in the time allowed; {MIN_ROUNDS} are needed"
+    return (*changes, few) if rounds < MIN_ROUNDS else tuple(changes)
 
 
 def find_cause(timings: Timings, estimates: Estimates, row: int, device: Device) -> str:

@@ -104,7 +104,6 @@ class BaseRuntime:
 
     name: RuntimeName
     label: str
-    """Name in messages and in `version`."""
     form = built_in_form = FileForm()
     timer: Timer
 

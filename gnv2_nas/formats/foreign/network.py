@@ -33,8 +33,8 @@ class Input(msgspec.Struct, frozen=True):
     """Whether a side was free in the file and got its size here."""
 
     def describe(self) -> str:
-        """Return "1x3x224x224 float32."""
-        return f"{'x'.join(map(str, self.shape))} {self.dtype}"
+        """Return "1x3x224x224 float32"."""
+        return f"{format_shape(self.shape)} {self.dtype}"
 
 
 class FileCounts(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ def fix_input(shape: Sequence[int | None], dtype: str, side: int = DEFAULT_SIDE)
     """
     if dtype not in TYPES:
         raise InputError(f"its input is of type {dtype}; {', '.join(TYPES)} can be timed")
-    written = "x".join("?" if size is None else str(size) for size in shape)
+    written = format_shape(shape)
     if not shape or any(size is not None and size < 1 for size in shape):
         raise InputError(f"its input has the shape [{written}], which no image has")
     batch, *rest = shape
@@ -108,6 +108,11 @@ def fix_input(shape: Sequence[int | None], dtype: str, side: int = DEFAULT_SIDE)
     sides = rest[1:] if first == 0 else rest[:2]
     known = next((size for size in sides if size is not None), side)
     return Input((1, *(size or known for size in rest)), dtype, free=True)
+
+
+def format_shape(shape: Sequence[int | None]) -> str:
+    """Return "1x3x?x?"; None stands for a free size."""
+    return "x".join("?" if size is None else str(size) for size in shape)
 
 
 def is_foreign(reference: str) -> bool:

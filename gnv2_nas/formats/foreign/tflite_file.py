@@ -10,7 +10,7 @@ import numpy as np
 import tflite
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.formats.foreign.network import FileCounts, Input, fix_input
+from gnv2_nas.formats.foreign.network import FileCounts, Input, fix_input, format_shape
 
 Shape = tuple[int, ...]
 
@@ -78,7 +78,7 @@ def read_tflite(content: bytes) -> tuple[Input, FileCounts]:
         )
     (image,) = images
     if None in image.free[1:]:
-        written = "x".join("?" if size is None else str(size) for size in image.free)
+        written = format_shape(image.free)
         raise InputError(f"its input has free sizes, [{written}]: convert it with a fixed one")
     # With a free batch, the shape is that of a batch of 1.
     return fix_input(image.shape, image.dtype), sizes

@@ -20,7 +20,7 @@ from gnv2_nas.measurement.conditions import ConditionsWatch
 from gnv2_nas.measurement.modules.cases import Case
 from gnv2_nas.measurement.plan import MeasurementPlan, Timings, collect
 from gnv2_nas.measurement.reconnect import use_device
-from gnv2_nas.measurement.records.record import MIN_ROUNDS
+from gnv2_nas.measurement.stability import list_doubts
 from gnv2_nas.measurement.statistics import Estimates, estimate
 from gnv2_nas.runner.lock import DeviceLock, Waiting
 from gnv2_nas.runner.timing import RuntimeFiles
@@ -67,8 +67,7 @@ class GraphTimes(msgspec.Struct, frozen=True):
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why nothing follows from the times, as clauses; () if something does."""
-        few = f"only {self.rounds} rounds in the time allowed; {MIN_ROUNDS} are needed"
-        return (*self.changes, *([few] if self.seconds and self.rounds < MIN_ROUNDS else []))
+        return list_doubts(self.changes, self.rounds) if self.seconds else self.changes
 
     def problem(self, case: Case) -> str:
         """Return why the time of a module is not known; "" if it is."""
@@ -76,7 +75,8 @@ class GraphTimes(msgspec.Struct, frozen=True):
             if graph in self.refused:
                 return self.refused[graph]
         seconds = self.module_seconds(case)
-        error = math.hypot(*(self.seconds[each] * self.errors[each] for each in _graphs(case)))
+        parts = (self.seconds[each] * self.errors[each] for each in (case.graph, case.frame))
+        error = math.hypot(*parts)
         # Each of the `times` modules shares the error of all.
         if seconds <= 0 or error > MAX_ERROR * seconds * case.times:
             return "too short to tell from its frame"
@@ -103,10 +103,6 @@ class GraphTimes(msgspec.Struct, frozen=True):
                 slopes[case.frame] -= sign * self.seconds[case.frame] / modules / len(pairs)
         error = math.hypot(*(slope * self.errors[graph] for graph, slope in slopes.items()))
         return Interval.of_log(log, error)
-
-
-def _graphs(case: Case) -> tuple[Graph, Graph]:
-    return case.graph, case.frame
 
 
 def time_graphs(

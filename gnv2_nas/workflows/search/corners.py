@@ -9,7 +9,6 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import DeviceError, InfeasibleBudgetError, OutOfTimeError
-from gnv2_nas.graph import Counts, count
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.lanes import Lanes
@@ -30,7 +29,6 @@ class Corner(msgspec.Struct, frozen=True):
 
     name: str
     architecture: Architecture
-    counts: Counts
     latencies: Mapping[str, Measurement]
     """Device → latency, where a budget limits it."""
 
@@ -61,7 +59,7 @@ def measure_corners(checked: CheckedSearch, lanes: Lanes, deadline: Deadline) ->
     for device, latencies in measured.items():
         _refuse_hopeless(checked, device, latencies[0])
     return [
-        Corner(name, arch, count(arch), {device: each[n] for device, each in measured.items()})
+        Corner(name, arch, {device: each[n] for device, each in measured.items()})
         for n, (name, arch) in enumerate(networks.items())
     ]
 
