@@ -13,8 +13,7 @@ from functools import cache
 
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.arch.presets import ghostnet, mobilenetv3_large
-from gnv2_nas.formats.foreign.network import TimedNetwork
-from gnv2_nas.graph import count
+from gnv2_nas.formats.foreign.network import TimedNetwork, counts_of
 
 REFERENCE = "ghostnetv2-1.0"
 """The preset that every ratio refers to."""
@@ -48,8 +47,8 @@ def position(network: TimedNetwork) -> float:
 
     A file whose multiply-adds cannot be counted is taken for a large one.
     """
-    counts = count(network) if isinstance(network, Architecture) else network.counts
-    macs = MAX_MACS if counts.macs is None else min(counts.macs, MAX_MACS)
+    macs = counts_of(network).macs
+    macs = MAX_MACS if macs is None else min(macs, MAX_MACS)
     return 1 / (1 + macs / HALF_MACS)
 
 

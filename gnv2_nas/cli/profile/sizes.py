@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gnv2_nas.arch import Architecture
 from gnv2_nas.cli.console import print_table, say
 from gnv2_nas.cli.profile.sustained import describe_pace
+from gnv2_nas.formats.foreign.network import counts_of
 from gnv2_nas.measurement.records.record import Measurement, check_budget, format_latency
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ MARK = "†"
 
 def print_sizes(result: Sizes) -> None:
     """Print sizes and latencies, and how they were measured."""
-    from gnv2_nas.workflows.profile.results import counts_of
-
     rows = []
     for (name, network), measurement, total in zip(
         result.networks.items(), result.measurements, result.fvcore_totals, strict=True

@@ -12,6 +12,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import InputError
+from gnv2_nas.graph import Counts, count
 
 DEFAULT_SIDE = 224
 """Height and width that a file with free sides gets: those of stock GhostNetV2 1.0."""
@@ -113,6 +114,11 @@ def fix_input(shape: Sequence[int | None], dtype: str, side: int = DEFAULT_SIDE)
 def format_shape(shape: Sequence[int | None]) -> str:
     """Return "1x3x?x?"; None stands for a free size."""
     return "x".join("?" if size is None else str(size) for size in shape)
+
+
+def counts_of(network: TimedNetwork) -> Counts | FileCounts:
+    """Return the counts of a network or of a file of another tool."""
+    return count(network) if isinstance(network, Architecture) else network.counts
 
 
 def is_foreign(reference: str) -> bool:

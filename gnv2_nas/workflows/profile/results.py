@@ -9,19 +9,14 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.fingerprint import Fingerprint
-from gnv2_nas.formats.foreign.network import FileCounts, TimedNetwork
-from gnv2_nas.graph import Counts, count
+from gnv2_nas.formats.foreign.network import TimedNetwork, counts_of
+from gnv2_nas.graph import count
 from gnv2_nas.latency_model.file import FittedOn
 from gnv2_nas.latency_model.model import LatencyModel, PredictedLatency
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.layers import LayerTime
 from gnv2_nas.measurement.records.record import Comparison, check_budget
 from gnv2_nas.workflows.latency import describe_model
-
-
-def counts_of(network: TimedNetwork) -> Counts | FileCounts:
-    """Return the counts of a network or of a file of another tool."""
-    return count(network) if isinstance(network, Architecture) else network.counts
 
 
 def describe_file(network: TimedNetwork) -> dict[str, Any] | None:

@@ -130,13 +130,8 @@ class SearchSession:
         settings = msgspec.structs.replace(settings, budgets=there.budgets, limits=there.limits)
         self.checked = msgspec.structs.replace(checked, settings=settings)
         self.workers = self._start_workers(waiting)
-        self.evaluator = Evaluator(
-            settings,
-            estimator,
-            self._open_lanes(waiting),
-            self.workers,
-            waiting,
-        )
+        lanes = self._open_lanes(waiting)
+        self.evaluator = Evaluator(settings, estimator, lanes, self.workers, waiting)
 
     def _open_lanes(self, waiting: Waiting) -> Lanes:
         """Open all devices; nothing is sent to them yet."""
