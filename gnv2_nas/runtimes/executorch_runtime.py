@@ -19,6 +19,8 @@ from gnv2_nas.formats.executorch.writer import (
 )
 from gnv2_nas.formats.executorch.xnnpack_graph import Node
 from gnv2_nas.formats.flatbuffers import FlatReader, root_table
+from gnv2_nas.graph.lower import lower
+from gnv2_nas.graph.weights import TimingWeights
 from gnv2_nas.runner.timing import RuntimeFiles
 from gnv2_nas.runtimes.base import LAYOUT_CHANGES, BaseRuntime, RuntimeName
 
@@ -82,7 +84,7 @@ class ExecuTorch(BaseRuntime):
         for _ in range(_WARM_UP + runs):
             session.run()
         arch = read_program_architecture(files[".pte"])
-        nodes = build_delegate(arch, form=self.form).nodes
+        nodes = build_delegate(lower(arch), TimingWeights(), self.form).nodes
         total: defaultdict[str, float] = defaultdict(float)
         for events in delegate_events(session.trace())[_WARM_UP:]:
             for owner, seconds in attribute_events(events, nodes):

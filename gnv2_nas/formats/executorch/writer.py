@@ -18,7 +18,7 @@ from gnv2_nas.formats.flatbuffers import FlatTables, Slot, reference, root_table
 from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph
 from gnv2_nas.graph.passes.form import FileForm
-from gnv2_nas.graph.passes.pipeline import prepare_graph, rewrite_graph
+from gnv2_nas.graph.passes.pipeline import rewrite_graph
 from gnv2_nas.graph.weights import Weights, weights_for
 
 FORM = FileForm(channel_multiple=1, fuse_up_to=0, split_depthwise=True, sink_concats=False)
@@ -67,7 +67,7 @@ def pte_bytes(
 
 def graph_bytes(graph: Graph, weights: Weights, form: FileForm, metadata: str = "") -> bytes:
     """An ExecuTorch program of a graph that ends with a linear layer, see `pte_bytes`."""
-    delegate = subgraph(*rewrite_graph(graph, weights, form.over(FORM))).parts()
+    delegate = build_delegate(graph, weights, form).parts()
     named = metadata.encode().ljust(ALIGNMENT)
     named += bytes(-len(named) % ALIGNMENT)
     sizes = [len(named), sum(memoryview(part).nbytes for part in delegate)]
@@ -75,13 +75,9 @@ def graph_bytes(graph: Graph, weights: Weights, form: FileForm, metadata: str = 
     return b"".join([*_add_header(program, sum(sizes)), named, *delegate])
 
 
-def build_delegate(
-    arch: Architecture,
-    model: Any = None,
-    form: FileForm = FileForm(),  # noqa: B008  frozen
-) -> XnnpackGraph:
-    """The network as `pte_bytes` passes it to XNNPACK."""
-    return subgraph(*prepare_graph(arch, model, form.over(FORM)))
+def build_delegate(graph: Graph, weights: Weights, form: FileForm) -> XnnpackGraph:
+    """A graph as `graph_bytes` passes it to XNNPACK."""
+    return subgraph(*rewrite_graph(graph, weights, form.over(FORM)))
 
 
 def read_program_architecture(content: bytes) -> Architecture:

@@ -14,10 +14,11 @@ from gnv2_nas.arch import Architecture
 from gnv2_nas.checkpoints.contents import ARCHITECTURE_KEY
 from gnv2_nas.formats import INPUT, OUTPUT, divides_like_torch, nearest_sources
 from gnv2_nas.formats.onnx.wire import Constant, serialize_onnx
+from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.passes.form import FileForm
-from gnv2_nas.graph.passes.pipeline import prepare_graph
-from gnv2_nas.graph.weights import Array, Weights
+from gnv2_nas.graph.passes.pipeline import rewrite_graph
+from gnv2_nas.graph.weights import Array, Weights, weights_for
 
 OPSET = 17
 IR_VERSION = 8
@@ -217,7 +218,7 @@ def onnx_bytes(
     Raises:
         CheckpointError: the module's weights do not fit `arch`.
     """
-    graph, weights = prepare_graph(arch, model, form.over(FORM))
+    graph, weights = rewrite_graph(lower(arch), weights_for(arch, model), form.over(FORM))
     return write_graph(graph, weights, {ARCHITECTURE_KEY: arch.to_json()}, spell_out)
 
 

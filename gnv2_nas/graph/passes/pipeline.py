@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from gnv2_nas.arch import Architecture
-from gnv2_nas.graph.lower import lower
 from gnv2_nas.graph.op import Graph, Op
 from gnv2_nas.graph.passes.channels import pad_channels, split_depthwise
 from gnv2_nas.graph.passes.form import FileForm
-from gnv2_nas.graph.weights import Array, Weights, weights_for
+from gnv2_nas.graph.weights import Array, Weights
 
 
 def fuse_ghost_modules(graph: Graph, weights: Weights, max_channels: int) -> tuple[Graph, Weights]:
@@ -175,22 +172,14 @@ class _PartWeights:
         return kernel[part.start : part.end], bias[part.start : part.end]
 
 
-def prepare_graph(arch: Architecture, model: Any, form: FileForm) -> tuple[Graph, Weights]:
+def rewrite_graph(graph: Graph, weights: Weights, form: FileForm) -> tuple[Graph, Weights]:
     """The graph to write and its weights. No pass changes the outputs.
 
     Args:
-        arch: the network.
-        model: the torch module that provides the weights, or `None` for weights made for timing.
+        graph: a network, or a part of one.
+        weights: of the graph.
         form: which passes to run. An option that is `None` skips its pass.
-
-    Raises:
-        CheckpointError: the module's weights do not fit `arch`.
     """
-    return rewrite_graph(lower(arch), weights_for(arch, model), form)
-
-
-def rewrite_graph(graph: Graph, weights: Weights, form: FileForm) -> tuple[Graph, Weights]:
-    """Run the passes that `form` asks for, see `prepare_graph`."""
     if form.fuse_up_to:
         graph, weights = fuse_ghost_modules(graph, weights, form.fuse_up_to)
     if form.split_depthwise:
