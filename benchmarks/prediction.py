@@ -22,7 +22,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.report.study_page.predictions import prediction_checks
 from gnv2_nas.search.sampler.encoders import GraphEncoder
 from gnv2_nas.search.sampler.models import OutcomeModels
-from gnv2_nas.search.storage.format import latencies_of, rescale_latency
+from gnv2_nas.search.storage.format import latencies_of
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import format_share
@@ -105,7 +105,7 @@ def _in_milliseconds_of(record: StudyRecord, other: StudyRecord) -> list[Trial]:
         )
     reference_ms = mine.ms / mine.ratio
     return [
-        trial.with_latency(rescale_latency(trial.latency, reference_ms))
+        trial.with_latency(trial.latency.rescale(reference_ms))
         for trial in other.trials
         if trial.latency is not None
     ]

@@ -47,8 +47,8 @@ def position(network: TimedNetwork) -> float:
 
     A file whose multiply-adds cannot be counted is taken for a large one.
     """
-    macs = counts_of(network).macs
-    macs = MAX_MACS if macs is None else min(macs, MAX_MACS)
+    counted = counts_of(network).macs
+    macs = MAX_MACS if counted is None else min(counted, MAX_MACS)
     return 1 / (1 + macs / HALF_MACS)
 
 

@@ -124,6 +124,14 @@ class Measurement(msgspec.Struct, frozen=True):
         """Return the summary that a study stores; `store` keeps the raw samples."""
         return msgspec.structs.replace(self, wall_ms=(), cpu_ms=(), panel=None)
 
+    def rescale(self, reference_ms: float) -> Measurement:
+        """Return the same ratio in milliseconds of a reference network that takes so many."""
+        ms = self.ratio * reference_ms
+        if math.isclose(ms, self.ms, rel_tol=1e-9):
+            return self
+        low, high = (end * ms / self.ms for end in self.ci95)
+        return msgspec.structs.replace(self, ms=ms, ci95=(low, high))
+
 
 Verdict = Literal["FASTER", "SLOWER", "SAME", "CANNOT TELL"]
 BudgetVerdict = Literal["met", "broken", "cannot tell"]

@@ -53,9 +53,6 @@ PROVENANCE = "gnv2_nas:provenance"
 
 FORMAT_VERSION = 3
 
-Latencies = Mapping[str, Measurement | None]
-"""Device → latency; None where it is missing."""
-
 
 class Beginning(msgspec.Struct, frozen=True):
     """What is written when a study is made: one attribute, so all of it or nothing."""
@@ -155,7 +152,7 @@ def _user_attributes(trial: Trial) -> dict[str, Any]:
     return plain
 
 
-def drop_samples(latencies: Latencies) -> dict[str, Measurement | None]:
+def drop_samples(latencies: Mapping[str, Measurement | None]) -> dict[str, Measurement | None]:
     """Device → latency, as a study keeps it: without raw samples."""
     return {name: each and each.drop_samples() for name, each in latencies.items()}
 
@@ -236,8 +233,8 @@ def foreign_baselines(
     for key in attributes:
         if key.startswith(FOREIGN):
             each = msgspec.convert(attributes[key], ForeignBaseline)
-            latencies = _rescale_latencies(each.latencies, references)
-            found.append(msgspec.structs.replace(each, latencies=latencies))
+            rescaled = _rescale_latencies(each.latencies, references)
+            found.append(msgspec.structs.replace(each, latencies=rescaled))
     return tuple(sorted(found, key=lambda each: each.name))
 
 
@@ -271,20 +268,11 @@ def confirmed_trials(
     }
 
 
-def rescale_latency(latency: Measurement, reference_ms: float) -> Measurement:
-    """The same ratio in milliseconds of a reference network that takes `reference_ms`."""
-    ms = latency.ratio * reference_ms
-    if math.isclose(ms, latency.ms, rel_tol=1e-9):
-        return latency
-    low, high = (end * ms / latency.ms for end in latency.ci95)
-    return msgspec.structs.replace(latency, ms=ms, ci95=(low, high))
-
-
 def _rescale_latencies(
-    latencies: Latencies, references: Mapping[str, float]
+    latencies: Mapping[str, Measurement | None], references: Mapping[str, float]
 ) -> dict[str, Measurement | None]:
     return {
-        name: each and rescale_latency(each, references.get(name, each.ms / each.ratio))
+        name: each and each.rescale(references.get(name, each.ms / each.ratio))
         for name, each in latencies.items()
     }
 

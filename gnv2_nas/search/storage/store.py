@@ -32,7 +32,6 @@ from gnv2_nas.search.storage.format import (
     read_beginning,
     read_latest,
     read_trial,
-    rescale_latency,
     total_progress,
 )  # fmt: skip
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
@@ -143,7 +142,7 @@ class Store:
         self._call(self._catch_up)
         first = latencies[0]
         reference_ms = self._cache.reference_ms.get(first.device, first.ms / first.ratio)
-        return [rescale_latency(each, reference_ms) for each in latencies]
+        return [each.rescale(reference_ms) for each in latencies]
 
     def save_latency(self, trial: Trial, latency: Measurement) -> None:
         """Keep a later, better latency of a finished trial on the device it was measured on.
