@@ -63,7 +63,6 @@ def open_device(name: str, pace: float | None = None) -> Device:
 def ensure_calibrated(
     device: Device,
     progress: Callable[[float], None] = lambda _: None,
-    folder: Path = PROFILES_FOLDER,
     waiting: Waiting = ignore_waiting,
     deadline: float = math.inf,
 ) -> None:
@@ -72,14 +71,13 @@ def ensure_calibrated(
     Args:
         device: what to calibrate.
         progress: see `calibrate`.
-        folder: folder of the result.
         waiting: see `calibrate`.
         deadline: time of `time.monotonic`. A calibration that is shortened for it has larger
             errors and is used, but not stored. Neither is one during which the device changed.
 
     Raises:
         MeasurementError: see `calibrate`.
-        StorageError: the folder cannot be written to.
+        StorageError: the folder `profiles` cannot be written to.
     """
     if device.calibration is not None:
         return
@@ -90,7 +88,7 @@ def ensure_calibrated(
     if changed := device.calibration.changed:
         waiting(f"the calibration of device {device.name} is not kept: {changed}")
     else:
-        write_atomically(_path(device, folder), msgspec.json.encode(device.calibration))
+        write_atomically(_path(device), msgspec.json.encode(device.calibration))
 
 
 def calibrate(
@@ -173,14 +171,14 @@ def _plan(device: Device) -> MeasurementPlan:
     return allow_pauses(plan, len(_rows(device)), device.profile.pace)
 
 
-def read_calibration(device: Device, folder: Path = PROFILES_FOLDER) -> Calibration | None:
+def read_calibration(device: Device) -> Calibration | None:
     """Return the stored calibration of a device.
 
     Returns:
         None if there is none, or if it is damaged or belongs to another machine, runtime version
         or profile.
     """
-    path = _path(device, folder)
+    path = _path(device)
     if not path.exists():
         return None
     try:
@@ -199,5 +197,5 @@ def calibration_key(device: Device) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
-def _path(device: Device, folder: Path) -> Path:
-    return folder / calibration_name(device.name, device.profile.pace)
+def _path(device: Device) -> Path:
+    return PROFILES_FOLDER / calibration_name(device.name, device.profile.pace)

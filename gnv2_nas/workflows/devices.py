@@ -75,21 +75,6 @@ def report_shortage(device: Device, events: Events) -> None:
         events(Message(message))
 
 
-def open_calibrated(name: str, events: Events, pace: float | None = None) -> Device:
-    """Open a device and calibrate it unless that was done before.
-
-    Args:
-        name: name or path of a profile.
-        events: see `calibrate`.
-        pace: calls a second in place of the profile's.
-    """
-    from gnv2_nas.measurement.calibration import open_device
-
-    device = open_device(name, pace)
-    calibrate(device, events)
-    return device
-
-
 def calibrate(device: Device, events: Events, deadline: float = math.inf) -> None:
     """Calibrate a device, unless a calibration of this machine is kept in its file.
 

@@ -33,7 +33,7 @@ from gnv2_nas.measurement.records.store import append_measurements, store_path
 from gnv2_nas.runner.lock import Waiting
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, Value, load_space
-from gnv2_nas.workflows.devices import check_device, open_calibrated
+from gnv2_nas.workflows.devices import calibrate, check_device
 from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
 
 NETWORKS = 120
@@ -146,7 +146,11 @@ def run_latency_fit(checked: CheckedLatencyFit, events: Events = ignore) -> Late
         StorageError: the disk is full; earlier measurements are kept.
         KeyboardInterrupt: Ctrl-C; the same request continues with the missing measurements.
     """
-    return fit_on_device(checked, open_calibrated(checked.request.device, events), events)
+    from gnv2_nas.measurement.calibration import open_device
+
+    device = open_device(checked.request.device)
+    calibrate(device, events)
+    return fit_on_device(checked, device, events)
 
 
 def fit_on_device(
