@@ -76,6 +76,13 @@ def train(
             callback=options.lower,
         ),
     ] = "v2",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn from the answers of this network, too: a .safetensors file that gnv2-nas "
+            "train wrote, of the same classes and resolution."
+        ),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(
@@ -100,7 +107,7 @@ def train(
 
     checked = TrainRequest(
         network, data, output, space, from_supernet, weights, weights_from, epochs, batch_size,
-        learning_rate, resolution, seed, device, storage, recipe,
+        learning_rate, resolution, seed, device, storage, recipe, teacher,
     ).check()  # fmt: skip
     from gnv2_nas.cli.progress import ProgressDisplay
     from gnv2_nas.workflows.training import is_leader, run_training

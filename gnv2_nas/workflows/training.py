@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gnv2_nas.arch import Architecture
+from gnv2_nas.checkpoints.checkpoint import read_training
 from gnv2_nas.commands import format_command
 from gnv2_nas.data import Dataset, load_dataset
 from gnv2_nas.report.training_page import TrainingReport, render_training_page
@@ -149,6 +150,7 @@ def _list_facts(summary: TrainingSummary) -> tuple[tuple[str, str], ...]:
         ("Data", f"{dataset.name} (hash {dataset.content_hash})"),
         *(("Images", line) for line in dataset.report.lines()),
         ("Recipe", checked.request.recipe),
+        *((("Teacher", str(checked.request.teacher)),) if checked.request.teacher else ()),
         ("Optimizer", f"{recipe.optimizer}, learning rate {recipe.learning_rate:.3g}"),
         ("Batch", f"{recipe.batch_size} images, {recipe.steps:,} steps"),
         ("Seed", str(checked.request.seed)),
@@ -182,7 +184,22 @@ def run_training(checked: CheckedTraining, events: Events = ignore) -> TrainingS
     except KeyboardInterrupt:
         events(Message("interrupted; run the same command again to continue"))
         raise
+    _compare_with_teacher(request.teacher, dataset, result.accuracy, events)
     return TrainingSummary(checked, dataset, recipe, result)
+
+
+def _compare_with_teacher(
+    file: Path | None, dataset: Dataset, accuracy: float, events: Events
+) -> None:
+    """Report a teacher that was worse on the same held-out images than its pupil is."""
+    known = None if file is None else read_training(file)
+    if known and known.data_hash == dataset.content_hash and known.accuracy < accuracy:
+        events(
+            Message(
+                f"warning: the teacher ({known.accuracy:.1%} of held-out images) is worse than the "
+                f"network that it taught ({accuracy:.1%}); compare with a training without it"
+            )
+        )
 
 
 def is_leader() -> bool:
@@ -238,6 +255,7 @@ def _choose_recipe(checked: CheckedTraining, dataset: Dataset, *, inherited: boo
         batch_size=request.batch_size,
         inherited=inherited,
         name=cast(RecipeName, request.recipe),
+        taught=request.teacher is not None,
     )
     if request.learning_rate is None:
         return recipe
@@ -251,7 +269,7 @@ def _train(
     initial: Mapping[str, Any] | None,
     observer: Callable[[TrainingPoint], None],
 ) -> TrainingResult[Any]:
-    seed = checked.request.seed
+    seed, file = checked.request.seed, checked.request.teacher
     device = None if checked.request.device == "auto" else checked.request.device
 
     def beside(result: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
@@ -262,7 +280,12 @@ def _train(
             checked.subject, dataset, recipe, checked.output, seed=seed, device=device,
             observer=observer, beside=beside,
         )  # fmt: skip
+    teacher = None
+    if file is not None:
+        from gnv2_nas.training.teacher import read_teacher
+
+        teacher = read_teacher(file, dataset, checked.resolution)
     return train_network(
-        checked.subject, dataset, recipe, checked.output, initial=initial, seed=seed,
-        device=device, observer=observer, beside=beside,
+        checked.subject, dataset, recipe, checked.output, initial=initial, teacher=teacher,
+        seed=seed, device=device, observer=observer, beside=beside,
     )  # fmt: skip

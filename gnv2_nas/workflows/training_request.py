@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.checkpoints.checkpoint import check_checkpoint
+from gnv2_nas.checkpoints.checkpoint import check_checkpoint, read_architecture
 from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.data import find_classes
@@ -27,7 +27,7 @@ SUPERNET = "supernet"
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _WEIGHTS = Kind("the weights", lambda path: path.stat().st_size > 0)
-_NOT_FOR_SUPERNETS = ("from_supernet", "weights", "resolution")
+_NOT_FOR_SUPERNETS = ("from_supernet", "weights", "resolution", "teacher")
 
 
 class TrainRequest(msgspec.Struct, frozen=True):
@@ -49,6 +49,8 @@ class TrainRequest(msgspec.Struct, frozen=True):
     device: str = "auto"
     storage: str = defaults.STORAGE
     recipe: str = RECIPES[0]
+    teacher: Path | None = None
+    """Weight file of the network whose answers are learnt."""
 
     def check(self) -> CheckedTraining:
         """Check every option without importing torch.
@@ -71,9 +73,11 @@ class TrainRequest(msgspec.Struct, frozen=True):
             note = check_checkpoint(weights, subject, self.weights_from, any_classes=True).note
         if self.from_supernet is not None and isinstance(subject, Architecture):
             _check_contains(self.from_supernet, subject)
+        if self.teacher is not None:
+            read_architecture(self.teacher)
         output = self.output or Path(f"{_choose_file_stem(self.network)}.safetensors")
         named = None if isinstance(self.network, Architecture) else self.network
-        _check_output(output, named, self.space, weights, self.from_supernet)
+        _check_output(output, named, self.space, weights, self.from_supernet, self.teacher)
         return CheckedTraining(self, subject, weights, output, note)
 
 

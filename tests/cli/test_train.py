@@ -16,6 +16,7 @@ from tests.cli.command import gnv2_nas
 from tests.forks import forks
 from tests.measurement.networks import tiny_ghost
 from tests.networks import random_model
+from tests.training.small import small_network
 from tests.waiting import until
 
 ARCH = tiny_ghost()
@@ -80,6 +81,27 @@ def test_training_begins_with_weights_that_are_there(folder: Path) -> None:
     for key, value in before.items():
         if "running" not in key and "num_batches" not in key:
             torch.testing.assert_close(after[key], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_recipe_v3_learns_from_a_teacher_and_writes_the_same_keys(folder: Path) -> None:
+    (folder / "net.json").write_text(small_network().to_json())
+    answer = gnv2_nas(*TRAIN, "--epochs", 0.1, "--output", "teacher.safetensors", cwd=folder)
+    assert answer.code == 0, answer.err
+    taught = (*TRAIN, "--recipe", "v3", "--teacher", "teacher.safetensors")
+    answer = gnv2_nas(
+        *taught, "--epochs", 4, "--learning-rate", 0.2, "--output", "pupil.safetensors", cwd=folder
+    )
+    assert answer.code == 0, answer.err
+    assert "the teacher (" in answer.err
+    assert "is worse than the network that it taught" in answer.err
+    pupil, teacher = (
+        read_checkpoint(folder / f"{name}.safetensors") for name in ("pupil", "teacher")
+    )
+    assert pupil.keys() == teacher.keys()
+    answer = gnv2_nas(*taught, "--resolution", 24, cwd=folder)
+    assert answer.code == 2
+    assert "name a teacher of 24 px" in answer.err
 
 
 def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(folder: Path) -> None:

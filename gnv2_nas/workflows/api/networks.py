@@ -84,6 +84,7 @@ def train(
     device: str = "auto",
     storage: str = defaults.STORAGE,
     recipe: str = "v2",
+    teacher: str | Path | None = None,
     progress: bool = False,
     events: Events | None = None,
 ) -> TrainingSummary:
@@ -106,6 +107,7 @@ def train(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         storage: URL of the database that holds the study.
         recipe: "v2", or "v3" for the branches of GhostNetV3 during training.
+        teacher: weight file of a network whose answers are learnt, too.
         progress: whether to print messages and progress to standard error.
         events: called with every event of `gnv2_nas.workflows.events`.
 
@@ -134,6 +136,7 @@ def train(
         device=device,
         storage=storage,
         recipe=recipe,
+        teacher=teacher,
     ).check()
     from gnv2_nas.workflows.training import run_training
 
