@@ -176,13 +176,8 @@ class NetworkTask:
         return (module.fold() if isinstance(module, BranchedNetwork) else module).eval()
 
 
-def add_branches(
-    network: Network, recipe: Recipe, seed: int, *, inherited: bool
-) -> Network | BranchedNetwork:
-    """Return what is trained: the network, with the branches of the recipe.
-
-    Args:
-        inherited: whether its weights are trained already; then the branches add 0 at first.
+def add_branches(network: Network, recipe: Recipe, seed: int) -> Network | BranchedNetwork:
+    """Return what is trained: the network, with the branches of the recipe, which add 0 at first.
 
     Raises:
         InputError: the network has blocks that the branches are not defined for.
@@ -191,7 +186,7 @@ def add_branches(
         return network
     check_branches(network.architecture)
     with seed_torch(derive_seed(seed, "branches")):
-        return BranchedNetwork(network, recipe.branches, silent=inherited)
+        return BranchedNetwork(network, recipe.branches, silent=True)
 
 
 _CLASSIFIER = "classifier."

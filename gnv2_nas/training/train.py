@@ -90,7 +90,7 @@ def train_network(
 
     arch = arch.replace(num_classes=len(dataset.classes))
     network, note = make_initial_network(arch, recipe.dropout, seed, initial)
-    module = add_branches(network, recipe, seed, inherited=initial is not None)
+    module = add_branches(network, recipe, seed)
 
     def save(
         path: Path, result: TrainingResult[Network], files: Mapping[Path, bytes | str]
