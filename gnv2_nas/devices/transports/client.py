@@ -71,6 +71,8 @@ class _Errors:
     def __init__(self) -> None:
         reading, self.writing = os.pipe()
         self._kept = bytearray()
+        self._ended = False
+        self._heard = threading.Condition()
         self._thread = threading.Thread(target=self._listen, args=(reading,), daemon=True)
         self._thread.start()
 
@@ -79,12 +81,22 @@ class _Errors:
         self._thread.join(timeout)
         return bytes(self._kept)
 
+    def wait_for(self, holds: Callable[[bytes], bool], timeout: float) -> None:
+        """Return when `holds` does of what was written, when that has ended, or after `timeout`."""
+        with self._heard:
+            self._heard.wait_for(lambda: self._ended or holds(bytes(self._kept)), timeout)
+
     def _listen(self, descriptor: int) -> None:
         with os.fdopen(descriptor, "rb", buffering=0) as pipe:
             while received := pipe.read(MAX_ERRORS):
-                kept = self._kept + received
-                del kept[MAX_ERRORS:-MAX_ERRORS]
-                self._kept = kept
+                with self._heard:
+                    kept = self._kept + received
+                    del kept[MAX_ERRORS:-MAX_ERRORS]
+                    self._kept = kept
+                    self._heard.notify_all()
+        with self._heard:
+            self._ended = True
+            self._heard.notify_all()
 
 
 class RunningProcess:
@@ -133,6 +145,8 @@ class RunningProcess:
         mark = output_mark(self._token)
         while (line := self._read_line(late)) is not None:
             if line.endswith(mark):
+                # A command whose number is not known could not be killed.
+                self._errors.wait_for(self._says_number, late - time.monotonic())
                 return
         raise self._early_end() or DeviceError(f"{self._what} did not start")
 
@@ -175,6 +189,9 @@ class RunningProcess:
                 self._kill_remotely(pid)
         finally:
             end_client(self._process)
+
+    def _says_number(self, errors: bytes) -> bool:
+        return bool(read_pid(errors, self._token) or read_ending(errors, self._token))
 
     def _write(self, content: bytes) -> bool:
         """Write to the command; return False if it does not read."""
