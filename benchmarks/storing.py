@@ -38,7 +38,7 @@ MANY = 10_000
 STUDY = "benchmark"
 STOCK = preset("ghostnetv2-1.0")
 COUNTS = count(STOCK)
-PARTS = ("trial_params", "trial_values", "trial_user_attributes", "trial_system_attributes")
+TABLES = ("trial_params", "trial_values", "trial_user_attributes", "trial_system_attributes")
 """Tables with the rows of a trial."""
 
 
@@ -116,7 +116,7 @@ def multiply(file: Path, trials: int) -> None:
             "WHERE trial_id = ?",
             [(each, newest) for each in range(number + 1, trials)],
         )
-        for part in PARTS:
+        for part in TABLES:
             names = _columns(database, part)
             copy = (
                 f"INSERT INTO {part} (trial_id, {names}) SELECT trials.trial_id, {names} "  # noqa: S608
