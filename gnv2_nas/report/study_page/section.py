@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import msgspec
+import pandas as pd
 from markupsafe import Markup
 
 from gnv2_nas.report.figures.front_figure import FrontInfo, front_figure, front_info
-from gnv2_nas.report.frames import make_frame, trial_rows
 from gnv2_nas.report.rendering import figure_json
 from gnv2_nas.report.study_page.ablation_table import AblationTable, make_ablation_table
 from gnv2_nas.report.study_page.answer import Answer, write_answer
@@ -62,18 +62,21 @@ class Section(msgspec.Struct, frozen=True):
         return format_reference(self.record, trial)
 
 
-def make_section(view: View, key: str, study: StudyRecord, *, ablated: bool) -> Section:
+def make_section(
+    view: View, key: str, study: StudyRecord, frame: pd.DataFrame, *, ablated: bool
+) -> Section:
     """Collect what the page shows of a view.
 
     Args:
         key: see `Section.key`.
         study: the whole study.
+        frame: `trials_frame` of the view.
         ablated: whether to show what each part of the network costs.
     """
     trials = {trial.number: trial for trial in study.trials}
     record, members, best = view.record, view.found.front, view.found.recommended
     knee = None if best is None else best.number
-    info = front_info(record, make_frame(record.settings, trial_rows(record)), knee)
+    info = front_info(record, frame, knee)
     changes = find_ablations(record) if ablated else ()
     return Section(
         label=view.label,

@@ -17,7 +17,7 @@ from gnv2_nas.report.figures.convergence_figure import (
 )
 from gnv2_nas.report.figures.size_figure import describe_size, size_figure, size_info
 from gnv2_nas.report.files import ReportFiles, check_report_files
-from gnv2_nas.report.frames import make_frame, trial_rows
+from gnv2_nas.report.frames import make_frame, trial_rows, trials_frame
 from gnv2_nas.report.rendering import figure_json, render
 from gnv2_nas.report.study_page.answer import write_answer
 from gnv2_nas.report.study_page.conditions import list_conditions
@@ -44,17 +44,19 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
         StorageError: writing failed; earlier files are unchanged.
     """
     files = check_report_files(record.name, folder)
-    found = recommend(record)
     rows = trial_rows(record)
     frame = make_frame(record.settings, rows)
     panel = find_study_trust(record)
     changes = find_ablations(record)
     views = list_views(record)
+    # Without a list of budgets, the first view is the whole study.
+    found = views[0].found if views[0].record is record else recommend(record)
     # What each part costs is shown once for each device, within its loosest limit.
     last = {view.record.settings.device_labels: view for view in views}
     sections = [
         make_section(
             view, f"-{number}" if len(views) > 1 else "", record,
+            frame if view.record is record else trials_frame(view.record),
             ablated=len(view.record.settings.devices) == 1
             and view is last[view.record.settings.device_labels],
         )
