@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
 from gnv2_nas.errors import InputError
+from gnv2_nas.runner.machine import memory_bytes
 
 MAX_BYTES = (1 << 31) - 1
 """The largest file of either format."""
@@ -43,8 +43,8 @@ def check_size(size: int, name: str) -> None:
     """
     if size > MAX_BYTES:
         raise InputError(f"{name!r} has {size / 1e9:.1f} GB; a file can have up to 2.1 GB")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size * _COPIES > memory:
+    memory = memory_bytes()
+    if 0 < memory < size * _COPIES:
         raise InputError(
             f"{name!r} has {size / 1e9:.1f} GB, too much for the {memory / 1e9:.1f} GB of memory "
             f"here: loading needs about {_COPIES} times as much"

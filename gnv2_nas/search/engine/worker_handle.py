@@ -78,7 +78,7 @@ class Worker:
     def __init__(
         self, make_scorer: Callable[[], Scorer], threads: str, resources: Mapping[str, float]
     ) -> None:
-        import psutil  # Ray's own
+        import psutil
         import ray
 
         self._ray: Any = ray
