@@ -1,6 +1,7 @@
-"""How a search has networks scored outside its own process.
+"""How networks are scored and trained outside the process of the command.
 
-The search knows this protocol only. Processes, signals and retries are the backend's own matter.
+The search knows the protocol `ScoringBackend` only. Processes, signals and retries are the
+backend's own matter.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from gnv2_nas.arch import Architecture
 
 Scorer = Callable[[Architecture], float]
 """Gives the quality of a network."""
+Work = Callable[[str], str]
+"""Does one piece of work in a worker; order and answer are text of our own, such as JSON."""
 
 
 class ScoringFailure(msgspec.Struct, frozen=True):

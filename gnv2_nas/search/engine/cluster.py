@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import secrets
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gnv2_nas.cores import usable_cores
 from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.files.leftovers import create_aside, remove_leftovers
 
@@ -45,6 +47,19 @@ def check_address(address: str) -> None:
     if find_spec("ray") is None:
         option = "--ray" if address else "--workers above 1"
         raise InputError(f"{option} needs Ray; install it: pip install 'gnv2-nas[ray]'")
+
+
+def share_out(workers: int, address: str) -> tuple[str, dict[str, float]]:
+    """What each worker gets: threads of torch, and resources as Ray counts them. Connect before."""
+    import ray
+
+    available: Any = ray.cluster_resources
+    cores = 1 if address else max(1, usable_cores() // workers)
+    threads = os.environ.get("OMP_NUM_THREADS") or str(cores)
+    cpus = int(threads) if address and threads.isdecimal() else 1
+    gpus = available().get("GPU", 0) / workers
+    # Ray counts in ten thousandths, and whole ones above one.
+    return threads, {"num_cpus": cpus, "num_gpus": min(1, math.floor(gpus * 1e4) / 1e4)}
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""A scorer as a Ray actor: it makes the scorer once, then scores one network after the other.
+"""A worker as a Ray actor: it makes its scorer once, then scores one network after the other.
 
-Imports little; making the scorer imports torch. What it returns is bytes of our own, never a
+What trains networks is made and asked in the same way. Imports little; making the scorer imports
+torch. What it returns is bytes of our own, never a
 pickled object.
 """
 
@@ -20,7 +21,7 @@ import msgspec
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import Gnv2NasError, InputError
 from gnv2_nas.runner.lock import DeviceLock
-from gnv2_nas.search.engine import Scorer
+from gnv2_nas.search.engine import Scorer, Work
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,14 +30,14 @@ class Answer(msgspec.Struct, frozen=True):
     """What a scorer answers."""
 
     kind: Literal["done", "input", "memory", "failed"]
-    """"input": an `InputError` of the scorer or of making it. "memory": a `MemoryError`. "failed":
-    any other exception."""
+    """"input": an `InputError`, also of making what does the work. "memory": a `MemoryError`.
+    "failed": any other exception."""
     text: str = ""
-    """The score as Python writes it, because JSON has no infinity; or the reason of the failure."""
+    """The answer of the work, or the reason of the failure."""
 
 
 class ScorerActor:
-    """Scores in a process of Ray.
+    """Scores or trains in a process of Ray.
 
     On the search's own machine, the search holds the device lock for it and stops it while anybody
     measures. On another machine it takes the lock itself, for each network.
@@ -58,25 +59,24 @@ class ScorerActor:
         """The number of its process on the search's own machine; 0 on another."""
         return os.getpid() if self._here else 0
 
-    def prepare(self, make_scorer: Callable[[], Scorer]) -> bytes:
-        """Make the scorer; returns an `Answer` as JSON."""
+    def prepare(self, make_work: Callable[[], Work]) -> bytes:
+        """Make what does the work; returns an `Answer` as JSON."""
 
         def prepare() -> str:
             if not Path(self._folder).is_dir():
                 raise InputError(
                     f"machine {platform.node()!r} of the cluster has no folder {self._folder!r}: "
-                    "search in a folder that all machines share"
+                    "run the command in a folder that all machines share"
                 )
             os.chdir(self._folder)
-            self._scorer = make_scorer()
+            self._work = make_work()
             return ""
 
         return self._answer(prepare)
 
-    def score(self, architecture: bytes) -> bytes:
-        """Score a network given as JSON; returns an `Answer` as JSON."""
-        text = architecture.decode()
-        return self._answer(lambda: repr(float(self._scorer(Architecture.from_json(text)))))
+    def compute(self, order: bytes) -> bytes:
+        """Do one piece of work; returns an `Answer` as JSON."""
+        return self._answer(lambda: self._work(order.decode()))
 
     def _answer(self, work: Callable[[], str]) -> bytes:
         try:
@@ -89,6 +89,17 @@ class ScorerActor:
         except Exception as error:
             answer = Answer("failed", in_one_line(error))
         return msgspec.json.encode(answer)
+
+
+def make_scoring(make_scorer: Callable[[], Scorer]) -> Work:
+    """Make the work that scores a network given as JSON."""
+    scorer = make_scorer()
+
+    def score(text: str) -> str:
+        # As Python writes it, because JSON has no infinity.
+        return repr(float(scorer(Architecture.from_json(text))))
+
+    return score
 
 
 def identify_machine() -> str:

@@ -1,4 +1,4 @@
-"""One scorer, seen from the search: start, ask, stop and kill its process."""
+"""One worker, seen from the command: start, ask, stop and kill its process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gnv2_nas.errors import InputError, RunError
-from gnv2_nas.search.engine import Scorer, ScoringFailure
+from gnv2_nas.search.engine import ScoringFailure, Work
 from gnv2_nas.search.engine.scorer_actor import (
     Answer,
     ScorerActor,
@@ -26,26 +26,28 @@ MAX_ATTEMPTS = 2
 
 @dataclass
 class Task:
-    """A network to be scored."""
+    """A network to be scored or trained."""
 
-    architecture: bytes
-    """JSON."""
-    future: Future[float | ScoringFailure] = field(default_factory=Future)
+    order: bytes
+    """What the worker is given."""
+    read: Callable[[str], Any]
+    """Reads the answer."""
+    future: Future[Any] = field(default_factory=Future)
     failures: list[str] = field(default_factory=list)
     """Reasons of the failed attempts, each the end of a sentence."""
 
     def begin(self) -> bool:
-        """Begin an attempt; False if nobody waits for the score any more."""
+        """Begin an attempt; False if nobody waits for the answer any more."""
         return bool(self.failures) or self.future.set_running_or_notify_cancel()
 
     def finish(self, answer: Answer) -> None:
-        """Set the score, or an error that another attempt would repeat."""
+        """Set the answer, or an error that another attempt would repeat."""
         if answer.kind == "done":
-            self.future.set_result(float(answer.text))
+            self.future.set_result(self.read(answer.text))
         elif answer.kind == "input":
             self.future.set_exception(InputError(answer.text))
         else:
-            self.future.set_exception(RunError(f"a worker cannot score: {answer.text}"))
+            self.future.set_exception(RunError(f"a worker cannot start: {answer.text}"))
 
     def fail(self, reason: str) -> bool:
         """Note a failure; True if another attempt follows."""
@@ -59,31 +61,31 @@ class Task:
         return False
 
     def give_up(self, why: BaseException) -> None:
-        """Set an error, because the network will not be scored."""
+        """Set an error, because there will be no answer."""
         with suppress(InvalidStateError):  # it was cancelled
             self.future.set_exception(why)
 
 
 class Worker:
-    """A process of Ray that scores. Import Ray before.
+    """A process of Ray that scores or trains. Import Ray before.
 
     Ray does not restart it, because a new process has another number to be stopped by.
 
     Args:
-        make_scorer: makes the scorer.
+        make_work: makes what does the work.
         threads: of torch.
         resources: "num_cpus" and "num_gpus" of the actor.
     """
 
     def __init__(
-        self, make_scorer: Callable[[], Scorer], threads: str, resources: Mapping[str, float]
+        self, make_work: Callable[[], Work], threads: str, resources: Mapping[str, float]
     ) -> None:
         import psutil
         import ray
 
         self._ray: Any = ray
         self._psutil: Any = psutil
-        self._make_scorer = make_scorer
+        self._make_work = make_work
         self._process: Any = None
         actor = self._ray.remote(ScorerActor)
         self._actor = actor.options(max_restarts=0, max_task_retries=0, **resources).remote(
@@ -107,15 +109,15 @@ class Worker:
         """Whether it computes on this machine."""
         return self._process is not None
 
-    def ask(self, architecture: bytes) -> Any:
-        """Ask for the score of a network, or to make the scorer if it is b"".
+    def ask(self, order: bytes) -> Any:
+        """Ask for a piece of work, or to make what does it if the order is b"".
 
         Returns:
             What stands for the answer. Ask for nothing else before it has come.
         """
-        if architecture:
-            return self._actor.score.remote(architecture)
-        return self._actor.prepare.remote(self._make_scorer)
+        if order:
+            return self._actor.compute.remote(order)
+        return self._actor.prepare.remote(self._make_work)
 
     def answered(self, asked: Any, seconds: float) -> bool:
         """Whether the answer has come, or the process has died; waits so long for it."""

@@ -1,4 +1,4 @@
-"""Score networks in several processes of Ray. None of them can end the search.
+"""Score or train networks in several processes of Ray. None of them can end the command.
 
     with closing(Workers(4, partial(make_scorer, settings), timeout=600)) as workers:
         scores = workers.scores(architectures)
@@ -8,49 +8,50 @@ docs/cluster.md says what happens to a network whose worker dies, and when worke
 
 from __future__ import annotations
 
-import math
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any
+from functools import partial
+from typing import Generic, TypeVar
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.cores import usable_cores
 from gnv2_nas.errors import RunError, first_line
 from gnv2_nas.runner.lock import Waiting, held_mode, ignore_waiting
-from gnv2_nas.search.engine import OutOfTime, Scorer, ScoringFailure
-from gnv2_nas.search.engine.cluster import connected
-from gnv2_nas.search.engine.scorer_actor import Answer
+from gnv2_nas.search.engine import OutOfTime, Scorer, ScoringFailure, Work
+from gnv2_nas.search.engine.cluster import connected, share_out
+from gnv2_nas.search.engine.scorer_actor import Answer, make_scoring
 from gnv2_nas.search.engine.turns import ClosedError, Turns
 from gnv2_nas.search.engine.worker_handle import Task, Worker
 
+Result = TypeVar("Result")
+
 SETUP_SECONDS = 1800.0
-"""Time limit for making a scorer, which may read a hundred thousand images. On a cluster also for
-the process to start, which may wait for room."""
+"""Time limit for making what does the work, which may read a hundred thousand images. On a cluster
+also for the process to start, which may wait for room."""
 SECONDS_TO_START = 30.0
-"""Time limit for Ray to start a process here, without its scorer."""
+"""Time limit for Ray to start a process here."""
 SECONDS_BETWEEN_LOOKS = 0.1
 """Interval for checking whether another process waits to measure, and whether a worker is late."""
 
 
-class Workers:
-    """Up to `count` processes that score, a `ScoringBackend`.
+class Pool(Generic[Result]):
+    """Up to `count` processes that score or train networks.
 
     A process is started when there is work for it. A network whose worker dies, hangs or runs out
-    of memory, or whose scorer raises, is tried once more after the others; if it fails again, its
+    of memory, or whose work raises, is tried once more after the others; if it fails again, its
     answer is a `ScoringFailure`. While anything measures on this machine, its workers are stopped.
 
     Args:
         count: number of processes, at least 1.
-        make_scorer: makes the scorer, once in each process. Ray pickles it.
+        make_work: makes what does the work, once in each process. Ray pickles it.
+        read: reads an answer.
         timeout: seconds that one network may take, without those in which its worker is stopped
-            or makes its scorer.
+            or makes what does the work.
         address: of a Ray cluster, "auto" or ray://HOST:PORT; "" starts Ray on this machine.
-        waiting: called by another thread if scoring waits for others for over a second.
+        waiting: called by another thread if the work waits for others for over a second.
 
     Raises:
         InputError: no cluster answers, or one with other versions.
@@ -60,7 +61,8 @@ class Workers:
     def __init__(
         self,
         count: int,
-        make_scorer: Callable[[], Scorer],
+        make_work: Callable[[], Work],
+        read: Callable[[str], Result],
         timeout: float,
         address: str = "",
         *,
@@ -68,8 +70,8 @@ class Workers:
     ) -> None:
         if count < 1:
             raise ValueError(f"`count >= 1` must hold, but got {count}")
-        self._count, self._make_scorer, self._address = count, make_scorer, address
-        self._timeout = timeout
+        self._count, self._make_work, self._read = count, make_work, read
+        self._timeout, self._address = timeout, address
         self._turns = Turns(waiting)
         self._changed = threading.Condition()
         self._tasks: deque[Task] = deque()
@@ -84,37 +86,11 @@ class Workers:
             self.close()
             raise
 
-    def submit(self, architecture: Architecture) -> Future[float | ScoringFailure]:
-        """See `ScoringBackend.submit`."""
-        task = Task(architecture.to_json().encode())
+    def ask(self, order: str) -> Future[Result | ScoringFailure]:
+        """Have a piece of work done while the caller continues. See `ScoringBackend.submit`."""
+        task = Task(order.encode(), self._read)
         self._add(task)
         return task.future
-
-    def scores(
-        self,
-        architectures: Sequence[Architecture],
-        observe: Callable[[int], None] = lambda _: None,
-        seconds: float | None = None,
-    ) -> list[float | ScoringFailure | OutOfTime]:
-        """See `ScoringBackend.scores`.
-
-        Raises:
-            RuntimeError: this thread holds the device lock, so the workers might never compute.
-        """
-        if (mode := held_mode()) is not None:
-            raise RuntimeError(
-                f"scores() might wait for itself: this thread holds the {mode} lock; release it"
-            )
-        futures = [self.submit(architecture) for architecture in architectures]
-        try:
-            with suppress(TimeoutError):
-                for count, future in enumerate(as_completed(futures, seconds), start=1):
-                    future.result()
-                    observe(count)
-            return [future.result() if future.done() else OutOfTime() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
 
     def paused(self) -> AbstractContextManager[None]:
         """Stop the workers of this machine within the block; they hold no lock then.
@@ -124,7 +100,7 @@ class Workers:
         return self._turns.paused()
 
     def close(self) -> None:
-        """Kill the workers. Networks without a score never get one."""
+        """Kill the workers. Networks without an answer never get one."""
         self._end(RuntimeError("the workers were closed"))
         self._thread.join()
 
@@ -173,7 +149,7 @@ class Workers:
                     worker = self._start()
                     continue
                 task = self._take()
-                outcome = self._compute(worker, task.architecture)
+                outcome = self._compute(worker, task.order)
                 if isinstance(outcome, str):
                     with self._changed:
                         self._ready -= 1
@@ -189,7 +165,7 @@ class Workers:
         except ConnectionError as error:
             self._end(RunError(f"the connection to Ray is lost: {first_line(error)}"))
         except BaseException as error:
-            # Those who wait for a score must get the error.
+            # Those who wait for an answer must get the error.
             self._end(error)
         finally:
             if worker is not None:
@@ -233,25 +209,25 @@ class Workers:
         return None
 
     def _launch(self) -> tuple[Worker, Answer | str]:
-        """Start a process and have it make its scorer."""
+        """Start a process and have it make what does the work."""
         limit = SETUP_SECONDS if self._address else SECONDS_TO_START
         with nullcontext() if self._address else self._turns.starting():
-            worker = Worker(self._make_scorer, *self._share())
+            worker = Worker(self._make_work, *share_out(self._count, self._address))
             late = time.monotonic() + limit
             while not worker.started(SECONDS_BETWEEN_LOOKS):
                 if self._ended is not None or time.monotonic() >= late:
                     return worker, f"its worker did not start within {limit:g} s"
         return worker, self._compute(worker)
 
-    def _compute(self, worker: Worker, architecture: bytes = b"") -> Answer | str:
-        """Have a network scored, or without one the scorer made.
+    def _compute(self, worker: Worker, order: bytes = b"") -> Answer | str:
+        """Have a piece of work done, or without one that made which does it.
 
         Returns:
             The answer; or why the worker is lost, as the end of a sentence.
         """
-        limit = self._timeout if architecture else SETUP_SECONDS
+        limit = self._timeout if order else SETUP_SECONDS
         with self._turns.computing(worker) if worker.here else nullcontext():
-            asked = worker.ask(architecture)
+            asked = worker.ask(order)
             late = self._turns.clock() + limit
             while not worker.answered(asked, SECONDS_BETWEEN_LOOKS if worker.here else 1):
                 if worker.here:
@@ -259,21 +235,59 @@ class Workers:
                 if self._ended is not None:
                     raise ClosedError
                 if self._turns.clock() >= late:
-                    what = "gave no score" if architecture else "was not ready"
+                    what = "gave no score" if order else "was not ready"
                     return f"its worker {what} within {limit:g} s"
         answer = worker.answer(asked)
         if isinstance(answer, Answer) and answer.kind == "memory":
             return "its worker ran out of memory"  # only its end frees the memory
         return answer
 
-    def _share(self) -> tuple[str, dict[str, float]]:
-        """What one worker gets: threads of torch, and resources as Ray counts them."""
-        import ray
 
-        available: Any = ray.cluster_resources
-        cores = 1 if self._address else max(1, usable_cores() // self._count)
-        threads = os.environ.get("OMP_NUM_THREADS") or str(cores)
-        cpus = int(threads) if self._address and threads.isdecimal() else 1
-        gpus = available().get("GPU", 0) / self._count
-        # Ray counts in ten thousandths, and whole ones above one.
-        return threads, {"num_cpus": cpus, "num_gpus": min(1, math.floor(gpus * 1e4) / 1e4)}
+class Workers(Pool[float]):
+    """Processes that score, a `ScoringBackend`; see `Pool` for the arguments.
+
+    Args:
+        make_scorer: makes the scorer, once in each process. Ray pickles it.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        make_scorer: Callable[[], Scorer],
+        timeout: float,
+        address: str = "",
+        *,
+        waiting: Waiting = ignore_waiting,
+    ) -> None:
+        make_work = partial(make_scoring, make_scorer)
+        super().__init__(count, make_work, float, timeout, address, waiting=waiting)
+
+    def submit(self, architecture: Architecture) -> Future[float | ScoringFailure]:
+        """See `ScoringBackend.submit`."""
+        return self.ask(architecture.to_json())
+
+    def scores(
+        self,
+        architectures: Sequence[Architecture],
+        observe: Callable[[int], None] = lambda _: None,
+        seconds: float | None = None,
+    ) -> list[float | ScoringFailure | OutOfTime]:
+        """See `ScoringBackend.scores`.
+
+        Raises:
+            RuntimeError: this thread holds the device lock, so the workers might never compute.
+        """
+        if (mode := held_mode()) is not None:
+            raise RuntimeError(
+                f"scores() might wait for itself: this thread holds the {mode} lock; release it"
+            )
+        futures = [self.submit(architecture) for architecture in architectures]
+        try:
+            with suppress(TimeoutError):
+                for count, future in enumerate(as_completed(futures, seconds), start=1):
+                    future.result()
+                    observe(count)
+            return [future.result() if future.done() else OutOfTime() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()

@@ -206,7 +206,7 @@ def test_one_that_hangs_is_given_up_and_the_others_go_on(workers, here, clock):
 
 def test_a_scorer_that_cannot_be_made_is_told(cluster, here):
     for make, error, text in (
-        (partial(scorers.broken, "no disk"), RunError, "a worker cannot score: OSError: no disk"),
+        (partial(scorers.broken, "no disk"), RunError, "a worker cannot start: OSError: no disk"),
         (partial(scorers.refused, "no images"), InputError, "no images"),
     ):
         with (
