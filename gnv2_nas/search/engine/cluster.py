@@ -22,9 +22,12 @@ from urllib.parse import urlsplit
 from gnv2_nas.cores import usable_cores
 from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.files.leftovers import create_aside, remove_leftovers
+from gnv2_nas.runner.machine import memory_bytes
 
 AUTO = "auto"
 """Stands for the cluster that this machine belongs to."""
+BYTES_A_WORKER = 350 * 2**20
+"""Memory of a process that scores or trains, without images and weights."""
 _CLIENT_PORT = 10001
 """Where a cluster listens for clients, unless `ray start` was told another port."""
 _SECONDS_TO_ANSWER = 5.0
@@ -34,6 +37,29 @@ _MAX_ROOT_BYTES = 9
 """The name of a socket has 107 bytes at most, of which 98 come after this folder."""
 _REMOVALS = 100
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
+
+
+def needs_ray(workers: int, address: str) -> bool:
+    """Whether `--workers` and `--ray` ask for processes of Ray."""
+    return workers > 1 or bool(address)
+
+
+def check_workers(workers: int, address: str) -> None:
+    """Check the values of `--workers` and `--ray`.
+
+    Raises:
+        InputError: there are no workers or more than memory holds; see also `check_address`.
+    """
+    if workers < 1:
+        raise InputError(f"--workers: `workers >= 1` must hold, but got {workers}")
+    if needs_ray(workers, address):
+        check_address(address)
+        fitting = memory_bytes() // BYTES_A_WORKER
+        if 0 < fitting < workers and not address:
+            raise InputError(
+                f"--workers: the memory of this machine holds at most {fitting} of them, but got "
+                f"{workers}"
+            )
 
 
 def check_address(address: str) -> None:

@@ -18,9 +18,8 @@ from gnv2_nas.quality import EstimatorInfo, check_estimator
 from gnv2_nas.quality.base import QualitySpec, check_space_matches
 from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.report.files import check_report_files
-from gnv2_nas.runner.machine import memory_bytes
 from gnv2_nas.search.analysis.recommendation import choose_quality
-from gnv2_nas.search.engine.cluster import check_address
+from gnv2_nas.search.engine.cluster import check_workers, needs_ray
 from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
@@ -40,8 +39,6 @@ from gnv2_nas.workflows.foreign import StatedFile, read_baselines
 
 MAX_DEVICES = 8
 """Devices of one search: every network is measured on each."""
-BYTES_A_WORKER = 350 * 2**20
-"""Memory of a process that scores, without images and weights."""
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
@@ -85,7 +82,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
     @property
     def uses_ray(self) -> bool:
         """Whether networks are scored by processes of Ray."""
-        return self.workers > 1 or bool(self.ray)
+        return needs_ray(self.workers, self.ray)
 
     def check(self) -> CheckedSearch:
         """Check every option without importing torch, Optuna or a runtime.
@@ -176,16 +173,7 @@ def _check_numbers(request: SearchRequest) -> None:
         raise InputError(f"--timeout: `timeout > 0` must hold, but got {request.timeout:g} s")
     if request.seed < 0:
         raise InputError(f"--seed: `seed >= 0` must hold, but got {request.seed}")
-    if request.workers < 1:
-        raise InputError(f"--workers: `workers >= 1` must hold, but got {request.workers}")
-    if request.uses_ray:
-        check_address(request.ray)
-        fitting = memory_bytes() // BYTES_A_WORKER
-        if 0 < fitting < request.workers and not request.ray:
-            raise InputError(
-                f"--workers: the memory of this machine holds at most {fitting} of them, but got "
-                f"{request.workers}"
-            )
+    check_workers(request.workers, request.ray)
     if request.ablations < 0:
         raise InputError(f"--ablations: `ablations >= 0` must hold, but got {request.ablations}")
 
