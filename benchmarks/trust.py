@@ -62,20 +62,27 @@ def trust_table(options: Options) -> Table:
     plan = make_plan(checked)
     if options.letters:
         plan = replace(plan, dataset=replace(plan.dataset, augmentation=LETTERS))
+    accuracies, times = _make_accuracies(plan, options)
+    panel = run_trust_check(plan, (*checked.estimators, *accuracies), _Log().trainings)
+    save_trust(panel)
+    times.append(f"networks trained in {format_duration(panel.seconds)}")
+    title = f"{trust_caption(panel)}.\n{', '.join(times)}; {panel.data_free_sentence()}"
+    return table(title, TRUST_COLUMNS, [*trust_rows(panel), *_accuracy_rows(panel)])
+
+
+def _make_accuracies(plan: TrustPlan, options: Options) -> tuple[list[str], list[str]]:
+    """Make a supernet and a predictor; return the estimators to check, and what took how long."""
+    if options.supernet_epochs == 0:
+        return [], []
     seconds = _supernet(plan, options)
     start = time.perf_counter()
     _predictor(plan, options)
-    predictor_seconds = time.perf_counter() - start
-    specs = (*checked.estimators, "train", f"supernet:{SUPERNET}", f"predictor:{PREDICTOR}")
-    panel = run_trust_check(plan, specs, _Log().trainings)
-    save_trust(panel)
-    title = (
-        f"{trust_caption(panel)}.\nSupernet trained in {format_duration(seconds)}, "
+    times = [
+        f"supernet trained in {format_duration(seconds)}",
         f"{options.predictor_networks} networks scored with it in "
-        f"{format_duration(predictor_seconds)}, networks trained in "
-        f"{format_duration(panel.seconds)}; {panel.data_free_sentence()}"
-    )
-    return table(title, TRUST_COLUMNS, [*trust_rows(panel), *_accuracy_rows(panel)])
+        f"{format_duration(time.perf_counter() - start)}",
+    ]
+    return ["train", f"supernet:{SUPERNET}", f"predictor:{PREDICTOR}"], times
 
 
 def _supernet(plan: TrustPlan, options: Options) -> float:
@@ -131,9 +138,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--space", default="tiny")
     parser.add_argument("--budget", default="")
     parser.add_argument("--networks", type=int, default=12)
+    parser.add_argument("--in-band", type=int, help="networks near the budget (default: half)")
+    parser.add_argument("--resolution", type=int, help="train at a lower resolution")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=float, help="length of each network's training")
-    parser.add_argument("--supernet-epochs", type=float)
+    parser.add_argument("--supernet-epochs", type=float, help="0 leaves the supernet out")
     parser.add_argument(
         "--letters",
         action="store_true",
@@ -144,7 +153,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     data = given.data if given.data == "digits" else str(Path(given.data).resolve())
     space = str(Path(given.space).resolve()) if Path(given.space).is_file() else given.space
-    request = TrustRequest(data, space, given.budget, given.networks, given.seeds, given.epochs)
+    request = TrustRequest(
+        data, space, given.budget, given.networks, given.seeds, given.epochs,
+        in_band=given.in_band, resolution=given.resolution,
+    )  # fmt: skip
     given.folder.mkdir(parents=True, exist_ok=True)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(machine(), markup=False)

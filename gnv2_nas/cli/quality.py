@@ -63,6 +63,17 @@ def check(
     networks: Annotated[
         int, typer.Option(help="Networks to train, half of them near --budget.")
     ] = 12,
+    in_band: Annotated[
+        int | None,
+        typer.Option(help="How many of the networks are near --budget (default: half)."),
+    ] = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(
+            help="Train at this resolution in place of the largest of the space, and at smaller "
+            "ones likewise. Much faster for spaces of 224 pixels."
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each network.")] = 2,
     epochs: Annotated[
         float | None,
@@ -89,13 +100,15 @@ def check(
 
     Examples:
     [cyan]gnv2-nas quality check --data digits --space tiny[/]
-    [cyan]gnv2-nas quality check --data images --space mobile --budget 300MFLOPs[/]
+    [cyan]gnv2-nas quality check --data images --space mobile --budget 300MFLOPs --resolution 96[/]
     """
     from gnv2_nas.workflows.trust import TrustRequest, run_trust
 
     files = () if supernet is None else (f"supernet:{supernet}",)
     estimators = (*files, *(quality or ()))
-    checked = TrustRequest(data, space, budget, networks, seeds, epochs, estimators, seed).check()
+    checked = TrustRequest(
+        data, space, budget, networks, seeds, epochs, estimators, seed, in_band, resolution
+    ).check()
     from gnv2_nas.cli.progress import ProgressDisplay
     from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 

@@ -12,7 +12,7 @@ from gnv2_nas.errors import InputError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality.accuracy.trained import ACCURACIES
-from gnv2_nas.quality.base import ESTIMATORS
+from gnv2_nas.quality.base import ESTIMATORS, QualitySpec
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.quality.trust.networks import NetworkSample, parse_band_budget, sample_networks
 from gnv2_nas.quality.trust.panel import (
@@ -51,6 +51,11 @@ class TrustRequest(msgspec.Struct, frozen=True):
     """Checked besides all data-free ones, as `--quality` takes them."""
     seed: int = 0
     """Seed of the networks that are drawn."""
+    in_band: int | None = None
+    """How many of the networks come from the budget band; None for half."""
+    resolution: int | None = None
+    """Width of the training images for the largest resolution of the space; smaller ones are
+    scaled alike. None trains every network at its own resolution."""
 
     def check(self) -> CheckedTrust:
         """Check every option without reading an image.
@@ -64,11 +69,19 @@ class TrustRequest(msgspec.Struct, frozen=True):
         if self.epochs is not None and not self.epochs > 0:
             raise InputError(f"--epochs must be above 0, but got {self.epochs:g}")
         for spec in self.estimators:
+            if self.resolution is not None and _knows_only_the_space(spec):
+                raise InputError(
+                    f"--resolution: {spec} has no accuracies at resolutions below those of the "
+                    "space; leave one of the two out"
+                )
             check_estimator(spec)
         budget = parse_band_budget(self.budget)
         check_source(self.data)
         space = load_space(self.space).with_classes(len(find_classes(self.data)))
-        drawn = sample_networks(space, self.networks, budget, self.seed)
+        drawn = sample_networks(
+            space, self.networks, budget, self.seed,
+            in_band=self.in_band, resolution=self.resolution,
+        )  # fmt: skip
         check_writable(Path(PANEL_FOLDER))
         panel = trust_path(space.name)
         check_outputs({panel: TRUST, accuracies_path(panel): ACCURACIES}, [self.space], "--space")
@@ -83,6 +96,13 @@ class CheckedTrust(msgspec.Struct, frozen=True):
     """With the classes of the data."""
     drawn: NetworkSample
     estimators: tuple[str, ...]
+
+
+def _knows_only_the_space(spec: str) -> bool:
+    """Whether an estimator has accuracies of networks inside a supernet of the space only."""
+    parsed = QualitySpec.parse(spec)
+    info = ESTIMATORS.get(parsed.name)
+    return parsed.file is not None and info is not None and info.needs_data
 
 
 def list_data_free() -> tuple[str, ...]:
@@ -128,7 +148,8 @@ def make_plan(checked: CheckedTrust, events: Events = ignore) -> TrustPlan:
 
     request, space = checked.request, checked.space
     with report_task(events, f"reading the images of {request.data}") as report:
-        dataset = load_dataset(request.data, max(space.resolutions), progress=report)
+        largest = request.resolution or max(space.resolutions)
+        dataset = load_dataset(request.data, largest, progress=report)
     recipe = default_recipe(dataset, epochs=request.epochs)
     if request.epochs is None:
         recipe = default_recipe(dataset, steps=max(1, recipe.steps // SHORTENING))

@@ -52,7 +52,7 @@ class TrustPlan:
         """Count the trainings that earlier runs have finished."""
         journal = self.journal()
         return sum(
-            journal.find(network.architecture, seed) is not None
+            journal.find(network.trained, seed) is not None
             for network in self.drawn.networks
             for seed in range(self.seeds)
         )
@@ -64,7 +64,21 @@ class TrustPlan:
         """Describe the recipe."""
         recipe, images = self.recipe, len(self.dataset.train)
         epochs = recipe.steps * recipe.batch_size / images
-        return f"{recipe.steps} steps of {recipe.batch_size} images, {epochs:.3g} epochs"
+        length = f"{recipe.steps} steps of {recipe.batch_size} images, {epochs:.3g} epochs"
+        return length + self._describe_resolution()
+
+    def _describe_resolution(self) -> str:
+        """Name the resolution of the trainings if it is lower than that of the space."""
+        reduced = {
+            each.architecture.resolution: each.trained.resolution
+            for each in self.drawn.networks
+            if each.trained.resolution != each.architecture.resolution
+        }
+        if not reduced:
+            return ""
+        largest = max(reduced)
+        others = ", smaller ones likewise" if len(reduced) > 1 else ""
+        return f", {reduced[largest]} pixels instead of {largest}{others}"
 
 
 def make_panel(
@@ -92,7 +106,8 @@ def make_panel(
         band=plan.drawn.band,
         networks=networks,
         estimators=tuple(
-            _compare_estimator(spec, estimator, networks) for spec, estimator in estimators.items()
+            _compare_estimator(spec, estimator, plan.drawn.networks, networks)
+            for spec, estimator in estimators.items()
         ),
         ceiling=_between_seeds(networks),
         ceiling_band=_between_seeds([network for network in networks if network.in_band]),
@@ -103,9 +118,14 @@ def make_panel(
 
 
 def _compare_estimator(
-    spec: str, estimator: QualityEstimator, networks: Sequence[TrustNetwork]
+    spec: str,
+    estimator: QualityEstimator,
+    drawn: Sequence[SampledNetwork],
+    networks: Sequence[TrustNetwork],
 ) -> EstimatorTrust:
-    scores, seconds = _scores(estimator, [network.architecture for network in networks])
+    # A search scores networks at their own resolution. Images have that of the trainings.
+    scored = [each.trained if estimator.info.needs_data else each.architecture for each in drawn]
+    scores, seconds = _scores(estimator, scored)
     known = [
         (score, network)
         for score, network in zip(scores, networks, strict=True)
@@ -187,19 +207,17 @@ def _train_all(plan: TrustPlan, observer: Observer) -> list[list[AccuracyRecord]
     found: list[list[AccuracyRecord]] = [[] for _ in networks]
     for seed in range(plan.seeds):
         for number, network in enumerate(networks):
-            known = journal.find(network.architecture, seed)
+            known = journal.find(network.trained, seed)
             if known is None:
 
                 def observe(point: TrainingPoint, number: int = number, seed: int = seed) -> None:
                     observer(timing.progress(number, seed, point))
 
                 result = train_network(
-                    network.architecture, plan.dataset, plan.recipe, None, seed=seed,
+                    network.trained, plan.dataset, plan.recipe, None, seed=seed,
                     observer=observe,
                 )  # fmt: skip
-                known = journal.add(
-                    network.architecture, seed, 100 * result.accuracy, result.seconds
-                )
+                known = journal.add(network.trained, seed, 100 * result.accuracy, result.seconds)
             timing.count_training(network, known.seconds)
             found[number].append(known)
     return found

@@ -1,4 +1,4 @@
-"""Samples the networks of a trust check: half from the whole space, half inside a budget."""
+"""Samples the networks of a trust check: from the whole space, and from inside a budget."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def sample_correlated(space: SearchSpace, rng: random.Random) -> dict[str, Value
 BAND = 0.15
 """Relative half-width of the budget band."""
 MIN_TRAINED_NETWORKS = 2
+MIN_TRAINED_RESOLUTION = 32
 _MEDIAN_NETWORKS = 400
 _MAX_TRIES = 10_000
 """A few seconds of sampling."""
@@ -45,8 +46,11 @@ class SampledNetwork(msgspec.Struct, frozen=True):
     """A network with its counts."""
 
     architecture: Architecture
+    """The network of the space, which is scored."""
     counts: Counts
     in_band: bool
+    trained: Architecture
+    """The network as it is trained: the same one, or at a lower resolution."""
 
 
 class NetworkSample(msgspec.Struct, frozen=True):
@@ -72,18 +76,33 @@ def parse_band_budget(text: str) -> float | None:
 
 
 def sample_networks(
-    space: SearchSpace, networks: int, budget: float | None = None, seed: int = 0
+    space: SearchSpace,
+    networks: int,
+    budget: float | None = None,
+    seed: int = 0,
+    *,
+    in_band: int | None = None,
+    resolution: int | None = None,
 ) -> NetworkSample:
-    """Sample distinct networks: half from the whole space, the others from the budget band.
+    """Sample distinct networks: some from the whole space, the others from the budget band.
 
     Args:
         budget: multiply-adds at the centre of the band; None means the median of the space.
+        in_band: how many come from the band; None means half.
+        resolution: width of the training images for networks of the largest resolution of the
+            space; other networks are scaled by the same factor. None keeps all resolutions.
 
     Raises:
-        InputError: fewer than two networks, or too few within the budget.
+        InputError: fewer than two networks, too few within the budget, or a resolution above
+            that of the space.
     """
     if networks < MIN_TRAINED_NETWORKS:
         raise InputError(f"--networks must be {MIN_TRAINED_NETWORKS} or more, but got {networks}")
+    if in_band is None:
+        in_band = networks - networks // 2
+    if not 0 <= in_band <= networks:
+        raise InputError(f"--in-band must be 0 to {networks}, the --networks, but got {in_band}")
+    scale = _find_scale(space, resolution)
     sampled = _sample_distinct(space, random.Random(seed))
     if budget is None:
         others = random.Random(f"{seed} median")
@@ -93,8 +112,9 @@ def sample_networks(
     chosen: list[SampledNetwork] = []
     for network, counts in sampled:
         inside = band[0] <= counts.macs <= band[1]
-        if inside or len(chosen) < networks // 2:
-            chosen.append(SampledNetwork(network, counts, inside))
+        if inside or len(chosen) < networks - in_band:
+            trained = network.replace(resolution=round(network.resolution * scale))
+            chosen.append(SampledNetwork(network, counts, inside, trained))
         if len(chosen) == networks:
             return NetworkSample(band, tuple(chosen))
     known = sum(each.in_band for each in chosen)
@@ -102,6 +122,19 @@ def sample_networks(
         f"only {known} of {_MAX_TRIES} random networks of space {space.name!r} have "
         f"{_format_band(band)}; choose another --budget or fewer --networks"
     )
+
+
+def _find_scale(space: SearchSpace, resolution: int | None) -> float:
+    """Return the factor from the resolutions of the space to those of the trainings."""
+    largest = max(space.resolutions)
+    if resolution is None:
+        return 1.0
+    if not MIN_TRAINED_RESOLUTION <= resolution <= largest:
+        raise InputError(
+            f"--resolution must be {MIN_TRAINED_RESOLUTION} to {largest}, the largest of space "
+            f"{space.name!r}, but got {resolution}"
+        )
+    return resolution / largest
 
 
 def _check_band(space: SearchSpace, band: tuple[float, float]) -> None:

@@ -155,6 +155,8 @@ def check_trust(
     epochs: float | None = None,
     estimators: Sequence[str] = (),
     seed: int = 0,
+    in_band: int | None = None,
+    resolution: int | None = None,
     progress: bool = False,
     events: Events | None = None,
 ) -> TrustPanel:
@@ -166,11 +168,14 @@ def check_trust(
         data: a folder with one folder of images for each class, or "digits".
         space: name or YAML file of the search space.
         budget: middle of the budget band, such as "4MFLOPs"; "" is the median of the space.
-        networks: networks to train, half of them inside the band.
+        networks: networks to train.
         seeds: trainings of each network.
         epochs: of each training; None is half of the usual number.
         estimators: checked besides all data-free scores, such as "supernet:FILE".
         seed: of the drawn networks.
+        in_band: how many of the networks are drawn inside the band; None is half.
+        resolution: train at this resolution in place of the largest of the space, and at smaller
+            ones likewise; None trains every network at its own.
         progress: whether to print messages and progress to standard error.
         events: called with every event of `gnv2_nas.workflows.events`.
 
@@ -192,6 +197,8 @@ def check_trust(
         epochs=epochs,
         estimators=estimators,
         seed=seed,
+        in_band=in_band,
+        resolution=resolution,
     ).check()
     return run_trust(checked, make_observer(progress, events))
 
