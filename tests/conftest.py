@@ -12,6 +12,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Generator
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     Path(folder).chmod(0o711)  # PostgreSQL runs as another user, in a folder within
     _set_temporary_folder(folder)
 
-    def restore() -> None:
-        _set_temporary_folder(before)
-        shutil.rmtree(folder, ignore_errors=True)
-
-    config.add_cleanup(restore)
+    config.add_cleanup(lambda: _set_temporary_folder(before))
+    # After `multiprocessing` has removed its own folder within, which it does with -100.
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=-200)
 
 
 def _set_temporary_folder(folder: str | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -15,7 +17,7 @@ from gnv2_nas.workflows.search.run import describe_reuse
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.search.search_helpers import STORAGE, calibrated, session
 
-BRIEFLY = MeasurementOptions(precision=5.0, seconds_per_network=0.2, sessions=1)
+BRIEFLY = MeasurementOptions(precision=math.inf, seconds_per_network=0.2, sessions=1)
 """Anything is precise enough."""
 
 

@@ -12,6 +12,7 @@ from gnv2_nas.search.storage.studies import open_study, study_names
 from gnv2_nas.search.study.records import Trial
 
 MAX_NETWORKS = 256
+"""Networks in all, and trials of each study that are read."""
 MAX_STUDIES = 32
 """Bounds the time for studies of other devices, which are opened for nothing."""
 
@@ -38,7 +39,7 @@ def read_earlier(storage: str, study: str, devices: Sequence[Device]) -> list[Tr
     others = [name for name in reversed(study_names(storage)) if name != study]
     for name in others[:MAX_STUDIES]:
         try:
-            store = open_study(storage, name)
+            store = open_study(storage, name, newest=MAX_NETWORKS)
         except StudyError:
             continue
         if profiles.isdisjoint(each.content_hash for each in store.settings.devices):

@@ -58,6 +58,8 @@ class Store:
         name: of a study in it.
         url: of the database.
         reader: reads the trials; None for the fastest way.
+        newest: number of trials to read, the last of the study; None for all. Trials that are
+            stored later are read as well.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class Store:
         url: str,
         patience: Patience = PATIENCE,
         reader: TrialReader | None = None,
+        newest: int | None = None,
     ) -> None:
         self.name, self._url = name, url
         self._storage, self._patience = storage, patience
         self._study = optuna.load_study(study_name=name, storage=storage)
-        self._reader = reader or trial_reader(storage, self._study)
+        self._reader = reader or trial_reader(storage, self._study, newest)
         self._cache = TrialCache()
         self._progress_key = f"{PROGRESS}:{uuid.uuid4().hex}"
         self._has_written = False

@@ -83,8 +83,16 @@ def _key(beginning: Beginning) -> tuple[Settings, str, int]:
     return beginning.settings, beginning.provenance.sampler, beginning.provenance.seed
 
 
-def open_study(storage: str, name: str, patience: Patience = PATIENCE) -> Store:
+def open_study(
+    storage: str, name: str, patience: Patience = PATIENCE, newest: int | None = None
+) -> Store:
     """Open a study that is there.
+
+    Args:
+        storage: URL of the database in Optuna's form.
+        name: of the study.
+        patience: how long the store repeats a call that the database refuses.
+        newest: number of trials to read, the last of the study; None for all.
 
     Raises:
         UnknownNameError: no such study; the message lists those that are there.
@@ -96,7 +104,7 @@ def open_study(storage: str, name: str, patience: Patience = PATIENCE) -> Store:
     if database is None or name not in names:
         raise UnknownNameError("study", name, names or ["none yet; make one with gnv2-nas search"])
     with explain_failures(storage):
-        store = Store(database, name, storage, patience)
+        store = Store(database, name, storage, patience, newest=newest)
     _check_format(store, storage)
     return store
 

@@ -55,19 +55,29 @@ class TrialReader(Protocol):
         """Whether the study has no trial at all, of whatever program and state."""
 
 
-def trial_reader(storage: optuna.storages.RDBStorage, study: optuna.Study) -> TrialReader:
-    """The fast reader if it knows the tables of the database, else Optuna's own reading."""
+def trial_reader(
+    storage: optuna.storages.RDBStorage, study: optuna.Study, newest: int | None = None
+) -> TrialReader:
+    """The fast reader if it knows the tables of the database, else Optuna's own reading.
+
+    Args:
+        newest: number of trials to read at first, the last of the study; None for all.
+    """
     if storage.get_current_version() == REVISION:
-        return BulkReader(storage.engine, storage.get_study_id_from_name(study.study_name))
-    return OptunaReader(study)
+        study_id = storage.get_study_id_from_name(study.study_name)
+        return BulkReader(storage.engine, study_id, newest)
+    return OptunaReader(study, newest)
 
 
 class OptunaReader:
     """Reads with `Study.get_trials`."""
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, newest: int | None = None) -> None:
         self._study = study
-        self._last = -1
+        self._last = -1 if newest is None else self._count() - newest - 1
+
+    def _count(self) -> int:
+        return len(self._study.get_trials(deepcopy=False))
 
     def read_new(self) -> list[FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False, states=FINISHED)
@@ -76,7 +86,7 @@ class OptunaReader:
         return new
 
     def is_empty(self) -> bool:
-        return not self._study.get_trials(deepcopy=False)
+        return not self._count()
 
 
 class BulkReader:
@@ -86,10 +96,18 @@ class BulkReader:
     of a study, the one with the larger id has the larger number and was committed later.
     """
 
-    def __init__(self, engine: sa.Engine, study_id: int) -> None:
+    def __init__(self, engine: sa.Engine, study_id: int, newest: int | None = None) -> None:
         self._engine, self._study_id = engine, study_id
-        self._last_id = -1
+        self._last_id = -1 if newest is None else self._id_from_the_end(newest)
         self._genes = _Genes()
+
+    def _id_from_the_end(self, distance: int) -> int:
+        """Id of the trial that has so many after it; -1 if there is none."""
+        ids = _TRIALS.c.trial_id
+        query = sa.select(ids).where(_TRIALS.c.study_id == self._study_id)
+        with self._engine.connect() as connection:
+            found = connection.execute(query.order_by(ids.desc()).offset(distance).limit(1))
+            return next((row.trial_id for row in found), -1)
 
     def read_new(self) -> list[FrozenTrial]:
         ids, ours = _TRIALS.c.trial_id, _USER.alias("ours")
@@ -113,9 +131,7 @@ class BulkReader:
         return trials
 
     def is_empty(self) -> bool:
-        query = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == self._study_id).limit(1)
-        with self._engine.connect() as connection:
-            return connection.execute(query).first() is None
+        return self._id_from_the_end(0) < 0
 
     def _read_parts(self, connection: sa.Connection, rows: Sequence[Any]) -> list[FrozenTrial]:
         # A range is faster than a list of ids, and reads few rows of other studies.

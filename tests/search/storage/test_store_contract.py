@@ -209,6 +209,25 @@ class TestStore:
         with pytest.raises(InputError, match="has no trial 2"):
             find_network(f"{name}:2", storage)
 
+    @pytest.mark.parametrize(("newest", "seen"), [(0, []), (3, [3, 5]), (9, [0, 2, 3, 5])])
+    def test_only_the_newest_trials_are_read_where_they_are_enough(
+        self, store, storage, name, newest, seen
+    ):
+        study = as_optuna(storage, name)
+        append(store, 0)
+        study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+        append(opened(storage, f"{name}-2"), 0)
+        append(store, 1, 2)
+        study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+        append(store, 3)
+        database = open_database(storage)
+        slow = Store(database, name, storage, reader=OptunaReader(study, newest))
+        readers = (slow, open_study(storage, name, newest=newest))
+        for later in ([], [6]):
+            append(store, *later)
+            for each in readers:
+                assert [trial.number for trial in each.frozen_trials()] == [*seen, *later]
+
     def test_a_network_that_another_process_stores_at_the_same_moment(self, other, storage, name):
         database = open_database(storage)
         late = _Late(other, trial_reader(database, as_optuna(storage, name)))
