@@ -11,7 +11,7 @@ from gnv2_nas.arch import Architecture, list_presets, preset
 from gnv2_nas.checkpoints.checkpoint import check_checkpoint, read_architecture
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.errors import ArchitectureError, InputError, UnknownNameError
-from gnv2_nas.formats.foreign.network import TimedNetwork, is_foreign
+from gnv2_nas.formats.foreign.network import SUFFIXES, TimedNetwork, is_foreign
 from gnv2_nas.formats.foreign.reading import read_foreign
 from gnv2_nas.graph import count
 from gnv2_nas.search.storage.sqlite import no_such_trial, require_trial
@@ -26,12 +26,19 @@ NetworkReference: TypeAlias = str | Architecture
 """A preset, FILE.json, FILE.safetensors or STUDY:TRIAL; in Python also the architecture itself."""
 
 
-def find_network(reference: NetworkReference, storage: str) -> Architecture:
+KNOWN = (*list_presets(), "FILE.json", "FILE.safetensors", "STUDY:TRIAL")
+"""What may name a network, for messages."""
+
+
+def find_network(
+    reference: NetworkReference, storage: str, known: Sequence[str] = KNOWN
+) -> Architecture:
     """Return the network that `reference` names.
 
     Args:
         reference: "ghostnetv2-1.0", "network.json", "trained.safetensors" or "study:trial".
         storage: URL of the database that holds the studies.
+        known: what an unknown name might have been.
 
     Raises:
         UnknownNameError: no such preset, file, study or trial.
@@ -49,7 +56,6 @@ def find_network(reference: NetworkReference, storage: str) -> Architecture:
     study, colon, trial = reference.rpartition(":")
     if colon:
         return _read_trial(study, trial, storage)
-    known = [*list_presets(), "FILE.json", "FILE.safetensors", "STUDY:TRIAL"]
     raise UnknownNameError("network", reference, known)
 
 
@@ -165,10 +171,14 @@ def find_networks(names: Sequence[str], storage: str) -> dict[str, TimedNetwork]
     A network named twice gets two labels and is measured twice: the difference between the two
     measurements shows the noise.
     """
+    known = (*KNOWN, *(f"FILE{suffix}" for suffix in SUFFIXES))
     found: dict[str, TimedNetwork] = {}
     seen: Counter[str] = Counter()
     for name in names:
         seen[name] += 1
         label = f"{name} ({seen[name]})" if seen[name] > 1 else name
-        found[label] = read_foreign(name) if is_foreign(name) else find_network(name, storage)
+        if is_foreign(name):
+            found[label] = read_foreign(name)
+        else:
+            found[label] = find_network(name, storage, known)
     return found

@@ -104,16 +104,26 @@ def parse_budgets(texts: Iterable[str], devices: Sequence[str] = ()) -> tuple[Bu
         BudgetError: one cannot be read, or two limit the same metric.
         InputError: see `place_on_devices`.
     """
-    budgets = place_on_devices((_parse_list(text)[-1] for text in texts), devices)
-    by_metric: dict[str, Budget] = {}
-    for budget in budgets:
-        other = by_metric.setdefault(budget.metric, budget)
-        if other is not budget:
-            raise BudgetError(
-                f"budgets {other.text!r} and {budget.text!r} limit the same thing; give one, or "
-                f"a list for a pick within each: {other.text},{budget.text}"
-            )
+    given: dict[str, str] = {}
+    budgets: list[Budget] = []
+    for text in texts:
+        placed = place_on_devices(_parse_list(text)[-1:], devices)
+        for budget in placed:
+            if budget.metric in given:
+                raise BudgetError(_explain_clash(given[budget.metric], text))
+            given[budget.metric] = text
+        budgets += placed
     return sort_budgets(budgets)
+
+
+def _explain_clash(one: str, other: str) -> str:
+    """What to do about two texts with limits of the same metric."""
+    limits = (*_parse_list(one), *_parse_list(other))
+    texts = {limit.limit: limit.text for limit in sorted(limits, key=lambda each: each.limit)}
+    clash = f"budgets {one!r} and {other!r} limit the same thing; give one"
+    if len(texts) == 1 or len({limit.metric for limit in limits}) > 1:
+        return clash
+    return f"{clash}, or a list for a pick within each: {','.join(texts.values())}"
 
 
 def parse_limits(texts: Iterable[str], devices: Sequence[str] = ()) -> tuple[Budget, ...]:

@@ -81,7 +81,8 @@ def test_a_budget_without_a_device_holds_on_each(texts, devices, found):
     ("texts", "message"),
     [
         (["12ms@gpu"], "'12ms@gpu': device 'gpu' is not in the search; it has cpu, Pi5"),
-        (["12ms", "9ms@pi5"], "'12ms@Pi5' and '9ms@Pi5' limit the same thing"),
+        (["12ms", "9ms@pi5"], "'12ms' and '9ms@pi5' limit the same thing; give one$"),
+        (["12ms", "12 ms"], "'12ms' and '12 ms' limit the same thing; give one$"),
         (["9MFLOPs@cpu"], "a device belongs to a limit that differs between devices"),
         (["12ms@"], "a device belongs to a limit"),
     ],
