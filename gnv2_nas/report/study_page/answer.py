@@ -20,8 +20,9 @@ from gnv2_nas.report.wording import (
     recommended_title,
 )
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval, preset_name
+from gnv2_nas.search.analysis.gains import Gain, GainVerdict
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
-from gnv2_nas.search.analysis.recommendation import Gain, GainVerdict, Recommendation
+from gnv2_nas.search.analysis.recommendation import Recommendation
 from gnv2_nas.search.analysis.views import capitalize, join_words
 from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,11 +11,8 @@ import numpy as np
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import InputError
 from gnv2_nas.quality.trust.panel import BETTER, TrustPanel, find_trust, verdict
-from gnv2_nas.search.analysis.baselines import (
-    latency_ratio,
-    latency_ratio_interval,
-    preset_name,
-)
+from gnv2_nas.search.analysis.baselines import preset_name
+from gnv2_nas.search.analysis.gains import Gain, find_gain
 from gnv2_nas.search.analysis.pareto import pareto_front, study_front
 from gnv2_nas.search.study import defaults
 from gnv2_nas.search.study.metrics import get_metric, loss
@@ -47,19 +43,6 @@ def choose_quality(space: SearchSpace) -> str:
     panel = find_trust(space)
     favoured = panel and panel.of(panel.best_data_free())
     return favoured.spec if favoured and verdict(favoured) == BETTER else defaults.QUALITY
-
-
-GainVerdict = Literal["better", "unclear", "none"]
-
-
-class Gain(msgspec.Struct, frozen=True):
-    """The best network found in `objective` that is no worse than stock in the other objectives."""
-
-    objective: str
-    trial: Trial | None
-    """None when every network found is worse than stock in another objective."""
-    verdict: GainVerdict
-    """unclear: better by the estimate, but within noise; none: nothing found is better."""
 
 
 class Recommendation(msgspec.Struct, frozen=True):
@@ -135,52 +118,3 @@ def find_stock(record: StudyRecord) -> Trial | None:
         if preset_name(trial.baseline) == REFERENCE and all(map(math.isfinite, values)):
             return trial
     return None
-
-
-def find_gain(
-    members: Sequence[Trial],
-    stock: Trial,
-    objectives: Sequence[str],
-    objective: str,
-    noise: float,
-) -> Gain:
-    """The best member in `objective` that is no worse than `stock` in the other objectives.
-
-    "No worse" compares estimates. A member that is certainly better takes precedence over one
-    that may be.
-
-    Args:
-        members: the front. It suffices: a network that beats stock is on it or dominated there.
-        noise: differences in quality up to this are not significant.
-    """
-    others = [name for name in objectives if name != objective]
-    pool = [
-        member
-        for member in members
-        if not member.baseline and all(_no_worse(member, stock, name) for name in others)
-    ]
-    if not pool:
-        return Gain(objective, None, "none")
-    certain = [each for each in pool if _verdict(each, stock, objective, noise) == "better"]
-    best = min(certain or pool, key=lambda member: loss(member, objective))
-    return Gain(objective, best, _verdict(best, stock, objective, noise))
-
-
-def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> GainVerdict:
-    metric = get_metric(objective)
-    if metric.is_latency:
-        low, high = latency_ratio_interval(member, stock, metric.device)
-        if low <= 1 <= high:
-            return "unclear"
-        return "better" if high < 1 else "none"
-    gain = loss(stock, objective) - loss(member, objective)
-    if gain > (noise if objective == "quality" else 0.0):
-        return "better"
-    return "unclear" if gain > 0 else "none"
-
-
-def _no_worse(member: Trial, stock: Trial, objective: str) -> bool:
-    metric = get_metric(objective)
-    if metric.is_latency:
-        return latency_ratio(member, stock, metric.device) <= 1
-    return loss(member, objective) <= loss(stock, objective)

@@ -11,8 +11,8 @@ from gnv2_nas.arch import preset
 from gnv2_nas.measurement.records.record import ErrorParts
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
+from gnv2_nas.search.analysis.gains import find_gain
 from gnv2_nas.search.analysis.recommendation import (
-    find_gain,
     find_stock,
     pick_recommended,
     recommend,
