@@ -6,6 +6,7 @@ from typing import Any
 
 from gnv2_nas.commands import format_command
 from gnv2_nas.measurement.records.record import Measurement
+from gnv2_nas.search.analysis.baselines import preset_name
 from gnv2_nas.search.analysis.views import View
 from gnv2_nas.search.study.defaults import STORAGE
 from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
@@ -16,6 +17,12 @@ UNTRAINED = (
     "the exported weights are random, for timing only; to deploy, train with --data DIR first"
 )
 """What to know about the export of a network that was searched without images."""
+
+
+_FAMILIES = {
+    "ghostnet": "GhostNet", "ghostnetv2": "GhostNetV2", "mobilenetv3-large": "MobileNetV3-Large",
+    "repghostnet": "RepGhostNet",
+}  # fmt: skip
 
 
 def format_reference(record: StudyRecord, trial: Trial) -> str:
@@ -55,12 +62,12 @@ def list_picks(view: View, study: StudyRecord) -> list[tuple[str, Trial]]:
     The latter is left out for single devices of a study of several, because it hardly differs.
 
     Returns:
-        What each is ("best compromise", "best Zen-score"), and the network.
+        What each is ("recommended", "best Zen-score"), and the network.
     """
     best = view.found.recommended
     if best is None:
         return []
-    picks = [(recommended_title(view.record), best)]
+    picks = [("recommended", best)]
     first = list_objectives(view.record)[0].question
     whole = len(view.record.settings.devices) == len(study.settings.devices)
     if whole and view.found.front[0] is not best:
@@ -73,9 +80,11 @@ def list_objectives(record: StudyRecord) -> list[Metric]:
     return [get_metric(name, record.quality_info) for name in record.settings.objectives]
 
 
-def recommended_title(record: StudyRecord) -> str:
-    """Name of the recommended network: with one objective there is no compromise."""
-    return "best network" if len(record.settings.objectives) == 1 else "best compromise"
+def stock_title(stock: Trial) -> str:
+    """ "stock GhostNetV2 1.0", "stock MobileNetV3-Large 1.0 ×0.75 at 192 px"."""
+    name = preset_name(stock.baseline)
+    family, _, width = name.rpartition("-")
+    return f"stock {_FAMILIES.get(family, family)} {width}{stock.baseline.removeprefix(name)}"
 
 
 def format_values(record: StudyRecord, trial: Trial) -> str:

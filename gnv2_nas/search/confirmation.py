@@ -12,14 +12,9 @@ from gnv2_nas.errors import OutOfTimeError
 from gnv2_nas.measurement.protocol import NETWORKS_AT_ONCE
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.analysis.ablation import find_single_change
-from gnv2_nas.search.analysis.baselines import (
-    find_measured_stock,
-    find_stock_network,
-    select_confirmed,
-    share_rounds,
-)
-from gnv2_nas.search.analysis.pareto import joint_front, pareto_front
-from gnv2_nas.search.analysis.recommendation import pick_in_views, pick_recommended
+from gnv2_nas.search.analysis.baselines import select_confirmed, share_rounds
+from gnv2_nas.search.analysis.pareto import joint_front
+from gnv2_nas.search.analysis.recommendation import Recommendation, recommend_among
 from gnv2_nas.search.analysis.variants import choose_variants, list_variants
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.study.budgets import Params
@@ -80,9 +75,9 @@ def confirm_front(loop: SearchLoop, beside: Set[int] = frozenset()) -> None:
 
     Among many networks, the one with the luckiest measurement looks best. The new measurement
     therefore replaces the earlier one; the two are not averaged. A network that joins the front
-    later is measured as well. The recommended networks and stock GhostNetV2 1.0 share the last
-    of these measurements, so that errors which differ between measurements cancel. So do the files
-    of other tools.
+    later is measured as well. The recommended networks and the stock networks that they are
+    compared with share the last of these measurements, so that errors which differ between
+    measurements cancel. So do the files of other tools.
 
     Args:
         beside: numbers of trials to measure in the same rounds, where there is room, so that they
@@ -112,9 +107,7 @@ def _choose_members(loop: SearchLoop, device: str, beside: Set[int]) -> list[Tri
     new = [each for each in members if each.number not in again]
     view = settings.on(device)
     others = [trial.seen(view) for trial in loop.trials.values()]
-    picks = {each.number for each in pick_in_views(loop.front, _views_of(settings, device))}
-    stock = find_measured_stock(others)
-    compared = [*(each for each in members if each.number in picks), *([stock] if stock else [])]
+    compared = _list_compared(loop, device)
     if not new and all(share_rounds(one, other) for one, other in pairwise(compared)):
         return []
     # The confirmed networks are measured again too: all are compared with each other.
@@ -122,6 +115,16 @@ def _choose_members(loop: SearchLoop, device: str, beside: Set[int]) -> list[Tri
     more = [each for each in others if each.number in beside and each.latency is not None]
     numbers = dict.fromkeys(each.number for each in (*compared, *new, *old, *more))
     return [loop.trials[number] for number in numbers]
+
+
+def _list_compared(loop: SearchLoop, device: str) -> list[Trial]:
+    """The recommended network of each view of a device, and the stock networks beside them."""
+    settings = loop.store.settings
+    found = [_recommend(loop, view) for view in _views_of(settings, device)]
+    picks = [each for one in found for each in (one.recommended, one.stock) if each is not None]
+    numbers = dict.fromkeys(each.number for each in picks)
+    shown = [loop.trials[number].seen(settings.on(device)) for number in numbers]
+    return [each for each in shown if each.latency is not None]
 
 
 def _front_on(loop: SearchLoop, device: str) -> list[Trial]:
@@ -172,16 +175,23 @@ def find_base(loop: SearchLoop) -> Trial | None:
 
     A stock network may lie outside the space.
     """
-    recommended = _recommend(loop, loop.front)
+    recommended = _recommend(loop, loop.store.settings).recommended
     if recommended is None or _genotype(loop, recommended):
         return recommended
-    return _recommend(loop, [each for each in loop.front if _genotype(loop, each)])
+    inside = [each for each in loop.front if _genotype(loop, each)]
+    return _recommend(loop, loop.store.settings, inside).recommended if inside else None
 
 
-def _recommend(loop: SearchLoop, members: Sequence[Trial]) -> Trial | None:
-    """The recommended network within the loosest limits."""
-    objectives = loop.store.settings.objectives
-    return pick_recommended(pareto_front(members, objectives), objectives)
+def _recommend(loop: SearchLoop, view: Settings, members: Sequence[Trial] = ()) -> Recommendation:
+    """What a view of the study recommends.
+
+    Args:
+        members: networks to choose from; () for the front and the stock networks.
+    """
+    stock = (each for each in loop.trials.values() if each.baseline)
+    known = members or {each.number: each for each in (*stock, *loop.front)}.values()
+    noise = loop.evaluator.estimator.info.noise
+    return recommend_among([each.seen(view) for each in known], view, noise)
 
 
 def _genotype(loop: SearchLoop, trial: Trial) -> Params | None:
@@ -202,8 +212,8 @@ class EvaluatedAblations(msgspec.Struct, frozen=True):
 def evaluate_ablations(loop: SearchLoop, base: Trial, limit: int) -> EvaluatedAblations:
     """Evaluate at most `limit` networks that differ from `base` in one thing.
 
-    They share their rounds with `base`, with stock GhostNetV2 1.0, and with the front, because
-    one of them may improve on it.
+    They share their rounds with `base`, with the stock network that it is compared with, and with
+    the front, because one of them may improve on it.
     """
     space, proposals = loop.space, loop.proposals
     params = _genotype(loop, base)
@@ -225,7 +235,7 @@ def evaluate_ablations(loop: SearchLoop, base: Trial, limit: int) -> EvaluatedAb
     before = set(loop.trials)
     if not loop.store.settings.measures:
         return EvaluatedAblations(len(batch), loop.evaluate(batch, deadline=loop.deadline))
-    stock = find_stock_network(loop.trials.values())
+    stock = _recommend(loop, loop.store.settings).stock
     others = [base, *([stock] if stock else []), *loop.front]
     beside = list({each.number: each for each in others}.values())
     beside = beside[: max(NETWORKS_AT_ONCE - len(batch), 2)]

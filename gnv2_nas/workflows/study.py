@@ -60,7 +60,7 @@ class Study:
 
     @property
     def recommended(self) -> Trial | None:
-        """The knee of the front; None if no trial keeps every budget."""
+        """The network that the report names first; None if no trial keeps every budget."""
         return self._found.recommended
 
     def within(self, budget: str) -> Study:

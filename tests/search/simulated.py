@@ -20,7 +20,7 @@ from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.quality import ESTIMATORS
-from gnv2_nas.search.analysis.recommendation import pick_recommended
+from gnv2_nas.search.analysis.recommendation import Recommendation, recommend_among
 from gnv2_nas.search.confirmation import confirm_and_ablate
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.lane import SEARCHING
@@ -191,8 +191,9 @@ class Simulated:
         return self.loop.front
 
     @property
-    def recommended(self) -> Trial | None:
-        return pick_recommended(self.members, self.memory.settings.objectives)
+    def found(self) -> Recommendation:
+        trials = list(self.loop.trials.values())
+        return recommend_among(trials, self.memory.settings, _Estimator.info.noise)
 
 
 def simulated(

@@ -24,7 +24,6 @@ from gnv2_nas.report.figures.points import (
     stretch,
     to_axis_units,
 )
-from gnv2_nas.report.wording import recommended_title
 from gnv2_nas.search.study.metric_names import order_of
 from gnv2_nas.search.study.metrics import Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord
@@ -55,8 +54,7 @@ class FrontInfo(msgspec.Struct, frozen=True):
     """Corners of the front, stock included; empty unless the axes are the two objectives."""
     design: tuple[list[float], list[float]]
     """Networks of the random initial design; empty when all networks are."""
-    knee: tuple[float, float] | None
-    knee_name: str
+    recommended: tuple[float, float] | None
     budgets: list[BudgetLine]
     budgets_outside: list[str]
     """Budgets on an axis that are too far away to be drawn."""
@@ -90,8 +88,8 @@ def _color(x: str, y: str) -> str:
     return "params" if "macs" in (x, y) else "macs"
 
 
-def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> FrontInfo:
-    """Data of the figure; `knee` is the number of the recommended trial."""
+def front_info(record: StudyRecord, frame: pd.DataFrame, recommended: int | None) -> FrontInfo:
+    """Data of the figure; `recommended` is the number of a trial."""
     x, y, color = choose_axes(record)
     groups = group_points(record, frame, x, y)
     members = frame.loc[groups.front.rows]
@@ -115,8 +113,7 @@ def front_info(record: StudyRecord, frame: pd.DataFrame, knee: int | None) -> Fr
         unstable=[not record.trials[row].is_stable for row in groups.front.rows],
         staircase=_staircase(record, frame, x, y),
         design=_design(record, groups),
-        knee=_place(frame, x, y, knee),
-        knee_name=recommended_title(record),
+        recommended=_place(frame, x, y, recommended),
         budgets=near,
         budgets_outside=[line.text for line in budgets if line not in near],
         files=files, x_range=x_range, y_range=y_range,
@@ -195,8 +192,8 @@ def front_figure(info: FrontInfo) -> go.Figure:
         figure.add_trace(traces.files(info.files))
     if info.design[0]:
         figure.add_trace(traces.design(*info.design))
-    if info.knee is not None:
-        figure.add_trace(traces.knee(*info.knee, info.knee_name))
+    if info.recommended is not None:
+        figure.add_trace(traces.recommended(*info.recommended))
     for line in info.budgets:
         text = f"budget {html.escape(line.text)}"
         if line.axis == "x":

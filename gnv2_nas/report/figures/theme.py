@@ -152,7 +152,9 @@ def design(x: list[float], y: list[float]) -> go.Scatter:
     )  # fmt: skip
 
 
-def knee(x: float, y: float, name: str) -> go.Scatter:
+def recommended(x: float, y: float) -> go.Scatter:
     """Ring around the recommended network."""
     marker = {"size": 21, "symbol": "circle-open", "color": KNEE, "line": {"width": 2.5}}
-    return go.Scatter(x=[x], y=[y], mode="markers", name=name, marker=marker, hoverinfo="skip")
+    return go.Scatter(
+        x=[x], y=[y], mode="markers", name="recommended", marker=marker, hoverinfo="skip"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from gnv2_nas.report.wording import format_reference, recommended_title
+from gnv2_nas.report.wording import format_reference
 from gnv2_nas.search.analysis.ablation import Ablation, Difference
 from gnv2_nas.search.analysis.views import capitalize
 from gnv2_nas.search.study.metrics import Metric, format_accuracy, format_score, get_metric
@@ -51,9 +51,7 @@ def make_ablation_table(
     ]
     titles = ("latency, ms", quality.column_title)
     on_front = {one.number for one in members}
-    then = (
-        "" if recommended is base else f", the {recommended_title(record)} {_of_what(recommended)}"
-    )
+    then = "" if recommended is base else f", the recommended network {_of_what(recommended)}"
     return AblationTable(
         lead=(
             f"Each row changes one thing in {format_reference(record, base)}{then}; all these "

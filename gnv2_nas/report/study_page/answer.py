@@ -6,21 +6,20 @@ the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
-from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.report.wording import (
     format_excess,
     format_reference,
     format_values,
     list_objectives,
-    recommended_title,
+    stock_title,
 )
-from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval, preset_name
-from gnv2_nas.search.analysis.gains import Gain, GainVerdict
+from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
+from gnv2_nas.search.analysis.gains import Gain, GainVerdict, is_no_worse, judge
 from gnv2_nas.search.analysis.pareto import find_nearest_to_budgets
 from gnv2_nas.search.analysis.recommendation import Recommendation
 from gnv2_nas.search.analysis.views import capitalize, join_words
@@ -28,7 +27,6 @@ from gnv2_nas.search.study.metrics import Metric, format_share, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
 Tone = Literal["good", "unclear", "plain"]
-STOCK_TITLE = "stock GhostNetV2 1.0"
 _TONES: dict[GainVerdict, Tone] = {"better": "good", "unclear": "unclear", "none": "plain"}
 _PREFIXES: dict[GainVerdict, str] = {
     "better": "", "unclear": "Cannot tell: ", "none": "Not better than stock: ",
@@ -54,28 +52,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 def write_answer(record: StudyRecord, found: Recommendation) -> Answer:
     """Put what `record` recommends into words."""
-    best, stock = found.recommended, found.stock
-    if best is None:
+    pick = found.recommended
+    if pick is None:
         return Answer(_no_front(record), "plain")
-    if stock is None:
-        headline = (
-            f"{format_reference(record, best)} is the {recommended_title(record)} found: "
-            f"{format_values(record, best)}. {_without_stock(record)}"
-        )
-        return Answer(headline, "plain", (_compromise(record, found, best),))
-    headline, tone = _headline(record, found.gains, stock, best)
-    findings = [_finding(record, gain, stock) for gain in found.gains]
-    if len(found.gains) > 1 or found.gains[0].trial is not best:
-        findings.insert(0, _compromise(record, found, best))
-    return Answer(headline, tone, tuple(findings))
-
-
-def _without_stock(record: StudyRecord) -> str:
-    outside = any(preset_name(one.baseline) == REFERENCE for one in record.trials)
-    if not outside:
-        return f"This study does not contain {STOCK_TITLE}, so no gain can be stated."
-    score = record.quality_info.in_text
-    return f"The {score} of {STOCK_TITLE} is not known, so no gain can be stated."
+    headline, tone = _headline(record, pick, found.stock)
+    return Answer(headline, tone, tuple(_list_findings(record, found, pick, tone)))
 
 
 def _no_front(record: StudyRecord) -> str:
@@ -90,44 +71,114 @@ def _no_front(record: StudyRecord) -> str:
     )
 
 
-def _headline(
-    record: StudyRecord, gains: Sequence[Gain], stock: Trial, best: Trial
-) -> tuple[str, Tone]:
-    told = [(gain, gain.trial) for gain in gains if gain.trial is not None]
-    for gain, trial in sorted(told, key=lambda each: each[0].verdict != "better"):
-        name, words = format_reference(record, trial), _describe(record, gain, trial, stock)
-        if gain.verdict == "better":
-            return f"{name} has {words}.", "good"
-        if gain.verdict == "unclear":
-            return f"Cannot tell whether {name} beats {STOCK_TITLE}: {words}.", "unclear"
-    if stock.feasible:
-        return f"No network found beats {STOCK_TITLE}.", "plain"
-    return (
-        f"No network found is as good as {STOCK_TITLE}, but stock is {format_excess(stock)}. "
-        f"Within the budgets, the {recommended_title(record)} is {format_reference(record, best)}, "
-        f"{format_values(record, best)}."
-    ), "plain"
-
-
-def _compromise(record: StudyRecord, found: Recommendation, best: Trial) -> Finding:
-    single, stock = len(record.settings.objectives) == 1, found.stock
-    title = "Best network" if single else "Best compromise: the knee of the front"
-    if stock is None or stock is best:
-        sentences = [capitalize(f"{format_values(record, best)}.")]
-    else:
-        pairs = (
-            f"{one.in_text} {_format_pair(one, best, stock)}" for one in list_objectives(record)
+def _headline(record: StudyRecord, pick: Trial, stock: Trial | None) -> tuple[str, Tone]:
+    name, values = format_reference(record, pick), format_values(record, pick)
+    if stock is None:
+        return f"{name} is recommended: {values}. {_explain_absence(record)}", "plain"
+    title = stock_title(stock)
+    if pick is stock:
+        return f"No network found beats {title} ({name}): {values}.", "plain"
+    metrics = list_objectives(record)
+    if pick.baseline or not is_no_worse(pick, stock, record.settings.objectives):
+        pairs = "; ".join(f"{one.in_text} {_format_pair(one, pick, stock)}" for one in metrics)
+        within = (
+            "Within the budgets, the best" if record.settings.budgets else "The best compromise"
         )
-        sentences = [capitalize(f"{'; '.join(pairs)}.")]
-    if best.baseline:
-        sentences.append(f"It is a stock network, {best.baseline}.")
-    if not best.is_stable:
-        sentences.append(f"Its latency is not stable{_explain_instability(record, best)}.")
-    elif unstable := sum(not one.is_stable for one in found.front):
+        return (
+            f"No network found is as good as {title} in every objective. "
+            f"{within} is {name}: {pairs}."
+        ), "plain"
+    return _describe_gains(record, pick, stock)
+
+
+def _describe_gains(record: StudyRecord, pick: Trial, stock: Trial) -> tuple[str, Tone]:
+    """What a network that is no worse than `stock` gains, latency first: it has an interval."""
+    name, title, noise = (
+        format_reference(record, pick), stock_title(stock), record.quality_info.noise
+    )  # fmt: skip
+    metrics = sorted(list_objectives(record), key=lambda one: not one.is_latency)
+    verdicts = {one.name: judge(pick, stock, one.name, noise) for one in metrics}
+    gains = [one for one in metrics if verdicts[one.name] == "better"]
+    told = gains or [one for one in metrics if verdicts[one.name] == "unclear"]
+    equal = [_describe_no_worse(one, pick, stock) for one in metrics if one not in told]
+    at = f", at {join_words(equal)}" if equal else ""
+    if not gains:
+        doubts = join_words([_describe_doubt(one, pick, stock) for one in told])
+        return f"Cannot tell whether {name} beats {title}: {doubts}{at}.", "unclear"
+    first, *others = gains
+    more = [_describe_advantage(one, pick, stock) for one in others]
+    words = join_words([_describe_advantage(first, pick, stock, f" than {title}"), *more])
+    return f"{name} has {words}{at}.", "good"
+
+
+def _explain_absence(record: StudyRecord) -> str:
+    """Why the study has no stock network to compare with."""
+    stock = [one for one in record.trials if one.baseline]
+    if not stock:
+        return "This study contains no stock network, so no gain can be stated."
+    if not any(one.feasible for one in stock):
+        nearest = find_nearest_to_budgets(stock)
+        return (
+            "No stock network keeps the budgets, so no gain can be stated. "
+            f"The nearest is {stock_title(nearest)}, {format_excess(nearest)}."
+        )
+    known = join_words([one.in_text for one in list_objectives(record)])
+    return f"No stock network within the budgets has a known {known}, so no gain can be stated."
+
+
+def _list_findings(
+    record: StudyRecord, found: Recommendation, pick: Trial, tone: Tone
+) -> Iterator[Finding]:
+    """The recommended network, the best within the budgets, the gains, and the knee: each once."""
+    stock = found.stock
+    yield Finding("Recommended", pick, _describe_recommended(record, found, pick), tone)
+    shown = [pick]
+    if found.best is not None and found.best not in shown:
+        shown.append(found.best)
+        title = f"{get_metric('quality', record.quality_info).question} within the budgets"
+        yield Finding(title, found.best, _describe_member(record, found.best, stock), "plain")
+    for gain in found.gains:
+        if stock is not None and gain.trial not in shown:
+            shown += [gain.trial] if gain.trial else []
+            yield _finding(record, gain, stock)
+    if found.knee is not None and found.knee not in shown:
+        title = "Best compromise: the knee of the front"
+        yield Finding(title, found.knee, _describe_member(record, found.knee, stock), "plain")
+
+
+def _describe_recommended(record: StudyRecord, found: Recommendation, pick: Trial) -> str:
+    sentences = [_describe_member(record, pick, found.stock)]
+    if len(found.front) == 1:
+        sentences.append("It is the only network of the front.")
+    else:
+        quality = get_metric("quality", record.quality_info).in_text
+        roles = [
+            *([f"the best {quality} within the budgets"] if pick is found.best else []),
+            *(["the knee of the front"] if pick is found.knee else []),
+        ]
+        if roles:
+            sentences.append(f"It is also {join_words(roles)}.")
+    unstable = sum(not one.is_stable for one in found.front)
+    if unstable and pick.is_stable:
         total, stable = len(found.front), len(found.front) - unstable
         chosen = "is the only one" if stable == 1 else f"was chosen among the {stable}"
         sentences.append(f"It {chosen} of {total} networks on the front with a stable latency.")
-    return Finding(title, best, " ".join(sentences), "plain")
+    return " ".join(sentences)
+
+
+def _describe_member(record: StudyRecord, trial: Trial, stock: Trial | None) -> str:
+    """The objectives of a network, beside those of stock, and what to know about it."""
+    if stock is None or stock is trial:
+        sentences = [capitalize(f"{format_values(record, trial)}.")]
+    else:
+        metrics = list_objectives(record)
+        pairs = (f"{one.in_text} {_format_pair(one, trial, stock)}" for one in metrics)
+        sentences = [capitalize(f"{'; '.join(pairs)}.")]
+    if trial.baseline:
+        sentences.append(f"It is a stock network, {trial.baseline}.")
+    if not trial.is_stable:
+        sentences.append(f"Its latency is not stable{_explain_instability(record, trial)}.")
+    return " ".join(sentences)
 
 
 def _explain_instability(record: StudyRecord, trial: Trial) -> str:
@@ -159,33 +210,36 @@ def _finding(record: StudyRecord, gain: Gain, stock: Trial) -> Finding:
 def _describe(record: StudyRecord, gain: Gain, trial: Trial, stock: Trial) -> str:
     """The difference from stock in one objective, and how the other objectives compare."""
     metric = get_metric(gain.objective, record.quality_info)
-    pair = _format_pair(metric, trial, stock)
     if gain.verdict == "better":
-        words = _describe_advantage(metric, trial, stock)
+        words = _describe_advantage(metric, trial, stock, " than stock")
     elif gain.verdict == "none":
-        words = f"{metric.in_text} {pair}"
-    elif metric.is_latency:
-        words = f"its {metric.in_text} is {_format_ratio(metric, trial, stock)}, which includes 1"
+        words = f"{metric.in_text} {_format_pair(metric, trial, stock)}"
     else:
-        noise = metric.format_noise()
-        words = f"its {metric.in_text} is {pair}, a difference within its noise of about {noise}"
+        words = _describe_doubt(metric, trial, stock)
     others = [_describe_no_worse(one, trial, stock) for one in _other_objectives(record, gain)]
     return f"{words}, at {join_words(others)}" if others else words
 
 
-def _describe_advantage(metric: Metric, trial: Trial, stock: Trial) -> str:
-    """ "18% lower latency than stock GhostNetV2 1.0 (95% interval 17% to 19%)"."""
-    pair = _format_pair(metric, trial, stock)
+def _describe_doubt(metric: Metric, trial: Trial, stock: Trial) -> str:
+    """A difference that is no worse by the estimate, but not certain."""
+    if metric.is_latency:
+        return f"its {metric.in_text} is {_format_ratio(metric, trial, stock)}, which includes 1"
+    pair, noise = _format_pair(metric, trial, stock), metric.format_noise()
+    return f"its {metric.in_text} is {pair}, a difference within its noise of about {noise}"
+
+
+def _describe_advantage(metric: Metric, trial: Trial, stock: Trial, than: str = "") -> str:
+    """ "18% lower latency than stock (95% interval 17% to 19%)"."""
     if metric.name == "quality":
-        return f"a better {metric.in_text} than {STOCK_TITLE} ({pair})"
+        return f"a better {metric.in_text}{than} ({_format_pair(metric, trial, stock)})"
     if not metric.is_latency:
-        share = 1 - trial.value(metric.name) / stock.value(metric.name)
-        return f"{format_share(share)} {metric.less} than {STOCK_TITLE} ({pair})"
+        share = format_share(1 - trial.value(metric.name) / stock.value(metric.name))
+        return f"{share} {metric.less}{than} ({_format_pair(metric, trial, stock)})"
     low, high = latency_ratio_interval(trial, stock, metric.device)
     less = format_share(1 - latency_ratio(trial, stock, metric.device))
     bound = "" if metric.base == "latency" else "at least "
     return (
-        f"{bound}{less} {metric.less} than {STOCK_TITLE} "
+        f"{bound}{less} {metric.less}{than} "
         f"(95% interval {format_share(1 - high)} to {format_share(1 - low)})"
     )
 

@@ -22,7 +22,7 @@ from gnv2_nas.report.study_page.table import (
     list_stock_rows,
     make_row,
 )
-from gnv2_nas.report.wording import format_reference, list_picks, next_command, recommended_title
+from gnv2_nas.report.wording import format_reference, list_picks, next_command
 from gnv2_nas.search.analysis.ablation import find_ablations
 from gnv2_nas.search.analysis.views import View, capitalize, describe_views
 from gnv2_nas.search.study.records import StudyRecord, Trial
@@ -40,7 +40,6 @@ class Section(msgspec.Struct, frozen=True):
     """Whether the view is of all devices; the page begins with the answers of these views."""
     answer: Answer
     next_command: str
-    best_word: str
     cautions: list[str]
     confirmation: str
     info: FrontInfo
@@ -75,8 +74,7 @@ def make_section(
     """
     trials = {trial.number: trial for trial in study.trials}
     record, members, best = view.record, view.found.front, view.found.recommended
-    knee = None if best is None else best.number
-    info = front_info(record, frame, knee)
+    info = front_info(record, frame, None if best is None else best.number)
     changes = find_ablations(record) if ablated else ()
     return Section(
         label=view.label,
@@ -86,7 +84,6 @@ def make_section(
         whole=len(record.settings.devices) == len(study.settings.devices),
         answer=write_answer(record, view.found),
         next_command="" if best is None else next_command(record, best),
-        best_word=recommended_title(record),
         cautions=list_cautions(record, sum(info.unstable), members),
         confirmation=describe_confirmation(members, record.confirmed),
         info=info,

@@ -12,7 +12,7 @@ import numpy as np
 from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.report.files import file_stem
 from gnv2_nas.report.frames import format_widths
-from gnv2_nas.report.wording import format_excess, format_reference, recommended_title
+from gnv2_nas.report.wording import format_excess, format_reference
 from gnv2_nas.search.study.metrics import (
     Metric,
     format_accuracy,
@@ -73,9 +73,10 @@ def list_front_rows(
     if len(chosen) > MAX_ROWS:
         places = set(np.linspace(0, len(chosen) - 1, MAX_ROWS).round().astype(int).tolist())
         chosen = [one for n, one in enumerate(chosen) if n in places or one is best]
-    badges = (recommended_title(record),)
     return [
-        make_row(record, one, badges, is_best=True) if one is best else make_row(record, one)
+        make_row(record, one, ("recommended",), is_best=True)
+        if one is best
+        else make_row(record, one)
         for one in chosen
     ]
 

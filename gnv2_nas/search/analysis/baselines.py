@@ -56,16 +56,6 @@ def share_rounds(one: Trial, other: Trial) -> bool:
     return one.number == other.number or (same and bool(one.latency.batch))
 
 
-def find_stock_network(trials: Iterable[Trial]) -> Trial | None:
-    """Stock GhostNetV2 1.0 of a study."""
-    return next((each for each in trials if preset_name(each.baseline) == REFERENCE), None)
-
-
-def find_measured_stock(trials: Iterable[Trial]) -> Trial | None:
-    """Stock GhostNetV2 1.0 of a study of one device, if its latency was measured."""
-    return find_stock_network(each for each in trials if each.latency is not None)
-
-
 def latency_ratio(trial: Trial, stock: Trial, device: str = "") -> float:
     """Latency divided by that of `stock`; NaN if either was not measured.
 

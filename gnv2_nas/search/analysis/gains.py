@@ -24,6 +24,34 @@ class Gain(msgspec.Struct, frozen=True):
     """unclear: better by the estimate, but within noise; none: nothing found is better."""
 
 
+def find_better(
+    members: Sequence[Trial], stock: Trial, objectives: Sequence[str], noise: float
+) -> list[Trial]:
+    """Found networks that are no worse than `stock` in any objective.
+
+    Of these, those that are certainly better in as many objectives as any of them.
+    """
+    pool = [
+        member
+        for member in members
+        if not member.baseline and is_no_worse(member, stock, objectives)
+    ]
+    certain = [
+        sum(judge(member, stock, name, noise) == "better" for name in objectives) for member in pool
+    ]
+    return [each for each, count in zip(pool, certain, strict=True) if count == max(certain)]
+
+
+def find_gains(
+    members: Sequence[Trial], stock: Trial, objectives: Sequence[str], noise: float
+) -> tuple[Gain, ...]:
+    """`find_gain` in each objective, latency first and quality last."""
+    names = sorted(
+        objectives, key=lambda name: (not get_metric(name).is_latency, name == "quality")
+    )
+    return tuple(find_gain(members, stock, objectives, name, noise) for name in names)
+
+
 def find_gain(
     members: Sequence[Trial],
     stock: Trial,
@@ -42,18 +70,17 @@ def find_gain(
     """
     others = [name for name in objectives if name != objective]
     pool = [
-        member
-        for member in members
-        if not member.baseline and all(_no_worse(member, stock, name) for name in others)
+        member for member in members if not member.baseline and is_no_worse(member, stock, others)
     ]
     if not pool:
         return Gain(objective, None, "none")
-    certain = [each for each in pool if _verdict(each, stock, objective, noise) == "better"]
+    certain = [each for each in pool if judge(each, stock, objective, noise) == "better"]
     best = min(certain or pool, key=lambda member: loss(member, objective))
-    return Gain(objective, best, _verdict(best, stock, objective, noise))
+    return Gain(objective, best, judge(best, stock, objective, noise))
 
 
-def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> GainVerdict:
+def judge(member: Trial, stock: Trial, objective: str, noise: float) -> GainVerdict:
+    """Whether a network is better than `stock` in an objective."""
     metric = get_metric(objective)
     if metric.is_latency:
         low, high = latency_ratio_interval(member, stock, metric.device)
@@ -64,6 +91,11 @@ def _verdict(member: Trial, stock: Trial, objective: str, noise: float) -> GainV
     if gain > (noise if objective == "quality" else 0.0):
         return "better"
     return "unclear" if gain > 0 else "none"
+
+
+def is_no_worse(member: Trial, stock: Trial, objectives: Sequence[str]) -> bool:
+    """Whether a network is at least as good as `stock` in each objective, by the estimates."""
+    return all(_no_worse(member, stock, name) for name in objectives)
 
 
 def _no_worse(member: Trial, stock: Trial, objective: str) -> bool:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import InputError
 from gnv2_nas.quality.trust.panel import BETTER, TrustPanel, find_trust, verdict
-from gnv2_nas.search.analysis.baselines import preset_name
-from gnv2_nas.search.analysis.gains import Gain, find_gain
-from gnv2_nas.search.analysis.pareto import pareto_front, study_front
+from gnv2_nas.search.analysis.gains import Gain, find_better, find_gains
+from gnv2_nas.search.analysis.pareto import pareto_front
+from gnv2_nas.search.analysis.rivals import find_stock
 from gnv2_nas.search.study import defaults
-from gnv2_nas.search.study.metrics import get_metric, loss
+from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
@@ -51,70 +50,75 @@ class Recommendation(msgspec.Struct, frozen=True):
     front: tuple[Trial, ...]
     """Feasible, non-dominated networks, best in the first objective first."""
     recommended: Trial | None
-    """The knee of the front; None when the front is empty."""
+    """The one network to take, see `recommend`; None when the front is empty."""
+    best: Trial | None
+    """The best quality within the budgets; None without budgets, or if no score is an objective."""
+    knee: Trial | None
+    """The best compromise of the front, see `find_knee`."""
     stock: Trial | None
-    """Stock GhostNetV2 1.0; None when a value of it is missing."""
+    """The best stock network within the budgets, see `find_stock`."""
     gains: tuple[Gain, ...]
     """One for each objective, latency first and quality last; empty without `stock`."""
 
 
 def recommend(record: StudyRecord) -> Recommendation:
-    """Front, recommended network and gains over stock GhostNetV2 1.0 of a study."""
-    members, objectives = study_front(record), record.settings.objectives
-    stock = find_stock(record)
-    names = sorted(
-        objectives, key=lambda name: (not get_metric(name).is_latency, name == "quality")
-    )
-    noise = record.quality_info.noise
+    """Front, recommended network and gains over stock of a study."""
+    return recommend_among(record.trials, record.settings, record.quality_info.noise)
+
+
+def recommend_among(trials: Sequence[Trial], settings: Settings, noise: float) -> Recommendation:
+    """What a study of these trials recommends.
+
+    The recommended network is no worse in any objective than the best stock network within the
+    budgets. Of such networks, those that are certainly better in the most objectives are left, and
+    of these the best compromise is taken. If there is none, the budgets are used up: it is the
+    network of the best quality. Without budgets, or without a score, it is the knee of the front.
+
+    Args:
+        trials: the front and the stock networks suffice.
+        noise: differences in quality up to this are not significant.
+    """
+    objectives = settings.objectives
+    members = pareto_front(trials, objectives)
+    stock = find_stock(trials, settings)
+    # `members` is sorted by the first objective, which is quality if that is one at all.
+    spends = bool(settings.budgets) and objectives[0] == "quality" and bool(members)
+    best = members[0] if spends else None
+    knee = find_knee(members, members, objectives)
+    better = find_better(members, stock, objectives, noise) if stock else []
     return Recommendation(
         front=tuple(members),
-        recommended=pick_recommended(members, objectives),
+        recommended=find_knee(better, members, objectives) or best or knee,
+        best=best,
+        knee=knee,
         stock=stock,
-        gains=tuple(find_gain(members, stock, objectives, name, noise) for name in names)
-        if stock and members
-        else (),
+        gains=find_gains(members, stock, objectives, noise) if stock and members else (),
     )
 
 
-def pick_recommended(members: Sequence[Trial], objectives: Sequence[str]) -> Trial | None:
-    """The recommended network of the front `members`: its knee, or None when the front is empty.
+def find_knee(
+    candidates: Sequence[Trial], members: Sequence[Trial], objectives: Sequence[str]
+) -> Trial | None:
+    """The best compromise among some members of a front; None if there are none.
 
-    The knee is the member farthest from the chord between the extremes of the front (Das, "On
+    The knee of a front is the member farthest from the chord between its extremes (Das, "On
     characterizing the 'knee' of the Pareto curve based on Normal-Boundary Intersection", 1999).
     With losses scaled to [0, 1] over the front, the distance to the chord (to the plane, with
     more than two objectives) falls with the sum of the losses, so the knee has the smallest sum.
-    Members with a stable latency take precedence.
-    """
-    if not members:
-        return None
-    losses = np.array([[loss(member, name) for name in objectives] for member in members])
-    span = np.ptp(losses, axis=0)
-    scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
-    stable = [member.is_stable for member in members]
-    sums = scaled.sum(axis=1)
-    return members[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
-
-
-def pick_in_views(members: Sequence[Trial], views: Sequence[Settings]) -> list[Trial]:
-    """The recommended network of each of these views of a study, each once.
+    Candidates with a stable latency take precedence.
 
     Args:
-        members: the joint front of the views.
+        members: the whole front, which the losses are scaled over.
     """
-    picks = (
-        pick_recommended(
-            pareto_front([each.seen(view) for each in members], view.objectives), view.objectives
-        )
-        for view in views
-    )
-    numbers = {pick.number for pick in picks if pick is not None}
-    return [each for each in members if each.number in numbers]
+    if not candidates:
+        return None
+    front = _losses(members, objectives)
+    span = np.ptp(front, axis=0)
+    scaled = (_losses(candidates, objectives) - front.min(axis=0)) / np.where(span > 0, span, 1.0)
+    stable = [each.is_stable for each in candidates]
+    sums = scaled.sum(axis=1)
+    return candidates[int(np.where(stable, sums, np.inf if any(stable) else sums).argmin())]
 
 
-def find_stock(record: StudyRecord) -> Trial | None:
-    """Stock GhostNetV2 1.0 of the study, if all objectives of it are known."""
-    for trial in record.trials:
-        values = [trial.value(name) for name in record.settings.objectives]
-        if preset_name(trial.baseline) == REFERENCE and all(map(math.isfinite, values)):
-            return trial
-    return None
+def _losses(trials: Sequence[Trial], objectives: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([[loss(each, name) for name in objectives] for each in trials])

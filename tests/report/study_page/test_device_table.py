@@ -16,7 +16,7 @@ from gnv2_nas.report.study_page.device_table import describe_devices, make_devic
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.analysis.baselines import latency_ratio, latency_ratio_interval
 from gnv2_nas.search.analysis.device_ranks import DevicePair, compare_devices
-from gnv2_nas.search.analysis.recommendation import find_stock, recommend
+from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.analysis.views import list_views
 from gnv2_nas.search.study.budgets import parse_budgets, parse_limits
 from gnv2_nas.stats.rank_agreement import RankAgreement
@@ -88,7 +88,7 @@ def test_too_few_networks_are_not_compared() -> None:
 
 
 def test_the_ratio_on_several_devices_is_the_worst() -> None:
-    stock = find_stock(RECORD)
+    stock = recommend(RECORD).stock
     assert stock is not None
     for trial in RECORD.trials:
         alone = [latency_ratio(trial, stock, device) for device in DEVICES]

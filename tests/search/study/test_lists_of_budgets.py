@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gnv2_nas.errors import BudgetError, StudyError
 from gnv2_nas.graph import count
 from gnv2_nas.search.analysis.pareto import joint_front, pareto_front, study_front
-from gnv2_nas.search.analysis.recommendation import pick_recommended
+from gnv2_nas.search.analysis.recommendation import recommend_among
 from gnv2_nas.search.storage.format import Beginning
 from gnv2_nas.search.storage.studies import check_same_settings
 from gnv2_nas.search.study.budgets import parse_budget, parse_budgets, parse_limits
@@ -117,8 +117,8 @@ def test_the_front_of_every_view_is_confirmed_and_no_network_is_evaluated_twice(
     assert len({each.architecture.id for each in trials}) == len(trials)
     picks = []
     for view in ended.memory.settings.views:
-        members = pareto_front([each.seen(view) for each in trials], view.objectives)
-        assert {each.number for each in members} <= ended.memory.confirmed("cpu")
-        picks.append(pick_recommended(members, view.objectives))
+        found = recommend_among([each.seen(view) for each in trials], view, noise=0.0)
+        assert {each.number for each in found.front} <= ended.memory.confirmed("cpu")
+        picks.append(found.recommended)
     assert len({pick.latency.batch for pick in picks}) == 1
     assert len({pick.number for pick in picks}) > 1
