@@ -16,10 +16,10 @@ from gnv2_nas.cli.profile.command import print_profile
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.foreign.reading import read_foreign
-from gnv2_nas.measurement import measure, open_device, plan
+from gnv2_nas.measurement import foreign, measure, open_device, plan
+from gnv2_nas.measurement.foreign import check_loads
 from gnv2_nas.runner.lock import ignore_waiting
-from gnv2_nas.workflows import foreign
-from gnv2_nas.workflows.foreign import check_formats, check_loads
+from gnv2_nas.workflows.foreign import check_formats
 from gnv2_nas.workflows.profile.run import ProfileRequest, run_profile
 from tests.devices.remote import remote_device, set_up
 from tests.formats.foreign.files import UINT8, save_conv, save_onnx, save_tflite

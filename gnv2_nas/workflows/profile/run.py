@@ -14,6 +14,7 @@ from gnv2_nas.errors import BudgetError, InputError
 from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.latency_model.file import differences, load_device_model
 from gnv2_nas.measurement import Measurement
+from gnv2_nas.measurement.foreign import check_loads, select_foreign
 from gnv2_nas.measurement.peak_memory import check_tells_memory, measure_peak_memory
 from gnv2_nas.measurement.records.google_benchmark import check_export, export_samples
 from gnv2_nas.measurement.records.history import History, read_history
@@ -25,7 +26,7 @@ from gnv2_nas.search.study.metrics import artifact_bytes
 from gnv2_nas.units import parse_rate
 from gnv2_nas.workflows.devices import calibrate, check_device, report_shortage
 from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, report_task
-from gnv2_nas.workflows.foreign import check_formats, check_loads, select_foreign
+from gnv2_nas.workflows.foreign import check_formats
 from gnv2_nas.workflows.profile.results import (
     Comparisons,
     LayerTables,

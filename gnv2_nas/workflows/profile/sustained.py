@@ -11,12 +11,12 @@ from gnv2_nas.devices.profile import DeviceProfile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.journal import Journal
 from gnv2_nas.formats.foreign.network import TimedNetwork
+from gnv2_nas.measurement.foreign import check_loads
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.runtimes.base import RUNTIMES
 from gnv2_nas.units import format_duration, parse_duration
 from gnv2_nas.workflows.devices import report_shortage
 from gnv2_nas.workflows.events import Events, report_messages, report_task
-from gnv2_nas.workflows.foreign import check_loads
 
 if TYPE_CHECKING:
     from gnv2_nas.measurement.sustained import SustainedMeasurement

@@ -14,6 +14,7 @@ from gnv2_nas.data import Dataset, find_classes, load_dataset
 from gnv2_nas.errors import DeviceError
 from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.measurement.calibration import open_device
+from gnv2_nas.measurement.foreign import check_loads
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
@@ -45,7 +46,6 @@ from gnv2_nas.workflows.events import (
     report_messages,
     report_task,
 )
-from gnv2_nas.workflows.foreign import check_loads
 from gnv2_nas.workflows.search.corners import Corner, measure_corners
 from gnv2_nas.workflows.search.request import CheckedSearch
 
