@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -10,14 +10,15 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.devices.device import Device
-from gnv2_nas.formats.foreign.network import TimedNetwork
+from gnv2_nas.formats.foreign.network import ForeignNetwork, TimedNetwork
 from gnv2_nas.measurement.calibration import ensure_calibrated
+from gnv2_nas.measurement.foreign import check_loads
 from gnv2_nas.measurement.plan import MIN_SLOW_ROUNDS, MeasurementOptions, paced_seconds
 from gnv2_nas.measurement.protocol import measure_networks
 from gnv2_nas.measurement.records.record import Measurement
-from gnv2_nas.measurement.records.reuse import find_reusable
+from gnv2_nas.measurement.records.reuse import DeviceIdentity, find_reusable, identify
 from gnv2_nas.measurement.records.store import append_measurements
-from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
+from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting, lock_deadline
 from gnv2_nas.search.engine import ScoringBackend
 from gnv2_nas.search.pace import Deadline, MeasuringPace
 from gnv2_nas.search.study.settings import Settings
@@ -45,6 +46,34 @@ class Lane(Protocol):
         """What measuring has cost so far."""
         ...
 
+    def identify(self) -> DeviceIdentity:
+        """What tells which latencies of earlier measurements compare with those to come.
+
+        Raises:
+            DeviceError: the device cannot be reached.
+        """
+        ...
+
+    def get_ready(
+        self,
+        files: Sequence[ForeignNetwork],
+        progress: Callable[[float], None],
+        deadline: Deadline,
+    ) -> None:
+        """Check that files of other tools load, and calibrate the device unless it is calibrated.
+
+        Args:
+            files: the files.
+            progress: receives the share of the calibration that is done, 0 to 1.
+            deadline: end of the search.
+
+        Raises:
+            InputError: the device's runtime cannot load a file.
+            MeasurementError: the device failed.
+            OutOfTimeError: another process used the machine until the deadline.
+        """
+        ...
+
     def prepare(self, architectures: Sequence[Architecture]) -> None:
         """Bring the files of networks to another machine, where they will be measured."""
         ...
@@ -70,6 +99,10 @@ class Lane(Protocol):
         Raises:
             DeviceError: it does not.
         """
+        ...
+
+    def close(self) -> None:
+        """End the connection to the device; a thread that still measures gets a `DeviceError`."""
         ...
 
 
@@ -100,6 +133,20 @@ class DeviceLane:
         self.name = device.name
         self.machine = device.profile.reached_by if device.host.is_remote else ""
         self.pace = MeasuringPace(paced_seconds(device.profile.pace, MIN_SLOW_ROUNDS))
+
+    def identify(self) -> DeviceIdentity:
+        return identify(self.device)
+
+    def get_ready(
+        self,
+        files: Sequence[ForeignNetwork],
+        progress: Callable[[float], None],
+        deadline: Deadline,
+    ) -> None:
+        """See `Lane.get_ready`."""
+        check_loads(files, self.device, self.waiting)
+        with lock_deadline(deadline.at):
+            ensure_calibrated(self.device, progress, self.waiting, deadline.at)
 
     def prepare(self, architectures: Sequence[Architecture]) -> None:
         """Write the files of networks and send them, so that `measure` finds them there.
@@ -213,3 +260,6 @@ class DeviceLane:
     def reach(self) -> None:
         self.device.host.disconnect()
         self.device.fingerprint()
+
+    def close(self) -> None:
+        self.device.host.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from gnv2_nas.cores import check_cores
@@ -13,7 +14,6 @@ from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.measurement.records.store import is_store, store_path
-from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.workflows.events import Events, Message, report_messages, report_task
 
 _MEASURED = Kind("the measurements", is_store)
@@ -75,21 +75,23 @@ def report_shortage(device: Device, events: Events) -> None:
         events(Message(message))
 
 
-def calibrate(device: Device, events: Events, deadline: float = math.inf) -> None:
+def calibrate(device: Device, events: Events) -> None:
     """Calibrate a device, unless a calibration of this machine is kept in its file.
 
     Args:
         device: what to calibrate.
         events: told about missing cores, waiting and progress.
-        deadline: of `time.monotonic`, for the whole workflow.
-
-    Raises:
-        OutOfTimeError: another process used the machine until the deadline.
     """
     from gnv2_nas.measurement.calibration import ensure_calibrated
 
     report_shortage(device, events)
     if device.calibration is None:
-        task = f"calibrating device {device.name}, once"
-        with lock_deadline(deadline), report_task(events, task) as report:
-            ensure_calibrated(device, report, waiting=report_messages(events), deadline=deadline)
+        with report_calibration(events, device.name) as report:
+            ensure_calibrated(device, report, waiting=report_messages(events))
+
+
+def report_calibration(
+    events: Events, device: str
+) -> AbstractContextManager[Callable[[float], None]]:
+    """Return the `report_task` of the calibration of a device."""
+    return report_task(events, f"calibrating device {device}, once")

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gnv2_nas.measurement.plan import MeasurementOptions
+from gnv2_nas.measurement.records.reuse import identify
 from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.search.loop import SearchLoop
@@ -83,9 +84,9 @@ def check_what_the_models_learn_of(folder, trials):
         calibrated(session(folder, study="second", objectives="quality,latency", reuse=reuse))
         for reuse in (True, False)
     )
-    everything = read_earlier(STORAGE, "third", [device(willing)])
+    everything = read_earlier(STORAGE, "third", [identify(device(willing))])
     assert sorted(each.architecture.id for each in everything) == sorted(networks)
-    found = read_earlier(STORAGE, "second", [device(willing)])
+    found = read_earlier(STORAGE, "second", [identify(device(willing))])
     known = willing.make_encoder(set()).elsewhere()
     scores, latencies = known.values.values()
     own = trials[-1]
@@ -96,7 +97,7 @@ def check_what_the_models_learn_of(folder, trials):
     assert len(known.features) == len(found)
     assert not len(unwilling.make_encoder(set()).elsewhere().features)
     device(willing).calibration = replace(device(willing).calibration, reference_ms=21.0)
-    assert not read_earlier(STORAGE, "third", [device(willing)])
+    assert not read_earlier(STORAGE, "third", [identify(device(willing))])
 
 
 def device(opened):

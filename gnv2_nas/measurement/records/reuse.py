@@ -13,12 +13,41 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.fingerprint import Fingerprint
 from gnv2_nas.formats.foreign.network import TimedNetwork
 from gnv2_nas.measurement.records.record import MIN_ROUNDS, PROFILES_FOLDER, Measurement
 from gnv2_nas.measurement.records.store import hash_files, read_measurements
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
+
+
+class DeviceIdentity(msgspec.Struct, frozen=True):
+    """What latencies on a device depend on, besides the network."""
+
+    device: str
+    profile_hash: str
+    threads: int
+    fingerprint: Fingerprint
+    calibration: str
+    """`Calibration.content_hash` of the one that is in use; "" without one."""
+
+
+def identify(device: Device) -> DeviceIdentity:
+    """Return the identity of a device with the calibration that is in use.
+
+    Raises:
+        MeasurementError: the device cannot be reached.
+    """
+    profile, calibration = device.profile, device.calibration
+    return DeviceIdentity(
+        device.name,
+        profile.content_hash,
+        profile.threads,
+        device.fingerprint(),
+        calibration.content_hash if calibration else "",
+    )
 
 
 def find_reusable(
@@ -48,12 +77,8 @@ def find_reusable(
     records = read_measurements(device.name, folder, networks.keys())
     if not records:
         return {}
-    here = device.fingerprint()
-    valid = [
-        each
-        for each in records
-        if is_comparable(each, device, here) and _is_precise(each, precision)
-    ]
+    here = identify(device)
+    valid = [each for each in records if is_comparable(each, here) and _is_precise(each, precision)]
     if not valid:
         return {}
     with DeviceLock.shared(waiting):
@@ -66,20 +91,17 @@ def find_reusable(
     return {each.architecture: each for each in sorted(same, key=_half_width, reverse=True)}
 
 
-def is_comparable(record: Measurement, device: Device, here: Fingerprint) -> bool:
+def is_comparable(record: Measurement, here: DeviceIdentity) -> bool:
     """Return whether a record was measured under the conditions of a device.
 
     Args:
         record: the record; its files are not compared.
-        device: the device, with the calibration that is in use.
-        here: the device's fingerprint.
+        here: the device.
     """
-    profile, calibration = device.profile, device.calibration
-    threads = profile.threads
     return (
-        record.profile_hash == profile.content_hash
-        and record.fingerprint.identity(threads) == here.identity(threads)
-        and record.calibration == (calibration.content_hash if calibration else "")
+        record.profile_hash == here.profile_hash
+        and record.fingerprint.identity(here.threads) == here.fingerprint.identity(here.threads)
+        and record.calibration == here.calibration
     )
 
 

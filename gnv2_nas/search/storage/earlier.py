@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gnv2_nas.devices.device import Device
 from gnv2_nas.errors import StudyError
-from gnv2_nas.measurement.records.reuse import is_comparable
+from gnv2_nas.measurement.records.reuse import DeviceIdentity, is_comparable
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.studies import open_study, study_names
 from gnv2_nas.search.study.records import Trial
@@ -17,7 +16,7 @@ MAX_STUDIES = 32
 """Bounds the time for studies of other devices, which are opened for nothing."""
 
 
-def read_earlier(storage: str, study: str, devices: Sequence[Device]) -> list[Trial]:
+def read_earlier(storage: str, study: str, devices: Sequence[DeviceIdentity]) -> list[Trial]:
     """Return networks with their latest latencies, of the newest studies first, each network once.
 
     The conditions are those of `is_comparable`. Studies of other programs are left out.
@@ -25,7 +24,7 @@ def read_earlier(storage: str, study: str, devices: Sequence[Device]) -> list[Tr
     Args:
         storage: URL of the database.
         study: name of the study that is left out.
-        devices: the devices, with the calibrations that are in use.
+        devices: the devices.
 
     Returns:
         Trials of which only counts and latencies are known, the latter at least on one device.
@@ -33,8 +32,8 @@ def read_earlier(storage: str, study: str, devices: Sequence[Device]) -> list[Tr
     Raises:
         StorageError: the database cannot be reached, or refused.
     """
-    here = {device.name: (device, device.fingerprint()) for device in devices}
-    profiles = {device.profile.content_hash for device in devices}
+    here = {each.device: each for each in devices}
+    profiles = {each.profile_hash for each in devices}
     found: dict[str, Trial] = {}
     others = [name for name in reversed(study_names(storage)) if name != study]
     for name in others[:MAX_STUDIES]:
@@ -47,7 +46,7 @@ def read_earlier(storage: str, study: str, devices: Sequence[Device]) -> list[Tr
         for trial in reversed(store.trials()):
             network = trial.architecture
             for label, latency in trial.measured_on.items():
-                if label not in here or not is_comparable(latency, *here[label]):
+                if label not in here or not is_comparable(latency, here[label]):
                     continue
                 empty = dict.fromkeys(here)
                 known = Trial(architecture=network, counts=trial.counts, latencies=empty)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from gnv2_nas.data import Dataset, find_classes, load_dataset
 from gnv2_nas.errors import DeviceError
 from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.measurement.calibration import open_device
-from gnv2_nas.measurement.foreign import check_loads
+from gnv2_nas.measurement.records.reuse import DeviceIdentity
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
@@ -37,7 +38,7 @@ from gnv2_nas.search.study.foreign import keep_file
 from gnv2_nas.search.study.records import Provenance, Trial
 from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
-from gnv2_nas.workflows.devices import calibrate
+from gnv2_nas.workflows.devices import report_calibration, report_shortage
 from gnv2_nas.workflows.events import (
     Events,
     Message,
@@ -137,6 +138,9 @@ class SearchSession:
         """Open all devices; nothing is sent to them yet."""
         settings, request = self.checked.settings, self.checked.request
         devices = [open_device(each.name) for each in settings.devices]
+        if settings.measures:
+            for device in devices:
+                report_shortage(device, self.events)
         mixed = len({device.host.is_remote for device in devices}) > 1
 
         def tell(sentence: str) -> None:
@@ -157,11 +161,13 @@ class SearchSession:
             InputError: a device's runtime cannot load the file of another tool.
             MeasurementError: the last device failed.
         """
-        files, waiting = [each.network for each in self.checked.foreign], self.evaluator.waiting
+        files = [each.network for each in self.checked.foreign]
         for lane in self.lanes:
             try:
-                check_loads(files, lane.device, waiting)
-                calibrate(lane.device, self.events, self.deadline.at)
+                known = lane.identify().calibration
+                calibrating = report_calibration(self.events, lane.name)
+                with nullcontext(lambda _: None) if known else calibrating as report:
+                    lane.get_ready(files, report, self.deadline)
             except DeviceError as error:
                 self.evaluator.lanes.set_aside(lane.name, error)
 
@@ -190,29 +196,28 @@ class SearchSession:
         if self.workers is not None:
             self.workers.close()
         for lane in self.lanes:
-            lane.device.host.close()
+            lane.close()
 
     def corners(self) -> list[Corner]:
         """See `measure_corners`."""
         return measure_corners(self.checked, self.evaluator.lanes, self.deadline)
 
-    def _reachable(self) -> list[DeviceLane]:
-        """Return the lanes whose device answers, if they all do; one that fails is set aside."""
-        for lane in self.lanes:
-            if lane.name not in self.evaluator.lanes.aside:
-                try:
-                    lane.device.fingerprint()
-                except DeviceError as error:
-                    self.evaluator.lanes.set_aside(lane.name, error)
-        return [] if self.evaluator.lanes.aside else self.lanes
+    def _identify(self) -> list[DeviceIdentity]:
+        """Return the devices, if they all answer; one that fails is set aside."""
+        found = []
+        for lane in self.evaluator.lanes.active:
+            try:
+                found.append(lane.identify())
+            except DeviceError as error:
+                self.evaluator.lanes.set_aside(lane.name, error)
+        return [] if self.evaluator.lanes.aside else found
 
     def make_encoder(self, seen: Collection[str]) -> GraphEncoder:
         """Return what tells the sampler of networks, and of latencies of other studies."""
         request, settings, store = self.checked.request, self.checked.settings, self.store
         earlier: list[Trial] = []
         if request.reuse and settings.measures:
-            devices = [lane.device for lane in self._reachable()]
-            earlier = read_earlier(request.storage, store.name, devices)
+            earlier = read_earlier(request.storage, store.name, self._identify())
         if earlier:
             self.events(
                 Message(
