@@ -52,8 +52,12 @@ class ExecuTorchSession:
             raise refuse_file("ExecuTorch", error) from None
         sizes = self._method.method_meta().input_tensor_meta(0).sizes()
         self.image = timing_image(sizes[-1])
-        self._method.set_inputs([torch.from_numpy(self.image)])
+        self.set_image(self.image)
         self._alive.add(self)
+
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
+        self._method.set_inputs([torch.from_numpy(self.image)])
 
     def run(self) -> Any:
         """Run one inference; with one thread, in the calling thread."""

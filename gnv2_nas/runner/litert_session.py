@@ -53,11 +53,16 @@ class LiteRtSession:
             (source,) = self._interpreter.get_input_details()
             output = self._interpreter.get_output_details()[0]
             given = timing_input(source["shape"], np.dtype(source["dtype"]).name)
-            self._interpreter.set_tensor(source["index"], given)
+            self._input: int = source["index"]
+            self._interpreter.set_tensor(self._input, given)
             self.image = _channels_first(given)
         except (RuntimeError, ValueError) as error:
             raise refuse_file("LiteRT", error) from None
         self._output: int = output["index"]
+
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
+        self._interpreter.set_tensor(self._input, _channels_last(self.image))
 
     def run(self) -> None:
         """Run one inference; the output stays in the interpreter."""
@@ -97,6 +102,10 @@ class LiteRtHalfSession:
             raise refuse_file("LiteRT", error) from None
         self._shape, self._type = output["shape"], np.dtype(output["dtype"])
 
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
+        self._inputs[0].write(_channels_last(self.image))
+
     def run(self) -> None:
         """Run one inference; the output stays in its buffer."""
         self._model.run_by_index(0, self._inputs, self._outputs)
@@ -113,6 +122,10 @@ class LiteRtHalfSession:
 
 def _channels_first(image: NDArray[Any]) -> NDArray[Any]:
     return image.transpose(0, 3, 1, 2) if image.ndim == 4 else image
+
+
+def _channels_last(image: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(image.transpose(0, 2, 3, 1))
 
 
 @cache

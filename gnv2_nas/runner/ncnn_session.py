@@ -31,6 +31,10 @@ class NcnnSession:
     def __init__(self, files: RuntimeFiles, precision: str, threads: int) -> None:
         self._net = _load_net(files, precision, threads)
         self.image = timing_image(_read_side(files[".param"]))
+        self.set_image(self.image)
+
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
         # A Mat made from an array does not keep it alive.
         self._blob = ncnn.Mat(self.image[0]).clone()
 

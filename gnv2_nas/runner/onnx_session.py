@@ -41,6 +41,9 @@ class OnnxSession:
         self._feed = {source.name: self.image}
         self._outputs = [output.name for output in self._session.get_outputs()]
 
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
+
     def run(self) -> Any:
         """Run one inference and return the list of outputs."""
         return self._session.run(self._outputs, self._feed)
@@ -69,6 +72,10 @@ class OnnxCudaSession:
         self._binding.bind_ortvalue_input(image.name, self._given)
         self._binding.bind_ortvalue_output(logits.name, self._answer)
         self.run()
+
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
+        self._given.update_inplace(self.image)
 
     def run(self) -> None:
         """Run one inference."""

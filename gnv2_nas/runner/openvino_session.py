@@ -48,6 +48,10 @@ class OpenVinoSession:
         self._request = compiled.create_infer_request()
         source = compiled.input()
         self.image = timing_input(source.shape, source.element_type.to_dtype().name)
+        self.set_image(self.image)
+
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
         self._request.set_input_tensor(ov.Tensor(self.image))
 
     def metadata(self, key: str) -> str:

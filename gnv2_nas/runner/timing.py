@@ -22,6 +22,14 @@ class Session(Protocol):
         """The input, see `timing_input`; of a network of ours (1, 3, resolution, resolution)."""
         ...
 
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        """Replace the input of a network of ours by an image that is prepared as for inference.
+
+        Args:
+            image: (1, 3, resolution, resolution).
+        """
+        ...
+
     def run(self) -> object:
         """Run one inference; it is finished on return."""
         ...

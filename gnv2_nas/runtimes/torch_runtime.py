@@ -79,6 +79,10 @@ class TorchCpuSession:
         # Compilation happens at the first call.
         self.run()
 
+    def set_image(self, image: NDArray[np.float32]) -> None:
+        self.image[...] = image
+        self._given.copy_(torch.from_numpy(self.image))
+
     def run(self) -> torch.Tensor:
         """Run one inference and return the logits."""
         with torch_threads(self._threads), torch.inference_mode():

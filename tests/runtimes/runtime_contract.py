@@ -90,6 +90,18 @@ class RuntimeContract(ABC):
             limit = 1e-4 if runtime.precision == "fp32" else LIMITS[runtime.precision]
             assert difference(session.logits(), expected) < limit
 
+    def test_classifies_the_image_that_it_is_given(self, runtime):
+        arch = self.small()
+        model, rng = random_model(arch), np.random.default_rng(5)
+        session = runtime.load(runtime.write(arch, model), threads=1)
+        limit = 1e-4 if runtime.precision == "fp32" else LIMITS[runtime.precision]
+        for _ in range(3):
+            image = rng.standard_normal(session.image.shape, dtype=np.float32)
+            session.set_image(image)
+            with torch.inference_mode():
+                expected = model(torch.from_numpy(image))
+            assert difference(session.logits(), expected) < limit
+
     def test_runs_on_noise_that_is_always_the_same(self, runtime):
         one, other = (runtime.load(runtime.write(self.small()), 1) for _ in range(2))
         assert (one.image == other.image).all()
