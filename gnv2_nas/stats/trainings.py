@@ -99,4 +99,4 @@ def _residual(answers: Answers) -> float:
     trainings, images = answers.shape
     centred = answers - answers.mean(axis=0) - answers.mean(axis=1, keepdims=True) + answers.mean()
     freedom = (trainings - 1) * (images - 1)
-    return float((centred**2).sum()) / freedom / answers.size
+    return float((centred**2).sum() / (freedom * trainings * images))
