@@ -40,6 +40,9 @@ class TrainingRecord(msgspec.Struct, frozen=True):
     """Number of held-out images that the network classifies correctly."""
     epochs: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
     seed: Annotated[int, msgspec.Meta(ge=0)]
+    source: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    """Folder of the images as it was given, for the machine that trained; "" in older files and in
+    deployed ones."""
 
     def __post_init__(self) -> None:
         if self.correct > self.held_out_images:

@@ -13,6 +13,7 @@ from gnv2_nas.cli.options import (
     WeightsFrom,
     fold_case,
     load_choices,
+    normalize_data,
     normalize_device,
     normalize_network,
 )
@@ -71,9 +72,18 @@ def export(
         Path | None,
         typer.Option(
             help="For int8: a folder of images, or an .npy array of pixels (0 to 255) or of "
-            "float32 images prepared as for inference (default: noise, for timing only)."
+            "float32 images prepared as for inference (default: those of --data; noise for random "
+            "weights)."
         ),
     ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="For int8: the images that the weights were trained on (default: the folder that "
+            "the weights name).",
+            callback=normalize_data,
+        ),
+    ] = "",
     storage: Storage = defaults.STORAGE,
 ) -> None:
     """Write the file to deploy (the same file that is timed) and a model card.
@@ -89,8 +99,8 @@ def export(
     from gnv2_nas.workflows.export import ExportRequest, run_export
 
     checked = ExportRequest(
-        network, format, weights, weights_from, output, precision, calibration_images, storage,
-        device,
+        network, format, weights, weights_from, output, precision, calibration_images, data,
+        storage, device,
     ).check()  # fmt: skip
     from gnv2_nas.cli.progress import ProgressDisplay
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gnv2_nas.data.augmentation import Augmentation as Augmentation
     from gnv2_nas.data.augmentation import augment as augment
     from gnv2_nas.data.batches import TrainingBatches as TrainingBatches
+    from gnv2_nas.data.batches import prepare_images as prepare_images
     from gnv2_nas.data.batches import preprocess as preprocess
     from gnv2_nas.data.dataset import Dataset as Dataset
     from gnv2_nas.data.dataset import Split as Split
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "augmentation": ("Augmentation", "augment"),
-    "batches": ("TrainingBatches", "preprocess"),
+    "batches": ("TrainingBatches", "prepare_images", "preprocess"),
     "dataset": ("Dataset", "Split"),
     "folders.source": ("check_source", "find_classes"),
     "loading": ("load_dataset",),

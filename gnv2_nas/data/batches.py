@@ -6,12 +6,13 @@ The images of a training step are a function of the seed and the step alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -109,6 +110,23 @@ def preprocess(images: Tensor, resolution: int, preprocessing: Preprocessing) ->
         for numbers in (preprocessing.mean, preprocessing.std)
     )
     return (values - mean).div_(std)
+
+
+def prepare_images(
+    split: Split, rows: Sequence[int], resolution: int, preprocessing: Preprocessing
+) -> NDArray[np.float32]:
+    """Return images of a split as a deployed network gets them: (len(rows), 3, R, R).
+
+    Args:
+        rows: numbers of the images.
+        resolution: R, pixels.
+
+    Raises:
+        DataError: a file can no longer be read.
+    """
+    pixels = split.images(torch.tensor(rows))
+    prepared: NDArray[np.float32] = preprocess(pixels, resolution, preprocessing).numpy()
+    return prepared
 
 
 MAX_BATCH_SIZE = 128

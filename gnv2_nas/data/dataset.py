@@ -170,6 +170,8 @@ class Dataset:
     report: DataReport
     augmentation: Augmentation
     """Random changes that suit these images."""
+    source: str = ""
+    """Where they were read: the folder as it was given, or "digits"."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def load_digits(*, seed: int, held_out: float = DIGITS_HELD_OUT) -> Dataset:
         content_hash=sides.content_hash(DIGIT_CLASSES),
         report=DataReport(sides.counts(DIGIT_CLASSES)),
         augmentation=DIGITS_AUGMENTATION,
+        source=DIGITS,
     )
 
 
@@ -129,6 +130,7 @@ def load_dataset(
         content_hash=sides.content_hash(folder.classes),
         report=report,
         augmentation=Augmentation(),
+        source=source,
     )
 
 

@@ -103,6 +103,7 @@ def train_network(
             correct=round(result.accuracy * len(dataset.val)),
             epochs=result.history[-1].epoch,
             seed=seed,
+            source=dataset.source,
         )
         save_weights(result.model, path, dataset.preprocessing, record, beside=files)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.errors import InputError
-from gnv2_nas.workflows.events import Events, Message, ignore
+from gnv2_nas.errors import DataError, InputError
+from gnv2_nas.workflows.events import Events, Message, ignore, report_task
+
+if TYPE_CHECKING:
+    from gnv2_nas.data import Dataset
 
 MAX_IMAGES = 256
 """Images read from a folder; more hardly move the ranges."""
@@ -42,6 +46,87 @@ def read_calibration_images(
     if images is None:
         raise InputError("--calibration-images: give a folder of images or an .npy file")
     return images
+
+
+def find_training_images(weights: Path, given: str = "") -> str:
+    """Return where the images are that trained weights were trained on. Reads no image.
+
+    Args:
+        weights: the weight file, which may name them.
+        given: where they are instead; "" for what the file names.
+
+    Raises:
+        InputError: the file names no images that are there.
+    """
+    from gnv2_nas.checkpoints.checkpoint import read_training
+    from gnv2_nas.data import check_source
+
+    record = read_training(weights)
+    if record is None:
+        raise InputError(
+            f"int8 needs images to calibrate on, and {str(weights)!r} does not say what it was "
+            "trained on: give --calibration-images"
+        )
+    source = given or record.source or record.data
+    try:
+        check_source(source)
+    except DataError as error:
+        if given:
+            raise
+        raise InputError(
+            f"int8 needs images to calibrate on, and those that {str(weights)!r} was trained on "
+            f"are not here ({error}): give --data or --calibration-images"
+        ) from None
+    return source
+
+
+def read_training_images(
+    weights: Path, source: str, resolution: int, events: Events = ignore
+) -> NDArray[np.float32]:
+    """Return images that weights were trained on, prepared as for inference.
+
+    Args:
+        weights: the weight file.
+        source: see `find_training_images`.
+        resolution: height and width in pixels.
+        events: told how many there are.
+
+    Returns:
+        (N, 3, resolution, resolution), see `select_calibration_images`.
+
+    Raises:
+        InputError: the weights were trained on other images.
+    """
+    from gnv2_nas.checkpoints.checkpoint import read_training
+    from gnv2_nas.data import load_dataset
+
+    record = read_training(weights)
+    with report_task(events, f"reading the images of {source}") as report:
+        dataset = load_dataset(source, resolution, progress=report)
+    if record is None or dataset.content_hash != record.data_hash:
+        raise InputError(
+            f"{source!r} does not hold the images that {str(weights)!r} was trained on, or they "
+            "have changed: give --data with the right folder, or --calibration-images"
+        )
+    images = select_calibration_images(dataset, resolution)
+    events(Message(f"calibrated on {len(images)} training images of {source}"))
+    return images
+
+
+def select_calibration_images(dataset: Dataset, resolution: int) -> NDArray[np.float32]:
+    """Return evenly spaced training images of a data set, prepared as for inference.
+
+    Returns:
+        (N, 3, resolution, resolution), of at most `MAX_IMAGES` images.
+
+    Raises:
+        DataError: an image can no longer be read.
+    """
+    from gnv2_nas.data import prepare_images
+
+    count = min(MAX_IMAGES, len(dataset.train))
+    rows = [number * len(dataset.train) // count for number in range(count)]
+    return prepare_images(dataset.train, rows, resolution, dataset.preprocessing)
 
 
 def _read_folder(

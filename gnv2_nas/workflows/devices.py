@@ -85,6 +85,13 @@ def calibrate(device: Device, events: Events) -> None:
     from gnv2_nas.measurement.calibration import ensure_calibrated
 
     report_shortage(device, events)
+    if device.profile.precision == "int8" and not device.profile.calibration_images:
+        events(
+            Message(
+                f"device {device.name}: at 8 bits, the ranges of feature maps come from noise, "
+                "which is enough to time networks"
+            )
+        )
     if device.calibration is None:
         with report_calibration(events, device.name) as report:
             ensure_calibrated(device, report, waiting=report_messages(events))

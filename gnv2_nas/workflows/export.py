@@ -18,6 +18,11 @@ from gnv2_nas.report.export_record import check_export
 from gnv2_nas.runtimes.base import RUNTIMES as INFOS
 from gnv2_nas.runtimes.base import Precision, RuntimeName, check_runtime
 from gnv2_nas.search.study import defaults
+from gnv2_nas.workflows.calibration_images import (
+    find_training_images,
+    read_calibration_images,
+    read_training_images,
+)
 from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_task
 from gnv2_nas.workflows.references import (
     NetworkReference,
@@ -62,6 +67,8 @@ class ExportRequest(msgspec.Struct, frozen=True):
     """File to write; None names it after the network."""
     precision: str = "fp32"
     calibration_images: Path | None = None
+    data: str = ""
+    """For int8: the images that the weights were trained on; "" takes the folder they name."""
     storage: str = defaults.STORAGE
     device: str = ""
     """Device profile that decides the form of the file; "" takes the device of the study that the
@@ -106,7 +113,19 @@ class ExportRequest(msgspec.Struct, frozen=True):
         runtime = RUNTIMES[self.format]
         check_runtime(runtime, _get_precision(self), calibrated=calibrated)
         form = find_form(self.device, self.network, self.storage, runtime)
-        return CheckedExport(self, arch, weights, files, card, tuple(messages), form)
+        data = self._find_data(weights)
+        return CheckedExport(self, arch, weights, files, card, tuple(messages), form, data)
+
+    def _find_data(self, weights: Path | None) -> str:
+        """Return the images that an export at int8 is calibrated on; "" for others, or none."""
+        if self.data and (self.precision != "int8" or self.calibration_images or weights is None):
+            raise InputError(
+                "--data names the images that weights were trained on, for --precision int8 "
+                "without --calibration-images; leave it out"
+            )
+        if self.precision != "int8" or self.calibration_images or weights is None:
+            return ""
+        return find_training_images(weights, self.data)
 
 
 class CheckedExport(msgspec.Struct, frozen=True):
@@ -123,6 +142,8 @@ class CheckedExport(msgspec.Struct, frozen=True):
     messages: tuple[Event, ...] = ()
     """What there is to report about the weights."""
     form: ExportForm = ExportForm()
+    data: str = ""
+    """Training images of the weights, which give the ranges of feature maps at int8."""
 
 
 class ExportResult(msgspec.Struct, frozen=True):
@@ -157,7 +178,7 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
     weights = checked.weights
     preprocessing = None if weights is None else read_preprocessing(weights)
     training = None if weights is None else read_training(weights)
-    runtime = _make_runtime(request, arch, preprocessing, events).with_form(checked.form.form)
+    runtime = _make_runtime(checked, preprocessing, events).with_form(checked.form.form)
     model = None if weights is None else load_network(arch, weights, request.weights_from)
     with report_task(events, f"writing for {runtime.name}"):
         files = _add_metadata(runtime.write(arch, model), arch, preprocessing, training)
@@ -186,13 +207,8 @@ def run_export(checked: CheckedExport, events: Events = ignore) -> ExportResult:
     events(Message(f"written: {card}, its model card"))
     if weights is None:
         events(Message("weights: random, for timing only; give --weights for a trained network"))
-    if request.precision == "int8" and request.calibration_images is None:
-        events(
-            Message(
-                "calibrated on noise, for timing only; give --calibration-images for a network to "
-                "use"
-            )
-        )
+    if request.precision == "int8" and weights is None and request.calibration_images is None:
+        events(Message("calibrated on noise, for timing only"))
     return msgspec.structs.replace(result, card=card, parity=parity)
 
 
@@ -227,21 +243,21 @@ _ARCHITECTURE = Kind("the architecture", _is_architecture)
 
 
 def _make_runtime(
-    request: ExportRequest,
-    arch: Architecture,
-    preprocessing: Preprocessing | None,
-    events: Events,
+    checked: CheckedExport, preprocessing: Preprocessing | None, events: Events
 ) -> Runtime:
     from gnv2_nas.runtimes.base import get_runtime
 
-    source = request.calibration_images
+    request, resolution = checked.request, checked.arch.resolution
     name, precision = RUNTIMES[request.format], _get_precision(request)
-    if source is None:
-        return get_runtime(name, precision)
-    from gnv2_nas.workflows.calibration_images import read_calibration_images
-
-    images = read_calibration_images(source, arch.resolution, preprocessing, events)
-    return get_runtime(name, precision, calibration_images=images)
+    if request.calibration_images is not None:
+        images = read_calibration_images(
+            request.calibration_images, resolution, preprocessing, events
+        )
+        return get_runtime(name, precision, calibration_images=images)
+    if checked.data and checked.weights is not None:
+        images = read_training_images(checked.weights, checked.data, resolution, events)
+        return get_runtime(name, precision, calibration_images=images)
+    return get_runtime(name, precision)
 
 
 def _add_metadata(
@@ -253,6 +269,9 @@ def _add_metadata(
     """Return an ONNX file with the facts of the model card as metadata; other files unchanged."""
     from gnv2_nas.formats.onnx.wire import append_metadata
 
+    if training is not None:
+        # A folder of the machine that trained is nobody's business in a file that ships.
+        training = msgspec.structs.replace(training, source="")
     known = {PREPROCESSING_KEY: preprocessing, TRAINING_KEY: training}
     entries = {key: value.to_json() for key, value in known.items() if value is not None}
     if preprocessing is not None:

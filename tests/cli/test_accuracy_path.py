@@ -132,6 +132,44 @@ def test_onnx_runtime_is_as_accurate_as_torch(walked: Walked) -> None:
     assert training.accuracy > 0.3, "ten classes: 0.1 is chance"
 
 
+def test_a_file_at_8_bits_is_calibrated_on_the_images_that_the_weights_name(
+    walked: Walked, tmp_path: Path
+) -> None:
+    target = tmp_path / "pick.onnx"
+    command = ("export", "pick.safetensors", "--precision", "int8", "--output", target)
+    answer = gnv2_nas(*command, cwd=walked.folder)
+    assert answer.code == 0, answer.err
+    assert "calibrated on 256 training images of images" in answer.err
+    images, labels = held_out(walked)
+    session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+    answers = [session.run(["logits"], {"input": image[None].numpy()})[0] for image in images]
+    training = read_training(walked.folder / "pick.safetensors")
+    assert training is not None
+    by_file = (np.concatenate(answers).argmax(1) == labels.numpy()).mean()
+    assert by_file == pytest.approx(training.accuracy, abs=0.05)
+    # The folder is that of the machine that trained, and leaves it with no file.
+    written = session.get_modelmeta().custom_metadata_map["training"]
+    assert training.source == "images"
+    assert json.loads(written)["source"] == ""
+
+
+def test_a_file_at_8_bits_is_never_calibrated_on_other_images(
+    walked: Walked, tmp_path: Path
+) -> None:
+    weights = walked.folder / "pick.safetensors"
+    command = ("export", weights, "--precision", "int8", "--output", tmp_path / "pick.onnx")
+    for more, message in (
+        ((), "those that .* was trained on are not here .*: give --data or --calibration-images"),
+        (("--data", "digits"), "'digits' does not hold the images that .* was trained on"),
+    ):
+        answer = gnv2_nas(*command, *more, cwd=tmp_path)
+        assert answer.code == 2
+        assert re.search(message, answer.err), answer.err
+    assert list(tmp_path.iterdir()) == []
+    answer = gnv2_nas(*command, "--data", walked.folder / "images", cwd=tmp_path)
+    assert answer.code == 0, answer.err
+
+
 def test_the_pick_keeps_the_budget_and_has_the_classes_of_the_images(walked: Walked) -> None:
     best: dict[str, Any] = walked.said["pick"]
     assert best["macs"] <= 0.9e6

@@ -153,6 +153,7 @@ def export(
     output: str | Path | None = None,
     precision: str = "fp32",
     calibration_images: str | Path | None = None,
+    data: str | Path = "",
     storage: str = defaults.STORAGE,
     progress: bool = False,
     events: Events | None = None,
@@ -171,6 +172,8 @@ def export(
         output: file to write; None names it after the network.
         precision: "fp32", or "int8" for "onnx" and "openvino".
         calibration_images: for "int8": a folder of images, or an .npy array.
+        data: for "int8": the images that the weights were trained on (default: the folder that the
+            weights name).
         storage: URL of the database that holds the study.
         progress: whether to print messages to standard error.
         events: called with every event of `gnv2_nas.workflows.events`.
@@ -192,6 +195,7 @@ def export(
         output=output,
         precision=precision,
         calibration_images=calibration_images,
+        data=as_text(data),
         storage=storage,
     ).check()
     return run_export(checked, make_observer(progress, events))
