@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gnv2_nas.nn import build_model, load_weights
     from gnv2_nas.search.sampler.predictor_sampler import PredictorSampler
     from gnv2_nas.space import SearchSpace, list_spaces, load_space
+    from gnv2_nas.workflows.api.evaluation import evaluate
     from gnv2_nas.workflows.api.networks import export, train
     from gnv2_nas.workflows.api.studies import check_trust, fit_latency_model, load_study, search
     from gnv2_nas.workflows.study import Study
@@ -41,6 +42,7 @@ _HOMES = {
     "build_model": "nn",
     "check_trust": "workflows.api.studies",
     "count": "graph",
+    "evaluate": "workflows.api.evaluation",
     "export": "workflows.api.networks",
     "fit_latency_model": "workflows.api.studies",
     "list_presets": "arch",
@@ -67,6 +69,7 @@ __all__ = [
     "build_model",
     "check_trust",
     "count",
+    "evaluate",
     "export",
     "fit_latency_model",
     "list_presets",

@@ -19,7 +19,8 @@ PACKAGE = Path(gnv2_nas.__file__).parent
 FLOORS = (
     "errors", "units", "commands", "cores", "interrupts", "runner", "files", "documents", "stats",
     "arch", "space", "graph", "data", "checkpoints", "formats", "nn", "training", "runtimes",
-    "devices", "measurement", "latency_model", "quality", "search", "report", "workflows", "cli",
+    "devices", "measurement", "latency_model", "quality", "search", "evaluation", "report",
+    "workflows", "cli",
 )  # fmt: skip
 """All rooms from the ground up; `docs/architecture.md` shows the same list."""
 

@@ -10,6 +10,7 @@ import typer
 
 from gnv2_nas.cli.console import print_line, say_error, take_over_messages
 from gnv2_nas.cli.devices import app as devices
+from gnv2_nas.cli.evaluate import evaluate
 from gnv2_nas.cli.export import export
 from gnv2_nas.cli.modules import modules
 from gnv2_nas.cli.options import read_start_time
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, train, profile, modules, report, export, spaces):
+for command in (search, train, evaluate, profile, modules, report, export, spaces):
     app.command()(command)
 app.add_typer(devices, name="devices")
 app.add_typer(quality, name="quality")

@@ -31,6 +31,7 @@ from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.measurement.references import summarize_panel
 from gnv2_nas.measurement.statistics import session_levels
 from gnv2_nas.runner.lock import DeviceLock, Waiting, ignore_waiting
+from gnv2_nas.runtimes.base import Precision
 
 PLAN = MeasurementPlan(sessions=8, rounds=10, max_sessions=32, max_seconds=40.0)
 """Many short sessions, because disturbances of a machine last for seconds."""
@@ -40,12 +41,13 @@ MAX_SHARE = 0.3
 """Largest share of the time until a deadline that a calibration may take."""
 
 
-def open_device(name: str, pace: float | None = None) -> Device:
+def open_device(name: str, pace: float | None = None, precision: Precision | None = None) -> Device:
     """Open a device with its calibration, if there is one.
 
     Args:
         name: name, or path of a profile.
         pace: calls a second in place of the profile's.
+        precision: in place of the profile's; the device then has the name "NAME-PRECISION".
 
     Raises:
         UnknownNameError: there is no such device.
@@ -55,7 +57,11 @@ def open_device(name: str, pace: float | None = None) -> Device:
     profile = read_profile(name)
     if pace is not None:
         profile = msgspec.structs.replace(profile, pace=pace)
-    device = Device(find_profile(name).stem, profile)
+    label = find_profile(name).stem
+    if precision not in (None, profile.precision):
+        profile = msgspec.structs.replace(profile, precision=precision)
+        label = f"{label}-{precision}"
+    device = Device(label, profile)
     device.calibration = read_calibration(device)
     return device
 

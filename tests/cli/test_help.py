@@ -15,7 +15,8 @@ from gnv2_nas.space import list_spaces
 from tests.cli.command import COMMAND, gnv2_nas, run_installed
 
 COMMANDS = (
-    "search", "train", "profile", "modules", "report", "export", "devices", "spaces", "quality",
+    "search", "train", "evaluate", "profile", "modules", "report", "export", "devices", "spaces",
+    "quality",
 )  # fmt: skip
 HEAVY = {"torch", "optuna", "sqlalchemy", "pandas", "plotly", "onnxruntime", "onnx", "numpy"}
 

@@ -21,6 +21,7 @@ STOCK = ["ghostnet-1.0", "ghostnetv2-1.0"]
 SHORTER = {
     ("search",): ["--trials", "5", "--timeout", "1m", "--changes", "0"],
     ("train",): ["--epochs", "0.05"],
+    ("evaluate",): ["--epochs", "0.05", "--seeds", "1"],
     ("devices", "fit"): ["--networks", "10", "--space", "tiny", "--seconds-per-network", "0.05"],
     ("devices", "tune"): ["--timeout", "1s"],
     ("quality", "check"): ["--networks", "2", "--seeds", "1", "--epochs", "0.05"],

@@ -20,17 +20,22 @@ from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
 
 
-def find_study_trust(record: StudyRecord) -> TrustPanel | None:
-    """The trust panel of the searched space; None if there is none."""
+def find_study_space(record: StudyRecord) -> SearchSpace | None:
+    """The searched space; None if its file was removed or changed since."""
     settings = record.settings
     try:
         space = load_space(record.provenance.space_source or settings.space)
     except InputError:
-        # The file was removed or changed, so the space it described is unknown.
         return None
     if record.trials:
         space = space.with_classes(record.trials[0].architecture.num_classes)
-    panel = find_trust(space) if space.content_hash == settings.space_hash else None
+    return space if space.content_hash == settings.space_hash else None
+
+
+def find_study_trust(record: StudyRecord) -> TrustPanel | None:
+    """The trust panel of the searched space; None if there is none."""
+    space, settings = find_study_space(record), record.settings
+    panel = None if space is None else find_trust(space)
     return panel and panel.for_file(settings.quality, settings.quality_hash)
 
 

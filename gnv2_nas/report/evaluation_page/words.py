@@ -1,0 +1,145 @@
+"""What an evaluation found, in sentences and cells that the terminal and the page share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from gnv2_nas.evaluation.results import Result, Table, Verdict
+from gnv2_nas.graph import count
+from gnv2_nas.search.analysis.views import capitalize, join_words
+from gnv2_nas.stats.trainings import Estimate
+from gnv2_nas.units import format_quantity
+
+VERDICT = "the pick is"
+RATIO = "pick ÷ it"
+
+
+class Cell(NamedTuple):
+    """A value, and its interval or what else belongs under it."""
+
+    text: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.detail})" if self.detail else self.text
+
+
+def list_columns(table: Table) -> list[str]:
+    """Return the titles of `format_row`."""
+    memory = ["peak memory"] if table.pick.peak_memory is not None else []
+    return [
+        "network", VERDICT, "accuracy, %", "pick gains, points", "ms", RATIO, "MFLOPs", "Mparams",
+        *memory,
+    ]  # fmt: skip
+
+
+def format_row(result: Result) -> list[Cell]:
+    """Return the cells of a network: its own numbers, and the pick compared with it."""
+    counts, latency, verdict = count(result.architecture), result.latency, result.verdict
+    accuracy, (low, high) = result.accuracy, latency.own_ci95()
+    memory = [] if result.peak_memory is None else [format_quantity("bytes", result.peak_memory)]
+    gain, ratio = Cell("–"), Cell("–")
+    if verdict is not None:
+        gain = Cell(f"{100 * verdict.gain.value:+.1f}", _interval(verdict.gain, points=True))
+        ratio = Cell(f"{verdict.ratio.value:.3f}", _interval(verdict.ratio))
+    return [
+        Cell(f"{result.label}{' (the pick)' if verdict is None else ''}"),
+        Cell("–" if verdict is None else verdict.text),
+        Cell(
+            f"{100 * accuracy.value:.1f}", f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f}"
+        ),
+        gain,
+        Cell(f"{latency.ms:.2f}{'' if latency.stable else ' ?'}", f"{low:.2f} to {high:.2f}"),
+        ratio,
+        Cell(f"{counts.macs / 1e6:.1f}"),
+        Cell(f"{counts.params / 1e6:.2f}"),
+        *map(Cell, memory),
+    ]
+
+
+def _interval(estimate: Estimate, *, points: bool = False) -> str:
+    if points:
+        return f"{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+
+
+def describe_table(table: Table) -> Iterator[str]:
+    """Yield what follows from a table, the most important sentence first."""
+    yield _describe_stock(table)
+    if sentence := _describe_random(table):
+        yield sentence
+
+
+def title_table(table: Table, tables: Sequence[Table]) -> str:
+    """Return what sets a table apart: "Within 200MFLOPs, on cpu"; "" if it is the only one."""
+    several = len({each.device for each in tables}) > 1
+    parts = [table.view, f"on {table.device}" if several else ""]
+    return capitalize(", ".join(filter(None, parts)))
+
+
+def _describe_stock(table: Table) -> str:
+    rival = table.best_stock
+    if rival is None or rival.verdict is None:
+        return f"{table.pick.label} was compared with no stock network."
+    which = "the most accurate stock network within the budgets"
+    if rival.broken:
+        which = (
+            "the most accurate stock network, which breaks the budget "
+            f"{join_words(rival.broken)} as all stock networks here do"
+        )
+    elif not table.has_budgets:
+        which = "the most accurate stock network"
+    return (
+        f"{capitalize(rival.verdict.text)}: {table.pick.label} against {rival.label}, {which}. "
+        f"{_compare_in_words(table.pick, rival, rival.verdict)}"
+    )
+
+
+def _compare_in_words(pick: Result, rival: Result, verdict: Verdict) -> str:
+    gain, ratio = verdict.gain, verdict.ratio
+    return (
+        f"Accuracy {100 * pick.accuracy.value:.1f} % against {100 * rival.accuracy.value:.1f} % "
+        f"({100 * gain.value:+.1f} points, 95 % interval {_interval(gain, points=True)}); "
+        f"{ratio.value:.2f} times its latency ({ratio.low:.2f} to {ratio.high:.2f})."
+    )
+
+
+def _describe_random(table: Table) -> str:
+    """Return whether the search beat networks that were drawn at random."""
+    random = [each for each in table.rivals if each.role == "random"]
+    beaten = [each for each in random if each.verdict and each.verdict.accuracy == "better"]
+    if not random:
+        return ""
+    if len(beaten) == len(random):
+        which = "both" if len(random) == 2 else "all"
+        return (
+            f"It is more accurate than {which} random networks of about its latency: "
+            f"{join_words([_gain_over(each) for each in random])} points."
+        )
+    rest = [each for each in random if each not in beaten]
+    return (
+        f"It is not shown to be more accurate than {len(rest)} of {len(random)} random networks of "
+        f"about its latency: {join_words([_gain_over(each) for each in rest])} points."
+    )
+
+
+def _gain_over(rival: Result) -> str:
+    if rival.verdict is None:
+        return rival.label
+    gain = rival.verdict.gain
+    return f"{100 * gain.value:+.1f} ({_interval(gain, points=True)})"
+
+
+def choose_tone(table: Table) -> str:
+    """Return the style of the headline: "good" if the pick is better than stock on both."""
+    verdict = table.best_stock and table.best_stock.verdict
+    won = verdict and verdict.accuracy == verdict.latency == "better"
+    return "good" if won else "unclear"
+
+
+def choose_badge(result: Result) -> str:
+    """Return the style of a verdict: "good" if the pick is better in one respect and not shown to
+    be worse in the other; "unclear" if it is worse in one."""
+    outcomes = () if result.verdict is None else (result.verdict.accuracy, result.verdict.latency)
+    return "unclear" if "worse" in outcomes else "good" if "better" in outcomes else "plain"

@@ -1,0 +1,1 @@
+"""`gnv2-nas evaluate`: the picks of a study trained and measured beside their rivals."""
