@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gnv2_nas import evaluate, load_study
+from gnv2_nas.arch import preset
 from gnv2_nas.checkpoints.checkpoint import read_training
 from gnv2_nas.data import loading
 from gnv2_nas.errors import TrainingError
@@ -17,6 +18,7 @@ from gnv2_nas.evaluation import entrants
 from gnv2_nas.evaluation.results import Evaluation
 from gnv2_nas.measurement import calibration
 from gnv2_nas.measurement.plan import MeasurementPlan
+from gnv2_nas.workflows import calibration_images
 from gnv2_nas.workflows.evaluation import random_rivals, run, trainings
 from gnv2_nas.workflows.events import Event, Message
 from gnv2_nas.workflows.trainings import TrainedNetwork, TrainingJob
@@ -25,6 +27,7 @@ from tests.search.search_helpers import BRIEFLY, searched
 
 EPOCHS = 0.05
 DIGITS = 400
+STOCK = "repghostnet-0.5"
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(random_rivals, "SEARCHING", BRIEFLY)
         patch.setattr(entrants, "DRAWS", 60)
         patch.setattr(entrants, "SHORTLIST", 3)
+        patch.setattr(random_rivals, "RANDOM", 1)
+        patch.setattr(calibration_images, "MAX_IMAGES", 16)
         searched(folder, trials=2, data="digits")
         yield folder
 
@@ -63,16 +68,16 @@ def found_name() -> str:
 
 
 def test_more_seeds_train_only_what_is_missing(folder: Path) -> None:
-    first, _ = evaluated(1, "random", "ghostnet-1.0")
+    first, _ = evaluated(1, "random", STOCK)
     weights = {path: path.read_bytes() for path in (folder / "reports").rglob("*.safetensors")}
-    assert len(weights) == 4  # the pick, GhostNet, two random networks
-    second, said = evaluated(2, "random", "ghostnet-1.0")
-    assert "4 of 8 trainings were done before" in said
+    assert len(weights) == 3  # the pick, the stock network, a random one
+    second, said = evaluated(2, "random", STOCK)
+    assert "3 of 6 trainings were done before" in said
     assert all(path.read_bytes() == content for path, content in weights.items())
     (one,), (two,) = first.tables, second.tables
     labels = [result.label for result in two.results]
     assert labels == [result.label for result in one.results]
-    assert [each.role for each in two.results] == ["pick", "stock", "random", "random"]
+    assert [each.role for each in two.results] == ["pick", "stock", "random"]
     assert [each.of_seeds[0] for each in two.results] == [each.of_seeds[0] for each in one.results]
     assert any("trained once" in caution for caution in first.cautions)
     assert not any("trained once" in caution for caution in second.cautions)
@@ -82,10 +87,10 @@ def test_the_command_prints_the_verdict_and_the_next_command(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     invoke = make_invoke(monkeypatch, capfd)
-    command = f"evaluate {found_name()} --seeds 1 --epochs {EPOCHS} --networks ghostnet-1.0"
+    command = f"evaluate {found_name()} --seeds 1 --epochs {EPOCHS} --networks {STOCK}"
     answer = invoke(command, folder)
     assert answer.code == 0, answer.err
-    assert f": {found_name()} against ghostnet-1.0 at 32 px, " in answer.out
+    assert f": {found_name()} against {STOCK} at 32 px, " in answer.out
     assert answer.err.splitlines()[-1].startswith("next: gnv2-nas export reports/demo-evaluation/")
 
 
@@ -119,19 +124,20 @@ def test_a_rival_that_cannot_be_trained_is_left_out_and_the_others_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     train = trainings.train_networks
+    refused = preset(STOCK).replace(resolution=32, num_classes=10)
 
-    def refuse_ghostnet(
+    def refuse(
         jobs: Sequence[TrainingJob], *rest: Any, **more: Any
     ) -> Iterator[tuple[int, TrainedNetwork | TrainingError]]:
         for number, job in enumerate(jobs):
-            if job.architecture.stem_channels == 16:
+            if job.architecture.id == refused.id:
                 yield number, TrainingError("memory ran out")
             else:
                 yield number, next(train([job], *rest, **more))[1]
 
-    monkeypatch.setattr(trainings, "train_networks", refuse_ghostnet)
+    monkeypatch.setattr(trainings, "train_networks", refuse)
     # Another recipe than that of the other tests: nothing was trained before.
-    found, said = evaluated(2, "ghostnet-1.0", epochs=0.2)
+    found, said = evaluated(2, STOCK, epochs=0.2)
     assert [each.role for each in found.tables[0].results] == ["pick"]
-    assert found.left_out == ("ghostnet-1.0 at 32 px: memory ran out",)
+    assert found.left_out == (f"{STOCK} at 32 px: memory ran out",)
     assert sum("is left out: memory ran out" in line for line in said) == 2
