@@ -12,7 +12,7 @@ import msgspec
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import count
-from gnv2_nas.search.analysis.baselines import preset_name
+from gnv2_nas.search.analysis.rivals import find_rivals
 from gnv2_nas.search.analysis.views import list_views
 from gnv2_nas.search.storage.sqlite import no_such_trial
 from gnv2_nas.search.study.budgets import Budget, excesses, keeps_budgets, violations
@@ -23,11 +23,9 @@ from gnv2_nas.space import SearchSpace
 Role = Literal["pick", "stock", "random", "named"]
 """Recommended by the study, published, drawn from its space, or named by the user."""
 
-BEST_STOCK = 2
-"""Stock networks within the budgets that are rivals: the best by the study's score."""
 ALWAYS = ("ghostnet-1.0", "mobilenetv3-large-1.0")
-"""Published networks that are rivals in any case: within the budgets, or else at the pick's
-resolution."""
+"""Published networks that are rivals also where the study has none of their family within the
+budgets: then at the pick's resolution."""
 RANDOM = 2
 DRAWS, SHORTLIST = 400, 8
 """Networks that are drawn from the space, and those nearest to the pick in multiply-adds, of which
@@ -113,31 +111,19 @@ def _find_trial(record: StudyRecord, number: int) -> Trial:
 
 
 def _make_contest(view: str, record: StudyRecord, pick: Trial, *, stock: bool) -> Contest:
-    contest = Contest(view, _enter(record, pick, "pick"), (), record.settings.budgets)
+    label = pick.baseline or f"{record.name}:{pick.number}"
+    entrant = Entrant(label, pick.architecture, "pick", tuple(pick.broken_budgets))
+    contest = Contest(view, entrant, (), record.settings.budgets)
     return contest.with_rivals(_list_stock(record, pick) if stock else ())
 
 
-def _enter(record: StudyRecord, trial: Trial, role: Role) -> Entrant:
-    label = trial.baseline or f"{record.name}:{trial.number}"
-    return Entrant(label, trial.architecture, role, tuple(trial.broken_budgets))
-
-
-def _list_stock(record: StudyRecord, pick: Trial) -> tuple[Entrant, ...]:
-    """Return the best stock networks within the budgets, and those of `ALWAYS`."""
-    known = [each for each in record.trials if each.baseline and each.number != pick.number]
-    within = sorted((each for each in known if each.feasible), key=_rank)
-    chosen = within[:BEST_STOCK]
-    for name in ALWAYS:
-        chosen += [each for each in within if preset_name(each.baseline) == name][:1]
-    entrants = [_enter(record, each, "stock") for each in chosen]
-    found = {preset_name(each.label) for each in entrants}
-    entrants += [_at_resolution(name, pick, record) for name in ALWAYS if name not in found]
-    return tuple(entrants)
-
-
-def _rank(trial: Trial) -> tuple[float, int]:
-    """Best score first; networks that the score does not compare come last, the largest first."""
-    return (math.inf if trial.quality is None else -trial.quality, -trial.counts.macs)
+def _list_stock(record: StudyRecord, pick: Trial) -> list[Entrant]:
+    """Return the best stock network of each family within the budgets, and those of `ALWAYS`."""
+    found = find_rivals(record)
+    rivals = [Entrant(each.baseline, each.architecture, "stock") for each in found]
+    families = {each.architecture.family for each in rivals}
+    missing = [name for name in ALWAYS if preset(name).family not in families]
+    return rivals + [_at_resolution(name, pick, record) for name in missing]
 
 
 def _at_resolution(name: str, pick: Trial, record: StudyRecord) -> Entrant:
