@@ -8,7 +8,8 @@ convolution, and the input itself. The sum is linear, so it folds into one convo
 from __future__ import annotations
 
 import copy
-from typing import cast
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from msgspec.structs import replace
@@ -16,7 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gnv2_nas.graph import Op
-from gnv2_nas.nn.interpreter import cached_lower, convolve, convolve_channels_last, is_channels_last
+from gnv2_nas.graph.weights import BATCH_NORM_EPSILON
+from gnv2_nas.nn.interpreter import (
+    Tensors,
+    cached_lower,
+    convolve,
+    convolve_channels_last,
+    is_channels_last,
+)
 from gnv2_nas.nn.layers import convolution
 from gnv2_nas.nn.network import Network
 
@@ -26,11 +34,76 @@ BATCH_NORM_MOMENTUM = 0.1
 _BRANCHED = (".primary_conv.", ".cheap_operation.", ".short_conv.")
 
 
+class _Norm(NamedTuple):
+    """Tensors of a batch norm, (channels,) each."""
+
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def of(cls, module: nn.Module) -> _Norm:
+        norm = cast(nn.BatchNorm2d, module)
+        return cls(
+            norm.weight, norm.bias, cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        )
+
+    @classmethod
+    def find(cls, key: str, tensors: Tensors, statistics: Tensors) -> _Norm:
+        return cls(
+            tensors[f"{key}.weight"],
+            tensors[f"{key}.bias"],
+            statistics[f"{key}.running_mean"],
+            statistics[f"{key}.running_var"],
+        )
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Normalise by the statistics of the batch; the running ones move in place."""
+        return F.batch_norm(
+            x, self.mean, self.variance, self.weight, self.bias, True, BATCH_NORM_MOMENTUM,
+            BATCH_NORM_EPSILON,
+        )  # fmt: skip
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(N, C, H, W) → (N H W, C)."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _multiply(rows: Tensor, kernels: Tensor, norms: Sequence[_Norm]) -> Tensor:
+    """Sum of the batch norms of several matrix products.
+
+    The products are not computed: their means and variances follow from the mean and the
+    covariance of the input, and then one matrix gives the sum. On a CPU that takes a quarter to a
+    half of the time; results differ by rounding.
+
+    Args:
+        rows: input, (pixels, in_channels).
+        kernels: (products, channels, in_channels).
+        norms: batch norm of each product.
+
+    Returns:
+        (pixels, channels).
+    """
+    count, mean = len(rows), rows.mean(0)
+    deviations = rows - mean
+    covariance = deviations.T @ deviations / count
+    variances = (kernels @ covariance * kernels).sum(2)
+    with torch.no_grad():
+        for norm, own_mean, own in zip(norms, kernels @ mean, variances, strict=True):
+            norm.mean.lerp_(own_mean, BATCH_NORM_MOMENTUM)
+            norm.variance.lerp_(own * (count / (count - 1)), BATCH_NORM_MOMENTUM)
+    scales = torch.stack([norm.weight for norm in norms]) * (variances + BATCH_NORM_EPSILON).rsqrt()
+    matrix = (scales[:, :, None] * kernels).sum(0)
+    return F.linear(deviations, matrix, torch.stack([norm.bias for norm in norms]).sum(0))
+
+
 class Branches(nn.Module):
     """What is added to one convolution with batch norm during training.
 
     Args:
-        op: the convolution.
+        op: the convolution; its stride is 1.
         count: number of equal convolutions, the network's own included.
     """
 
@@ -41,16 +114,17 @@ class Branches(nn.Module):
         kernels = [op.kernel] * (count - 1)
         if op.groups == op.in_channels and op.kernel != (1, 1):
             kernels.append((1, 1))
-        self._ops = [replace(op, kernel=kernel) for kernel in kernels]
+        self._ops = [op, *(replace(op, kernel=kernel) for kernel in kernels)]
         self.convs = nn.ModuleList(
-            convolution(op.in_channels, channels, kernel, op.stride, op.groups)
-            for kernel in kernels
+            convolution(op.in_channels, channels, kernel, groups=op.groups) for kernel in kernels
         )
         # One norm more than convolutions is that of the input; a module that adds has it already.
-        adds_input = op.in_channels == channels and op.stride == 1 and not op.branch
+        adds_input = op.in_channels == channels and not op.branch
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(channels) for _ in range(len(kernels) + adds_input)
         )
+        # With more inputs, their covariance would take more work than the outputs.
+        self._expands = op.groups == 1 and op.kernel == (1, 1) and op.in_channels <= 2 * channels
         self.variance: Tensor
         self.register_buffer("variance", torch.ones(channels))
 
@@ -59,26 +133,44 @@ class Branches(nn.Module):
         for norm in self.norms:
             nn.init.zeros_(cast(nn.BatchNorm2d, norm).weight)
 
-    def forward(self, x: Tensor, own: Tensor) -> Tensor:
-        """Sum of all branches.
+    def forward(self, x: Tensor, tensors: Tensors, statistics: Tensors) -> Tensor:
+        """Sum of the batch norms of all branches, by the statistics of the batch.
 
-        In training, its variance is averaged over the steps: the folded batch norm needs it.
+        The running statistics move in place, and so does the variance of the sum, which the
+        folded batch norm needs.
 
         Args:
             x: input of the convolution, (N, in_channels, H, W).
-            own: output of the network's own convolution and batch norm.
+            tensors: weights of the network by state dict key.
+            statistics: running mean and variance of its batch norms by state dict key.
         """
-        convolve_x = convolve_channels_last if is_channels_last(x) else convolve
-        for number, norm in enumerate(self.norms):
-            is_input = number == len(self.convs)
-            weight = None if is_input else cast(nn.Conv2d, self.convs[number]).weight
-            own = own + norm(
-                x if weight is None else convolve_x(x, weight, None, self._ops[number])
-            )
-        if self.training:
-            variance = own.detach().to(self.variance.dtype).var((0, 2, 3))
+        kernels = [tensors[f"{self.op.weight}.weight"]]
+        kernels += [cast(nn.Conv2d, conv).weight for conv in self.convs]
+        norms = [_Norm.find(self.op.norm, tensors, statistics), *map(_Norm.of, self.norms)]
+        total = self._multiply(x, kernels, norms) if self._expands else self._add(x, kernels, norms)
+        with torch.no_grad():
+            # Not `Tensor.var`, which takes 20 times as long in channels-last format.
+            rows = _rows(total).to(self.variance.dtype)
+            variance = (rows - rows.mean(0)).square().sum(0) / (len(rows) - 1)
             self.variance.lerp_(variance, BATCH_NORM_MOMENTUM)
-        return own
+        return total
+
+    def _add(self, x: Tensor, kernels: Sequence[Tensor], norms: Sequence[_Norm]) -> Tensor:
+        convolve_x = convolve_channels_last if is_channels_last(x) else convolve
+        total = norms[-1].apply(x) if len(norms) > len(kernels) else None
+        for kernel, norm, op in zip(kernels, norms, self._ops, strict=False):
+            y = norm.apply(convolve_x(x, kernel, None, op))
+            total = y if total is None else total + y
+        assert total is not None  # noqa: S101
+        return total
+
+    def _multiply(self, x: Tensor, kernels: Sequence[Tensor], norms: Sequence[_Norm]) -> Tensor:
+        matrices = [kernel.flatten(1) for kernel in kernels]
+        if len(norms) > len(kernels):
+            matrices.append(matrices[0].new_ones(len(matrices[0])).diag())
+        with torch.autocast(x.device.type, enabled=False):
+            rows = _multiply(_rows(x).to(matrices[0].dtype), torch.stack(matrices), norms)
+        return rows.to(x.dtype).view(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
 
     @torch.no_grad()
     def fold_into(self, network: nn.Module) -> None:

@@ -111,7 +111,7 @@ def _fold(op: Op, weights: dict[str, Tensor], statistics: Mapping[str, Tensor]) 
 Tensors = Mapping[str, Tensor]
 """State dict key → tensor."""
 
-Branches = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
+Branches = Mapping[str, Callable[[Tensor, Tensors, Tensors], Tensor]]
 
 cached_lower: Callable[[Architecture], Graph] = lru_cache(maxsize=256)(lower)
 """`lower` with a cache of the last networks."""
@@ -143,8 +143,8 @@ def run_graph(
             towards them by this share in place.
         dropout: probability of dropping a feature before the classifier.
         observe: called with every op and its output; later ops may overwrite the output.
-        branches: weight of a convolution → function of its input and its normalised output, which
-            replaces the output; see `nn.branches`.
+        branches: weight of a convolution → function of its input, `tensors` and `statistics` that
+            takes the place of the convolution and its batch norm; see `nn.branches`.
     """
     if statistics is not None and momentum is None:
         graph, tensors = fold_batch_norm(graph, tensors, statistics)
@@ -188,15 +188,15 @@ class _Step(NamedTuple):
 
 
 def _conv(step: _Step) -> Tensor:
-    tensors, op = step.run.tensors, step.op
-    bias = tensors[f"{op.weight}.bias"] if op.bias else None
-    convolution = convolve_channels_last if step.run.channels_last else convolve
-    x = convolution(step.inputs[0], tensors[f"{op.weight}.weight"], bias, op)
-    if op.norm:
-        x = _normalize(step.run, op.norm, x)
-        if add_branches := step.run.branches.get(op.weight):
-            x = add_branches(step.inputs[0], x)
-    return x + _normalize(step.run, op.branch, step.inputs[0]) if op.branch else x
+    run, op, source = step.run, step.op, step.inputs[0]
+    if branches := run.branches.get(op.weight):
+        x = branches(source, run.tensors, run.statistics or {})
+    else:
+        bias = run.tensors[f"{op.weight}.bias"] if op.bias else None
+        convolution = convolve_channels_last if run.channels_last else convolve
+        x = convolution(source, run.tensors[f"{op.weight}.weight"], bias, op)
+        x = _normalize(run, op.norm, x) if op.norm else x
+    return x + _normalize(run, op.branch, source) if op.branch else x
 
 
 def _normalize(run: _Run, norm: str, x: Tensor) -> Tensor:

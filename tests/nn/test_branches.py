@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from msgspec.structs import replace
-from torch import nn
 
 from gnv2_nas.arch import GhostModule
 from gnv2_nas.nn import build_model
@@ -34,8 +35,15 @@ def branched(arch, *, silent=False):
     return module.double()
 
 
+def add_explicitly(branches, x, own):
+    """`own` and the batch norm of each branch, one by one, as the modules define them."""
+    for number, norm in enumerate(branches.norms):
+        own = own + norm(branches.convs[number](x) if number < len(branches.convs) else x)
+    return own
+
+
 def logits_with_branches(module, images):
-    """The branches' sums in place of the outputs of the batch norms, with running statistics."""
+    """The branches' sums in place of the outputs of the batch norms."""
     network, hooks = module.network, []
     for name, branches in module.by_weight().items():
         seen = []
@@ -44,7 +52,7 @@ def logits_with_branches(module, images):
             seen.append(inputs[0].clone())
 
         def add(_norm, _inputs, output, seen=seen, branches=branches):
-            return branches(seen.pop(), output)
+            return add_explicitly(branches, seen.pop(), output)
 
         hooks.append(network.get_submodule(name).register_forward_hook(look))
         hooks.append(network.get_submodule(branches.op.norm).register_forward_hook(add))
@@ -62,6 +70,24 @@ def test_the_folded_network_computes_the_same(arch):
     expected = logits_with_branches(module, IMAGES)
     assert torch.allclose(folded(IMAGES), expected, rtol=0, atol=1e-10)
     assert not torch.allclose(module.network(IMAGES), expected, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("arch", [small_network(), adding_network()], ids=["concat", "add"])
+def test_training_adds_the_branches_up_and_follows_their_statistics(arch):
+    """Products whose statistics follow from those of the input equal products that are made."""
+    module = branched(arch).train()
+    module.network.dropout.p = 0.0
+    explicit = copy.deepcopy(module)
+    expected = logits_with_branches(explicit, IMAGES)
+    found = run_graph(
+        cached_lower(arch), dict(module.network.named_parameters()), IMAGES,
+        momentum=0.1, statistics=dict(module.network.named_buffers()), branches=module.by_weight(),
+    )  # fmt: skip
+    assert torch.allclose(found, expected, rtol=0, atol=1e-9)
+    statistics = dict(explicit.named_buffers())
+    for name, value in module.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            assert torch.allclose(value, statistics[name], rtol=0, atol=1e-9), name
 
 
 def test_silent_branches_fold_into_the_network_itself():
@@ -83,19 +109,16 @@ def test_every_primary_cheap_and_attention_convolution_has_branches():
     assert (len(primary.convs), len(primary.norms)) == (2, 3)
 
 
-def test_folded_statistics_are_those_of_the_folded_convolution():
+def test_folded_statistics_are_those_of_the_folded_convolution(monkeypatch):
     """Otherwise training or calibration with the batch's statistics would change the network."""
+    monkeypatch.setattr("gnv2_nas.nn.branches.BATCH_NORM_MOMENTUM", 1.0)
     module = branched(small_network()).float().train()
     images = torch.rand(32, 3, RESOLUTION, RESOLUTION)
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = 1.0
     graph, network = cached_lower(small_network()), module.network
-    for _ in range(40):
-        run_graph(
-            graph, dict(network.named_parameters()), images, momentum=1.0,
-            statistics=dict(network.named_buffers()), branches=module.by_weight(),
-        )  # fmt: skip
+    run_graph(
+        graph, dict(network.named_parameters()), images, momentum=1.0,
+        statistics=dict(network.named_buffers()), branches=module.by_weight(),
+    )  # fmt: skip
     folded = module.fold()
     by_statistics = folded.eval()(images)
     by_batch = run_graph(graph, dict(folded.named_parameters()), images)
