@@ -1,7 +1,8 @@
-"""The trust panel of a space: as rows for a terminal or a page, and as a section of the page."""
+"""The trust panels of a space: as rows for a terminal or a page, and as a section of the page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -11,7 +12,6 @@ from gnv2_nas.commands import format_command
 from gnv2_nas.quality.trust.panel import BASELINE, BETTER, EstimatorTrust, TrustPanel, verdict
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.report.rendering import figure_json
-from gnv2_nas.search.analysis.views import capitalize
 from gnv2_nas.search.study.records import StudyRecord
 from gnv2_nas.stats.rank_agreement import RankAgreement
 
@@ -80,59 +80,81 @@ def _interval(agreement: RankAgreement | None) -> str:
     return "too few" if agreement is None else str(agreement)
 
 
-class TrustBox(msgspec.Struct, frozen=True):
-    """The section as shown; table and figure only when there is a trust panel."""
+class TrustPart(msgspec.Struct, frozen=True):
+    """One panel as shown."""
 
-    tone: Literal["good", "unclear", "plain"]
+    rows: tuple[TrustRow, ...]
+    own: str
+    """The study's own score in `rows`; "" if it was not checked."""
+    caption: str
+    figure: Markup
+
+
+Tone = Literal["good", "unclear", "plain"]
+
+
+class TrustBox(msgspec.Struct, frozen=True):
+    """The section as shown."""
+
+    tone: Tone
     sentences: tuple[str, ...]
     command: str = ""
     """The command that makes the check; "" when it was made."""
-    columns: tuple[str, ...] = ()
-    rows: tuple[TrustRow, ...] = ()
-    title: str = ""
-    """Title of the study's own score in `rows`."""
-    caption: str = ""
-    figure: Markup | None = None
+    columns: tuple[str, ...] = TRUST_COLUMNS
+    parts: tuple[TrustPart, ...] = ()
+    """One for each trust panel."""
 
 
-def describe_trust(record: StudyRecord, panel: TrustPanel | None) -> str:
+def describe_trust(record: StudyRecord, panels: Sequence[TrustPanel]) -> str:
     """How well the score of a study ranks networks, beside the parameter count."""
     info, space = record.quality_info, record.settings.space
-    if panel is None:
+    if not panels:
         return (
             f"It has not been checked on space {space} whether networks with a higher "
             f"{info.in_text} are more accurate after training."
         )
-    return f"{info.title} against trained accuracy: {panel.sentence(record.settings.quality)}."
+    spec = record.settings.quality
+    found = "; ".join(f"on {panel.data} {panel.sentence(spec)}" for panel in panels)
+    return f"{info.title} against trained accuracy: {found}."
 
 
-def make_trust_box(record: StudyRecord, panel: TrustPanel | None) -> TrustBox | None:
+def make_trust_box(record: StudyRecord, panels: Sequence[TrustPanel]) -> TrustBox | None:
     """The section of a study's page; None when no network has a score."""
     if all(one.quality is None for one in record.trials):
         return None
-    lead = describe_trust(record, panel)
-    if panel is None:
+    lead, spec = describe_trust(record, panels), record.settings.quality
+    if not panels:
         return TrustBox("unclear", (lead, _advice(record)), _command(record))
-    spec = record.settings.quality
-    found = panel.of(spec)
-    sentences = (lead,) if record.quality_info.is_accuracy else (lead, _data_free(panel))
-    tone: Literal["good", "unclear", "plain"] = "plain"
-    if found is not None and spec != BASELINE:
-        tone = "good" if verdict(found) == BETTER else "unclear"
+    others = () if record.quality_info.is_accuracy else tuple(map(_data_free, panels))
+    checked = any(panel.of(spec) for panel in panels)
     return TrustBox(
-        tone=tone,
-        sentences=sentences,
-        command="" if found else _command(record),
-        columns=TRUST_COLUMNS,
+        tone=_tone(panels, spec),
+        sentences=(lead, *others),
+        command="" if checked else _command(record),
+        parts=tuple(_part(panel, spec) for panel in panels),
+    )
+
+
+def _tone(panels: Sequence[TrustPanel], spec: str) -> Tone:
+    """Say whether the score is better than the parameter count wherever it was checked."""
+    found = [trust for panel in panels if (trust := panel.of(spec))]
+    if not found or spec == BASELINE:
+        return "plain"
+    return "good" if all(verdict(trust) == BETTER for trust in found) else "unclear"
+
+
+def _part(panel: TrustPanel, spec: str) -> TrustPart:
+    found = panel.of(spec)
+    return TrustPart(
         rows=tuple(trust_rows(panel)),
-        title="" if found is None else found.title,
+        own="" if found is None else _label(found),
         caption=trust_caption(panel),
         figure=figure_json(trust_figure(trust_info(panel, spec))),
     )
 
 
 def _data_free(panel: TrustPanel) -> str:
-    return f"{capitalize(panel.data_free_sentence())}."
+    return f"On {panel.data}, {panel.data_free_sentence()}."
 
 
 def _advice(record: StudyRecord) -> str:

@@ -1,12 +1,13 @@
 """`TrustPanel`: how well the quality scores of a space rank networks by their accuracy.
 
 `gnv2-nas quality check` trains a handful of networks and writes the result to
-`search_spaces/<space>.trust.json`. Reports show it beside every score of that space. Light to
-import.
+`search_spaces/<space>.trust.json`, which has one panel for each set of images. Reports show them
+beside every score of that space. Light to import.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -65,7 +66,7 @@ class EstimatorTrust(msgspec.Struct, frozen=True):
 
 
 class TrustPanel(msgspec.Struct, frozen=True):
-    """Comparison of the estimators of one space."""
+    """Comparison of the estimators of one space on one set of images."""
 
     space: str
     space_hash: str
@@ -121,7 +122,7 @@ class TrustPanel(msgspec.Struct, frozen=True):
 
     def best_data_free(self) -> str:
         """Name the data-free estimator of the highest τ in band, or the parameter count."""
-        best = max(self._data_free(), key=_tau_in_band, default=None)
+        best = max(self.data_free(), key=_tau_in_band, default=None)
         baseline = self.of(BASELINE)
         if best is None or (baseline and _tau_in_band(best) <= _tau_in_band(baseline)):
             return BASELINE
@@ -131,7 +132,7 @@ class TrustPanel(msgspec.Struct, frozen=True):
         """Say whether a data-free score beats the parameter count inside the budget band."""
         best = self.of(self.best_data_free())
         if best is None or best.spec == BASELINE:
-            others = (each for each in self._data_free() if each.spec != BASELINE)
+            others = (each for each in self.data_free() if each.spec != BASELINE)
             known = "beats" if all(verdict(each) == NOT_BETTER for each in others) else "is above"
             return f"no data-free score {known} the parameter count {self._where()}"
         known = "beats" if verdict(best) == BETTER else "is above, but cannot be told from,"
@@ -142,7 +143,8 @@ class TrustPanel(msgspec.Struct, frozen=True):
         inside = baseline is not None and baseline.band is not None
         return "inside the budget band" if inside else "over the whole space"
 
-    def _data_free(self) -> list[EstimatorTrust]:
+    def data_free(self) -> list[EstimatorTrust]:
+        """List the scores that need no images; the sizes are among them."""
         return [each for each in self.estimators if not (each.is_accuracy or each.needs_data)]
 
 
@@ -188,13 +190,31 @@ def add_gains(panel: TrustPanel) -> TrustPanel:
     return msgspec.structs.replace(panel, estimators=estimators)
 
 
+def choose_score(panels: Sequence[TrustPanel]) -> str:
+    """Name the data-free score that beats the parameter count on every set of images.
+
+    If several do, the one of the highest mean τ. "" if there is none, or no panel.
+    """
+    if not panels:
+        return ""
+    winners = set.intersection(
+        *({each.spec for each in panel.data_free() if verdict(each) == BETTER} for panel in panels)
+    )
+
+    def mean_tau(spec: str) -> float:
+        known = (each for panel in panels for each in panel.data_free() if each.spec == spec)
+        return fmean(map(_tau_in_band, known))
+
+    return max(sorted(winners), key=mean_tau, default="")
+
+
 def trust_path(space: str, folder: Path | None = None) -> Path:
-    """File of a space's panel, by default in the working directory."""
+    """File of a space's panels, by default in the working directory."""
     return (folder or Path(PANEL_FOLDER)) / f"{space}.trust.json"
 
 
 def accuracies_path(panel: Path) -> Path:
-    """File of accuracies beside a panel."""
+    """File of accuracies beside a file of panels."""
     return panel.with_suffix(".jsonl")
 
 
@@ -204,42 +224,47 @@ TRUST = Kind(
 
 
 def save_trust(panel: TrustPanel) -> Path:
-    """Write the panel; an older one is replaced atomically.
+    """Write a panel beside those of the same space on other images, atomically.
+
+    It replaces the one on images of the same name.
 
     Raises:
         StorageError: the disk refused.
     """
     path = trust_path(panel.space)
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(panel)) + b"\n")
+    others = [each for each in _read(path) if each.data != panel.data]
+    write_atomically(path, msgspec.json.format(msgspec.json.encode([*others, panel])) + b"\n")
     return path
 
 
-def find_trust(space: SearchSpace) -> TrustPanel | None:
-    """Find the panel of a space in the working directory, else among the built-in ones.
+def find_trust(space: SearchSpace) -> tuple[TrustPanel, ...]:
+    """Find the panels of a space in the working directory, else among the built-in ones.
 
-    None if there is none, or if it is about another space of that name. The number of classes may
-    differ, because it changes the last layer only.
+    Those about another space of that name are left out. The number of classes may differ, because
+    it changes the last layer only.
     """
     for folder in (Path(PANEL_FOLDER), built_in_folder(PANEL_FOLDER)):
-        panel = _read(trust_path(space.name, folder))
-        if panel is not None and _is_about(panel, space):
-            return panel
-    return None
+        panels = _read(trust_path(space.name, folder))
+        if found := tuple(panel for panel in panels if _is_about(panel, space)):
+            return found
+    return ()
 
 
 def _is_about(panel: TrustPanel, space: SearchSpace) -> bool:
     return space.with_classes(panel.num_classes).content_hash == panel.space_hash
 
 
-def _read(path: Path) -> TrustPanel | None:
-    """Read a panel; None if there is none or another version wrote it.
+def _read(path: Path) -> list[TrustPanel]:
+    """Read the panels of a file; none if there is no file or a later version wrote it.
 
-    Gains are recomputed, because earlier versions stored intervals that were too narrow.
+    Earlier versions wrote a single panel, and stored intervals of gains that were too narrow, so
+    gains are recomputed.
     """
     try:
-        return add_gains(msgspec.json.decode(path.read_bytes(), type=TrustPanel))
+        found = msgspec.json.decode(path.read_bytes(), type=TrustPanel | list[TrustPanel])
+        return list(map(add_gains, found if isinstance(found, list) else [found]))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InputError, ValueError):
-        return None
+        return []
 
 
 def _best_known(trust: EstimatorTrust) -> tuple[str, RankAgreement | None]:

@@ -46,7 +46,7 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
     files = check_report_files(record.name, folder)
     rows = trial_rows(record)
     frame = make_frame(record.settings, rows)
-    panel = find_study_trust(record)
+    panels = find_study_trust(record)
     changes = find_ablations(record)
     views = list_views(record)
     # Without a list of budgets, the first view is the whole study.
@@ -62,10 +62,10 @@ def write_report(record: StudyRecord, folder: Path) -> ReportFiles:
         )
         for number, view in enumerate(views, start=1)
     ]  # fmt: skip
-    trust = make_trust_box(record, panel)
+    trust = make_trust_box(record, panels)
     devices = compare_devices(record)
     html = _render_page(record, frame, found, sections, trust, devices)
-    words = describe_trust(record, panel)
+    words = describe_trust(record, panels)
     json = _json(record, rows, found, views, sections, words, changes, devices)
     csv = frame.to_csv(index=False)
     write_set({files.html: html, files.json: json, files.csv: csv})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.quality.trust.panel import BETTER, TrustPanel, find_trust, verdict
+from gnv2_nas.quality.trust.panel import TrustPanel, choose_score, find_trust
 from gnv2_nas.search.analysis.gains import Gain, find_better, find_gains
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.analysis.rivals import find_stock
@@ -32,21 +32,19 @@ def find_study_space(record: StudyRecord) -> SearchSpace | None:
     return space if space.content_hash == settings.space_hash else None
 
 
-def find_study_trust(record: StudyRecord) -> TrustPanel | None:
-    """The trust panel of the searched space; None if there is none."""
+def find_study_trust(record: StudyRecord) -> tuple[TrustPanel, ...]:
+    """The trust panels of the searched space, one for each set of images."""
     space, settings = find_study_space(record), record.settings
-    panel = None if space is None else find_trust(space)
-    return panel and panel.for_file(settings.quality, settings.quality_hash)
+    panels = () if space is None else find_trust(space)
+    return tuple(panel.for_file(settings.quality, settings.quality_hash) for panel in panels)
 
 
 def choose_quality(space: SearchSpace) -> str:
-    """The best data-free score of the space's trust panel, if it beats the parameter count.
+    """The data-free score that beats the parameter count in every trust panel of the space.
 
-    Otherwise, or without a panel, the default estimator.
+    Without panels or such a score, the default estimator.
     """
-    panel = find_trust(space)
-    favoured = panel and panel.of(panel.best_data_free())
-    return favoured.spec if favoured and verdict(favoured) == BETTER else defaults.QUALITY
+    return choose_score(find_trust(space)) or defaults.QUALITY
 
 
 class Recommendation(msgspec.Struct, frozen=True):

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from statistics import median
 
 import msgspec
 import pytest
 
-from gnv2_nas.data import load_dataset
 from gnv2_nas.errors import BudgetError, InputError
-from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.graph import count
-from gnv2_nas.quality import get_estimator
-from gnv2_nas.quality.accuracy.trained import AccuracyJournal, AccuracyRecord
-from gnv2_nas.quality.trust.check import TrustPlan, make_panel
+from gnv2_nas.quality.accuracy.trained import AccuracyJournal
+from gnv2_nas.quality.trust.check import TrustPlan
 from gnv2_nas.quality.trust.networks import (
     BAND,
     parse_band_budget,
@@ -27,54 +23,12 @@ from gnv2_nas.quality.trust.panel import (
     BETTER,
     CANNOT_TELL,
     NOT_BETTER,
-    TrustPanel,
-    find_trust,
-    save_trust,
-    trust_path,
     verdict,
 )
 from gnv2_nas.report.trust_table import trust_caption, trust_rows
-from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import RankAgreement
-from gnv2_nas.training import Recipe
+from tests.quality.trust.panels import NETWORKS, RECIPE, panel_of
 from tests.search.spaces import SIX, space_of
-
-RECIPE = Recipe(steps=10, batch_size=32, learning_rate=0.1)
-NETWORKS = 40
-
-
-@pytest.fixture(scope="module")
-def space():
-    return load_space("tiny")
-
-
-@pytest.fixture(scope="module")
-def plan(space):
-    drawn = sample_networks(space, NETWORKS, seed=1)
-    return TrustPlan(space, load_dataset("digits", 32), drawn, RECIPE, seeds=2)
-
-
-def panel_of(plan: TrustPlan, accuracy) -> TrustPanel:
-    """The panel of networks whose training gave `accuracy(network, seed)`."""
-    trainings = [
-        [
-            AccuracyRecord(each.architecture.id, seed, "", accuracy(each, seed), seconds=10.0)
-            for seed in range(plan.seeds)
-        ]
-        for each in plan.drawn.networks
-    ]
-    return make_panel(plan, trainings, {name: get_estimator(name) for name in ("params", "macs")})
-
-
-@pytest.fixture(scope="module")
-def by_macs(plan):
-    """Accuracy is what multiply-adds say, and a little luck."""
-    return panel_of(plan, lambda each, seed: 50 + math.log2(each.counts.macs) + 0.01 * seed)
-
-
-@pytest.fixture(scope="module")
-def by_params(plan):
-    return panel_of(plan, lambda each, seed: 50 + math.log2(each.counts.params) + 0.01 * seed)
 
 
 def test_half_of_the_networks_are_inside_the_budget_band(space):
@@ -176,17 +130,6 @@ def test_a_tau_in_band_is_not_judged_by_the_gain_over_the_whole_space(by_macs):
     assert verdict(msgspec.structs.replace(known, band=None)) == BETTER
 
 
-def test_the_gains_of_an_older_panel_are_worked_out_anew(by_macs, space, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    collapsed = RankAgreement(0.5, 0.5, 0.5, 8)
-    older = [
-        msgspec.structs.replace(each, gain_band=collapsed, gain_overall=collapsed)
-        for each in by_macs.estimators
-    ]
-    save_trust(msgspec.structs.replace(by_macs, estimators=tuple(older)))
-    assert find_trust(space) == by_macs
-
-
 def test_luck_is_not_taken_for_an_answer(plan):
     """Accuracies that nothing explains: whatever is ahead is so by chance."""
     panel = panel_of(plan, lambda each, _: 50 + int(each.architecture.id, 16) % 1000 / 100)
@@ -225,43 +168,6 @@ def test_of_another_file_of_the_same_name_nothing_is_known(by_macs):
     assert other.of(known.spec) is None
     assert other.of("params") == panel.of("params")
     assert panel.for_file("params", "") == panel
-
-
-@pytest.fixture
-def nothing_built_in(tmp_path, monkeypatch):
-    """An empty working directory, and no panel in the package."""
-    monkeypatch.setattr("gnv2_nas.quality.trust.panel.built_in_folder", lambda _: tmp_path / "none")
-    monkeypatch.chdir(tmp_path)
-
-
-def test_what_ships_with_a_space_is_about_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shipped = sorted(built_in_folder("search_spaces").glob("*.trust.json"))
-    assert shipped
-    for path in shipped:
-        panel = find_trust(load_space(path.name.removesuffix(".trust.json")))
-        assert panel is not None
-        assert all(count(each.architecture).macs == each.macs for each in panel.networks)
-        assert any(each.band for each in panel.estimators)
-
-
-@pytest.mark.usefixtures("nothing_built_in")
-def test_it_is_found_by_what_the_space_is(by_macs, space):
-    assert find_trust(space) is None
-    save_trust(by_macs)
-    assert find_trust(space) == by_macs
-    assert find_trust(space.with_classes(37)) == by_macs
-    path = trust_path("tiny")
-    path.write_bytes(path.read_bytes().replace(b'"space_hash": "', b'"space_hash": "x'))
-    assert find_trust(space) is None
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"space": "tiny"}', "\x80\x04", "[" * 100_000])
-@pytest.mark.usefixtures("nothing_built_in")
-def test_a_file_that_is_no_panel_is_passed_over(content, space):
-    trust_path("tiny").parent.mkdir()
-    trust_path("tiny").write_text(content)
-    assert find_trust(space) is None
 
 
 def test_rows_for_people_name_every_score_and_the_ceiling(by_macs):

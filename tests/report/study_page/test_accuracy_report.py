@@ -120,12 +120,26 @@ def test_the_evidence_on_the_space_is_in_the_report(folder: Path) -> None:
     text = text_of(scored(), folder)
     assert "has not been checked" not in text
     assert "in band τ 0.10 [-0.10, 0.20]; parameters 0.30 [0.10, 0.40]: not better than" in text
-    assert "No data-free score beats the parameter count inside the budget band" in text
+    assert "On pets, no data-free score beats the parameter count inside the budget band" in text
     text = text_of(accuracies(), folder)
     assert "in band τ 0.80 [0.60, 0.90]" in text
     assert "better than the parameter count" in text
     said = json.loads((folder / "reports" / "demo.json").read_text())["trust"]
     assert "in band τ 0.80" in said
+
+
+def test_evidence_on_two_sets_of_images_is_shown_side_by_side(folder: Path) -> None:
+    better, unsure = (0.5, 0.2, 0.8), (0.1, -0.4, 0.6)
+    save_trust(panel(trust("zen", 0.7, better)))
+    save_trust(replace(panel(trust("zen", 0.4, unsure)), data="letters"))
+    text = text_of(scored(), folder)
+    assert "on pets in band τ 0.70 [0.50, 0.80]" in text
+    assert "on letters in band τ 0.40 [0.20, 0.50]" in text
+    assert "On letters, Zen-score is above, but cannot be told from, the parameter count" in text
+    page = (folder / "reports" / "demo.html").read_text()
+    assert page.count('id="trust-2-figure"') == 1
+    # It is not better on both.
+    assert 'class="trust unclear"' in page
 
 
 def test_a_panel_without_this_score_names_the_command(folder: Path) -> None:
