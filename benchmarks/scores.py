@@ -12,10 +12,13 @@ from benchmarks.networks import random_networks
 from benchmarks.table import milliseconds, table
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.graph import count
-from gnv2_nas.quality import ESTIMATORS, QualityEstimator
+from gnv2_nas.quality import ESTIMATORS, QualityEstimator, get_estimator
 from gnv2_nas.quality.proxies.az_nas import AzNasScore
+from gnv2_nas.quality.proxies.combination import Combination
 from gnv2_nas.quality.proxies.naswot_synflow import NaswotScore, SynFlowScore
+from gnv2_nas.quality.proxies.swap import SwapScore
 from gnv2_nas.quality.proxies.zen import ZenScore
+from gnv2_nas.quality.proxies.zico import ZicoScore
 from gnv2_nas.space import load_space
 from gnv2_nas.stats.rank_agreement import kendall_tau
 
@@ -32,6 +35,11 @@ SCORES: dict[str, Callable[[int], QualityEstimator]] = {
     "naswot": lambda seed: NaswotScore(seed=seed),
     "synflow": lambda _: SynFlowScore(),
     "az-nas": lambda seed: AzNasScore(SPACE, seed=seed),
+    "zico": lambda seed: ZicoScore(seed=seed),
+    "swap": lambda seed: SwapScore(seed=seed),
+    "naswot+params": lambda seed: Combination(
+        ESTIMATORS["naswot+params"], [NaswotScore(seed=seed), get_estimator("params")], SPACE
+    ),
 }
 """Name → function that makes the estimator with a seed."""
 SPACE = load_space("ghostnetv2")

@@ -48,8 +48,9 @@ def search(
         typer.Option(
             help="What to maximise: an accuracy (supernet:FILE, predictor:FILE, or train[:FILE]: a "
             "short training, from the weights of supernet FILE if given) or a score without images "
-            "(zen, naswot, synflow, az-nas, params, macs). Default, also with --data: "
-            f"{defaults.QUALITY}, or a score that gnv2-nas quality check found better.",
+            "(zen, naswot, synflow, az-nas, zico, swap, naswot+params, params, macs). Default, "
+            f"also with --data: {defaults.QUALITY}, or a score that gnv2-nas quality check found "
+            "better.",
             show_default=False,
             callback=normalize_quality,
         ),

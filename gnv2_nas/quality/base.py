@@ -79,7 +79,9 @@ class EstimatorInfo(msgspec.Struct, frozen=True):
     """`Architecture.family` of the networks with comparable scores; () means all."""
     needs_data: bool = False
     relative: bool = False
-    """Whether the score is a rank among networks of the search space."""
+    """Whether the score compares with networks of the search space."""
+    parts: tuple[str, ...] = ()
+    """Names of the scores that it combines; () if it is no combination."""
     file: str = ""
     """Description of FILE in NAME:FILE; "" if the estimator takes none."""
     needs_file: bool = False
@@ -132,6 +134,23 @@ _INFOS = (
         "data-free; a rank among networks of the space; not an accuracy",
         "0.8 s, and once 16 s for networks of the space", noise=0.6,
         families=_GHOST_FAMILIES, relative=True,
+    ),
+    EstimatorInfo(
+        "zico", "ZiCo score", "ZiCo score",
+        "data-free; not an accuracy", "0.9 s", noise=3.0,
+        families=_GHOST_FAMILIES,
+    ),
+    EstimatorInfo(
+        "swap", "SWAP score", "SWAP score",
+        "data-free; not an accuracy", "0.5 s", noise=0.01,
+        families=_GHOST_FAMILIES,
+    ),
+    EstimatorInfo(
+        "naswot+params", "Combined NASWOT and parameter score",
+        "combined NASWOT and parameter score",
+        "data-free; mean z-score of naswot and params among networks of the space; not an accuracy",
+        "0.5 s, and once 16 s for networks of the space", noise=0.05,
+        families=_GHOST_FAMILIES, relative=True, parts=("naswot", "params"),
     ),
     EstimatorInfo(
         "supernet", "Supernet accuracy", "supernet accuracy",

@@ -49,6 +49,9 @@ _CLASSES = {
     "naswot": ("proxies.naswot_synflow", "NaswotScore"),
     "synflow": ("proxies.naswot_synflow", "SynFlowScore"),
     "az-nas": ("proxies.az_nas", "AzNasScore"),
+    "zico": ("proxies.zico", "ZicoScore"),
+    "swap": ("proxies.swap", "SwapScore"),
+    "naswot+params": ("proxies.combination", "Combination"),
     "supernet": ("accuracy.supernet", "SupernetAccuracy"),
     "train": ("accuracy.trained", "TrainedAccuracy"),
     "predictor": ("predictor.model", "PredictedAccuracy"),
@@ -120,6 +123,9 @@ def get_estimator(text: str, context: QualityContext = NO_CONTEXT) -> QualityEst
     estimator: QualityEstimator
     if info.file:
         estimator = implementation(QualitySpec.parse(text).path, context)
+    elif info.parts:
+        parts = [get_estimator(part, context) for part in info.parts]
+        estimator = implementation(info, parts, context.space)
     elif info.relative:
         estimator = implementation(context.space)
     else:

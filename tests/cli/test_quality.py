@@ -76,7 +76,9 @@ def test_a_check_keeps_its_panel_and_tells_what_it_does(straight):
     assert (panel["space"], panel["data"], len(panel["networks"])) == ("small", "digits", 2)
     assert all(len(network["accuracies"]) == 2 for network in panel["networks"])
     names = [each["spec"] for each in panel["estimators"]]
-    assert names == ["params", "macs", "zen", "naswot", "synflow", "az-nas"]
+    assert names == [
+        "params", "macs", "zen", "naswot", "synflow", "az-nas", "zico", "swap", "naswot+params",
+    ]  # fmt: skip
     told = (straight / "err.txt").read_text()
     assert "2 networks of space small" in told
     assert "training 1 of 4" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,7 +118,8 @@ def test_a_file_of_something_else_is_refused_without_importing_torch(name, tmp_p
 
 @pytest.mark.parametrize("name", DATA_FREE)
 def test_a_file_is_refused_where_none_is_taken(name):
-    with pytest.raises(InputError, match=f"{name} takes no file, but got '{name}:weights'"):
+    escaped = re.escape(name)
+    with pytest.raises(InputError, match=f"{escaped} takes no file, but got '{escaped}:weights'"):
         check_estimator(f"{name}:weights")
 
 

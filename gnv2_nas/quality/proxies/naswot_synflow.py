@@ -13,12 +13,11 @@ from gnv2_nas.graph import Graph, Op, lower
 from gnv2_nas.nn.interpreter import run_graph, torch_threads
 from gnv2_nas.quality.base import ESTIMATORS
 from gnv2_nas.quality.proxies.random_network import (
+    RECTIFIERS,
     extract_subgraph,
     random_tensors,
     weight_deviation,
 )
-
-_RECTIFIERS = ("relu", "hard_swish")
 
 
 class NaswotScore:
@@ -46,7 +45,7 @@ class NaswotScore:
         kernel = torch.eye(self.images, dtype=torch.float64)
 
         def add_agreements(op: Op, output: Tensor) -> None:
-            if op.kind in _RECTIFIERS:
+            if op.kind in RECTIFIERS:
                 kernel.add_(_agreements(output))
 
         with torch_threads(1):

@@ -9,7 +9,19 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor
 
+from gnv2_nas.arch import Architecture
 from gnv2_nas.graph import Graph, Op
+
+RECTIFIERS = ("relu", "hard_swish")
+"""Kinds of ops whose outputs make an activation pattern."""
+
+
+def halve_resolution(arch: Architecture) -> Architecture:
+    """Return the network at half of its resolution, for scores that take several images more.
+
+    Networks of all resolutions are halved, so that a network of more pixels still has more outputs.
+    """
+    return arch.replace(resolution=max(1, arch.resolution // 2))
 
 
 def random_tensors(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:

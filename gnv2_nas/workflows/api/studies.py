@@ -62,8 +62,8 @@ def search(
             the worst ratio to stock GhostNetV2 1.0 over the devices.
         quality: what to maximise: an accuracy ("supernet:FILE", "predictor:FILE", "train", or
             "train:FILE" with the initial weights of a supernet) or a score without images ("zen",
-            "naswot", "synflow", "az-nas", "params", "macs"). "" is the score that a trust check
-            found best on the space, or "zen".
+            "naswot", "synflow", "az-nas", "zico", "swap", "naswot+params", "params", "macs"). "" is
+            the score that trust checks found better than the parameter count, or "zen".
         data: a folder with one folder of images for each class, or "digits".
         objectives: comma-separated text or list of "quality", "latency", "macs", "params",
             "memory", "artifact" and "peak-memory".

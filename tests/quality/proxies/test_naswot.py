@@ -8,23 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from gnv2_nas.arch import DFC, Architecture, GhostBlock, GhostModule, MobileBlock
+from gnv2_nas.arch import Architecture, MobileBlock
 from gnv2_nas.arch.presets import ghostnet
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.quality.proxies.naswot_synflow import NaswotScore
+from tests.quality.proxies.networks import GHOST, MOBILE
 from tests.quality.proxies.random_models import model_and_images, outputs_of
-
-GHOST = Architecture(
-    blocks=(
-        GhostBlock(24, 16, stride=2, se_channels=4, ghost1=GhostModule(dfc=DFC())),
-        GhostBlock(24, 16),
-    ),
-    stem_channels=8, conv_channels=32, head_channels=16, num_classes=3, resolution=33,
-)  # fmt: skip
-MOBILE = GHOST.replace(
-    blocks=(MobileBlock(24, 8, stride=2, se_channels=4, activation="hard_swish"),),
-    activation="hard_swish",
-)
 
 
 @torch.no_grad()
