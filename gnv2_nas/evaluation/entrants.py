@@ -12,12 +12,14 @@ import msgspec
 from gnv2_nas.arch import Architecture, preset
 from gnv2_nas.errors import InputError
 from gnv2_nas.graph import count
+from gnv2_nas.search.analysis.recommendation import recommend
 from gnv2_nas.search.analysis.rivals import find_rivals
-from gnv2_nas.search.analysis.views import list_views
+from gnv2_nas.search.analysis.views import join_words
 from gnv2_nas.search.storage.sqlite import no_such_trial
 from gnv2_nas.search.study.budgets import Budget, excesses, keeps_budgets, violations
 from gnv2_nas.search.study.metrics import Counted
 from gnv2_nas.search.study.records import StudyRecord, Trial
+from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace
 
 Role = Literal["pick", "stock", "random", "named"]
@@ -87,12 +89,13 @@ def list_contests(record: StudyRecord, number: int | None, *, stock: bool) -> li
     """
     if number is not None:
         return [_make_contest("", record, _find_trial(record, number), stock=stock)]
-    whole = record.settings.device_labels
     contests: dict[str, Contest] = {}
-    for view in list_views(record):
-        pick = view.found.recommended
-        if pick is not None and view.record.settings.device_labels == whole:
-            contest = _make_contest(view.title, view.record, pick, stock=stock)
+    for settings in record.settings.by_limit:
+        seen = record.seen(settings)
+        if (pick := recommend(seen).recommended) is not None:
+            contest = _make_contest(
+                _name_limits(record.settings, settings), seen, pick, stock=stock
+            )
             contests.setdefault(pick.architecture.id, contest)
     if not contests:
         raise InputError(
@@ -100,6 +103,14 @@ def list_contests(record: StudyRecord, number: int | None, *, stock: bool) -> li
             "evaluate; search longer, or name a trial: STUDY:TRIAL"
         )
     return list(contests.values())
+
+
+def _name_limits(study: Settings, view: Settings) -> str:
+    """Return "within 200MFLOPs" for one limit of a list; "" without lists."""
+    listed = {limit.alone().metric for limit in study.limits}
+    limits = [budget.alone() for budget in view.budgets]
+    texts = dict.fromkeys(limit.text for limit in limits if limit.metric in listed)
+    return f"within {join_words(list(texts))}" if texts else ""
 
 
 def _find_trial(record: StudyRecord, number: int) -> Trial:

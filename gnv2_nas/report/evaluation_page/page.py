@@ -69,11 +69,12 @@ def _list_facts(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
         f"{evaluation.train_images:,} to train on, {evaluation.held_out_images:,} held out, the "
         "same for all networks"
     )
+    devices = [f"{each.device}: {each.runtime} on {each.cpu}" for each in evaluation.tables]
     return (
         ("Data", f"{evaluation.data} (hash {evaluation.data_hash})"),
         ("Images", images),
         ("Training", f"{evaluation.training}, seeds 0 to {evaluation.seeds - 1}"),
-        *(("Device", f"{each.device}: {each.runtime} on {each.cpu}") for each in evaluation.tables),
+        *(("Device", text) for text in dict.fromkeys(devices)),
         ("Taken", evaluation.taken_at),
         ("Software", evaluation.software),
     )
