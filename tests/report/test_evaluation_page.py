@@ -46,9 +46,9 @@ def test_stock_networks_over_the_budgets_are_named_as_such() -> None:
 def test_random_networks_that_are_as_good_are_not_hidden() -> None:
     beaten, even = (entrant(f"random {number}", "random") for number in (1, 2))
     _, second = describe_table(table(PICK, (beaten, WEAKER), (even, EQUAL)))
-    assert second.startswith("It is not shown to be more accurate than 1 of 2 random networks")
+    assert second.startswith("demo:7 is not shown to be more accurate than 1 of 2 random network")
     _, second = describe_table(table(PICK, (beaten, WEAKER), (even, WEAKER)))
-    assert second.startswith("It is more accurate than both random networks of about its latency")
+    assert second.startswith("demo:7 is more accurate than both random networks of about its ")
 
 
 def test_every_row_has_a_cell_for_each_column() -> None:

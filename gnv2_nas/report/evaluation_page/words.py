@@ -107,21 +107,20 @@ def _compare_in_words(pick: Result, rival: Result, verdict: Verdict) -> str:
 
 def _describe_random(table: Table) -> str:
     """Return whether the search beat networks that were drawn at random."""
-    random = [each for each in table.rivals if each.role == "random"]
+    random, pick = [each for each in table.rivals if each.role == "random"], table.pick.label
     beaten = [each for each in random if each.verdict and each.verdict.accuracy == "better"]
+    rest = [each for each in random if each not in beaten]
     if not random:
         return ""
-    if len(beaten) == len(random):
-        which = "both" if len(random) == 2 else "all"
+    gains = join_words([_gain_over(each) for each in rest or random])
+    if rest:
         return (
-            f"It is more accurate than {which} random networks of about its latency: "
-            f"{join_words([_gain_over(each) for each in random])} points."
+            f"{pick} is not shown to be more accurate than {len(rest)} of {len(random)} random "
+            f"networks of about its latency: {gains} points."
         )
-    rest = [each for each in random if each not in beaten]
-    return (
-        f"It is not shown to be more accurate than {len(rest)} of {len(random)} random networks of "
-        f"about its latency: {join_words([_gain_over(each) for each in rest])} points."
-    )
+    few = {1: "the random network", 2: "both random networks"}
+    which = few.get(len(random), f"all {len(random)} random networks")
+    return f"{pick} is more accurate than {which} of about its latency: {gains} points."
 
 
 def _gain_over(rival: Result) -> str:

@@ -103,7 +103,8 @@ class EvaluateRequest(msgspec.Struct, frozen=True):
         """Return the contests with the classes of the images, and what is left out of them."""
         left_out: dict[str, None] = {}
         contests = []
-        for contest in list_contests(record, number, stock=STOCK in self.networks):
+        for found in list_contests(record, number, stock=STOCK in self.networks):
+            contest = found.with_classes(classes)
             if self.recipe == "v3":
                 check_branches(contest.pick.architecture)
                 contest, refused = _keep_known_blocks(contest)
@@ -113,7 +114,7 @@ class EvaluateRequest(msgspec.Struct, frozen=True):
                 for name in self.networks
                 if name not in (STOCK, RANDOM)
             ]
-            contests.append(contest.with_rivals(named).with_classes(classes))
+            contests.append(contest.with_rivals(named))
         return contests, list(left_out)
 
 
@@ -195,6 +196,7 @@ def _find_rival(name: str, contest: Contest, request: EvaluateRequest) -> Entran
     stock = name in list_presets()
     pick = contest.pick.architecture
     arch = name_at(name, pick) if stock else find_network(name, request.storage)
+    arch = arch.replace(num_classes=pick.num_classes)
     if request.recipe == "v3":
         check_branches(arch)
     return Entrant(
