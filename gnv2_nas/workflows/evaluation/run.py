@@ -41,7 +41,7 @@ from gnv2_nas.workflows.events import Events, Message, ignore, report_messages, 
 from gnv2_nas.workflows.references import load_network
 
 _CHOICES = "random-networks.json"
-NOTABLE = 0.002
+_NOTABLE = 0.002
 """Difference between the accuracies of a file and of torch that is reported."""
 
 
@@ -127,7 +127,7 @@ class _Run:
             _describe_conditions(checked, dataset, recipe),
             tables=tuple(tables),
             left_out=(*checked.left_out, *(f"{name}: {why}" for name, why in failed.items())),
-            cautions=(*cautions, *list_cautions(checked, dataset)),
+            cautions=(*cautions, *_list_cautions(checked, dataset)),
             weights=str(trainings.path(contests[0].pick, 0)),
         )
         write_set(
@@ -181,7 +181,7 @@ class _Run:
             )
             for each in entrants
         }
-        return [make_table(contest, device, measured) for contest in contests]
+        return [_make_table(contest, device, measured) for contest in contests]
 
     def _run_files(self, device: Device, entrant: Entrant, trainings: Trainings) -> Answers:
         """Return the answers of the files of all trainings, in the device's runtime, here."""
@@ -202,7 +202,7 @@ class _Run:
     def _compare_with_torch(self, entrant: Entrant, seed: int, share: float, path: Path) -> None:
         """Report a file that is less accurate than the network that it was written from."""
         trained = read_training(path)
-        if trained is not None and abs(trained.accuracy - share) > NOTABLE:
+        if trained is not None and abs(trained.accuracy - share) > _NOTABLE:
             self.events(
                 Message(
                     f"{entrant.label}, seed {seed}: its file classifies {share:.1%} of held-out "
@@ -222,7 +222,7 @@ def _list_entrants(contests: Sequence[Contest]) -> list[Entrant]:
     return list(found.values())
 
 
-def make_table(contest: Contest, device: Device, measured: Mapping[str, Measured]) -> Table:
+def _make_table(contest: Contest, device: Device, measured: Mapping[str, Measured]) -> Table:
     """Return the results of a contest on a device; networks that were left out are not in it."""
     pick = measured[contest.pick.architecture.id]
     rivals = [each for each in contest.rivals if each.architecture.id in measured]
@@ -268,7 +268,7 @@ def _describe_conditions(
     )
 
 
-def list_cautions(checked: CheckedEvaluation, dataset: Dataset) -> list[str]:
+def _list_cautions(checked: CheckedEvaluation, dataset: Dataset) -> list[str]:
     """Return what limits the conclusions, as sentences."""
     record, cautions = checked.record, []
     settings = record.settings
