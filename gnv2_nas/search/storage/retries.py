@@ -30,6 +30,7 @@ READ_ONLY = "make the file writable, or move it back to where it was"
 MISSING = "move the file back to where it was"
 DAMAGED = "check the disk and restore the file from a copy"
 GONE = "check that the database server is running and reachable"
+STANDBY = "check that the database server is the primary one, which can be written to"
 UNKNOWN = "see the message of the database"
 
 # SQLite has names for its errors, PostgreSQL the states of the SQL standard, MySQL numbers.
@@ -43,7 +44,8 @@ _SQLITE = {
     "SQLITE_CORRUPT": (DAMAGED, False),
     "SQLITE_NOTADB": (DAMAGED, False),
 }
-_FULL_STATES = ("53100",)
+_STATES = {"53100": (FULL, False), "25006": (STANDBY, True)}
+"""The second is that of a standby that has not taken over yet."""
 _FULL_NUMBERS = (1021, 1114)
 
 
@@ -86,11 +88,15 @@ def explain_failure(error: BaseException, url: str) -> DatabaseFailureError:
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
     name: str | None = getattr(original, "sqlite_errorname", None)
+    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
     number = original.args[0] if original.args else None
     if name is not None:
         # An extended name, such as SQLITE_IOERR_WRITE, begins with the plain one.
         advice, passes = _SQLITE.get("_".join(name.split("_")[:2]), (UNKNOWN, False))
-    elif getattr(original, "sqlstate", None) in _FULL_STATES or number in _FULL_NUMBERS:
+    elif state in _STATES:
+        advice, passes = _STATES[state]
+        is_temporary = True
+    elif number in _FULL_NUMBERS:
         advice, passes = FULL, False
     else:
         advice, passes = (GONE, True) if is_temporary else (UNKNOWN, False)

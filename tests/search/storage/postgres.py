@@ -50,6 +50,14 @@ class PostgresServer:
         """End every connection at once; "immediate" is what a crash does."""
         self._run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}")
 
+    def execute(self, statement: str) -> None:
+        """Run a statement of SQL as an administrator."""
+        import psycopg
+
+        there = {"user": "tests", "dbname": "postgres", "host": str(self.folder)}
+        with psycopg.connect(**there, autocommit=True) as connection:
+            connection.execute(statement)
+
     def is_running(self) -> bool:
         return (self.folder / "data" / "postmaster.pid").exists()
 
