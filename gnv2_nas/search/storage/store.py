@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from gnv2_nas.errors import StorageError, StudyError
 from gnv2_nas.measurement.records.record import Measurement
+from gnv2_nas.search.storage.adding import add_unless_news, check_not_made_anew
 from gnv2_nas.search.storage.format import (
     FOREIGN,
     FORMAT,
@@ -78,6 +79,8 @@ class Store:
         self._cache = TrialCache()
         self._progress_key = f"{PROGRESS}:{uuid.uuid4().hex}"
         self._has_written = False
+        self.in_vain = 0
+        """Number of trials that were not stored because another process had stored the network."""
 
     @property
     def beginning(self) -> Beginning | None:
@@ -210,32 +213,21 @@ class Store:
         new = freeze_trial(trial, self.settings.objectives)
 
         def append() -> FrozenTrial:
-            # An earlier attempt may have succeeded although its answer was lost.
-            self._catch_up()
-            if (twin := self._cache.find_twin(new)) is not None:
-                return twin
-            if not self._has_written:
-                self._check_not_made_anew()
-            self._study.add_trial(new)
-            self._catch_up()
-            # Another process may have stored the same network since the look before.
-            if (twin := self._cache.find_twin(new)) is None:
-                raise StorageError(f"study {self.name!r} has lost the trial that was just stored")
+            added = False
+            # Another process, or an earlier attempt whose answer was lost, may have stored it.
+            while (twin := self._find_twin(new)) is None:
+                if added:
+                    raise StorageError(f"study {self.name!r} has lost the trial that was stored")
+                if not self._has_written:
+                    check_not_made_anew(self._study, self.settings)
+                added = add_unless_news(self._study, new, self._storage.engine, self._reader)
+            self.in_vain += not added
             return twin
 
         stored = self._call(append)
         self._has_written = True
         self._cache.forget_news(stored)
         return stored.number
-
-    def _check_not_made_anew(self) -> None:
-        """A process that started later may have begun the study anew, because it was empty."""
-        there = read_beginning(self._study.user_attrs)
-        if there is None or there.settings != self.settings:
-            raise StudyError(
-                f"study {self.name!r} was made anew with other settings by another process; "
-                "choose another --study"
-            )
 
     def frozen_trials(self) -> list[FrozenTrial]:
         """The finished trials as Optuna has them, each network once."""
@@ -282,6 +274,10 @@ class Store:
     def close(self) -> None:
         """Close the connections to the database; the next call opens new ones."""
         self._storage.engine.dispose()
+
+    def _find_twin(self, trial: FrozenTrial) -> FrozenTrial | None:
+        self._catch_up()
+        return self._cache.find_twin(trial)
 
     def _catch_up(self) -> None:
         self._cache.add(self._reader.read_new())

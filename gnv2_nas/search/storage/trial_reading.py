@@ -51,6 +51,9 @@ class TrialReader(Protocol):
     def read_new(self) -> list[FrozenTrial]:
         """Finished trials that were stored since the last call, in the order of their numbers."""
 
+    def has_news(self, connection: sa.Connection) -> bool:
+        """Whether `read_new` would find trials; asks within the transaction of a connection."""
+
     def is_empty(self) -> bool:
         """Whether the study has no trial at all, of whatever program and state."""
 
@@ -85,6 +88,9 @@ class OptunaReader:
         self._last = max((trial.number for trial in new), default=self._last)
         return new
 
+    def has_news(self, connection: sa.Connection) -> bool:  # noqa: ARG002
+        return False  # Optuna reads in transactions of its own
+
     def is_empty(self) -> bool:
         return not self._count()
 
@@ -109,9 +115,9 @@ class BulkReader:
             found = connection.execute(query.order_by(ids.desc()).offset(distance).limit(1))
             return next((row.trial_id for row in found), -1)
 
-    def read_new(self) -> list[FrozenTrial]:
+    def _select_new(self) -> sa.Select[Any]:
         ids, ours = _TRIALS.c.trial_id, _USER.alias("ours")
-        query = (
+        return (
             sa.select(*(each for each in _TRIALS.c if each.name != "study_id"))
             .join(ours, (ours.c.trial_id == ids) & (ours.c.key == RESULT))
             .where(
@@ -121,14 +127,19 @@ class BulkReader:
             )
             .order_by(ids)
         )
+
+    def read_new(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = []
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(self._select_new()).all()
             for start in range(0, len(rows), MAX_TRIALS_A_QUERY):
                 trials += self._read_parts(connection, rows[start : start + MAX_TRIALS_A_QUERY])
         if rows:
             self._last_id = rows[-1].trial_id
         return trials
+
+    def has_news(self, connection: sa.Connection) -> bool:
+        return connection.execute(self._select_new().limit(1)).first() is not None
 
     def is_empty(self) -> bool:
         return self._id_from_the_end(0) < 0
@@ -193,9 +204,9 @@ def _local(utc: datetime | None) -> datetime | None:
 class TrialCache:
     """Finished trials in the order of their numbers, without repeated networks.
 
-    Two processes may store the same network at the same moment, and a process whose connection
-    broke during a commit may store it again. Every reader adds the trials in the same order and
-    drops the later of the two, so all readers see the same trials.
+    An earlier version, or one that does not know the tables, may have stored a network twice. Every
+    reader adds the trials in the same order and drops the later of the two, so all readers see the
+    same trials.
     """
 
     def __init__(self) -> None:

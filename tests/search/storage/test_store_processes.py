@@ -89,7 +89,7 @@ def test_writers_that_begin_a_study_together_share_it(storage, name, started):
         each.architecture.num_classes - 1: {each.number}
         for each in open_study(storage, name).trials()
     }
-    assert set(networks(storage, name)) == set(everything)
+    assert sorted(networks(storage, name)) == everything
     assert sorted(there) == everything
     assert len(everything) < stored
     assert told == there
