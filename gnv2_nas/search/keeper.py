@@ -104,7 +104,10 @@ class Keeper:
 
     def _store(self, trial: Trial) -> None:
         self.reused += sum(each.reused for each in trial.measured_on.values())
+        in_vain = self.store.in_vain
         self.keep(replace(trial, number=self.store.append(trial)))
+        if self.store.in_vain > in_vain:
+            self.proposals.reseed()
 
     def keep(self, trial: Trial) -> None:
         if trial.number in self.trials:

@@ -88,7 +88,7 @@ class SearchLoop(Keeper):
 
     def _run(self) -> str:
         self._evaluate_baselines()
-        while self.evaluated < self.wanted:
+        while self._adopt() < self.wanted:
             if len(self.failed_in_a_row) >= BATCH:
                 return f"networks can no longer be scored: {self.failed_in_a_row[-1].reason}"
             if self.stop_when_flat and self._is_flat():
@@ -96,7 +96,6 @@ class SearchLoop(Keeper):
             self.lanes.try_again()
             self._complete()
             self.report("proposing")
-            self._adopt()
             until = self.time.searching(len(self.front))
             # Every run evaluates at least one network, whatever it costs.
             started = self._evaluated_now or self.pipeline.searched
@@ -150,13 +149,14 @@ class SearchLoop(Keeper):
         trials = [self.trials[number] for number in sorted(self.trials)]
         return is_flat_in_every_view(trials, self.store.settings)
 
-    def _adopt(self) -> None:
-        """Take over the trials that other processes have finished on the same study."""
+    def _adopt(self) -> int:
+        """Take over what other processes have finished; returns how many networks the study has."""
         trials = self.store.new_trials()
         self.proposals.learn(trials)
         for trial in trials:
             self.proposals.seen.add(trial.architecture.id)
             self.keep(trial)
+        return self.evaluated
 
     def _propose(self, size: int, until: Deadline) -> list[Trial]:
         batch: list[Trial] = []

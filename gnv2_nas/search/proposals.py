@@ -169,6 +169,11 @@ class Proposals:
         """Tell the sampler that the network could not be scored: nothing is known of it."""
         self._study.tell(self._asked.pop(trial.architecture.id), state=TrialState.FAIL)
 
+    def reseed(self) -> None:
+        """Propose other networks than another process that began with the same seed."""
+        self.rng.seed()
+        self._sampler.reseed_rng()
+
     def withdraw(self, trial: Trial) -> None:
         """The network was not evaluated; it may be proposed again."""
         self.tell_failed(trial)
