@@ -1,9 +1,10 @@
 """Is the pick of a search better than stock and random networks? From images to the verdicts.
 
 A supernet is trained, searched within a budget, and the pick evaluated: `gnv2-nas evaluate` on what
-`gnv2-nas search` found. `python -m benchmarks evaluation` does it on digits, in about three minutes
-on two idle cores; `python -m benchmarks.evaluation --data DIR [--budget B] [--epochs E] …` on other
-images. The study, the weights and the page stay in `--folder`, where the same command continues.
+`gnv2-nas search` found. `python -m benchmarks evaluation` walks the path on digits, each step as
+short as it can be; `python -m benchmarks.evaluation [--data DIR] [--budget B] [--seeds 3] [--epochs
+E] …` is for results. The study, the weights and the page stay in `--folder`, where the same command
+continues.
 """
 
 from __future__ import annotations
@@ -66,11 +67,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--space", default="tiny")
     parser.add_argument("--budget", default="1.2MFLOPs")
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--timeout", default="150s")
-    parser.add_argument("--supernet-epochs", type=float, default=2)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=float, default=2)
+    parser.add_argument("--supernet-epochs", type=float, default=1)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--folder", default="")
     return parser.parse_args(arguments)
 
