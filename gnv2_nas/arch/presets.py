@@ -128,17 +128,23 @@ def mobilenetv3_large(width: float) -> Architecture:
     )
 
 
-_PRESETS: dict[str, Callable[[], Architecture]] = {
-    "ghostnet-1.0": lambda: ghostnet(1.0, dfc=False),
-    "ghostnetv2-1.0": lambda: ghostnet(1.0, dfc=True),
-    "ghostnetv2-1.3": lambda: ghostnet(1.3, dfc=True),
-    "ghostnetv2-1.6": lambda: ghostnet(1.6, dfc=True),
-    "mobilenetv3-large-0.75": lambda: mobilenetv3_large(0.75),
-    "mobilenetv3-large-1.0": lambda: mobilenetv3_large(1.0),
+_Build = Callable[[float], Architecture]
+_FAMILIES: dict[str, tuple[_Build, tuple[float, ...]]] = {
+    "ghostnet": (partial(ghostnet, dfc=False), (1.0,)),
+    "ghostnetv2": (partial(ghostnet, dfc=True), (1.0, 1.3, 1.6)),
+    "mobilenetv3-large": (mobilenetv3_large, (0.75, 1.0)),
+    "repghostnet": (repghostnet, REPGHOSTNET_WIDTHS),
 }
-STOCK = tuple(_PRESETS)
+"""Family → from a width multiplier to the network, and the published widths."""
+_PRESETS: dict[str, tuple[_Build, float]] = {
+    f"{family}-{width}": (build, width)
+    for family, (build, widths) in _FAMILIES.items()
+    for width in widths
+}
+STOCK = tuple(name for name in _PRESETS if not name.startswith("repghostnet"))
 """Names of those that every study contains and that `profile` shows by default."""
-_PRESETS |= {f"repghostnet-{width}": partial(repghostnet, width) for width in REPGHOSTNET_WIDTHS}
+FIRST_OF_FAMILIES = tuple(f"{family}-1.0" for family in _FAMILIES)
+"""Names of the networks that others of their family are scaled from."""
 
 
 def list_presets() -> list[str]:
@@ -153,6 +159,18 @@ def preset(name: str) -> Architecture:
     Raises:
         UnknownNameError: no such preset; the message lists all names.
     """
+    return scale_preset(name, 1.0)
+
+
+def scale_preset(name: str, width: float) -> Architecture:
+    """The published network of that name with `width` times its channels, at 224 pixels.
+
+    As in the published families, the 1280 channels of the head stay.
+
+    Raises:
+        UnknownNameError: no such preset; the message lists all names.
+    """
     if name not in _PRESETS:
         raise UnknownNameError("preset", name, _PRESETS)
-    return _PRESETS[name]()
+    build, published = _PRESETS[name]
+    return build(published * width)
