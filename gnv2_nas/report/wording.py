@@ -45,13 +45,14 @@ def next_command(record: StudyRecord, trial: Trial) -> str:
 
 
 def summarize_view(view: View) -> dict[str, Any]:
-    """A view for scripts: devices, budgets, front, recommended network, and its next command."""
-    pick = view.found.recommended
+    """A view for scripts: devices, budgets, front, the networks of the answer, next command."""
+    pick, stock = view.found.recommended, view.found.stock
     return {
         "devices": view.record.settings.device_labels,
         "budgets": [budget.text for budget in view.record.settings.budgets],
         "front": [member.number for member in view.found.front],
         "recommended": pick and pick.number,
+        "stock": stock and stock.number,
         "next": pick and next_command(view.record, pick),
     }
 

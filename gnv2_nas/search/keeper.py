@@ -33,7 +33,6 @@ class Keeper:
         self.store, self.proposals, self._devices = store, proposals, devices
         self.trials = {trial.number: trial for trial in past}
         """Finished trials by number, with their latest latency."""
-        self.baselines = {trial.baseline for trial in past if trial.baseline}
         searched = [trial for trial in past if trial.searched]
         self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
         self.front = joint_front(past, store.settings)
@@ -112,8 +111,6 @@ class Keeper:
     def keep(self, trial: Trial) -> None:
         if trial.number in self.trials:
             return
-        if trial.baseline:
-            self.baselines.add(trial.baseline)
         self.trials[trial.number] = trial
         # Dominated trials stay dominated: only the front and the new trial matter.
         self.front = joint_front([*self.front, trial], self.store.settings)

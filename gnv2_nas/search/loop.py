@@ -9,14 +9,13 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.errors import MeasurementError, OutOfTimeError, RunError
 from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.runner.lock import lock_deadline
-from gnv2_nas.search.analysis.baselines import list_stock_networks, preset_name
 from gnv2_nas.search.analysis.convergence import PATIENCE, TOLERANCE, is_flat_in_every_view
+from gnv2_nas.search.analysis.scaling import list_missing_stock
 from gnv2_nas.search.engine import OutOfTime, ScoringFailure
 from gnv2_nas.search.evaluate import Evaluator, Score
 from gnv2_nas.search.keeper import Keeper
@@ -181,26 +180,27 @@ class SearchLoop(Keeper):
 
     def _evaluate_baselines(self) -> None:
         """Evaluate stock networks. Those inside the space also inform the sampler."""
-        stock = list_stock_networks(self.space)
-        networks = {name: arch for name, arch in stock.items() if name not in self.baselines}
-        files = self._list_unmeasured_files()
-        if not networks and not files:
-            return
-        self.report("measuring stock networks")
-        deadline = self.time.for_stock
-        # The network that all others are compared with is evaluated in any case.
-        names = sorted(networks, key=lambda name: preset_name(name) != REFERENCE)
-        wanted = [networks[name] for name in names]
-        if self.store.settings.measures:
-            self.lanes.prepare(wanted)
-        found = self.evaluator.scores(wanted, deadline=deadline, at_least=1)
-        scores = dict(zip(names, found, strict=True))
-        scored = [
-            (self._make_stock(name, arch, scores[name]), scores[name])
-            for name, arch in networks.items()
-            if scores[name] != OutOfTime()
-        ]
-        self._measure(Job(scored, foreign=files), SEARCHING, deadline)
+        files, deadline, at_least = self._list_unmeasured_files(), self.time.for_stock, 1
+        while (networks := self._list_missing_stock()) or files:
+            self.report("measuring stock networks")
+            wanted = list(networks.values())
+            if self.store.settings.measures:
+                self.lanes.prepare(wanted)
+            scores = self.evaluator.scores(wanted, deadline=deadline, at_least=at_least)
+            scored = [
+                (self._make_stock(name, arch, score), score)
+                for (name, arch), score in zip(networks.items(), scores, strict=True)
+                if score != OutOfTime()
+            ]
+            self._measure(Job(scored, foreign=files), SEARCHING, deadline)
+            if not scored:
+                return
+            # What was measured tells how wide others may be within a limit of latency.
+            self._drain()
+            files, at_least = [], 0
+
+    def _list_missing_stock(self) -> dict[str, Architecture]:
+        return list_missing_stock(self.space, self.store.settings, list(self.trials.values()))
 
     def _list_unmeasured_files(self) -> list[ForeignNetwork]:
         kept = {each.id: each.latencies for each in self.store.foreign()} if self.foreign else {}

@@ -38,7 +38,7 @@ def shorten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(calibration, "PLAN", brief(sessions=2))
     panel = {REFERENCE: tiny_ghost(), "a small one": tiny_mobile()}
     patch.setattr("gnv2_nas.devices.device.reference_networks", lambda: panel)
-    patch.setattr(loop, "list_stock_networks", lambda _: {})
+    patch.setattr(loop, "list_missing_stock", lambda *_: {})
 
 
 @pytest.fixture(autouse=True)

@@ -212,7 +212,7 @@ def test_wrong_devices_are_refused_in_one_line(folder, asked, message):
 
 def test_two_runtimes_of_this_machine(folder, monkeypatch):
     measure_briefly(monkeypatch)
-    monkeypatch.setattr(loop, "list_stock_networks", lambda _: {})
+    monkeypatch.setattr(loop, "list_missing_stock", lambda *_: {})
     asked = {
         "devices": ("cpu-torch", "cpu"), "objectives": "quality,latency", "trials": 2,
         "budgets": ("2s@cpu",), "study": "",

@@ -14,7 +14,7 @@ from gnv2_nas.space import SearchSpace
 
 
 def preset_name(label: str) -> str:
-    """The preset in a label of `list_stock_networks`."""
+    """The preset in a label of `label_stock`."""
     return label.partition(" ")[0]
 
 
@@ -28,9 +28,27 @@ def list_stock_networks(space: SearchSpace) -> dict[str, Architecture]:
     for name in STOCK:
         published = preset(name)
         resolution = min(space.resolutions, key=lambda side: abs(side - published.resolution))
-        label = name if resolution == published.resolution else f"{name} at {resolution} px"
-        networks[label] = published.replace(num_classes=space.num_classes, resolution=resolution)
+        networks[label_stock(name, resolution)] = published.replace(
+            num_classes=space.num_classes, resolution=resolution
+        )
     return networks
+
+
+def label_stock(name: str, resolution: int, width: float | None = None) -> str:
+    """What a stock network is called: "ghostnetv2-1.0", "ghostnetv2-1.0 ×0.75 at 192 px".
+
+    Args:
+        name: the preset.
+        width: multiplier of the channels of a scaled network.
+    """
+    scaled = f" ×{width:g}" if width is not None else ""
+    at = f" at {resolution} px" if resolution != preset(name).resolution else ""
+    return f"{name}{scaled}{at}"
+
+
+def is_scaled(label: str) -> bool:
+    """Whether the label is that of a scaled stock network."""
+    return " ×" in label
 
 
 def select_confirmed(members: Iterable[Trial], confirmed: Set[int]) -> list[Trial]:

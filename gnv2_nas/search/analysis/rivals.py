@@ -41,7 +41,7 @@ def find_stock(trials: Iterable[Trial], settings: Settings) -> Trial | None:
 
 def _rank(trials: Iterable[Trial], settings: Settings) -> list[Trial]:
     """Stock networks within the budgets, the best first."""
-    fitting = (each for each in trials if each.baseline and _may_keep(each, settings.budgets))
+    fitting = (each for each in trials if each.baseline and may_keep(each, settings.budgets))
     return sorted(fitting, key=lambda each: _rank_key(each, settings.objectives))
 
 
@@ -53,11 +53,11 @@ def _rank_key(trial: Trial, objectives: Sequence[str]) -> list[float]:
     return [math.inf if math.isnan(value) else value for value in (losses[0], size, *losses[1:])]
 
 
-def _may_keep(trial: Trial, budgets: Sequence[Budget]) -> bool:
+def may_keep(trial: Trial, budgets: Sequence[Budget]) -> bool:
     """Whether a network keeps every budget, as far as is known.
 
-    A latency counts as kept when its 95 % interval reaches down to the limit: the comparison must
-    not become easier because a stock network was measured a little above it.
+    A stable latency counts as kept when its 95 % interval reaches down to the limit: the comparison
+    must not become easier because a stock network was measured a little above it.
     """
     return all(
         budget.metric not in trial.excesses or _lowest(trial, budget) <= budget.limit
@@ -71,4 +71,4 @@ def _lowest(trial: Trial, budget: Budget) -> float:
         return metric.value(trial)
     latencies = trial.measured_on
     latency = latencies[metric.device] if metric.device else next(iter(latencies.values()))
-    return latency.ci95[0]
+    return latency.ci95[0] if latency.stable else latency.ms

@@ -26,7 +26,7 @@ def test_every_network_that_is_said_to_be_confirmed_was_measured_again(small):
 
 
 @pytest.mark.parametrize("changes", [0, 4])
-@pytest.mark.parametrize("budgets", [()])
+@pytest.mark.parametrize("budgets", [(), ("0.5MFLOPs",), ("1ms",)])
 def test_stock_and_the_recommended_network_share_the_last_rounds(small, changes, budgets):
     for seed in range(3):
         found = simulated(small, seed, ablations=changes, budgets=budgets).found

@@ -158,6 +158,15 @@ def test_a_stock_network_keeps_a_latency_limit_that_its_interval_reaches(
     assert (compared(trial, budgets=("7.3ms",)) is trial) == counts
 
 
+def test_the_interval_of_an_unstable_latency_is_too_wide_to_keep_a_limit() -> None:
+    limit = ("7.3ms",)
+    name = "ghostnetv2-1.0"
+    wide = candidate(
+        0, preset(name), ratio=1.01, half_width=0.3, baseline=name, budgets=limit, reason="noisy"
+    )
+    assert compared(wide, budgets=limit) is None
+
+
 def test_rivals_are_the_best_of_each_family() -> None:
     budgets = ("300MFLOPs",)
     trials = [
