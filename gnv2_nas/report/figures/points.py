@@ -10,6 +10,8 @@ import pandas as pd
 
 from gnv2_nas.report.frames import describe_architecture
 from gnv2_nas.report.wording import describe_latency, format_excess
+from gnv2_nas.search.analysis.baselines import is_scaled
+from gnv2_nas.search.analysis.rivals import find_stock
 from gnv2_nas.search.study.metrics import METRICS, Metric, get_metric
 from gnv2_nas.search.study.records import StudyRecord, Trial
 
@@ -25,7 +27,7 @@ class Points(msgspec.Struct, frozen=True):
     """Rows of the frame, indices into `record.trials`."""
     trials: list[int]
     names: list[str]
-    """Names of stock networks; "" for others."""
+    """Names of stock networks; "" for others, and for scaled ones that nothing is compared with."""
     x: list[float]
     y: list[float]
     hover: list[str]
@@ -97,12 +99,19 @@ def _points(
     return Points(
         rows=rows,
         trials=ordered["trial"].tolist(),
-        names=ordered["baseline"].tolist(),
+        names=_names(record, ordered["baseline"].tolist()),
         hover=[_hover(record, record.trials[row]) for row in rows],
         x=_round(to_axis_units(ordered, x)),
         y=_round(to_axis_units(ordered, y)),
         total=total,
     )
+
+
+def _names(record: StudyRecord, labels: list[str]) -> list[str]:
+    """Names to write into a figure, which has no room for those of all scaled networks."""
+    compared = find_stock(record.trials, record.settings)
+    shown = compared.baseline if compared else ""
+    return ["" if is_scaled(label) and label != shown else label for label in labels]
 
 
 def _round(series: pd.Series) -> list[float]:

@@ -93,7 +93,7 @@ def make_section(
         columns=column_titles(record),
         front_rows=list_front_rows(record, members, best),
         front_size=len(members),
-        stock_rows=list_stock_rows(record, members),
+        stock_rows=list_stock_rows(record, members, view.found.stock),
         foreign_rows=list_foreign_rows(record),
         about_files=describe_files(record),
         picks=[

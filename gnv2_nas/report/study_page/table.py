@@ -81,16 +81,22 @@ def list_front_rows(
     ]
 
 
-def list_stock_rows(record: StudyRecord, members: Sequence[Trial]) -> list[NetworkRow]:
-    """Rows of all stock networks of the study, feasible or not."""
+def list_stock_rows(
+    record: StudyRecord, members: Sequence[Trial], compared: Trial | None
+) -> list[NetworkRow]:
+    """Rows of all stock networks of the study, feasible or not.
+
+    Args:
+        compared: the one that the answer compares with.
+    """
     on_front = {one.number for one in members}
-    return [
-        make_row(record, one, ("on the front",), anchored=False)
-        if one.number in on_front
-        else make_row(record, one)
-        for one in record.trials
-        if one.baseline
-    ]
+    rows = []
+    for one in record.trials:
+        if one.baseline:
+            badges = ["the answer compares with it"] if one is compared else []
+            badges += ["on the front"] if one.number in on_front else []
+            rows.append(make_row(record, one, tuple(badges), anchored=one.number not in on_front))
+    return rows
 
 
 def make_row(
