@@ -175,7 +175,8 @@ def _describe_member(record: StudyRecord, trial: Trial, stock: Trial | None) -> 
         pairs = (f"{one.in_text} {_format_pair(one, trial, stock)}" for one in metrics)
         sentences = [capitalize(f"{'; '.join(pairs)}.")]
     if trial.baseline:
-        sentences.append(f"It is a stock network, {trial.baseline}.")
+        outside = "" if trial.params else ", outside the search space"
+        sentences.append(f"It is a stock network, {trial.baseline}{outside}.")
     if not trial.is_stable:
         sentences.append(f"Its latency is not stable{_explain_instability(record, trial)}.")
     return " ".join(sentences)
