@@ -15,8 +15,8 @@ from gnv2_nas.search.study.records import StudyRecord
 from tests.report.studies import candidate, found_architecture, stock, study, typical
 
 
-def info_of(record: StudyRecord, knee: int | None = None) -> FrontInfo:
-    return front_info(record, trials_frame(record), knee)
+def info_of(record: StudyRecord) -> FrontInfo:
+    return front_info(record, trials_frame(record), None)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,16 @@ def test_names_of_stock_networks_avoid_each_other() -> None:
     assert len(positions) == info.groups.stock.total
     rightmost = info.groups.stock.x.index(max(info.groups.stock.x))
     assert "left" in positions[rightmost]
+
+
+def test_of_scaled_stock_networks_only_the_compared_one_is_named() -> None:
+    labels = {91.0: "ghostnet-1.0 ×0.9 at 192 px", 93.0: "ghostnetv2-1.0 ×0.75 at 192 px"}
+    scaled = [
+        candidate(number, found_architecture(number), quality=quality, baseline=label)
+        for number, (quality, label) in enumerate(labels.items(), start=1)
+    ]
+    info = info_of(study([stock(92), *scaled]))
+    assert sorted(info.groups.stock.names) == ["", "ghostnetv2-1.0", labels[93.0]]
 
 
 def test_a_score_that_is_size_is_found_out() -> None:

@@ -123,7 +123,9 @@ def test_no_stock_network_no_claim() -> None:
 def test_a_knee_that_is_a_stock_network_says_so() -> None:
     v1 = candidate(1, preset("ghostnet-1.0"), quality=93, ratio=0.7, baseline="ghostnet-1.0")
     found = said([stock(92), v1])
-    assert "It is a stock network, ghostnet-1.0, outside the search space." in found.findings[0].text
+    assert (
+        "It is a stock network, ghostnet-1.0, outside the search space." in found.findings[0].text
+    )
 
 
 def test_nothing_evaluated() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from gnv2_nas.arch import Architecture
 from gnv2_nas.files.outputs import PAGE_MARK
 from gnv2_nas.report.files import ReportFiles, report_files
+from gnv2_nas.report.study_page.table import list_stock_rows
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.search.analysis.pareto import study_front
 from gnv2_nas.search.analysis.recommendation import recommend
@@ -79,6 +80,14 @@ def test_a_list_of_budgets_has_an_answer_for_each(tmp_path: Path) -> None:
             assert pick["recommended"] == alone.recommended.number
             assert html.escape(pick["next"]) in text
     assert [bool(pick["front"]) for pick in written["picks"]] == [False, True, True]
+
+
+def test_the_stock_network_of_the_answer_is_marked() -> None:
+    record = study([stock(92), candidate(1, found_architecture(1), quality=91, baseline="other")])
+    compared = recommend(record).stock
+    assert compared is record.trials[0]
+    rows = list_stock_rows(record, [], compared)
+    assert [row.badges for row in rows] == [("the answer compares with it",), ()]
 
 
 def test_json_carries_architectures_that_read_back(tmp_path: Path) -> None:
@@ -151,6 +160,7 @@ WRITE = """
 import sys
 from pathlib import Path
 from gnv2_nas.errors import StorageError
+from gnv2_nas.report.study_page.table import list_stock_rows
 from gnv2_nas.report.study_page.write import write_report
 from tests.report.studies import typical
 try:
