@@ -11,12 +11,17 @@ from gnv2_nas.arch.presets import FIRST_OF_FAMILIES, STOCK, preset, scale_preset
 from gnv2_nas.graph import count
 from gnv2_nas.search.analysis.baselines import label_stock, preset_name
 from gnv2_nas.search.analysis.rivals import find_rivals, may_keep
-from gnv2_nas.search.analysis.scaling import MAX_TRIES, list_missing_stock, list_scaled
+from gnv2_nas.search.analysis.scaling import (
+    EXPONENT,
+    MAX_TRIES,
+    list_missing_stock,
+    list_scaled,
+)
 from gnv2_nas.search.study.budgets import keeps_budgets, parse_budgets, parse_limits
 from gnv2_nas.search.study.records import Trial
-from gnv2_nas.search.study.settings import Settings
+from gnv2_nas.search.study.settings import Settings, StudyDevice
 from gnv2_nas.space import load_space
-from tests.report.studies import candidate, study
+from tests.report.studies import candidate, measurement, study
 from tests.search.simulated import simulated
 from tests.search.study_helpers import SETTINGS
 
@@ -115,6 +120,26 @@ def test_a_latency_limit_is_used_up_after_few_measurements() -> None:
     }  # fmt: skip
     # Going on measures nothing else.
     assert list_missing_stock(space, settings, trials) == {}
+
+
+def test_on_several_devices_the_slowest_decides_and_each_has_its_own() -> None:
+    budgets = parse_budgets(["7.3ms"], ["cpu", "pi5"])
+    devices = (StudyDevice("cpu"), StudyDevice("pi5"))
+    settings = replace(
+        SETTINGS, budgets=budgets, devices=devices, objectives=("quality", "latency-ratio")
+    )
+    arch = preset("ghostnetv2-1.0")
+    latencies = {
+        name: replace(measurement(arch, ratio), device=name)
+        for name, ratio in (("cpu", 0.5), ("pi5", 2.0))
+    }
+    stock = replace(candidate(0, arch, baseline="ghostnetv2-1.0"), latencies=latencies)
+    found = list_scaled(load_space("ghostnetv2"), settings, [stock])
+    sizes = sorted(count(each).macs for each in found.values() if each.family == "ghostnetv2")
+    macs = count(arch).macs
+    # Half of the time, and twice the time, by the power of `EXPONENT`.
+    expected = [macs * factor ** (1 / EXPONENT) for factor in (0.5, 2.0)]
+    assert sizes == pytest.approx(expected, rel=0.05)
 
 
 def test_what_was_not_measured_predicts_nothing() -> None:
