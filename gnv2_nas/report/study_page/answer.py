@@ -99,7 +99,7 @@ def _describe_gains(record: StudyRecord, pick: Trial, stock: Trial) -> tuple[str
     metrics = sorted(list_objectives(record), key=lambda one: not one.is_latency)
     verdicts = {one.name: judge(pick, stock, one.name, noise) for one in metrics}
     gains = [one for one in metrics if verdicts[one.name] == "better"]
-    told = gains or [one for one in metrics if verdicts[one.name] == "unclear"]
+    told = gains or [one for one in metrics if verdicts[one.name] == "unclear"] or metrics
     equal = [_describe_no_worse(one, pick, stock) for one in metrics if one not in told]
     at = f", at {join_words(equal)}" if equal else ""
     if not gains:

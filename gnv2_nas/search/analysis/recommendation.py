@@ -53,7 +53,7 @@ class Recommendation(msgspec.Struct, frozen=True):
     front: tuple[Trial, ...]
     """Feasible, non-dominated networks, best in the first objective first."""
     recommended: Trial | None
-    """The one network to take, see `recommend`; None when the front is empty."""
+    """The one network to take, see `recommend_among`; None when the front is empty."""
     best: Trial | None
     """The best quality within the budgets; None without budgets, or if no score is an objective."""
     knee: Trial | None

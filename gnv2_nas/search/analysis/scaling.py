@@ -80,8 +80,8 @@ def list_scaled(
     found: dict[str, Architecture] = {}
     for view in settings.views:
         stock = [trial.seen(view) for trial in trials if trial.baseline]
-        limit = MAX_RESOLUTIONS if len(settings.views) == 1 else 1
-        for each in _scale_to(space, view, stock, limit) if view.budgets else ():
+        resolutions = MAX_RESOLUTIONS if len(settings.views) == 1 else 1
+        for each in _scale_to(space, view, stock, resolutions) if view.budgets else ():
             arch = each.architecture
             if arch.id not in known and not _is_settled(each, view, stock):
                 found[each.label] = arch
@@ -89,9 +89,9 @@ def list_scaled(
 
 
 def _scale_to(
-    space: SearchSpace, view: Settings, stock: Sequence[Trial], limit: int
+    space: SearchSpace, view: Settings, stock: Sequence[Trial], resolutions: int
 ) -> Iterator[Scaled]:
-    """Each family at up to `limit` resolutions, as wide as the budgets allow."""
+    """Each family at up to so many resolutions, as wide as the budgets allow."""
     latencies = {
         budget: _Latencies(stock, budget)
         for budget in view.budgets
@@ -110,7 +110,7 @@ def _scale_to(
         fitting = [each for each in widest if each is not None]
         # Where arithmetic does not limit the resolution, the highest is better.
         fitting.sort(key=lambda each: (abs(math.log(each.width)), -each.counts.macs))
-        yield from fitting[:limit]
+        yield from fitting[:resolutions]
 
 
 def _find_widest(
