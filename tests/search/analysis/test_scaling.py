@@ -137,9 +137,9 @@ def test_on_several_devices_the_slowest_decides_and_each_has_its_own() -> None:
     found = list_scaled(load_space("ghostnetv2"), settings, [stock])
     sizes = sorted(count(each).macs for each in found.values() if each.family == "ghostnetv2")
     macs = count(arch).macs
-    # Half of the time, and twice the time, by the power of `EXPONENT`.
+    # Half of the time, and twice the time, by the power of `EXPONENT`. Channels come in fours.
     expected = [macs * factor ** (1 / EXPONENT) for factor in (0.5, 2.0)]
-    assert sizes == pytest.approx(expected, rel=0.05)
+    assert sizes == pytest.approx(expected, rel=0.1)
 
 
 def test_what_was_not_measured_predicts_nothing() -> None:

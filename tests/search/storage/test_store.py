@@ -5,10 +5,12 @@ from __future__ import annotations
 import optuna
 import pytest
 
+from gnv2_nas.arch import list_presets
 from gnv2_nas.errors import StudyError, UnknownNameError
+from gnv2_nas.search.analysis.baselines import preset_name
 from gnv2_nas.search.storage.studies import open_study, study_names
 from tests.search.search_helpers import STORAGE, searched, session
-from tests.search.spaces import AT_32, SIX, WITH_STOCK
+from tests.search.spaces import SIX, WITH_STOCK
 
 
 def test_a_study_comes_back_as_it_was(folder):
@@ -38,7 +40,7 @@ def test_each_candidate_holds_its_network_and_its_counts(folder):
             {} if each.feasible else {"1MFLOPs": pytest.approx(each.counts.macs / 1e6 - 1)}
         )
         if each.baseline:
-            assert each.baseline in AT_32
+            assert preset_name(each.baseline) in list_presets()
             assert each.params == {}
         else:
             assert opened.checked.space.decode(each.params) == each.architecture
