@@ -144,6 +144,13 @@ DATA_HELP = "Your images: a folder with one folder for each class, or digits (bu
 Data = Annotated[str, typer.Option(help=DATA_HELP, callback=normalize_data)]
 NetworkSeed = Annotated[int, typer.Option(help="Seed of the drawn networks.")]
 ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
+Ray = Annotated[
+    str,
+    typer.Option(
+        help="The Ray cluster whose machines compute: auto for the one that this machine is part "
+        "of, or ray://HOST:PORT (default: Ray is started on this machine)."
+    ),
+]
 WeightsFrom = Annotated[
     str,
     typer.Option(

@@ -13,6 +13,7 @@ from gnv2_nas.cli.options import (
     REPORTS,
     DeviceNames,
     Json,
+    Ray,
     ReportFolder,
     SpaceName,
     Storage,
@@ -94,13 +95,7 @@ def search(
             "process measures at a time."
         ),
     ] = defaults.WORKERS,
-    ray: Annotated[
-        str,
-        typer.Option(
-            help="The Ray cluster whose machines score: auto for the one that this machine is part "
-            "of, or ray://HOST:PORT (default: Ray is started on this machine)."
-        ),
-    ] = "",
+    ray: Ray = "",
     stop_when_flat: Annotated[
         bool,
         typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,15 +12,20 @@ from gnv2_nas.cli import options
 from gnv2_nas.cli.console import print_json, say
 from gnv2_nas.search.study import defaults
 
+if TYPE_CHECKING:
+    from gnv2_nas.workflows.trainings import FinishedTraining
+
 
 def train(
-    network: Annotated[
-        str,
+    networks: Annotated[
+        list[str],
         typer.Argument(
+            metavar="NETWORK...",
             help="A stock network (a preset, such as ghostnetv2-1.0), STUDY:TRIAL, an architecture "
             "JSON file, a .safetensors file that gnv2-nas train wrote, to start from its weights, "
-            "or the word supernet (with --space).",
-            callback=options.normalize_network,
+            "or the word supernet (with --space). Several networks are trained with the same "
+            "options.",
+            callback=options.map_each(options.normalize_network),
         ),
     ],
     data: options.Data,
@@ -28,7 +33,8 @@ def train(
         Path | None,
         typer.Option(
             help="Weight file to write, .safetensors (default: named after NETWORK, such as "
-            "ghostnetv2-1.0.safetensors or STUDY-TRIAL.safetensors)."
+            "ghostnetv2-1.0.safetensors or STUDY-TRIAL.safetensors). For several networks: a "
+            "folder, which gets a file named after each."
         ),
     ] = None,
     space: Annotated[
@@ -90,10 +96,18 @@ def train(
             callback=options.lower,
         ),
     ] = "auto",
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Networks that are trained at a time, each in a process; more than 1 need the "
+            "extra 'ray'."
+        ),
+    ] = defaults.WORKERS,
+    ray: options.Ray = "",
     storage: options.Storage = defaults.STORAGE,
     json: options.Json = False,
 ) -> None:
-    """Train a network, or the supernet of a space, on your images.
+    """Train networks, or the supernet of a space, on your images.
 
     The classifier gets one output for each class.
     After an interruption, run the same command again to continue.
@@ -102,23 +116,39 @@ def train(
     [cyan]gnv2-nas train ghostnetv2-1.0 --data images --resolution 96[/]
     [cyan]gnv2-nas train supernet --data digits --space tiny[/]
     [cyan]gnv2-nas train STUDY:12 --data images --from-supernet supernet.safetensors[/]
+    [cyan]gnv2-nas train STUDY:6 STUDY:9 --data images --workers 2[/]
     """
-    from gnv2_nas.workflows.training_request import TrainRequest
+    from gnv2_nas.workflows.training_request import TrainRequest, check_trainings
 
-    checked = TrainRequest(
-        network, data, output, space, from_supernet, weights, weights_from, epochs, batch_size,
+    request = TrainRequest(
+        networks[0], data, output, space, from_supernet, weights, weights_from, epochs, batch_size,
         learning_rate, resolution, seed, device, storage, recipe, teacher,
-    ).check()  # fmt: skip
+    )  # fmt: skip
+    checked = check_trainings(networks, request, workers, ray)
     from gnv2_nas.cli.progress import ProgressDisplay
-    from gnv2_nas.workflows.training import is_leader, run_training
+    from gnv2_nas.errors import TrainingError
+    from gnv2_nas.workflows.training import is_leader
+    from gnv2_nas.workflows.trainings import raise_failures, run_trainings
 
+    several, results, failures = len(networks) > 1, [], {}
     with ProgressDisplay() as display:
-        summary = run_training(checked, display)
-    if not is_leader():
-        return None
-    if json:
-        return print_json(summary.to_json())
-    say(summary.headline())
-    say(f"written: {summary.output} ({summary.output.stat().st_size / 1e6:.1f} MB)")
-    say(f"written: {summary.page}, its curve")
-    return say(f"next: {summary.next_command()}")
+        for training, finished in run_trainings(checked, display):
+            if isinstance(finished, TrainingError):
+                failures[training.output.stem] = finished
+            elif is_leader():
+                results.append(finished.result)
+                for message in finished.messages:
+                    say(f"{training.output.stem}: {message}")
+                if not json:
+                    _print_result(finished, several=several)
+    if json and is_leader() and (several or results):
+        print_json(results if several else results[0])
+    raise_failures(failures, len(networks))
+
+
+def _print_result(finished: FinishedTraining, *, several: bool) -> None:
+    output, page = Path(finished.result["output"]), finished.result["curve"]
+    say(f"{output.stem}: {finished.headline}" if several else finished.headline)
+    say(f"written: {output} ({output.stat().st_size / 1e6:.1f} MB)")
+    say(f"written: {page}, its curve")
+    say(f"next: {finished.result['next']}")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.checkpoints.checkpoint import check_checkpoint, read_architecture
+from gnv2_nas.checkpoints.checkpoint import check_checkpoint, read_architecture, read_training
 from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.checkpoints.state_dicts import AVERAGE
 from gnv2_nas.data import find_classes
 from gnv2_nas.errors import CheckpointError, InputError, OutputError
 from gnv2_nas.files.outputs import PAGE, Kind, check_outputs
+from gnv2_nas.files.writing import check_writable
 from gnv2_nas.report.files import file_stem
+from gnv2_nas.search.engine.cluster import check_workers, needs_ray
 from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training.history import HISTORY, history_path, state_path
@@ -104,6 +108,66 @@ class CheckedTraining(msgspec.Struct, frozen=True):
     def page(self) -> Path:
         """The page with the training curve."""
         return self.output.with_suffix(".html")
+
+
+class CheckedTrainings(msgspec.Struct, frozen=True):
+    """Trainings of one command that can start."""
+
+    trainings: tuple[CheckedTraining, ...]
+    finished: tuple[Path, ...] = ()
+    """Weight files of networks that an earlier run of the command has trained."""
+    workers: int = 1
+    ray: str = ""
+
+
+def check_trainings(
+    networks: Sequence[NetworkReference], request: TrainRequest, workers: int = 1, ray: str = ""
+) -> CheckedTrainings:
+    """Check every option of trainings that differ in their network alone.
+
+    Args:
+        request: the options. If there are several networks, its `output` is a folder, which gets a
+            file named after each; None is the working folder.
+
+    Raises:
+        InputError: an option is wrong or contradicts another.
+    """
+    check_workers(workers, ray)
+    several = len(networks) > 1
+    if (several or needs_ray(workers, ray)) and "RANK" in os.environ:
+        raise InputError("torchrun trains one network; leave out the others, --workers and --ray")
+    if not several:
+        return CheckedTrainings((request.check(),), (), workers, ray)
+    if SUPERNET in networks:
+        raise InputError("a supernet is trained alone; leave the other networks out")
+    folder = request.output or Path()
+    if folder.suffix == ".safetensors":
+        raise OutputError(f"--output {str(folder)!r}: several networks need a folder")
+    check_writable(folder)
+    requests = {
+        folder / f"{_choose_file_stem(network)}.safetensors": network for network in networks
+    }
+    if len(requests) < len(networks):
+        raise InputError("two of the networks have the same name; train each of them once")
+    each = [
+        msgspec.structs.replace(request, network=network, output=output)
+        for output, network in requests.items()
+    ]
+    finished = tuple(one.output for one in each if one.output and _is_trained(one, one.output))
+    unfinished = tuple(one.check() for one in each if one.output not in finished)
+    return CheckedTrainings(unfinished, finished, workers, ray)
+
+
+def _is_trained(request: TrainRequest, output: Path) -> bool:
+    """Whether the weight file of a training is there: of this network, with these images."""
+    if not output.exists() or state_path(output).exists():
+        return False
+    training = read_training(output)
+    if training is None or read_architecture(output) != _find_subject(
+        request, len(find_classes(request.data))
+    ):
+        return False
+    return (training.seed, training.data) == (request.seed, Path(request.data).resolve().name)
 
 
 def _check_combinations(request: TrainRequest) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -20,12 +20,23 @@ from gnv2_nas.search.engine import ScoringFailure, Work
 from gnv2_nas.search.engine.cluster import needs_ray
 from gnv2_nas.search.engine.workers import Pool
 from gnv2_nas.training import Recipe, TrainingPoint, train_network
-from gnv2_nas.workflows.events import Events, ignore, report_messages, report_task
+from gnv2_nas.workflows.events import (
+    Event,
+    Events,
+    Message,
+    ignore,
+    report_messages,
+    report_task,
+)
+from gnv2_nas.workflows.training import run_training
+from gnv2_nas.workflows.training_request import CheckedTraining, CheckedTrainings
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset
 
-Result = TypeVar("Result")
+Result = TypeVar("Result", bound=msgspec.Struct)
+Train = Callable[[int], Result]
+"""Runs the training of an index."""
 
 SECONDS_BETWEEN_SAVES = 30.0
 """Seconds between two saves of a training's state. A worker that dies loses at most that much."""
@@ -49,6 +60,16 @@ class TrainedNetwork(msgspec.Struct, frozen=True):
     """Top-1 on the held-out images, 0 to 1."""
     seconds: float
     """Duration of all runs of this training."""
+
+
+class FinishedTraining(msgspec.Struct, frozen=True):
+    """What a training of `gnv2-nas train` found, as plain data."""
+
+    headline: str
+    result: dict[str, Any]
+    """See `TrainingSummary.to_json`."""
+    messages: tuple[str, ...] = ()
+    """What it reported while it ran in a worker."""
 
 
 def ignore_points(_job: int, _point: TrainingPoint) -> None:
@@ -86,40 +107,92 @@ def train_networks(
         RunError: the disk refused, or Ray cannot be started or is lost.
         KeyboardInterrupt: Ctrl-C; the states are kept.
     """
-    if jobs and needs_ray(min(workers, len(jobs)), ray):
-        side, content_hash = dataset.side, dataset.content_hash
-        make_work = partial(_make_trainer, jobs, data, side, content_hash, save_every)
-        read = partial(msgspec.json.decode, type=TrainedNetwork)
-        yield from run_on_workers(make_work, read, len(jobs), workers, ray, events)
+
+    def train(number: int) -> TrainedNetwork:
+        return _train(jobs[number], dataset, save_every, partial(observer, number))
+
+    side, content_hash = dataset.side, dataset.content_hash
+    make = partial(_make_train, jobs, data, side, content_hash, save_every)
+    return _run_each(len(jobs), train, make, TrainedNetwork, workers, ray, events)
+
+
+def run_trainings(
+    checked: CheckedTrainings, events: Events = ignore
+) -> Iterator[tuple[CheckedTraining, FinishedTraining | TrainingError]]:
+    """Train networks and write their weights and curves; yields each when it ends.
+
+    For failures and errors see `train_networks`.
+    """
+    trainings = checked.trainings
+    for output in checked.finished:
+        events(Message(f"{output} is trained already; move it away to train it again"))
+
+    def train(number: int) -> FinishedTraining:
+        return _finish(trainings[number], events)
+
+    make = partial(_make_run, trainings)
+    for number, result in _run_each(
+        len(trainings), train, make, FinishedTraining, checked.workers, checked.ray, events
+    ):
+        yield trainings[number], result
+
+
+def raise_failures(failures: Mapping[str, TrainingError], count: int) -> None:
+    """Raise one error for the trainings that failed, if there are any.
+
+    Args:
+        failures: name of a training → its error.
+        count: number of all trainings.
+    """
+    if failures and count == 1:
+        raise next(iter(failures.values()))
+    if failures:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        raise TrainingError(f"{len(failures)} of {count} trainings failed: {reasons}")
+
+
+def _run_each(
+    count: int,
+    train: Train[Result],
+    make_train: Callable[[], Train[Result]],
+    kind: type[Result],
+    workers: int,
+    ray: str,
+    events: Events,
+) -> Iterator[tuple[int, Result | TrainingError]]:
+    """Run trainings; yields the index and the result of each when it ends.
+
+    Args:
+        count: number of trainings.
+        train: runs one in this process.
+        make_train: makes, in a worker, what runs one there.
+        kind: type of the results, which workers send as JSON.
+    """
+    workers = min(workers, count)
+    if count and needs_ray(workers, ray):
+        yield from _run_on_workers(count, make_train, kind, workers, ray, events)
         return
-    for number, job in enumerate(jobs):
-        result: TrainedNetwork | TrainingError
+    for number in range(count):
+        result: Result | TrainingError
         try:
-            result = _train(job, dataset, save_every, partial(observer, number))
+            result = train(number)
         except TrainingError as error:
             result = error
         yield number, result
 
 
-def run_on_workers(
-    make_work: Callable[[], Work],
-    read: Callable[[str], Result],
+def _run_on_workers(
     count: int,
+    make_train: Callable[[], Train[Result]],
+    kind: type[Result],
     workers: int,
     ray: str,
     events: Events,
 ) -> Iterator[tuple[int, Result | TrainingError]]:
-    """Have trainings done by workers of Ray; yields the index and the result of each as it ends.
-
-    Args:
-        make_work: makes, in a worker, what trains when it is given an index as text.
-        read: reads the answer of a worker.
-        count: number of trainings.
-    """
-    workers = min(workers, count)
+    make_work, read = partial(_make_work, make_train), partial(msgspec.json.decode, type=kind)
     waiting = report_messages(events)
     with DeviceLock.shared(waiting):  # starting Ray computes
-        pool = Pool(workers, make_work, read, math.inf, ray, waiting=waiting)
+        pool: Pool[Result] = Pool(workers, make_work, read, math.inf, ray, waiting=waiting)
     with closing(pool), report_task(events, f"{count} trainings on {workers} workers") as report:
         numbers = {pool.ask(str(number)): number for number in range(count)}
         for done, future in enumerate(as_completed(numbers), start=1):
@@ -131,10 +204,15 @@ def run_on_workers(
             report(done / count)
 
 
-def _make_trainer(
+def _make_work(make_train: Callable[[], Train[Result]]) -> Work:
+    train = make_train()
+    return lambda number: msgspec.json.encode(train(int(number))).decode()
+
+
+def _make_train(
     jobs: Sequence[TrainingJob], data: str, side: int, content_hash: str, save_every: float
-) -> Work:
-    """Make what trains the job of an index in a worker, which reads the images itself.
+) -> Train[TrainedNetwork]:
+    """Make what runs jobs in a worker, which reads the images itself.
 
     Raises:
         DataError: the images are not those of the command.
@@ -147,11 +225,7 @@ def _make_trainer(
             f"machine {platform.node()!r} finds other images in {data!r}: use a folder that all "
             "machines share"
         )
-
-    def train(number: str) -> str:
-        return msgspec.json.encode(_train(jobs[int(number)], dataset, save_every)).decode()
-
-    return train
+    return lambda number: _train(jobs[number], dataset, save_every)
 
 
 def _train(
@@ -165,3 +239,24 @@ def _train(
         save_every=save_every,
     )  # fmt: skip
     return TrainedNetwork(result.accuracy, result.seconds)
+
+
+def _make_run(trainings: Sequence[CheckedTraining]) -> Train[FinishedTraining]:
+    """Make what runs trainings in a worker, and keeps what they report."""
+
+    def run(number: int) -> FinishedTraining:
+        reported: list[str] = []
+
+        def keep(event: Event) -> None:
+            if isinstance(event, Message):
+                reported.append(event.text)
+
+        finished = _finish(trainings[number], keep)
+        return msgspec.structs.replace(finished, messages=tuple(reported))
+
+    return run
+
+
+def _finish(checked: CheckedTraining, events: Events) -> FinishedTraining:
+    summary = run_training(checked, events)
+    return FinishedTraining(summary.headline(), summary.to_json())
