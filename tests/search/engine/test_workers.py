@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -18,7 +17,6 @@ from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -41,44 +39,6 @@ SCRIPT = {
     35: ["exit", "raise"], 36: ["out of memory", "out of memory"],
     41: ["refuse"], 42: ["hang", "hang"],
 } | {number: ["spin"] for number in range(50, 80)}  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray_folder() -> Iterator[str]:
-    """A folder of Ray's own, and a token, which Ray reads when it is imported."""
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # names of sockets must be short
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_TMPDIR", folder)
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # loopback
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", "a token of the tests")
-        yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def cluster(ray_folder) -> Iterator[Any]:
-    """A cluster on this machine, which this process is connected to."""
-    from ray.cluster_utils import Cluster
-
-    terminated = signal.getsignal(signal.SIGTERM)
-    node = {"num_cpus": 2, "node_ip_address": "127.0.0.1", "plasma_directory": ray_folder}
-    head = {"no_monitor": True, "include_dashboard": False, "include_log_monitor": False}
-    started = Cluster(initialize_head=True, head_node_args=node | head)
-    started.add_node(**node)
-    with connected("auto", 0):
-        signal.signal(signal.SIGTERM, terminated)
-        yield started
-    started.shutdown()
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory) -> Iterator[Path]:
-    """A temporary folder, with a lock of its own."""
-    folder = tmp_path_factory.mktemp("workers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(folder))
-        yield folder
 
 
 @pytest.fixture(scope="module")
