@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 from gnv2_nas.training import TrainingPoint, default_recipe, train_supernet
 from gnv2_nas.units import format_duration
 from gnv2_nas.workflows.predictor import evaluate_and_fit
-from gnv2_nas.workflows.trust import TrustRequest, make_plan
+from gnv2_nas.workflows.trust import TrustRequest, make_plan, train_all
 
 SUPERNET = Path("supernet.safetensors")
 PREDICTOR = Path("predictor.json")
@@ -63,7 +64,8 @@ def trust_table(options: Options) -> Table:
     if options.letters:
         plan = replace(plan, dataset=replace(plan.dataset, augmentation=LETTERS))
     accuracies, times = _make_accuracies(plan, options)
-    panel = run_trust_check(plan, (*checked.estimators, *accuracies), _Log().trainings)
+    train = partial(train_all, data=checked.request.data, observer=_Log().trainings)
+    panel = run_trust_check(plan, (*checked.estimators, *accuracies), train)
     save_trust(panel)
     times.append(f"networks trained in {format_duration(panel.seconds)}")
     title = f"{trust_caption(panel)}.\n{', '.join(times)}; {panel.data_free_sentence()}"

@@ -144,6 +144,14 @@ DATA_HELP = "Your images: a folder with one folder for each class, or digits (bu
 Data = Annotated[str, typer.Option(help=DATA_HELP, callback=normalize_data)]
 NetworkSeed = Annotated[int, typer.Option(help="Seed of the drawn networks.")]
 ReportFolder = Annotated[Path, typer.Option("--reports", help="Folder for reports.")]
+TrainingWorkers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        help="Networks that are trained at a time, each in a process; more than 1 need the extra "
+        "'ray'.",
+    ),
+]
 Ray = Annotated[
     str,
     typer.Option(

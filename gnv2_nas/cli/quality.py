@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, say
-from gnv2_nas.cli.options import Data, Json, NetworkSeed, SpaceName, map_each, normalize_quality
+from gnv2_nas.cli.options import (
+    Data,
+    Json,
+    NetworkSeed,
+    Ray,
+    SpaceName,
+    TrainingWorkers,
+    map_each,
+    normalize_quality,
+)
+from gnv2_nas.search.study import defaults
 
 if TYPE_CHECKING:
     from gnv2_nas.quality.base import EstimatorInfo
@@ -91,6 +101,8 @@ def check(
         ),
     ] = None,
     seed: NetworkSeed = 0,
+    workers: TrainingWorkers = defaults.WORKERS,
+    ray: Ray = "",
     json: Json = False,
 ) -> None:
     """Train a sample of networks, and show which score ranks them correctly.
@@ -101,14 +113,16 @@ def check(
     Examples:
     [cyan]gnv2-nas quality check --data digits --space tiny[/]
     [cyan]gnv2-nas quality check --data images --space mobile --budget 300MFLOPs --resolution 96[/]
+    [cyan]gnv2-nas quality check --data images --space mobile --workers 4[/]
     """
     from gnv2_nas.workflows.trust import TrustRequest, run_trust
 
     files = () if supernet is None else (f"supernet:{supernet}",)
     estimators = (*files, *(quality or ()))
     checked = TrustRequest(
-        data, space, budget, networks, seeds, epochs, estimators, seed, in_band, resolution
-    ).check()
+        data, space, budget, networks, seeds, epochs, estimators, seed, in_band, resolution,
+        workers, ray,
+    ).check()  # fmt: skip
     from gnv2_nas.cli.progress import ProgressDisplay
     from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 

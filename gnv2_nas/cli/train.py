@@ -96,13 +96,7 @@ def train(
             callback=options.lower,
         ),
     ] = "auto",
-    workers: Annotated[
-        int,
-        typer.Option(
-            help="Networks that are trained at a time, each in a process; more than 1 need the "
-            "extra 'ray'."
-        ),
-    ] = defaults.WORKERS,
+    workers: options.TrainingWorkers = defaults.WORKERS,
     ray: options.Ray = "",
     storage: options.Storage = defaults.STORAGE,
     json: options.Json = False,

@@ -35,8 +35,12 @@ SECONDS_BETWEEN_ATTEMPTS = 0.05
 """The lock is polled: a thread that blocked in the kernel could neither report nor do other work.
 A measurement takes a hundred times as long."""
 
-_held_mode: ContextVar[LockMode | None] = ContextVar("held_mode", default=None)
-"""Mode that this thread holds, so that it does not wait for itself."""
+MIN_TURN_SECONDS = 1.0
+"""Seconds of scoring before a process that waits to measure gets the lock: two searches must both
+make progress."""
+
+_held: ContextVar[DeviceLock | None] = ContextVar("held", default=None)
+"""What this thread holds, so that it does not wait for itself."""
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 """Time of `time.monotonic` at which this thread stops waiting."""
 
@@ -66,7 +70,21 @@ def waiting_deadline() -> float:
 
 def held_mode() -> LockMode | None:
     """Mode in which the calling thread holds the lock; None when it does not."""
-    return _held_mode.get()
+    lock = _held.get()
+    return None if lock is None else lock.mode
+
+
+def give_way() -> None:
+    """Let a process that waits to measure go first, if this thread shares the lock for a second.
+
+    Call it often within a long `shared` block. It returns when the lock is held again.
+    """
+    lock = _held.get()
+    if lock is None or lock.mode == "exclusive" or lock.seconds_held < MIN_TURN_SECONDS:
+        return
+    if lock.contended():
+        lock.release()
+        lock.acquire()
 
 
 class DeviceLock:
@@ -81,12 +99,18 @@ class DeviceLock:
 
     def __init__(self, mode: LockMode, waiting: Waiting = ignore_waiting) -> None:
         self.acquired = False
-        self._exclusive = mode == "exclusive"
+        self.mode: LockMode = mode
         self._waiting = waiting
         self._files: tuple[int, int] | None = None
         self._holds_gate = False
         self._since = 0.0
         self._told = False
+        self._acquired_at = 0.0
+
+    @property
+    def seconds_held(self) -> float:
+        """Seconds since the lock was acquired."""
+        return time.monotonic() - self._acquired_at
 
     @classmethod
     @contextmanager
@@ -101,11 +125,11 @@ class DeviceLock:
             OutOfTimeError: see `lock_deadline`.
             RuntimeError: this thread holds the lock in shared mode and would wait for itself.
         """
-        if _held_mode.get() == "shared":
+        if held_mode() == "shared":
             raise RuntimeError(
                 "DeviceLock.exclusive() within shared() would wait for itself: leave shared() first"
             )
-        with cls("exclusive", waiting)._hold("exclusive"):
+        with cls("exclusive", waiting)._hold():
             yield
 
     @classmethod
@@ -119,7 +143,7 @@ class DeviceLock:
             OutputError: the folder of the lock cannot be used.
             OutOfTimeError: see `lock_deadline`.
         """
-        with cls("shared", waiting)._hold("shared"):
+        with cls("shared", waiting)._hold():
             yield
 
     def try_acquire(self) -> bool:
@@ -135,15 +159,32 @@ class DeviceLock:
             self._since, self._told = time.monotonic(), False
         gate, machine = self._files
         self._holds_gate = self._holds_gate or _try_flock(gate, fcntl.LOCK_EX)
-        operation = fcntl.LOCK_EX if self._exclusive else fcntl.LOCK_SH
+        exclusive = self.mode == "exclusive"
+        operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
         if self._holds_gate and _try_flock(machine, operation):
-            _write_pid(machine, os.getpid() if self._exclusive else None)
+            _write_pid(machine, os.getpid() if exclusive else None)
             fcntl.flock(gate, fcntl.LOCK_UN)
             self.acquired, self._holds_gate = True, False
+            self._acquired_at = time.monotonic()
         elif not self._told and time.monotonic() - self._since >= SECONDS_BEFORE_TELLING:
             self._told = True
             self._waiting(_describe_holder(machine))
         return self.acquired
+
+    def acquire(self) -> None:
+        """Wait for the lock.
+
+        Raises:
+            OutputError: see `try_acquire`.
+            OutOfTimeError: see `lock_deadline`.
+        """
+        while not self.try_acquire():
+            if time.monotonic() >= _deadline.get():
+                raise OutOfTimeError(
+                    "the time limit was reached while another gnv2-nas used this machine; "
+                    "try again, or give more with --timeout"
+                )
+            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
 
     def contended(self) -> bool:
         """Whether another process waits at the gate for this one to release the lock."""
@@ -160,7 +201,7 @@ class DeviceLock:
         if self._files is None:
             return
         gate, machine = self._files
-        if self.acquired and self._exclusive:
+        if self.acquired and self.mode == "exclusive":
             _write_pid(machine, None)
         self._files, self.acquired, self._holds_gate = None, False, False
         for file in (machine, gate):
@@ -169,23 +210,17 @@ class DeviceLock:
             os.close(file)
 
     @contextmanager
-    def _hold(self, mode: LockMode) -> Iterator[None]:
-        if _held_mode.get() is not None:
+    def _hold(self) -> Iterator[None]:
+        if _held.get() is not None:
             yield
             return
         try:
-            while not self.try_acquire():
-                if time.monotonic() >= _deadline.get():
-                    raise OutOfTimeError(
-                        "the time limit was reached while another gnv2-nas used this machine; "
-                        "try again, or give more with --timeout"
-                    )
-                time.sleep(SECONDS_BETWEEN_ATTEMPTS)
-            token = _held_mode.set(mode)
+            self.acquire()
+            token = _held.set(self)
             try:
                 yield
             finally:
-                _held_mode.reset(token)
+                _held.reset(token)
         finally:
             self.release()
 

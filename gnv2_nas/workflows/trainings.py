@@ -15,7 +15,7 @@ import msgspec
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import DataError, TrainingError
-from gnv2_nas.runner.lock import DeviceLock
+from gnv2_nas.runner.lock import DeviceLock, give_way
 from gnv2_nas.search.engine import ScoringFailure, Work
 from gnv2_nas.search.engine.cluster import needs_ray
 from gnv2_nas.search.engine.workers import Pool
@@ -225,14 +225,14 @@ def _make_train(
             f"machine {platform.node()!r} finds other images in {data!r}: use a folder that all "
             "machines share"
         )
-    return lambda number: _train(jobs[number], dataset, save_every)
+    return lambda number: _train(jobs[number], dataset, save_every, lambda _: give_way())
 
 
 def _train(
     job: TrainingJob,
     dataset: Dataset,
     save_every: float,
-    observer: Callable[[TrainingPoint], None] = lambda _: None,
+    observer: Callable[[TrainingPoint], None],
 ) -> TrainedNetwork:
     result = train_network(
         job.architecture, dataset, job.recipe, job.output, seed=job.seed, observer=observer,
@@ -248,6 +248,7 @@ def _make_run(trainings: Sequence[CheckedTraining]) -> Train[FinishedTraining]:
         reported: list[str] = []
 
         def keep(event: Event) -> None:
+            give_way()
             if isinstance(event, Message):
                 reported.append(event.text)
 

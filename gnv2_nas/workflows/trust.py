@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gnv2_nas.data import check_source, find_classes
-from gnv2_nas.errors import InputError
+from gnv2_nas.errors import InputError, TrainingError
 from gnv2_nas.files.outputs import check_outputs
 from gnv2_nas.files.writing import check_writable
-from gnv2_nas.quality.accuracy.trained import ACCURACIES
+from gnv2_nas.quality.accuracy.trained import ACCURACIES, AccuracyRecord
 from gnv2_nas.quality.base import ESTIMATORS, QualitySpec
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.quality.trust.networks import NetworkSample, parse_band_budget, sample_networks
@@ -23,12 +24,14 @@ from gnv2_nas.quality.trust.panel import (
     save_trust,
     trust_path,
 )
+from gnv2_nas.search.engine.cluster import check_workers
+from gnv2_nas.search.study import defaults
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import format_quantity
 from gnv2_nas.workflows.events import Events, Message, TrustCheckProgress, ignore, report_task
 
 if TYPE_CHECKING:
-    from gnv2_nas.quality.trust.check import TrustPlan
+    from gnv2_nas.quality.trust.check import Observer, Trainings, TrustPlan
 
 SHORTENING = 2
 """Trainings of a check are this much shorter than usual. The order of the networks is the same."""
@@ -56,6 +59,10 @@ class TrustRequest(msgspec.Struct, frozen=True):
     resolution: int | None = None
     """Width of the training images for the largest resolution of the space; smaller ones are
     scaled alike. None trains every network at its own resolution."""
+    workers: int = defaults.WORKERS
+    """Trainings at a time."""
+    ray: str = ""
+    """Ray cluster that they run on, "auto" or ray://HOST:PORT; "" starts Ray on this machine."""
 
     def check(self) -> CheckedTrust:
         """Check every option without reading an image.
@@ -64,6 +71,7 @@ class TrustRequest(msgspec.Struct, frozen=True):
             InputError: an option is wrong; the message says which.
             OutputError: the panel cannot be written.
         """
+        check_workers(self.workers, self.ray)
         if self.seeds < 1:
             raise InputError(f"--seeds must be 1 or more, but got {self.seeds}")
         if self.epochs is not None and not self.epochs > 0:
@@ -122,18 +130,69 @@ def run_trust(checked: CheckedTrust, events: Events = ignore) -> TrustPanel:
     """
     from gnv2_nas.quality.trust.check import run_trust_check
 
-    plan = make_plan(checked, events)
+    request, plan = checked.request, make_plan(checked, events)
     for line in (*plan.dataset.report.lines(), *_describe_plan(plan)):
         events(Message(line))
     try:
         panel = run_trust_check(
-            plan, checked.estimators, lambda progress: events(TrustCheckProgress(progress))
-        )
+            plan,
+            checked.estimators,
+            partial(
+                train_all, data=request.data, workers=request.workers, ray=request.ray,
+                observer=lambda progress: events(TrustCheckProgress(progress)), events=events,
+            ),
+        )  # fmt: skip
     except KeyboardInterrupt:
         events(Message("interrupted; run the same command again to run the missing trainings"))
         raise
     events(Message(f"kept in {save_trust(panel)}"))
     return panel
+
+
+def train_all(
+    plan: TrustPlan,
+    *,
+    data: str,
+    workers: int = 1,
+    ray: str = "",
+    observer: Observer,
+    events: Events = ignore,
+) -> Trainings:
+    """Train each network once with each seed, unless an earlier run has.
+
+    Args:
+        data: see `train_networks`, as for `workers`, `ray` and `events`.
+        observer: told about every step of a training in this process.
+
+    Raises:
+        TrainingError: trainings failed; the others are finished and kept.
+    """
+    from gnv2_nas.quality.trust.check import TrustTiming
+    from gnv2_nas.workflows.trainings import TrainingJob, raise_failures, train_networks
+
+    journal, timing, networks = plan.journal(), TrustTiming(plan), plan.drawn.networks
+    found: dict[tuple[int, int], AccuracyRecord] = {}
+    for index, seed in plan.list_trainings():
+        if known := journal.find(networks[index].trained, seed):
+            found[index, seed] = known
+            timing.count_training(networks[index], known.seconds)
+    missing = [each for each in plan.list_trainings() if each not in found]
+    jobs = [TrainingJob(networks[index].trained, plan.recipe, seed) for index, seed in missing]
+    failures = {}
+    for job, result in train_networks(
+        jobs, data, plan.dataset, workers=workers, ray=ray, events=events,
+        observer=lambda job, point: observer(timing.progress(*missing[job], point)),
+    ):  # fmt: skip
+        index, seed = missing[job]
+        if isinstance(result, TrainingError):
+            failures[f"network {index + 1}, seed {seed}"] = result
+        else:
+            found[index, seed] = journal.add(
+                networks[index].trained, seed, 100 * result.accuracy, result.seconds
+            )
+            timing.count_training(networks[index], result.seconds)
+    raise_failures(failures, len(jobs))
+    return [[found[index, seed] for seed in range(plan.seeds)] for index in range(len(networks))]
 
 
 def make_plan(checked: CheckedTrust, events: Events = ignore) -> TrustPlan:

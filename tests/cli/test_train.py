@@ -83,6 +83,27 @@ def test_training_begins_with_weights_that_are_there(folder: Path) -> None:
             torch.testing.assert_close(after[key], value, rtol=1e-4, atol=1e-5)
 
 
+def test_several_networks_get_a_file_each_and_are_not_trained_twice(folder: Path) -> None:
+    (folder / "wide.json").write_text(ARCH.replace(head_channels=24).to_json())
+    options = ("--data", "digits", "--batch-size", 64, "--epochs", 0.1, "--output", "weights")
+    answer = gnv2_nas("train", "net.json", *options[:-1], "alone.safetensors", cwd=folder)
+    assert answer.code == 0, answer.err
+    (folder / "weights").mkdir()
+    for suffix in ("", ".history.json"):
+        moved = folder / f"alone.safetensors{suffix}"
+        moved.rename(folder / "weights" / f"net.safetensors{suffix}")
+    answer = gnv2_nas("train", "net.json", "wide.json", *options, "--json", cwd=folder)
+    assert answer.code == 0, answer.err
+    assert "weights/net.safetensors is trained already" in answer.err
+    (trained,) = json.loads(answer.out)
+    assert trained["output"] == "weights/wide.safetensors"
+    assert read_training(folder / "weights" / "wide.safetensors") is not None
+    # With another seed it is another training, which must not replace the first.
+    answer = gnv2_nas("train", "net.json", "wide.json", *options, "--seed", 1, cwd=folder)
+    assert answer.code == 2
+    assert "'weights/net.safetensors' exists already" in answer.err
+
+
 @pytest.mark.slow
 def test_recipe_v3_learns_from_a_teacher_and_writes_the_same_keys(folder: Path) -> None:
     (folder / "net.json").write_text(small_network().to_json())

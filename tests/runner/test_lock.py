@@ -22,8 +22,9 @@ from gnv2_nas.measurement.calibration import calibrate
 from gnv2_nas.measurement.layers import profile_layers
 from gnv2_nas.measurement.plan import MeasurementPlan
 from gnv2_nas.runner import lock as device_lock
-from gnv2_nas.runner.lock import DeviceLock, lock_folder
+from gnv2_nas.runner.lock import DeviceLock, give_way, lock_folder
 from tests.measurement.networks import tiny_ghost
+from tests.waiting import until
 
 PATIENCE = 30.0
 """Seconds; only a broken lock takes so long."""
@@ -228,6 +229,37 @@ def test_another_thread_of_the_process_does_wait():
     assert not free_for("exclusive")
     may_end.set()
     thread.join()
+    assert free_for("exclusive")
+
+
+@pytest.mark.parametrize("turn", [0, 1000])
+def test_a_long_turn_gives_way_to_one_that_waits_to_measure(monkeypatch, turn):
+    monkeypatch.setattr(device_lock, "MIN_TURN_SECONDS", turn)
+    began, asked, went_on, may_end = (threading.Event() for _ in range(4))
+
+    def score() -> None:
+        with DeviceLock.shared():
+            began.set()
+            asked.wait(PATIENCE)
+            give_way()
+            went_on.set()
+            may_end.wait(PATIENCE)
+
+    thread = threading.Thread(target=score)
+    thread.start()
+    assert began.wait(PATIENCE)
+    measurer = DeviceLock("exclusive")
+    assert not measurer.try_acquire()
+    asked.set()
+    if turn == 0:
+        until(measurer.try_acquire)
+        assert not went_on.is_set()
+        measurer.release()
+    assert went_on.wait(PATIENCE)
+    assert not free_for("exclusive")
+    may_end.set()
+    thread.join()
+    measurer.release()
     assert free_for("exclusive")
 
 

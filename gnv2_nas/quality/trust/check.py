@@ -25,7 +25,7 @@ from gnv2_nas.quality.trust.panel import (
 )
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.rank_agreement import RankAgreement, rank_agreement
-from gnv2_nas.training import Recipe, TrainingPoint, train_network
+from gnv2_nas.training import Recipe, TrainingPoint
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset
@@ -50,12 +50,16 @@ class TrustPlan:
 
     def count_finished(self) -> int:
         """Count the trainings that earlier runs have finished."""
-        journal = self.journal()
+        journal, networks = self.journal(), self.drawn.networks
         return sum(
-            journal.find(network.trained, seed) is not None
-            for network in self.drawn.networks
-            for seed in range(self.seeds)
+            journal.find(networks[index].trained, seed) is not None
+            for index, seed in self.list_trainings()
         )
+
+    def list_trainings(self) -> list[tuple[int, int]]:
+        """Return network index and seed of each training. All networks get the first seed first."""
+        indices = range(len(self.drawn.networks))
+        return [(index, seed) for seed in range(self.seeds) for index in indices]
 
     def context(self) -> QualityContext:
         return QualityContext(space=self.space, dataset=self.dataset)
@@ -81,9 +85,13 @@ class TrustPlan:
         return f", {reduced[largest]} pixels instead of {largest}{others}"
 
 
+Trainings = Sequence[Sequence[AccuracyRecord]]
+"""The trainings of a check: for each network, its accuracy with each seed."""
+
+
 def make_panel(
     plan: TrustPlan,
-    trainings: Sequence[Sequence[AccuracyRecord]],
+    trainings: Trainings,
     estimators: Mapping[str, QualityEstimator],
 ) -> TrustPanel:
     """Score the trained networks and make the panel."""
@@ -184,11 +192,14 @@ class TrustProgress(msgspec.Struct, frozen=True):
 Observer = Callable[[TrustProgress], None]
 
 
-def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -> TrustPanel:
+def run_trust_check(
+    plan: TrustPlan, specs: Sequence[str], train: Callable[[TrustPlan], Trainings]
+) -> TrustPanel:
     """Train the networks that are not trained yet, score them and compare.
 
     Args:
         specs: estimators to check, as `--quality` names them; the parameter count is added.
+        train: gives the accuracies of a plan.
 
     Raises:
         InputError: an estimator does not fit the data or the space; nothing was trained.
@@ -196,34 +207,10 @@ def run_trust_check(plan: TrustPlan, specs: Sequence[str], observer: Observer) -
     """
     named = dict.fromkeys([BASELINE, *specs])
     estimators = {spec: get_estimator(spec, plan.context()) for spec in named}
-    trainings = _train_all(plan, observer)
-    return make_panel(plan, trainings, estimators)
+    return make_panel(plan, train(plan), estimators)
 
 
-def _train_all(plan: TrustPlan, observer: Observer) -> list[list[AccuracyRecord]]:
-    """Train each network once with each seed; all networks get the first seed first."""
-    journal, timing = plan.journal(), _Timing(plan)
-    networks = plan.drawn.networks
-    found: list[list[AccuracyRecord]] = [[] for _ in networks]
-    for seed in range(plan.seeds):
-        for number, network in enumerate(networks):
-            known = journal.find(network.trained, seed)
-            if known is None:
-
-                def observe(point: TrainingPoint, number: int = number, seed: int = seed) -> None:
-                    observer(timing.progress(number, seed, point))
-
-                result = train_network(
-                    network.trained, plan.dataset, plan.recipe, None, seed=seed,
-                    observer=observe,
-                )  # fmt: skip
-                known = journal.add(network.trained, seed, 100 * result.accuracy, result.seconds)
-            timing.count_training(network, known.seconds)
-            found[number].append(known)
-    return found
-
-
-class _Timing:
+class TrustTiming:
     """Estimates the time left: a training has a fixed cost and one proportional to MACs."""
 
     def __init__(self, plan: TrustPlan) -> None:
@@ -237,8 +224,8 @@ class _Timing:
         self._work_done += self._work(network)
         self._seconds += seconds
 
-    def progress(self, number: int, seed: int, point: TrainingPoint) -> TrustProgress:
-        network = self._networks[number]
+    def progress(self, index: int, seed: int, point: TrainingPoint) -> TrustProgress:
+        network = self._networks[index]
         share = point.step / point.steps
         work = self._work_done + share * self._work(network)
         spent = self._seconds + point.seconds
@@ -246,7 +233,7 @@ class _Timing:
         return TrustProgress(
             done=self._done,
             total=self._seeds * len(self._networks),
-            network=number + 1,
+            network=index + 1,
             seed=seed,
             point=point,
             seconds_left=left,

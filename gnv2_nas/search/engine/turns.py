@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gnv2_nas.runner.lock import SECONDS_BETWEEN_ATTEMPTS, DeviceLock, Waiting
+from gnv2_nas.runner.lock import (
+    MIN_TURN_SECONDS,
+    SECONDS_BETWEEN_ATTEMPTS,
+    DeviceLock,
+    Waiting,
+)
 from gnv2_nas.search.engine.worker_handle import Worker
-
-MIN_TURN_SECONDS = 1.0
-"""Seconds of scoring before a process that waits to measure gets the lock. Stopping costs only
-milliseconds, but two searches must both make progress."""
 
 MAX_BIRTH_SECONDS = 5.0
 """How long a measurement waits for a process that is being started. It computes for a second."""

@@ -157,6 +157,8 @@ def check_trust(
     seed: int = 0,
     in_band: int | None = None,
     resolution: int | None = None,
+    workers: int = defaults.WORKERS,
+    ray: str = "",
     progress: bool = False,
     events: Events | None = None,
 ) -> TrustPanel:
@@ -176,6 +178,8 @@ def check_trust(
         in_band: how many of the networks are drawn inside the band; None is half.
         resolution: train at this resolution in place of the largest of the space, and at smaller
             ones likewise; None trains every network at its own.
+        workers: trainings at a time, each in a process of Ray if there are more than 1.
+        ray: Ray cluster they run on, "auto" or ray://HOST:PORT; "" starts Ray on this machine.
         progress: whether to print messages and progress to standard error.
         events: called with every event of `gnv2_nas.workflows.events`.
 
@@ -199,6 +203,8 @@ def check_trust(
         seed=seed,
         in_band=in_band,
         resolution=resolution,
+        workers=workers,
+        ray=ray,
     ).check()
     return run_trust(checked, make_observer(progress, events))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from gnv2_nas.quality.trust.networks import sample_networks
 from gnv2_nas.report.trust_table import trust_caption
 from gnv2_nas.space import load_space
 from gnv2_nas.training import Recipe
-from gnv2_nas.workflows.trust import TrustRequest
+from gnv2_nas.workflows.trust import TrustRequest, train_all
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,8 @@ def test_a_panel_says_at_which_resolution_it_was_trained(tmp_path, monkeypatch):
     few = replace(
         dataset, val=replace(val, rows=val.rows[:8], labels=val.labels[:8], names=val.names[:8])
     )
-    panel = run_trust_check(TrustPlan(space, few, drawn, recipe, 1), ["macs"], lambda _: None)
+    train = partial(train_all, data="digits", observer=lambda _: None)
+    panel = run_trust_check(TrustPlan(space, few, drawn, recipe, 1), ["macs"], train)
     assert [each.architecture.resolution for each in panel.networks] == [224, 224]
     assert panel.of("macs").scores == tuple(each.counts.macs / 1e6 for each in drawn.networks)
     assert "32 pixels instead of 224" in trust_caption(panel)

@@ -22,11 +22,10 @@ import pytest
 
 from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.runner import lock as device_lock
-from gnv2_nas.runner.lock import DeviceLock
+from gnv2_nas.runner.lock import MIN_TURN_SECONDS, DeviceLock
 from gnv2_nas.search.engine import OutOfTime, ScoringFailure
 from gnv2_nas.search.engine import turns as worker_turns
 from gnv2_nas.search.engine.cluster import check_address, connected, explain
-from gnv2_nas.search.engine.turns import MIN_TURN_SECONDS
 from gnv2_nas.search.engine.workers import Workers
 from tests.search.engine import scorers
 from tests.search.engine.scorers import attempts, network
