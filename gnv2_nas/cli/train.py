@@ -126,7 +126,7 @@ def train(
 
     several, results, failures = len(networks) > 1, [], {}
     with ProgressDisplay() as display:
-        for training, finished in run_trainings(checked, display):
+        for training, finished in run_trainings(checked, workers, ray, display):
             if isinstance(finished, TrainingError):
                 failures[training.output.stem] = finished
             elif is_leader():

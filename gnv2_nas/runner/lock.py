@@ -80,9 +80,9 @@ def give_way() -> None:
     Call it often within a long `shared` block. It returns when the lock is held again.
     """
     lock = _held.get()
-    if lock is None or lock.mode == "exclusive" or lock.seconds_held < MIN_TURN_SECONDS:
+    if lock is None or lock.mode == "exclusive":
         return
-    if lock.contended():
+    if time.monotonic() - lock.acquired_at >= MIN_TURN_SECONDS and lock.contended():
         lock.release()
         lock.acquire()
 
@@ -105,12 +105,8 @@ class DeviceLock:
         self._holds_gate = False
         self._since = 0.0
         self._told = False
-        self._acquired_at = 0.0
-
-    @property
-    def seconds_held(self) -> float:
-        """Seconds since the lock was acquired."""
-        return time.monotonic() - self._acquired_at
+        self.acquired_at = 0.0
+        """Of `time.monotonic`."""
 
     @classmethod
     @contextmanager
@@ -165,7 +161,7 @@ class DeviceLock:
             _write_pid(machine, os.getpid() if exclusive else None)
             fcntl.flock(gate, fcntl.LOCK_UN)
             self.acquired, self._holds_gate = True, False
-            self._acquired_at = time.monotonic()
+            self.acquired_at = time.monotonic()
         elif not self._told and time.monotonic() - self._since >= SECONDS_BEFORE_TELLING:
             self._told = True
             self._waiting(_describe_holder(machine))

@@ -96,6 +96,8 @@ class CheckedTraining(msgspec.Struct, frozen=True):
     output: Path
     weights_note: str = ""
     """Which of several state dicts in the checkpoint is used; "" if it has only one."""
+    finished: bool = False
+    """Whether an earlier run has trained it."""
 
     @property
     def resolution(self) -> int:
@@ -110,19 +112,9 @@ class CheckedTraining(msgspec.Struct, frozen=True):
         return self.output.with_suffix(".html")
 
 
-class CheckedTrainings(msgspec.Struct, frozen=True):
-    """Trainings of one command that can start."""
-
-    trainings: tuple[CheckedTraining, ...]
-    finished: tuple[Path, ...] = ()
-    """Weight files of networks that an earlier run of the command has trained."""
-    workers: int = 1
-    ray: str = ""
-
-
 def check_trainings(
     networks: Sequence[NetworkReference], request: TrainRequest, workers: int = 1, ray: str = ""
-) -> CheckedTrainings:
+) -> list[CheckedTraining]:
     """Check every option of trainings that differ in their network alone.
 
     Args:
@@ -137,37 +129,33 @@ def check_trainings(
     if (several or needs_ray(workers, ray)) and "RANK" in os.environ:
         raise InputError("torchrun trains one network; leave out the others, --workers and --ray")
     if not several:
-        return CheckedTrainings((request.check(),), (), workers, ray)
+        return [request.check()]
     if SUPERNET in networks:
         raise InputError("a supernet is trained alone; leave the other networks out")
     folder = request.output or Path()
     if folder.suffix == ".safetensors":
         raise OutputError(f"--output {str(folder)!r}: several networks need a folder")
     check_writable(folder)
-    requests = {
-        folder / f"{_choose_file_stem(network)}.safetensors": network for network in networks
-    }
-    if len(requests) < len(networks):
+    named = {folder / f"{_choose_file_stem(each)}.safetensors": each for each in networks}
+    if len(named) < len(networks):
         raise InputError("two of the networks have the same name; train each of them once")
-    each = [
-        msgspec.structs.replace(request, network=network, output=output)
-        for output, network in requests.items()
+    return [
+        _check_unless_finished(
+            msgspec.structs.replace(request, network=network, output=output), output
+        )
+        for output, network in named.items()
     ]
-    finished = tuple(one.output for one in each if one.output and _is_trained(one, one.output))
-    unfinished = tuple(one.check() for one in each if one.output not in finished)
-    return CheckedTrainings(unfinished, finished, workers, ray)
 
 
-def _is_trained(request: TrainRequest, output: Path) -> bool:
-    """Whether the weight file of a training is there: of this network, with these images."""
-    if not output.exists() or state_path(output).exists():
-        return False
-    training = read_training(output)
-    if training is None or read_architecture(output) != _find_subject(
-        request, len(find_classes(request.data))
-    ):
-        return False
-    return (training.seed, training.data) == (request.seed, Path(request.data).resolve().name)
+def _check_unless_finished(request: TrainRequest, output: Path) -> CheckedTraining:
+    """Check a training, unless there are weights of this network, trained on these images."""
+    if output.exists() and not state_path(output).exists():
+        subject = _find_subject(request, len(find_classes(request.data)))
+        training, data = read_training(output), Path(request.data).resolve().name
+        known = training is not None and (training.seed, training.data) == (request.seed, data)
+        if known and read_architecture(output) == subject:
+            return CheckedTraining(request, subject, None, output, finished=True)
+    return request.check()
 
 
 def _check_combinations(request: TrainRequest) -> None:

@@ -20,16 +20,9 @@ from gnv2_nas.search.engine import ScoringFailure, Work
 from gnv2_nas.search.engine.cluster import needs_ray
 from gnv2_nas.search.engine.workers import Pool
 from gnv2_nas.training import Recipe, TrainingPoint, train_network
-from gnv2_nas.workflows.events import (
-    Event,
-    Events,
-    Message,
-    ignore,
-    report_messages,
-    report_task,
-)
+from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_messages, report_task
 from gnv2_nas.workflows.training import run_training
-from gnv2_nas.workflows.training_request import CheckedTraining, CheckedTrainings
+from gnv2_nas.workflows.training_request import CheckedTraining
 
 if TYPE_CHECKING:
     from gnv2_nas.data import Dataset
@@ -72,10 +65,6 @@ class FinishedTraining(msgspec.Struct, frozen=True):
     """What it reported while it ran in a worker."""
 
 
-def ignore_points(_job: int, _point: TrainingPoint) -> None:
-    """Observe nothing."""
-
-
 def train_networks(
     jobs: Sequence[TrainingJob],
     data: str,
@@ -83,7 +72,7 @@ def train_networks(
     *,
     workers: int = 1,
     ray: str = "",
-    observer: Callable[[int, TrainingPoint], None] = ignore_points,
+    observer: Callable[[int, TrainingPoint], None] = lambda _job, _point: None,
     events: Events = ignore,
     save_every: float = SECONDS_BETWEEN_SAVES,
 ) -> Iterator[tuple[int, TrainedNetwork | TrainingError]]:
@@ -111,28 +100,32 @@ def train_networks(
     def train(number: int) -> TrainedNetwork:
         return _train(jobs[number], dataset, save_every, partial(observer, number))
 
-    side, content_hash = dataset.side, dataset.content_hash
-    make = partial(_make_train, jobs, data, side, content_hash, save_every)
+    images = (data, dataset.side, dataset.content_hash)
+    make = partial(_make_train, jobs, *images, save_every)
     return _run_each(len(jobs), train, make, TrainedNetwork, workers, ray, events)
 
 
 def run_trainings(
-    checked: CheckedTrainings, events: Events = ignore
+    trainings: Sequence[CheckedTraining],
+    workers: int = 1,
+    ray: str = "",
+    events: Events = ignore,
 ) -> Iterator[tuple[CheckedTraining, FinishedTraining | TrainingError]]:
     """Train networks and write their weights and curves; yields each when it ends.
 
-    For failures and errors see `train_networks`.
+    For failures, errors and arguments see `train_networks`.
     """
-    trainings = checked.trainings
-    for output in checked.finished:
-        events(Message(f"{output} is trained already; move it away to train it again"))
+    for each in trainings:
+        if each.finished:
+            events(Message(f"{each.output} is trained already; move it away to train it again"))
+    trainings = [each for each in trainings if not each.finished]
 
     def train(number: int) -> FinishedTraining:
         return _finish(trainings[number], events)
 
     make = partial(_make_run, trainings)
     for number, result in _run_each(
-        len(trainings), train, make, FinishedTraining, checked.workers, checked.ray, events
+        len(trainings), train, make, FinishedTraining, workers, ray, events
     ):
         yield trainings[number], result
 
@@ -169,38 +162,26 @@ def _run_each(
         kind: type of the results, which workers send as JSON.
     """
     workers = min(workers, count)
-    if count and needs_ray(workers, ray):
-        yield from _run_on_workers(count, make_train, kind, workers, ray, events)
+    if not (count and needs_ray(workers, ray)):
+        for number in range(count):
+            result: Result | TrainingError
+            try:
+                result = train(number)
+            except TrainingError as error:
+                result = error
+            yield number, result
         return
-    for number in range(count):
-        result: Result | TrainingError
-        try:
-            result = train(number)
-        except TrainingError as error:
-            result = error
-        yield number, result
-
-
-def _run_on_workers(
-    count: int,
-    make_train: Callable[[], Train[Result]],
-    kind: type[Result],
-    workers: int,
-    ray: str,
-    events: Events,
-) -> Iterator[tuple[int, Result | TrainingError]]:
     make_work, read = partial(_make_work, make_train), partial(msgspec.json.decode, type=kind)
     waiting = report_messages(events)
     with DeviceLock.shared(waiting):  # starting Ray computes
         pool: Pool[Result] = Pool(workers, make_work, read, math.inf, ray, waiting=waiting)
-    with closing(pool), report_task(events, f"{count} trainings on {workers} workers") as report:
+    with closing(pool), report_task(events, "trainings in workers") as report:
         numbers = {pool.ask(str(number)): number for number in range(count)}
         for done, future in enumerate(as_completed(numbers), start=1):
-            answer = future.result()
+            answer: Result | ScoringFailure | TrainingError = future.result()
             if isinstance(answer, ScoringFailure):
-                yield numbers[future], TrainingError(answer.reason)
-            else:
-                yield numbers[future], answer
+                answer = TrainingError(answer.reason)
+            yield numbers[future], answer
             report(done / count)
 
 
