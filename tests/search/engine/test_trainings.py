@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +56,13 @@ def find_training_processes() -> list[int]:
 def test_a_training_whose_worker_is_killed_continues_in_another(cluster, here):
     long, short = job(here / "long.safetensors", 40), job(here / "short.safetensors", 6)
     wrong = msgspec.structs.replace(short, recipe=short_recipe(learning_rate=1e30), output=None)
-    with ThreadPoolExecutor(1) as thread:
-        trained = thread.submit(
-            lambda: dict(
-                train_networks(
-                    [long, short, wrong], "digits", digits(), workers=1, ray="auto", save_every=0
-                )
-            )
-        )
-        until(state_path(long.output).exists)
-        (process,) = find_training_processes()
-        os.kill(process, signal.SIGKILL)
-        found = trained.result()
-    for number, each in enumerate((long, short)):
+    results = train_networks([short, long, wrong], "digits", digits(), ray="auto", save_every=0)
+    found = dict([next(results)])
+    until(state_path(long.output).exists)
+    (process,) = find_training_processes()
+    os.kill(process, signal.SIGKILL)
+    found |= dict(results)
+    for number, each in enumerate((short, long)):
         alone = train_network(each.architecture, digits(), each.recipe, None, seed=each.seed)
         assert isinstance(found[number], TrainedNetwork)
         assert found[number].accuracy == alone.accuracy
