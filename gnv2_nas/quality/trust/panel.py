@@ -136,7 +136,8 @@ class TrustPanel(msgspec.Struct, frozen=True):
             known = "beats" if all(verdict(each) == NOT_BETTER for each in others) else "is above"
             return f"no data-free score {known} the parameter count {self._where()}"
         known = "beats" if verdict(best) == BETTER else "is above, but cannot be told from,"
-        return f"{best.title} {known} the parameter count {self._where()}"
+        chance = "" if _above_chance(best) else ", but perhaps not chance"
+        return f"{best.title} {known} the parameter count {self._where()}{chance}"
 
     def _where(self) -> str:
         baseline = self.of(BASELINE)
@@ -191,14 +192,19 @@ def add_gains(panel: TrustPanel) -> TrustPanel:
 
 
 def choose_score(panels: Sequence[TrustPanel]) -> str:
-    """Name the data-free score that beats the parameter count on every set of images.
+    """Name the data-free score that beats the parameter count and chance on every set of images.
 
-    If several do, the one of the highest mean τ. "" if there is none, or no panel.
+    Where more parameters mean lower accuracy, a score without any order beats the parameter count,
+    so the interval of its own τ must be above 0, too. If several scores win, the one of the highest
+    mean τ is chosen. "" if there is none, or no panel.
     """
     if not panels:
         return ""
     winners = set.intersection(
-        *({each.spec for each in panel.data_free() if verdict(each) == BETTER} for panel in panels)
+        *(
+            {e.spec for e in panel.data_free() if verdict(e) == BETTER and _above_chance(e)}
+            for panel in panels
+        )
     )
 
     def mean_tau(spec: str) -> float:
@@ -206,6 +212,11 @@ def choose_score(panels: Sequence[TrustPanel]) -> str:
         return fmean(map(_tau_in_band, known))
 
     return max(sorted(winners), key=mean_tau, default="")
+
+
+def _above_chance(trust: EstimatorTrust) -> bool:
+    _, found = _best_known(trust)
+    return found is not None and found.low > 0
 
 
 def trust_path(space: str, folder: Path | None = None) -> Path:

@@ -81,9 +81,11 @@ def test_a_score_must_beat_the_parameter_count_on_all_images(by_macs, by_params)
 def test_of_several_such_scores_the_best_on_average_is_chosen():
     better = (0.4, 0.1, 0.7)
     first = panel(trust("zen", 0.9, better), trust("naswot", 0.6, better))
-    second = panel(trust("zen", 0.2, better), trust("naswot", 0.6, better))
+    second = panel(trust("zen", 0.25, better), trust("naswot", 0.6, better))
     assert choose_score([first]) == "zen"
     assert choose_score([first, second]) == "naswot"
+    # Better than a parameter count that is worse than chance, but no better than chance.
+    assert choose_score([panel(trust("zen", 0.1, better))]) == ""
     # An accuracy needs images, which a search without any has not.
     assert choose_score([panel(trust("supernet:a.safetensors", 0.9, better))]) == ""
 
