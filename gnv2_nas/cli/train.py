@@ -86,7 +86,8 @@ def train(
         Path | None,
         typer.Option(
             help="Learn from the answers of this network, too: a .safetensors file that gnv2-nas "
-            "train wrote, of the same classes and resolution."
+            "train wrote (of a supernet, its largest network teaches), or an .onnx classifier, of "
+            "the same classes and resolution."
         ),
     ] = None,
     device: Annotated[

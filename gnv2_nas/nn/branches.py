@@ -71,7 +71,7 @@ def _rows(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def _multiply(rows: Tensor, kernels: Tensor, norms: Sequence[_Norm]) -> Tensor:
+def _add_products(rows: Tensor, kernels: Tensor, norms: Sequence[_Norm]) -> Tensor:
     """Sum of the batch norms of several matrix products.
 
     The products are not computed: their means and variances follow from the mean and the
@@ -147,7 +147,8 @@ class Branches(nn.Module):
         kernels = [tensors[f"{self.op.weight}.weight"]]
         kernels += [cast(nn.Conv2d, conv).weight for conv in self.convs]
         norms = [_Norm.find(self.op.norm, tensors, statistics), *map(_Norm.of, self.norms)]
-        total = self._multiply(x, kernels, norms) if self._expands else self._add(x, kernels, norms)
+        add = self._multiply_once if self._expands else self._add_outputs
+        total = add(x, kernels, norms)
         with torch.no_grad():
             # Not `Tensor.var`, which takes 20 times as long in channels-last format.
             rows = _rows(total).to(self.variance.dtype)
@@ -155,7 +156,7 @@ class Branches(nn.Module):
             self.variance.lerp_(variance, BATCH_NORM_MOMENTUM)
         return total
 
-    def _add(self, x: Tensor, kernels: Sequence[Tensor], norms: Sequence[_Norm]) -> Tensor:
+    def _add_outputs(self, x: Tensor, kernels: Sequence[Tensor], norms: Sequence[_Norm]) -> Tensor:
         convolve_x = convolve_channels_last if is_channels_last(x) else convolve
         total = norms[-1].apply(x) if len(norms) > len(kernels) else None
         for kernel, norm, op in zip(kernels, norms, self._ops, strict=False):
@@ -164,12 +165,14 @@ class Branches(nn.Module):
         assert total is not None  # noqa: S101
         return total
 
-    def _multiply(self, x: Tensor, kernels: Sequence[Tensor], norms: Sequence[_Norm]) -> Tensor:
+    def _multiply_once(
+        self, x: Tensor, kernels: Sequence[Tensor], norms: Sequence[_Norm]
+    ) -> Tensor:
         matrices = [kernel.flatten(1) for kernel in kernels]
         if len(norms) > len(kernels):
             matrices.append(matrices[0].new_ones(len(matrices[0])).diag())
         with torch.autocast(x.device.type, enabled=False):
-            rows = _multiply(_rows(x).to(matrices[0].dtype), torch.stack(matrices), norms)
+            rows = _add_products(_rows(x).to(matrices[0].dtype), torch.stack(matrices), norms)
         return rows.to(x.dtype).view(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
 
     @torch.no_grad()

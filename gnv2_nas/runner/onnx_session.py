@@ -52,6 +52,11 @@ class OnnxSession:
         found: NDArray[np.float32] = np.asarray(self.run()[0], np.float32)
         return found
 
+    def metadata(self) -> dict[str, str]:
+        """Return what the file says of itself, by key."""
+        found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return found
+
     def end_profiling(self) -> Path:
         return Path(self._session.end_profiling())
 

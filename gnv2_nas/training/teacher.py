@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gnv2_nas.arch import Preprocessing
-from gnv2_nas.checkpoints.checkpoint import read_architecture, read_preprocessing
-from gnv2_nas.data import Dataset
-from gnv2_nas.errors import InputError
-from gnv2_nas.nn import Network, build_model, load_weights
 
 
 @dataclass(frozen=True)
@@ -21,8 +16,11 @@ class Teacher:
     """A network in evaluation mode, and the normalisation that it was trained with."""
 
     name: str
-    network: Network
+    network: nn.Module
+    """Images (N, 3, R, R) → logits (N, classes)."""
     preprocessing: Preprocessing
+    fingerprint: str
+    """Hash of its weights: a training that is resumed needs the same teacher."""
 
     @torch.no_grad()
     def answer(self, images: Tensor, preprocessing: Preprocessing) -> Tensor:
@@ -43,28 +41,6 @@ class Teacher:
             images = (images * std + mean - own_mean) / own_std
         logits: Tensor = self.network(images)
         return logits
-
-
-def read_teacher(path: Path, dataset: Dataset, resolution: int) -> Teacher:
-    """Read a file that `gnv2-nas train` wrote.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or not the weights of a network.
-        InputError: the teacher has other classes or another input size.
-    """
-    arch, preprocessing = read_architecture(path), read_preprocessing(path)
-    if preprocessing is None or preprocessing.classes != dataset.preprocessing.classes:
-        raise InputError(
-            f"teacher {str(path)!r} answers with {arch.num_classes} classes that are not the "
-            f"{len(dataset.classes)} of {dataset.name}; train it on the same classes"
-        )
-    if arch.resolution != resolution:
-        raise InputError(
-            f"teacher {str(path)!r} reads images of {arch.resolution} px and the network of "
-            f"{resolution} px; name a teacher of {resolution} px"
-        )
-    network = load_weights(build_model(arch), path).eval().requires_grad_(requires_grad=False)
-    return Teacher(path.name, network, preprocessing)
 
 
 def distillation_loss(logits: Tensor, answers: Tensor, temperature: float) -> Tensor:

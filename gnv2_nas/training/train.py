@@ -107,7 +107,7 @@ def train_network(
         )
         save_weights(result.model, path, dataset.preprocessing, record, beside=files)
 
-    taught_by = "none" if teacher is None else hash_weights(teacher.network.state_dict())
+    taught_by = "none" if teacher is None else teacher.fingerprint
     started_from = "random" if initial is None else hash_weights(initial)
     subject = {"network": arch.id, "initial weights": started_from, "teacher": taught_by}
     return _run(

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.checkpoints.checkpoint import read_training
 from gnv2_nas.commands import format_command
 from gnv2_nas.data import Dataset, load_dataset
 from gnv2_nas.report.training_page import TrainingReport, render_training_page
@@ -28,7 +27,11 @@ from gnv2_nas.training.recipe import RecipeName
 from gnv2_nas.units import format_duration
 from gnv2_nas.workflows.events import Events, Message, TrainingProgress, ignore, report_task
 from gnv2_nas.workflows.references import describe_size, extract_from_supernet, read_initial_weights
+from gnv2_nas.workflows.teachers import measure_teacher, read_teacher
 from gnv2_nas.workflows.training_request import CheckedTraining
+
+if TYPE_CHECKING:
+    from gnv2_nas.training.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -179,27 +182,33 @@ def run_training(checked: CheckedTraining, events: Events = ignore) -> TrainingS
     recipe = _choose_recipe(checked, dataset, inherited=initial is not None)
     epochs = recipe.steps * recipe.batch_size / len(dataset.train)
     events(Message(f"{recipe.steps:,} steps of {recipe.batch_size} images, {epochs:.3g} epochs"))
+    teacher, teacher_accuracy = _read_teacher(checked, dataset, events)
     try:
-        result = _train(checked, dataset, recipe, initial, _make_observer(events))
+        result = _train(checked, dataset, recipe, initial, teacher, _make_observer(events))
     except KeyboardInterrupt:
         events(Message("interrupted; run the same command again to continue"))
         raise
-    _compare_with_teacher(request.teacher, dataset, result.accuracy, events)
+    if result.accuracy > teacher_accuracy:
+        events(
+            Message(
+                f"warning: the teacher ({teacher_accuracy:.1%} of held-out images) is worse than "
+                f"the network that it taught ({result.accuracy:.1%}); compare with a training "
+                "without it"
+            )
+        )
     return TrainingSummary(checked, dataset, recipe, result)
 
 
-def _compare_with_teacher(
-    file: Path | None, dataset: Dataset, accuracy: float, events: Events
-) -> None:
-    """Report a teacher that was worse on the same held-out images than its pupil is."""
-    known = None if file is None else read_training(file)
-    if known and known.data_hash == dataset.content_hash and known.accuracy < accuracy:
-        events(
-            Message(
-                f"warning: the teacher ({known.accuracy:.1%} of held-out images) is worse than the "
-                f"network that it taught ({accuracy:.1%}); compare with a training without it"
-            )
-        )
+def _read_teacher(
+    checked: CheckedTraining, dataset: Dataset, events: Events
+) -> tuple[Teacher | None, float]:
+    """Return the teacher and its accuracy on the held-out images; None and 1 without one."""
+    if checked.request.teacher is None:
+        return None, 1.0
+    teacher = read_teacher(checked.request.teacher, dataset, checked.resolution)
+    accuracy = measure_teacher(teacher, dataset, checked.resolution)
+    events(Message(f"teacher {teacher.name}: {accuracy:.1%} of held-out images"))
+    return teacher, accuracy
 
 
 def is_leader() -> bool:
@@ -267,9 +276,10 @@ def _train(
     dataset: Dataset,
     recipe: Recipe,
     initial: Mapping[str, Any] | None,
+    teacher: Teacher | None,
     observer: Callable[[TrainingPoint], None],
 ) -> TrainingResult[Any]:
-    seed, file = checked.request.seed, checked.request.teacher
+    seed = checked.request.seed
     device = None if checked.request.device == "auto" else checked.request.device
 
     def beside(result: TrainingResult[Any]) -> Mapping[Path, bytes | str]:
@@ -280,11 +290,6 @@ def _train(
             checked.subject, dataset, recipe, checked.output, seed=seed, device=device,
             observer=observer, beside=beside,
         )  # fmt: skip
-    teacher = None
-    if file is not None:
-        from gnv2_nas.training.teacher import read_teacher
-
-        teacher = read_teacher(file, dataset, checked.resolution)
     return train_network(
         checked.subject, dataset, recipe, checked.output, initial=initial, teacher=teacher,
         seed=seed, device=device, observer=observer, beside=beside,

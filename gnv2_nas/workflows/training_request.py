@@ -25,6 +25,7 @@ from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.training.history import HISTORY, history_path, state_path
 from gnv2_nas.training.recipe import RECIPES, check_branches
 from gnv2_nas.workflows.references import NetworkReference, find_network, find_weight_file
+from gnv2_nas.workflows.teachers import check_teacher
 
 SUPERNET = "supernet"
 """The word that stands for the supernet of a space in place of a network."""
@@ -54,7 +55,7 @@ class TrainRequest(msgspec.Struct, frozen=True):
     storage: str = defaults.STORAGE
     recipe: str = RECIPES[0]
     teacher: Path | None = None
-    """Weight file of the network whose answers are learnt."""
+    """File of the network whose answers are learnt, see `workflows.teachers`."""
 
     def check(self) -> CheckedTraining:
         """Check every option without importing torch.
@@ -64,7 +65,8 @@ class TrainRequest(msgspec.Struct, frozen=True):
         """
         _check_combinations(self)
         _check_numbers(self)
-        subject = _find_subject(self, len(find_classes(self.data)))
+        classes = find_classes(self.data)
+        subject = _find_subject(self, len(classes))
         if self.recipe == "v3" and isinstance(subject, Architecture):
             check_branches(subject)
         weights = self.weights
@@ -77,8 +79,8 @@ class TrainRequest(msgspec.Struct, frozen=True):
             note = check_checkpoint(weights, subject, self.weights_from, any_classes=True).note
         if self.from_supernet is not None and isinstance(subject, Architecture):
             _check_contains(self.from_supernet, subject)
-        if self.teacher is not None:
-            read_architecture(self.teacher)
+        if self.teacher is not None and isinstance(subject, Architecture):
+            check_teacher(self.teacher, classes, subject.resolution)
         output = self.output or Path(f"{_choose_file_stem(self.network)}.safetensors")
         named = None if isinstance(self.network, Architecture) else self.network
         _check_output(output, named, self.space, weights, self.from_supernet, self.teacher)

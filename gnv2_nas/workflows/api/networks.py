@@ -107,7 +107,8 @@ def train(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         storage: URL of the database that holds the study.
         recipe: "v2", or "v3" for the branches of GhostNetV3 during training.
-        teacher: weight file of a network whose answers are learnt, too.
+        teacher: file of a network whose answers are learnt, too: weights or a supernet that
+            `train` wrote, or an ONNX classifier.
         progress: whether to print messages and progress to standard error.
         events: called with every event of `gnv2_nas.workflows.events`.
 
