@@ -21,7 +21,7 @@ from rich.table import Table
 
 import gnv2_nas as gn
 from benchmarks.table import machine, table
-from gnv2_nas.report.evaluation_page.words import describe_table, format_row, list_columns
+from gnv2_nas.report.evaluation_page.words import describe_table, format_line, list_columns
 from gnv2_nas.runner import huge_pages
 
 SUPERNET = Path("supernet.safetensors")
@@ -56,7 +56,7 @@ def _run_in(folder: Path, data: str, options: argparse.Namespace) -> Table:
         f"{found.data}, space {options.space}, {options.budget}, {found.training}, "
         f"seeds 0 to {found.seeds - 1}",
         list_columns(first),
-        [list(map(str, format_row(each))) for each in first.results],
+        [format_line(first, each) for each in first.results],
     )
     result.caption = " ".join(describe_table(first))
     return result

@@ -99,14 +99,14 @@ def _print_tables(evaluation: Evaluation) -> None:
     from gnv2_nas.report.evaluation_page.page import next_command
     from gnv2_nas.report.evaluation_page.words import (
         describe_table,
-        format_row,
+        format_line,
         list_columns,
         title_table,
     )
 
     for table in evaluation.tables:
         title = title_table(table, evaluation.tables)
-        rows = [list(map(str, format_row(result))) for result in table.results]
+        rows = [format_line(table, result) for result in table.results]
         print_table(list_columns(table), rows, title=title, left=2)
         for sentence in describe_table(table):
             print_line(sentence)

@@ -13,10 +13,11 @@ from gnv2_nas.units import format_quantity
 
 VERDICT = "the pick is"
 RATIO = "pick ÷ it"
+MS = "ms"
 
 
 class Cell(NamedTuple):
-    """A value, and its interval or what else belongs under it."""
+    """A value, and its interval."""
 
     text: str
     detail: str = ""
@@ -29,8 +30,7 @@ def list_columns(table: Table) -> list[str]:
     """Return the titles of `format_row`."""
     memory = ["peak memory"] if table.pick.peak_memory is not None else []
     return [
-        "network", VERDICT, "accuracy, %", "pick gains, points", "ms", RATIO, "MFLOPs", "Mparams",
-        *memory,
+        "network", VERDICT, "accuracy, %", "pick gains, points", RATIO, MS, "MFLOPs", *memory,
     ]  # fmt: skip
 
 
@@ -46,22 +46,25 @@ def format_row(result: Result) -> list[Cell]:
     return [
         Cell(f"{result.label}{' (the pick)' if verdict is None else ''}"),
         Cell("–" if verdict is None else verdict.text),
-        Cell(
-            f"{100 * accuracy.value:.1f}", f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f}"
-        ),
+        Cell(f"{100 * accuracy.value:.1f}", f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}"),
         gain,
-        Cell(f"{latency.ms:.2f}{'' if latency.stable else ' ?'}", f"{low:.2f} to {high:.2f}"),
         ratio,
+        Cell(f"{latency.ms:.2f}{'' if latency.stable else ' ?'}", f"{low:.2f}–{high:.2f}"),
         Cell(f"{counts.macs / 1e6:.1f}"),
-        Cell(f"{counts.params / 1e6:.2f}"),
         *map(Cell, memory),
     ]
+
+
+def format_line(table: Table, result: Result) -> list[str]:
+    """Return `format_row` for a terminal, where milliseconds have no room for their interval."""
+    titled = zip(list_columns(table), format_row(result), strict=True)
+    return [cell.text if title == MS else str(cell) for title, cell in titled]
 
 
 def _interval(estimate: Estimate, *, points: bool = False) -> str:
     if points:
         return f"{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
-    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+    return f"{estimate.low:.3f}–{estimate.high:.3f}"
 
 
 def describe_table(table: Table) -> Iterator[str]:
