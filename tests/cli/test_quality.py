@@ -72,7 +72,7 @@ def test_each_command_shows_an_example(tmp_path, command):
 def test_a_check_keeps_its_panel_and_tells_what_it_does(straight):
     panel = json.loads((straight / "out.json").read_text())
     kept = json.loads((straight / "search_spaces" / "small.trust.json").read_text())
-    assert kept == panel
+    assert kept == [panel]
     assert (panel["space"], panel["data"], len(panel["networks"])) == ("small", "digits", 2)
     assert all(len(network["accuracies"]) == 2 for network in panel["networks"])
     names = [each["spec"] for each in panel["estimators"]]

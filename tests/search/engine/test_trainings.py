@@ -15,8 +15,6 @@ from gnv2_nas.checkpoints.checkpoint import read_training
 from gnv2_nas.errors import TrainingError
 from gnv2_nas.files.outputs import PAGE_MARK
 from gnv2_nas.nn import read_checkpoint
-from gnv2_nas.quality.trust.panel import find_trust
-from gnv2_nas.space import load_space
 from gnv2_nas.training import decode_history, train_network
 from gnv2_nas.training.context import torch_threads
 from gnv2_nas.training.history import history_path, state_path
@@ -106,9 +104,8 @@ def test_a_check_gets_the_same_accuracies_from_workers(cluster, tmp_path, monkey
         monkeypatch.chdir(folder)
         write_space(folder, SMALL)
         request = TrustRequest("digits", "small.yaml", networks=2, seeds=2, epochs=0.1, ray=ray)
-        run_trust(request.check())
+        panel = run_trust(request.check())
         lines = Path("search_spaces/small.trust.jsonl").read_text().splitlines()
         assert len(lines) == 4
-        panel = find_trust(load_space("small.yaml").with_classes(10))
         accuracies.append([each.accuracies for each in panel.networks])
     assert accuracies[0] == accuracies[1]
