@@ -12,6 +12,7 @@ from gnv2_nas.cli.console import print_line, say_error, take_over_messages
 from gnv2_nas.cli.devices import app as devices
 from gnv2_nas.cli.evaluate import evaluate
 from gnv2_nas.cli.export import export
+from gnv2_nas.cli.farm import app as farm
 from gnv2_nas.cli.modules import modules
 from gnv2_nas.cli.options import read_start_time
 from gnv2_nas.cli.profile.command import profile
@@ -35,6 +36,7 @@ app = typer.Typer(
 for command in (search, train, evaluate, profile, modules, report, export, spaces):
     app.command()(command)
 app.add_typer(devices, name="devices")
+app.add_typer(farm, name="farm")
 app.add_typer(quality, name="quality")
 
 # Typer does not export click's UsageError, the base of every wrong use of an option.

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-_VARIABLE = "GLIBC_TUNABLES"
+VARIABLE = "GLIBC_TUNABLES"
 _TUNABLE = "glibc.malloc.hugetlb"
 KERNEL_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _SINCE = (2, 35)
@@ -23,7 +23,7 @@ _SINCE = (2, 35)
 
 def in_use() -> bool:
     """Return whether this process was started with huge pages."""
-    return f"{_TUNABLE}=1" in os.environ.get(_VARIABLE, "") and _on_request()
+    return f"{_TUNABLE}=1" in os.environ.get(VARIABLE, "") and _on_request()
 
 
 def environment() -> Mapping[str, str]:
@@ -31,17 +31,17 @@ def environment() -> Mapping[str, str]:
 
     It is `os.environ` itself if they are not available or `GLIBC_TUNABLES` already sets them.
     """
-    told = os.environ.get(_VARIABLE, "")
+    told = os.environ.get(VARIABLE, "")
     if _TUNABLE in told or not _on_request() or not _known_to_libc():
         return os.environ
-    return os.environ | {_VARIABLE: ":".join(filter(None, (told, f"{_TUNABLE}=1")))}
+    return os.environ | {VARIABLE: ":".join(filter(None, (told, f"{_TUNABLE}=1")))}
 
 
 def plain_environment() -> Mapping[str, str]:
     """Return the environment that starts a process whose C library asks for no huge pages."""
-    told = os.environ.get(_VARIABLE, "").split(":")
+    told = os.environ.get(VARIABLE, "").split(":")
     kept = [each for each in told if not each.startswith(_TUNABLE)]
-    return os.environ | {_VARIABLE: ":".join(kept)}
+    return os.environ | {VARIABLE: ":".join(kept)}
 
 
 def restart() -> None:

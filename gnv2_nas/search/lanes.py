@@ -125,6 +125,13 @@ class Lanes:
         self._absent[name] = _Absence(self._distances[name])
         self._distances[name] = min(2 * self._distances[name], MAX_DISTANCE)
 
+    def close(self) -> None:
+        """End the connections to all devices, and the threads that use them."""
+        for lane in self._lanes:
+            lane.close()
+        for threads in self._threads.values():
+            threads.shutdown(cancel_futures=True)
+
     def succeeded(self, name: str) -> None:
         """Note that a device has measured: when it fails next, it is tried again soon."""
         self._distances[name] = 1

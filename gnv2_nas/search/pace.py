@@ -89,9 +89,12 @@ class MeasuringPace:
 
     def __init__(self, timing: float = 0.0) -> None:
         self._timing, self._readying = timing, _Rate(READY_SECONDS)
+        self.latest = (0, 0.0)
+        """What `readied` was called with."""
 
     def readied(self, count: int, seconds: float) -> None:
         """Record how long it took until `count` networks had been timed once."""
+        self.latest = count, seconds
         self._readying.add(count, seconds)
 
     def measuring(self, count: int, seconds_per_network: float = MIN_SECONDS) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 
 from gnv2_nas.cores import check_cores
 from gnv2_nas.devices.device import Device
@@ -14,6 +15,8 @@ from gnv2_nas.files.outputs import Kind, check_outputs, holds_fields
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.measurement.records.record import PROFILES_FOLDER
 from gnv2_nas.measurement.records.store import is_store, store_path
+from gnv2_nas.search.farm.directory import ServedDevice
+from gnv2_nas.search.study.settings import device_label
 from gnv2_nas.workflows.events import Events, Message, report_messages, report_task
 
 _MEASURED = Kind("the measurements", is_store)
@@ -21,6 +24,8 @@ _CALIBRATION = Kind(
     "the calibration", lambda path: holds_fields(path, "key", "reference_ms", "log_ratios")
 )
 _MODEL = Kind("the latency model", lambda path: holds_fields(path, "fitted_on", "ridge"))
+MAX_DEVICES = 8
+"""Devices of one search, which measures every network on each, or of one farm."""
 
 
 def check_device(
@@ -56,6 +61,40 @@ def check_device(
 
         kinds[latency_path(profile.stem)] = _MODEL
     check_outputs(kinds, [profile, base], "--device")
+
+
+def read_profiles(
+    names: Sequence[str], served: Mapping[str, ServedDevice] = MappingProxyType({})
+) -> dict[str, DeviceProfile]:
+    """Return name → profile of each device, in the order of their labels.
+
+    Args:
+        names: names or files of profiles.
+        served: those that a farm has.
+
+    Raises:
+        InputError: there is no device, there are too many, or one is given twice.
+        ProfileError: a profile breaks a rule.
+    """
+    if not 1 <= len(names) <= MAX_DEVICES:
+        raise InputError(f"--device: give 1 to {MAX_DEVICES} devices, but got {len(names)}")
+    profiles = {
+        name: served[name].profile if name in served else read_profile(name)
+        for name in sorted(names, key=device_label)
+    }
+    by_label: dict[str, str] = {}
+    by_content: dict[tuple[str, ...], str] = {}
+    for name in sorted(names, key=device_label):
+        label, profile = device_label(name).casefold(), profiles[name]
+        host = served[name].host if name in served else ""
+        content = (profile.content_hash, profile.reached_by, host)
+        other = by_label.setdefault(label, "") or by_content.setdefault(content, "")
+        if other:
+            raise InputError(
+                f"--device: {other!r} and {name!r} are the same device; give each device once"
+            )
+        by_label[label] = by_content[content] = name
+    return profiles
 
 
 def describe_shortage(name: str, profile: DeviceProfile) -> str:

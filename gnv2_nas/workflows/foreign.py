@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,17 +26,17 @@ class StatedFile(msgspec.Struct, frozen=True):
     """Per cent, as the user states it."""
 
 
-def check_formats(networks: Iterable[TimedNetwork], device: str) -> None:
+def check_formats(networks: Iterable[TimedNetwork], device: str, runtime: str) -> None:
     """Check that a device's runtime reads the files of other tools.
 
     Args:
         networks: the networks; those of ours are passed over.
-        device: name or path of a profile.
+        device: name or path of its profile.
+        runtime: its runtime.
 
     Raises:
         InputError: it does not; the message names profiles that do.
     """
-    runtime = read_profile(device).runtime
     for network in select_foreign(networks):
         readers = READERS[network.suffix]
         if runtime not in readers:
@@ -47,7 +47,7 @@ def check_formats(networks: Iterable[TimedNetwork], device: str) -> None:
 
 
 def read_baselines(
-    texts: Sequence[str], sides: Sequence[int], devices: Sequence[str]
+    texts: Sequence[str], sides: Sequence[int], runtimes: Mapping[str, str]
 ) -> tuple[StatedFile, ...]:
     """Read the files of `--baseline`.
 
@@ -55,7 +55,7 @@ def read_baselines(
         texts: FILE or FILE=ACCURACY each.
         sides: resolutions of the space. A file that leaves height and width free gets the same
             one as stock GhostNetV2 1.0.
-        devices: names of the devices that must read the files.
+        runtimes: device that must read the files → its runtime.
 
     Raises:
         InputError: a file cannot be read, is given twice, or an accuracy is none.
@@ -75,8 +75,8 @@ def read_baselines(
                 "once"
             )
         found[each.network.id] = each
-    for device in devices:
-        check_formats([each.network for each in found.values()], device)
+    for device in runtimes:
+        check_formats([each.network for each in found.values()], device, runtimes[device])
     return tuple(found.values())
 
 

@@ -76,9 +76,9 @@ def test_what_cannot_be_compared_with_is_refused_in_one_line(folder):
         assert said in str(raised.value)
         assert "\n" not in str(raised.value)
     Path("a=1.onnx").write_bytes(Path("rival.onnx").read_bytes())
-    (only,) = read_baselines(["a=1.onnx"], (32,), ["cpu"])
+    (only,) = read_baselines(["a=1.onnx"], (32,), {"cpu": "onnxruntime"})
     assert (only.network.name, only.accuracy) == ("a=1.onnx", None)
-    (stated,) = read_baselines(["a=1.onnx=62.5%"], (32,), [])
+    (stated,) = read_baselines(["a=1.onnx=62.5%"], (32,), {})
     assert stated.accuracy == 62.5
 
 

@@ -13,6 +13,7 @@ import pytest
 from onnx import helper
 
 from gnv2_nas.cli.profile.command import print_profile
+from gnv2_nas.devices.profile import read_profile
 from gnv2_nas.devices.transports.local import LocalTransport
 from gnv2_nas.errors import InputError
 from gnv2_nas.formats.foreign.reading import read_foreign
@@ -156,7 +157,7 @@ def test_a_device_that_does_not_read_the_format_names_one_that_does(tmp_path):
         ("cpu", tflite, "--device cpu-litert"),
     ):
         with pytest.raises(InputError, match=f"reads no {path.suffix} files; try {others}"):
-            check_formats([read_foreign(str(path))], device)
+            check_formats([read_foreign(str(path))], device, read_profile(device).runtime)
         with pytest.raises(InputError, match="reads no"):
             ProfileRequest(("ghost.json", str(path)), device).check()
     for option in ("layers", "predict"):

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,6 +128,17 @@ def connected(address: str, scorers: int) -> Iterator[None]:
             yield
         finally:
             ray.shutdown(wait_for_processes=True)
+
+
+@contextmanager
+def connected_aside(address: str) -> Iterator[None]:
+    """`connected` to a cluster, in a thread of its own."""
+    with ThreadPoolExecutor(1) as thread, ExitStack() as connection:
+        thread.submit(connection.enter_context, connected(address, 0)).result()
+        try:
+            yield
+        finally:
+            thread.submit(connection.close).result()
 
 
 def _children() -> set[int]:

@@ -49,7 +49,7 @@ class ScorerActor:
     """
 
     def __init__(self, home: str, folder: str, threads: str) -> None:
-        _die_with_parent()
+        die_with_parent()
         self._here = identify_machine() == home
         self._folder = folder
         # Read when torch is loaded.
@@ -119,7 +119,7 @@ def in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """On Linux, let the kernel kill this process with Ray's own, even if it is stopped or hangs."""
     if sys.platform == "linux":
         import ctypes

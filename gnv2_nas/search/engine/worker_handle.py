@@ -66,6 +66,24 @@ class Task:
             self.future.set_exception(why)
 
 
+def describe_end(error: Exception, process: str) -> str:
+    """Say how a process of Ray has ended, by the `RayError` in place of its answer.
+
+    Args:
+        error: what Ray raised.
+        process: the subject of the sentence.
+    """
+    from ray import exceptions
+
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return f"{process} was ended because memory ran out"
+    if isinstance(error, exceptions.RayActorError):
+        if "node has died" in str(error):
+            return f"the machine of {process} is gone"
+        return f"{process} crashed or was killed, as the system does when memory runs out"
+    return f"{process} failed: {in_one_line(getattr(error, 'cause', error))}"
+
+
 class Worker:
     """A process of Ray that scores or trains. Import Ray before.
 
@@ -125,17 +143,10 @@ class Worker:
 
     def answer(self, asked: Any) -> Answer | str:
         """The answer; or how the process ended, as the end of a sentence."""
-        errors = self._ray.exceptions
         try:
             return msgspec.json.decode(self._ray.get(asked), type=Answer)
-        except errors.OutOfMemoryError:
-            return "its worker was ended because memory ran out"
-        except errors.RayActorError as error:
-            if "node has died" in str(error):
-                return "the machine of its worker is gone"
-            return "its worker crashed or was killed, as the system does when memory runs out"
-        except errors.RayError as error:
-            return f"its worker failed: {in_one_line(error)}"
+        except self._ray.exceptions.RayError as error:
+            return describe_end(error, "its worker")
 
     def stop(self) -> None:
         """Stop the process; returns when it stands still or has ended."""

@@ -176,7 +176,7 @@ def _check_foreign(request: ProfileRequest, networks: Mapping[str, TimedNetwork]
             f"--{given[0]} needs the architecture of a network, and {foreign[0].name} is a file of "
             "another tool: leave one of them out"
         )
-    check_formats(foreign, request.device)
+    check_formats(foreign, request.device, read_profile(request.device).runtime)
 
 
 def _refuse_clashes(request: ProfileRequest) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,6 @@ from gnv2_nas.checkpoints.metadata import read_supernet_record
 from gnv2_nas.commands import format_command
 from gnv2_nas.data import check_source, find_classes
 from gnv2_nas.data.folders.source import DIGITS
-from gnv2_nas.devices.profile import DeviceProfile, read_profile
 from gnv2_nas.errors import InputError
 from gnv2_nas.files.writing import check_writable
 from gnv2_nas.quality import EstimatorInfo, check_estimator
@@ -20,6 +19,7 @@ from gnv2_nas.quality.registry import check_has_images
 from gnv2_nas.report.files import check_report_files
 from gnv2_nas.search.analysis.recommendation import choose_quality
 from gnv2_nas.search.engine.cluster import check_workers, needs_ray
+from gnv2_nas.search.farm.directory import ServedDevice
 from gnv2_nas.search.sampler.factory import check_sampler
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.study import defaults
@@ -34,11 +34,9 @@ from gnv2_nas.search.study.settings import (
 )
 from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.units import parse_duration
-from gnv2_nas.workflows.devices import check_device
+from gnv2_nas.workflows.devices import check_device, read_profiles
+from gnv2_nas.workflows.farm import find_served
 from gnv2_nas.workflows.foreign import StatedFile, read_baselines
-
-MAX_DEVICES = 8
-"""Devices of one search: every network is measured on each."""
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
@@ -92,7 +90,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
         """
         _check_numbers(self)
         check_study_name(self.study)
-        profiles = _read_profiles(self.devices)
+        served = find_served(self.devices, self.ray)
+        profiles = read_profiles(self.devices, served)
         devices = tuple(
             StudyDevice(name, profile.content_hash) for name, profile in profiles.items()
         )
@@ -126,14 +125,18 @@ class SearchRequest(msgspec.Struct, frozen=True):
         if self.reports is not None:
             check_writable(self.reports)
         for name, profile in profiles.items():
-            _check_device(name, profile, settings)
+            if settings.measures and name not in served:
+                check_device(name)
+            for metric in settings.evaluated:
+                if metric.check is not None and metric.device in ("", device_label(name)):
+                    metric.check(name, profile)
         study = self.study or default_study_name(settings)
         check_study_name(study)
         if self.reports is not None:
             check_report_files(study, self.reports)
-        measured_on = [each.name for each in settings.devices] if settings.measures else []
-        foreign = read_baselines(self.baselines, space.resolutions, measured_on)
-        return CheckedSearch(self, space, settings, study, foreign)
+        runtimes = {name: each.runtime for name, each in profiles.items() if settings.measures}
+        foreign = read_baselines(self.baselines, space.resolutions, runtimes)
+        return CheckedSearch(self, space, settings, study, foreign, served)
 
     def to_command(self) -> str:
         """Return the command that asks for the same search."""
@@ -164,6 +167,8 @@ class CheckedSearch(msgspec.Struct, frozen=True):
     settings: Settings
     study: str
     foreign: tuple[StatedFile, ...] = ()
+    served: Mapping[str, ServedDevice] = {}
+    """Those of the devices that farms serve, by name."""
 
 
 def _check_numbers(request: SearchRequest) -> None:
@@ -176,39 +181,6 @@ def _check_numbers(request: SearchRequest) -> None:
     check_workers(request.workers, request.ray)
     if request.ablations < 0:
         raise InputError(f"--ablations: `ablations >= 0` must hold, but got {request.ablations}")
-
-
-def _read_profiles(names: Sequence[str]) -> dict[str, DeviceProfile]:
-    """Return name → profile of each device, in the order of their labels.
-
-    Raises:
-        InputError: there is no device, there are too many, or one is given twice.
-        ProfileError: a profile breaks a rule.
-    """
-    if not 1 <= len(names) <= MAX_DEVICES:
-        raise InputError(f"--device: give 1 to {MAX_DEVICES} devices, but got {len(names)}")
-    profiles = {name: read_profile(name) for name in sorted(names, key=device_label)}
-    by_label: dict[str, str] = {}
-    by_content: dict[tuple[str, str], str] = {}
-    for name in sorted(names, key=device_label):
-        label, profile = device_label(name).casefold(), profiles[name]
-        content = (profile.content_hash, profile.reached_by)
-        other = by_label.setdefault(label, "") or by_content.setdefault(content, "")
-        if other:
-            raise InputError(
-                f"--device: {other!r} and {name!r} are the same device; give each device once"
-            )
-        by_label[label] = by_content[content] = name
-    return profiles
-
-
-def _check_device(name: str, profile: DeviceProfile, settings: Settings) -> None:
-    """Check that a device can measure what the study asks for."""
-    if settings.measures:
-        check_device(name)
-    for metric in settings.evaluated:
-        if metric.check is not None and metric.device in ("", device_label(name)):
-            metric.check(name, profile)
 
 
 def _check_data(data: str, estimator: EstimatorInfo) -> str:

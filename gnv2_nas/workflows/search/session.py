@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -21,9 +21,11 @@ from gnv2_nas.quality.base import QualityEstimator
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.runner.lock import DeviceLock, Waiting, may_be_own
 from gnv2_nas.search.engine import Scorer
+from gnv2_nas.search.engine.cluster import connected_aside
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.search.evaluate import Evaluator
-from gnv2_nas.search.lane import DeviceLane
+from gnv2_nas.search.farm.farm_lane import FarmLane
+from gnv2_nas.search.lane import DeviceLane, Lane
 from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.pace import Deadline
@@ -130,29 +132,38 @@ class SearchSession:
         there = self.store.settings
         settings = msgspec.structs.replace(settings, budgets=there.budgets, limits=there.limits)
         self.checked = msgspec.structs.replace(checked, settings=settings)
+        self._connection = ExitStack()
+        if checked.served:
+            self._connection.enter_context(connected_aside(request.ray))
         self.workers = self._start_workers(waiting)
         lanes = self._open_lanes(waiting)
         self.evaluator = Evaluator(settings, estimator, lanes, self.workers, waiting)
 
     def _open_lanes(self, waiting: Waiting) -> Lanes:
         """Open all devices; nothing is sent to them yet."""
-        settings, request = self.checked.settings, self.checked.request
-        devices = [open_device(each.name) for each in settings.devices]
-        if settings.measures:
-            for device in devices:
-                report_shortage(device, self.events)
-        mixed = len({device.host.is_remote for device in devices}) > 1
 
         def tell(sentence: str) -> None:
             # While this machine measures itself, it writes no files for the others, and conversely.
+            mixed = len({bool(lane.machine) for lane in self.lanes}) > 1
             if not (mixed and may_be_own(sentence)):
                 waiting(sentence)
 
-        self.lanes = [
-            DeviceLane(device, settings, request.seed, self.workers, tell, reuse=request.reuse)
-            for device in devices
-        ]
+        self.lanes = [self._open_lane(each.name, tell) for each in self.checked.settings.devices]
         return Lanes(self.lanes, waiting)
+
+    def _open_lane(self, name: str, tell: Waiting) -> Lane:
+        checked, request = self.checked, self.checked.request
+        if (served := checked.served.get(name)) is not None:
+            return FarmLane(
+                served, checked.study, checked.settings, request.seed, self.workers, tell,
+                reuse=request.reuse,
+            )  # fmt: skip
+        device = open_device(name)
+        if checked.settings.measures:
+            report_shortage(device, self.events)
+        return DeviceLane(
+            device, checked.settings, request.seed, self.workers, tell, reuse=request.reuse
+        )
 
     def calibrate(self) -> None:
         """Calibrate the devices that were not calibrated before; one that fails is set aside.
@@ -195,8 +206,8 @@ class SearchSession:
         """Stop the workers, if there are any, and end the connections to the devices."""
         if self.workers is not None:
             self.workers.close()
-        for lane in self.lanes:
-            lane.close()
+        self.evaluator.lanes.close()
+        self._connection.close()
 
     def corners(self) -> list[Corner]:
         """See `measure_corners`."""
