@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnv2_nas.cli.console import print_json, print_table, say
-from gnv2_nas.cli.options import DeviceNames, Json
+from gnv2_nas.cli.options import Json, map_each, normalize_device
 
 if TYPE_CHECKING:
     from gnv2_nas.search.farm.directory import ServedDevice
 
 app = typer.Typer(rich_markup_mode="rich")
 
-Cluster = Annotated[
-    str,
-    typer.Option(
-        help="The Ray cluster: auto for the one that this machine is part of, or, for the status, "
-        "ray://HOST:PORT."
-    ),
-]
-
 
 @app.callback(invoke_without_command=True)
-def farm(context: typer.Context, device: DeviceNames = None, ray: Cluster = "auto") -> None:
+def farm(
+    context: typer.Context,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Device to serve: a name from [cyan]gnv2-nas devices[/] or a YAML file. May be "
+            "given several times.",
+            callback=map_each(normalize_device),
+        ),
+    ] = None,
+) -> None:
     """Serve devices that this machine reaches to searches on other machines, until Ctrl-C.
 
     This machine must be part of a Ray cluster (ray start). A search with --ray and the name of a
@@ -38,15 +40,24 @@ def farm(context: typer.Context, device: DeviceNames = None, ray: Cluster = "aut
     if context.invoked_subcommand is not None:
         return
     from gnv2_nas.cli.progress import ProgressDisplay
-    from gnv2_nas.workflows.farm import FarmRequest, run_farm
+    from gnv2_nas.workflows.farm import check_farm, run_farm
 
-    devices = FarmRequest(tuple(device or ()), ray).check()
+    devices = check_farm(device or ())
     with ProgressDisplay() as display:
         run_farm(devices, display)
 
 
 @app.command()
-def status(ray: Cluster = "auto", json: Json = False) -> None:
+def status(
+    ray: Annotated[
+        str,
+        typer.Option(
+            help="The Ray cluster: auto for the one that this machine is part of, or "
+            "ray://HOST:PORT."
+        ),
+    ] = "auto",
+    json: Json = False,
+) -> None:
     """List the devices that the farms of a cluster serve, and what they do.
 
     Example:

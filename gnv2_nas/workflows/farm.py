@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from gnv2_nas.devices.profile import DeviceProfile, find_profile, list_devices
 from gnv2_nas.errors import DeviceError, InputError, UnknownNameError
 from gnv2_nas.search.engine.cluster import AUTO, check_address, connected_aside
@@ -16,32 +14,22 @@ from gnv2_nas.workflows.devices import check_device, describe_shortage, read_pro
 from gnv2_nas.workflows.events import Events, Message, ignore, report_messages
 
 
-class FarmRequest(msgspec.Struct, frozen=True):
-    """The options of `gnv2-nas farm`."""
+def check_farm(devices: Sequence[str]) -> dict[str, DeviceProfile]:
+    """Return label → profile of each device of a farm.
 
-    devices: tuple[str, ...] = ()
-    """Names or files of device profiles."""
-    ray: str = AUTO
+    Args:
+        devices: names or files of profiles.
 
-    def check(self) -> dict[str, DeviceProfile]:
-        """Return label → profile of each device.
-
-        Raises:
-            InputError: there is no device, a device cannot be measured, or Ray is not on this
-                machine.
-        """
-        check_address(self.ray)
-        if self.ray != AUTO:
-            raise InputError(
-                "gnv2-nas farm serves from a machine that is part of the cluster: run ray start "
-                "--address HOST:6379 here, and leave --ray out"
-            )
-        if not self.devices:
-            raise InputError("name the devices to serve, such as --device pi5 --device phone")
-        profiles = read_profiles(self.devices)
-        for name in profiles:
-            check_device(name)
-        return {device_label(name): profile for name, profile in profiles.items()}
+    Raises:
+        InputError: there is no device, one cannot be measured, or Ray is not installed.
+    """
+    check_address(AUTO)
+    if not devices:
+        raise InputError("name the devices to serve, such as --device pi5 --device phone")
+    profiles = read_profiles(devices)
+    for name in profiles:
+        check_device(name)
+    return {device_label(name): profile for name, profile in profiles.items()}
 
 
 def run_farm(devices: Mapping[str, DeviceProfile], events: Events = ignore) -> None:

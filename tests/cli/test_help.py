@@ -16,7 +16,7 @@ from tests.cli.command import COMMAND, gnv2_nas, run_installed
 
 COMMANDS = (
     "search", "train", "evaluate", "profile", "modules", "report", "export", "devices", "spaces",
-    "quality",
+    "quality", "farm",
 )  # fmt: skip
 HEAVY = {"torch", "optuna", "sqlalchemy", "pandas", "plotly", "onnxruntime", "onnx", "numpy"}
 

@@ -7,15 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from gnv2_nas.devices.panel import REFERENCE
-from gnv2_nas.measurement import batch, calibration, reconnect
-from gnv2_nas.measurement.plan import MeasurementPlan
+from gnv2_nas.measurement import reconnect
 from gnv2_nas.measurement.records.store import read_measurements
 from gnv2_nas.search import loop
 from gnv2_nas.search.analysis.pareto import joint_front
@@ -24,26 +21,17 @@ from gnv2_nas.workflows.events import Message
 from gnv2_nas.workflows.search.request import SearchRequest
 from gnv2_nas.workflows.search.run import run_search
 from tests.devices.remote import set_up
-from tests.measurement.networks import tiny_ghost, tiny_mobile
+from tests.measurement.brief import shorten
 from tests.search.spaces import SMALL, write_space
 from tests.waiting import all_gone, until
 
 ROOT = Path(__file__).parents[2]
 
 
-def shorten(patch: pytest.MonkeyPatch) -> None:
-    """Few rounds, beside references that are small."""
-    brief = partial(MeasurementPlan, rounds=4, max_sessions=2)
-    patch.setattr(batch, "MeasurementPlan", brief)
-    patch.setattr(calibration, "PLAN", brief(sessions=2))
-    panel = {REFERENCE: tiny_ghost(), "a small one": tiny_mobile()}
-    patch.setattr("gnv2_nas.devices.device.reference_networks", lambda: panel)
-    patch.setattr(loop, "list_missing_stock", lambda *_: {})
-
-
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     shorten(monkeypatch)
+    monkeypatch.setattr(loop, "list_missing_stock", lambda *_: {})
 
 
 @pytest.fixture
@@ -149,7 +137,9 @@ def test_two_devices_of_which_one_dies_midway_and_has_what_it_lacks_the_next_tim
 
 SEARCH = """
 from tests.devices import test_searching_remotely as this
-this.shorten(this.pytest.MonkeyPatch())
+patch = this.pytest.MonkeyPatch()
+this.shorten(patch)
+patch.setattr(this.loop, "list_missing_stock", lambda *_: {})
 this.run_search(this.request("board", trials=100).check())
 """
 

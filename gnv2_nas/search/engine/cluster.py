@@ -203,6 +203,11 @@ def explain(error: Exception, address: str) -> InputError | RunError:
             f"--ray: the cluster at {address!r} runs {theirs}, this machine {ours}; both must be "
             "the same on all machines"
         )
+    if address == AUTO:
+        return InputError(
+            f"this machine is part of no cluster: {reason}; ray start --address HOST:6379 joins "
+            "one, and ray start --head begins one (docs/cluster.md)"
+        )
     return InputError(
         f"--ray: no cluster can be reached at {address!r}: {reason}; docs/cluster.md says how to "
         "start one"

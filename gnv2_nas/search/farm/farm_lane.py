@@ -27,7 +27,6 @@ from gnv2_nas.search.farm.messages import (
     DeviceAnswer,
     DeviceRequest,
     TimedBatch,
-    seconds_left,
     write_networks,
 )
 from gnv2_nas.search.lane import SEARCHING
@@ -84,7 +83,7 @@ class FarmLane:
         deadline: Deadline,
     ) -> None:
         """See `Lane.get_ready`."""
-        self._ask(NoneType, work="get_ready", networks=files, seconds=seconds_left(deadline.left))
+        self._ask(NoneType, work="get_ready", networks=files, seconds=deadline.left)
 
     def prepare(self, architectures: Sequence[Architecture]) -> None:
         """See `DeviceLane.prepare`."""
@@ -108,7 +107,7 @@ class FarmLane:
                 networks=write_networks(networks),
                 options=options,
                 reusable=reusable,
-                seconds=seconds_left(deadline.left),
+                seconds=deadline.left,
             )
         self.pace.readied(*batch.readied)
         return batch.measurements
@@ -132,7 +131,7 @@ class FarmLane:
         Raises:
             DeviceError: the device failed, its process has ended, or no farm serves it.
         """
-        patience = seconds_left(waiting_deadline() - time.monotonic())
+        patience = waiting_deadline() - time.monotonic()
         request = msgspec.structs.replace(self._usual, patience=patience, **what)
         with explained(self.name):
             asked = find_actor(self.name).ask.remote(msgspec.json.encode(request))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import platform
 import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
@@ -23,7 +25,6 @@ from gnv2_nas.search.farm.messages import (
     DeviceAnswer,
     DeviceRequest,
     TimedBatch,
-    after,
     read_networks,
     write_failure,
 )
@@ -72,11 +73,12 @@ class MeasuringActor:
             self._news.put_nowait(f"device {self._name}: used by {asked.search}")
         self._used[asked.search] = arrived
         self._queue.append(asked.search)
-        try:
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._thread, self._answer, asked, arrived)
-        finally:
-            self._queue.remove(asked.search)
+        loop = asyncio.get_running_loop()
+        work = self._thread.submit(self._answer, asked, arrived)
+        # A request that is cancelled leaves the queue, unless it is worked for already.
+        leave = partial(loop.call_soon_threadsafe, self._queue.remove, asked.search)
+        work.add_done_callback(lambda _: leave())
+        answer = await asyncio.wrap_future(work)
         self._note(asked, answer)
         return msgspec.json.encode(answer)
 
@@ -114,8 +116,11 @@ class MeasuringActor:
     def _answer(self, asked: DeviceRequest, arrived: float) -> DeviceAnswer:
         said: list[str] = []
         try:
-            with lock_deadline(after(arrived, asked.patience)):
-                result = self._work(asked, Deadline(after(arrived, asked.seconds)), said)
+            patience, seconds = (
+                math.inf if each is None else each for each in (asked.patience, asked.seconds)
+            )
+            with lock_deadline(arrived + patience):
+                result = self._work(asked, Deadline(arrived + seconds), said)
         except Exception as error:
             return write_failure(error, said)
         return DeviceAnswer(msgspec.Raw(msgspec.json.encode(result)), said=tuple(said))

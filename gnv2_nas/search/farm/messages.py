@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -48,9 +47,9 @@ class DeviceRequest(msgspec.Struct, frozen=True):
     options: MeasurementOptions = SEARCHING
     reusable: int = 0
     seconds: float | None = None
-    """Seconds until the deadline of the measurement; None for no deadline."""
+    """Seconds until the deadline of the measurement; infinity is null in JSON."""
     patience: float | None = None
-    """Seconds that it may wait for other processes; None for ever."""
+    """Seconds that it may wait for other processes."""
 
 
 class DeviceAnswer(msgspec.Struct, frozen=True):
@@ -91,13 +90,3 @@ def write_failure(error: Exception, said: Sequence[str]) -> DeviceAnswer:
     return DeviceAnswer(
         failure=kinds[0] if kinds else "device", text=in_one_line(error), said=tuple(said)
     )
-
-
-def seconds_left(seconds: float) -> float | None:
-    """Return seconds as JSON knows them, which has no infinity."""
-    return None if math.isinf(seconds) else seconds
-
-
-def after(now: float, seconds: float | None) -> float:
-    """Return the time that `seconds_left` was told of, where it is `now`."""
-    return math.inf if seconds is None else now + seconds

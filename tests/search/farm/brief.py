@@ -10,7 +10,7 @@ import pytest
 
 from gnv2_nas.search.farm import serving
 from gnv2_nas.search.farm.measuring_actor import MeasuringActor
-from tests.devices.test_searching_remotely import shorten
+from tests.measurement.brief import shorten
 
 
 class BriefActor(MeasuringActor):

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gnv2_nas.cli import main
+from gnv2_nas.cli.farm import status
 from gnv2_nas.devices.profile import read_profile
 from gnv2_nas.errors import DeviceError, InputError, MeasurementError, OutOfTimeError
 from gnv2_nas.formats.foreign.reading import read_foreign
@@ -39,12 +39,12 @@ from gnv2_nas.search.farm.farm_lane import FarmLane
 from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.study.settings import Settings, StudyDevice
-from gnv2_nas.workflows.farm import FarmRequest
+from gnv2_nas.workflows.farm import check_farm
 from gnv2_nas.workflows.search.request import SearchRequest
 from gnv2_nas.workflows.search.run import run_search
 from tests.devices.remote import set_up
-from tests.devices.test_searching_remotely import shorten
 from tests.formats.foreign.files import save_conv
+from tests.measurement.brief import shorten
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.search.engine import scorers
 from tests.search.engine.conftest import cluster, ray_folder  # noqa: F401
@@ -314,43 +314,24 @@ def test_whatever_ends_a_farm_nothing_of_it_runs_on(farm, away, host, signum):
 
 def test_a_device_that_another_host_serves_is_refused(farm, host, monkeypatch):
     monkeypatch.chdir(host)
-    profiles = FarmRequest(("board",)).check()
+    profiles = check_farm(["board"])
     with pytest.raises(InputError, match=f"device 'board': {os.uname().nodename} serves one"):
         serving.serve(profiles, lambda _: None)
     assert describe("board")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("farm",), "name the devices to serve, such as --device pi5"),
-        (("farm", "--device", "cpuu"), "unknown device 'cpuu'; did you mean 'cpu'?"),
-        (
-            ("farm", "--device", "cpu", "--ray", "ray://host"),
-            "is part of the cluster: run",
-        ),
-        (("farm", "status", "--ray", "host"), "is neither 'auto' nor like"),
-        (("farm", "status", "--ray", "ray://127.0.0.1:1"), "no cluster can be reached"),
-        (
-            ("search", "--device", "bord", "--ray", "auto"),
-            "did you mean 'board'",
-        ),
-    ],
-)
-def test_wrong_input_is_refused_in_one_line(arguments, message, farm, away, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["gnv2-nas", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+def test_a_device_that_nobody_has_is_refused_with_the_names_of_all(farm, away):
+    request = SearchRequest(devices=("bord",), ray="auto")
+    with pytest.raises(InputError, match="unknown device 'bord'; did you mean 'board'"):
+        request.check()
 
 
-def test_the_status_shows_what_is_served(farm, away, monkeypatch, capsys):
+def test_the_status_shows_what_is_served(farm, away, capsys):
     lane_of("shelf", "shown").reach()
-    for json in ((), ("--json",)):
-        monkeypatch.setattr(sys, "argv", ["gnv2-nas", "farm", "status", *json])
-        with pytest.raises(SystemExit):
-            main()
-        out = capsys.readouterr().out
-        for text in ("board", "ssh board", "shelf", "shown on", os.uname().nodename, "onnxruntime"):
-            assert text in (out if not json else str(loads(out)))
+    told = ("board", "ssh board", "shelf", "shown on", os.uname().nodename, "onnxruntime", "idle")
+    status()
+    out = capsys.readouterr().out
+    assert [text for text in told if text not in out] == []
+    status(json=True)
+    found = loads(capsys.readouterr().out)
+    assert [each["name"] for each in found] == ["board", "shelf"]
