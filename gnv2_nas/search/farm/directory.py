@@ -81,5 +81,5 @@ def explained(name: str) -> Iterator[None]:
 
     try:
         yield
-    except ray.exceptions.RayError as error:
+    except (ray.exceptions.RayError, ConnectionError) as error:
         raise DeviceError(describe_end(error, f"the farm's process of device {name}")) from None

@@ -1,4 +1,4 @@
-"""A device of a host as a Ray actor: it measures for one search at a time."""
+"""A device of a host as a Ray actor: it measures one batch at a time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import msgspec
 
 from gnv2_nas.devices.device import Device
 from gnv2_nas.devices.profile import DeviceProfile
-from gnv2_nas.measurement.calibration import read_calibration
+from gnv2_nas.measurement.calibration import ensure_calibrated, read_calibration
 from gnv2_nas.measurement.foreign import select_foreign
 from gnv2_nas.runner.lock import lock_deadline
 from gnv2_nas.search.engine.scorer_actor import die_with_parent, identify_machine
@@ -60,7 +61,9 @@ class MeasuringActor:
         tempfile.tempdir = None  # it follows TMPDIR, where the device lock is
         self._name, self._profile = name, msgspec.json.decode(profile, type=DeviceProfile)
         self._device: Device | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="measuring")
+        # While one batch is measured on another machine, the files of the next are written.
+        self._threads = ThreadPoolExecutor(1 if self._profile.transport == "local" else 2)
+        self._beginning = threading.Lock()
         self._news: asyncio.Queue[str] = asyncio.Queue()
         self._queue: list[str] = []
         self._used: dict[str, float] = {}
@@ -74,7 +77,7 @@ class MeasuringActor:
         self._used[asked.search] = arrived
         self._queue.append(asked.search)
         loop = asyncio.get_running_loop()
-        work = self._thread.submit(self._answer, asked, arrived)
+        work = self._threads.submit(self._answer, asked, arrived)
         # A request that is cancelled leaves the queue, unless it is worked for already.
         leave = partial(loop.call_soon_threadsafe, self._queue.remove, asked.search)
         work.add_done_callback(lambda _: leave())
@@ -126,18 +129,21 @@ class MeasuringActor:
         return DeviceAnswer(msgspec.Raw(msgspec.json.encode(result)), said=tuple(said))
 
     def _work(self, asked: DeviceRequest, deadline: Deadline, said: list[str]) -> object:
+        device, networks = self._open(), read_networks(asked.networks)
         lane = DeviceLane(
-            self._open(), asked.settings, asked.seed, waiting=said.append, reuse=asked.reuse
+            device, asked.settings, asked.seed, waiting=said.append, reuse=asked.reuse
         )
-        networks = read_networks(asked.networks)
         match asked.work:
             case "measure":
+                with self._beginning:  # two searches must not both calibrate it
+                    ensure_calibrated(device, waiting=said.append, deadline=deadline.at)
                 found = lane.measure(
                     networks, asked.options, deadline=deadline, reusable=asked.reusable
                 )
                 return TimedBatch(found, lane.pace.latest)
             case "get_ready":
-                lane.get_ready(select_foreign(networks), lambda _: None, deadline)
+                with self._beginning:
+                    lane.get_ready(select_foreign(networks), lambda _: None, deadline)
                 return None
             case "identify" | "reach":
                 return getattr(lane, asked.work)()
@@ -146,8 +152,9 @@ class MeasuringActor:
 
     def _open(self) -> Device:
         """Open the device; again when it could not be reached."""
-        if self._device is None:
-            device = Device(self._name, self._profile)
-            device.calibration = read_calibration(device)
-            self._device = device
-        return self._device
+        with self._beginning:
+            if self._device is None:
+                device = Device(self._name, self._profile)
+                device.calibration = read_calibration(device)
+                self._device = device
+            return self._device

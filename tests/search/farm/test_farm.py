@@ -30,7 +30,7 @@ from gnv2_nas.errors import DeviceError, InputError, MeasurementError, OutOfTime
 from gnv2_nas.formats.foreign.reading import read_foreign
 from gnv2_nas.measurement import open_device
 from gnv2_nas.measurement.records.store import read_measurements
-from gnv2_nas.runner.lock import ignore_waiting, lock_deadline
+from gnv2_nas.runner.lock import DeviceLock, ignore_waiting, lock_deadline
 from gnv2_nas.search import loop
 from gnv2_nas.search.engine.scorer_actor import ScorerActor, make_scoring
 from gnv2_nas.search.farm import serving
@@ -216,19 +216,18 @@ def test_two_searches_take_turns(farm, away, monkeypatch):
     assert set(queue) <= set(describe("board").searches)
 
 
-def test_a_search_that_gives_up_its_place_is_not_measured_for(farm, away, monkeypatch):
-    first, second = lane_of("board", "first"), lane_of("board", "second")
-    monkeypatch.chdir(farm.folder)
+def test_a_search_that_gives_up_its_place_is_not_measured_for(farm, away):
+    first, second = lane_of("shelf", "first"), lane_of("shelf", "second")
     with ThreadPoolExecutor(2) as threads:
-        with board_in_use():
+        with DeviceLock.exclusive():
             found = threads.submit(first.measure, [tiny_ghost()], BRIEFLY)
-            until(lambda: len(describe("board").queue) == 1)
+            until(lambda: len(describe("shelf").queue) == 1)
             given_up = threads.submit(second.measure, [tiny_ghost()], BRIEFLY)
-            until(lambda: len(describe("board").queue) == 2)
+            until(lambda: len(describe("shelf").queue) == 2)
             second.close()
             with pytest.raises(DeviceError, match="was closed"):
                 given_up.result(PATIENCE)
-            until(lambda: len(describe("board").queue) == 1)
+            until(lambda: len(describe("shelf").queue) == 1)
         assert len(found.result(PATIENCE)) == 1
 
 
