@@ -132,7 +132,8 @@ DeviceNames = Annotated[
     list[str] | None,
     typer.Option(
         "--device",
-        help="Device profile: a name from [cyan]gnv2-nas devices[/] or a YAML file. May be given "
+        help="Device profile: a name from [cyan]gnv2-nas devices[/], with --ray also one that "
+        "[cyan]gnv2-nas farm[/] serves, or a YAML file. May be given "
         f"several times: each network is measured on every device (default: {defaults.DEVICE}).",
         callback=map_each(normalize_device),
     ),

@@ -73,7 +73,8 @@ def search(
         timeout: time limit of the whole call in seconds, or as text such as "90s", "10m", "1.5h".
         seed: seed of the sampler.
         workers: processes that score networks; more than 1 need Ray, the extra "ray".
-        ray: the cluster they run on, "auto" or ray://HOST:PORT; "" starts Ray on this machine.
+        ray: the cluster they run on, whose farms may serve the devices: "auto" or
+            ray://HOST:PORT; "" starts Ray on this machine.
         stop_when_flat: whether to end when the front has stopped growing.
         reuse: whether earlier measurements of a network under the same conditions may stand for
             new ones; the front is measured in any case.

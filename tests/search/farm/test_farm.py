@@ -179,7 +179,7 @@ def board_in_use() -> Iterator[None]:
 
 
 def test_a_search_measures_where_the_device_is(farm, away, monkeypatch):
-    monkeypatch.setattr(loop, "list_stock_networks", lambda _: {})
+    monkeypatch.setattr(loop, "list_missing_stock", lambda *_: {})
     write_space(away, SMALL)
     there = farm.folder / "profiles"
     before = len(read_measurements("board", there))
