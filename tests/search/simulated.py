@@ -131,6 +131,7 @@ class Memory:
     kept: list[Trial] = field(default_factory=list)
     again: dict[str, set[int]] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+    in_vain: int = 0
     measured: dict[int, list[Measurement]] = field(default_factory=dict)
     """Every latency that a trial had, in order."""
 
