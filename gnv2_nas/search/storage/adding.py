@@ -7,6 +7,7 @@ second look is within the transaction, when it holds the lock that Optuna takes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -24,12 +25,12 @@ class _NewsError(Exception):
 
 
 def add_unless_news(
-    study: optuna.Study, trial: FrozenTrial, engine: sa.Engine, reader: TrialReader
+    add: Callable[[FrozenTrial], None], trial: FrozenTrial, engine: sa.Engine, reader: TrialReader
 ) -> bool:
     """Add a finished trial in one transaction; False, and nothing is added, if there are news.
 
     Args:
-        study: in the database of `engine`.
+        add: adds a trial to the study.
         trial: the new one.
         engine: of the database.
         reader: has read the study up to a trial.
@@ -46,7 +47,7 @@ def add_unless_news(
 
     sa.event.listen(engine, "before_cursor_execute", look)
     try:
-        study.add_trial(trial)
+        add(trial)
     except _NewsError:
         return False
     finally:

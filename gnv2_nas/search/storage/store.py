@@ -37,6 +37,7 @@ from gnv2_nas.search.storage.format import (
 )  # fmt: skip
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.trial_reading import TrialCache, TrialReader, trial_reader
+from gnv2_nas.search.storage.trial_writing import trial_writer
 from gnv2_nas.search.storage.url import mask_command, mask_url
 from gnv2_nas.search.study.foreign import ForeignBaseline
 from gnv2_nas.search.study.records import Progress, Provenance, StudyRecord, Trial
@@ -48,11 +49,9 @@ Answer = TypeVar("Answer")
 class Store:
     """One study of a database that other processes may be writing to.
 
-    A trial is stored when it is finished, by one call of Optuna's `Study.add_trial`, which is one
-    transaction. A search killed at any moment leaves whole trials only.
-
-    Trials are read once and kept. A call that the database refuses is repeated, see `Patience`;
-    every method may raise `StorageError` when that does not help.
+    A trial is stored when it is finished, in one transaction. A search killed at any moment leaves
+    whole trials only. Trials are read once and kept. A call that the database refuses is repeated,
+    see `Patience`; every method may raise `StorageError` when that does not help.
 
     Args:
         storage: the opened database.
@@ -76,6 +75,7 @@ class Store:
         self._storage, self._patience = storage, patience
         self._study = optuna.load_study(study_name=name, storage=storage)
         self._reader = reader or trial_reader(storage, self._study, newest)
+        self._write = trial_writer(storage, self._study)
         self._cache = TrialCache()
         self._progress_key = f"{PROGRESS}:{uuid.uuid4().hex}"
         self._has_written = False
@@ -145,8 +145,9 @@ class Store:
         """
         if not latencies:
             return []
-        self._call(self._catch_up)
         first = latencies[0]
+        if first.device not in self._cache.first_latencies:
+            self._call(self._catch_up)
         reference_ms = self._cache.reference_ms.get(first.device, first.ms / first.ratio)
         return [each.rescale(reference_ms) for each in latencies]
 
@@ -156,12 +157,14 @@ class Store:
         Raises:
             StudyError: there is no such trial, or it is of another network.
         """
-        there = {each.number: each for each in self.frozen_trials()}
-        if trial.number not in there:
+        if trial.number not in self._cache.by_number:
+            self._call(self._catch_up)
+        there = self._cache.by_number.get(trial.number)
+        if there is None:
             raise StudyError(
                 f"study {self.name!r} has no finished trial {trial.number} to measure again"
             )
-        network = read_trial(there[trial.number]).architecture.id
+        network = read_trial(there).architecture.id
         if latency.architecture != network:
             raise StudyError(
                 f"trial {trial.number} of study {self.name!r} is network {network}, but the "
@@ -220,7 +223,7 @@ class Store:
                     raise StorageError(f"study {self.name!r} has lost the trial that was stored")
                 if not self._has_written:
                     check_not_made_anew(self._study, self.settings)
-                added = add_unless_news(self._study, new, self._storage.engine, self._reader)
+                added = add_unless_news(self._write, new, self._storage.engine, self._reader)
             self.in_vain += not added
             return twin
 

@@ -27,22 +27,23 @@ MAX_TRIALS_A_QUERY = 500
 """Bounds the memory for rows that are not trials yet."""
 
 
-def _table(name: str, **types: Any) -> sa.TableClause:
+def make_table(name: str, **types: Any) -> sa.TableClause:
+    """A table of Optuna's with some of its columns."""
     return sa.table(name, *(sa.column(each, kind) for each, kind in types.items()))
 
 
-_TRIALS = _table(
+TRIALS = make_table(
     "trials", trial_id=sa.Integer, number=sa.Integer, study_id=sa.Integer,
     state=sa.Enum(TrialState), datetime_start=sa.DateTime, datetime_complete=sa.DateTime,
 )  # fmt: skip
 # Rows are sorted by the second column.
-_PARAMS = _table(
+_PARAMS = make_table(
     "trial_params", trial_id=sa.Integer, param_id=sa.Integer, param_name=sa.Text,
     param_value=sa.Float(53), distribution_json=sa.Text,
 )  # fmt: skip
-_VALUES = _table("trial_values", trial_id=sa.Integer, objective=sa.Integer, value=sa.Float(53))
-_USER = _table("trial_user_attributes", trial_id=sa.Integer, key=sa.Text, value_json=sa.Text)
-_SYSTEM = _table("trial_system_attributes", trial_id=sa.Integer, key=sa.Text, value_json=sa.Text)
+_VALUES = make_table("trial_values", trial_id=sa.Integer, objective=sa.Integer, value=sa.Float(53))
+USER = make_table("trial_user_attributes", trial_id=sa.Integer, key=sa.Text, value_json=sa.Text)
+SYSTEM = make_table("trial_system_attributes", trial_id=sa.Integer, key=sa.Text, value_json=sa.Text)
 
 
 class TrialReader(Protocol):
@@ -109,21 +110,21 @@ class BulkReader:
 
     def _id_from_the_end(self, distance: int) -> int:
         """Id of the trial that has so many after it; -1 if there is none."""
-        ids = _TRIALS.c.trial_id
-        query = sa.select(ids).where(_TRIALS.c.study_id == self._study_id)
+        ids = TRIALS.c.trial_id
+        query = sa.select(ids).where(TRIALS.c.study_id == self._study_id)
         with self._engine.connect() as connection:
             found = connection.execute(query.order_by(ids.desc()).offset(distance).limit(1))
             return next((row.trial_id for row in found), -1)
 
     def _select_new(self) -> sa.Select[Any]:
-        ids, ours = _TRIALS.c.trial_id, _USER.alias("ours")
+        ids, ours = TRIALS.c.trial_id, USER.alias("ours")
         return (
-            sa.select(*(each for each in _TRIALS.c if each.name != "study_id"))
+            sa.select(*(each for each in TRIALS.c if each.name != "study_id"))
             .join(ours, (ours.c.trial_id == ids) & (ours.c.key == RESULT))
             .where(
-                _TRIALS.c.study_id == self._study_id,
+                TRIALS.c.study_id == self._study_id,
                 ids > self._last_id,
-                _TRIALS.c.state.in_(FINISHED),
+                TRIALS.c.state.in_(FINISHED),
             )
             .order_by(ids)
         )
@@ -149,7 +150,7 @@ class BulkReader:
         ids = (rows[0].trial_id, rows[-1].trial_id)
         params = _rows_by_trial(connection, _PARAMS, ids)
         values = _rows_by_trial(connection, _VALUES, ids)
-        user, system = (_rows_by_trial(connection, each, ids) for each in (_USER, _SYSTEM))
+        user, system = (_rows_by_trial(connection, each, ids) for each in (USER, SYSTEM))
         trials = []
         for row in rows:
             rows_of_trial = params[row.trial_id]
@@ -211,6 +212,7 @@ class TrialCache:
 
     def __init__(self) -> None:
         self.trials: list[FrozenTrial] = []
+        self.by_number: dict[int, FrozenTrial] = {}
         self.first_latencies: dict[str, Measurement] = {}
         """Device → the latency of the first trial that has one there, as it was stored."""
         self._by_network: dict[str, list[FrozenTrial]] = {}
@@ -228,6 +230,7 @@ class TrialCache:
             if self.find_twin(trial) is not None:
                 continue
             self.trials.append(trial)
+            self.by_number[trial.number] = trial
             self._by_network.setdefault(network_of(trial), []).append(trial)
             known = {name: each for name, each in latencies_of(trial).items() if each is not None}
             self.first_latencies = known | self.first_latencies
