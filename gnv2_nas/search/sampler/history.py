@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -80,25 +81,70 @@ class History:
         )
 
 
+class FinishedTrials:
+    """Hands out each finished trial of a growing study once."""
+
+    def __init__(self) -> None:
+        self._first = 0
+        self._later: set[int] = set()
+
+    def take(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Those of all trials of the study, in order, that were not handed out."""
+        left = trials[self._first :]
+        new = [each for each in left if each.state.is_finished() and each.number not in self._later]
+        self._later |= {trial.number for trial in new}
+        # The trials before the first unfinished one need not be looked at again.
+        while self._first < len(trials) and trials[self._first].number in self._later:
+            self._later.remove(trials[self._first].number)
+            self._first += 1
+        return new
+
+    def unfinished(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        return [each for each in trials[self._first :] if not each.state.is_finished()]
+
+
+class SharedParameters:
+    """The parameters that every finished trial has, with the same distribution.
+
+    Optuna's `IntersectionSearchSpace` looks at all trials after the oldest unfinished one again.
+    """
+
+    def __init__(self) -> None:
+        self._finished = FinishedTrials()
+        self._shared: dict[str, BaseDistribution] | None = None
+
+    def find(self, study: Study) -> dict[str, BaseDistribution]:
+        for trial in self._finished.take(study.get_trials(deepcopy=False)):
+            if trial.state is TrialState.FAIL:
+                continue
+            shared = trial.distributions if self._shared is None else self._shared
+            self._shared = {
+                name: each
+                for name, each in shared.items()
+                if trial.distributions.get(name) == each and not each.single()
+            }
+        return dict(sorted((self._shared or {}).items()))
+
+
 class HistoryReader:
     """Reads a study repeatedly; converts the parameters of each finished trial once."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
+        self._finished = FinishedTrials()
         self._rows: dict[int, GridPoint | None] = {}
         self._tried: set[bytes] = set()
 
-    def seen(self, trials: Sequence[FrozenTrial]) -> frozenset[bytes]:
+    def seen(self, trials: Sequence[FrozenTrial]) -> set[bytes]:
         """Every genotype that was proposed, whatever its outcome.
 
         A genotype of a trial with further parameters, which the grid does not have, may be
         proposed again.
         """
-        rows = [self._row(trial) for trial in trials if not trial.state.is_finished()]
-        running = {row.tobytes() for row in rows if row is not None}
-        for trial in trials:
+        for trial in self._finished.take(trials):
             self._row(trial)
-        return frozenset(self._tried | running)
+        rows = [self._row(trial) for trial in self._finished.unfinished(trials)]
+        return self._tried | {row.tobytes() for row in rows if row is not None}
 
     def read(
         self,
@@ -134,7 +180,7 @@ class HistoryReader:
             running=self._table(list({**asked, **running}.values())),
             signs=signs,
             constraint_keys=keys,
-            seen=self.seen(trials) | {row.tobytes() for row in asked.values()},
+            seen=frozenset(self.seen(trials) | {row.tobytes() for row in asked.values()}),
         )
 
     def _row(self, trial: FrozenTrial) -> GridPoint | None:

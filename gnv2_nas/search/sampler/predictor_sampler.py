@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,7 +24,7 @@ from gnv2_nas.search.sampler.acquisition import BatchPlanner, PlannedBatch
 from gnv2_nas.search.sampler.encoders import GenotypeEncoder
 from gnv2_nas.search.sampler.evolution import draw_initial_design, find_untried
 from gnv2_nas.search.sampler.grid import Grid, GridPoint, Parameter
-from gnv2_nas.search.sampler.history import Corrections, HistoryReader
+from gnv2_nas.search.sampler.history import Corrections, HistoryReader, SharedParameters
 from gnv2_nas.search.sampler.surrogate import Bounds
 
 STARTUP_TRIALS = 20
@@ -124,8 +123,7 @@ class PredictorSampler(BaseSampler):
         """The parameters that every finished trial has."""
         with self._lock:
             self._bind(study)
-            space = self._search_space.calculate(study)
-        return {name: each for name, each in space.items() if not each.single()}
+            return self._shared.find(study)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -136,10 +134,7 @@ class PredictorSampler(BaseSampler):
         with self._lock:
             self._bind(study)
             planner = self._planner_for(search_space)
-            others = [
-                each for each in study.get_trials(deepcopy=False) if each.number != trial.number
-            ]
-            planned = self._next(study, planner, others)
+            planned = self._next(study, planner, study.get_trials(deepcopy=False))
             self._asked[trial.number] = planned.levels
             if planned.expectation:
                 self._expected[trial.number] = planned.expectation
@@ -192,7 +187,7 @@ class PredictorSampler(BaseSampler):
             self._expected, self._corrections = {}, {}
         self._study, self._study_name = weakref.ref(study), study.study_name
         # The cached trials may be of another storage.
-        self._search_space = IntersectionSearchSpace(include_pruned=True)
+        self._shared = SharedParameters()
         if self._planner is not None:
             self._reader = HistoryReader(self._planner.grid)
 
@@ -205,15 +200,16 @@ class PredictorSampler(BaseSampler):
             self._queue, self._asked = [_Planned(levels) for levels in design], {}
         return self._planner
 
-    def _next(self, study: Study, planner: BatchPlanner, others: Sequence[FrozenTrial]) -> _Planned:
-        seen = self._reader.seen(others) | {row.tobytes() for row in self._asked.values()}
-        if len(others) >= self.startup_trials and not any(each.expectation for each in self._queue):
+    def _next(self, study: Study, planner: BatchPlanner, trials: Sequence[FrozenTrial]) -> _Planned:
+        seen = self._reader.seen(trials) | {row.tobytes() for row in self._asked.values()}
+        # The last is the one that is asked for.
+        if len(trials) > self.startup_trials and not any(each.expectation for each in self._queue):
             self._queue = []
         while self._queue:
             planned = self._queue.pop(0)
             if planned.levels.tobytes() not in seen:
                 return planned
-        history = self._reader.read(study, others, self._corrections, self._asked)
+        history = self._reader.read(study, trials, self._corrections, self._asked)
         if np.all(np.isfinite(history.losses), axis=1).sum() >= MIN_TRIALS_FOR_MODEL:
             self._queue = _plan(planner.plan(history, self.batch_size, self.fronts), history.signs)
             if self._queue:
