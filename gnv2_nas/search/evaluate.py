@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from gnv2_nas.arch import Architecture
 from gnv2_nas.errors import OutOfTimeError
@@ -20,6 +22,12 @@ Score = float | ScoringFailure | OutOfTime | None
 def known_score(score: Score) -> float | None:
     """Return the score as a number; None if there is none."""
     return None if isinstance(score, ScoringFailure | OutOfTime) else score
+
+
+def _known(score: Score) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(score)
+    return future
 
 
 class Evaluator:
@@ -44,6 +52,34 @@ class Evaluator:
         self.pace = Pace()
         self.scores_quality = "quality" in settings.objectives
 
+    def submit(
+        self,
+        architectures: Sequence[Architecture],
+        observe: Callable[[int], None],
+        deadline: Deadline,
+        at_least: int,
+    ) -> list[Future[Any]]:
+        """Have workers score networks, whatever the deadline; without them as `scores` does.
+
+        Returns:
+            A future `Score` for each network.
+        """
+        if self.workers is None:
+            return [
+                _known(each) for each in self.scores(architectures, observe, deadline, at_least)
+            ]
+        return [
+            self.workers.submit(arch) if self._asks_for(arch) else _known(None)
+            for arch in architectures
+        ]
+
+    def leave_for_measuring(self, deadline: Deadline, count: int) -> Deadline:
+        """The end of scoring, so that there is time to measure `count` networks."""
+        return deadline.earlier(self.lanes.measuring(count)) if self.settings.measures else deadline
+
+    def _asks_for(self, arch: Architecture) -> bool:
+        return self.scores_quality and self.estimator.info.compares(arch)
+
     def scores(
         self,
         architectures: Sequence[Architecture],
@@ -64,12 +100,9 @@ class Evaluator:
             are not comparable; `ScoringFailure` if no worker could score it; `OutOfTime` if there
             was no time.
         """
-        asked = [
-            self.scores_quality and self.estimator.info.compares(arch) for arch in architectures
-        ]
+        asked = [self._asks_for(arch) for arch in architectures]
         wanted = [arch for arch, ask in zip(architectures, asked, strict=True) if ask]
-        if self.settings.measures:
-            deadline = deadline.earlier(self.lanes.measuring(len(architectures)))
+        deadline = self.leave_for_measuring(deadline, len(architectures))
         if self.workers is None:
             found = self._here(wanted, observe, deadline, at_least)
         else:

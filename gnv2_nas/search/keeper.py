@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from gnv2_nas.measurement import Measurement
 from gnv2_nas.measurement.records.record import pool
-from gnv2_nas.search.analysis.pareto import joint_front
+from gnv2_nas.search.analysis.front_table import FrontTable
+from gnv2_nas.search.analysis.pareto import sort_members
 from gnv2_nas.search.engine import ScoringFailure
 from gnv2_nas.search.evaluate import known_score
 from gnv2_nas.search.pipeline import Finished
@@ -31,11 +32,14 @@ class Keeper:
         self, store: Store, proposals: Proposals, devices: Sequence[str], past: Sequence[Trial]
     ) -> None:
         self.store, self.proposals, self._devices = store, proposals, devices
-        self.trials = {trial.number: trial for trial in past}
+        self._table = FrontTable(store.settings)
+        self._lacking: dict[str, set[int]] = {name: set() for name in devices}
+        self.trials: dict[int, Trial] = {}
         """Finished trials by number, with their latest latency."""
-        searched = [trial for trial in past if trial.searched]
-        self.evaluated, self.feasible = len(searched), sum(each.feasible for each in searched)
-        self.front = joint_front(past, store.settings)
+        self.evaluated = self.feasible = 0
+        for trial in past:
+            self.keep(trial)
+        self._find_front()
         self.reused = 0  # see `Status`
         self.failed: list[ScoringFailure] = []
         self.failed_in_a_row: list[ScoringFailure] = []
@@ -81,9 +85,7 @@ class Keeper:
         for each in measured.values():
             for latency in self.store.in_reference(list(each.files.values())):
                 self.store.save_foreign_latency(latency)
-        if any((*job.missing.values(), *job.again.values(), *job.beside.values())):
-            # A trial may have left the front, which returns others to it.
-            self.front = joint_front(list(self.trials.values()), self.store.settings)
+        self._find_front()
 
     def remeasure(self, trial: Trial, latency: Measurement) -> None:
         """Give a finished trial a later latency: here, in the store, and in the models."""
@@ -99,7 +101,7 @@ class Keeper:
     def _replace(self, trial: Trial, later: Trial) -> None:
         self.proposals.update(later)
         self.feasible += trial.searched * (later.feasible - trial.feasible)
-        self.trials[trial.number] = later
+        self._note(later)
 
     def _store(self, trial: Trial) -> None:
         self.reused += sum(each.reused for each in trial.measured_on.values())
@@ -108,12 +110,46 @@ class Keeper:
         if self.store.in_vain > in_vain:
             self.proposals.reseed()
 
+    def adopt(self) -> int:
+        """Take over what other processes have finished; returns how many networks the study has."""
+        trials = self.store.new_trials()
+        self.proposals.learn(trials)
+        for trial in trials:
+            self.proposals.seen.add(trial.architecture.id)
+            self.keep(trial)
+        if trials:
+            self._find_front()
+        return self.evaluated
+
     def keep(self, trial: Trial) -> None:
         if trial.number in self.trials:
             return
-        self.trials[trial.number] = trial
-        # Dominated trials stay dominated: only the front and the new trial matter.
-        self.front = joint_front([*self.front, trial], self.store.settings)
+        self._note(trial)
         if trial.searched:
             self.evaluated += 1
             self.feasible += trial.feasible
+
+    def list_lacking(self, device: str) -> list[Trial]:
+        """Finished trials that lack the latency on a device, or a metric that is asked for."""
+        return [self.trials[number] for number in sorted(self._lacking[device])]
+
+    def list_contenders(self, device: str) -> list[Trial]:
+        """Trials whose latency on a device may decide a front or a budget."""
+        return [self.trials[number] for number in sorted(self._table.contenders(device))]
+
+    def _note(self, trial: Trial) -> None:
+        """Keep the latest values of a trial."""
+        self.trials[trial.number] = trial
+        self._table.put(trial)
+        settings = self.store.settings
+        for device, numbers in self._lacking.items():
+            metrics = {each.name for each in settings.evaluated if each.device in ("", device)}
+            measured = not settings.measures or trial.latencies.get(device) is not None
+            if measured and trial.measured.keys() >= metrics:
+                numbers.discard(trial.number)
+            else:
+                numbers.add(trial.number)
+
+    def _find_front(self) -> None:
+        members = (self.trials[number] for number in self._table.front())
+        self.front = sort_members(members, self.store.settings)

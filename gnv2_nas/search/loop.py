@@ -24,6 +24,7 @@ from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.pipeline import Finished, Job, Pipeline
 from gnv2_nas.search.proposals import Proposals
 from gnv2_nas.search.sampler.remeasurement import select_for_remeasurement
+from gnv2_nas.search.scoring import Scoring
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.study.records import Progress, Trial
 from gnv2_nas.search.timetable import Observer, Status, Timetable
@@ -65,6 +66,9 @@ class SearchLoop(Keeper):
         measures = store.settings.measures
         self.time = Timetable(deadline, evaluator.pace, evaluator.lanes, measures=measures)
         self.lanes, self.foreign = evaluator.lanes, foreign
+        self.scoring = Scoring(
+            evaluator, proposals.withdraw, lambda done: self.report(f"scoring, {done}")
+        )
         self.pipeline = Pipeline(self.lanes, measures=measures)
         self.stop_when_flat, self.observer = stop_when_flat, observer
         self._before = store.progress
@@ -81,13 +85,16 @@ class SearchLoop(Keeper):
         except OutOfTimeError:  # another process measured until the deadline
             return TIME_IS_UP
         except MeasurementError:
-            with suppress(RunError):
-                self._drain()  # what another job has measured is kept
+            while self.pipeline.is_busy:
+                with suppress(RunError):
+                    self._drain()  # what other jobs have measured is kept
             raise
+        finally:
+            self.scoring.stop()
 
     def _run(self) -> str:
         self._evaluate_baselines()
-        while self._adopt() < self.wanted:
+        while self.adopt() < self.wanted:
             if len(self.failed_in_a_row) >= BATCH:
                 return f"networks can no longer be scored: {self.failed_in_a_row[-1].reason}"
             if self.stop_when_flat and self._is_flat():
@@ -97,21 +104,32 @@ class SearchLoop(Keeper):
             self.report("proposing")
             until = self.time.searching(len(self.front))
             # Every run evaluates at least one network, whatever it costs.
-            started = self._evaluated_now or self.pipeline.searched
+            started = self._evaluated_now or self.pipeline.searched or self.scoring.count
             at_least = int(not started and not self.deadline.is_over)
-            wanted = min(BATCH, self.wanted - self.evaluated - self.pipeline.searched)
-            size = max(self.time.fitting(wanted, until), at_least)
+            size = max(self._fitting(until), at_least) if self.scoring.has_room else 0
             asking = self.deadline if at_least else until
-            batch = self._propose(size, asking)
-            if not batch and self.pipeline.is_busy:
-                self._drain()  # its results may lead to others
-                continue
-            if not batch:
-                return NOTHING_NEW if size and not asking.is_over else TIME_IS_UP
-            again = self._select_again() if self.time.allows_remeasuring(len(batch), until) else {}
-            if not self.evaluate(batch, again, deadline=until, at_least=at_least):
-                return TIME_IS_UP
+            batch = self._propose(size, asking) if size else []
+            self.report("scoring")
+            self.scoring.submit(batch, until, at_least)
+            scored = self.scoring.take(BATCH, waits=not (batch and self.scoring.has_room))
+            if scored:
+                again = self._select_again(len(scored), until)
+                self.report("measuring")
+                self._measure(Job(scored, again=again), SEARCHING, until)
+            elif self.scoring.count:
+                continue  # there are workers without work
+            elif self.pipeline.is_busy:
+                self._drain()  # its results may lead to other proposals
+            else:
+                is_late = batch or not size or asking.is_over
+                return TIME_IS_UP if is_late else NOTHING_NEW
         return "all trials are done"
+
+    def _fitting(self, until: Deadline) -> int:
+        """Number of networks to propose next."""
+        scoring, measuring = self.scoring.count, self.pipeline.searched
+        wanted = min(BATCH, self.wanted - self.evaluated - scoring - measuring)
+        return self.time.fitting(wanted, until, scoring, measuring)
 
     def _complete(self) -> None:
         """Measure finished networks on devices that failed when it was their turn, and are back."""
@@ -127,17 +145,6 @@ class SearchLoop(Keeper):
             self._measure(Job(missing=missing), SEARCHING, until)
             self._drain()
 
-    def list_lacking(self, device: str) -> list[Trial]:
-        """Finished trials that lack the latency on a device, or a metric that is asked for."""
-        settings = self.store.settings
-        metrics = [each.name for each in settings.evaluated if each.device in ("", device)]
-        return [
-            trial
-            for trial in self.trials.values()
-            if (settings.measures and trial.latencies.get(device) is None)
-            or not trial.measured.keys() >= set(metrics)
-        ]
-
     def _measure(self, job: Job, options: MeasurementOptions, deadline: Deadline) -> None:
         self._keep(self.pipeline.measure(job, options, deadline))
 
@@ -147,15 +154,6 @@ class SearchLoop(Keeper):
     def _is_flat(self) -> bool:
         trials = [self.trials[number] for number in sorted(self.trials)]
         return is_flat_in_every_view(trials, self.store.settings)
-
-    def _adopt(self) -> int:
-        """Take over what other processes have finished; returns how many networks the study has."""
-        trials = self.store.new_trials()
-        self.proposals.learn(trials)
-        for trial in trials:
-            self.proposals.seen.add(trial.architecture.id)
-            self.keep(trial)
-        return self.evaluated
 
     def _propose(self, size: int, until: Deadline) -> list[Trial]:
         batch: list[Trial] = []
@@ -167,12 +165,14 @@ class SearchLoop(Keeper):
         self.store.save_progress(Progress(*now))
         return batch
 
-    def _select_again(self) -> dict[str, list[Trial]]:
-        """Device → trials to measure again there."""
-        settings, again = self.store.settings, {}
+    def _select_again(self, new: int, until: Deadline) -> dict[str, list[Trial]]:
+        """Device → trials to measure again there beside `new` networks."""
+        settings, again = self.store.settings, dict[str, list[Trial]]()
+        if not self.time.allows_remeasuring(new, until):
+            return again
         for lane in self.lanes.active:
             view = settings.on(lane.name)
-            trials = [trial.seen(view) for trial in self.trials.values()]
+            trials = [trial.seen(view) for trial in self.list_contenders(lane.name)]
             front = [trial.seen(view) for trial in self.front]
             chosen = select_for_remeasurement(trials, front, view)
             again[lane.name] = [self.trials[trial.number] for trial in chosen]
@@ -223,7 +223,6 @@ class SearchLoop(Keeper):
     def evaluate(
         self,
         batch: Sequence[Trial],
-        again: Mapping[str, Sequence[Trial]] = MappingProxyType({}),
         beside: Mapping[str, Sequence[Trial]] = MappingProxyType({}),
         deadline: Deadline = Deadline(),  # noqa: B008  frozen
         at_least: int = 0,
@@ -233,8 +232,6 @@ class SearchLoop(Keeper):
 
         Args:
             batch: proposals.
-            again: device → finished trials to measure again in the same rounds; both measurements
-                are pooled.
             beside: device → finished trials to compare the batch with; the new latency replaces
                 theirs.
             deadline: networks that are not scored by then are left out.
@@ -247,33 +244,18 @@ class SearchLoop(Keeper):
         Raises:
             OutOfTimeError: another process measured for longer than this one may wait.
         """
-        scored = self._scored(batch, deadline, at_least)
+        self.report("scoring")
+        self.scoring.submit(batch, deadline, at_least)
+        scored = self.scoring.take(len(batch), waits=True)
         self.report("measuring")
         foreign = self.foreign if beside and not batch else ()
-        self._measure(Job(scored, again=again, beside=beside, foreign=foreign), options, deadline)
+        self._measure(Job(scored, beside=beside, foreign=foreign), options, deadline)
         return len(scored)
 
     def _keep(self, jobs: Iterable[Finished]) -> None:
         for finished in jobs:
             self.take_over(finished)
             self.report("keeping")
-
-    def _scored(
-        self, batch: Sequence[Trial], deadline: Deadline, at_least: int
-    ) -> list[tuple[Trial, Score]]:
-        """Score proposals. Those that there is no time for are withdrawn and left out."""
-        self.report("scoring")
-        scores = self.evaluator.scores(
-            [trial.architecture for trial in batch],
-            lambda done: self.report(f"scoring, {done}"),
-            deadline,
-            at_least,
-        )
-        pairs = list(zip(batch, scores, strict=True))
-        for trial, score in pairs:
-            if isinstance(score, OutOfTime):
-                self.proposals.withdraw(trial)
-        return [pair for pair in pairs if not isinstance(pair[1], OutOfTime)]
 
     @property
     def _evaluated_now(self) -> int:

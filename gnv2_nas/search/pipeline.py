@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -17,6 +18,10 @@ from gnv2_nas.search.lane import Lane
 from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.study.records import Trial
+
+MAX_AHEAD = 3
+"""Unfinished jobs when the next is made, at most. With 20 devices whose times for a job vary by a
+fifth, each is busy 70 % of the time without any, 93 % with one, and 97 % with three."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -67,13 +72,17 @@ class _Started(msgspec.Struct, frozen=True):
     job: Job
     parts: Sequence[tuple[str, Future[Measured]]]
 
+    @property
+    def is_finished(self) -> bool:
+        return all(part.done() for _, part in self.parts)
+
 
 class Pipeline:
     """Measures jobs in order, on all devices at once.
 
     The machine that searches does not disturb another one. So a job on another machine runs in a
-    thread, and its result is handed out with the next job: proposals then know the results up to
-    the job before the last.
+    thread while the next ones are made. Each machine goes on with the next job without waiting for
+    the others. A job is handed out when all devices have measured it.
 
     Args:
         lanes: the devices.
@@ -82,14 +91,17 @@ class Pipeline:
 
     def __init__(self, lanes: Lanes, *, measures: bool) -> None:
         self.lanes, self._measures = lanes, measures
-        self._running: _Started | None = None
-        self.searched = 0
+        self._running: deque[_Started] = deque()
+
+    @property
+    def searched(self) -> int:
         """Number of searched networks that are being measured."""
+        return sum(not trial.baseline for each in self._running for trial, _ in each.job.scored)
 
     @property
     def is_busy(self) -> bool:
         """Whether a job is being measured."""
-        return self._running is not None
+        return bool(self._running)
 
     def measure(
         self, job: Job, options: MeasurementOptions, deadline: Deadline
@@ -107,17 +119,20 @@ class Pipeline:
             yield from self.drain()
             yield from self._finish(self._start(job, options, deadline))
             return
-        started, before = self._start(job, options, deadline), self._running
-        self._running = started
-        self.searched = sum(not trial.baseline for trial, _ in job.scored)
-        if before is not None:
-            yield from self._finish(before)
+        self._running.append(self._start(job, options, deadline))
+        while len(self._running) > self._ahead or (self._running and self._running[0].is_finished):
+            yield from self._finish(self._running.popleft())
 
     def drain(self) -> Iterator[Finished]:
-        """Yield the job that is being measured, if there is one, when it is finished."""
-        running, self._running, self.searched = self._running, None, 0
-        if running is not None:
-            yield from self._finish(running)
+        """Yield the jobs that are being measured, each when it is finished."""
+        while self._running:
+            yield from self._finish(self._running.popleft())
+
+    @property
+    def _ahead(self) -> int:
+        """Number of jobs that may be unfinished when the next is made."""
+        machines = {lane.machine for lane in self.lanes.active if lane.machine}
+        return min(len(machines), MAX_AHEAD)
 
     def _start(self, job: Job, options: MeasurementOptions, deadline: Deadline) -> _Started:
         work = [

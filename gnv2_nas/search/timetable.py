@@ -83,9 +83,19 @@ class Timetable:
         wanted = self.lanes.measuring(members + 1, CONFIRMING.seconds_per_network)
         return self.deadline.earlier(min(wanted, self._for_confirming))
 
-    def fitting(self, wanted: int, until: Deadline) -> int:
-        """The number of networks, at most `wanted`, that can be evaluated before `until`."""
-        while wanted and not until.allows(self._cost(wanted)):
+    def fitting(self, wanted: int, until: Deadline, scoring: int = 0, measuring: int = 0) -> int:
+        """The number of networks, at most `wanted`, that can be evaluated before `until`.
+
+        Args:
+            wanted: number of networks.
+            until: end of evaluating them.
+            scoring: number of networks to be scored and measured before them.
+            measuring: number of networks to be measured before those.
+        """
+        queue = self._measuring(scoring + measuring)
+        while wanted and not until.allows(
+            max(self._cost(wanted) + self.pace.scoring(scoring), queue + self._measuring(wanted))
+        ):
             wanted -= 1
         return wanted
 
@@ -104,9 +114,9 @@ class Timetable:
         return until.allows(self.lanes.measuring(count, SEARCHING.seconds_per_network))
 
     def _cost(self, new: int, again: int = 0) -> float:
-        measuring = (
-            self.lanes.measuring(new + again, SEARCHING.seconds_per_network)
-            if self.measures
-            else 0.0
-        )
-        return self.pace.proposing(new) + self.pace.scoring(new) + measuring
+        return self.pace.proposing(new) + self.pace.scoring(new) + self._measuring(new + again)
+
+    def _measuring(self, count: int) -> float:
+        if not self.measures:
+            return 0.0
+        return self.lanes.measuring(count, SEARCHING.seconds_per_network)

@@ -210,6 +210,7 @@ def simulated(
     before: Callable[[Machine], None] = lambda _: None,
     lanes: Sequence[SimulatedLane] = (),
     make: Callable[[int], BaseSampler] = lambda seed: RandomSampler(seed=seed),
+    workers: Any = None,
 ) -> Simulated:
     """A whole search of `space`, its end included.
 
@@ -218,6 +219,7 @@ def simulated(
         before: what the machine does before the search begins, within the time.
         lanes: the devices; () for one.
         make: makes the sampler.
+        workers: score in place of this process.
     """
     machine = machine or Machine()
     lanes = lanes or [SimulatedLane(machine, seed)]
@@ -234,7 +236,7 @@ def simulated(
     estimator = _Estimator(machine, random.Random(seed))
     said: list[str] = []
     statuses: list[Status] = []
-    evaluator = Evaluator(settings, cast(Any, estimator), Lanes(lanes, said.append))
+    evaluator = Evaluator(settings, cast(Any, estimator), Lanes(lanes, said.append), workers)
     loop = SearchLoop(
         space, cast(Store, memory), evaluator, proposals,
         past=(), trials=trials, deadline=deadline, observer=statuses.append,

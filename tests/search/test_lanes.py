@@ -13,7 +13,7 @@ from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.loop import BATCH
 from gnv2_nas.search.pace import Deadline, MeasuringPace
-from gnv2_nas.search.pipeline import Job, Pipeline
+from gnv2_nas.search.pipeline import MAX_AHEAD, Job, Pipeline
 from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.workflows.search.request import SearchRequest
 from tests.devices.remote import remote_device
@@ -133,6 +133,7 @@ class ThreadLane:
         self.name, self.machine, self.error = name, f"ssh {name}", error
         self.pace = MeasuringPace()
         self.go, self.began, self.prepared = threading.Event(), threading.Event(), []
+        self.jobs = 0
 
     def prepare(self, architectures):
         assert self.go.wait(10)
@@ -144,6 +145,7 @@ class ThreadLane:
         assert self.go.wait(10)
         if self.error:
             raise self.error
+        self.jobs += 1
         return [latency(0) for _ in architectures]
 
     def evaluate_metrics(self, architectures):
@@ -170,23 +172,41 @@ def test_files_that_were_prepared_are_on_the_device(tmp_path):
     assert file.read_bytes() == device.runtime.write(tiny_ghost())[".onnx"]
 
 
-def test_machines_measure_at_the_same_time_and_a_job_that_follows_a_failed_one_is_not_lost():
+def jobs(count):
+    return [Job([(candidate(number), 1.0)]) for number in range(count)]
+
+
+def test_a_job_that_follows_a_failed_one_is_not_lost():
     one, other = ThreadLane("one"), ThreadLane("other", MeasurementError("it has no such operator"))
-    pipeline = Pipeline(Lanes([one, other]), measures=True)
-    jobs = [Job([(candidate(number), 1.0)]) for number in range(2)]
-    assert list(pipeline.measure(jobs[0], None, Deadline())) == []
+    pipeline, asked = Pipeline(Lanes([one, other]), measures=True), jobs(2)
+    for job in asked:
+        assert list(pipeline.measure(job, None, Deadline())) == []
     assert one.began.wait(10)
     assert other.began.wait(10)
     for lane in (one, other):
         lane.go.set()
     found = []
-    with pytest.raises(MeasurementError, match="no such operator"):
-        found.extend(pipeline.measure(jobs[1], None, Deadline()))
-    assert [each.job for each in found] == jobs[:1]
-    with pytest.raises(MeasurementError):
-        found.extend(pipeline.drain())
-    assert [each.job for each in found] == jobs
+    while pipeline.is_busy:
+        with pytest.raises(MeasurementError, match="no such operator"):
+            found.extend(pipeline.drain())
+    assert [each.job for each in found] == asked
     assert all(each.measured.keys() == {"one"} for each in found)
+
+
+def test_machines_go_on_with_further_jobs_while_one_of_them_is_slow():
+    lanes = [ThreadLane(name) for name in ("slow", "one", "other")]
+    for lane in lanes[1:]:
+        lane.go.set()
+    pipeline, asked = Pipeline(Lanes(lanes), measures=True), jobs(MAX_AHEAD + 1)
+    for job in asked[:-1]:
+        assert list(pipeline.measure(job, None, Deadline())) == []
+    until(lambda: [lane.jobs for lane in lanes[1:]] == [MAX_AHEAD] * 2)
+    assert pipeline.searched == MAX_AHEAD
+    # One more has to wait, and then the results come in the order of the jobs.
+    lanes[0].go.set()
+    found = [*pipeline.measure(asked[-1], None, Deadline()), *pipeline.drain()]
+    assert [each.job for each in found] == asked
+    assert not pipeline.is_busy
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import StudyRecord, Trial
 from gnv2_nas.search.study.settings import Settings
+
+Losses = NDArray[np.float64]
 
 
 def study_front(record: StudyRecord) -> list[Trial]:
@@ -43,7 +45,11 @@ def joint_front(
         for view in views or settings.views
         for member in pareto_front([each.seen(view) for each in trials], view.objectives)
     }
-    members = [trial for trial in trials if trial.number in numbers]
+    return sort_members((trial for trial in trials if trial.number in numbers), settings)
+
+
+def sort_members(members: Iterable[Trial], settings: Settings) -> list[Trial]:
+    """Members of a joint front, best in the first objective first."""
     # A member of the front of one device may have no latency on another.
     return sorted(
         members,
@@ -62,21 +68,27 @@ def is_non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Mask of the rows of (n, k) `losses` that no other row dominates; equal rows both stay.
 
     A row dominates another if it is no worse in every column and better in one; less is better.
-    Rows are visited best first and compared with those kept so far, which takes n · front
-    operations.
+    Rows are kept in order of their sum, and each removes the rows that it dominates. That is fast
+    when a few rows dominate thousands.
     """
     keep = np.zeros(len(losses), dtype=bool)
-    kept = np.empty((0, losses.shape[1]))
-    for row in np.lexsort(losses.T[::-1]):
-        loss = losses[row]
-        no_worse, better = (kept <= loss).all(axis=1), (kept < loss).any(axis=1)
-        if not (no_worse & better).any():
-            keep[row] = True
-            kept = np.vstack([kept, loss])
+    # Of equal sums, a row that dominates comes first in the order of columns.
+    left = np.lexsort((*losses.T[::-1], losses.sum(axis=1)))
+    rows = losses[left]
+    while len(left):
+        keep[left[0]] = True
+        stays = ~dominates(rows[:1], rows)[:, 0]
+        stays[0] = False
+        left, rows = left[stays], rows[stays]
     return keep
 
 
-Losses = NDArray[np.float64]
+def dominates(rivals: Losses, losses: Losses) -> NDArray[np.bool_]:
+    """(n, f) whether each of (f, k) rivals dominates each of (n, k) losses."""
+    no_worse = np.all(rivals <= losses[:, None], axis=2)
+    better = np.any(rivals < losses[:, None], axis=2)
+    result: NDArray[np.bool_] = no_worse & better
+    return result
 
 
 def hypervolume(losses: Losses, reference: Losses) -> float:

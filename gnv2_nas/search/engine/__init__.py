@@ -34,6 +34,10 @@ class OutOfTime(msgspec.Struct, frozen=True):
 class ScoringBackend(Protocol):
     """Scores networks elsewhere, several at once."""
 
+    @property
+    def count(self) -> int:
+        """Number of networks that it scores at the same time, at most."""
+
     def submit(self, architecture: Architecture) -> Future[float | ScoringFailure]:
         """Have a network scored while the caller continues.
 

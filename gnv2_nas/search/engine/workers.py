@@ -70,7 +70,7 @@ class Pool(Generic[Result]):
     ) -> None:
         if count < 1:
             raise ValueError(f"`count >= 1` must hold, but got {count}")
-        self._count, self._make_work, self._read = count, make_work, read
+        self.count, self._make_work, self._read = count, make_work, read
         self._timeout, self._address = timeout, address
         self._turns = Turns(waiting)
         self._changed = threading.Condition()
@@ -124,9 +124,9 @@ class Pool(Generic[Result]):
 
     def _run(self) -> None:
         """Keep the connection to Ray, and a thread for each worker."""
-        threads = [threading.Thread(target=self._serve) for _ in range(self._count)]
+        threads = [threading.Thread(target=self._serve) for _ in range(self.count)]
         try:
-            with connected(self._address, self._count):
+            with connected(self._address, self.count):
                 self._connected.set_result(None)
                 for thread in threads:
                     thread.start()
@@ -212,7 +212,7 @@ class Pool(Generic[Result]):
         """Start a process and have it make what does the work."""
         limit = SETUP_SECONDS if self._address else SECONDS_TO_START
         with nullcontext() if self._address else self._turns.starting():
-            worker = Worker(self._make_work, *share_out(self._count, self._address))
+            worker = Worker(self._make_work, *share_out(self.count, self._address))
             late = time.monotonic() + limit
             while not worker.started(SECONDS_BETWEEN_LOOKS):
                 if self._ended is not None or time.monotonic() >= late:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnv2_nas.search.analysis.pareto import pareto_front
+from gnv2_nas.search.analysis.pareto import dominates, pareto_front
 from gnv2_nas.search.study.metrics import loss
 from gnv2_nas.search.study.records import Trial
 from gnv2_nas.search.study.settings import Settings
@@ -71,15 +71,7 @@ def _is_undecided(
     at_best, at_worst = own.copy(), own.copy()
     at_best[:, column], at_worst[:, column] = intervals.T
     feasible = np.array([each.feasible for each in candidates])
-    dominated_at_best = np.any(_dominates(rivals, at_best) & others, axis=1)
-    dominated_at_worst = np.any(_dominates(rivals, at_worst) & others, axis=1)
+    dominated_at_best = np.any(dominates(rivals, at_best) & others, axis=1)
+    dominated_at_worst = np.any(dominates(rivals, at_worst) & others, axis=1)
     undecided: NDArray[np.bool_] = feasible & ~dominated_at_best & dominated_at_worst
     return undecided
-
-
-def _dominates(rivals: Matrix, losses: Matrix) -> NDArray[np.bool_]:
-    """(n, f) whether each of (f, k) rivals dominates each of (n, k) losses."""
-    no_worse = np.all(rivals <= losses[:, None], axis=2)
-    better = np.any(rivals < losses[:, None], axis=2)
-    result: NDArray[np.bool_] = no_worse & better
-    return result
