@@ -15,7 +15,7 @@ NAMES = (
     "ncnn_files", "litert_files", "executorch_files", "torch_runtimes", "supernet", "scores",
     "overhead", "sessions", "native_runner", "repeat", "over_ssh", "coverage", "verdicts", "trial",
     "memory", "predictor", "recipes", "trust", "evaluation", "workers", "search", "budget_lists",
-    "proposing", "storing", "front", "killing", "after_kills", "timeouts", "time_breakdown",
+    "proposing", "storing", "farm", "front", "killing", "after_kills", "timeouts", "time_breakdown",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 

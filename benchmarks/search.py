@@ -1,8 +1,9 @@
 """Samplers against each other: hypervolume of what they evaluate, on landscapes of known truth.
 
 `python -m benchmarks search` runs everything, Optuna's GP sampler briefly; `python -m
-benchmarks.search --samplers random,nsga2 --seeds 3` runs a part. docs/search-benchmark.md says what
-is measured and why.
+benchmarks.search --samplers random,nsga2 --seeds 3` runs a part, and `--samplers predictor
+--workers 1,4,16` compares searches that evaluate several networks at the same time.
+docs/search-benchmark.md says what is measured and why.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from rich.table import Table
 from benchmarks.landscapes.opening import LANDSCAPES
 from benchmarks.samplers import NSGA2, RANDOM, SAMPLERS
 from benchmarks.search_runs import PROCESSES, Job, Run, run_jobs
-from benchmarks.search_summary import AFTER, Summary, Vector, summarise
+from benchmarks.search_summary import AFTER, Matrix, Summary, Vector, summarise
 from benchmarks.table import machine, table
 from gnv2_nas.files.writing import write_atomically
+from gnv2_nas.stats.intervals import student_95
 
 SEEDS, EVALUATIONS = 10, 250
 BRIEFLY, BRIEF_SEEDS, BRIEF_EVALUATIONS = "gp", 2, 60
@@ -88,6 +90,49 @@ def _row(summary: Summary, most: tuple[int, ...]) -> tuple[str, ...]:
     )
 
 
+def workers_table(runs: Sequence[Run]) -> Table:
+    """One row a landscape, sampler and number of workers."""
+    found: dict[tuple[str, str], dict[int, list[Run]]] = {}
+    for run in runs:
+        place = found.setdefault((run.job.landscape, run.job.sampler), {})
+        place.setdefault(run.job.workers, []).append(run)
+    rows = [
+        (f"{landscape}, {sampler}, {workers}", *_compared(_curves(some), _curves(others[1])))
+        for (landscape, sampler), others in found.items()
+        for workers, some in sorted(others.items())
+    ]
+    columns = ("workers", *(f"after {count}" for count in AFTER), *(f"÷ 1, {n}" for n in AFTER))
+    title = (
+        "Hypervolume at equal numbers of evaluations; ratio to one worker with its 95 % interval"
+    )
+    return table(title, columns, rows)
+
+
+def _curves(runs: Sequence[Run]) -> Matrix:
+    """(seeds, evaluations) hypervolumes."""
+    return np.array([run.hypervolumes for run in sorted(runs, key=lambda run: run.job.seed)])
+
+
+def _compared(own: Matrix, alone: Matrix) -> list[str]:
+    """Means after some evaluations, then ratios to (seeds, evaluations) hypervolumes of others."""
+    known = [at for at in AFTER if at <= own.shape[1]]
+    ratios = [own[:, at - 1] / alone[:, at - 1] for at in known]
+    blank = [""] * (len(AFTER) - len(known))
+    means = [_mean(own[:, at - 1]) for at in known]
+    return [*means, *blank, *(_interval(each) for each in ratios), *blank]
+
+
+def _interval(ratios: Vector) -> str:
+    """Mean of paired ratios and its 95 % interval, Student's t."""
+    if np.all(ratios == 1):
+        return ""
+    if len(ratios) < 2:
+        return f"{ratios[0]:.3f}"
+    mean, error = float(ratios.mean()), float(ratios.std(ddof=1)) / len(ratios) ** 0.5
+    half = student_95(len(ratios) - 1) * error
+    return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
+
+
 def _mean(values: Vector) -> str:
     """Mean and standard error, to the error's first two digits."""
     if len(values) < 2:
@@ -113,6 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--samplers", default=unhurried, help=f"of {', '.join(SAMPLERS)}")
     parser.add_argument("--landscapes", default=",".join(LANDSCAPES))
     parser.add_argument("--processes", type=int, default=PROCESSES, metavar="N")
+    parser.add_argument(
+        "--workers", type=_numbers, default=[1], metavar="N,…",
+        help="networks that are evaluated at the same time",
+    )  # fmt: skip
     parser.add_argument("--runs", type=Path, help="file to keep the runs in, and go on from")
     given = parser.parse_args(arguments)
     samplers, landscapes = given.samplers.split(","), given.landscapes.split(",")
@@ -124,11 +173,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if name not in known:
                 parser.error(f"unknown {kind} {name!r}; known: {', '.join(known)}")
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    jobs = _jobs(landscapes, samplers, seeds, given.evaluations)
+    jobs = [
+        job._replace(workers=workers)
+        for job in _jobs(landscapes, samplers, seeds, given.evaluations)
+        for workers in given.workers
+    ]
     runs = _run_all(jobs, given.processes, given.runs)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(machine(), markup=False)
-    console.print(search_table(runs))
+    console.print(search_table(runs) if given.workers == [1] else workers_table(runs))
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
 
 
 def _jobs(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import optuna
 
-from benchmarks.landscapes.landscape import Landscape
+from benchmarks.landscapes.landscape import Landscape, Params
 from benchmarks.landscapes.opening import open_landscape
 from benchmarks.samplers import make_sampler
 from gnv2_nas.search.analysis.pareto import hypervolume
@@ -28,6 +28,8 @@ class Job(NamedTuple):
     seed: int
     """Of the sampler, the noise and the landscape's instance."""
     evaluations: int
+    workers: int = 1
+    """Number of networks that are evaluated at the same time."""
 
 
 class Run(NamedTuple):
@@ -54,21 +56,33 @@ def run_job(job: Job) -> Run:
     landscape = open_landscape(job.landscape, job.seed)
     sampler = make_sampler(job.sampler, job.seed)
     start = time.process_time()
-    truths = search(landscape, sampler, job.evaluations, job.seed)
+    truths = search(landscape, sampler, job.evaluations, job.seed, job.workers)
     seconds = time.process_time() - start
     return Run(job, hypervolumes(landscape, truths), seconds)
 
 
 def search(
-    landscape: Landscape, sampler: optuna.samplers.BaseSampler, evaluations: int, seed: int
+    landscape: Landscape,
+    sampler: optuna.samplers.BaseSampler,
+    evaluations: int,
+    seed: int,
+    workers: int = 1,
 ) -> list[tuple[float, ...]]:
-    """The true values of what a sampler that sees only noisy ones evaluates, in order."""
+    """The true values of what a sampler that sees only noisy ones evaluates, in order.
+
+    Args:
+        workers: a proposal is made as soon as one of so many is free, and the sampler knows the
+            values of what the others have finished. Any of them may be the next to finish.
+    """
     study = optuna.create_study(directions=list(landscape.directions), sampler=sampler)
-    noise = random.Random(f"noise/{seed}")
-    truths = []
-    for _ in range(evaluations):
-        trial = study.ask()
-        params = landscape.suggest(trial)
+    noise, order = random.Random(f"noise/{seed}"), random.Random(f"order/{seed}")
+    running: list[tuple[optuna.Trial, Params]] = []
+    truths: list[tuple[float, ...]] = []
+    for number in range(evaluations):
+        while len(running) < min(workers, evaluations - number):
+            trial = study.ask()
+            running.append((trial, landscape.suggest(trial)))
+        trial, params = running.pop(order.randrange(len(running)))
         constraints = landscape.constraints(params)
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)

@@ -102,9 +102,8 @@ class Store:
 
     def is_empty(self) -> bool:
         """Whether the study has no trial at all, and no attribute of another program."""
-        return self._call(self._reader.is_empty) and all(
-            key.startswith(PREFIX) for key in self.attributes()
-        )
+        ours = all(key.startswith(PREFIX) for key in self.attributes())
+        return ours and self._call(self._reader.is_empty)
 
     def begin(self, beginning: Beginning) -> None:
         """Write the beginning of an empty study, in place of one that is there."""
@@ -140,8 +139,7 @@ class Store:
     def in_reference(self, latencies: Sequence[Measurement]) -> list[Measurement]:
         """Latencies that were just measured on one device, in the milliseconds of the study.
 
-        They are those of the first trial with a latency on the device. Otherwise a slow minute, or
-        another process, would move every latency budget.
+        They are those of the first trial with a latency there: no slow minute moves a budget.
         """
         if not latencies:
             return []
@@ -159,8 +157,7 @@ class Store:
         """
         if trial.number not in self._cache.by_number:
             self._call(self._catch_up)
-        there = self._cache.by_number.get(trial.number)
-        if there is None:
+        if (there := self._cache.by_number.get(trial.number)) is None:
             raise StudyError(
                 f"study {self.name!r} has no finished trial {trial.number} to measure again"
             )
@@ -257,14 +254,13 @@ class Store:
     def record(self) -> StudyRecord:
         """The whole study as plain data."""
         attributes, provenance = self.attributes(), self.provenance
+        command = mask_command(provenance.command)
         trials = self._read_trials(self.frozen_trials(), attributes)
         return StudyRecord(
             name=self.name,
             settings=self.settings,
             trials=tuple(trials),
-            provenance=msgspec.structs.replace(
-                provenance, command=mask_command(provenance.command)
-            ),
+            provenance=msgspec.structs.replace(provenance, command=command),
             progress=total_progress(attributes),
             fingerprints={
                 name: each.fingerprint for name, each in self._cache.first_latencies.items()
