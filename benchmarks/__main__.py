@@ -14,8 +14,9 @@ NAMES = (
     "counting", "agreement", "answers", "writing", "deployed", "runtimes", "openvino_files",
     "ncnn_files", "litert_files", "executorch_files", "torch_runtimes", "supernet", "scores",
     "overhead", "sessions", "native_runner", "repeat", "over_ssh", "coverage", "verdicts", "trial",
-    "memory", "predictor", "recipes", "trust", "evaluation", "workers", "search", "budget_lists",
-    "proposing", "storing", "farm", "front", "killing", "after_kills", "timeouts", "time_breakdown",
+    "memory", "predictor", "recipes", "trust", "evaluation", "workers", "places", "search",
+    "budget_lists", "proposing", "storing", "farm", "front", "killing", "after_kills", "timeouts",
+    "time_breakdown",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 
