@@ -83,14 +83,19 @@ class SearchLoop(Keeper):
                 self._complete()
             return reason
         except OutOfTimeError:  # another process measured until the deadline
+            self._keep_measured()
             return TIME_IS_UP
         except MeasurementError:
-            while self.pipeline.is_busy:
-                with suppress(RunError):
-                    self._drain()  # what other jobs have measured is kept
+            self._keep_measured()
             raise
         finally:
             self.scoring.stop()
+
+    def _keep_measured(self) -> None:
+        """Keep what other jobs than the one that failed have measured."""
+        while self.pipeline.is_busy:
+            with suppress(RunError):
+                self._drain()
 
     def _run(self) -> str:
         self._evaluate_baselines()
