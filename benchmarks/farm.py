@@ -45,7 +45,7 @@ PAST, TRIALS, SCORERS, DEVICES, SPEEDUP = 10_000, 400, 100, 20, 2.0
 SCORE_SECONDS, SCORE_SPREAD = 90.0, 0.4
 DEVICE_SPREAD = 0.2
 """Of the time that one device takes for one batch."""
-WARM_UP = 160
+WARM_UP = 80
 """Trials before those that figures are of: until all scorers and devices have work."""
 EVERY = 1_000
 """Past trials whose cost is shown together."""
