@@ -1,7 +1,7 @@
 """A simulated farm: the real search and a real PostgreSQL, with scorers and devices that sleep.
 
 `python -m benchmarks farm` searches with 100 scorers and 20 devices after 10,000 trials of random
-networks; `python -m benchmarks.farm --past 1000 --trials 200 --speedup 2` after less. Scorers and
+networks; `python -m benchmarks.farm --past 1000 --seconds 60` more briefly after less. Scorers and
 devices take drawn times, which are divided by the speed-up; the search and the database run at
 their own speed. So what a trial costs them is true, and the share of the time that devices are idle
 is too high rather than too low.
@@ -13,9 +13,9 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import optuna
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from benchmarks.table import machine, milliseconds, table
 from gnv2_nas.runner import huge_pages
 from gnv2_nas.search.evaluate import Evaluator
 from gnv2_nas.search.keeper import Keeper
+from gnv2_nas.search.lane import Lane
 from gnv2_nas.search.lanes import Lanes
 from gnv2_nas.search.loop import SearchLoop
 from gnv2_nas.search.proposals import Proposals
@@ -41,12 +42,12 @@ from gnv2_nas.search.timetable import Status
 from gnv2_nas.space import load_space
 from tests.search.storage.postgres import running_server
 
-PAST, TRIALS, SCORERS, DEVICES, SPEEDUP = 10_000, 400, 100, 20, 2.0
+PAST, SECONDS, SCORERS, DEVICES, SPEEDUP = 10_000, 300.0, 100, 20, 2.0
 SCORE_SECONDS, SCORE_SPREAD = 90.0, 0.4
 DEVICE_SPREAD = 0.2
 """Of the time that one device takes for one batch."""
-WARM_UP = 80
-"""Trials before those that figures are of: until all scorers and devices have work."""
+WARM_UP = 80.0
+"""Seconds before those that figures are of: until all scorers and devices have work."""
 EVERY = 1_000
 """Past trials whose cost is shown together."""
 SPACE = "ghostnetv2"
@@ -101,24 +102,35 @@ class Farm:
 
 def run() -> Table:
     with running_server() as server:
-        return farm_table(Farm(SCORERS, DEVICES, SPEEDUP, 1.0), server.url, PAST, TRIALS)
+        return farm_table(Farm(SCORERS, DEVICES, SPEEDUP, 1.0), server.url, PAST, SECONDS)
 
 
-def farm_table(farm: Farm, storage: str, past: int, trials: int) -> Table:
+class _EnoughError(Exception):
+    """The search has run for as long as it was to."""
+
+
+class _Search(SearchLoop):
+    def _evaluate_baselines(self) -> None:
+        """Random networks stand for the stock networks, too."""
+
+
+def farm_table(farm: Farm, storage: str, past: int, seconds: float) -> Table:
     """Search with a farm after `past` trials, which are made if they are not there."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found: list[Totals] = []
 
     def observe(status: Status) -> None:
-        done = status.evaluated - past
-        if (not found and done >= WARM_UP) or done >= trials + WARM_UP:
-            found.append(farm.total(status.evaluated, spent))
+        now = farm.total(status.evaluated, spent)
+        if now.seconds >= began + WARM_UP:
+            found.append(now)
+        if now.seconds >= began + WARM_UP + seconds:
+            raise _EnoughError
 
     store = open_or_create(storage, f"farm-{past}", farm.settings, PROVENANCE)[0]
     rows = list(_fill(store, farm, past))
-    with closing(farm.scorers), Stopwatch(PARTS) as spent:
-        searching = _loop(farm, store, past + trials + WARM_UP)
-        searching.observer = observe
+    with closing(farm.scorers), Stopwatch(PARTS) as spent, suppress(_EnoughError):
+        searching = _loop(farm, store)
+        searching.observer, began = observe, time.monotonic()
         searching.run()
     columns = (
         "trials", "networks/s", "devices busy", "least busy", "scorers busy", "driver, cores",
@@ -131,11 +143,13 @@ def farm_table(farm: Farm, storage: str, past: int, trials: int) -> Table:
 def _fill(store: Store, farm: Farm, past: int) -> Iterator[tuple[str, ...]]:
     """Store finished trials of random networks until there are `past`; yield what they cost."""
     space, settings = load_space(SPACE), farm.settings
+    if (stored := len(store.frozen_trials())) >= past:
+        return
     seen = {trial.architecture.id for trial in store.trials()}
     sampler = make_sampler("random", len(seen))
     proposals = Proposals(space, (), settings.objectives, sampler, len(seen), seen)
-    began, count = 0.0, len(seen)
-    for number in range(count, past):
+    began, count = 0.0, stored
+    for number in range(stored, past):
         trial = proposals.ask()
         assert trial is not None
         network = trial.architecture
@@ -150,15 +164,17 @@ def _fill(store: Store, farm: Farm, past: int) -> Iterator[tuple[str, ...]]:
             began, count = 0.0, number + 1
 
 
-def _loop(farm: Farm, store: Store, trials: int) -> SearchLoop:
+def _loop(farm: Farm, store: Store) -> SearchLoop:
     space, settings, past = load_space(SPACE), farm.settings, store.trials()
     seen = {trial.architecture.id for trial in past}
     encoder = partial(GraphEncoder, space, (), settings.objectives, seen)
     sampler = make_sampler("predictor", 0, encoder)
     proposals = Proposals(space, (), settings.objectives, sampler, 0, seen)
     proposals.learn(past)
-    evaluator = Evaluator(settings, farm.scorers, Lanes(farm.lanes), farm.scorers)
-    return SearchLoop(space, store, evaluator, proposals, past=past, trials=trials)
+    # The rest of a lane's methods is for what comes before and after a search.
+    lanes = Lanes(cast(Sequence[Lane], farm.lanes))
+    evaluator = Evaluator(settings, farm.scorers, lanes, farm.scorers)
+    return _Search(space, store, evaluator, proposals, past=past, trials=sys.maxsize)
 
 
 def _row(farm: Farm, before: Totals, after: Totals) -> tuple[str, ...]:
@@ -179,7 +195,7 @@ def _row(farm: Farm, before: Totals, after: Totals) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.farm")
     parser.add_argument("--past", type=int, default=PAST, metavar="N")
-    parser.add_argument("--trials", type=int, default=TRIALS, metavar="N")
+    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S")
     parser.add_argument("--scorers", type=int, default=SCORERS, metavar="N")
     parser.add_argument("--devices", type=int, default=DEVICES, metavar="N")
     parser.add_argument("--speedup", type=float, default=SPEEDUP, metavar="X")
@@ -194,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     farm = Farm(given.scorers, given.devices, given.speedup, given.unlike)
     with ExitStack() as servers:
         storage = given.storage or servers.enter_context(running_server()).url
-        console.print(farm_table(farm, storage, given.past, given.trials))
+        console.print(farm_table(farm, storage, given.past, given.seconds))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 import numpy as np
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
@@ -40,11 +41,12 @@ def run(seeds: int = SEEDS, trials: int = TRIALS) -> Table:
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         storage = f"sqlite:///{folder}/studies.db"
-        for place, options in ((ALONE, {}), (HERE, {"workers": WORKERS})):
-            found[place], seconds[place] = _search(place, options, seeds, trials, storage)
+        for place, workers in ((ALONE, 1), (HERE, WORKERS)):
+            request = SearchRequest(storage=storage, workers=workers, trials=trials)
+            found[place], seconds[place] = _search(place, request, seeds)
         with _two_nodes():
-            options = {"workers": WORKERS, "ray": "auto"}
-            found[NODES], seconds[NODES] = _search(NODES, options, seeds, trials, storage)
+            request = SearchRequest(storage=storage, workers=WORKERS, ray="auto", trials=trials)
+            found[NODES], seconds[NODES] = _search(NODES, request, seeds)
     volumes = _hypervolumes(found)
     rows = [
         (
@@ -62,16 +64,13 @@ def run(seeds: int = SEEDS, trials: int = TRIALS) -> Table:
     return table(title, columns, rows)
 
 
-def _search(
-    place: str, options: Mapping[str, object], seeds: int, trials: int, storage: str
-) -> tuple[list[list[Trial]], float]:
+def _search(place: str, request: SearchRequest, seeds: int) -> tuple[list[list[Trial]], float]:
     """The searched networks of each seed, and the seconds that all took."""
     found, began = [], time.monotonic()
     for seed in range(seeds):
-        request = SearchRequest(
-            space="tiny", quality="zen", objectives=",".join(OBJECTIVES), trials=trials,
-            timeout=3600.0, seed=seed, study=f"{place}, {seed}", storage=storage, reports=None,
-            **options,  # type: ignore[arg-type]
+        request = replace(
+            request, space="tiny", quality="zen", objectives=",".join(OBJECTIVES), timeout=3600.0,
+            seed=seed, study=f"{place}, {seed}", reports=None,
         )  # fmt: skip
         with closing(SearchSession(request.check())) as session:
             loop = session.loop()

@@ -107,7 +107,7 @@ class SleepingScorers:
 
 
 class SleepingLane:
-    """A `Lane` to a device that takes a drawn time for each batch."""
+    """What a running search asks of a `Lane`, of a device that takes a drawn time for a batch."""
 
     def __init__(self, name: str, slowness: float, spread: float, speedup: float) -> None:
         self.name, self.machine = name, f"ssh {name}"
