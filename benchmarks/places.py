@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -90,7 +91,7 @@ def _two_nodes() -> Iterator[None]:
 
     node = {"num_cpus": WORKERS // 2, "node_ip_address": "127.0.0.1", "plasma_directory": folder}
     head = {"no_monitor": True, "include_dashboard": False, "include_log_monitor": False}
-    cluster = Cluster(initialize_head=True, head_node_args=node | head)
+    cluster: Any = Cluster(initialize_head=True, head_node_args=node | head)
     try:
         cluster.add_node(**node)
         yield
