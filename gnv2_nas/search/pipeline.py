@@ -20,8 +20,8 @@ from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.study.records import Trial
 
 MAX_AHEAD = 3
-"""Unfinished jobs when the next is made, at most. With 20 devices whose times for a job vary by a
-fifth, each is busy 70 % of the time without any, 93 % with one, and 97 % with three."""
+"""Unfinished jobs when the next is made, at most. With fewer, fast devices wait for slow ones; with
+more, proposals know fewer results."""
 
 
 class Job(msgspec.Struct, frozen=True):
