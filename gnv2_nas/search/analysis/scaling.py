@@ -55,15 +55,19 @@ def list_missing_stock(
     """Label → stock network that a study of these trials lacks, the most important first.
 
     They are the network that ratios refer to, those scaled to the budgets, and the other published
-    ones. What can be scaled to a latency follows from the measured ones, so ask again afterwards.
+    ones. With a limit of latency only the first of these groups: the widths within it follow from
+    what was measured, so ask again afterwards.
     """
     labels = {trial.baseline for trial in trials}
     published = list_stock_networks(space)
     missing = {label: arch for label, arch in published.items() if label not in labels}
     first = {label: missing[label] for label in missing if preset_name(label) == REFERENCE}
     ids = {arch.id for arch in published.values()}
-    scaled = list_scaled(space, settings, trials)
-    return first | {label: each for label, each in scaled.items() if each.id not in ids} | missing
+    found = list_scaled(space, settings, trials).items()
+    scaled = {label: arch for label, arch in found if arch.id not in ids}
+    if any(get_metric(budget.metric).is_latency for budget in settings.budgets):
+        return first or scaled or missing
+    return first | scaled | missing
 
 
 def list_scaled(
