@@ -113,7 +113,7 @@ def test_a_latency_limit_is_used_up_after_few_measurements() -> None:
         family = [each for each in scaled if preset_name(each.baseline) == name]
         assert 1 <= len(family) <= MAX_TRIES
         kept = [each for each in family if may_keep(each, settings.budgets)]
-        assert max(each.value("latency") for each in kept) > 0.9 * 5
+        assert max(each.value("latency") for each in kept) > 0.85 * 5
     record = replace(study(trials), settings=settings)
     assert {each.architecture.family for each in find_rivals(record)} == {
         "ghostnet", "ghostnetv2", "mobilenetv3", "repghostnet",
