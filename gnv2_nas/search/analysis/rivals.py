@@ -41,7 +41,7 @@ def find_stock(trials: Iterable[Trial], settings: Settings) -> Trial | None:
 
 def _rank(trials: Iterable[Trial], settings: Settings) -> list[Trial]:
     """Stock networks within the budgets, the best first."""
-    fitting = (each for each in trials if each.baseline and may_keep(each, settings.budgets))
+    fitting = (each for each in trials if each.baseline and _may_keep(each, settings.budgets))
     return sorted(fitting, key=lambda each: _rank_key(each, settings.objectives))
 
 
@@ -53,7 +53,7 @@ def _rank_key(trial: Trial, objectives: Sequence[str]) -> list[float]:
     return [math.inf if math.isnan(value) else value for value in (losses[0], size, *losses[1:])]
 
 
-def may_keep(trial: Trial, budgets: Sequence[Budget]) -> bool:
+def _may_keep(trial: Trial, budgets: Sequence[Budget]) -> bool:
     """Whether a network keeps every budget, as far as is known.
 
     A stable latency counts as kept when its 95 % interval reaches down to the limit: the comparison

@@ -14,7 +14,6 @@ from gnv2_nas.arch.presets import FIRST_OF_FAMILIES, scale_preset
 from gnv2_nas.devices.panel import REFERENCE
 from gnv2_nas.graph import Counts, count
 from gnv2_nas.search.analysis.baselines import label_stock, list_stock_networks, preset_name
-from gnv2_nas.search.analysis.rivals import may_keep
 from gnv2_nas.search.study.budgets import Budget, keeps_budgets
 from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import Trial
@@ -148,7 +147,7 @@ def _is_settled(proposed: Scaled, view: Settings, stock: Sequence[Trial]) -> boo
         and 0.8 < each.counts.macs / proposed.counts.macs < 1.25
     ]
     tight = any(
-        may_keep(each, view.budgets) and each.value(limit.metric) >= TIGHT * limit.limit
+        each.feasible and each.value(limit.metric) >= TIGHT * limit.limit
         for each in similar
         for limit in limits
     )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gnv2_nas.arch.presets import FIRST_OF_FAMILIES, STOCK, preset, scale_preset
 from gnv2_nas.graph import count
 from gnv2_nas.search.analysis.baselines import label_stock, preset_name
-from gnv2_nas.search.analysis.rivals import find_rivals, may_keep
+from gnv2_nas.search.analysis.rivals import find_rivals
 from gnv2_nas.search.analysis.scaling import (
     EXPONENT,
     MAX_TRIES,
@@ -112,7 +112,7 @@ def test_a_latency_limit_is_used_up_after_few_measurements() -> None:
     for name in FIRST_OF_FAMILIES:
         family = [each for each in scaled if preset_name(each.baseline) == name]
         assert 1 <= len(family) <= MAX_TRIES
-        kept = [each for each in family if may_keep(each, settings.budgets)]
+        kept = [each for each in family if each.feasible]
         assert max(each.value("latency") for each in kept) > 0.85 * 5
     record = replace(study(trials), settings=settings)
     assert {each.architecture.family for each in find_rivals(record)} == {
