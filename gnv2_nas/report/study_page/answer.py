@@ -84,9 +84,10 @@ def _headline(record: StudyRecord, pick: Trial, stock: Trial | None) -> tuple[st
         within = (
             "Within the budgets, the best" if record.settings.budgets else "The best compromise"
         )
+        which = f"{name} ({stock_title(pick)})" if pick.baseline else name
         return (
             f"No network found is as good as {title} in every objective. "
-            f"{within} is {name}: {pairs}."
+            f"{within} is {which}: {pairs}."
         ), "plain"
     return _describe_gains(record, pick, stock)
 

@@ -96,6 +96,15 @@ def test_a_better_score_that_costs_more_is_no_win() -> None:
     )
 
 
+def test_a_smaller_stock_network_that_is_the_best_within_a_limit_is_named() -> None:
+    limit = ("7.3ms",)
+    near = stock(99, ratio=1.005, budgets=limit)
+    v1 = preset("ghostnet-1.0")
+    small = candidate(1, v1, quality=93, ratio=0.7, baseline="ghostnet-1.0", budgets=limit)
+    found = said([near, small], budgets=limit)
+    assert "Within the budgets, the best is demo:1 (stock GhostNet 1.0):" in found.headline
+
+
 def test_a_loss_to_stock_that_breaks_the_budget() -> None:
     budgets = ["100MFLOPs"]
     found = said([stock(92, budgets=budgets), network(1, 80, 0.7)], budgets=budgets)
