@@ -88,7 +88,7 @@ def test_the_network_that_ratios_refer_to_is_first_and_nothing_is_listed_twice()
 
 def machine(arch, number: int) -> float:
     """A latency that steps with the width, as real ones do; the reference takes 7.3 ms."""
-    steps = 1 + 0.06 * math.sin(37 * number)
+    steps = 1 + 0.03 * math.sin(37 * number)
     macs = count(arch).macs / count(preset("ghostnetv2-1.0")).macs
     return steps * macs**0.7 * {"ghostnetv2": 1.0}.get(arch.family, 0.7)
 
@@ -113,7 +113,7 @@ def test_a_latency_limit_is_used_up_after_few_measurements() -> None:
         family = [each for each in scaled if preset_name(each.baseline) == name]
         assert 1 <= len(family) <= MAX_TRIES
         kept = [each for each in family if each.feasible]
-        assert max(each.value("latency") for each in kept) > 0.85 * 5
+        assert max(each.value("latency") for each in kept) > 0.9 * 5
     record = replace(study(trials), settings=settings)
     assert {each.architecture.family for each in find_rivals(record)} == {
         "ghostnet", "ghostnetv2", "mobilenetv3", "repghostnet",
