@@ -1,4 +1,4 @@
-"""The cores that this process may use: its affinity (`taskset`) and its CPU quota (cgroups)."""
+"""What this process may use: cores by affinity (`taskset`), CPU quota and memory by cgroups."""
 
 from __future__ import annotations
 
@@ -35,8 +35,18 @@ def cpu_quota() -> float | None:
     Reads `cpu.max` of cgroups v2 and `cpu.cfs_quota_us` of v1. In a container, the folder in /proc
     often does not exist, and the root of the mount applies.
     """
-    quotas = (_quota(folder) for folder in _folders())
+    quotas = (_quota(folder) for folder in _folders("cpu"))
     return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def memory_limit() -> int | None:
+    """The smallest memory limit of the process's cgroups, in bytes; None if there is none.
+
+    Reads `memory.max` of cgroups v2 and `memory.limit_in_bytes` of v1.
+    """
+    names = ("memory.max", "memory.limit_in_bytes")
+    limits = [_read(folder / name).strip() for folder in _folders("memory") for name in names]
+    return min((int(limit) for limit in limits if limit.isdecimal()), default=None)
 
 
 def parse_cores(text: str) -> set[int]:
@@ -146,8 +156,8 @@ def _cores(count: int) -> str:
     return f"{count} core{'s' * (count > 1)}"
 
 
-def _folders() -> Iterator[Path]:
-    """Folders of the process's cgroups and of all parents."""
+def _folders(controller: str) -> Iterator[Path]:
+    """Folders of the process's cgroups with a controller, and of all parents."""
     try:
         lines = OWN_CGROUPS.read_text().splitlines()
     except (OSError, ValueError):
@@ -155,9 +165,9 @@ def _folders() -> Iterator[Path]:
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, own = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        mounts = (controllers, "cpu") if controllers else ("", "unified")
+        mounts = (controllers, controller) if controllers else ("", "unified")
         parts = PurePosixPath(own.lstrip("/")).parts
         for mount in mounts:
             for depth in range(len(parts), -1, -1):

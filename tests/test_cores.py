@@ -37,6 +37,16 @@ def write(folder: Path, **files: str) -> None:
         (folder / name.replace("__", ".")).write_text(f"{content}\n")
 
 
+def test_the_smallest_memory_limit_counts_of_either_version(cgroups):
+    assert cores.memory_limit() is None
+    write(cgroups, own="4:memory:/pod\n0::/pod", memory__max="max")
+    assert cores.memory_limit() is None
+    write(cgroups / "memory", memory__limit_in_bytes="9223372036854771712")
+    write(cgroups / "memory/pod", memory__limit_in_bytes="3000")
+    write(cgroups / "pod", memory__max="2000")
+    assert cores.memory_limit() == 2000
+
+
 def test_without_a_quota_the_affinity_counts(cgroups, monkeypatch):
     assert cores.cpu_quota() is None
     assert cores.usable_cores() == MACHINE

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gnv2_nas.cores import usable_cores
+from gnv2_nas.cores import memory_limit, usable_cores
 from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.files.leftovers import create_aside, remove_leftovers
 from gnv2_nas.runner.machine import memory_bytes
@@ -55,7 +56,7 @@ def check_workers(workers: int, address: str) -> None:
         raise InputError(f"--workers: `workers >= 1` must hold, but got {workers}")
     if needs_ray(workers, address):
         check_address(address)
-        fitting = memory_bytes() // BYTES_A_WORKER
+        fitting = min(memory_bytes(), memory_limit() or sys.maxsize) // BYTES_A_WORKER
         if 0 < fitting < workers and not address:
             raise InputError(
                 f"--workers: the memory of this machine holds at most {fitting} of them, but got "
