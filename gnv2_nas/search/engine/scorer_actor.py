@@ -1,8 +1,7 @@
 """A worker as a Ray actor: it makes its scorer once, then scores one network after the other.
 
 What trains networks is made and asked in the same way. Imports little; making the scorer imports
-torch. What it returns is bytes of our own, never a
-pickled object.
+torch. What it returns is bytes of our own, never a pickled object.
 """
 
 from __future__ import annotations
@@ -65,8 +64,8 @@ class ScorerActor:
         def prepare() -> str:
             if not Path(self._folder).is_dir():
                 raise InputError(
-                    f"machine {platform.node()!r} of the cluster has no folder {self._folder!r}: "
-                    "run the command in a folder that all machines share"
+                    f"there is no folder {self._folder!r}: run the command in a folder that all "
+                    "machines share"
                 )
             os.chdir(self._folder)
             self._work = make_work()
@@ -83,7 +82,8 @@ class ScorerActor:
             with nullcontext() if self._here else DeviceLock.shared():
                 answer = Answer("done", work())
         except InputError as error:
-            answer = Answer("input", str(error))
+            where = "" if self._here else f"on machine {platform.node()!r} of the cluster: "
+            answer = Answer("input", f"{where}{error}")
         except MemoryError:
             answer = Answer("memory")
         except Exception as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import re
 import signal
 import sys
@@ -23,7 +24,7 @@ import pytest
 from gnv2_nas.errors import InputError, OutputError, RunError
 from gnv2_nas.runner import lock as device_lock
 from gnv2_nas.runner.lock import MIN_TURN_SECONDS, DeviceLock
-from gnv2_nas.search.engine import OutOfTime, ScoringFailure
+from gnv2_nas.search.engine import OutOfTime, ScoringFailure, worker_handle
 from gnv2_nas.search.engine import turns as worker_turns
 from gnv2_nas.search.engine.cluster import check_address, connected, explain
 from gnv2_nas.search.engine.workers import Workers
@@ -173,6 +174,22 @@ def test_a_scorer_that_cannot_be_made_is_told(cluster, here):
             pytest.raises(error, match=f"^{text}$"),
         ):
             workers.scores([network(1), network(2)])
+
+
+def test_what_is_not_there_on_another_machine_names_the_machine(cluster, here, monkeypatch):
+    monkeypatch.setattr(worker_handle, "identify_machine", lambda: "another one")
+    where = re.escape(f"on machine {platform.node()!r} of the cluster: ")
+    with (
+        closing(Workers(1, partial(scorers.refused, "no images"), PATIENCE)) as workers,
+        pytest.raises(InputError, match=f"^{where}no images$"),
+    ):
+        workers.scores([network(1)])
+    monkeypatch.setattr(Path, "cwd", lambda: here / "not shared")
+    with (
+        closing(Workers(1, scorers.out_of_memory, PATIENCE)) as workers,
+        pytest.raises(InputError, match=f"^{where}there is no folder '.*/not shared': run the"),
+    ):
+        workers.scores([network(1)])
 
 
 def test_making_a_scorer_is_tried_twice(cluster, here):
