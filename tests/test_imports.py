@@ -42,6 +42,7 @@ HOMES = {
     "tflite": {"formats", "runtimes"},
     "optuna": {"search"},
     "ray": {"search"},
+    "grpc": {"search"},
     "psutil": {"search"},
     "sqlalchemy": {"search"},
     "pandas": {"report", "workflows"},

@@ -7,8 +7,8 @@ import math
 import os
 import re
 import secrets
+import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from gnv2_nas.cores import memory_limit, usable_cores
 from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.files.leftovers import create_aside, remove_leftovers
 from gnv2_nas.runner.machine import memory_bytes
+from gnv2_nas.search.storage.url import mask_command
 
 AUTO = "auto"
 """Stands for the cluster that this machine belongs to."""
@@ -117,6 +119,9 @@ def connected(address: str, scorers: int) -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     # Ray would print on standard output that an actor has died.
     vars(ray._private.worker)["_worker_logs_enabled"] = False
+    # Ray shows everybody the command line, which may have the password of a database.
+    command = mask_command(shlex.join(sys.argv))
+    vars(ray._private.utils)["get_entrypoint_name"] = lambda: command
     with nullcontext() if address else _folder() as folder, ExitStack() as guards:
         others = _children()
         try:
@@ -173,8 +178,7 @@ def _guard(folder: Path, processes: set[int]) -> Iterator[None]:
 def _init(ray: Any, address: str, scorers: int, folder: Path | None) -> None:
     quiet = {"log_to_driver": False, "configure_logging": False}
     if address:
-        if address != AUTO:  # Ray itself would try for a minute
-            socket.create_connection(_split(address), _SECONDS_TO_ANSWER).close()
+        _check_answer(address)
         ray.init(address, **quiet)
         return
     # Where clusters are not enabled, Ray listens on 127.0.0.1 only.
@@ -192,8 +196,48 @@ def _init(ray: Any, address: str, scorers: int, folder: Path | None) -> None:
     )
 
 
+def _check_answer(address: str) -> None:
+    """Ask a cluster once whether it is there. Ray would ask for a minute and print each attempt.
+
+    Raises:
+        InputError: the cluster has another token.
+        ConnectionError: nobody answers.
+    """
+    import grpc
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray._private.services import canonicalize_bootstrap_address
+
+    if address == AUTO:
+        target, protocol = canonicalize_bootstrap_address(AUTO), "gcs_service_pb2"
+        if target is None:
+            raise ConnectionError("none runs on this machine")
+    else:
+        host, port = _split(address)
+        target, protocol = f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "ray_client_pb2"
+    messages: Any = import_module(f"ray.core.generated.{protocol}")
+    services: Any = import_module(f"ray.core.generated.{protocol}_grpc")
+    with init_grpc_channel(target) as channel:
+        try:
+            if address == AUTO:
+                ask = services.NodeInfoGcsServiceStub(channel).CheckAlive
+                ask(messages.CheckAliveRequest(), timeout=_SECONDS_TO_ANSWER)
+            else:
+                ping = messages.ClusterInfoRequest(type=messages.ClusterInfoType.PING)
+                ask = services.RayletDriverStub(channel).ClusterInfo
+                ask(ping, timeout=_SECONDS_TO_ANSWER)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                raise InputError(
+                    f"--ray: the cluster at {address!r} has another token than this machine; copy "
+                    "~/.ray/auth_token of its first machine and set RAY_AUTH_MODE=token"
+                ) from None
+            raise ConnectionError(error.details() or error.code().name) from None
+
+
 def explain(error: Exception, address: str) -> InputError | RunError:
     """The error for what Ray raised when it was to be started or connected."""
+    if isinstance(error, InputError):
+        return error
     reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # of a traceback
     if not address:
         return RunError(f"Ray cannot be started on this machine: {reason}")
