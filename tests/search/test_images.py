@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import optuna
 import pytest
+from msgspec.structs import replace
 
 from gnv2_nas.arch import Preprocessing
 from gnv2_nas.checkpoints.metadata import SupernetRecord
@@ -12,6 +15,7 @@ from gnv2_nas.nn.supernet import Supernet, save_supernet
 from gnv2_nas.search.storage.format import STUDY
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.workflows.search.request import CheckedSearch, SearchRequest
+from gnv2_nas.workflows.search.session import make_scorer
 from tests.search.search_helpers import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space
 
@@ -111,3 +115,22 @@ def test_studies_from_before_there_were_images_go_on(folder):
     record = open_study(STORAGE, "demo").record()
     assert sum(not each.baseline for each in record.trials) == 2
     assert record.quality_info.name == "params"
+
+
+def test_a_worker_scores_with_the_files_of_the_search_only(folder):
+    """On another machine, the folder of the search may hold others or none."""
+    write_supernet(weights := folder / "net.safetensors")
+    opened = session(folder, quality="supernet:net.safetensors", data="digits")
+    settings, source = opened.checked.settings, opened.checked.request.space
+    network = opened.checked.space.sample(random.Random(0))
+    assert make_scorer(settings, source, 0)(network) >= 0
+    write_supernet(weights, steps=2)
+    with pytest.raises(InputError, match=r"'supernet:net.safetensors' is \w{12}, but was \w{12} "):
+        make_scorer(settings, source, 0)
+    weights.unlink()
+    with pytest.raises(InputError, match=r"net\.safetensors"):
+        make_scorer(settings, source, 0)
+    write_space(folder, SMALL.replace("0.35", "0.3"))
+    counted = replace(settings, quality="params", quality_hash="")
+    with pytest.raises(InputError, match=r"small.yaml' is \w{12}, but was \w{12} when the search"):
+        make_scorer(counted, source, 0)

@@ -12,12 +12,12 @@ from importlib.metadata import version
 import msgspec
 
 from gnv2_nas.data import Dataset, find_classes, load_dataset
-from gnv2_nas.errors import DeviceError
+from gnv2_nas.errors import DeviceError, InputError
 from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.measurement.records.reuse import DeviceIdentity
 from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
-from gnv2_nas.quality.base import QualityEstimator
+from gnv2_nas.quality.base import QualityEstimator, QualitySpec
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.runner.lock import DeviceLock, Waiting, may_be_own
 from gnv2_nas.search.engine import Scorer
@@ -76,11 +76,27 @@ def make_scorer(settings: Settings, source: str, seed: int) -> Scorer:
         settings: of the study.
         source: name or file of the space.
         seed: of the estimator.
+
+    Raises:
+        InputError: a file is missing, or is not that of the study.
     """
     space = load_space(source)
     if settings.data:
         space = space.with_classes(len(find_classes(settings.data)))
-    return make_estimator(settings, space, load_images(settings, space), seed).score
+    dataset = load_images(settings, space)
+    estimator = make_estimator(settings, space, dataset, seed)
+    weights = QualitySpec.parse(settings.quality).hash_file()
+    for name, wanted, found in (
+        (source, settings.space_hash, space.content_hash),
+        (settings.quality, settings.quality_hash, weights),
+        (settings.data, settings.data_hash, dataset.content_hash if dataset else ""),
+    ):
+        if found and wanted not in ("", found):
+            raise InputError(
+                f"the content of {name!r} is {found}, but was {wanted} when the search began; "
+                "search in a folder that all machines share, and leave its files as they are"
+            )
+    return estimator.score
 
 
 SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
