@@ -47,7 +47,7 @@ def test_a_search_measures_only_what_no_earlier_one_measured(folder, monkeypatch
         return measure(self, networks, BRIEFLY, reusable=reusable)
 
     monkeypatch.setattr(DeviceLane, "measure", measure_briefly)
-    monkeypatch.setattr(SearchLoop, "_select_again", lambda _: {})  # it would pool latencies
+    monkeypatch.setattr(SearchLoop, "_select_again", lambda *_: {})  # it would pool latencies
     first, second = (
         calibrated(session(folder, study=name, trials=trials, objectives="quality,latency")).loop()
         for name, trials in (("first", 2), ("second", 1))
