@@ -216,6 +216,7 @@ def test_two_searches_take_turns(farm, away, monkeypatch):
     assert set(queue) <= set(describe("board").searches)
 
 
+@pytest.mark.slow
 def test_a_search_that_gives_up_its_place_is_not_measured_for(farm, away):
     first, second = lane_of("shelf", "first"), lane_of("shelf", "second")
     with ThreadPoolExecutor(2) as threads:
@@ -256,6 +257,7 @@ def test_nobody_scores_on_a_machine_that_measures_itself(farm, away):
     ray.kill(worker)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_costs_its_batch_and_is_back(farm, away):
     lane = lane_of("board")
     process = process_of(farm.folder, "board")
