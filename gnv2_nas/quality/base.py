@@ -137,12 +137,12 @@ _INFOS = (
     ),
     EstimatorInfo(
         "zico", "ZiCo score", "ZiCo score",
-        "data-free; not an accuracy", "0.9 s", noise=3.0,
+        "data-free; not an accuracy", "0.9 s", noise=1.0,
         families=_GHOST_FAMILIES,
     ),
     EstimatorInfo(
         "swap", "SWAP score", "SWAP score",
-        "data-free; not an accuracy", "0.5 s", noise=0.01,
+        "data-free; not an accuracy", "0.5 s", noise=0.005,
         families=_GHOST_FAMILIES,
     ),
     EstimatorInfo(

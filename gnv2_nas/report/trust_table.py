@@ -9,7 +9,13 @@ import msgspec
 from markupsafe import Markup
 
 from gnv2_nas.commands import format_command
-from gnv2_nas.quality.trust.panel import BASELINE, BETTER, EstimatorTrust, TrustPanel, verdict
+from gnv2_nas.quality.trust.panel import (
+    BASELINE,
+    EstimatorTrust,
+    TrustPanel,
+    is_supported,
+    verdict,
+)
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.report.rendering import figure_json
 from gnv2_nas.search.study.records import StudyRecord
@@ -91,6 +97,10 @@ class TrustPart(msgspec.Struct, frozen=True):
 
 
 Tone = Literal["good", "unclear", "plain"]
+NO_EVIDENCE = (
+    "These trainings do not support ranking networks by this score. Where the choice matters, "
+    "search with an accuracy, such as --quality supernet:FILE."
+)
 
 
 class TrustBox(msgspec.Struct, frozen=True):
@@ -126,9 +136,11 @@ def make_trust_box(record: StudyRecord, panels: Sequence[TrustPanel]) -> TrustBo
     if not panels:
         return TrustBox("unclear", (lead, _advice(record)), _command(record))
     others = () if record.quality_info.is_accuracy else tuple(map(_data_free, panels))
-    checked = any(panel.of(spec) for panel in panels)
+    checked, tone = any(panel.of(spec) for panel in panels), _tone(panels, spec)
+    if others and tone == "unclear":
+        others = (*others, NO_EVIDENCE)
     return TrustBox(
-        tone=_tone(panels, spec),
+        tone=tone,
         sentences=(lead, *others),
         command="" if checked else _command(record),
         parts=tuple(_part(panel, spec) for panel in panels),
@@ -136,11 +148,11 @@ def make_trust_box(record: StudyRecord, panels: Sequence[TrustPanel]) -> TrustBo
 
 
 def _tone(panels: Sequence[TrustPanel], spec: str) -> Tone:
-    """Say whether the score is better than the parameter count wherever it was checked."""
+    """Say whether the trainings support the score wherever it was checked."""
     found = [trust for panel in panels if (trust := panel.of(spec))]
     if not found or spec == BASELINE:
         return "plain"
-    return "good" if all(verdict(trust) == BETTER for trust in found) else "unclear"
+    return "good" if all(map(is_supported, found)) else "unclear"
 
 
 def _part(panel: TrustPanel, spec: str) -> TrustPart:

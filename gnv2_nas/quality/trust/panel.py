@@ -131,13 +131,15 @@ class TrustPanel(msgspec.Struct, frozen=True):
     def data_free_sentence(self) -> str:
         """Say whether a data-free score beats the parameter count inside the budget band."""
         best = self.of(self.best_data_free())
+        size = f"the parameter count {self._where()}"
         if best is None or best.spec == BASELINE:
             others = (each for each in self.data_free() if each.spec != BASELINE)
             known = "beats" if all(verdict(each) == NOT_BETTER for each in others) else "is above"
-            return f"no data-free score {known} the parameter count {self._where()}"
-        known = "beats" if verdict(best) == BETTER else "is above, but cannot be told from,"
-        chance = "" if _above_chance(best) else ", but perhaps not chance"
-        return f"{best.title} {known} the parameter count {self._where()}{chance}"
+            return f"no data-free score {known} {size}"
+        if verdict(best) != BETTER:
+            return f"{best.title} is above, but cannot be told from, {size}"
+        chance = "" if _above_chance(best) else ", but may be no better than chance"
+        return f"{best.title} beats {size}{chance}"
 
     def _where(self) -> str:
         baseline = self.of(BASELINE)
@@ -201,10 +203,7 @@ def choose_score(panels: Sequence[TrustPanel]) -> str:
     if not panels:
         return ""
     winners = set.intersection(
-        *(
-            {e.spec for e in panel.data_free() if verdict(e) == BETTER and _above_chance(e)}
-            for panel in panels
-        )
+        *({each.spec for each in panel.data_free() if is_supported(each)} for panel in panels)
     )
 
     def mean_tau(spec: str) -> float:
@@ -212,6 +211,11 @@ def choose_score(panels: Sequence[TrustPanel]) -> str:
         return fmean(map(_tau_in_band, known))
 
     return max(sorted(winners), key=mean_tau, default="")
+
+
+def is_supported(trust: EstimatorTrust) -> bool:
+    """Whether a score ranks networks better than the parameter count, and better than chance."""
+    return verdict(trust) == BETTER and _above_chance(trust)
 
 
 def _above_chance(trust: EstimatorTrust) -> bool:

@@ -13,6 +13,7 @@ from gnv2_nas.quality import ESTIMATORS, EstimatorInfo
 from gnv2_nas.quality.trust.panel import save_trust
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.report.study_page.write import write_report
+from gnv2_nas.report.trust_table import NO_EVIDENCE
 from gnv2_nas.search.study.metrics import get_metric
 from gnv2_nas.search.study.records import Provenance, StudyRecord
 from gnv2_nas.space import load_space
@@ -140,6 +141,12 @@ def test_evidence_on_two_sets_of_images_is_shown_side_by_side(folder: Path) -> N
     assert page.count('id="trust-2-figure"') == 1
     # It is not better on both.
     assert 'class="trust unclear"' in page
+    assert NO_EVIDENCE in text
+    save_trust(replace(panel(trust("zen", 0.7, better)), data="letters"))
+    assert NO_EVIDENCE not in text_of(scored(), folder)
+    # Better than a parameter count that misleads, but perhaps no better than chance.
+    save_trust(replace(panel(trust("zen", 0.1, better)), data="letters"))
+    assert NO_EVIDENCE in text_of(scored(), folder)
 
 
 def test_a_panel_without_this_score_names_the_command(folder: Path) -> None:
