@@ -60,6 +60,7 @@ def run(kills: int = KILLS) -> Table:
         left = kills - outcome.sigkill - outcome.sigterm
         with tempfile.TemporaryDirectory() as folder:
             _one_database(Path(folder), min(left, KILLS_PER_DATABASE), rng, outcome)
+        print(outcome, file=sys.stderr, flush=True)
     title = (
         f"{outcome.sigkill} times SIGKILL and {outcome.sigterm} times SIGTERM on "
         f"{outcome.databases} databases, then each command once on each of them, "
