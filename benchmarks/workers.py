@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.table import table
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.workflows.search.request import SearchRequest
-from gnv2_nas.workflows.search.session import make_scorer
+from gnv2_nas.workflows.search.scorer import make_scorer
 
 NETWORKS = 32
 SETUPS = ((1, 2), (2, 1), (1, 1), (2, 1), (1, 2), (1, 1))

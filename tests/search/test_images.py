@@ -15,7 +15,7 @@ from gnv2_nas.nn.supernet import Supernet, save_supernet
 from gnv2_nas.search.storage.format import STUDY
 from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.workflows.search.request import CheckedSearch, SearchRequest
-from gnv2_nas.workflows.search.session import make_scorer
+from gnv2_nas.workflows.search.scorer import make_scorer
 from tests.search.search_helpers import STORAGE, searched, session
 from tests.search.spaces import SMALL, space_of, write_space
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from functools import partial
@@ -11,16 +11,13 @@ from importlib.metadata import version
 
 import msgspec
 
-from gnv2_nas.data import Dataset, find_classes, load_dataset
-from gnv2_nas.errors import DeviceError, InputError
+from gnv2_nas.data import Dataset
+from gnv2_nas.errors import DeviceError
 from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.measurement.calibration import open_device
 from gnv2_nas.measurement.records.reuse import DeviceIdentity
-from gnv2_nas.quality import EstimatorInfo, QualityContext, get_estimator
-from gnv2_nas.quality.base import QualityEstimator, QualitySpec
-from gnv2_nas.quality.registry import check_estimator
+from gnv2_nas.quality import EstimatorInfo
 from gnv2_nas.runner.lock import DeviceLock, Waiting, may_be_own
-from gnv2_nas.search.engine import Scorer
 from gnv2_nas.search.engine.cluster import connected_aside
 from gnv2_nas.search.engine.workers import Workers
 from gnv2_nas.search.evaluate import Evaluator
@@ -39,7 +36,6 @@ from gnv2_nas.search.storage.url import mask_command
 from gnv2_nas.search.study.foreign import keep_file
 from gnv2_nas.search.study.records import Provenance, Trial
 from gnv2_nas.search.study.settings import Settings
-from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.workflows.devices import report_calibration, report_shortage
 from gnv2_nas.workflows.events import (
     Events,
@@ -51,53 +47,7 @@ from gnv2_nas.workflows.events import (
 )
 from gnv2_nas.workflows.search.corners import Corner, measure_corners
 from gnv2_nas.workflows.search.request import CheckedSearch
-
-
-def load_images(
-    settings: Settings, space: SearchSpace, progress: Callable[[float], None] | None = None
-) -> Dataset | None:
-    """Return the images that the estimator needs; None if it needs none."""
-    if not (settings.data and check_estimator(settings.quality).needs_data):
-        return None
-    return load_dataset(settings.data, max(space.resolutions), progress=progress)
-
-
-def make_estimator(
-    settings: Settings, space: SearchSpace, dataset: Dataset | None, seed: int
-) -> QualityEstimator:
-    """Return the estimator that `--quality` names."""
-    return get_estimator(settings.quality, QualityContext(space, dataset, seed))
-
-
-def make_scorer(settings: Settings, source: str, seed: int) -> Scorer:
-    """Return what a worker process scores with. The worker reads space and images itself.
-
-    Args:
-        settings: of the study.
-        source: name or file of the space.
-        seed: of the estimator.
-
-    Raises:
-        InputError: a file is missing, or is not that of the study.
-    """
-    space = load_space(source)
-    if settings.data:
-        space = space.with_classes(len(find_classes(settings.data)))
-    dataset = load_images(settings, space)
-    estimator = make_estimator(settings, space, dataset, seed)
-    weights = QualitySpec.parse(settings.quality).hash_file()
-    for name, wanted, found in (
-        (source, settings.space_hash, space.content_hash),
-        (settings.quality, settings.quality_hash, weights),
-        (settings.data, settings.data_hash, dataset.content_hash if dataset else ""),
-    ):
-        if found and wanted not in ("", found):
-            raise InputError(
-                f"the content of {name!r} is {found}, but was {wanted} when the search began; "
-                "search in a folder that all machines share, and leave its files as they are"
-            )
-    return estimator.score
-
+from gnv2_nas.workflows.search.scorer import load_images, make_estimator, make_scorer
 
 SOFTWARE = ("gnv2-nas", "torch", "onnx", "onnxruntime", "optuna")
 """Packages whose version can change the result of a study."""
