@@ -171,14 +171,17 @@ def _ablate(loop: SearchLoop, base: Trial, ablations: int) -> list[str]:
 
 
 def find_base(loop: SearchLoop) -> Trial | None:
-    """The recommended network, or the best of the front that the space can change.
+    """The recommended network, or the best that the space can change, of the front if possible.
 
     A stock network may lie outside the space.
     """
     recommended = _recommend(loop, loop.store.settings).recommended
     if recommended is None or _genotype(loop, recommended):
         return recommended
-    inside = [each for each in loop.front if _genotype(loop, each)]
+    # Stock networks outside the space may dominate everything that was found.
+    known = (*loop.front, *loop.trials.values())
+    numbers = {each.number: each for each in known if _genotype(loop, each)}
+    inside = [each for each in loop.front if each.number in numbers] or list(numbers.values())
     return _recommend(loop, loop.store.settings, inside).recommended if inside else None
 
 
