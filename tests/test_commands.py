@@ -47,7 +47,8 @@ def test_the_next_command_names_the_same_study(name, storage, trained):
         chosen = msgspec.structs.replace(record.settings, data=storage, quality=f"supernet:{name}")
         record = msgspec.structs.replace(record, settings=chosen)
     found = parsed(next_command(record, candidate(3, found_architecture(3))))
-    assert found["network"].rpartition(":") == (name, ":", "3")
+    (network,) = found["networks"] if trained else (found["network"],)
+    assert network.rpartition(":") == (name, ":", "3")
     assert found["storage"] == storage
     if trained:
         assert found["data"] == storage
@@ -74,7 +75,7 @@ def test_a_name_that_no_terminal_shows_is_refused_before_anything_is_made(
 
 
 def test_a_network_named_twice_is_two_whatever_the_study_is_called(monkeypatch):
-    monkeypatch.setattr(references, "find_network", lambda name, _: name)
+    monkeypatch.setattr(references, "find_network", lambda name, *_: name)
     found = references.find_networks(["a b:1", "demo:1", "a b:1", "a b:1", "a:1"], "")
     assert list(found) == ["a b:1", "demo:1", "a b:1 (2)", "a b:1 (3)", "a:1"]
     assert list(found.values()) == ["a b:1", "demo:1", "a b:1", "a b:1", "a:1"]

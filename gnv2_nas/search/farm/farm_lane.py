@@ -131,6 +131,7 @@ class FarmLane:
         Raises:
             DeviceError: the device failed, its process has ended, or no farm serves it.
         """
+        self._check_open()
         patience = waiting_deadline() - time.monotonic()
         request = msgspec.structs.replace(self._usual, patience=patience, **what)
         with explained(self.name):
@@ -141,14 +142,17 @@ class FarmLane:
         answer.check()
         return msgspec.json.decode(answer.result, type=kind)
 
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise DeviceError(f"the connection to the farm of {self.name} was closed")
+
     def _await(self, asked: Any) -> bytes:
         import ray
 
         late = waiting_deadline() + MAX_SECONDS_LATE
         try:
             while not ray.wait([asked], timeout=SECONDS_BETWEEN_LOOKS)[0]:
-                if self._closed.is_set():
-                    raise DeviceError(f"the connection to the farm of {self.name} was closed")
+                self._check_open()
                 if time.monotonic() > late:
                     raise DeviceError(f"the farm of {self.name} gave no answer in time")
         except BaseException:
