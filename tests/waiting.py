@@ -20,15 +20,19 @@ def until(condition: Callable[[], object]) -> None:
         pause.wait(0.01)
 
 
-def state(pid: int) -> str:
-    """R running, S waiting, T stopped …; "" for a process that is gone."""
+def read_of_process(pid: int, file: str) -> str:
+    """A file of the kernel about a process; "" for a process that is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/{file}").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    found = text.rpartition(")")[2].split()[0]
+
+
+def state(pid: int) -> str:
+    """R running, S waiting, T stopped …; "" for a process that is gone."""
+    found = (read_of_process(pid, "stat").rpartition(")")[2].split() or [""])[0]
     # A zombie computes nothing; its parent has not asked for it yet.
-    return "" if found in "ZX" else found
+    return "" if found in ("Z", "X") else found
 
 
 def all_stopped(pids: Iterable[int]) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import all_gone, until
+from tests.waiting import all_gone, read_of_process, until
 
 SSHD = "/usr/sbin/sshd"
 
@@ -107,11 +107,10 @@ class SshServer:
         """The processes of the server that carry a connection."""
         found, parents = [], [self._process.pid]
         for parent in parents:
-            tasks = Path(f"/proc/{parent}/task/{parent}/children")
-            for child in map(int, tasks.read_text().split() if tasks.exists() else ()):
-                if Path(f"/proc/{child}/comm").read_text().strip() == "sshd":
-                    found.append(child)
-                    parents.append(child)
+            for child in read_of_process(parent, f"task/{parent}/children").split():
+                if read_of_process(int(child), "comm").strip() == "sshd":
+                    found.append(int(child))
+                    parents.append(int(child))
         return found
 
     def cut(self) -> None:
