@@ -54,16 +54,8 @@ def evaluate(
     ] = "",
     memory: Annotated[bool, typer.Option("--memory", help="Measure peak memory, too.")] = False,
     seed: options.NetworkSeed = 0,
-    workers: Annotated[
-        int, typer.Option(help="Trainings at a time; more than 1 need the extra 'ray'.")
-    ] = defaults.WORKERS,
-    ray: Annotated[
-        str,
-        typer.Option(
-            help="Train on this Ray cluster: auto, for the one that this machine is part of, or "
-            "ray://HOST:PORT (default: this machine trains)."
-        ),
-    ] = "",
+    workers: options.TrainingWorkers = defaults.WORKERS,
+    ray: options.Ray = "",
     storage: options.Storage = defaults.STORAGE,
     reports: options.ReportFolder = options.REPORTS,
     json: options.Json = False,
