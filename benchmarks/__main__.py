@@ -15,7 +15,8 @@ NAMES = (
     "ncnn_files", "litert_files", "executorch_files", "torch_runtimes", "supernet", "scores",
     "overhead", "sessions", "native_runner", "repeat", "over_ssh", "coverage", "verdicts", "trial",
     "memory", "predictor", "recipes", "trust", "evaluation", "workers", "places", "search",
-    "budget_lists", "proposing", "storing", "farm", "front", "killing", "after_kills", "timeouts",
+    "budget_lists", "proposing", "storing", "farm", "front", "killing", "killing_cluster",
+    "after_kills", "timeouts",
     "time_breakdown",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""

@@ -53,6 +53,8 @@ class Search(Protocol):
 
 
 Start = Callable[[Sequence[str], Path], Search]
+Strike = Callable[[Search], None]
+"""Kills a process of a search, or of what it works with."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Outcome:
     """Results after all kills."""
 
     kills: int
-    """Kills that reached a running search."""
+    """Kills while the search was running."""
     lost: int
     """Finished trials that were missing or different later."""
     twice: int
@@ -74,20 +76,35 @@ class Outcome:
 def run() -> Table:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        outcome = killed(Path(folder), _started, TRIALS, KILLS, random.Random(SEED))
+        outcome = killed(Path(folder), started, TRIALS, KILLS, random.Random(SEED))
         seconds = time.perf_counter() - start
     title = f"A search of {outcome.wanted} trials, {outcome.kills} times SIGKILL, {seconds:.0f} s"
-    rows = [
+    return table(title, ("", "found"), found(outcome))
+
+
+def found(outcome: Outcome) -> list[tuple[str, str]]:
+    """Rows of the table."""
+    return [
         ("finished trials lost", str(outcome.lost)),
         ("networks stored twice", str(outcome.twice)),
         ("PRAGMA integrity_check", outcome.integrity),
         ("trials in the end", str(outcome.trials)),
     ]
-    return table(title, ("", "found"), rows)
 
 
-def killed(folder: Path, start: Start, trials: int, kills: int, rng: random.Random) -> Outcome:
-    """Run a search that is killed at random moments, then to the end.
+def kill(search: Search) -> None:
+    search.kill()
+
+
+def killed(
+    folder: Path,
+    start: Start,
+    trials: int,
+    kills: int,
+    rng: random.Random,
+    strikes: Sequence[Strike] = (kill,),
+) -> Outcome:
+    """Run a search with kills at random moments, then to the end. It is started when it is dead.
 
     A kill waits for a random number of trials and a little longer. So kills are spread over the
     whole search, and hit it while it opens the study, proposes, scores or stores.
@@ -96,17 +113,21 @@ def killed(folder: Path, start: Start, trials: int, kills: int, rng: random.Rand
     seen: dict[int, str] = {}
     lost: set[int] = set()
     done = 0
+    running: Search | None = None
     for wanted in sorted(rng.randrange(trials - ROOM) for _ in range(kills)):
-        running = start(search, folder)
+        if running is None or running.ended():
+            running = start(search, folder)
         while not running.ended() and not (running.begun() and _count(folder) >= wanted):
             time.sleep(0.005)
         time.sleep(rng.uniform(0, MAX_SECONDS_AFTER))
         before = digests(folder)
         done += not running.ended()
-        running.kill()
+        rng.choice(strikes)(running)
         lost |= _missing(seen | before, digests(folder))
         seen |= before
-    start(search, folder).wait()
+    if running is None or running.ended():
+        running = start(search, folder)
+    running.wait()
     lost |= _missing(seen, digests(folder))
     candidates = open_study(f"sqlite:///{folder}/studies.db", "killed").trials()
     ((integrity,),) = _rows(folder, "PRAGMA integrity_check")
@@ -166,7 +187,7 @@ ORDER BY number, part, name
 """
 
 
-class _Process:
+class Process:
     """A run of the installed command."""
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
@@ -192,5 +213,5 @@ class _Process:
             raise RuntimeError(self._messages.read_text())
 
 
-def _started(arguments: Sequence[str], folder: Path) -> Search:
-    return _Process(arguments, folder)
+def started(arguments: Sequence[str], folder: Path) -> Search:
+    return Process(arguments, folder)
