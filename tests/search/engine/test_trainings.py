@@ -96,6 +96,7 @@ def test_networks_of_one_command_are_trained_by_workers(cluster, here, monkeypat
     assert all(each.finished for each in check_trainings(["one.json", "two.json"], request))
 
 
+@pytest.mark.slow  # two trainings take 15 s
 def test_a_check_gets_the_same_accuracies_from_workers(cluster, tmp_path, monkeypatch):
     accuracies = []
     for ray in ("", "auto"):
