@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import closing
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import DataError, TrainingError
+from gnv2_nas.errors import TrainingError
 from gnv2_nas.runner.lock import DeviceLock, give_way
 from gnv2_nas.search.engine import ScoringFailure, Work
 from gnv2_nas.search.engine.cluster import needs_ray
+from gnv2_nas.search.engine.scorer_actor import check_content
 from gnv2_nas.search.engine.workers import Pool
 from gnv2_nas.training import Recipe, TrainingPoint, train_network
 from gnv2_nas.workflows.events import Event, Events, Message, ignore, report_messages, report_task
@@ -196,16 +196,12 @@ def _make_train(
     """Make what runs jobs in a worker, which reads the images itself.
 
     Raises:
-        DataError: the images are not those of the command.
+        InputError: the images are not those of the command.
     """
     from gnv2_nas.data import load_dataset
 
     dataset = load_dataset(data, side)
-    if dataset.content_hash != content_hash:
-        raise DataError(
-            f"machine {platform.node()!r} finds other images in {data!r}: use a folder that all "
-            "machines share"
-        )
+    check_content(data, content_hash, dataset.content_hash, "training")
     return lambda number: _train(jobs[number], dataset, save_every, lambda _: give_way())
 
 

@@ -91,6 +91,25 @@ class ScorerActor:
         return msgspec.json.encode(answer)
 
 
+def check_content(name: str, wanted: str, found: str, what: str) -> None:
+    """Check that a worker reads what the program that asks it has read.
+
+    Args:
+        name: of the file or folder.
+        wanted: hash of its content there; "" if that is not known.
+        found: hash of its content here; "" if there is none to compare.
+        what: "search" or "training".
+
+    Raises:
+        InputError: the contents differ.
+    """
+    if found and wanted not in ("", found):
+        raise InputError(
+            f"the content of {name!r} is {found}, but was {wanted} when the {what} began; "
+            "run it in a folder that all machines share, and leave its files as they are"
+        )
+
+
 def make_scoring(make_scorer: Callable[[], Scorer]) -> Work:
     """Make the work that scores a network given as JSON."""
     scorer = make_scorer()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gnv2_nas.data import Dataset, find_classes, load_dataset
-from gnv2_nas.errors import InputError
 from gnv2_nas.quality import QualityContext, get_estimator
 from gnv2_nas.quality.base import QualityEstimator, QualitySpec
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.search.engine import Scorer
+from gnv2_nas.search.engine.scorer_actor import check_content
 from gnv2_nas.search.study.settings import Settings
 from gnv2_nas.space import SearchSpace, load_space
 
@@ -52,9 +52,5 @@ def make_scorer(settings: Settings, source: str, seed: int) -> Scorer:
         (settings.quality, settings.quality_hash, weights),
         (settings.data, settings.data_hash, dataset.content_hash if dataset else ""),
     ):
-        if found and wanted not in ("", found):
-            raise InputError(
-                f"the content of {name!r} is {found}, but was {wanted} when the search began; "
-                "search in a folder that all machines share, and leave its files as they are"
-            )
+        check_content(name, wanted, found, "search")
     return estimator.score
