@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,6 +40,8 @@ class TrainingJob(msgspec.Struct, frozen=True):
 
     architecture: Architecture
     recipe: Recipe
+    side: int
+    """Resolution at which its images are stored."""
     seed: int = 0
     output: Path | None = None
     """Weight file to write. The state of the unfinished training is beside it, and the same job
@@ -68,7 +70,7 @@ class FinishedTraining(msgspec.Struct, frozen=True):
 def train_networks(
     jobs: Sequence[TrainingJob],
     data: str,
-    dataset: Dataset,
+    images_at: Callable[[int], Dataset],
     *,
     workers: int = 1,
     ray: str = "",
@@ -83,7 +85,7 @@ def train_networks(
 
     Args:
         data: folder of the images, or "digits". Workers read them from there.
-        dataset: the images.
+        images_at: gives the images, stored at a resolution.
         workers: number of trainings at a time. One training runs in this process, unless `ray` is
             given.
         ray: cluster whose machines train, "auto" or ray://HOST:PORT; "" starts Ray on this machine.
@@ -98,10 +100,10 @@ def train_networks(
     """
 
     def train(number: int) -> TrainedNetwork:
-        return _train(jobs[number], dataset, save_every, partial(observer, number))
+        return _train(jobs[number], images_at, save_every, partial(observer, number))
 
-    images = (data, dataset.side, dataset.content_hash)
-    make = partial(_make_train, jobs, *images, save_every)
+    content_hash = images_at(jobs[0].side).content_hash if jobs else ""
+    make = partial(_make_train, jobs, data, content_hash, save_every)
     return _run_each(len(jobs), train, make, TrainedNetwork, workers, ray, events)
 
 
@@ -191,7 +193,7 @@ def _make_work(make_train: Callable[[], Train[Result]]) -> Work:
 
 
 def _make_train(
-    jobs: Sequence[TrainingJob], data: str, side: int, content_hash: str, save_every: float
+    jobs: Sequence[TrainingJob], data: str, content_hash: str, save_every: float
 ) -> Train[TrainedNetwork]:
     """Make what runs jobs in a worker, which reads the images itself.
 
@@ -200,20 +202,25 @@ def _make_train(
     """
     from gnv2_nas.data import load_dataset
 
-    dataset = load_dataset(data, side)
-    check_content(data, content_hash, dataset.content_hash, "training")
-    return lambda number: _train(jobs[number], dataset, save_every, lambda _: give_way())
+    @cache
+    def images_at(side: int) -> Dataset:
+        dataset = load_dataset(data, side)
+        check_content(data, content_hash, dataset.content_hash, "training")
+        return dataset
+
+    images_at(jobs[0].side)
+    return lambda number: _train(jobs[number], images_at, save_every, lambda _: give_way())
 
 
 def _train(
     job: TrainingJob,
-    dataset: Dataset,
+    images_at: Callable[[int], Dataset],
     save_every: float,
     observer: Callable[[TrainingPoint], None],
 ) -> TrainedNetwork:
     result = train_network(
-        job.architecture, dataset, job.recipe, job.output, seed=job.seed, observer=observer,
-        save_every=save_every,
+        job.architecture, images_at(job.side), job.recipe, job.output, seed=job.seed,
+        observer=observer, save_every=save_every,
     )  # fmt: skip
     return TrainedNetwork(result.accuracy, result.seconds)
 

@@ -177,10 +177,13 @@ def train_all(
             found[index, seed] = known
             timing.count_training(networks[index], known.seconds)
     missing = [each for each in plan.list_trainings() if each not in found]
-    jobs = [TrainingJob(networks[index].trained, plan.recipe, seed) for index, seed in missing]
+    jobs = [
+        TrainingJob(networks[index].trained, plan.recipe, plan.dataset.side, seed)
+        for index, seed in missing
+    ]
     failures = {}
     for job, result in train_networks(
-        jobs, data, plan.dataset, workers=workers, ray=ray, events=events,
+        jobs, data, lambda _: plan.dataset, workers=workers, ray=ray, events=events,
         observer=lambda job, point: observer(timing.progress(*missing[job], point)),
     ):  # fmt: skip
         index, seed = missing[job]

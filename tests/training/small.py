@@ -17,8 +17,12 @@ RESOLUTION = 16
 
 
 @cache
+def digits_at(side: int) -> Dataset:
+    return load_dataset("digits", side)
+
+
 def digits() -> Dataset:
-    return load_dataset("digits", RESOLUTION)
+    return digits_at(RESOLUTION)
 
 
 def small_network(num_classes: int = 10, head_channels: int = 32) -> Architecture:

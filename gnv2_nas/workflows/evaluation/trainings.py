@@ -83,7 +83,7 @@ class Trainings:
     def run(
         self, entrants: Sequence[Entrant], seeds: int, workers: int, ray: str, events: Events
     ) -> Mapping[str, str]:
-        """Train what is missing; all networks of a resolution get the first seed first.
+        """Train what is missing; all networks get the first seed first.
 
         Args:
             entrants: the networks.
@@ -104,20 +104,19 @@ class Trainings:
         if kept := len(jobs) - len(missing):
             events(Message(f"{kept} of {len(jobs)} trainings were done before"))
         failed: dict[str, str] = {}
-        for resolution in dict.fromkeys(each.architecture.resolution for each, _ in missing):
-            here = [job for job in missing if job[0].architecture.resolution == resolution]
-            orders = [
-                TrainingJob(each.architecture, self._recipe, seed, self.path(each, seed))
-                for each, seed in here
-            ]
-            observe = _make_observer(here, events)
-            dataset = self._images.at(resolution)
-            results = train_networks(
-                orders, self._images.source, dataset, workers=workers, ray=ray, observer=observe,
-                events=events,
-            )  # fmt: skip
-            for number, result in results:
-                _report(*here[number], result, failed, events)
+        orders = [
+            TrainingJob(
+                each.architecture, self._recipe, each.architecture.resolution, seed,
+                self.path(each, seed),
+            )
+            for each, seed in missing
+        ]  # fmt: skip
+        results = train_networks(
+            orders, self._images.source, self._images.at, workers=workers, ray=ray,
+            observer=_make_observer(missing, events), events=events,
+        )  # fmt: skip
+        for number, result in results:
+            _report(*missing[number], result, failed, events)
         return failed
 
 

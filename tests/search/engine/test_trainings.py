@@ -29,7 +29,7 @@ from gnv2_nas.workflows.trainings import (
 )
 from gnv2_nas.workflows.trust import TrustRequest, run_trust
 from tests.search.spaces import SMALL, write_space
-from tests.training.small import digits, same, short_recipe, small_network
+from tests.training.small import RESOLUTION, digits_at, same, short_recipe, small_network
 from tests.waiting import until
 
 
@@ -42,7 +42,7 @@ def one_thread(monkeypatch):
 
 
 def job(output: Path, steps: int, **changes: Any) -> TrainingJob:
-    return TrainingJob(small_network(), short_recipe(steps, **changes), 1, output)
+    return TrainingJob(small_network(), short_recipe(steps, **changes), RESOLUTION, 1, output)
 
 
 def find_training_processes() -> list[int]:
@@ -53,15 +53,20 @@ def find_training_processes() -> list[int]:
 
 def test_a_training_whose_worker_is_killed_continues_in_another(cluster, here):
     long, short = job(here / "long.safetensors", 40), job(here / "short.safetensors", 6)
+    short = msgspec.structs.replace(
+        short, architecture=short.architecture.replace(resolution=24), side=24
+    )
     wrong = msgspec.structs.replace(short, recipe=short_recipe(learning_rate=1e30), output=None)
-    results = train_networks([short, long, wrong], "digits", digits(), ray="auto", save_every=0)
+    results = train_networks([short, long, wrong], "digits", digits_at, ray="auto", save_every=0)
     found = dict([next(results)])
     until(state_path(long.output).exists)
     (process,) = find_training_processes()
     os.kill(process, signal.SIGKILL)
     found |= dict(results)
     for number, each in enumerate((short, long)):
-        alone = train_network(each.architecture, digits(), each.recipe, None, seed=each.seed)
+        alone = train_network(
+            each.architecture, digits_at(each.side), each.recipe, None, seed=each.seed
+        )
         assert isinstance(found[number], TrainedNetwork)
         assert found[number].accuracy == alone.accuracy
         assert same(read_checkpoint(each.output), dict(alone.model.state_dict()))
