@@ -28,7 +28,8 @@ from gnv2_nas.data.augmentation import DIGITS_AUGMENTATION
 from gnv2_nas.quality import QualityContext
 from gnv2_nas.quality.predictor.model import save_predictor
 from gnv2_nas.quality.trust.check import TrustPlan, TrustProgress, run_trust_check
-from gnv2_nas.quality.trust.panel import TrustPanel, save_trust
+from gnv2_nas.quality.trust.panel import TrustPanel
+from gnv2_nas.quality.trust.panel_file import save_trust
 from gnv2_nas.report.trust_table import TRUST_COLUMNS, trust_caption, trust_rows
 from gnv2_nas.training import TrainingPoint, default_recipe, train_supernet
 from gnv2_nas.units import format_duration

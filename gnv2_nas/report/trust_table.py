@@ -125,7 +125,8 @@ def describe_trust(record: StudyRecord, panels: Sequence[TrustPanel]) -> str:
         )
     spec = record.settings.quality
     found = "; ".join(f"on {panel.data} {panel.sentence(spec)}" for panel in panels)
-    return f"{info.title} against trained accuracy: {found}."
+    origins = (panel.origin() for panel in panels)
+    return " ".join([f"{info.title} against trained accuracy: {found}.", *filter(None, origins)])
 
 
 def make_trust_box(record: StudyRecord, panels: Sequence[TrustPanel]) -> TrustBox | None:
@@ -136,7 +137,8 @@ def make_trust_box(record: StudyRecord, panels: Sequence[TrustPanel]) -> TrustBo
     if not panels:
         return TrustBox("unclear", (lead, _advice(record)), _command(record))
     others = () if record.quality_info.is_accuracy else tuple(map(_data_free, panels))
-    checked, tone = any(panel.of(spec) for panel in panels), _tone(panels, spec)
+    checked = any(panel.of(spec) for panel in panels if not panel.origin())
+    tone = _tone(panels, spec)
     if others and tone == "unclear":
         others = (*others, NO_EVIDENCE)
     return TrustBox(
@@ -148,11 +150,16 @@ def make_trust_box(record: StudyRecord, panels: Sequence[TrustPanel]) -> TrustBo
 
 
 def _tone(panels: Sequence[TrustPanel], spec: str) -> Tone:
-    """Say whether the trainings support the score wherever it was checked."""
+    """Say whether the trainings support the score wherever it was checked.
+
+    Trainings of networks from another form of the space are not enough to support it.
+    """
     found = [trust for panel in panels if (trust := panel.of(spec))]
     if not found or spec == BASELINE:
         return "plain"
-    return "good" if all(map(is_supported, found)) else "unclear"
+    if not all(map(is_supported, found)):
+        return "unclear"
+    return "plain" if any(panel.origin() for panel in panels) else "good"
 
 
 def _part(panel: TrustPanel, spec: str) -> TrustPart:

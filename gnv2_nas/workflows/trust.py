@@ -16,10 +16,10 @@ from gnv2_nas.quality.accuracy.trained import ACCURACIES, AccuracyRecord
 from gnv2_nas.quality.base import ESTIMATORS, QualitySpec
 from gnv2_nas.quality.registry import check_estimator
 from gnv2_nas.quality.trust.networks import NetworkSample, parse_band_budget, sample_networks
-from gnv2_nas.quality.trust.panel import (
+from gnv2_nas.quality.trust.panel import TrustPanel
+from gnv2_nas.quality.trust.panel_file import (
     PANEL_FOLDER,
     TRUST,
-    TrustPanel,
     accuracies_path,
     save_trust,
     trust_path,

@@ -19,10 +19,9 @@ from gnv2_nas.quality.trust.panel import (
     EstimatorTrust,
     TrustNetwork,
     TrustPanel,
-    accuracies_path,
     add_gains,
-    trust_path,
 )
+from gnv2_nas.quality.trust.panel_file import accuracies_path, trust_path
 from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.rank_agreement import RankAgreement, rank_agreement
 from gnv2_nas.training import Recipe, TrainingPoint

@@ -1,27 +1,19 @@
 """`TrustPanel`: how well the quality scores of a space rank networks by their accuracy.
 
-`gnv2-nas quality check` trains a handful of networks and writes the result to
-`search_spaces/<space>.trust.json`, which has one panel for each set of images. Reports show them
-beside every score of that space. Light to import.
+`gnv2-nas quality check` makes it from a handful of trained networks. Light to import.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 
 import msgspec
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import InputError
-from gnv2_nas.files.outputs import Kind, holds_fields
-from gnv2_nas.files.writing import built_in_folder, write_atomically
 from gnv2_nas.quality.base import QualitySpec
-from gnv2_nas.space import SearchSpace
 from gnv2_nas.stats.rank_agreement import RankAgreement, agreement_gain
 
-PANEL_FOLDER = "search_spaces"
 BASELINE = "params"
 """The score that every other one must beat."""
 
@@ -85,6 +77,9 @@ class TrustPanel(msgspec.Struct, frozen=True):
     """Description of the recipe."""
     seconds: float
     """Time spent on training."""
+    unvaried: tuple[str, ...] | None = None
+    """Set for networks that were drawn from another form of the space: the axes of the space that
+    are the same in all of them. None for the space as it is. Files do not contain it."""
 
     def of(self, spec: str) -> EstimatorTrust | None:
         """Find the comparison of an estimator; None if it was not checked.
@@ -119,6 +114,17 @@ class TrustPanel(msgspec.Struct, frozen=True):
             return f"{where} τ {found}"
         sizes = baseline.band if where == "in band" else baseline.overall
         return f"{where} τ {found}; parameters {sizes}: {verdict(trust)}"
+
+    def origin(self) -> str:
+        """Say so if the networks were drawn from another form of the space; else ""."""
+        if self.unvaried is None:
+            return ""
+        axes = " and ".join(self.unvaried)
+        same = f": {axes} {'is' if len(self.unvaried) == 1 else 'are'} the same in all of them"
+        return (
+            f"The networks trained on {self.data} belong to space {self.space}, but were drawn "
+            f"from another form of it{same if axes else ''}."
+        )
 
     def best_data_free(self) -> str:
         """Name the data-free estimator of the highest τ in band, or the parameter count."""
@@ -221,65 +227,6 @@ def is_supported(trust: EstimatorTrust) -> bool:
 def _above_chance(trust: EstimatorTrust) -> bool:
     _, found = _best_known(trust)
     return found is not None and found.low > 0
-
-
-def trust_path(space: str, folder: Path | None = None) -> Path:
-    """File of a space's panels, by default in the working directory."""
-    return (folder or Path(PANEL_FOLDER)) / f"{space}.trust.json"
-
-
-def accuracies_path(panel: Path) -> Path:
-    """File of accuracies beside a file of panels."""
-    return panel.with_suffix(".jsonl")
-
-
-TRUST = Kind(
-    "the trust panel", lambda path: holds_fields(path, "space_hash", "networks", "estimators")
-)
-
-
-def save_trust(panel: TrustPanel) -> Path:
-    """Write a panel beside those of the same space on other images, atomically.
-
-    It replaces the one on images of the same name.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    path = trust_path(panel.space)
-    others = [each for each in _read(path) if each.data != panel.data]
-    write_atomically(path, msgspec.json.format(msgspec.json.encode([*others, panel])) + b"\n")
-    return path
-
-
-def find_trust(space: SearchSpace) -> tuple[TrustPanel, ...]:
-    """Find the panels of a space in the working directory, else among the built-in ones.
-
-    Those about another space of that name are left out. The number of classes may differ, because
-    it changes the last layer only.
-    """
-    for folder in (Path(PANEL_FOLDER), built_in_folder(PANEL_FOLDER)):
-        panels = _read(trust_path(space.name, folder))
-        if found := tuple(panel for panel in panels if _is_about(panel, space)):
-            return found
-    return ()
-
-
-def _is_about(panel: TrustPanel, space: SearchSpace) -> bool:
-    return space.with_classes(panel.num_classes).content_hash == panel.space_hash
-
-
-def _read(path: Path) -> list[TrustPanel]:
-    """Read the panels of a file; none if there is no file or a later version wrote it.
-
-    Earlier versions wrote a single panel, and stored intervals of gains that were too narrow, so
-    gains are recomputed.
-    """
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=TrustPanel | list[TrustPanel])
-        return list(map(add_gains, found if isinstance(found, list) else [found]))
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InputError, ValueError):
-        return []
 
 
 def _best_known(trust: EstimatorTrust) -> tuple[str, RankAgreement | None]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnv2_nas.errors import InputError
-from gnv2_nas.quality.trust.panel import TrustPanel, choose_score, find_trust
+from gnv2_nas.quality.trust.panel import TrustPanel, choose_score
+from gnv2_nas.quality.trust.panel_file import find_trust, find_trust_of_other_form
 from gnv2_nas.search.analysis.gains import Gain, find_better, find_gains
 from gnv2_nas.search.analysis.pareto import pareto_front
 from gnv2_nas.search.analysis.rivals import find_stock
@@ -33,9 +34,12 @@ def find_study_space(record: StudyRecord) -> SearchSpace | None:
 
 
 def find_study_trust(record: StudyRecord) -> tuple[TrustPanel, ...]:
-    """The trust panels of the searched space, one for each set of images."""
+    """The trust panels of the searched space, one for each set of images.
+
+    If there are none, those of another form of it.
+    """
     space, settings = find_study_space(record), record.settings
-    panels = () if space is None else find_trust(space)
+    panels = () if space is None else find_trust(space) or find_trust_of_other_form(space)
     return tuple(panel.for_file(settings.quality, settings.quality_hash) for panel in panels)
 
 

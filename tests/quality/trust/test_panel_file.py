@@ -7,8 +7,17 @@ import pytest
 
 from gnv2_nas.files.writing import built_in_folder
 from gnv2_nas.graph import count
-from gnv2_nas.quality.trust.panel import TRUST, choose_score, find_trust, save_trust, trust_path
-from gnv2_nas.space import load_space
+from gnv2_nas.quality.trust.panel import choose_score
+from gnv2_nas.quality.trust.panel_file import (
+    TRUST,
+    find_trust,
+    find_trust_of_other_form,
+    save_trust,
+    trust_path,
+)
+from gnv2_nas.search.analysis.recommendation import choose_quality
+from gnv2_nas.search.study import defaults
+from gnv2_nas.space import SearchSpace, load_space
 from gnv2_nas.stats.rank_agreement import RankAgreement
 from tests.report.panels import panel, trust
 
@@ -16,7 +25,9 @@ from tests.report.panels import panel, trust
 @pytest.fixture
 def nothing_built_in(tmp_path, monkeypatch):
     """An empty working directory, and no panel in the package."""
-    monkeypatch.setattr("gnv2_nas.quality.trust.panel.built_in_folder", lambda _: tmp_path / "none")
+    monkeypatch.setattr(
+        "gnv2_nas.quality.trust.panel_file.built_in_folder", lambda _: tmp_path / "none"
+    )
     monkeypatch.chdir(tmp_path)
 
 
@@ -25,7 +36,8 @@ def test_what_ships_with_a_space_is_about_it(tmp_path, monkeypatch):
     shipped = sorted(built_in_folder("search_spaces").glob("*.trust.json"))
     assert shipped
     for path in shipped:
-        panels = find_trust(load_space(path.name.removesuffix(".trust.json")))
+        space = load_space(path.name.removesuffix(".trust.json"))
+        panels = find_trust(space) or find_trust_of_other_form(space)
         assert panels
         assert len({one.data for one in panels}) == len(panels)
         for one in panels:
@@ -42,6 +54,39 @@ def test_it_is_found_by_what_the_space_is(by_macs, space):
     path = trust_path("tiny")
     path.write_bytes(path.read_bytes().replace(b'"space_hash": "', b'"space_hash": "x'))
     assert find_trust(space) == ()
+
+
+def write_tiny(old: str, new: str) -> SearchSpace:
+    """`tiny` of the working directory: the built-in one with another text."""
+    text = (built_in_folder("search_spaces") / "tiny.yaml").read_text(encoding="utf-8")
+    assert old in text
+    path = trust_path("tiny").with_name("tiny.yaml")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return load_space("tiny")
+
+
+@pytest.mark.usefixtures("nothing_built_in")
+def test_networks_of_a_space_before_it_had_an_axis_are_shown_but_choose_nothing(by_macs, space):
+    save_trust(by_macs)
+    assert choose_quality(space) == "macs"
+    assert find_trust_of_other_form(space) == ()
+    wider = write_tiny("axes:\n", "axes:\n  ghost:\n    choices: [concat, add]\n")
+    assert find_trust(wider) == ()
+    assert choose_quality(wider) == defaults.QUALITY
+    (found,) = find_trust_of_other_form(wider)
+    assert found == msgspec.structs.replace(by_macs, unvaried=("ghost",))
+    assert by_macs.origin() == ""
+    assert found.origin() == (
+        f"The networks trained on {by_macs.data} belong to space tiny, but were drawn from another "
+        "form of it: ghost is the same in all of them."
+    )
+
+
+@pytest.mark.usefixtures("nothing_built_in")
+def test_networks_that_a_space_no_longer_has_say_nothing_about_it(by_macs, space):
+    save_trust(by_macs)
+    narrower = write_tiny("axes:\n", "axes:\n  ghost:\n    choices: [add]\n")
+    assert find_trust(narrower) == find_trust_of_other_form(narrower) == ()
 
 
 @pytest.mark.usefixtures("nothing_built_in")

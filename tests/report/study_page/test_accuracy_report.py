@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from gnv2_nas.arch import preset
 from gnv2_nas.quality import ESTIMATORS, EstimatorInfo
-from gnv2_nas.quality.trust.panel import save_trust
+from gnv2_nas.quality.trust.panel import TrustNetwork
+from gnv2_nas.quality.trust.panel_file import save_trust
 from gnv2_nas.report.figures.trust_figure import trust_figure, trust_info
 from gnv2_nas.report.study_page.write import write_report
 from gnv2_nas.report.trust_table import NO_EVIDENCE
@@ -59,7 +61,9 @@ def text_of(record: StudyRecord, folder: Path) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory without any panel, whatever is built in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gnv2_nas.quality.trust.panel.built_in_folder", lambda _: tmp_path / "none")
+    monkeypatch.setattr(
+        "gnv2_nas.quality.trust.panel_file.built_in_folder", lambda _: tmp_path / "none"
+    )
     return tmp_path
 
 
@@ -147,6 +151,17 @@ def test_evidence_on_two_sets_of_images_is_shown_side_by_side(folder: Path) -> N
     # Better than a parameter count that misleads, but perhaps no better than chance.
     save_trust(replace(panel(trust("zen", 0.1, better)), data="letters"))
     assert NO_EVIDENCE in text_of(scored(), folder)
+
+
+def test_evidence_on_another_form_of_the_space_says_so_and_supports_nothing(folder: Path) -> None:
+    network = TrustNetwork(preset("ghostnetv2-1.3"), 269, 9, True, (90.0,))
+    found = panel(trust("zen", 0.7, (0.5, 0.2, 0.8)))
+    save_trust(replace(found, networks=(network,), space_hash="another"))
+    text = text_of(scored(), folder)
+    assert "on pets in band τ 0.70 [0.50, 0.80]" in text
+    assert "The networks trained on pets belong to space ghostnetv2, but were drawn from" in text
+    assert "gnv2-nas quality check --data DIR --space ghostnetv2" in text
+    assert 'class="trust plain"' in (folder / "reports" / "demo.html").read_text()
 
 
 def test_a_panel_without_this_score_names_the_command(folder: Path) -> None:

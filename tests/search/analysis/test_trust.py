@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnv2_nas.quality.trust.panel import save_trust
+from gnv2_nas.quality.trust.panel_file import save_trust
 from gnv2_nas.search.analysis.recommendation import choose_quality
 from gnv2_nas.search.study import defaults
 from gnv2_nas.workflows.search.request import SearchRequest
