@@ -16,8 +16,7 @@ NAMES = (
     "overhead", "sessions", "native_runner", "repeat", "over_ssh", "coverage", "verdicts", "trial",
     "memory", "predictor", "recipes", "trust", "evaluation", "workers", "places", "search",
     "budget_lists", "proposing", "storing", "farm", "front", "killing", "killing_cluster",
-    "after_kills", "timeouts",
-    "time_breakdown",
+    "after_kills", "timeouts", "time_breakdown", "repghost",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 
