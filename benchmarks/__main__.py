@@ -16,7 +16,7 @@ NAMES = (
     "overhead", "sessions", "native_runner", "repeat", "over_ssh", "coverage", "verdicts", "trial",
     "memory", "predictor", "recipes", "trust", "evaluation", "workers", "places", "search",
     "budget_lists", "proposing", "storing", "farm", "front", "killing", "killing_cluster",
-    "after_kills", "timeouts", "time_breakdown", "repghost",
+    "after_kills", "timeouts", "time_breakdown", "repghost", "repghost_fronts",
 )  # fmt: skip
 """Modules with a `run() -> rich.table.Table`."""
 

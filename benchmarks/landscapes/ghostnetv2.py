@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Ghostnetv2:
-    """The space `ghostnetv2` with a fitted truth.
+    """The space `ghostnetv2`, as it was before the axis `ghost`, with a fitted truth.
 
     Args:
         rows: the measured networks; those of the repository unless given.

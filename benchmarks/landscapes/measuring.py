@@ -26,7 +26,8 @@ from gnv2_nas.quality.proxies.zen import ZenScore
 from gnv2_nas.space import SearchSpace, load_space
 
 FILE = Path(__file__).with_name("ghostnetv2.csv")
-SPACE = "ghostnetv2"
+SPACE = Path(__file__).with_name("ghostnetv2.yaml")
+"""The default space as it was when the networks of `FILE` were drawn."""
 BATCH = 8
 DRAWN_SHARE = 2 / 3
 SECONDS_PER_NETWORK = 1.5

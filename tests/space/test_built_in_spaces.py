@@ -14,17 +14,18 @@ from gnv2_nas.arch import Architecture, GhostBlock, list_presets, preset
 from gnv2_nas.space import AXES, SearchSpace, list_spaces, load_space
 
 BUILT_IN = ("ghostnetv2", "mobile", "placement", "repghost", "tiny")
+UP_TO_1_6 = {
+    "ghostnet-1.0",
+    "ghostnetv2-1.0",
+    "ghostnetv2-1.3",
+    "ghostnetv2-1.6",
+    *(f"repghostnet-{width}" for width in ("0.5", "0.58", "0.8", "1.0", "1.11", "1.3", "1.5")),
+}
 STOCK = {
-    "ghostnetv2": {"ghostnet-1.0", "ghostnetv2-1.0", "ghostnetv2-1.3", "ghostnetv2-1.6"},
-    "mobile": {"ghostnet-1.0", "ghostnetv2-1.0", "ghostnetv2-1.3", "ghostnetv2-1.6"},
+    "ghostnetv2": UP_TO_1_6,
+    "mobile": UP_TO_1_6,
     "placement": {"ghostnet-1.0", "ghostnetv2-1.0"},
-    "repghost": {
-        "ghostnet-1.0",
-        "ghostnetv2-1.0",
-        "ghostnetv2-1.3",
-        "ghostnetv2-1.6",
-        *(f"repghostnet-{width}" for width in ("0.5", "0.58", "0.8", "1.0", "1.11", "1.3", "1.5")),
-    },
+    "repghost": UP_TO_1_6,
     "tiny": set(),
 }
 

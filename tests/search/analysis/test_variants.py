@@ -59,7 +59,7 @@ def test_genes_without_effect_give_no_change() -> None:
         gene.name: "none" for gene in BUILT_IN.genes if gene.axis == "placement"
     }
     axes = {one.axis for one in list_variants(BUILT_IN, plain)}
-    assert axes == {"width", "divisor", "expansion", "placement"}
+    assert axes == {"width", "divisor", "expansion", "placement", "ghost"}
 
 
 def test_a_part_can_be_left_out_of_a_whole_stage() -> None:
@@ -71,7 +71,7 @@ def test_a_part_can_be_left_out_of_a_whole_stage() -> None:
 def test_axes_and_stages_take_turns() -> None:
     chosen = choose_variants(centre_changes(), 12, random.Random(0))
     axes = [one.axis for one in chosen]
-    assert set(axes[:7]) == {gene.axis for gene in BUILT_IN.genes}
+    assert set(axes[:8]) == {gene.axis for gene in BUILT_IN.genes}
     for axis in ("expansion", "placement"):
         stages = [one.stage for one in chosen if one.axis == axis]
         assert len(set(stages)) == len(stages) >= 2

@@ -58,9 +58,9 @@ def test_a_sum_over_operators_is_known_after_two_dozen_networks(networks):
 
 
 def test_a_device_that_theory_is_wrong_about_is_learned_from_its_outcomes(networks):
-    # Only the number of operators counts. As a deviation from the theoretical cost: 7 %.
+    # Only the number of operators counts.
     latencies = np.array([float(len(lower(each).ops)) for each in networks[1]])
-    assert error(networks, latencies).max() < 0.03
+    assert error(networks, latencies).max() < 0.04
 
 
 def test_latencies_of_other_studies_help_and_wrong_ones_are_outvoted(networks):
