@@ -72,25 +72,29 @@ class Keeper:
                 },
             )
             self._store(self.proposals.tell(evaluated) if trial.params else evaluated)
+        later: list[tuple[Trial, Measurement]] = []
         for name, found in latencies.items():
             missing, again, beside = job.on(name)
             for trial, more in zip(missing, measured[name].metrics[len(job.scored) :], strict=True):
                 self._add_metrics(self.trials[trial.number], more)
             pooled = {trial.number for trial in again}
-            later = (*missing, *again, *beside) if found else ()
-            for trial, latency in zip(later, found[len(job.scored) :], strict=True):
+            measured_again = (*missing, *again, *beside) if found else ()
+            for trial, latency in zip(measured_again, found[len(job.scored) :], strict=True):
                 now = self.trials[trial.number]
                 before = now.latencies.get(name) if trial.number in pooled else None
-                self.remeasure(now, pool(before, latency) if before else latency)
+                later.append((now, pool(before, latency) if before else latency))
+        self.remeasure(later)
         for each in measured.values():
             for latency in self.store.in_reference(list(each.files.values())):
                 self.store.save_foreign_latency(latency)
         self._find_front()
 
-    def remeasure(self, trial: Trial, latency: Measurement) -> None:
-        """Give a finished trial a later latency: here, in the store, and in the models."""
-        self.store.save_latency(trial, latency)
-        self._replace(trial, trial.with_latency(latency))
+    def remeasure(self, latencies: Sequence[tuple[Trial, Measurement]]) -> None:
+        """Give finished trials later latencies: here, in the store, and in the models."""
+        self.store.save_latencies(latencies)
+        for trial, latency in latencies:
+            now = self.trials[trial.number]
+            self._replace(now, now.with_latency(latency))
 
     def _add_metrics(self, trial: Trial, more: Mapping[str, float]) -> None:
         """Give a finished trial metrics of a device that had failed."""

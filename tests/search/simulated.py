@@ -150,8 +150,9 @@ class Memory:
         self.measured[number] = list(trial.measured_on.values())
         return number
 
-    def save_latency(self, trial: Trial, latency: Measurement) -> None:
-        self.measured.setdefault(trial.number, []).append(latency)
+    def save_latencies(self, latencies: Sequence[tuple[Trial, Measurement]]) -> None:
+        for trial, latency in latencies:
+            self.measured.setdefault(trial.number, []).append(latency)
 
     def save_metrics(self, trial: Trial, more: Mapping[str, float]) -> None:
         """It keeps no metrics."""

@@ -37,7 +37,7 @@ from gnv2_nas.search.storage.format import (
 )  # fmt: skip
 from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.trial_reading import TrialCache, TrialReader, trial_reader
-from gnv2_nas.search.storage.trial_writing import trial_writer
+from gnv2_nas.search.storage.trial_writing import study_writer
 from gnv2_nas.search.storage.url import mask_command, mask_url
 from gnv2_nas.search.study.foreign import ForeignBaseline
 from gnv2_nas.search.study.records import Progress, Provenance, StudyRecord, Trial
@@ -75,7 +75,7 @@ class Store:
         self._storage, self._patience = storage, patience
         self._study = optuna.load_study(study_name=name, storage=storage)
         self._reader = reader or trial_reader(storage, self._study, newest)
-        self._write = trial_writer(storage, self._study)
+        self._writer = study_writer(storage, self._study)
         self._cache = TrialCache()
         self._progress_key = f"{PROGRESS}:{uuid.uuid4().hex}"
         self._has_written = False
@@ -134,7 +134,7 @@ class Store:
 
     def save_progress(self, progress: Progress) -> None:
         """Keep the totals of this process. Each has its own attribute, so none is overwritten."""
-        self._set(self._progress_key, progress)
+        self._set({self._progress_key: progress})
 
     def in_reference(self, latencies: Sequence[Measurement]) -> list[Measurement]:
         """Latencies that were just measured on one device, in the milliseconds of the study.
@@ -149,30 +149,35 @@ class Store:
         reference_ms = self._cache.reference_ms.get(first.device, first.ms / first.ratio)
         return [each.rescale(reference_ms) for each in latencies]
 
-    def save_latency(self, trial: Trial, latency: Measurement) -> None:
-        """Keep a later, better latency of a finished trial on the device it was measured on.
+    def save_latencies(self, latencies: Sequence[tuple[Trial, Measurement]]) -> None:
+        """Keep later, better latencies of finished trials on the devices they were measured on.
 
         Raises:
             StudyError: there is no such trial, or it is of another network.
         """
-        if trial.number not in self._cache.by_number:
+        attributes = {}
+        for trial, latency in latencies:
+            self._check_network(trial.number, latency.architecture)
+            attributes[latency_key(trial.number, latency.device)] = latency.drop_samples()
+        self._set(attributes)
+
+    def _check_network(self, number: int, measured: str) -> None:
+        """Raise StudyError unless finished trial `number` is of the network that was measured."""
+        if number not in self._cache.by_number:
             self._call(self._catch_up)
-        if (there := self._cache.by_number.get(trial.number)) is None:
-            raise StudyError(
-                f"study {self.name!r} has no finished trial {trial.number} to measure again"
-            )
+        if (there := self._cache.by_number.get(number)) is None:
+            raise StudyError(f"study {self.name!r} has no finished trial {number} to measure again")
         network = read_trial(there).architecture.id
-        if latency.architecture != network:
+        if measured != network:
             raise StudyError(
-                f"trial {trial.number} of study {self.name!r} is network {network}, but the "
-                f"latency is that of {latency.architecture}"
+                f"trial {number} of study {self.name!r} is network {network}, but the latency is "
+                f"that of {measured}"
             )
-        self._set(latency_key(trial.number, latency.device), latency.drop_samples())
 
     def save_foreign(self, baseline: ForeignBaseline) -> None:
         """Keep a file of another tool; a later latency replaces that on the same device."""
         kept = msgspec.structs.replace(baseline, latencies=drop_samples(baseline.latencies))
-        self._set(f"{FOREIGN}{baseline.id}", kept)
+        self._set({f"{FOREIGN}{baseline.id}": kept})
 
     def save_foreign_latency(self, latency: Measurement) -> None:
         """Keep a latency of a file of another tool, which the study has."""
@@ -188,12 +193,11 @@ class Store:
 
     def save_metrics(self, trial: Trial, more: Mapping[str, float]) -> None:
         """Keep metrics of a finished trial that a device evaluated later."""
-        for name, value in more.items():
-            self._set(metric_key(trial.number, name), value)
+        self._set({metric_key(trial.number, name): value for name, value in more.items()})
 
     def save_confirmed(self, device: str, numbers: Sequence[int]) -> None:
         """Keep which trials were measured side by side on a device at the end."""
-        self._set(confirmed_key(device), list(numbers))
+        self._set({confirmed_key(device): list(numbers)})
 
     def confirmed(self, device: str) -> frozenset[int]:
         """Numbers of the trials that were measured side by side on a device at the end."""
@@ -220,7 +224,7 @@ class Store:
                     raise StorageError(f"study {self.name!r} has lost the trial that was stored")
                 if not self._has_written:
                     check_not_made_anew(self._study, self.settings)
-                added = add_unless_news(self._write, new, self._storage.engine, self._reader)
+                added = add_unless_news(self._writer.write, new, self._storage.engine, self._reader)
             self.in_vain += not added
             return twin
 
@@ -255,11 +259,10 @@ class Store:
         """The whole study as plain data."""
         attributes, provenance = self.attributes(), self.provenance
         command = mask_command(provenance.command)
-        trials = self._read_trials(self.frozen_trials(), attributes)
         return StudyRecord(
             name=self.name,
             settings=self.settings,
-            trials=tuple(trials),
+            trials=tuple(self._read_trials(self.frozen_trials(), attributes)),
             provenance=msgspec.structs.replace(provenance, command=command),
             progress=total_progress(attributes),
             fingerprints={
@@ -281,8 +284,9 @@ class Store:
     def _catch_up(self) -> None:
         self._cache.add(self._reader.read_new())
 
-    def _set(self, key: str, value: Any) -> None:
-        self._call(lambda: self._study.set_user_attr(key, msgspec.to_builtins(value)))
+    def _set(self, attributes: Mapping[str, Any]) -> None:
+        plain = msgspec.to_builtins(attributes)
+        self._call(lambda: self._writer.set_attributes(plain))
 
     def _call(self, call: Callable[[], Answer]) -> Answer:
         try:

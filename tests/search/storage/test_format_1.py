@@ -54,7 +54,7 @@ def test_it_is_continued_under_its_own_keys(store):
     assert has_trials
     assert append(again, 0) == [TRIALS]
     again.save_progress(Progress(7))
-    again.save_latency(again.trials()[TRIALS], latency(0, ms=1.25))
+    again.save_latencies([(again.trials()[TRIALS], latency(0, ms=1.25))])
     record = store.record()
     assert record.trials[:TRIALS] == before.trials
     assert record.trials[TRIALS].latency.ratio == pytest.approx(latency(0, ms=1.25).ratio)

@@ -47,7 +47,7 @@ def test_its_device_its_latencies_and_what_was_confirmed_are_those_of_its_only_d
     assert trial.latency.ratio == later.ratio
     assert again.record().confirmed == {0}
     assert append(again, 1) == [1]
-    again.save_latency(trial, latency(0, ms=1.7))
+    again.save_latencies([(trial, latency(0, ms=1.7))])
     again.save_confirmed("cpu", [0, 1])
     record = opened(URL, settings=settings).record()
     assert record.trials[0].latency.ratio == latency(0, ms=1.7).ratio

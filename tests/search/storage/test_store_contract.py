@@ -132,8 +132,8 @@ class TestStore:
         append(store, 0, 1, ms=2.5)
         assert not store.trials()[1].feasible
         better = latency(1, ms=1.75)
-        store.save_latency(at(1), better)
-        store.save_latency(at(1), latency(1, ms=1.5))
+        store.save_latencies([(at(1), better)])
+        store.save_latencies([(at(1), latency(1, ms=1.5))])
         for each in (store, open_study(storage, name)):
             first, second = each.record().trials
             assert (first.latency.ms, list(first.broken_budgets)) == (2.5, ["2ms"])
@@ -145,11 +145,11 @@ class TestStore:
     def test_a_later_latency_belongs_to_a_trial_and_its_network(self, store):
         append(store, 0)
         with pytest.raises(StudyError, match="has no finished trial 7"):
-            store.save_latency(at(7), latency(7))
+            store.save_latencies([(at(7), latency(7))])
         with pytest.raises(
             StudyError, match=f"trial 0 .* but the latency is that of {network(1).id}"
         ):
-            store.save_latency(at(0), latency(1))
+            store.save_latencies([(at(0), latency(1))])
 
     def test_totals_of_several_processes_add_up(self, store, other):
         assert store.progress == other.progress == Progress()

@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import create_trial
 
 from gnv2_nas.search.storage.database import open_database
-from gnv2_nas.search.storage.trial_writing import BulkWriter, trial_writer
+from gnv2_nas.search.storage.trial_writing import BulkWriter, study_writer
 from tests.search.study_helpers import GENES, finished
 
 DIRECTIONS = ["maximize", "minimize"]
@@ -26,7 +26,7 @@ def study(postgres, request):
 
 
 def writer(study):
-    return trial_writer(study._storage._backend, study)
+    return study_writer(study._storage._backend, study)
 
 
 def pruned(number):
@@ -40,8 +40,8 @@ def pruned(number):
 
 @pytest.mark.parametrize("make", [finished, pruned])
 def test_optuna_reads_what_was_written_as_if_it_had_written_it(study, make):
-    write = writer(study)
-    assert write.__func__ is BulkWriter.write
+    assert isinstance(writer(study), BulkWriter)
+    write = writer(study).write
     for number in range(4):
         (study.add_trial if number % 2 else write)(make(number // 2))
     trials = study.get_trials()
@@ -63,7 +63,7 @@ def test_programs_that_write_at_the_same_time_get_different_numbers(study):
 
     threads = [
         threading.Thread(target=write, args=[add])
-        for add in (writer(study), writer(study), study.add_trial)
+        for add in (writer(study).write, writer(study).write, study.add_trial)
     ]
     for thread in threads:
         thread.start()
@@ -75,7 +75,34 @@ def test_programs_that_write_at_the_same_time_get_different_numbers(study):
 def test_what_cannot_be_written_leaves_nothing(study):
     infinite = create_trial(values=[1.0, float("inf")], params={}, distributions={})
     with pytest.raises(ValueError, match="all values of a trial must be finite"):
-        writer(study)(infinite)
+        writer(study).write(infinite)
     with pytest.raises(KeyError):
         BulkWriter(study._storage._backend.engine, 10**6).write(finished(0))
     assert study.get_trials() == []
+
+
+def test_attributes_replace_those_of_their_keys_in_one_transaction(study):
+    study.set_user_attr("of another program", [1])
+    study.set_user_attr("kept", {"ms": 1.5})
+    writer(study).set_attributes({"kept": {"ms": 2.5, "name": "½"}, "new": None})
+    there = {"of another program": [1], "kept": {"ms": 2.5, "name": "½"}, "new": None}
+    assert study.user_attrs == there
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        writer(study).set_attributes({"kept": 0, "new": object()})
+    assert study.user_attrs == there
+    with pytest.raises(KeyError):
+        BulkWriter(study._storage._backend.engine, 10**6).set_attributes({"new": 0})
+
+
+def test_programs_that_set_one_attribute_at_the_same_time_leave_one_of_their_values(study):
+    def write(value):
+        for _ in range(10):
+            writer(study).set_attributes({"one": value, "other": value})
+
+    threads = [threading.Thread(target=write, args=[value]) for value in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = study.user_attrs
+    assert found["one"] == found["other"] in range(3)

@@ -148,7 +148,9 @@ def test_a_later_latency_belongs_to_its_device(folder):
     missing = {"cpu": on("cpu", 1.5), "Pi5": None}
     store.append(candidate(0, latencies=missing, sampled=finished(0)))
     (trial,) = store.trials()
-    store.save_latency(trial, msgspec.structs.replace(on("Pi5", 6.0), ms=12.0, ci95=(11.0, 13.0)))
+    store.save_latencies(
+        [(trial, msgspec.structs.replace(on("Pi5", 6.0), ms=12.0, ci95=(11.0, 13.0)))]
+    )
     store.save_metrics(trial, {"artifact@Pi5": 7.0})
     (trial,) = open_study(URL, "demo").trials()
     assert trial.value("artifact@Pi5") == 7.0
