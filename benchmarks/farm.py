@@ -42,12 +42,14 @@ from gnv2_nas.search.timetable import Status
 from gnv2_nas.space import load_space
 from tests.search.storage.postgres import running_server
 
-PAST, SECONDS, SCORERS, DEVICES, SPEEDUP = 10_000, 300.0, 100, 20, 2.0
+PAST, SECONDS, SCORERS, DEVICES, SPEEDUP = 10_000, 300.0, 100, 20, 1.0
 SCORE_SECONDS, SCORE_SPREAD = 90.0, 0.4
 DEVICE_SPREAD = 0.2
 """Of the time that one device takes for one batch."""
-WARM_UP = 80.0
-"""Seconds before those that figures are of: until all scorers and devices have work."""
+WARM_UP = 160.0
+"""Simulated seconds before those that figures are of: until all scorers and devices have work."""
+TELL_EVERY = 20.0
+"""Seconds between two lines of progress."""
 EVERY = 1_000
 """Past trials whose cost is shown together."""
 SPACE = "ghostnetv2"
@@ -119,11 +121,17 @@ def farm_table(farm: Farm, storage: str, past: int, seconds: float) -> Table:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found: list[Totals] = []
 
+    told = time.monotonic()
+
     def observe(status: Status) -> None:
+        nonlocal told
         now = farm.total(status.evaluated, spent)
-        if now.seconds >= began + WARM_UP:
+        if now.seconds >= told + TELL_EVERY:
+            told = now.seconds
+            _say(f"{now.seconds - began:.0f} s: {status.evaluated:,} trials, {status.doing}")
+        if now.seconds >= start:
             found.append(now)
-        if now.seconds >= began + WARM_UP + seconds:
+        if now.seconds >= start + seconds:
             raise _EnoughError
 
     store = open_or_create(storage, f"farm-{past}", farm.settings, PROVENANCE)[0]
@@ -131,6 +139,7 @@ def farm_table(farm: Farm, storage: str, past: int, seconds: float) -> Table:
     with closing(farm.scorers), Stopwatch(PARTS) as spent, suppress(_EnoughError):
         searching = _loop(farm, store)
         searching.observer, began = observe, time.monotonic()
+        start = began + WARM_UP / farm.speedup
         searching.run()
     columns = (
         "trials", "networks/s", "devices busy", "least busy", "scorers busy", "driver, cores",
@@ -138,6 +147,10 @@ def farm_table(farm: Farm, storage: str, past: int, seconds: float) -> Table:
     )  # fmt: skip
     title = f"{farm.scorers.count} scorers, {len(farm.lanes)} devices, times ÷ {farm.speedup:g}"
     return table(title, columns, [*rows, _row(farm, found[0], found[-1])])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _fill(store: Store, farm: Farm, past: int) -> Iterator[tuple[str, ...]]:
@@ -160,6 +173,7 @@ def _fill(store: Store, farm: Farm, past: int) -> Iterator[tuple[str, ...]]:
         store.append(trial)
         began += time.perf_counter() - before
         if (number + 1) % EVERY == 0:
+            _say(f"{number + 1:,} of {past:,} past trials are stored")
             yield (f"{count:,} to {number + 1:,} stored", *[""] * 6, milliseconds(began / EVERY))
             began, count = 0.0, number + 1
 
