@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import optuna
 from sqlalchemy import Engine, StaticPool, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
-from gnv2_nas.errors import InputError, StorageError, StudyError
-from gnv2_nas.interrupts import DelayedInterrupt
-from gnv2_nas.search.storage.retries import (
-    DATABASE_ERRORS,
-    explain_failure,
-    replace_failures,
-)  # fmt: skip
+from gnv2_nas.errors import InputError, StudyError
+from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist, replace_failures
 from gnv2_nas.search.storage.sqlite import is_half_made, tables_in
 from gnv2_nas.search.storage.url import (
     SqliteFile,
@@ -49,18 +43,28 @@ def hand_over_messages() -> None:
     optuna.logging.enable_propagation()
 
 
-def open_database(url: str) -> optuna.storages.RDBStorage:
+def open_database(url: str, patience: Patience = PATIENCE) -> optuna.storages.RDBStorage:
     """Open the database of a storage URL; make its tables if it is empty.
 
     Raises:
         InputError: the kind of database is unknown, or its driver is not installed.
         StudyError: it is not a URL, or the tables are of another version of Optuna.
-        StorageError: it cannot be reached, or refused.
+        StorageError: it cannot be reached within `patience`, or refused.
     """
     file = sqlite_file(url)
-    with explain_failures(url):
+
+    def connect() -> optuna.storages.RDBStorage:
         made = file is not None and not file.is_for_reading and make_tables(file)
-        storage = _storage(url, check_version=not made)
+        try:
+            return _storage(url, check_version=not made)
+        except ArgumentError as error:
+            reason = remove_secrets(" ".join(str(error).split()), url)
+            raise StudyError(f"--storage cannot be opened: {reason}") from None
+        except ValueError as error:
+            reason = remove_secrets(str(error), url)
+            raise InputError(f"cannot open the study database: {reason}") from None
+
+    storage = persist(connect, patience, None, url)
     weakref.finalize(storage, storage.engine.dispose)
     replace_failures(storage.engine, url)
     if file is not None:
@@ -121,26 +125,6 @@ def _require_file(engine: Engine, file: SqliteFile) -> None:
             missing = sqlite3.OperationalError(f"{file.path} is not there any more")
             missing.sqlite_errorname = "SQLITE_CANTOPEN"
             raise missing
-
-
-@contextmanager
-def explain_failures(url: str) -> Iterator[None]:
-    """Turn failures to open a database into this package's errors; delay interrupts."""
-    try:
-        with DelayedInterrupt():
-            yield
-    except ArgumentError as error:
-        reason = remove_secrets(" ".join(str(error).split()), url)
-        raise StudyError(f"--storage cannot be opened: {reason}") from None
-    except DATABASE_ERRORS as error:
-        failure = explain_failure(error, url)
-        raise StorageError(
-            f"the study database failed: {failure.reason}; finished trials are kept: "
-            f"{failure.advice}, then try again"
-        ) from None
-    except ValueError as error:
-        reason = remove_secrets(str(error), url)
-        raise InputError(f"cannot open the study database: {reason}") from None
 
 
 class _OneTransaction(sqlite3.Connection):

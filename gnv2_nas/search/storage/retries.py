@@ -47,6 +47,12 @@ _SQLITE = {
 _STATES = {"53100": (FULL, False), "25006": (STANDBY, True)}
 """The second is that of a standby that has not taken over yet."""
 _FULL_NUMBERS = (1021, 1114)
+_WRONG_URL = (
+    "does not exist", "authentication failed", "no password supplied", "pg_hba.conf",
+    "Name or service not known", "Access denied", "Unknown database", "Unknown MySQL server host",
+)  # fmt: skip
+"""What servers and drivers say about a wrong host, database, user or password. They give no state
+for what happens before there is a connection."""
 
 
 class DatabaseFailureError(Exception):
@@ -63,6 +69,11 @@ class DatabaseFailureError(Exception):
         super().__init__(reason)
         self.reason, self.advice = reason, advice
         self.is_temporary, self.passes = is_temporary, passes
+
+    @property
+    def may_open_later(self) -> bool:
+        """Whether the database may be opened later, without help."""
+        return self.passes and not any(words in self.reason for words in _WRONG_URL)
 
 
 DATABASE_ERRORS = (
@@ -151,7 +162,9 @@ class Patience(msgspec.Struct, frozen=True):
 PATIENCE = Patience()
 
 
-def persist(call: Callable[[], Answer], patience: Patience, engine: Engine, url: str) -> Answer:
+def persist(
+    call: Callable[[], Answer], patience: Patience, engine: Engine | None, url: str
+) -> Answer:
     """Call a function, again and again while the database fails for a time.
 
     An interrupt takes effect after the attempt, or ends the wait between two.
@@ -159,7 +172,8 @@ def persist(call: Callable[[], Answer], patience: Patience, engine: Engine, url:
     Args:
         call: must leave nothing behind when it fails, or find what it left.
         patience: how long to repeat it.
-        engine: its connections are closed before each new attempt.
+        engine: its connections are closed before each new attempt. None while the database is
+            opened: only what passes without help is waited for then, and no mistake in the URL.
         url: of the database.
 
     Raises:
@@ -174,9 +188,11 @@ def persist(call: Callable[[], Answer], patience: Patience, engine: Engine, url:
             failure = explain_failure(error, url)
             tried = time.monotonic() - started
             left = patience.limit(failure) - tried
-            if left <= 0 or not failure.is_temporary:
+            helps = failure.is_temporary and (engine is not None or failure.may_open_later)
+            if left <= 0 or not helps:
+                times = f" (tried for {tried:.0f} s)" if helps else ""
                 raise StorageError(
-                    f"the study database failed: {failure.reason} (tried for {tried:.0f} s); "
+                    f"the study database failed: {failure.reason}{times}; "
                     f"finished trials are kept: {failure.advice}, then run the same command again"
                 ) from None
         if wait == patience.first:
@@ -184,5 +200,6 @@ def persist(call: Callable[[], Answer], patience: Patience, engine: Engine, url:
                 "the study database failed: %s; trying again for %.0f s", failure.reason, left
             )
         time.sleep(min(wait, left))
-        engine.dispose()
+        if engine is not None:
+            engine.dispose()
     raise AssertionError("unreachable: `waits` has no end")

@@ -6,20 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import optuna
 
 from gnv2_nas.data.folders.source import DIGITS
 from gnv2_nas.errors import StudyError, UnknownNameError
-from gnv2_nas.search.storage.database import explain_failures, open_database
+from gnv2_nas.search.storage.database import open_database
 from gnv2_nas.search.storage.format import (
     FORMAT_VERSION,
     Beginning,
     format_of,
     read_beginning,
 )
-from gnv2_nas.search.storage.retries import PATIENCE, Patience
+from gnv2_nas.search.storage.retries import PATIENCE, Patience, persist
 from gnv2_nas.search.storage.sqlite import check_database
 from gnv2_nas.search.storage.store import Store
 from gnv2_nas.search.storage.url import mask_url
@@ -46,7 +47,7 @@ def open_or_create(
         name: of the study.
         settings: of the study.
         provenance: how the study came about, if it is made now.
-        patience: how long the store repeats a call that the database refuses.
+        patience: how long opening and later calls are repeated while the database refuses.
 
     Returns:
         The store, and whether the study had trials already.
@@ -56,14 +57,17 @@ def open_or_create(
         StorageError: the database cannot be reached, or refused.
     """
     check_database(storage)
-    database, new = open_database(storage), Beginning(settings, provenance)
+    database, new = open_database(storage, patience), Beginning(settings, provenance)
     directions = [get_metric(name).direction for name in settings.objectives]
-    with explain_failures(storage):
+
+    def make() -> tuple[optuna.Study, Store]:
         # The name is unique in the database: of several processes, one makes the study.
         study = optuna.create_study(
             storage=database, study_name=name, directions=directions, load_if_exists=True
         )
-        store = Store(database, name, storage, patience)
+        return study, Store(database, name, storage, patience)
+
+    study, store = persist(make, patience, database.engine, storage)
     version = format_of(store.attributes()) or 0
     if version > FORMAT_VERSION or not store.is_empty():
         check_same_settings(name, _check_format(store, storage), new)
@@ -91,7 +95,7 @@ def open_study(
     Args:
         storage: URL of the database in Optuna's form.
         name: of the study.
-        patience: how long the store repeats a call that the database refuses.
+        patience: how long opening and later calls are repeated while the database refuses.
         newest: number of trials to read, the last of the study; None for all.
 
     Raises:
@@ -99,12 +103,12 @@ def open_study(
         StudyError: it was made by another program, or by a newer version of this one.
         StorageError: the database cannot be reached, or refused.
     """
-    database = open_database(storage) if check_database(storage) else None
-    names = _names(database, storage)
+    database = open_database(storage, patience) if check_database(storage) else None
+    names = _names(database, storage, patience)
     if database is None or name not in names:
         raise UnknownNameError("study", name, names or ["none yet; make one with gnv2-nas search"])
-    with explain_failures(storage):
-        store = Store(database, name, storage, patience, newest=newest)
+    make = partial(Store, database, name, storage, patience, newest=newest)
+    store = persist(make, patience, database.engine, storage)
     _check_format(store, storage)
     return store
 
@@ -126,11 +130,13 @@ def study_names(storage: str) -> list[str]:
     return _names(open_database(storage) if check_database(storage) else None, storage)
 
 
-def _names(database: optuna.storages.RDBStorage | None, storage: str) -> list[str]:
+def _names(
+    database: optuna.storages.RDBStorage | None, storage: str, patience: Patience = PATIENCE
+) -> list[str]:
     if database is None:
         return []
-    with explain_failures(storage):
-        return optuna.get_all_study_names(storage=database)
+    read = partial(optuna.get_all_study_names, storage=database)
+    return persist(read, patience, database.engine, storage)
 
 
 def check_same_settings(study: str, there: Beginning, now: Beginning) -> None:

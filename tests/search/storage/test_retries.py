@@ -190,6 +190,28 @@ def test_a_server_that_crashes_and_comes_back(postgres):
     assert networks(postgres.url, name) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("opening", [open_study, opened])
+def test_a_study_is_opened_while_its_server_restarts(postgres, opening, caplog):
+    name = uuid.uuid4().hex
+    append(opened(postgres.url, name), 0)
+    postgres.stop()
+    back = threading.Timer(SOON, postgres.start)
+    back.start()
+    assert len(opening(postgres.url, name, patience=PATIENT).trials()) == 1
+    back.join()
+    (line,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert line.startswith("the study database failed: ")
+    assert line.endswith("; trying again for 30 s")
+
+
+def test_a_wrong_url_is_not_waited_for(postgres, caplog):
+    folder = str(postgres.folder)
+    for right, wrong in (("/postgres?", "/none?"), ("tests@", "nobody@"), (folder, "no.invalid")):
+        with pytest.raises(StorageError, match=r"(none|nobody|not known)[^;]*; finished trials"):
+            open_study(postgres.url.replace(right, wrong), "demo", PATIENT)
+    assert "trying again" not in caplog.text
+
+
 def test_a_server_that_stays_away(postgres):
     name = uuid.uuid4().hex
     store = opened(postgres.url, name, patience=IMPATIENT)
@@ -198,8 +220,8 @@ def test_a_server_that_stays_away(postgres):
     try:
         with pytest.raises(StorageError, match=r"check that the database server .* again$"):
             append(store, 1)
-        with pytest.raises(StorageError, match=r"server is running and reachable, then try again"):
-            open_study(postgres.url, name)
+        with pytest.raises(StorageError, match=r"check that the database server .* again$"):
+            open_study(postgres.url, name, IMPATIENT)
     finally:
         postgres.start()
     assert append(store, 1) == [1]

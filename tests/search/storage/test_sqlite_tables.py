@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gnv2_nas.errors import StorageError, StudyError, UnknownNameError
+from gnv2_nas.search.storage.retries import Patience
 from gnv2_nas.search.storage.sqlite import TABLES, check_database, require_study, require_trial
 from gnv2_nas.search.storage.studies import open_study
 from tests.confined import run_python
@@ -88,7 +89,7 @@ def test_tables_are_made_all_at_once(folder):
     try:
         for count in (1, 10, 20, 30):  # noqa: B007  counted down
             with pytest.raises(StorageError):
-                opened("sqlite:///studies.db")
+                opened("sqlite:///studies.db", patience=Patience(passing=0))
             assert objects(folder / "studies.db") == {}
     finally:
         event.remove(Engine, "before_cursor_execute", fail)
