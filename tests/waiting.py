@@ -11,9 +11,9 @@ PATIENCE = 30.0
 """Seconds; only what is broken takes so long."""
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Return as soon as `condition` holds."""
-    late = time.monotonic() + PATIENCE
+def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Return as soon as `condition` holds; fail after so many seconds."""
+    late = time.monotonic() + patience
     pause = threading.Event()
     while not condition():
         assert time.monotonic() < late, "it never happened"

@@ -111,6 +111,8 @@ def connected(address: str, scorers: int) -> Iterator[None]:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # A worker that is stopped during a long measurement answers no one, and is not dead.
         os.environ.setdefault("RAY_grpc_client_keepalive_time_ms", "86400000")
+    # `Head` ends the command earlier, in its own way.
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "300")
     import ray
 
     if ray.is_initialized():

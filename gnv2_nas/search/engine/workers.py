@@ -22,6 +22,7 @@ from gnv2_nas.errors import RunError, first_line
 from gnv2_nas.runner.lock import Waiting, held_mode, ignore_waiting
 from gnv2_nas.search.engine import OutOfTime, Scorer, ScoringFailure, Work
 from gnv2_nas.search.engine.cluster import connected, share_out
+from gnv2_nas.search.engine.head import Head
 from gnv2_nas.search.engine.scorer_actor import Answer, make_scoring
 from gnv2_nas.search.engine.turns import ClosedError, Turns
 from gnv2_nas.search.engine.worker_handle import Task, Worker
@@ -41,8 +42,8 @@ class Pool(Generic[Result]):
     """Up to `count` processes that score or train networks.
 
     A process is started when there is work for it. A network whose worker dies, hangs or runs out
-    of memory, or whose work raises, is tried once more after the others; if it fails again, its
-    answer is a `ScoringFailure`. While anything measures on this machine, its workers are stopped.
+    of memory, or whose work raises, is tried once more after the others, see `Task.fail`. While
+    anything measures on this machine, its workers are stopped.
 
     Args:
         count: number of processes, at least 1.
@@ -72,12 +73,11 @@ class Pool(Generic[Result]):
             raise ValueError(f"`count >= 1` must hold, but got {count}")
         self.count, self._make_work, self._read = count, make_work, read
         self._timeout, self._address = timeout, address
-        self._turns = Turns(waiting)
-        self._changed = threading.Condition()
+        self._turns, self._changed = Turns(waiting), threading.Condition()
         self._tasks: deque[Task] = deque()
         self._starting = self._ready = 0
         self._ended: BaseException | None = None
-        self._connected: Future[None] = Future()
+        self._over, self._connected = threading.Event(), Future[None]()
         self._thread = threading.Thread(target=self._run, name="workers", daemon=True)
         self._thread.start()
         try:
@@ -93,10 +93,7 @@ class Pool(Generic[Result]):
         return task.future
 
     def paused(self) -> AbstractContextManager[None]:
-        """Stop the workers of this machine within the block; they hold no lock then.
-
-        Without it they would give way too, but up to a second later.
-        """
+        """Stop the workers of this machine within the block, at once; they hold no lock then."""
         return self._turns.paused()
 
     def close(self) -> None:
@@ -108,6 +105,7 @@ class Pool(Generic[Result]):
         with self._changed:
             self._ended = self._ended or why
             self._changed.notify_all()
+        self._over.set()
         self._turns.end()
 
     def _add(self, task: Task) -> None:
@@ -127,9 +125,14 @@ class Pool(Generic[Result]):
         threads = [threading.Thread(target=self._serve) for _ in range(self.count)]
         try:
             with connected(self._address, self.count):
+                self._head = Head()
                 self._connected.set_result(None)
                 for thread in threads:
                     thread.start()
+                try:
+                    self._head.watch(self._over)
+                except RunError as error:
+                    self._end(error)
                 for thread in threads:
                     thread.join()
         except BaseException as error:
@@ -211,6 +214,9 @@ class Pool(Generic[Result]):
     def _launch(self) -> tuple[Worker, Answer | str]:
         """Start a process and have it make what does the work."""
         limit = SETUP_SECONDS if self._address else SECONDS_TO_START
+        self._head.await_answer(self._over)
+        if self._over.is_set():
+            raise ClosedError
         with nullcontext() if self._address else self._turns.starting():
             worker = Worker(self._make_work, *share_out(self.count, self._address))
             late = time.monotonic() + limit

@@ -21,6 +21,7 @@ from gnv2_nas.measurement.records.record import Measurement
 from gnv2_nas.measurement.records.reuse import DeviceIdentity
 from gnv2_nas.runner.lock import Waiting, ignore_waiting, waiting_deadline
 from gnv2_nas.search.engine import ScoringBackend
+from gnv2_nas.search.engine.head import Head
 from gnv2_nas.search.engine.scorer_actor import identify_machine
 from gnv2_nas.search.farm.directory import ServedDevice, explained, find_actor
 from gnv2_nas.search.farm.messages import (
@@ -71,7 +72,7 @@ class FarmLane:
         search = f"{study} on {platform.node()} (pid {os.getpid()})"
         self._usual = DeviceRequest("reach", search, settings, seed, reuse)
         self._workers, self._waiting = workers, waiting
-        self._closed = threading.Event()
+        self._head, self._closed = Head(), threading.Event()
 
     def identify(self) -> DeviceIdentity:
         return self._ask(DeviceIdentity, work="identify")
@@ -130,7 +131,9 @@ class FarmLane:
 
         Raises:
             DeviceError: the device failed, its process has ended, or no farm serves it.
+            RunError: the first machine of the cluster is gone.
         """
+        self._head.await_answer(self._closed)
         self._check_open()
         patience = waiting_deadline() - time.monotonic()
         request = msgspec.structs.replace(self._usual, patience=patience, **what)
@@ -153,6 +156,7 @@ class FarmLane:
         try:
             while not ray.wait([asked], timeout=SECONDS_BETWEEN_LOOKS)[0]:
                 self._check_open()
+                self._head.check()
                 if time.monotonic() > late:
                     raise DeviceError(f"the farm of {self.name} gave no answer in time")
         except BaseException:
