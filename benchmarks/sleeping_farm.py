@@ -6,9 +6,9 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -45,8 +45,12 @@ class Work:
     cpu: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds / self.speedup)
+    @contextmanager
+    def lasting(self, seconds: float) -> Iterator[None]:
+        """Sleep for what is left of a time after what is computed in it."""
+        until = time.monotonic() + seconds / self.speedup
+        yield
+        time.sleep(max(0.0, until - time.monotonic()))
         with self._lock:
             self.busy += seconds
 
@@ -85,8 +89,8 @@ class SleepingScorers:
         )
 
     def _score(self, architecture: Architecture, seconds: float) -> float:
-        self.work.sleep(seconds)
-        return self.work.simulate(lambda: self.score(architecture))
+        with self.work.lasting(seconds):
+            return self.work.simulate(lambda: self.score(architecture))
 
     def scores(
         self,
@@ -134,10 +138,13 @@ class SleepingLane:
         with self._device:
             readying = READY_SECONDS * len(networks)
             timing = options.seconds_per_network * (len(networks) + 1)
-            self.work.sleep(draw(self._rng, self._slowness * (readying + timing), self._spread))
-            self.pace.readied(len(networks), readying / self.work.speedup)
             self._batches += 1
-            return [self.answer(each) for each in networks]
+            with self.work.lasting(
+                draw(self._rng, self._slowness * (readying + timing), self._spread)
+            ):
+                answers = [self.answer(each) for each in networks]
+            self.pace.readied(len(networks), readying / self.work.speedup)
+            return answers
 
     def answer(self, network: TimedNetwork) -> Measurement:
         """A measurement, at once."""
