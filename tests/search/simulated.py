@@ -151,8 +151,8 @@ class Memory:
         return number
 
     def save_latencies(self, latencies: Sequence[tuple[Trial, Measurement]]) -> None:
-        for trial, latency in latencies:
-            self.measured.setdefault(trial.number, []).append(latency)
+        for trial, later in latencies:
+            self.measured.setdefault(trial.number, []).append(later)
 
     def save_metrics(self, trial: Trial, more: Mapping[str, float]) -> None:
         """It keeps no metrics."""
