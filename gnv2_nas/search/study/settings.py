@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,7 @@ def check_study_name(name: str) -> None:
         )
 
 
+@lru_cache(1024)  # every trial that is shown for one device asks for the labels of all
 def device_label(device: str) -> str:
     """The name of a device, however its profile was given: "cpu" for "profiles/cpu.yaml"."""
     path = Path(device.strip())
