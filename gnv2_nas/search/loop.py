@@ -106,8 +106,9 @@ class SearchLoop(Keeper):
                 return f"the front grew by less than {TOLERANCE:.1%} in {PATIENCE} networks"
             self.lanes.try_again()
             self._complete()
-            self.report("proposing")
             until = self.time.searching(len(self.front))
+            self._hand_out(until)
+            self.report("proposing")
             # Every run evaluates at least one network, whatever it costs.
             started = self._evaluated_now or self.pipeline.searched or self.scoring.count
             at_least = int(not started and not self.deadline.is_over)
@@ -118,9 +119,7 @@ class SearchLoop(Keeper):
             self.scoring.submit(batch, until, at_least)
             scored = self.scoring.take(BATCH, waits=not (batch and self.scoring.has_room))
             if scored:
-                again = self._select_again(len(scored), until)
-                self.report("measuring")
-                self._measure(Job(scored, again=again), SEARCHING, until)
+                self._measure_scored(scored, until)
             elif self.scoring.count:
                 continue  # there are workers without work
             elif self.pipeline.is_busy:
@@ -129,6 +128,16 @@ class SearchLoop(Keeper):
                 is_late = batch or not size or asking.is_over
                 return TIME_IS_UP if is_late else NOTHING_NEW
         return "all trials are done"
+
+    def _hand_out(self, until: Deadline) -> None:
+        """Have devices measure what is scored before they wait for the next proposals."""
+        while self.pipeline.has_room and (scored := self.scoring.take(BATCH, waits=False)):
+            self._measure_scored(scored, until)
+
+    def _measure_scored(self, scored: Sequence[tuple[Trial, Score]], until: Deadline) -> None:
+        again = self._select_again(len(scored), until)
+        self.report("measuring")
+        self._measure(Job(scored, again=again), SEARCHING, until)
 
     def _fitting(self, until: Deadline) -> int:
         """Number of networks to propose next."""

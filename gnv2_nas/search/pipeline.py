@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
+from itertools import dropwhile
 
 import msgspec
 
@@ -102,6 +103,12 @@ class Pipeline:
     def is_busy(self) -> bool:
         """Whether a job is being measured."""
         return bool(self._running)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `measure` starts another job without waiting for one to finish."""
+        left = len(list(dropwhile(lambda each: each.is_finished, self._running)))
+        return self._measures and self.lanes.overlap and left < self._ahead
 
     def measure(
         self, job: Job, options: MeasurementOptions, deadline: Deadline

@@ -199,7 +199,9 @@ def test_machines_go_on_with_further_jobs_while_one_of_them_is_slow():
         lane.go.set()
     pipeline, asked = Pipeline(Lanes(lanes), measures=True), jobs(MAX_AHEAD + 1)
     for job in asked[:-1]:
+        assert pipeline.has_room
         assert list(pipeline.measure(job, None, Deadline())) == []
+    assert not pipeline.has_room
     until(lambda: [lane.jobs for lane in lanes[1:]] == [MAX_AHEAD] * 2)
     assert pipeline.searched == MAX_AHEAD
     # One more has to wait, and then the results come in the order of the jobs.

@@ -17,7 +17,7 @@ from gnv2_nas.search.loop import BATCH
 from gnv2_nas.search.pace import Deadline
 from gnv2_nas.search.sampler.factory import make_sampler
 from gnv2_nas.search.scoring import Scoring
-from tests.search.simulated import simulated
+from tests.search.simulated import Machine, SimulatedLane, simulated
 from tests.search.study_helpers import SETTINGS, candidate
 
 
@@ -128,3 +128,35 @@ def test_a_search_with_many_workers_evaluates_as_many_networks_and_none_twice(sm
     )
     assert ended.loop.evaluator.pace.scoring(1) < math.inf
     assert pool.count > BATCH
+
+
+class Together:
+    """Workers that finish when all of them have work, all at the same time."""
+
+    def __init__(self, count):
+        self.count, self.futures = count, []
+
+    def submit(self, architecture):
+        future = Future()
+        self.futures.append((future, float(len(architecture.id))))
+        if len(self.futures) == self.count:
+            for each, score in self.futures:
+                each.set_result(score)
+        return future
+
+    def scores(self, architectures, *_):
+        return [1.0 for _ in architectures]
+
+
+def test_devices_get_all_that_is_scored_before_they_wait_for_proposals(small):
+    machine = Machine()
+    lanes = [SimulatedLane(machine, number) for number in range(3)]
+    for number, lane in enumerate(lanes):
+        lane.name = lane.machine = f"board{number}"
+    ended = simulated(
+        small, 0, machine=machine, lanes=lanes, trials=3 * BATCH, ablations=0,
+        workers=Together(3 * BATCH),
+    )  # fmt: skip
+    assert ended.loop.evaluated == 3 * BATCH
+    doing = [each.doing for each in ended.statuses if each.doing in ("proposing", "measuring")]
+    assert doing[:6] == ["proposing"] * 3 + ["measuring"] * 3
