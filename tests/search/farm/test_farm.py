@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -38,6 +39,7 @@ from gnv2_nas.search.farm.directory import describe, find_actor, list_served
 from gnv2_nas.search.farm.farm_lane import FarmLane
 from gnv2_nas.search.lane import DeviceLane
 from gnv2_nas.search.pace import Deadline
+from gnv2_nas.search.storage.studies import open_study
 from gnv2_nas.search.study.settings import Settings, StudyDevice
 from gnv2_nas.workflows.farm import check_farm
 from gnv2_nas.workflows.search.request import SearchRequest
@@ -197,6 +199,37 @@ def test_a_search_measures_where_the_device_is(farm, away, monkeypatch):
     assert not read_measurements("board")
     assert any("board: used by away on" in line for line in farm.said)
     assert asked.check().settings == result.record.settings
+
+
+@pytest.mark.slow  # Ray's client and the command start in 15 s
+def test_a_search_outside_the_cluster_measures_on_a_device_of_its_farm(farm, away):
+    write_space(away, SMALL)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    there = ("--address", farm.address, "--host", "127.0.0.1", "--port", str(port))
+    client = subprocess.Popen([sys.executable, "-m", "ray.util.client.server", *there])
+    try:
+        until(lambda: can_connect(port))
+        subprocess.run(
+            command(
+                "search", "--space", "small.yaml", "--quality", "params", "--device", "board",
+                "--objectives", "macs,latency", "--study", "outside", "--trials", "2",
+                "--ablations", "0", "--ray", f"ray://127.0.0.1:{port}",
+            ),
+            check=True, cwd=away, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    finally:
+        client.kill()
+        client.wait()
+    trials = open_study(f"sqlite:///{away}/studies.db", "outside").trials()
+    assert sum(trial.searched for trial in trials) == 2
+    assert all(trial.latencies["board"] for trial in trials)
+
+
+def can_connect(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def test_two_searches_take_turns(farm, away, monkeypatch):
