@@ -28,7 +28,8 @@ class Head:
 
         has_client = cast("Any", client).is_connected()
         self._address = "" if has_client else str(ray.get_runtime_context().gcs_address)
-        self._asked = self._heard = time.monotonic()
+        self._asked = time.monotonic()
+        self._silent_since: float | None = None
 
     def watch(self, over: threading.Event) -> None:
         """Ask the head every few seconds until an event; see `answers`."""
@@ -47,7 +48,7 @@ class Head:
             self.answers()
 
     def answers(self) -> bool:
-        """Whether the head answers now.
+        """Whether the head answers now. Time in which nobody asked does not count as silence.
 
         Raises:
             RunError: it has not answered for too long.
@@ -57,9 +58,10 @@ class Head:
         try:
             if port:
                 socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
-            self._heard = time.monotonic()
+            self._silent_since = None
         except OSError as error:
-            if time.monotonic() - self._heard >= MAX_SECONDS_SILENT:
+            self._silent_since = self._silent_since or self._asked
+            if time.monotonic() - self._silent_since >= MAX_SECONDS_SILENT:
                 raise RunError(
                     f"the first machine of the cluster ({self._address}) has not answered for "
                     f"{MAX_SECONDS_SILENT:g} s: {error.strerror or error}; what is finished is "

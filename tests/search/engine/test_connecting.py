@@ -11,15 +11,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from gnv2_nas.errors import UnknownNameError
+from gnv2_nas.errors import RunError, UnknownNameError
 from gnv2_nas.runner import huge_pages
 from gnv2_nas.search.engine import cluster as connections
+from gnv2_nas.search.engine import head as heads
 from gnv2_nas.search.storage.studies import open_study
 from tests.search.spaces import SMALL, write_space
 from tests.waiting import PATIENCE, until
@@ -137,3 +138,21 @@ def test_a_killed_search_continues_and_one_without_its_cluster_ends_in_one_line(
     after = found(tmp_path)
     assert after[: len(killed)] == killed
     assert len({network for network, _ in after}) == len(after) < 280
+
+
+def test_a_head_is_given_up_when_it_was_silent_all_the_time(monkeypatch):
+    import ray
+
+    clock = SimpleNamespace(now=1.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(heads, "time", clock)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        context = SimpleNamespace(gcs_address=address)
+        monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
+        head = heads.Head()
+        assert head.answers()
+    clock.now += 10 * heads.MAX_SECONDS_SILENT  # nobody asked
+    assert not head.answers()
+    clock.now += heads.MAX_SECONDS_SILENT
+    with pytest.raises(RunError, match=f"cluster .{address}. has not answered for 30 s"):
+        head.answers()
