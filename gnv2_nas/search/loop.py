@@ -9,7 +9,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import MeasurementError, OutOfTimeError, RunError
+from gnv2_nas.errors import OutOfTimeError, RunError, StorageError
 from gnv2_nas.formats.foreign.network import ForeignNetwork
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
@@ -85,7 +85,9 @@ class SearchLoop(Keeper):
         except OutOfTimeError:  # another process measured until the deadline
             self._keep_measured()
             return TIME_IS_UP
-        except MeasurementError:
+        except StorageError:
+            raise
+        except RunError:
             self._keep_measured()
             raise
         finally:

@@ -15,7 +15,7 @@ import msgspec
 from optuna.samplers import BaseSampler, RandomSampler
 
 from gnv2_nas.arch import Architecture
-from gnv2_nas.errors import DeviceError
+from gnv2_nas.errors import RunError
 from gnv2_nas.graph import count
 from gnv2_nas.measurement.plan import MeasurementOptions
 from gnv2_nas.measurement.records.record import Measurement
@@ -185,7 +185,7 @@ class Simulated:
     said: list[str]
     """About its devices."""
     statuses: list[Status]
-    error: DeviceError | None = None
+    error: RunError | None = None
     """Of the last device."""
 
     @property
@@ -246,7 +246,7 @@ def simulated(
     try:
         loop.run()
         left_out = confirm_and_ablate(loop, ablations)
-    except DeviceError as failure:
+    except RunError as failure:
         error = failure
     seconds = machine.now - began
     return Simulated(loop, memory, machine, left_out, seconds, said, statuses, error)

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from gnv2_nas.errors import InputError
+from gnv2_nas.errors import InputError, RunError
 from gnv2_nas.quality import ESTIMATORS
 from gnv2_nas.search.engine import ScoringFailure
 from gnv2_nas.search.evaluate import Evaluator
@@ -148,15 +148,31 @@ class Together:
         return [1.0 for _ in architectures]
 
 
-def test_devices_get_all_that_is_scored_before_they_wait_for_proposals(small):
+def on_three_boards(space, **options):
     machine = Machine()
     lanes = [SimulatedLane(machine, number) for number in range(3)]
     for number, lane in enumerate(lanes):
         lane.name = lane.machine = f"board{number}"
-    ended = simulated(
-        small, 0, machine=machine, lanes=lanes, trials=3 * BATCH, ablations=0,
-        workers=Together(3 * BATCH),
-    )  # fmt: skip
+    return simulated(space, 0, machine=machine, lanes=lanes, ablations=0, **options)
+
+
+def test_devices_get_all_that_is_scored_before_they_wait_for_proposals(small):
+    ended = on_three_boards(small, trials=3 * BATCH, workers=Together(3 * BATCH))
     assert ended.loop.evaluated == 3 * BATCH
     doing = [each.doing for each in ended.statuses if each.doing in ("proposing", "measuring")]
     assert doing[:6] == ["proposing"] * 3 + ["measuring"] * 3
+
+
+class Lost(Together):
+    """Workers that are lost after their first results."""
+
+    def submit(self, architecture):
+        if len(self.futures) == self.count:
+            raise RunError("the cluster is gone")
+        return super().submit(architecture)
+
+
+def test_what_devices_measure_while_the_workers_are_lost_is_kept(small):
+    ended = on_three_boards(small, trials=9 * BATCH, workers=Lost(3 * BATCH))
+    assert str(ended.error) == "the cluster is gone"
+    assert sum(not each.baseline for each in ended.memory.kept) == 3 * BATCH
