@@ -34,8 +34,9 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="The rivals, one for each --networks: stock (the best stock networks within the "
-            "budgets, GhostNet and MobileNetV3-Large), random (two of the pick's latency from the "
-            "space), a stock network by name, a file or STUDY:TRIAL (default: stock and random).",
+            "budgets, GhostNet and MobileNetV3-Large), random (two near the pick's latency from "
+            "the space), a stock network by name, a file or STUDY:TRIAL (default: stock and "
+            "random).",
             callback=options.map_each(options.normalize_network),
         ),
     ] = None,

@@ -47,8 +47,18 @@ def test_random_networks_that_are_as_good_are_not_hidden() -> None:
     beaten, even = (entrant(f"random {number}", "random") for number in (1, 2))
     _, second = describe_table(table(PICK, (beaten, WEAKER), (even, EQUAL)))
     assert second.startswith("demo:7 is not shown to be more accurate than 1 of 2 random network")
-    _, second = describe_table(table(PICK, (beaten, WEAKER), (even, WEAKER)))
+    alike = measured(0.8, 1.05, seed=1)
+    _, second = describe_table(table(PICK, (beaten, alike), (even, alike)))
     assert second.startswith("demo:7 is more accurate than both random networks of about its ")
+
+
+def test_random_networks_that_are_much_slower_are_not_called_alike() -> None:
+    one, other = (entrant(f"random {number}", "random") for number in (1, 2))
+    slower = measured(0.8, 1.8, seed=2)
+    _, second = describe_table(table(PICK, (one, measured(0.8, 1.3, seed=1)), (other, slower)))
+    assert "both random networks of 1.3 to 1.8 times its latency, the nearest that were " in second
+    _, second = describe_table(table(PICK, (one, slower)))
+    assert "the random network of 1.8 times its latency, the nearest that were drawn: " in second
 
 
 def test_every_row_has_a_cell_for_each_column() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from gnv2_nas.units import format_quantity
 VERDICT = "the pick is"
 RATIO = "pick ÷ it"
 MS = "ms"
+SAME_LATENCY = 1.1
+"""Networks whose latencies differ by less than this factor are called alike."""
 
 
 class Cell(NamedTuple):
@@ -119,11 +122,24 @@ def _describe_random(table: Table) -> str:
     if rest:
         return (
             f"{pick} is not shown to be more accurate than {len(rest)} of {len(random)} random "
-            f"networks of about its latency: {gains} points."
+            f"networks of {_compare_latencies(random)}: {gains} points."
         )
     few = {1: "the random network", 2: "both random networks"}
     which = few.get(len(random), f"all {len(random)} random networks")
-    return f"{pick} is more accurate than {which} of about its latency: {gains} points."
+    return f"{pick} is more accurate than {which} of {_compare_latencies(random)}: {gains} points."
+
+
+def _compare_latencies(random: Sequence[Result]) -> str:
+    """Return how the latencies of random networks compare with the pick's.
+
+    A search finds networks so fast that none of those drawn may be of their latency.
+    """
+    times = [1 / each.verdict.ratio.value for each in random if each.verdict]
+    if max(abs(math.log(each)) for each in times or [1.0]) <= math.log(SAME_LATENCY):
+        return "about its latency"
+    low, high = f"{min(times):.1f}", f"{max(times):.1f}"
+    span = low if low == high else f"{low} to {high}"
+    return f"{span} times its latency, the nearest that were drawn"
 
 
 def _gain_over(rival: Result) -> str:
