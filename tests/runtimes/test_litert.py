@@ -29,7 +29,7 @@ class TestLiteRt(RuntimeContract):
             if op.kind in ("conv", "linear") and number not in fused
         ]
         assert set(unfused) <= set(seconds)
-        assert seconds[LAYOUT_CHANGES] < sum(seconds.values()) / 2
+        assert all(seconds[name] > 0 for name in (*unfused, LAYOUT_CHANGES))
 
     def test_a_profile_of_another_form_is_an_error(self, runtime, monkeypatch):
         monkeypatch.setattr(
