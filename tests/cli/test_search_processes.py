@@ -83,6 +83,7 @@ def alone(ready: Forks, tmp_path_factory: pytest.TempPathFactory) -> Sequence[tu
 
 
 def test_workers_find_the_same_scores_and_nothing_survives_a_killed_search(ready, folder, alone):
+    pytest.importorskip("ray")
     command = (*SCORED, "--trials", 20, "--workers", 2)
     search = ready.start(*command, cwd=folder)
     until(lambda: len(workers_of(search)) == 2)

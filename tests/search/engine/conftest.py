@@ -29,7 +29,13 @@ def ray_folder() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def cluster(ray_folder) -> Iterator[Any]:
+def ray_package(ray_folder) -> Any:
+    """Ray, for tests that cannot do without the extra."""
+    return pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_folder, ray_package) -> Iterator[Any]:
     """A cluster on this machine, which this process is connected to."""
     from ray.cluster_utils import Cluster
 

@@ -76,6 +76,7 @@ def test_a_cluster_with_another_token_or_version_is_refused_in_one_line(cluster)
     assert refused.endswith("both must be the same on all machines")
 
 
+@pytest.mark.usefixtures("ray_package")
 def test_one_who_listens_and_says_nothing_is_refused_soon(monkeypatch):
     monkeypatch.setattr(connections, "_SECONDS_TO_ANSWER", 0.2)
     with socket.socket() as mute:
@@ -140,6 +141,7 @@ def test_a_killed_search_continues_and_one_without_its_cluster_ends_in_one_line(
     assert len({network for network, _ in after}) == len(after) < 280
 
 
+@pytest.mark.usefixtures("ray_package")
 def test_a_head_is_given_up_when_it_was_silent_all_the_time(monkeypatch):
     import ray
 

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 WORD = "hunter2-of-the-tests"
 
 
+@pytest.mark.usefixtures("ray_package")
 def test_ray_does_not_get_to_know_the_password_of_the_database():
     command = [sys.executable, "-m", "tests.search.engine.looking"]
     storage = ["--storage", f"postgresql://me:{WORD}@host/studies"]

@@ -57,6 +57,7 @@ def clock(monkeypatch) -> SimpleNamespace:
     return clock
 
 
+@pytest.mark.usefixtures("ray_package")
 def test_a_cluster_that_nobody_answers_for_is_refused():
     with (
         pytest.raises(InputError, match=r"^--ray: no cluster can be reached at 'ray://127"),
@@ -81,6 +82,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         assert str(refused.value).startswith(option)
 
 
+@pytest.mark.usefixtures("ray_package")
 def test_other_versions_are_told_in_one_line():
     from ray._private.utils import check_version_info
 

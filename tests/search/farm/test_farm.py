@@ -49,7 +49,7 @@ from tests.formats.foreign.files import save_conv
 from tests.measurement.brief import shorten
 from tests.measurement.networks import tiny_ghost, tiny_mobile
 from tests.search.engine import scorers
-from tests.search.engine.conftest import cluster, ray_folder  # noqa: F401
+from tests.search.engine.conftest import cluster, ray_folder, ray_package  # noqa: F401
 from tests.search.farm.brief import BriefActor
 from tests.search.search_helpers import BRIEFLY
 from tests.search.spaces import SMALL, write_space
